@@ -1,0 +1,53 @@
+//! `influence:` damping, blocks, precision and the methods compared.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::method::MethodSpec;
+
+/// How influence is computed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct InfluenceConfig {
+    /// c in λ_l = c · tr(F_l)/d_l. The paper: 0.1.
+    #[schemars(range(min = 1e-12, max = 1e12))]
+    pub damping: f64,
+    /// What one block of the Fisher is.
+    pub blocks: Blocks,
+    /// Precision of the approximations' products; `exact` is always solved in f64.
+    pub precision: Precision,
+    /// The methods, as names or `name:key=value,...`; `exact` is always computed, as the reference.
+    #[schemars(length(min = 1))]
+    pub methods: Vec<MethodSpec>,
+}
+
+impl Default for InfluenceConfig {
+    fn default() -> Self {
+        let methods = ["exact", "datainf", "hessian_free", "lissa"].map(|name| name.parse().expect("a listed method"));
+        Self { damping: 0.1, blocks: Blocks::PerMatrix, precision: Precision::F64, methods: methods.into() }
+    }
+}
+
+/// Grouping of the gradient tensors into blocks of the block-diagonal Fisher.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Blocks {
+    /// Every tensor by itself (each lora_A, each lora_B, each head matrix), as in the paper's code.
+    #[default]
+    PerMatrix,
+    /// lora_A and lora_B of one adapted matrix together.
+    PerLayer,
+    /// All tensors in one block.
+    Whole,
+}
+
+/// Precision of a method's matrix products; sums over rows are carried in f64 either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// f32 products on the stored gradients, no conversion: twice as fast.
+    F32,
+    /// f64 products on gradients widened chunk by chunk.
+    #[default]
+    F64,
+}

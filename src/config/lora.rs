@@ -1,0 +1,130 @@
+//! `lora:` where the adapters sit and how large they are.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// LoRA adapters: W x + (α/r) B A x on each target matrix of each chosen layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LoraConfig {
+    /// Rank r, between 1 and the smaller side of every target matrix. The paper: 1, 2, 4, 8.
+    #[schemars(range(min = 1))]
+    pub rank: usize,
+    /// α; the adapter's output is scaled by α/r. Default: α = r, as in the paper.
+    #[schemars(range(min = 0.0))]
+    pub alpha: Option<f64>,
+    /// Target matrices. The paper adapts `value` (RoBERTa) or `query` and `value` (Llama).
+    #[schemars(length(min = 1))]
+    pub targets: Vec<LoraTarget>,
+    /// Adapted layers, counted from 0 at the input: `all`, a list, or `{last: k}` / `{first: k}`.
+    pub layers: LayerSelection,
+    /// Dropout on the adapter's input while fine-tuning; gradients are taken without it.
+    #[schemars(range(min = 0.0, max = 0.99))]
+    pub dropout: f64,
+}
+
+impl Default for LoraConfig {
+    fn default() -> Self {
+        Self { rank: 4, alpha: None, targets: vec![LoraTarget::Value], layers: LayerSelection::default(), dropout: 0.05 }
+    }
+}
+
+impl LoraConfig {
+    /// The factor α/r on an adapter's output (1 unless `alpha` is given).
+    pub fn scale(&self) -> f64 {
+        self.alpha.map_or(1.0, |alpha| alpha / self.rank as f64)
+    }
+}
+
+/// A matrix of a layer that can carry an adapter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LoraTarget {
+    /// Attention query projection.
+    Query,
+    /// Attention key projection.
+    Key,
+    /// Attention value projection.
+    Value,
+    /// Attention output projection.
+    Output,
+    /// Both feed-forward matrices (in an MLP: each hidden layer's matrix).
+    Ffn,
+}
+
+/// Which layers are adapted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum LayerSelection {
+    /// `all`
+    Every(AllLayers),
+    /// `[0, 2]`
+    List(#[schemars(length(min = 1))] Vec<usize>),
+    /// `{last: 2}`
+    Last(LastLayers),
+    /// `{first: 2}`
+    First(FirstLayers),
+}
+
+/// The word `all`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AllLayers {
+    /// Every layer.
+    All,
+}
+
+impl Default for LayerSelection {
+    fn default() -> Self {
+        Self::Every(AllLayers::All)
+    }
+}
+
+/// The top `last` layers, those nearest the head.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LastLayers {
+    /// How many.
+    #[schemars(range(min = 1))]
+    pub last: usize,
+}
+
+/// The bottom `first` layers, those nearest the input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FirstLayers {
+    /// How many.
+    #[schemars(range(min = 1))]
+    pub first: usize,
+}
+
+impl LayerSelection {
+    /// The chosen layers of a network of `total` layers, ascending, without repetition; indices at
+    /// or above `total` are kept out (the checker reports them first).
+    pub fn indices(&self, total: usize) -> Vec<usize> {
+        match self {
+            Self::Every(_) => (0..total).collect(),
+            Self::List(list) => {
+                let mut list: Vec<usize> = list.iter().copied().filter(|&layer| layer < total).collect();
+                list.sort_unstable();
+                list.dedup();
+                list
+            }
+            Self::Last(l) => (total.saturating_sub(l.last)..total).collect(),
+            Self::First(l) => (0..l.first.min(total)).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selections_are_read_and_resolved() {
+        for (text, expected) in [("all", vec![0, 1, 2, 3]), ("[2, 0, 2]", vec![0, 2]), ("{last: 1}", vec![3]), ("{first: 2}", vec![0, 1])] {
+            let selection: LayerSelection = serde_yaml::from_str(text).unwrap();
+            assert_eq!(selection.indices(4), expected, "{text}");
+        }
+    }
+}

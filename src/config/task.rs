@@ -1,0 +1,202 @@
+//! `task:` which data, and what is known about it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The data of an experiment: `task: digits`, or with options `task: {name: digits, flip: 0.2}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "name", rename_all = "snake_case")]
+pub enum TaskConfig {
+    /// Synthetic gradient matrices, no model: for theory and scaling.
+    Gradients(GradientsTask),
+    /// Synthetic classification: Gaussian clusters labelled by a frozen teacher.
+    Clusters(ClustersTask),
+    /// The 1,797 handwritten digits (8×8) of the UCI optical recognition set, in patches.
+    Digits(DigitsTask),
+    /// Ten sentence transformations; classify which one was applied.
+    Sentences(SentencesTask),
+}
+
+impl TaskConfig {
+    /// The name in the YAML.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Gradients(_) => "gradients",
+            Self::Clusters(_) => "clusters",
+            Self::Digits(_) => "digits",
+            Self::Sentences(_) => "sentences",
+        }
+    }
+}
+
+/// Synthetic gradients with the shape real LoRA gradients have: power-law spectrum, log-normal
+/// norms, a few shared directions, and a shift for the examples whose label is flipped.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct GradientsTask {
+    /// Training examples (rows), ≥ 1.
+    #[schemars(range(min = 1))]
+    pub train: usize,
+    /// Query examples (rows), ≥ 1.
+    #[schemars(range(min = 1))]
+    pub query: usize,
+    /// Number of blocks, ≥ 1.
+    #[schemars(range(min = 1))]
+    pub blocks: usize,
+    /// Size of each block, ≥ 1.
+    #[schemars(range(min = 1))]
+    pub dim: usize,
+    /// Power-law exponent p of the covariance spectrum: eigenvalue j is proportional to j^−p. 0 is white.
+    #[schemars(range(min = 0.0, max = 10.0))]
+    pub spectrum_decay: f64,
+    /// Standard deviation of the logarithm of the examples' norms; 0 makes all alike.
+    #[schemars(range(min = 0.0, max = 5.0))]
+    pub norm_tail: f64,
+    /// Class-mean directions shared by the examples of a class.
+    pub shared_directions: usize,
+    /// Length of the shared component relative to the rest.
+    #[schemars(range(min = 0.0, max = 100.0))]
+    pub shared_strength: f64,
+    /// Share of the training examples whose label is flipped: they move against their class's direction.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub flip: f64,
+    /// Length of the flipped examples' label-dependent shift, relative to the rest.
+    #[schemars(range(min = 0.0, max = 100.0))]
+    pub label_shift: f64,
+    /// Overall scale of the gradients.
+    #[schemars(range(min = 1e-12, max = 1e12))]
+    pub scale: f64,
+}
+
+impl Default for GradientsTask {
+    fn default() -> Self {
+        Self {
+            train: 1000,
+            query: 50,
+            blocks: 4,
+            dim: 256,
+            spectrum_decay: 1.0,
+            norm_tail: 0.5,
+            shared_directions: 2,
+            shared_strength: 0.5,
+            flip: 0.2,
+            label_shift: 0.5,
+            scale: 0.1,
+        }
+    }
+}
+
+/// Points of Gaussian clusters; the label is what a frozen random teacher network says of a point.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClustersTask {
+    /// Training examples, ≥ 1.
+    #[schemars(range(min = 1))]
+    pub train: usize,
+    /// Query (validation) examples, ≥ 1.
+    #[schemars(range(min = 1))]
+    pub query: usize,
+    /// Dimension of a point, ≥ 1.
+    #[schemars(range(min = 1))]
+    pub features: usize,
+    /// Classes, ≥ 2.
+    #[schemars(range(min = 2))]
+    pub classes: usize,
+    /// Distance between cluster centres in units of a cluster's standard deviation.
+    #[schemars(range(min = 0.0, max = 100.0))]
+    pub separation: f64,
+    /// `teacher`: a random frozen network labels the points; `cluster`: the label is the cluster.
+    pub labels: ClusterLabels,
+    /// Share of the training labels flipped uniformly to another class.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub flip: f64,
+}
+
+/// Who labels a point of [`ClustersTask`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClusterLabels {
+    /// The cluster that the point was drawn from.
+    Cluster,
+    /// The arg-max of a frozen random two-layer network.
+    Teacher,
+}
+
+impl Default for ClustersTask {
+    fn default() -> Self {
+        Self { train: 1000, query: 200, features: 16, classes: 4, separation: 3.0, labels: ClusterLabels::Cluster, flip: 0.2 }
+    }
+}
+
+/// Handwritten digits. The base model is pretrained on 0–4 (`pretrain` of the model), frozen, and
+/// LoRA-fine-tuned on other digits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DigitsTask {
+    /// Fine-tune on the digits 5–9 (`new`) or on all ten (`all`).
+    pub classes: DigitClasses,
+    /// Training examples; `new` has 896 digits, `all` has 1,797, shared with `query`.
+    #[schemars(range(min = 1, max = 1796))]
+    pub train: usize,
+    /// Query (validation) examples.
+    #[schemars(range(min = 1, max = 1796))]
+    pub query: usize,
+    /// Side of a square patch in pixels: 1, 2, 4 or 8; an image becomes (8/side)² tokens.
+    pub patch: usize,
+    /// Share of the training labels flipped uniformly to another class.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub flip: f64,
+}
+
+/// Which digits are fine-tuned on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DigitClasses {
+    /// 5–9: five classes that the pretraining has not seen.
+    New,
+    /// All ten.
+    All,
+}
+
+impl Default for DigitsTask {
+    fn default() -> Self {
+        Self { classes: DigitClasses::New, train: 600, query: 200, patch: 2, flip: 0.2 }
+    }
+}
+
+/// Sentences under one of ten transformations (reverse the words, capitalise every other letter, …),
+/// from our own generator; classify the transformation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SentencesTask {
+    /// Training examples, spread evenly over the ten classes.
+    #[schemars(range(min = 1))]
+    pub train: usize,
+    /// Query examples, spread evenly over the ten classes.
+    #[schemars(range(min = 1))]
+    pub query: usize,
+    /// Tokens are characters or words.
+    pub level: TokenLevel,
+    /// Longest sequence in tokens; longer ones are cut.
+    #[schemars(range(min = 8, max = 512))]
+    pub max_length: usize,
+    /// Share of the training labels flipped uniformly to another class.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub flip: f64,
+}
+
+/// Unit of tokenisation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenLevel {
+    /// One token a character.
+    Char,
+    /// One token a word.
+    Word,
+}
+
+impl Default for SentencesTask {
+    fn default() -> Self {
+        Self { train: 900, query: 100, level: TokenLevel::Char, max_length: 64, flip: 0.0 }
+    }
+}

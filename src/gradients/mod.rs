@@ -1,0 +1,4 @@
+//! Per-example gradients of every adapter block, and the store that holds them.
+
+pub mod store;
+

@@ -1,0 +1,19 @@
+//! infbench: how well do fast influence approximations agree with exact influence on LoRA fine-tunes?
+//!
+//! The path of the data is the path through the modules: [`config`] → [`tasks`] → [`models`] →
+//! [`gradients`] → [`influence`] → [`metrics`] → [`runner`] → [`results`] → [`report`].
+//!
+//! # Conventions
+//! - n training examples, blocks l = 1..L, G_l is n×d_l (row = example), F_l = G_lᵀG_l/n and
+//!   λ_l = c·tr(F_l)/d_l with c = 0.1 by default.
+//! - Score of training example k for query q: I(k, q) = −Σ_l v_qᵀ(F_l + λ_l I)⁻¹g_k.
+//!   **Positive = harmful.** Scores are m×n matrices (query × train).
+
+pub mod config;
+pub mod gradients;
+pub mod influence;
+pub mod measure;
+pub mod metrics;
+pub mod random;
+pub mod results;
+pub mod tasks;

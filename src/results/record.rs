@@ -1,0 +1,197 @@
+//! The versioned record of one cell: everything a figure or a reader needs, nothing recomputed.
+//!
+//! Times are seconds, sizes are bytes. A missing number is `null`, never 0.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::influence::Evidence;
+use crate::measure::{StageBytes, StageSeconds};
+use crate::metrics::{Curve, MetricValue};
+
+/// Version of this layout; raised when a field changes its meaning.
+pub const SCHEMA: u32 = 1;
+
+/// One cell's results, written as one JSON file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// [`SCHEMA`] at the time of writing.
+    pub schema: u32,
+    /// The experiment's `name`.
+    pub experiment: String,
+    /// Which cell of the grid this is.
+    pub cell: CellFacts,
+    /// `ok`, or `failed` with `error` saying why; a failed cell has no gradients and no methods.
+    pub status: Status,
+    /// Why the cell failed.
+    pub error: Option<String>,
+    /// The resolved settings of this cell (every default filled in).
+    pub config: Value,
+    /// Where and with what it was computed.
+    pub provenance: Provenance,
+    /// Facts of the task.
+    pub task: Option<TaskFacts>,
+    /// Facts of the model; `null` when the task has none.
+    pub model: Option<ModelFacts>,
+    /// The fine-tune; `null` when the task has no model.
+    pub training: Option<TrainingFacts>,
+    /// The gradients that all methods of the cell share.
+    pub gradients: Option<GradientFacts>,
+    /// One entry a method, in the order of the settings.
+    pub methods: Vec<MethodRecord>,
+}
+
+/// Position of a cell in its grid.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CellFacts {
+    /// Content hash of the resolved settings and the seed (16 hexadecimal digits).
+    pub id: String,
+    /// Position in the grid, from 0.
+    pub index: usize,
+    /// The seed.
+    pub seed: u64,
+    /// The swept settings and their values here, e.g. `{"lora.rank": 4}`, in the order of the sweep.
+    pub axes: Map<String, Value>,
+}
+
+/// Outcome of a cell or a method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Finished.
+    Ok,
+    /// Ended by an error, which stands beside it.
+    Failed,
+}
+
+/// Where and with what a record was computed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// Version of infbench.
+    pub version: String,
+    /// Git commit of the working folder, with `-dirty` when it had changes; `null` outside a repository.
+    pub commit: Option<String>,
+    /// Start, RFC 3339, UTC.
+    pub started: String,
+    /// Wall time of the whole cell.
+    pub seconds: f64,
+    /// Device the model ran on.
+    pub device: String,
+    /// Threads of the matrix products.
+    pub threads: usize,
+    /// CPU model.
+    pub cpu: Option<String>,
+    /// Logical CPUs.
+    pub cores: usize,
+    /// Main memory.
+    pub memory_bytes: Option<u64>,
+    /// Operating system and architecture.
+    pub os: String,
+    /// Versions of the libraries that decide the numbers.
+    pub libraries: Map<String, Value>,
+}
+
+/// Facts of the task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskFacts {
+    /// Name, e.g. `digits`.
+    pub name: String,
+    /// Training examples n.
+    pub train: usize,
+    /// Query examples m.
+    pub query: usize,
+    /// Classes; `null` when there are none.
+    pub classes: Option<usize>,
+    /// Training examples whose label was flipped; `null` when the task flips none.
+    pub flipped: Option<usize>,
+}
+
+/// Facts of the model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelFacts {
+    /// Name, e.g. `transformer`.
+    pub name: String,
+    /// All parameters.
+    pub parameters: usize,
+    /// Trained parameters: adapters and head.
+    pub trainable: usize,
+    /// Layers of the network.
+    pub layers: usize,
+    /// Layers that carry an adapter.
+    pub adapted_layers: usize,
+}
+
+/// The fine-tune.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainingFacts {
+    /// Wall time; of the original run when it came from the cache.
+    pub seconds: f64,
+    /// Whether it was read from the cache.
+    pub cached: bool,
+    /// One entry an epoch.
+    pub epochs: Vec<EpochFacts>,
+}
+
+/// One epoch of the fine-tune.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochFacts {
+    /// From 1.
+    pub epoch: usize,
+    /// Mean training loss over the epoch (dropout on), nats.
+    pub train_loss: f64,
+    /// Mean query loss after the epoch, nats.
+    pub query_loss: f64,
+    /// Query accuracy after the epoch, 0–1.
+    pub query_accuracy: f64,
+}
+
+/// The gradients of a cell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GradientFacts {
+    /// Wall time of taking training and query gradients.
+    pub seconds: f64,
+    /// Training and query examples a second.
+    pub examples_per_second: f64,
+    /// Size of the training gradients.
+    pub bytes: u64,
+    /// `memory` or `mapped`.
+    pub storage: String,
+    /// The blocks, with their damping.
+    pub blocks: Vec<BlockFacts>,
+}
+
+/// One block of the Fisher.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockFacts {
+    /// Name.
+    pub name: String,
+    /// Size d_l.
+    pub dim: usize,
+    /// Damping λ_l.
+    pub lambda: f64,
+}
+
+/// One method on one cell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MethodRecord {
+    /// The string given in the settings, e.g. `datainf:group_size=8`; unique in the cell.
+    pub label: String,
+    /// The method's name without options, e.g. `datainf`.
+    pub name: String,
+    /// `ok` or `failed`.
+    pub status: Status,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// Wall time by stage; `null` when it failed.
+    pub seconds: Option<StageSeconds>,
+    /// Peak memory by stage, above what was resident before; `null` when the allocator does not count.
+    pub peak_bytes: Option<StageBytes>,
+    /// What the solver says of its own answer.
+    pub evidence: Evidence,
+    /// Scores that are NaN or infinite.
+    pub non_finite: usize,
+    /// The metrics.
+    pub metrics: Vec<MetricValue>,
+    /// Curves for figures.
+    pub curves: Vec<Curve>,
+}
