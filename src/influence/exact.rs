@@ -127,7 +127,7 @@ impl Factorised<'_> {
     fn solve(&self, v: &Mat<f64>) -> Mat<f64> {
         if self.dual {
             let mut c = self.block.project(v);
-            self.factor.solve(c.as_mut().transpose_mut(), parallel());
+            self.factor.solve(c.as_mut(), parallel());
             let mut x = self.block.expand(&c);
             combine(v, &mut x, |v, y| (v - y) / self.lambda);
             x

@@ -1,6 +1,8 @@
 //! A method on all blocks: prepare, apply, score, each by the clock.
 
-use faer::{Mat, Par};
+use faer::linalg::matmul::matmul;
+use faer::traits::ComplexField;
+use faer::{Accum, Mat, Par};
 use ndarray::Array2;
 use rayon::prelude::*;
 
@@ -89,7 +91,8 @@ pub fn run_method(
 
     let method = spec.method.build();
     let (n, m) = (train.rows(), options.queries.rows(query.rows()));
-    let mut scores = Mat::<f64>::zeros(m, n);
+    // [n, m] by columns, which is [m, n] by rows
+    let mut scores = Mat::<f64>::zeros(n, m);
     let mut seconds = StageSeconds::default();
     let mut peak: Option<StageBytes> = None;
     let mut block_evidence = Vec::with_capacity(lambda.len());
@@ -120,7 +123,7 @@ pub fn run_method(
         peak = largest(peak, [prepare, apply, score]);
     }
     let evidence = block_evidence.iter().fold(Evidence::default(), Evidence::worst);
-    let scores = Array2::from_shape_fn((m, n), |(q, k)| scores[(q, k)]);
+    let scores = Array2::from_shape_fn((m, n), |(q, k)| scores[(k, q)]);
     Ok(Influence { scores, seconds, peak_bytes: peak, evidence, block_evidence })
 }
 
@@ -169,12 +172,21 @@ fn load_queries(query: &GradientStore, place: &[usize], shape: &BlockShape, whic
     }
 }
 
-/// A product large enough to start every thread of the pool.
+/// A product in both precisions on this thread and on every thread of the pool: the threads start, and the
+/// matrix products set up the memory that each thread keeps for packing, once and for all.
 fn warm_up() {
-    let a = Mat::<f64>::identity(128, 128);
-    let mut c = Mat::<f64>::zeros(128, 128);
-    faer::linalg::matmul::matmul(c.as_mut(), faer::Accum::Replace, a.as_ref(), a.as_ref(), 1.0, Par::rayon(0));
-    std::hint::black_box(c);
+    fn product<T: ComplexField>(one: T, par: Par) {
+        let a = Mat::from_fn(192, 192, |_, _| one.clone());
+        let mut c = Mat::<T>::zeros(192, 192);
+        matmul(c.as_mut(), Accum::Replace, a.as_ref(), a.as_ref(), one, par);
+        std::hint::black_box(c);
+    }
+    let both = |par| {
+        product(1.0f32, par);
+        product(1.0f64, par);
+    };
+    both(Par::rayon(0));
+    rayon::broadcast(|_| both(Par::Seq));
 }
 
 fn largest(so_far: Option<StageBytes>, [prepare, apply, score]: [Spent; 3]) -> Option<StageBytes> {

@@ -2,7 +2,7 @@
 
 use rand_distr::{Distribution, StandardNormal};
 
-use super::super::block::PanelLimits;
+use super::super::block::Tiles;
 use super::*;
 use crate::config::influence::Blocks;
 use crate::gradients::store::{GradientStore, TensorInfo};
@@ -34,15 +34,17 @@ fn dense(store: &GradientStore) -> Vec<Vec<f64>> {
     (0..N).map(|i| row(i).collect()).collect()
 }
 
-/// Panels and precisions to try; the default first.
-fn settings() -> Vec<(Precision, PanelLimits)> {
-    let panels = [
-        PanelLimits::default(),
-        PanelLimits { rows: Some(1), columns: 3 },
-        PanelLimits { rows: Some(7), columns: 4 },
-        PanelLimits { rows: Some(N), columns: 1 },
-    ];
-    panels.into_iter().flat_map(|panel| [(Precision::F64, panel), (Precision::F32, panel)]).collect()
+/// Tiles and precisions to try; the default first.
+fn settings() -> Vec<(Precision, Tiles)> {
+    let tiles = |project_rows, project_columns, expand_columns, expand_rows, tasks| Tiles {
+        project_rows,
+        project_columns,
+        expand_columns,
+        expand_rows,
+        tasks,
+    };
+    let all = [Tiles::default(), tiles(1, 3, 4, 5, 1), tiles(7, 4, 3, 11, 100), tiles(N, 1, D, 1, 3), tiles(N, D, D, N, 1)];
+    all.into_iter().flat_map(|tiles| [(Precision::F64, tiles), (Precision::F32, tiles)]).collect()
 }
 
 /// Largest deviation allowed: the unit of rounding, times the length of the sums, times their size.
@@ -72,20 +74,18 @@ fn products_equal_plain_loops() {
     let v = normal("v", D * M);
     let v = Mat::from_fn(D, M, |i, j| v[i + D * j]);
     let c = normal("c", M * N);
-    let c = Mat::from_fn(M, N, |i, j| c[i + M * j]);
-    let column_of = |j: usize| column(v.as_ref(), j).to_vec();
-    for (precision, panel) in settings() {
-        let block = Block::new(&store, &layout.blocks()[0], precision, M, 0).with_panel(panel);
-        let what = format!("{precision:?} {panel:?}");
-        let projected = block.project(&v);
-        close(&projected, |q, k| dot(&column_of(q), &g[k]), tolerance(precision, D, 10.0), &what);
+    let c = Mat::from_fn(N, M, |k, q| c[k + N * q]);
+    let query = |q: usize| column(v.as_ref(), q).to_vec();
+    for (precision, tiles) in settings() {
+        let block = Block::new(&store, &layout.blocks()[0], precision, M, 0).with_tiles(tiles);
+        let what = format!("{precision:?} {tiles:?}");
+        close(&block.project(&v), |k, q| dot(&query(q), &g[k]), tolerance(precision, D, 10.0), &what);
         let mut scores = c.clone();
         block.add_scores(&v, -2.0, scores.as_mut());
-        close(&scores, |q, k| c[(q, k)] - 2.0 * dot(&column_of(q), &g[k]), tolerance(precision, D, 20.0), &what);
-        close(&block.expand(&c), |i, q| (0..N).map(|k| c[(q, k)] * g[k][i]).sum(), tolerance(precision, N, 10.0), &what);
-        let weight = |k: usize| 1.0 / (k + 1) as f64;
-        let expected = |i: usize, q: usize| (0..N).map(|k| weight(k) * dot(&column_of(q), &g[k]) * g[k][i]).sum();
-        close(&block.weighted_fisher(&v, weight), expected, tolerance(precision, N + D, 40.0), &what);
+        close(&scores, |k, q| c[(k, q)] - 2.0 * dot(&query(q), &g[k]), tolerance(precision, D, 20.0), &what);
+        close(&block.expand(&c), |i, q| (0..N).map(|k| c[(k, q)] * g[k][i]).sum(), tolerance(precision, N, 10.0), &what);
+        let expected = |i: usize, q: usize| (0..N).map(|k| dot(&query(q), &g[k]) * g[k][i]).sum::<f64>() / N as f64;
+        close(&block.fisher_times(&v), expected, tolerance(precision, N + D, 10.0), &what);
 
         let rows = [3, 36, 0, 11, 12];
         let gram = block.gram(&rows, Par::Seq);
