@@ -21,36 +21,66 @@ use infbench::tasks::gradients::generate;
 #[global_allocator]
 static ALLOCATOR: TrackingAllocator<mimalloc::MiMalloc> = TrackingAllocator(mimalloc::MiMalloc);
 
-const METHODS: [&str; 6] = ["exact", "datainf", "datainf:group_size=32", "lissa", "hessian_free", "diagonal_fisher"];
+const METHODS: [&str; 6] = [
+    "exact",
+    "datainf",
+    "datainf:group_size=32",
+    "lissa",
+    "hessian_free",
+    "diagonal_fisher",
+];
 
 fn main() {
     // cargo passes --bench, and --test when it only wants to know that this runs
     let quick = std::env::args().any(|argument| argument == "--quick" || argument == "--test");
-    let (n, blocks, d, m, runs) = if quick { (300, 2, 256, 20, 1) } else { (2000, 24, 4096, 100, 3) };
+    let (n, blocks, d, m, runs) = if quick {
+        (300, 2, 256, 20, 1)
+    } else {
+        (2000, 24, 4096, 100, 3)
+    };
 
-    let task = GradientsTask { train: n, query: m, blocks, dim: d, ..GradientsTask::default() };
+    let task = GradientsTask {
+        train: n,
+        query: m,
+        blocks,
+        dim: d,
+        ..GradientsTask::default()
+    };
     let clock = Instant::now();
-    let made = generate(&task, 1, Target::Memory, Target::Memory).expect("gradients fit into memory");
+    let made =
+        generate(&task, 1, Target::Memory, Target::Memory).expect("gradients fit into memory");
     let generated = clock.elapsed().as_secs_f64();
     let layout = BlockLayout::new(made.train.tensors(), Blocks::PerMatrix);
     let clock = Instant::now();
     let lambda = damping(&made.train, &layout, 0.1).expect("the gradients are finite");
     let damped = clock.elapsed().as_secs_f64();
     let size = made.train.bytes() as f64;
-    println!("n = {n}, {blocks} blocks of d = {d}, m = {m} queries; gradients {:.0} MiB in f32", size / f64::from(1 << 20));
-    println!("{} threads; made in {generated:.1} s, damping in {damped:.2} s\n", rayon::current_num_threads());
+    println!(
+        "n = {n}, {blocks} blocks of d = {d}, m = {m} queries; gradients {:.0} MiB in f32",
+        size / f64::from(1 << 20)
+    );
+    println!(
+        "{} threads; made in {generated:.1} s, damping in {damped:.2} s\n",
+        rayon::current_num_threads()
+    );
 
-    println!("| precision | method | prepare s | apply s | score s | total s | GFLOP/s | of peak | peak memory MiB | of gradients | residual |");
+    println!(
+        "| precision | method | prepare s | apply s | score s | total s | GFLOP/s | of peak | peak memory MiB | of gradients | residual |"
+    );
     println!("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
     for precision in [Precision::F32, Precision::F64] {
-        let options = RunOptions { precision, queries: Queries::Each, seed: 1 };
+        let options = RunOptions {
+            precision,
+            queries: Queries::Each,
+            seed: 1,
+        };
         for label in METHODS {
             let spec: MethodSpec = label.parse().expect("a listed method");
             // exact is f64 whatever is asked: it is run, and held against the f64 peak, once
             if matches!(spec.method, Method::Exact(_)) && precision == Precision::F32 {
                 continue;
             }
-            let mut best: Option<(StageSeconds, u64, Option<f64>)> = None;
+            let mut best: Option<(StageSeconds, u64, Option<f64>, f64)> = None;
             let mut top = 0.0f64;
             for _ in 0..runs {
                 // the peak beside each run, since a shared machine's speed drifts
@@ -58,17 +88,37 @@ fn main() {
                     Precision::F32 => peak::<f32>(1.0),
                     Precision::F64 => peak::<f64>(1.0),
                 });
-                let influence = run_method(&spec, &made.train, &made.query, &layout, &lambda, &options).expect("the method runs");
-                let bytes = influence.peak_bytes.expect("the allocator is installed").peak();
+                let influence =
+                    run_method(&spec, &made.train, &made.query, &layout, &lambda, &options)
+                        .expect("the method runs");
+                let bytes = influence
+                    .peak_bytes
+                    .expect("the allocator is installed")
+                    .peak();
                 if best.is_none_or(|(seconds, ..)| influence.seconds.total() < seconds.total()) {
-                    best = Some((influence.seconds, bytes, influence.evidence.residual));
+                    let steps: usize = influence
+                        .block_evidence
+                        .iter()
+                        .filter_map(|evidence| evidence.iterations)
+                        .sum();
+                    best = Some((
+                        influence.seconds,
+                        bytes,
+                        influence.evidence.residual,
+                        steps as f64,
+                    ));
                 }
             }
-            let (seconds, bytes, residual) = best.expect("at least one run");
-            let rate = blocks as f64 * flops(&spec.method, n as f64, d as f64, m as f64) / seconds.total() / 1e9;
+            let (seconds, bytes, residual, steps) = best.expect("at least one run");
+            let (fixed, step) = flops(&spec.method, n as f64, d as f64, m as f64);
+            let rate = (blocks as f64 * fixed + steps * step) / seconds.total() / 1e9;
             println!(
                 "| {} | {label} | {:.3} | {:.3} | {:.3} | {:.3} | {rate:.0} | {:.0} % of {top:.0} | {:.1} | {:.3} | {} |",
-                if precision == Precision::F32 { "f32" } else { "f64" },
+                if precision == Precision::F32 {
+                    "f32"
+                } else {
+                    "f64"
+                },
                 seconds.prepare,
                 seconds.apply,
                 seconds.score,
@@ -82,23 +132,36 @@ fn main() {
     }
 }
 
-/// Floating-point operations of a block: those that the method's products need, score included.
-fn flops(method: &Method, n: f64, d: f64, m: f64) -> f64 {
+/// Floating-point operations that the method's products need: of a block, score included, and of each
+/// iteration or refinement step besides.
+fn flops(method: &Method, n: f64, d: f64, m: f64) -> (f64, f64) {
     let product = 2.0 * m * n * d;
-    let (prepare, apply) = match method {
-        // the smaller factorisation, and one residual (two products)
-        Method::Exact(_) if d <= n => (n * d * d + d.powi(3) / 3.0, 2.0 * m * d * d + 2.0 * product),
-        Method::Exact(_) => (n * n * d + n.powi(3) / 3.0, 4.0 * product + 2.0 * m * n * n),
-        Method::DataInf(settings) if settings.group_size == 1 => (2.0 * n * d, 2.0 * product),
+    let (prepare, apply, step) = match method {
+        // the smaller factorisation and one residual (two products); a step is another of both
+        Method::Exact(_) if d <= n => (
+            n * d * d + d.powi(3) / 3.0,
+            2.0 * m * d * d + 2.0 * product,
+            2.0 * m * d * d + 2.0 * product,
+        ),
+        Method::Exact(_) => (
+            n * n * d + n.powi(3) / 3.0,
+            4.0 * product + 2.0 * m * n * n,
+            4.0 * product + 2.0 * m * n * n,
+        ),
+        Method::DataInf(settings) if settings.group_size == 1 => (2.0 * n * d, 2.0 * product, 0.0),
         Method::DataInf(settings) => {
             let b = settings.group_size as f64;
-            (n * b * d + n * b * b / 3.0, 2.0 * product + 2.0 * m * n * b)
+            (
+                n * b * d + n * b * b / 3.0,
+                2.0 * product + 2.0 * m * n * b,
+                0.0,
+            )
         }
-        Method::Lissa(settings) => (0.0, 2.0 * settings.iterations as f64 * product),
-        Method::DiagonalFisher(_) => (2.0 * n * d, m * d),
-        Method::HessianFree(_) | Method::HessianFreeBlockWeighted(_) => (0.0, m * d),
+        Method::Lissa(_) => (0.0, 0.0, 2.0 * product),
+        Method::DiagonalFisher(_) => (2.0 * n * d, m * d, 0.0),
+        Method::HessianFree(_) | Method::HessianFreeBlockWeighted(_) => (0.0, m * d, 0.0),
     };
-    prepare + apply + product
+    (prepare + apply + product, step)
 }
 
 /// GFLOP/s of the best of five 4096×512 by 512×4096 products on all threads.
@@ -108,7 +171,14 @@ fn peak<T: ComplexField>(one: T) -> f64 {
     let mut c = Mat::<T>::zeros(4096, 4096);
     let seconds = (0..6).map(|_| {
         let clock = Instant::now();
-        matmul(c.as_mut(), Accum::Replace, a.as_ref(), b.as_ref(), one.clone(), Par::rayon(0));
+        matmul(
+            c.as_mut(),
+            Accum::Replace,
+            a.as_ref(),
+            b.as_ref(),
+            one.clone(),
+            Par::rayon(0),
+        );
         clock.elapsed().as_secs_f64()
     });
     2.0 * 4096.0 * 4096.0 * 512.0 / seconds.fold(f64::INFINITY, f64::min) / 1e9
