@@ -1,1 +1,0 @@
-//! The gradients of n examples: one `[n, d]` tensor a block, in memory or memory-mapped.

@@ -1,0 +1,93 @@
+//! Element types that a store can hold, and their conversion to the types that products are taken in.
+
+use half::{bf16, f16};
+
+#[cfg(target_endian = "big")]
+compile_error!("safetensors are little-endian and are viewed in place: a big-endian machine needs a copying reader");
+
+/// Element type of a stored tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dtype {
+    F16,
+    Bf16,
+    F32,
+    F64,
+}
+
+impl Dtype {
+    /// The supported types of the file format.
+    pub(super) fn from_safetensors(dtype: safetensors::Dtype) -> Option<Self> {
+        match dtype {
+            safetensors::Dtype::F16 => Some(Self::F16),
+            safetensors::Dtype::BF16 => Some(Self::Bf16),
+            safetensors::Dtype::F32 => Some(Self::F32),
+            safetensors::Dtype::F64 => Some(Self::F64),
+            _ => None,
+        }
+    }
+
+    /// Size of one number, bytes.
+    pub(super) fn bytes(self) -> usize {
+        match self {
+            Self::F16 | Self::Bf16 => 2,
+            Self::F32 => 4,
+            Self::F64 => 8,
+        }
+    }
+
+    /// Little-endian bytes → numbers; `bytes` may be unaligned.
+    pub(super) fn decode<T: Real>(self, bytes: &[u8], out: &mut [T]) {
+        fn each<const N: usize, T>(bytes: &[u8], out: &mut [T], convert: impl Fn([u8; N]) -> T) {
+            for (out, bytes) in out.iter_mut().zip(bytes.as_chunks::<N>().0) {
+                *out = convert(*bytes);
+            }
+        }
+        match self {
+            Self::F16 => each(bytes, out, |b| T::of_f32(f16::from_le_bytes(b).to_f32())),
+            Self::Bf16 => each(bytes, out, |b| T::of_f32(bf16::from_le_bytes(b).to_f32())),
+            Self::F32 => each(bytes, out, |b| T::of_f32(f32::from_le_bytes(b))),
+            Self::F64 => each(bytes, out, |b| T::of_f64(f64::from_le_bytes(b))),
+        }
+    }
+}
+
+/// A type that products are taken in.
+pub trait Real: bytemuck::Pod + Send + Sync {
+    /// From single precision.
+    fn of_f32(value: f32) -> Self;
+    /// From double precision.
+    fn of_f64(value: f64) -> Self;
+    /// Single-precision numbers seen as this type, when they are this type.
+    fn view(values: &[f32]) -> Option<&[Self]>;
+}
+
+impl Real for f32 {
+    fn of_f32(value: f32) -> Self {
+        value
+    }
+    fn of_f64(value: f64) -> Self {
+        value as f32
+    }
+    fn view(values: &[f32]) -> Option<&[Self]> {
+        Some(values)
+    }
+}
+
+impl Real for f64 {
+    fn of_f32(value: f32) -> Self {
+        f64::from(value)
+    }
+    fn of_f64(value: f64) -> Self {
+        value
+    }
+    fn view(_: &[f32]) -> Option<&[Self]> {
+        None
+    }
+}
+
+/// f32 → `T`, one to one.
+pub(super) fn widen<T: Real>(values: &[f32], out: &mut [T]) {
+    for (out, &value) in out.iter_mut().zip(values) {
+        *out = T::of_f32(value);
+    }
+}

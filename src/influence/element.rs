@@ -1,0 +1,176 @@
+//! The two precisions that products are taken in.
+
+use faer::linalg::matmul::matmul;
+use faer::linalg::matmul::triangular::{self, BlockStructure};
+use faer::traits::ComplexField;
+use faer::{Accum, Mat, MatMut, MatRef, Par};
+use rayon::prelude::*;
+
+use crate::gradients::store::Real;
+
+/// A matrix in the precision of the products, with a factor taken out of it.
+pub(super) enum Narrowed<'a, T> {
+    /// Used where it stands.
+    View(MatRef<'a, T>),
+    /// Converted: the original is `scale` times this.
+    Copy(Mat<T>, f64),
+}
+
+impl<T> Narrowed<'_, T> {
+    pub(super) fn mat(&self) -> MatRef<'_, T> {
+        match self {
+            Self::View(view) => *view,
+            Self::Copy(mat, _) => mat.as_ref(),
+        }
+    }
+
+    pub(super) fn scale(&self) -> f64 {
+        match self {
+            Self::View(_) => 1.0,
+            Self::Copy(_, scale) => *scale,
+        }
+    }
+}
+
+/// A precision: f32 products are added up in f64, f64 products directly.
+pub(super) trait Element: Real + ComplexField {
+    /// Size of a panel of gradients. In f64 it is a buffer that the gradients are widened into, small
+    /// enough to stay in a last-level cache; in f32 the gradients are viewed in place, and it bounds the
+    /// partial products only.
+    const PANEL_BYTES: usize;
+
+    /// A matrix with contiguous columns in this precision.
+    fn narrow(values: MatRef<'_, f64>) -> Narrowed<'_, Self>;
+
+    /// `sum += factor · lhs · rhs`; `scratch` is reused memory.
+    fn add_product(sum: MatMut<'_, f64>, lhs: MatRef<'_, Self>, rhs: MatRef<'_, Self>, factor: f64, scratch: &mut Vec<Self>, par: Par);
+
+    /// The lower triangle of `sum += lhs · lhsᵀ`.
+    fn add_square(sum: MatMut<'_, f64>, lhs: MatRef<'_, Self>, scratch: &mut Vec<Self>, par: Par);
+}
+
+impl Element for f64 {
+    const PANEL_BYTES: usize = 16 << 20;
+
+    fn narrow(values: MatRef<'_, f64>) -> Narrowed<'_, f64> {
+        Narrowed::View(values)
+    }
+
+    fn add_product(sum: MatMut<'_, f64>, lhs: MatRef<'_, f64>, rhs: MatRef<'_, f64>, factor: f64, _: &mut Vec<f64>, par: Par) {
+        matmul(sum, Accum::Add, lhs, rhs, factor, par);
+    }
+
+    fn add_square(sum: MatMut<'_, f64>, lhs: MatRef<'_, f64>, _: &mut Vec<f64>, par: Par) {
+        square(sum, Accum::Add, lhs, par);
+    }
+}
+
+impl Element for f32 {
+    const PANEL_BYTES: usize = 32 << 20;
+
+    /// Divides by a power of two near the largest entry first, which is exact, so that neither huge nor
+    /// tiny values leave the range of f32.
+    fn narrow(values: MatRef<'_, f64>) -> Narrowed<'_, f32> {
+        let (rows, columns) = (values.nrows(), values.ncols());
+        let mut copy = Mat::<f32>::zeros(rows, columns);
+        let largest = (0..columns)
+            .into_par_iter()
+            .with_min_len(column_grain(rows))
+            .map(|j| column(values, j).iter().fold(0.0f64, |max, v| max.max(v.abs())))
+            .reduce(|| 0.0, f64::max);
+        let scale = power_of_two(largest);
+        let inverse = 1.0 / scale;
+        copy.as_mut().par_col_iter_mut().with_min_len(column_grain(rows)).enumerate().for_each(|(j, out)| {
+            for (out, &value) in contiguous_mut(out).iter_mut().zip(column(values, j)) {
+                *out = (value * inverse) as f32;
+            }
+        });
+        Narrowed::Copy(copy, scale)
+    }
+
+    fn add_product(mut sum: MatMut<'_, f64>, lhs: MatRef<'_, f32>, rhs: MatRef<'_, f32>, factor: f64, scratch: &mut Vec<f32>, par: Par) {
+        let (rows, columns) = (sum.nrows(), sum.ncols());
+        scratch.resize(rows * columns, 0.0);
+        let mut part = MatMut::from_column_major_slice_mut(scratch, rows, columns);
+        matmul(part.as_mut(), Accum::Replace, lhs, rhs, 1.0, par);
+        let part = &*scratch;
+        sum.as_mut().par_col_iter_mut().with_min_len(column_grain(rows)).enumerate().for_each(|(j, sum)| {
+            for (sum, &part) in contiguous_mut(sum).iter_mut().zip(&part[j * rows..]) {
+                *sum += factor * f64::from(part);
+            }
+        });
+    }
+
+    fn add_square(mut sum: MatMut<'_, f64>, lhs: MatRef<'_, f32>, scratch: &mut Vec<f32>, par: Par) {
+        let size = sum.nrows();
+        scratch.resize(size * size, 0.0);
+        square(MatMut::from_column_major_slice_mut(scratch, size, size), Accum::Replace, lhs, par);
+        for j in 0..size {
+            let part = &scratch[j * size + j..(j + 1) * size];
+            for (sum, &part) in contiguous_mut(sum.as_mut().col_mut(j)).iter_mut().skip(j).zip(part) {
+                *sum += f64::from(part);
+            }
+        }
+    }
+}
+
+/// The lower triangle of lhs · lhsᵀ, at half the cost of the whole.
+fn square<T: ComplexField>(sum: MatMut<'_, T>, accum: Accum, lhs: MatRef<'_, T>, par: Par) {
+    triangular::matmul_with_conj(
+        sum,
+        BlockStructure::TriangularLower,
+        accum,
+        lhs,
+        BlockStructure::Rectangular,
+        faer::Conj::No,
+        lhs.transpose(),
+        BlockStructure::Rectangular,
+        faer::Conj::No,
+        faer::traits::math_utils::one::<T>(),
+        par,
+    );
+}
+
+/// Columns for one task, so that handing it out does not cost more than doing it.
+pub(super) fn column_grain(rows: usize) -> usize {
+    (16_384 / rows.max(1)).max(1)
+}
+
+/// A column of a matrix that was made here, column by column.
+pub(super) fn column(values: MatRef<'_, f64>, j: usize) -> &[f64] {
+    values.col(j).try_as_col_major().expect("matrices of queries and coefficients are stored by columns").as_slice()
+}
+
+/// A column to write to, of a matrix that was made here.
+pub(super) fn contiguous_mut<T>(column: faer::ColMut<'_, T>) -> &mut [T] {
+    column.try_as_col_major_mut().expect("matrices of queries and coefficients are stored by columns").as_slice_mut()
+}
+
+/// The largest power of two ≤ `value`, or 1 when `value` is zero, subnormal or not finite.
+fn power_of_two(value: f64) -> f64 {
+    if value.is_normal() { f64::from_bits(value.to_bits() & (0x7ff << 52)) } else { 1.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn powers_of_two_bound_from_below() {
+        for (value, expected) in [(1.0, 1.0), (1.99, 1.0), (0.3, 0.25), (1e-300, 2f64.powi(-997)), (0.0, 1.0), (f64::NAN, 1.0), (f64::INFINITY, 1.0)] {
+            assert_eq!(power_of_two(value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn single_precision_survives_extreme_scales() {
+        let values = Mat::from_fn(3, 2, |i, j| (1.0 + (i + 3 * j) as f64) * 1e-80);
+        let narrowed = f32::narrow(values.as_ref());
+        for j in 0..2 {
+            for i in 0..3 {
+                let back = f64::from(narrowed.mat()[(i, j)]) * narrowed.scale();
+                assert!((back - values[(i, j)]).abs() <= f64::from(f32::EPSILON) * values[(i, j)]);
+            }
+        }
+    }
+}

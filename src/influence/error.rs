@@ -1,0 +1,57 @@
+//! What can stop a method.
+
+use crate::gradients::store::StoreError;
+
+/// What can stop a method. Not converging is no error: it is counted in
+/// [`Evidence`](super::Evidence), and scores that are not finite are counted by whoever reads them.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InfluenceError {
+    /// The gradients cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The factor c of λ_l = c·tr(F_l)/d_l.
+    #[error("damping is {found}, expected a positive finite number")]
+    Damping {
+        /// The factor given.
+        found: f64,
+    },
+    /// Another number of λ than of blocks.
+    #[error("{found} values of λ for {expected} blocks")]
+    LambdaCount {
+        /// Blocks of the layout.
+        expected: usize,
+        /// Values given.
+        found: usize,
+    },
+    /// A λ that cannot be one.
+    #[error("block `{block}`: λ is {found}, expected a finite number, at least 0 (0 only for a block of zeros)")]
+    Lambda {
+        /// The block.
+        block: String,
+        /// Its λ.
+        found: f64,
+    },
+    /// A layout made for other tensors.
+    #[error("the layout covers {expected} tensors, the gradients have {found}")]
+    Layout {
+        /// Tensors of the layout.
+        expected: usize,
+        /// Tensors of the store.
+        found: usize,
+    },
+    /// Cholesky met a pivot that is not positive.
+    #[error("block `{block}`: the {size}×{size} {matrix} is not positive definite at λ = {lambda:e} (pivot {pivot}): λ is below rounding error")]
+    NotPositiveDefinite {
+        /// The block.
+        block: String,
+        /// Which matrix was factorised.
+        matrix: &'static str,
+        /// Its size.
+        size: usize,
+        /// Where the factorisation stopped, from 0.
+        pivot: usize,
+        /// The damping.
+        lambda: f64,
+    },
+}

@@ -1,0 +1,102 @@
+//! What a method is, and the closed set of them.
+
+use faer::Mat;
+
+use super::block::Block;
+use super::error::InfluenceError;
+use super::evidence::Evidence;
+use super::registry::{Listed, MethodInfo, Values};
+use super::{datainf, diagonal_fisher, exact, hessian_free, lissa};
+use crate::config::influence::Precision;
+
+/// An approximation of (F + λI)⁻¹ on one block of gradients.
+pub trait InfluenceMethod: Send + Sync {
+    /// Query-independent work on one block with damping `lambda` > 0.
+    ///
+    /// # Errors
+    /// A factorisation that breaks down; the message names the block, its size and λ.
+    fn prepare<'a>(&'a self, block: &'a Block<'a>, lambda: f64) -> Result<Box<dyn Preconditioner + 'a>, InfluenceError>;
+
+    /// Precision of the products, the contraction with the training gradients included, when `asked` is
+    /// what the settings say.
+    fn precision(&self, asked: Precision) -> Precision {
+        asked
+    }
+
+    /// Whether the residual of the answer is to be measured, outside the clock: for iterations, which do not
+    /// know it themselves.
+    fn measure_residual(&self) -> bool {
+        false
+    }
+}
+
+/// What [`InfluenceMethod::prepare`] leaves.
+pub trait Preconditioner {
+    /// X ≈ (F + λI)⁻¹V for queries V `[d, m]`, one query a column.
+    ///
+    /// # Errors
+    /// As of [`InfluenceMethod::prepare`].
+    fn apply(&self, v: &Mat<f64>) -> Result<Applied, InfluenceError>;
+}
+
+/// The answer to [`Preconditioner::apply`].
+pub struct Applied {
+    /// X, `[d, m]`.
+    pub x: Mat<f64>,
+    /// What the solver says of it.
+    pub evidence: Evidence,
+}
+
+impl From<Mat<f64>> for Applied {
+    /// An answer in closed form, without evidence.
+    fn from(x: Mat<f64>) -> Self {
+        Self { x, evidence: Evidence::default() }
+    }
+}
+
+/// The closed set of methods: one line each.
+macro_rules! methods {
+    ($($(#[$doc:meta])* $variant:ident($settings:path)),+ $(,)?) => {
+        /// A method with its options.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Method {
+            $($(#[$doc])* $variant($settings)),+
+        }
+
+        impl Method {
+            /// Its entry in [`METHODS`].
+            pub fn info(&self) -> &'static MethodInfo {
+                match self {
+                    $(Self::$variant(_) => &<$settings as Listed>::INFO),+
+                }
+            }
+
+            /// The method that can run.
+            pub fn build(&self) -> &dyn InfluenceMethod {
+                match self {
+                    $(Self::$variant(settings) => settings),+
+                }
+            }
+        }
+
+        /// Every method: what the command line lists, what settings may name, what tests go through.
+        pub static METHODS: &[(&MethodInfo, fn(&Values) -> Method)] = &[
+            $((&<$settings as Listed>::INFO, |values| Method::$variant(Listed::from_values(values)))),+
+        ];
+    };
+}
+
+methods! {
+    /// See [`exact`].
+    Exact(exact::Exact),
+    /// See [`datainf`].
+    DataInf(datainf::DataInf),
+    /// See [`hessian_free`].
+    HessianFree(hessian_free::HessianFree),
+    /// See [`hessian_free`].
+    HessianFreeBlockWeighted(hessian_free::HessianFreeBlockWeighted),
+    /// See [`diagonal_fisher`].
+    DiagonalFisher(diagonal_fisher::DiagonalFisher),
+    /// See [`lissa`].
+    Lissa(lissa::Lissa),
+}

@@ -1,0 +1,174 @@
+//! The entries of the table of methods: one source for parsing, listings, the schema and the tests.
+
+/// A method as it is listed.
+#[derive(Debug)]
+pub struct MethodInfo {
+    /// Name in settings and on the command line.
+    pub name: &'static str,
+    /// What it is, in a line.
+    pub summary: &'static str,
+    /// What it computes for one query v of one block.
+    pub formula: &'static str,
+    /// Cost a block.
+    pub cost: &'static str,
+    /// Its options.
+    pub options: &'static [OptionInfo],
+}
+
+/// An option of a method.
+#[derive(Debug)]
+pub struct OptionInfo {
+    /// Key in `NAME:key=value`.
+    pub key: &'static str,
+    /// Value when it is not given.
+    pub default: &'static str,
+    /// What may be given.
+    pub allowed: Allowed,
+    /// What it does.
+    pub help: &'static str,
+}
+
+/// Values that an option may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allowed {
+    /// An integer, at least 1.
+    Count,
+    /// `true` or `false`.
+    Switch,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// A positive number, or one of these words.
+    NumberOr(&'static [&'static str]),
+}
+
+impl Allowed {
+    /// The words among the values.
+    pub fn words(self) -> &'static [&'static str] {
+        match self {
+            Self::Count => &[],
+            Self::Switch => &["true", "false"],
+            Self::Word(words) | Self::NumberOr(words) => words,
+        }
+    }
+
+    /// The value a text stands for; `None` when it is not allowed.
+    pub fn parse(self, text: &str) -> Option<Value> {
+        if let Some(word) = self.words().iter().find(|word| **word == text) {
+            return Some(Value::Word(word));
+        }
+        match self {
+            Self::Count => text.parse().ok().filter(|&count: &usize| count > 0).map(Value::Count),
+            Self::NumberOr(_) => text.parse().ok().filter(|v: &f64| v.is_finite() && *v > 0.0).map(Value::Number),
+            Self::Switch | Self::Word(_) => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Allowed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Count => f.write_str("an integer, at least 1"),
+            Self::Switch | Self::Word(_) => f.write_str(&self.words().join(" or ")),
+            Self::NumberOr(words) => write!(f, "a positive number or {}", words.join(" or ")),
+        }
+    }
+}
+
+/// A checked value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value {
+    /// Of [`Allowed::Count`].
+    Count(usize),
+    /// Of [`Allowed::NumberOr`].
+    Number(f64),
+    /// One of [`Allowed::words`].
+    Word(&'static str),
+}
+
+/// A checked value for every option of a method.
+#[derive(Clone, Debug)]
+pub struct Values(Vec<(&'static str, Value)>);
+
+impl Values {
+    /// The options of `info` as given, defaults elsewhere.
+    ///
+    /// # Panics
+    /// When a default of the table is not among its own allowed values; a test goes through them all.
+    pub fn new(info: &MethodInfo, given: &[(&str, Value)]) -> Self {
+        let value = |option: &OptionInfo| {
+            let given = given.iter().find(|(key, _)| *key == option.key).map(|(_, value)| *value);
+            given.or_else(|| option.allowed.parse(option.default)).expect("the table's defaults are allowed values")
+        };
+        Self(info.options.iter().map(|option| (option.key, value(option))).collect())
+    }
+
+    /// The value of an option that the method's table has.
+    ///
+    /// # Panics
+    /// When it has not: a mistake in the method's own file, which a test would meet at once.
+    fn get(&self, key: &str) -> Value {
+        self.0.iter().find(|(k, _)| *k == key).map(|(_, value)| *value).expect("a method asks for its own options")
+    }
+
+    /// A [`Value::Count`]; 1 for any other kind.
+    pub fn count(&self, key: &str) -> usize {
+        if let Value::Count(count) = self.get(key) { count } else { 1 }
+    }
+
+    /// Whether the word is `true`.
+    pub fn switch(&self, key: &str) -> bool {
+        self.word(key) == Some("true")
+    }
+
+    /// A [`Value::Word`].
+    pub fn word(&self, key: &str) -> Option<&'static str> {
+        if let Value::Word(word) = self.get(key) { Some(word) } else { None }
+    }
+
+    /// A [`Value::Number`].
+    pub fn number(&self, key: &str) -> Option<f64> {
+        if let Value::Number(number) = self.get(key) { Some(number) } else { None }
+    }
+}
+
+/// A method that stands in the table.
+pub trait Listed: Sized {
+    /// Its entry.
+    const INFO: MethodInfo;
+
+    /// Its settings, from a value for every option.
+    fn from_values(values: &Values) -> Self;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::influence::METHODS;
+
+    #[test]
+    fn every_entry_is_complete_and_buildable() {
+        for (i, (info, build)) in METHODS.iter().enumerate() {
+            assert!(METHODS[..i].iter().all(|(other, _)| other.name != info.name), "{} is listed twice", info.name);
+            assert!([info.summary, info.formula, info.cost].iter().all(|text| !text.is_empty()), "{}", info.name);
+            assert!(info.options.iter().all(|option| !option.help.is_empty()), "{}", info.name);
+            assert_eq!(build(&Values::new(info, &[])).info().name, info.name);
+        }
+    }
+
+    #[test]
+    fn values_are_checked() {
+        assert_eq!(Allowed::Count.parse("8"), Some(Value::Count(8)));
+        assert_eq!(Allowed::NumberOr(&["auto"]).parse("2.5"), Some(Value::Number(2.5)));
+        assert_eq!(Allowed::NumberOr(&["auto"]).parse("auto"), Some(Value::Word("auto")));
+        for (allowed, text) in [
+            (Allowed::Count, "0"),
+            (Allowed::Count, "1.5"),
+            (Allowed::Switch, "yes"),
+            (Allowed::Word(&["a"]), "b"),
+            (Allowed::NumberOr(&["auto"]), "0"),
+            (Allowed::NumberOr(&["auto"]), "inf"),
+        ] {
+            assert_eq!(allowed.parse(text), None, "{text}");
+        }
+    }
+}
