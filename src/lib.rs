@@ -16,4 +16,5 @@ pub mod measure;
 pub mod metrics;
 pub mod random;
 pub mod results;
+//pub mod runner;
 pub mod tasks;

@@ -16,7 +16,8 @@ pub struct InfluenceConfig {
     pub blocks: Blocks,
     /// Precision of the approximations' products; `exact` is always solved in f64.
     pub precision: Precision,
-    /// The methods, as names or `name:key=value,...`; `exact` is always computed, as the reference.
+    /// The methods, as `name` or `name:key=value,...` or a mapping `{name: …, key: value}`. Metrics
+    /// against exact influence need `exact` among them.
     #[schemars(length(min = 1))]
     pub methods: Vec<MethodSpec>,
 }
@@ -25,6 +26,13 @@ impl Default for InfluenceConfig {
     fn default() -> Self {
         let methods = ["exact", "datainf", "hessian_free", "lissa"].map(|name| name.parse().expect("a listed method"));
         Self { damping: 0.1, blocks: Blocks::PerMatrix, precision: Precision::F64, methods: methods.into() }
+    }
+}
+
+impl InfluenceConfig {
+    /// Whether `exact` is among the methods, so that the others can be held against it.
+    pub fn has_exact(&self) -> bool {
+        self.methods.iter().any(MethodSpec::is_exact)
     }
 }
 

@@ -123,6 +123,11 @@ impl MethodSpec {
         Ok(Self { label, method: build(&Values::new(info, &values)) })
     }
 
+    /// Whether this is exact influence, the reference of the others.
+    pub fn is_exact(&self) -> bool {
+        matches!(self.method, Method::Exact(_))
+    }
+
     /// The method's name without options, e.g. `datainf`.
     pub fn name(&self) -> &'static str {
         self.method.info().name
