@@ -70,7 +70,7 @@ fn rank_sweep_has_all_figures_and_counts_what_is_missing() {
     for heading in ["Agreement with exact influence", "Detection of flipped labels", "Retrieval of the query", "Cost and residuals", "Settings, model and gradients", "Failures"] {
         assert!(tables.contains(&format!("## {heading}")), "{heading}");
     }
-    assert!(tables.contains("out of memory: 12.3 GB asked for <gradients>") && tables.contains("not converged after 10 iterations"));
+    assert!(tables.contains("out of memory: 12.3 GB asked for &lt;gradients>") && tables.contains("not converged after 10 iterations"));
     assert!(tables.contains("the paper's default"));
 
     let page = text(&out, "report.html");
@@ -112,7 +112,7 @@ fn a_sweep_over_size_draws_log_axes_once_for_settings_swept_together() {
     }
     let reasons: Vec<&str> = summary.omitted.iter().map(|(title, _)| title.as_str()).collect();
     assert!(reasons.iter().any(|title| title.contains("LoRA rank")) && reasons.iter().any(|title| title.contains("Fine-tuning")), "{reasons:?}");
-    assert!(text(&out, "report.html").contains("no sweep over `lora.rank`"));
+    assert!(text(&out, "report.html").contains("no sweep over <code>lora.rank</code>"));
 }
 
 #[test]

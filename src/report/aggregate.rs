@@ -1,5 +1,7 @@
 //! One number from the cells of a group: mean over seeds, interval, and what is missing from it.
 
+use std::collections::BTreeMap;
+
 use super::number;
 use super::study::{Group, method};
 use crate::metrics::interval::{mean, t_interval};
@@ -111,7 +113,8 @@ fn reading(method: &MethodRecord, metric: &str) -> Option<Reading> {
             });
         }
     };
-    measured.filter(|x| x.is_finite()).map(|x| Reading { value: Some(x), low: None, high: None, cases: 1, undefined: 0 })
+    // Measured numbers are there or not: they are no cases that could be undefined.
+    measured.filter(|x| x.is_finite()).map(|x| Reading { value: Some(x), low: None, high: None, cases: 0, undefined: 0 })
 }
 
 /// Counts what figures leave out, for the line below them.
@@ -119,7 +122,17 @@ fn reading(method: &MethodRecord, metric: &str) -> Option<Reading> {
 pub struct Gaps {
     cells: usize,
     failed_cells: usize,
-    methods: Vec<(String, usize, usize, usize)>,
+    methods: Vec<Gap>,
+}
+
+/// What is missing of one method.
+#[derive(Clone, Debug)]
+struct Gap {
+    name: String,
+    /// Failures by group: counted once, however many metrics are shown.
+    failed: BTreeMap<String, usize>,
+    undefined: usize,
+    cases: usize,
 }
 
 impl Gaps {
@@ -131,11 +144,13 @@ impl Gaps {
 
     /// Counts one number of one method, by its pretty name.
     pub fn number(&mut self, name: &str, group: &Group, aggregate: &Aggregate) {
-        let failed = aggregate.failed - group.failed().min(aggregate.failed);
-        match self.methods.iter_mut().find(|(other, ..)| other == name) {
-            Some((_, f, u, c)) => (*f, *u, *c) = (*f + failed, *u + aggregate.undefined, *c + aggregate.cases),
-            None => self.methods.push((name.to_owned(), failed, aggregate.undefined, aggregate.cases)),
+        if !self.methods.iter().any(|gap| gap.name == name) {
+            self.methods.push(Gap { name: name.to_owned(), failed: BTreeMap::new(), undefined: 0, cases: 0 });
         }
+        let Some(gap) = self.methods.iter_mut().find(|gap| gap.name == name) else { return };
+        gap.failed.insert(format!("{} {}", group.task, group.setting()), aggregate.failed - group.failed().min(aggregate.failed));
+        gap.undefined += aggregate.undefined;
+        gap.cases += aggregate.cases;
     }
 
     /// One sentence, or nothing when nothing is missing.
@@ -144,17 +159,66 @@ impl Gaps {
         if self.failed_cells > 0 {
             parts.push(format!("{} of {} cells failed", self.failed_cells, self.cells));
         }
-        for (name, failed, undefined, cases) in &self.methods {
-            let cases = number::plain(*cases as f64);
-            match (*failed, *undefined) {
-                (0, 0) => {}
-                (failed, 0) => parts.push(format!("{name}: failed {failed}×")),
-                (0, undefined) => parts.push(format!("{name}: {} of {cases} values undefined", number::plain(undefined as f64))),
-                (failed, undefined) => {
-                    parts.push(format!("{name}: failed {failed}×, {} of {cases} values undefined", number::plain(undefined as f64)))
-                }
+        for gap in &self.methods {
+            let failed: usize = gap.failed.values().sum();
+            let failed = (failed > 0).then(|| format!("failed in {failed} cell{}", if failed == 1 { "" } else { "s" }));
+            let share = || format!("{} of {} values undefined", number::plain(gap.undefined as f64), number::plain(gap.cases as f64));
+            let undefined = (gap.undefined > 0).then(share);
+            let both: Vec<String> = failed.into_iter().chain(undefined).collect();
+            if !both.is_empty() {
+                parts.push(format!("{}: {}", gap.name, both.join(", ")));
             }
         }
         (!parts.is_empty()).then(|| format!("Missing: {}.", parts.join("; ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::study::Study;
+    use super::super::synthetic;
+    use super::*;
+
+    #[test]
+    fn seeds_are_averaged_and_a_single_one_keeps_its_own_interval() {
+        let records = synthetic::rank();
+        let study = Study::new(&records);
+        let group = &study.groups[0];
+        let values: Vec<f64> = group.records.iter().filter_map(|r| method(r, "datainf")?.metrics[0].value).collect();
+        let result = aggregate(group, "datainf", "pearson");
+        assert_eq!((result.value, result.seeds, result.over_seeds), (Some(values.iter().sum::<f64>() / 3.0), 3, true));
+        // t(2 degrees of freedom) = 4.302653 (tables).
+        let mean = values.iter().sum::<f64>() / 3.0;
+        let deviation = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 2.0).sqrt();
+        assert!((result.high.expect("three seeds") - mean - 4.302653 * deviation / 3f64.sqrt()).abs() < 1e-6);
+
+        let single = synthetic::single();
+        let study = Study::new(&single);
+        let result = aggregate(&study.groups[0], "datainf", "pearson");
+        let own = &single[0].methods[1].metrics[0];
+        assert_eq!((result.value, result.low, result.high, result.over_seeds), (own.value, own.low, own.high, false));
+    }
+
+    #[test]
+    fn failures_and_undefined_values_are_counted_once() {
+        let records = synthetic::rank();
+        let study = Study::new(&records);
+        let of = |rank: f64| study.groups.iter().find(|g| g.task == "digits" && g.number("lora.rank") == Some(rank)).expect("swept");
+        assert_eq!(aggregate(of(8.0), "exact", "total_seconds").failed, 1);
+        let undefined = aggregate(of(1.0), "lissa", "pearson");
+        assert_eq!((undefined.value, undefined.low, undefined.cases, undefined.undefined), (None, None, 300, 300));
+        assert!(undefined.applies());
+
+        let mut gaps = Gaps::default();
+        for rank in [1.0, 4.0, 8.0] {
+            gaps.group(of(rank));
+            for metric in ["pearson", "detection_auc", "total_seconds"] {
+                for label in ["exact", "lissa", "lissa:variant=code"] {
+                    gaps.number(label, of(rank), &aggregate(of(rank), label, metric));
+                }
+            }
+        }
+        let expected = "Missing: 1 of 9 cells failed; lissa: 303 of 808 values undefined; lissa:variant=code: failed in 1 cell.";
+        assert_eq!(gaps.text().as_deref(), Some(expected));
     }
 }

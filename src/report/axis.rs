@@ -38,7 +38,7 @@ pub struct Axis {
 impl Axis {
     /// A linear axis over `[low, high]` with round ticks.
     pub fn linear(title: impl Into<String>, low: f64, high: f64) -> Self {
-        Self { title: title.into(), scale: Scale::Linear, low, high, ticks: linear_ticks(low, high, 5) }
+        Self { title: title.into(), scale: Scale::Linear, low, high, ticks: linear_ticks(low, high, 6) }
     }
 
     /// A log axis over `[low, high]`, both positive.
@@ -129,8 +129,8 @@ fn linear_ticks(low: f64, high: f64, wanted: usize) -> Vec<(f64, String)> {
     let rough = span / wanted as f64;
     let magnitude = 10f64.powf(rough.log10().floor());
     let step = [1.0, 2.0, 2.5, 5.0, 10.0].map(|m| m * magnitude).into_iter().find(|step| *step >= rough * 0.999).unwrap_or(10.0 * magnitude);
-    let tenths = (step / magnitude).fract() != 0.0;
-    let decimals = (-(magnitude.log10().round() as i32) + i32::from(tenths)).max(0) as usize;
+    // As many decimals as the step has.
+    let decimals = (0..8).find(|places| { let scaled = step * 10f64.powi(*places); (scaled - scaled.round()).abs() < 1e-6 * scaled }).unwrap_or(8) as usize;
     let first = (low / step - 1e-9).ceil() as i64;
     let last = (high / step + 1e-9).floor() as i64;
     let label = |x: f64| if x.abs() >= 1e4 || (x != 0.0 && x.abs() < 1e-3) { number::plain(x) } else { number::fixed(x, decimals) };
@@ -142,7 +142,7 @@ fn log_ticks(low: f64, high: f64, labels: Labels) -> Vec<(f64, String)> {
     let decades = (high / low).log10();
     let first = (low.log10() - 1e-9).ceil() as i32;
     let last = (high.log10() + 1e-9).floor() as i32;
-    if decades >= 1.8 && last > first {
+    if decades >= 2.6 && last > first {
         let stride = ((last - first) / 6 + 1).max(1);
         let exponents: Vec<i32> = (first..=last).filter(|exponent| exponent.rem_euclid(stride) == 0).collect();
         let small = exponents.iter().all(|exponent| (-2..=3).contains(exponent));

@@ -29,6 +29,16 @@ pub fn escape(text: &str) -> String {
     escaped
 }
 
+/// [`escape`]d text with `code` between backticks.
+fn inline(text: &str) -> String {
+    let pieces: Vec<String> = text.split('`').map(escape).collect();
+    if pieces.len() % 2 == 0 {
+        return escape(text);
+    }
+    let piece = |(i, piece): (usize, &String)| if i % 2 == 1 { format!("<code>{piece}</code>") } else { piece.clone() };
+    pieces.iter().enumerate().map(piece).collect()
+}
+
 /// The whole page.
 pub fn page(study: &Study, title: &str, figures: &[(Figure, String)], tables: &[Table], omitted: &[(String, String)]) -> String {
     let mut body = String::new();
@@ -39,18 +49,18 @@ pub fn page(study: &Study, title: &str, figures: &[(Figure, String)], tables: &[
             "<figure id=\"figure-{}\"><h2>{}</h2><div class=\"card\">{svg}</div><figcaption>{}</figcaption></figure>\n",
             figure.id,
             escape(&figure.title),
-            escape(&figure.caption)
+            inline(&figure.caption)
         ));
     }
     for (i, table) in tables.iter().enumerate() {
-        contents.push((format!("table-{i}"), table.title.clone()));
+        contents.push((format!("table-{i}"), format!("Table: {}", table.title)));
         body.push_str(&table_html(table, i));
     }
     if !omitted.is_empty() {
         contents.push(("omitted".into(), "Figures not drawn".into()));
         body.push_str("<section id=\"omitted\"><h2>Figures not drawn</h2><ul>\n");
         for (title, reason) in omitted {
-            body.push_str(&format!("<li>{}: {}.</li>\n", escape(title), escape(reason)));
+            body.push_str(&format!("<li>{}: {}.</li>\n", escape(title), inline(reason)));
         }
         body.push_str("</ul></section>\n");
     }
@@ -213,6 +223,8 @@ mod tests {
 
     #[test]
     fn escapes_markup() {
+        assert_eq!(inline("a `b<` c"), "a <code>b&lt;</code> c");
+        assert_eq!(inline("a ` b"), "a ` b");
         assert_eq!(escape("<a href=\"x\">&'"), "&lt;a href=&quot;x&quot;&gt;&amp;&#39;");
     }
 }

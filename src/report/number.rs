@@ -32,6 +32,13 @@ pub fn significant(x: f64, digits: usize) -> String {
     }
 }
 
+/// Decimals that [`significant`] shows of `x`, so that an interval can be written alike.
+pub fn decimals(x: f64, digits: usize) -> usize {
+    let shown = significant(x, digits);
+    let mantissa = shown.split('·').next().unwrap_or(&shown);
+    mantissa.split_once('.').map_or(0, |(_, rest)| rest.len())
+}
+
 /// `decimals` places after the point.
 pub fn fixed(x: f64, decimals: usize) -> String {
     if x.is_finite() { minus(&format!("{x:.decimals$}")) } else { MISSING.to_owned() }
@@ -126,6 +133,7 @@ mod tests {
         for (x, text) in [(10000.0, "10,000"), (500.0, "500"), (0.25, "0.25"), (-1234567.0, "−1,234,567"), (1e-9, "1.00·10⁻⁹")] {
             assert_eq!(plain(x), text);
         }
+        assert_eq!((decimals(12.34, 3), decimals(1234.0, 3), decimals(0.01234, 3)), (1, 0, 4));
         assert_eq!((fixed(-0.0001, 2), fixed(0.5, 3)), ("0.00".to_owned(), "0.500".to_owned()));
         assert_eq!((seconds(0.0123), seconds(75.0), seconds(2e-6)), ("12.3 ms".into(), "75.0 s".into(), "2.00 µs".into()));
         assert_eq!((bytes(512.0), bytes(4.56e6)), ("512 B".into(), "4.56 MB".into()));

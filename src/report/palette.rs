@@ -179,7 +179,7 @@ fn known(method: &str, options: &[(&str, &str)]) -> Option<(Colour, Marker, Dash
 /// their own each power of two.
 fn grouped(size: usize) -> (Colour, Marker, Dash) {
     const SHADES: [Colour; 5] = [[0x56, 0xb4, 0xe9], [0x3d, 0x9a, 0xd6], [0x5a, 0x78, 0xc8], [0x48, 0x58, 0xa6], [0x36, 0x3b, 0x7d]];
-    const SHAPES: [Marker; 5] = [Marker::Up, Marker::Diamond, Marker::Down, Marker::Square, Marker::Circle];
+    const SHAPES: [Marker; 5] = [Marker::Up, Marker::Square, Marker::Down, Marker::Plus, Marker::Diamond];
     let doubling = size.ilog2() as usize - 1;
     let shade = (doubling / 2).min(SHADES.len() - 1);
     (SHADES[shade], SHAPES[doubling % SHAPES.len()], if doubling % 2 == 0 { Dash::Dashed } else { Dash::Solid })

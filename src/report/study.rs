@@ -265,3 +265,44 @@ pub fn value_text(value: &Value) -> String {
         other => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::synthetic;
+    use super::*;
+
+    #[test]
+    fn cells_that_differ_in_their_seed_are_one_group() {
+        let records = synthetic::rank();
+        let study = Study::new(&records);
+        assert_eq!((study.groups.len(), study.failed()), (8, 1));
+        assert!(study.groups.iter().all(|group| group.records.len() == 3));
+        assert_eq!(study.methods[..3], ["exact", "datainf", "datainf:group_size=8"]);
+        let slices = study.slices(Some("lora.rank"));
+        assert_eq!(slices.iter().map(|slice| slice.title.as_str()).collect::<Vec<_>>(), ["digits", "sentences"]);
+        assert!(slices.iter().all(|slice| slice.groups.len() == 4 && slice.held.is_empty()));
+        let held: Vec<_> = study.slices(None).iter().map(|slice| (slice.held.clone(), slice.groups.len())).collect();
+        assert_eq!(held, vec![("rank r = 4".to_owned(), 1); 2]);
+    }
+
+    #[test]
+    fn settings_swept_together_are_one_axis() {
+        let records = synthetic::size();
+        let study = Study::new(&records);
+        assert_eq!(study.sweeps().iter().map(|axis| axis.key.as_str()).collect::<Vec<_>>(), ["task.train"]);
+        assert_eq!(study.slices(Some("task.train"))[0].groups.len(), 5);
+        assert_eq!(study.slices(None)[0].held, "n = 10,000, m = 200");
+    }
+
+    #[test]
+    fn layers_are_counted_also_in_failed_cells() {
+        let records = synthetic::layers();
+        let study = Study::new(&records);
+        let slices = study.slices(Some("lora.layers"));
+        assert_eq!(slices.len(), 1);
+        assert_eq!(slices[0].groups.iter().filter_map(|group| group.number("lora.layers")).collect::<Vec<_>>(), [1.0, 2.0, 3.0, 4.0]);
+        let mut failed = records.clone();
+        failed.iter_mut().for_each(|record| record.model = None);
+        assert_eq!(Study::new(&failed).groups[2].number("lora.layers"), Some(3.0));
+    }
+}

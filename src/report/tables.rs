@@ -46,7 +46,7 @@ pub struct Table {
 impl Table {
     /// As Markdown, heading included.
     pub fn markdown(&self) -> String {
-        let clean = |text: &str| text.replace('|', "\\|").replace(['\n', '\r'], " ");
+        let clean = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('|', "\\|").replace(['\n', '\r'], " ");
         let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
         let mut text = format!("## {}\n\n{}\n\n", clean(&self.title), clean(&self.note));
         text.push_str(&line(self.headers.iter().map(|header| clean(header)).collect()));
@@ -171,7 +171,13 @@ pub fn metric_cell(metric: &Metric, result: &Aggregate) -> Cell {
         Some((low, high)) if result.over_seeds => {
             // The interval is cut at the metric's range: the longer side is the half width.
             let half = (value - low).max(high - value);
-            let half = if bounded { number::fixed(half, 3) } else { number::significant(half * factor, 2) };
+            // Half widths have the decimals of the value; beside a power of ten they keep their own.
+            let alike = (1e-3..1e5).contains(&(value * factor).abs());
+            let half = match (bounded, alike) {
+                (true, _) => number::fixed(half, 3),
+                (_, true) => number::fixed(half * factor, number::decimals(value * factor, 3)),
+                _ => number::significant(half * factor, 2),
+            };
             format!("{} ± {half}{unit}", show(value))
         }
         Some((low, high)) => format!("{} [{}, {}]{unit}", show(value), show(low), show(high)),
@@ -308,8 +314,8 @@ mod tests {
             title: "T".into(),
             note: "n".into(),
             headers: vec!["a|b".into(), "c".into()],
-            rows: vec![vec![Cell::text("x\ny"), Cell::count(1000)]],
+            rows: vec![vec![Cell::text("x\n<y>"), Cell::count(1000)]],
         };
-        assert_eq!(table.markdown(), "## T\n\nn\n\n| a\\|b | c |\n| --- | ---: |\n| x y | 1,000 |\n");
+        assert_eq!(table.markdown(), "## T\n\nn\n\n| a\\|b | c |\n| --- | ---: |\n| x &lt;y> | 1,000 |\n");
     }
 }

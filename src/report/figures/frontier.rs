@@ -48,30 +48,51 @@ pub fn draw(study: &Study) -> Outcome {
     let entries: Vec<_> = legend(study, study.methods.iter().map(String::as_str)).into_iter().map(|entry| crate::report::sheet::Entry { dash: None, ..entry }).collect();
     let mut sheet = Sheet::new(costs.len(), 260.0, specs, &entries, &notes);
     for (panel, points) in content.iter().enumerate() {
-        // Variants of one method by a knob (group size, iterations) are joined in the order of the cost.
-        let mut families: Vec<(&str, Vec<(f64, f64)>)> = Vec::new();
+        // Joined in the order of the cost.
+        let mut families: Vec<(String, &str, Vec<(f64, f64)>)> = Vec::new();
         for (label, x, y) in points {
-            let family = label.split(':').next().unwrap_or(label);
-            match families.iter_mut().find(|(name, _)| *name == family) {
-                Some((_, members)) => members.push((x.value, y.value)),
-                None => families.push((family, vec![(x.value, y.value)])),
+            let family = family(label);
+            match families.iter_mut().find(|(name, ..)| *name == family) {
+                Some((.., members)) => members.push((x.value, y.value)),
+                None => families.push((family, label, vec![(x.value, y.value)])),
             }
         }
-        for (family, mut members) in families {
+        for (_, first, mut members) in families {
             members.retain(|member| sheet.shows(panel, *member));
             members.sort_by(|a, b| a.0.total_cmp(&b.0));
-            sheet.line(panel, &members, study.palette.style(family).colour, 1.6, Dash::Solid, 0.45);
+            sheet.line(panel, &members, study.palette.style(first).colour, 1.6, Dash::Solid, 0.45);
         }
         for (label, x, y) in points {
             sheet.point(panel, *x, *y, &study.palette.style(label));
         }
     }
     let text = caption(&[
-        "Up and to the left is better. Exact stands at r = 1 at its own cost. Variants of one method are joined.",
+        "Up and to the left is better. Exact stands at r = 1 at its own cost. Variants of one method that differ in a number (group size, iterations) are joined.",
         "Seconds for all scores without gradients; memory is the peak above what was resident before.",
         &interval_text(&aggregates),
         &held_text(&held),
         &missing,
     ]);
     Outcome::drawn("accuracy_cost", TITLE, text, sheet.finish())
+}
+
+/// The label without its numeric options: what differs in a knob only has the same family.
+fn family(label: &str) -> String {
+    let (name, options) = label.split_once(':').unwrap_or((label, ""));
+    let mut kept: Vec<&str> = options.split(',').filter(|option| option.split_once('=').is_some_and(|(_, value)| value.trim().parse::<f64>().is_err())).collect();
+    kept.sort_unstable();
+    format!("{name}:{}", kept.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knobs_make_a_family_and_variants_do_not() {
+        assert_eq!(family("datainf"), family("datainf:group_size=8"));
+        assert_eq!(family("lissa:iterations=5,scale=auto"), family("lissa:scale=auto,iterations=50"));
+        assert_ne!(family("lissa"), family("lissa:variant=code"));
+        assert_ne!(family("datainf:group_size=8"), family("datainf:group_size=8,shuffle=false"));
+    }
 }

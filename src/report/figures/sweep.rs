@@ -1,7 +1,6 @@
 //! Correlation, error, detection, time and memory against any numeric setting that was swept.
 
 use super::{Outcome, caption, compared, dodge, has_values, held_text, interval_text, legend, measure, metric_axis, point, slug};
-use crate::metrics::find;
 use crate::report::aggregate::Gaps;
 use crate::report::axis::Axis;
 use crate::report::sheet::{PanelSpec, Point, Sheet};
@@ -52,8 +51,8 @@ fn draw_slice(study: &Study, key: &str, slice: &Slice, several: bool) -> Outcome
         if y.scale == crate::report::axis::Scale::Log {
             zeros += shown().filter(|point| point.value <= 0.0).count();
         }
-        let heading = find(metric).map_or(metric, |metric| metric.title).to_owned();
-        specs.push(PanelSpec { title: heading, x: Axis::at_values(name.clone(), &x_values), y });
+        // The vertical axis names the metric.
+        specs.push(PanelSpec { title: String::new(), x: Axis::at_values(name.clone(), &x_values), y });
         content.push(series);
     }
     if content.is_empty() {
@@ -84,11 +83,22 @@ fn draw_slice(study: &Study, key: &str, slice: &Slice, several: bool) -> Outcome
     Outcome::drawn(id, title, text, sheet.finish())
 }
 
-/// Lowers a first letter that is not part of an acronym.
+/// Lowers a first letter, unless its word has other capitals (LoRA).
 fn lower_first(text: &str) -> String {
+    let word = text.split(' ').next().unwrap_or(text);
     let mut letters = text.chars();
-    match (letters.next(), letters.clone().next()) {
-        (Some(first), Some(second)) if second.is_lowercase() => first.to_lowercase().chain(letters).collect(),
+    match letters.next() {
+        Some(first) if !word.chars().skip(1).any(char::is_uppercase) => first.to_lowercase().chain(letters).collect(),
         _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn acronyms_keep_their_capitals() {
+        assert_eq!((lower_first("LoRA rank r"), lower_first("Adapted layers")), ("LoRA rank r".to_owned(), "adapted layers".to_owned()));
     }
 }
