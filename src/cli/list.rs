@@ -42,7 +42,7 @@ pub fn list(args: ListArgs) -> miette::Result<ExitCode> {
 
 fn methods() -> String {
     let mut text = String::new();
-    for method in METHODS {
+    for (method, _) in METHODS {
         let _ = writeln!(text, "{}\n    {}\n    {}", method.name, method.summary, method.formula);
         for option in method.options {
             let _ = writeln!(text, "    :{}={} ({}) {}", option.key, option.default, option.allowed, option.help);

@@ -23,12 +23,13 @@ pub struct ReportArgs {
 
 /// Draws a report from records.
 pub fn report(args: &ReportArgs, global: Global) -> miette::Result<ExitCode> {
-    let records = load(&args.results)?;
+    let records = load(&args.results).into_diagnostic()?;
     let out = args.out.as_ref().unwrap_or(&args.results);
     let summary = report::write(&records, out, &report::ReportOptions::default()).into_diagnostic()?;
     if !global.quiet {
         print(&report::summary(&records));
     }
-    print(&format!("\nReport: {} ({} figures)\n", summary.page.display(), summary.figures.len()));
+    let page = summary.files.last().expect("a report has a page");
+    print(&format!("\nReport: {} ({} figures)\n", page.display(), summary.figures.len()));
     Ok(ExitCode::SUCCESS)
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use infbench::device::DeviceChoice;
 use infbench::report;
-use infbench::results::{ResultsDir, load};
+use infbench::results::ResultsDir;
 use infbench::runner::cell::CellRunner;
 use infbench::runner::progress::{Progress, plural};
 use infbench::runner::{RunOptions, run as run_plan};
@@ -35,15 +35,15 @@ pub struct RunArgs {
 /// Runs an experiment; failed cells make exit code 1.
 pub fn run(args: &RunArgs, global: Global) -> miette::Result<ExitCode> {
     let (plan, out) = args.experiment.load()?;
-    let results = ResultsDir::create(&out)?;
+    let results = ResultsDir::create(&out).into_diagnostic()?;
     let progress = if global.quiet { Progress::quiet() } else { Progress::new() };
     progress.line(&format!("{}: {} cell{}, results in {}", plan.name, plan.cells.len(), plural(plan.cells.len()), out.display()));
-    let runner = CellRunner::new(&results, args.device, &plan)?;
+    let runner = CellRunner::new(&results, args.device, &plan);
     let options = RunOptions { resume: args.resume || !args.no_resume, limit: args.limit };
-    let summary = run_plan(&plan, &runner, &results, options, &progress)?;
+    let summary = run_plan(&plan, &runner, &results, options, &progress).into_diagnostic()?;
     if plan.outputs.report && !summary.records.is_empty() {
         progress.line("Drawing the report …");
-        report::write(&load(&out)?, &out, &report::ReportOptions::for_experiment(&plan.name, &plan.description)).into_diagnostic()?;
+        report::write(&summary.records, &out, &report::ReportOptions::default()).into_diagnostic()?;
     }
     print(&report::summary(&summary.records));
     let page = out.join("report.html");

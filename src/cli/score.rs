@@ -1,11 +1,14 @@
 //! `infbench score`
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use infbench::config::{Blocks, MethodSpec, Precision};
-use infbench::score::{ScoreRequest, score_files};
+use infbench::score::{ScoreRequest, ScoreSummary, score_files};
+
+use miette::IntoDiagnostic as _;
 
 use super::{Global, print};
 
@@ -55,9 +58,27 @@ pub fn score(args: &ScoreArgs, global: Global) -> miette::Result<ExitCode> {
         seed: args.seed,
         out: args.out.clone(),
     })
-    .map_err(|e| miette::miette!("{e}"))?;
+    .into_diagnostic()?;
     if !global.quiet {
-        print(&summary.to_string());
+        print(&table(&summary));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What was scored, and what each method cost.
+fn table(summary: &ScoreSummary) -> String {
+    let mut text = format!("{} training examples, {} score rows, {} blocks\n\n", summary.train, summary.queries, summary.blocks.len());
+    let width = summary.methods.iter().map(|m| m.label.len()).max().unwrap_or(0).max("method".len());
+    let _ = writeln!(text, "{:width$}  {:>9}  {:>9}  {:>9}  {:>10}  {:>9}  non-finite", "method", "prepare s", "apply s", "score s", "peak MB", "residual");
+    for method in &summary.methods {
+        let seconds = method.seconds;
+        let peak = method.peak_bytes.map_or_else(|| "–".to_owned(), |b| format!("{:.1}", b.peak() as f64 / 1e6));
+        let residual = method.evidence.residual.map_or_else(|| "–".to_owned(), |r| format!("{r:.1e}"));
+        let _ = writeln!(
+            text,
+            "{:width$}  {:>9.4}  {:>9.4}  {:>9.4}  {peak:>10}  {residual:>9}  {}",
+            method.label, seconds.prepare, seconds.apply, seconds.score, method.non_finite
+        );
+    }
+    text
 }

@@ -37,8 +37,9 @@ impl InfluenceConfig {
 }
 
 /// Grouping of the gradient tensors into blocks of the block-diagonal Fisher.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
 pub enum Blocks {
     /// Every tensor by itself (each lora_A, each lora_B, each head matrix), as in the paper's code.
     #[default]
@@ -50,8 +51,9 @@ pub enum Blocks {
 }
 
 /// Precision of a method's matrix products; sums over rows are carried in f64 either way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
 pub enum Precision {
     /// f32 products on the stored gradients, no conversion: twice as fast.
     F32,

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use super::store::StoreWriter;
+
 /// Why gradients cannot be taken.
 #[derive(Debug, Error)]
 pub enum GradientError {
@@ -32,6 +34,12 @@ pub trait GradientSink: Send {
     /// # Errors
     /// When they cannot be kept.
     fn write_rows(&mut self, tensor: usize, first_row: usize, rows: &[f32]) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
+}
+
+impl GradientSink for StoreWriter {
+    fn write_rows(&mut self, tensor: usize, first_row: usize, rows: &[f32]) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        Ok(StoreWriter::write_rows(self, tensor, first_row, rows)?)
+    }
 }
 
 /// Gradients in memory, one `[n, d]` matrix a tensor.

@@ -118,6 +118,11 @@ impl ResultsDir {
         Ok(Self { root: root.to_owned(), _lock: Some(lock) })
     }
 
+    /// A folder for reading: not made, not locked, and need not be there.
+    pub fn read(root: &Path) -> Self {
+        Self { root: root.to_owned(), _lock: None }
+    }
+
     /// The folder.
     pub fn root(&self) -> &Path {
         &self.root

@@ -105,6 +105,7 @@ fn failed(experiment: &str, cell: &Cell, provenance: Provenance, error: String) 
     Record {
         schema: SCHEMA,
         experiment: experiment.to_owned(),
+        description: String::new(),
         cell: facts(cell),
         status: Status::Failed,
         error: Some(error),

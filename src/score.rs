@@ -1,0 +1,311 @@
+//! Scores of gradients made elsewhere: safetensors in, safetensors out.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use ndarray::Array2;
+use safetensors::tensor::TensorView;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::config::influence::{Blocks, Precision};
+use crate::config::method::MethodSpec;
+use crate::gradients::store::{AtomicFile, GradientStore, StoreError};
+use crate::influence::{BlockLayout, Evidence, InfluenceError, Queries, RunOptions, damping, run_method};
+use crate::measure::{StageBytes, StageSeconds};
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub struct ScoreRequest {
+    /// Training gradients: one `[n, ...]` tensor a matrix.
+    pub train: PathBuf,
+    /// Query gradients: the same names and sizes, `[m, ...]`.
+    pub query: PathBuf,
+    /// The methods; no label twice.
+    pub methods: Vec<MethodSpec>,
+    /// c in λ_l = c · tr(F_l)/d_l. The paper: 0.1.
+    pub damping: f64,
+    /// Score the mean query only: `[1, n]`.
+    pub mean_query: bool,
+    /// Precision of the approximations' products.
+    pub precision: Precision,
+    /// What one block is.
+    pub blocks: Blocks,
+    /// What seeded methods draw from.
+    pub seed: u64,
+    /// Where the scores go.
+    pub out: PathBuf,
+}
+
+/// What was computed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ScoreSummary {
+    /// Training examples n.
+    pub train: usize,
+    /// Rows of scores: m, or 1 for the mean query.
+    pub queries: usize,
+    /// The blocks with their damping.
+    pub blocks: Vec<ScoredBlock>,
+    /// One entry a method, in the order asked.
+    pub methods: Vec<ScoredMethod>,
+}
+
+/// A block of [`ScoreSummary`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ScoredBlock {
+    /// Name.
+    pub name: String,
+    /// Size d_l.
+    pub dim: usize,
+    /// Damping λ_l.
+    pub lambda: f64,
+}
+
+/// A method of [`ScoreSummary`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ScoredMethod {
+    /// The string given, which is also the tensor's name.
+    pub label: String,
+    /// Wall time by stage.
+    pub seconds: StageSeconds,
+    /// Peak memory by stage; `null` when the allocator does not count.
+    pub peak_bytes: Option<StageBytes>,
+    /// What the solver says of its own answer.
+    pub evidence: Evidence,
+    /// Scores that are NaN or infinite; they are written as they are.
+    pub non_finite: usize,
+}
+
+/// Why there are no scores.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScoreError {
+    /// No method asked for.
+    #[error("no method given")]
+    NoMethod,
+    /// Two methods would write the same tensor.
+    #[error("method `{label}` is given twice: the scores are one tensor a method, named by what was given")]
+    Duplicate {
+        /// The string given.
+        label: String,
+    },
+    /// The output would replace an input.
+    #[error("the scores would replace {}, which is read", path.display())]
+    Overwrite {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The gradients cannot be read, or the scores not written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A method stopped.
+    #[error("{label}: {source}")]
+    Method {
+        /// The string given.
+        label: String,
+        /// Why.
+        source: InfluenceError,
+    },
+    /// λ cannot be computed.
+    #[error(transparent)]
+    Damping(InfluenceError),
+    /// The output format cannot hold the scores.
+    #[error("cannot encode the scores for {}: {reason}", path.display())]
+    Encode {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Computes scores from files to a file.
+///
+/// The output has one float64 tensor a method, `[m, n]` (`[1, n]` for the mean query), named by the very
+/// string given, with positive = harmful; its metadata are JSON texts: `infbench` (version), `settings`,
+/// `lambda` (by block), and `methods` (by label: seconds, peak bytes, evidence, scores that are not finite).
+/// It appears whole or not at all, after the last method.
+///
+/// # Errors
+/// Everything that can be known beforehand is said before anything is computed: duplicate or no methods, an
+/// output that is an input, files that cannot be read or do not match, NaN in the training gradients. After
+/// that, a method that stops, or an output that cannot be written.
+pub fn score_files(request: &ScoreRequest) -> Result<ScoreSummary, ScoreError> {
+    let labels: Vec<&str> = request.methods.iter().map(|method| method.label.as_str()).collect();
+    if labels.is_empty() {
+        return Err(ScoreError::NoMethod);
+    }
+    if let Some((i, label)) = labels.iter().enumerate().find(|(i, label)| labels[..*i].contains(label)) {
+        debug_assert!(i > 0);
+        return Err(ScoreError::Duplicate { label: (*label).to_owned() });
+    }
+    for input in [&request.train, &request.query] {
+        if same_file(input, &request.out) {
+            return Err(ScoreError::Overwrite { path: input.clone() });
+        }
+    }
+    let train = GradientStore::open(&request.train)?;
+    let query = GradientStore::open(&request.query)?;
+    train.matching(&query)?;
+    // the output's folder is tried before the work, not after
+    let mut file = AtomicFile::create(&request.out)?;
+
+    let layout = BlockLayout::new(train.tensors(), request.blocks);
+    let lambda = damping(&train, &layout, request.damping).map_err(ScoreError::Damping)?;
+    let options = RunOptions {
+        precision: request.precision,
+        queries: if request.mean_query { Queries::Mean } else { Queries::Each },
+        seed: request.seed,
+    };
+    let mut scores: Vec<Array2<f64>> = Vec::with_capacity(labels.len());
+    let mut methods = Vec::with_capacity(labels.len());
+    for method in &request.methods {
+        let influence = run_method(method, &train, &query, &layout, &lambda, &options)
+            .map_err(|source| ScoreError::Method { label: method.label.clone(), source })?;
+        methods.push(ScoredMethod {
+            label: method.label.clone(),
+            seconds: influence.seconds,
+            peak_bytes: influence.peak_bytes,
+            evidence: influence.evidence,
+            non_finite: influence.scores.iter().filter(|score| !score.is_finite()).count(),
+        });
+        scores.push(influence.scores);
+    }
+    let blocks = layout.blocks().iter().zip(&lambda);
+    let summary = ScoreSummary {
+        train: train.rows(),
+        queries: options.queries.rows(query.rows()),
+        blocks: blocks.map(|(block, &lambda)| ScoredBlock { name: block.name.clone(), dim: block.dim, lambda }).collect(),
+        methods,
+    };
+
+    let bytes = encode(&labels, &scores, metadata(request, &summary))
+        .map_err(|error| ScoreError::Encode { path: request.out.clone(), reason: error.to_string() })?;
+    file.file().write_all(&bytes).map_err(StoreError::io(&request.out, "write"))?;
+    file.commit()?;
+    Ok(summary)
+}
+
+/// Whether both paths lead to one file that exists.
+fn same_file(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+fn encode(labels: &[&str], scores: &[Array2<f64>], metadata: HashMap<String, String>) -> Result<Vec<u8>, safetensors::SafeTensorError> {
+    let views = labels
+        .iter()
+        .zip(scores)
+        .map(|(label, scores)| {
+            let values = scores.as_slice().expect("scores are made in standard order");
+            let view = TensorView::new(safetensors::Dtype::F64, scores.shape().to_vec(), bytemuck::cast_slice(values))?;
+            Ok((*label, view))
+        })
+        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()?;
+    safetensors::serialize(views, Some(metadata))
+}
+
+fn metadata(request: &ScoreRequest, summary: &ScoreSummary) -> HashMap<String, String> {
+    let lambda: serde_json::Map<_, _> = summary.blocks.iter().map(|block| (block.name.clone(), json!(block.lambda))).collect();
+    let methods: serde_json::Map<_, _> = summary
+        .methods
+        .iter()
+        .map(|method| {
+            let entry = json!({
+                "seconds": method.seconds,
+                "peak_bytes": method.peak_bytes,
+                "evidence": method.evidence,
+                "non_finite": method.non_finite,
+            });
+            (method.label.clone(), entry)
+        })
+        .collect();
+    let settings = json!({
+        "damping": request.damping,
+        "mean_query": request.mean_query,
+        "precision": request.precision,
+        "blocks": request.blocks,
+        "seed": request.seed,
+        "sign": "positive = harmful",
+    });
+    let texts = [
+        ("infbench", json!({"version": env!("CARGO_PKG_VERSION")})),
+        ("settings", settings),
+        ("lambda", lambda.into()),
+        ("methods", methods.into()),
+    ];
+    texts.into_iter().map(|(key, value)| (key.to_owned(), value.to_string())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixture(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/wide").join(name)
+    }
+
+    fn request(folder: &Path, methods: &[&str]) -> ScoreRequest {
+        ScoreRequest {
+            train: fixture("train.safetensors"),
+            query: fixture("query.safetensors"),
+            methods: methods.iter().map(|text| text.parse().unwrap()).collect(),
+            damping: 0.1,
+            mean_query: false,
+            precision: Precision::F64,
+            blocks: Blocks::PerMatrix,
+            seed: 1,
+            out: folder.join("scores.safetensors"),
+        }
+    }
+
+    #[test]
+    fn tensors_are_named_by_what_was_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let labels = ["exact", "datainf:group_size=7,shuffle=false", "lissa:scale=1e-9"];
+        for mean_query in [false, true] {
+            let request = ScoreRequest { mean_query, ..request(folder.path(), &labels) };
+            let summary = score_files(&request).unwrap();
+            let rows = if mean_query { 1 } else { 3 };
+            assert_eq!((summary.train, summary.queries, summary.blocks.len()), (20, rows, 2));
+            let bytes = std::fs::read(&request.out).unwrap();
+            let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+            for label in labels {
+                let view = file.tensor(label).unwrap();
+                assert_eq!((view.dtype(), view.shape()), (safetensors::Dtype::F64, [rows, 20].as_slice()));
+            }
+            assert_eq!(file.len(), labels.len());
+            // what diverges is counted and written as it is
+            assert_eq!(summary.methods[2].non_finite, 0);
+            assert!(summary.methods[2].evidence.not_converged > 0);
+        }
+        let bytes = std::fs::read(request(folder.path(), &labels).out).unwrap();
+        let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+        let metadata = header.metadata().clone().unwrap();
+        let methods: serde_json::Value = serde_json::from_str(&metadata["methods"]).unwrap();
+        assert!(methods["exact"]["evidence"]["residual"].as_f64().unwrap() < 1e-11);
+        let lambda: serde_json::Value = serde_json::from_str(&metadata["lambda"]).unwrap();
+        assert!(lambda["layer.0.value.lora_A.weight"].as_f64().unwrap() > 0.0);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file stays");
+    }
+
+    #[test]
+    fn mistakes_are_said_before_anything_is_computed() {
+        let folder = tempfile::tempdir().unwrap();
+        let good = request(folder.path(), &["datainf"]);
+        let error = |request: ScoreRequest| score_files(&request).unwrap_err();
+        assert!(matches!(error(request(folder.path(), &[])), ScoreError::NoMethod));
+        let twice = error(request(folder.path(), &["datainf", "exact", "datainf"]));
+        assert!(matches!(twice, ScoreError::Duplicate { label } if label == "datainf"));
+        let onto = ScoreRequest { out: good.train.clone(), ..good.clone() };
+        assert!(matches!(error(onto), ScoreError::Overwrite { .. }));
+        let other = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tall/query.safetensors");
+        let mismatch = error(ScoreRequest { query: other, ..good.clone() });
+        assert!(matches!(mismatch, ScoreError::Store(StoreError::Dim { .. } | StoreError::MissingTensor { .. })), "{mismatch}");
+        let nowhere = ScoreRequest { out: folder.path().join("no/such/folder/s.safetensors"), ..good.clone() };
+        assert!(matches!(error(nowhere), ScoreError::Store(StoreError::Io { .. })));
+        let negative = ScoreRequest { damping: -1.0, ..good };
+        assert!(matches!(error(negative), ScoreError::Damping(InfluenceError::Damping { .. })));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}
