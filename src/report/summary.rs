@@ -30,11 +30,26 @@ pub fn summary(records: &[Record]) -> String {
     let columns: Vec<(&Metric, &str)> = COLUMNS
         .iter()
         .filter_map(|(name, short)| Some((find(name)?, *short)))
-        .filter(|(metric, _)| study.groups.iter().any(|g| study.methods.iter().any(|l| aggregate(g, l, metric.name).applies())))
+        .filter(|(metric, _)| {
+            study.groups.iter().any(|g| {
+                study
+                    .methods
+                    .iter()
+                    .any(|l| aggregate(g, l, metric.name).applies())
+            })
+        })
         .collect();
     let every: Vec<&Group> = study.groups.iter().collect();
     let shortened = every.len() * study.methods.len() > MOST_ROWS;
-    let groups = if shortened { study.slices(None).into_iter().flat_map(|slice| slice.groups).collect() } else { every };
+    let groups = if shortened {
+        study
+            .slices(None)
+            .into_iter()
+            .flat_map(|slice| slice.groups)
+            .collect()
+    } else {
+        every
+    };
 
     let mut text = String::new();
     for group in &groups {
@@ -44,7 +59,10 @@ pub fn summary(records: &[Record]) -> String {
         if !setting.is_empty() {
             text.push_str(&format!(", {setting}"));
         }
-        text.push_str(&format!(" ({seeds} seed{}", if seeds == 1 { "" } else { "s" }));
+        text.push_str(&format!(
+            " ({seeds} seed{}",
+            if seeds == 1 { "" } else { "s" }
+        ));
         if group.failed() > 0 {
             text.push_str(&format!(", {} failed", group.failed()));
         }
@@ -53,30 +71,61 @@ pub fn summary(records: &[Record]) -> String {
         text.push('\n');
     }
     if shortened {
-        text.push_str(&format!("{} of {} settings shown; the report has all.\n", groups.len(), study.groups.len()));
+        text.push_str(&format!(
+            "{} of {} settings shown; the report has all.\n",
+            groups.len(),
+            study.groups.len()
+        ));
     }
     text.push_str(&format!("{}\n", damping_text(&study)));
     if study.failed() > 0 {
-        text.push_str(&format!("{} of {} cells failed.\n", study.failed(), study.records.len()));
+        text.push_str(&format!(
+            "{} of {} cells failed.\n",
+            study.failed(),
+            study.records.len()
+        ));
     }
     text
 }
 
 fn rows(study: &Study, group: &Group, columns: &[(&Metric, &str)]) -> Vec<Vec<String>> {
-    let mut rows = vec![std::iter::once("method".to_owned()).chain(columns.iter().map(|(_, short)| (*short).to_owned())).collect::<Vec<_>>()];
+    let mut rows = vec![
+        std::iter::once("method".to_owned())
+            .chain(columns.iter().map(|(_, short)| (*short).to_owned()))
+            .collect::<Vec<_>>(),
+    ];
     rows[0].push("missing".to_owned());
     for label in &study.methods {
-        let results: Vec<Aggregate> = columns.iter().map(|(metric, _)| aggregate(group, label, metric.name)).collect();
+        let results: Vec<Aggregate> = columns
+            .iter()
+            .map(|(metric, _)| aggregate(group, label, metric.name))
+            .collect();
         let mut row = vec![study.palette.style(label).name];
         row.extend(columns.iter().zip(&results).map(|((metric, _), result)| {
             // The interval within a cell is left to the report: brackets would make the table too wide.
-            let result = if result.over_seeds { *result } else { Aggregate { low: None, high: None, ..*result } };
+            let result = if result.over_seeds {
+                *result
+            } else {
+                Aggregate {
+                    low: None,
+                    high: None,
+                    ..*result
+                }
+            };
             metric_cell(metric, &result).text
         }));
-        let failed = results.iter().map(|result| result.failed).max().unwrap_or(0);
+        let failed = results
+            .iter()
+            .map(|result| result.failed)
+            .max()
+            .unwrap_or(0);
         let undefined: usize = results.iter().map(|result| result.undefined).sum();
         let parts = [(failed, "failed"), (undefined, "undefined")];
-        let parts: Vec<String> = parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+        let parts: Vec<String> = parts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
         row.push(parts.join(", "));
         rows.push(row);
     }
@@ -86,14 +135,25 @@ fn rows(study: &Study, group: &Group, columns: &[(&Metric, &str)]) -> Vec<Vec<St
 /// Pads the columns: the first to the left, the others to the right.
 fn aligned(rows: &[Vec<String>]) -> String {
     let count = rows.first().map_or(0, Vec::len);
-    let widths: Vec<usize> = (0..count).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..count)
+        .map(|column| {
+            rows.iter()
+                .map(|row| row[column].chars().count())
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
     let mut text = String::new();
     for row in rows {
         let mut line = String::from(" ");
         for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
             let pad = " ".repeat(width - cell.chars().count());
             line.push(' ');
-            line.push_str(&if column == 0 { format!("{cell}{pad}") } else { format!("{pad}{cell}") });
+            line.push_str(&if column == 0 {
+                format!("{cell}{pad}")
+            } else {
+                format!("{pad}{cell}")
+            });
             line.push(' ');
         }
         text.push_str(line.trim_end());
@@ -108,7 +168,10 @@ mod tests {
 
     #[test]
     fn columns_line_up() {
-        let rows = vec![vec!["a".to_owned(), "ρ".to_owned()], vec!["long".to_owned(), "0.123".to_owned()]];
+        let rows = vec![
+            vec!["a".to_owned(), "ρ".to_owned()],
+            vec!["long".to_owned(), "0.123".to_owned()],
+        ];
         assert_eq!(aligned(&rows), "  a         ρ\n  long  0.123\n");
     }
 
