@@ -32,7 +32,7 @@ pub fn escape(text: &str) -> String {
 /// [`escape`]d text with `code` between backticks.
 fn inline(text: &str) -> String {
     let pieces: Vec<String> = text.split('`').map(escape).collect();
-    if pieces.len() % 2 == 0 {
+    if pieces.len().is_multiple_of(2) {
         return escape(text);
     }
     let piece = |(i, piece): (usize, &String)| {

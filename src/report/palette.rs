@@ -54,10 +54,10 @@ pub enum Dash {
     /// Short dashes.
     Dotted,
     /// Alternating.
-    DashDot,
+    Alternating,
 }
 
-const DASHES: [Dash; 4] = [Dash::Solid, Dash::Dashed, Dash::Dotted, Dash::DashDot];
+const DASHES: [Dash; 4] = [Dash::Solid, Dash::Dashed, Dash::Dotted, Dash::Alternating];
 
 impl Dash {
     /// Lengths of strokes and gaps in pixels; empty when solid.
@@ -66,7 +66,7 @@ impl Dash {
             Self::Solid => &[],
             Self::Dashed => &[8.0, 4.0],
             Self::Dotted => &[2.5, 3.0],
-            Self::DashDot => &[9.0, 3.5, 2.5, 3.5],
+            Self::Alternating => &[9.0, 3.5, 2.5, 3.5],
         }
     }
 }
@@ -201,7 +201,7 @@ fn known(method: &str, options: &[(&str, &str)]) -> Option<(Colour, Marker, Dash
             size => grouped(size),
         },
         "hessian_free" => ([0xe6, 0x9f, 0x00], Marker::Square, Dash::Dashed),
-        "hessian_free_block_weighted" => ([0xd5, 0x5e, 0x00], Marker::Diamond, Dash::DashDot),
+        "hessian_free_block_weighted" => ([0xd5, 0x5e, 0x00], Marker::Diamond, Dash::Alternating),
         "diagonal_fisher" => ([0xcc, 0x79, 0xa7], Marker::Down, Dash::Dashed),
         "lissa" => match (option(options, "variant"), option(options, "scale")) {
             (_, Some("auto")) => ([0x00, 0x5f, 0x45], Marker::Up, Dash::Solid),
@@ -235,7 +235,7 @@ fn grouped(size: usize) -> (Colour, Marker, Dash) {
     (
         SHADES[shade],
         SHAPES[doubling % SHAPES.len()],
-        if doubling % 2 == 0 {
+        if doubling.is_multiple_of(2) {
             Dash::Dashed
         } else {
             Dash::Solid
@@ -287,11 +287,7 @@ fn pretty(method: &str, options: &[(&str, &str)]) -> String {
         }
     };
     for (key, value) in options.iter().filter(|(key, _)| !shown.contains(key)) {
-        name.push_str(
-            &format!(", {} {value}", key.replace('_', " "))
-                .trim_end()
-                .to_owned(),
-        );
+        name.push_str(format!(", {} {value}", key.replace('_', " ")).trim_end());
     }
     name
 }

@@ -403,6 +403,9 @@ impl Sheet {
     }
 }
 
+/// A series over x: `None` where it has no value.
+pub type Series = Vec<(f64, Option<Point>)>;
+
 /// A value with its interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {

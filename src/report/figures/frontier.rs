@@ -1,5 +1,7 @@
 //! What accuracy costs: correlation with exact against time and memory.
 
+use std::collections::BTreeMap;
+
 use super::{
     Outcome, agreement, caption, has_values, held_text, interval_text, legend, measure,
     metric_axis, point,
@@ -10,6 +12,9 @@ use crate::report::sheet::{PanelSpec, Sheet};
 use crate::report::study::Study;
 
 const TITLE: &str = "Accuracy against cost";
+
+/// The first label of a family and the points of all.
+type Members<'l> = (&'l str, Vec<(f64, f64)>);
 
 /// One row of panels a task at the reference setting: correlation against seconds, and against bytes.
 pub fn draw(study: &Study) -> Outcome {
@@ -83,26 +88,17 @@ pub fn draw(study: &Study) -> Outcome {
         .collect();
     let mut sheet = Sheet::new(costs.len(), 260.0, specs, &entries, &notes);
     for (panel, points) in content.iter().enumerate() {
-        // Joined in the order of the cost.
-        let mut families: Vec<(String, &str, Vec<(f64, f64)>)> = Vec::new();
+        let mut joined: BTreeMap<String, Members> = BTreeMap::new();
         for (label, x, y) in points {
-            let family = family(label);
-            match families.iter_mut().find(|(name, ..)| *name == family) {
-                Some((.., members)) => members.push((x.value, y.value)),
-                None => families.push((family, label, vec![(x.value, y.value)])),
-            }
+            let (_, members) = joined.entry(family(label)).or_insert((label, Vec::new()));
+            members.push((x.value, y.value));
         }
-        for (_, first, mut members) in families {
+        for (first, mut members) in joined.into_values() {
             members.retain(|member| sheet.shows(panel, *member));
+            // In the order of the cost.
             members.sort_by(|a, b| a.0.total_cmp(&b.0));
-            sheet.line(
-                panel,
-                &members,
-                study.palette.style(first).colour,
-                1.6,
-                Dash::Solid,
-                0.45,
-            );
+            let colour = study.palette.style(first).colour;
+            sheet.line(panel, &members, colour, 1.6, Dash::Solid, 0.45);
         }
         for (label, x, y) in points {
             sheet.point(panel, *x, *y, &study.palette.style(label));

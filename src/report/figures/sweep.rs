@@ -6,7 +6,7 @@ use super::{
 };
 use crate::report::aggregate::Gaps;
 use crate::report::axis::Axis;
-use crate::report::sheet::{PanelSpec, Point, Sheet};
+use crate::report::sheet::{PanelSpec, Series, Sheet};
 use crate::report::study::{Slice, Study, axis_title};
 
 const METRICS: [&str; 5] = [
@@ -66,7 +66,7 @@ fn draw_slice(study: &Study, key: &str, slice: &Slice, several: bool) -> Outcome
     let (mut specs, mut content, mut gaps, mut aggregates, mut zeros) =
         (Vec::new(), Vec::new(), Gaps::default(), Vec::new(), 0);
     for metric in metrics {
-        let mut series: Vec<(&str, Vec<(f64, Option<Point>)>)> = Vec::new();
+        let mut series: Vec<(&str, Series)> = Vec::new();
         for label in compared(study, metric) {
             let mut points = Vec::new();
             for group in &slice.groups {

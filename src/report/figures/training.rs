@@ -4,7 +4,7 @@ use super::{Outcome, caption};
 use crate::metrics::interval::{mean, t_interval};
 use crate::report::axis::{Axis, Scale, range};
 use crate::report::palette::{Colour, Dash, Marker, Style};
-use crate::report::sheet::{Entry, PanelSpec, Point, Sheet};
+use crate::report::sheet::{Entry, PanelSpec, Point, Series, Sheet};
 use crate::report::study::{Group, Study};
 
 const TITLE: &str = "Fine-tuning: query accuracy and loss by epoch";
@@ -118,7 +118,7 @@ fn by_epoch(
     group: &Group,
     pick: fn(&crate::results::record::EpochFacts) -> f64,
     bounds: (f64, f64),
-) -> Vec<(f64, Option<Point>)> {
+) -> Series {
     let runs: Vec<_> = group
         .records
         .iter()
