@@ -115,10 +115,15 @@ fn table_html(table: &Table, i: usize) -> String {
         escape(&table.title),
         escape(&table.note)
     );
-    for header in &table.headers {
+    for (column, header) in table.headers.iter().enumerate() {
+        let class = if table.is_numeric(column) {
+            " class=\"number\""
+        } else {
+            ""
+        };
         let _ = write!(
             text,
-            "<th scope=\"col\"><button type=\"button\">{}</button></th>",
+            "<th scope=\"col\"{class}><button type=\"button\">{}</button></th>",
             escape(header)
         );
     }
@@ -263,6 +268,7 @@ fn cell(study: &Study, record: &Record) -> String {
         .cell
         .axes
         .iter()
+        .filter(|(key, _)| *key != "task.name")
         .map(|(key, value)| format!("{key} = {}", value_text(value)))
         .collect();
     let bad = record.status == Status::Failed
@@ -276,7 +282,7 @@ fn cell(study: &Study, record: &Record) -> String {
         _ => "",
     };
     let mut text = format!(
-        "<details id=\"cell-{id}\"><summary><code>{id}</code> {} seed {}{state}</summary>\n",
+        "<details id=\"cell-{id}\"><summary><code>{id}</code> {} · seed {}{state}</summary>\n",
         escape(
             &std::iter::once(task_name(record))
                 .chain(axes)

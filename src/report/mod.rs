@@ -127,7 +127,7 @@ pub fn write(
     }
     let title = options.title.clone().unwrap_or_else(|| names(&study));
     let tables = tables::all(&study);
-    let mut markdown = format!("# {title}\n");
+    let mut markdown = format!("# {}\n", tables::clean(&title));
     for table in &tables {
         markdown.push('\n');
         markdown.push_str(&table.markdown());

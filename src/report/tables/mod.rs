@@ -59,21 +59,22 @@ pub struct Table {
 }
 
 impl Table {
+    /// Whether any row has a number in the column.
+    pub fn is_numeric(&self, column: usize) -> bool {
+        self.rows
+            .iter()
+            .any(|row| row.get(column).is_some_and(|cell| cell.sort.is_some()))
+    }
+
     /// As Markdown, heading included.
     pub fn markdown(&self) -> String {
-        let clean = |text: &str| {
-            text.replace('&', "&amp;")
-                .replace('<', "&lt;")
-                .replace('|', "\\|")
-                .replace(['\n', '\r'], " ")
-        };
         let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
         let mut text = format!("## {}\n\n{}\n\n", clean(&self.title), clean(&self.note));
         text.push_str(&line(
             self.headers.iter().map(|header| clean(header)).collect(),
         ));
         let rule = |column: usize| {
-            if self.rows.iter().any(|row| row[column].sort.is_some()) {
+            if self.is_numeric(column) {
                 "---:".to_owned()
             } else {
                 "---".to_owned()
@@ -85,6 +86,14 @@ impl Table {
         }
         text
     }
+}
+
+/// Text as Markdown, also in a table's cell: no markup of its own, one line.
+pub fn clean(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('|', "\\|")
+        .replace(['\n', '\r'], " ")
 }
 
 /// All tables that have something to say.
