@@ -7,9 +7,8 @@ use crate::metrics::{Metric, find};
 use crate::results::record::Record;
 
 /// Columns, where any cell has them; short names since a terminal is narrow.
-const COLUMNS: [(&str, &str); 8] = [
+const COLUMNS: [(&str, &str); 7] = [
     ("pearson", "Pearson r"),
-    ("spearman", "Spearman ρ"),
     ("pearson_mean_query", "r, mean query"),
     ("relative_error", "rel. error"),
     ("detection_auc", "detection AUC"),
@@ -17,6 +16,9 @@ const COLUMNS: [(&str, &str); 8] = [
     ("total_seconds", "runtime"),
     ("peak_bytes", "peak memory"),
 ];
+
+/// Characters of a method's name.
+const LONGEST_NAME: usize = 40;
 
 /// Rows above which only the reference settings are printed.
 const MOST_ROWS: usize = 48;
@@ -67,7 +69,9 @@ pub fn summary(records: &[Record]) -> String {
             text.push_str(&format!(", {} failed", group.failed()));
         }
         text.push_str(")\n");
-        text.push_str(&aligned(&rows(&study, group, &columns)));
+        if !study.methods.is_empty() {
+            text.push_str(&aligned(&rows(&study, group, &columns)));
+        }
         text.push('\n');
     }
     if shortened {
@@ -100,7 +104,7 @@ fn rows(study: &Study, group: &Group, columns: &[(&Metric, &str)]) -> Vec<Vec<St
             .iter()
             .map(|(metric, _)| aggregate(group, label, metric.name))
             .collect();
-        let mut row = vec![study.palette.style(label).name];
+        let mut row = vec![cut(&study.palette.style(label).name)];
         row.extend(columns.iter().zip(&results).map(|((metric, _), result)| {
             // The interval within a cell is left to the report: brackets would make the table too wide.
             let result = if result.over_seeds {
@@ -130,6 +134,14 @@ fn rows(study: &Study, group: &Group, columns: &[(&Metric, &str)]) -> Vec<Vec<St
         rows.push(row);
     }
     rows
+}
+
+/// The name, cut to what a terminal has room for.
+fn cut(name: &str) -> String {
+    if name.chars().count() <= LONGEST_NAME {
+        return name.to_owned();
+    }
+    name.chars().take(LONGEST_NAME - 1).collect::<String>() + "…"
 }
 
 /// Pads the columns: the first to the left, the others to the right.
