@@ -17,7 +17,11 @@ pub fn average_precision(scores: &[f64], positive: &[bool]) -> Option<f64> {
 
 /// [`average_precision`] with the percentile interval of a bootstrap that resamples the positives and
 /// the negatives each among themselves, so that their numbers stay.
-pub fn average_precision_bootstrap(scores: &[f64], positive: &[bool], seed: u64) -> Option<(f64, Option<Interval>)> {
+pub fn average_precision_bootstrap(
+    scores: &[f64],
+    positive: &[bool],
+    seed: u64,
+) -> Option<(f64, Option<Interval>)> {
     let levels = Levels::new(scores, positive)?;
     let value = of_counts(&levels.positives, &levels.negatives)?;
     let mut rng = rng(seed, "metrics", "average_precision");
@@ -45,7 +49,11 @@ impl Levels {
         let scores: Vec<f64> = scores.iter().map(|score| score + 0.0).collect();
         let mut order = ascending(&scores);
         order.reverse();
-        let mut levels = Self { positives: Vec::new(), negatives: Vec::new(), level_of: [Vec::new(), Vec::new()] };
+        let mut levels = Self {
+            positives: Vec::new(),
+            negatives: Vec::new(),
+            level_of: [Vec::new(), Vec::new()],
+        };
         for (level, group) in order.chunk_by(|&a, &b| scores[a] == scores[b]).enumerate() {
             let positives = group.iter().filter(|&&index| positive[index]).count();
             levels.positives.push(positives);
@@ -89,10 +97,21 @@ mod tests {
     /// O(n²): precision at each positive's own threshold, averaged over the positives.
     fn slow(scores: &[f64], labels: &[bool]) -> f64 {
         let precision = |t: f64| {
-            let at = |wanted: bool| scores.iter().zip(labels).filter(|(s, l)| **s >= t && (**l || !wanted)).count() as f64;
+            let at = |wanted: bool| {
+                scores
+                    .iter()
+                    .zip(labels)
+                    .filter(|(s, l)| **s >= t && (**l || !wanted))
+                    .count() as f64
+            };
             at(true) / at(false)
         };
-        let positives: Vec<f64> = scores.iter().zip(labels).filter(|(_, l)| **l).map(|(s, _)| precision(*s)).collect();
+        let positives: Vec<f64> = scores
+            .iter()
+            .zip(labels)
+            .filter(|(_, l)| **l)
+            .map(|(s, _)| precision(*s))
+            .collect();
         positives.iter().sum::<f64>() / positives.len() as f64
     }
 
@@ -100,8 +119,13 @@ mod tests {
     fn equals_sklearn() {
         // scikit-learn 1.9: average_precision_score(labels, scores)
         let scores = [0.1, 0.4, 0.35, 0.8, 0.4, 0.9, 0.2, 0.8, 0.55, 0.05];
-        let labels = [false, false, true, true, true, true, false, false, true, false];
-        assert!((average_precision(&scores, &labels).expect("defined") - 0.7595238095238095).abs() < 1e-14);
+        let labels = [
+            false, false, true, true, true, true, false, false, true, false,
+        ];
+        assert!(
+            (average_precision(&scores, &labels).expect("defined") - 0.7595238095238095).abs()
+                < 1e-14
+        );
     }
 
     #[test]
@@ -109,18 +133,29 @@ mod tests {
         for levels in [1, 4, 1_000_000] {
             let scores = tied(97, levels, "scores");
             let labels: Vec<bool> = tied(97, 5, "labels").iter().map(|x| *x > 1.0).collect();
-            assert!((average_precision(&scores, &labels).expect("positives") - slow(&scores, &labels)).abs() < 1e-13);
+            assert!(
+                (average_precision(&scores, &labels).expect("positives") - slow(&scores, &labels))
+                    .abs()
+                    < 1e-13
+            );
         }
     }
 
     #[test]
     fn interval_covers_the_value_and_is_reproducible() {
         let scores = tied(300, 1_000_000, "scores");
-        let labels: Vec<bool> = scores.iter().zip(tied(300, 1_000_000, "noise")).map(|(a, b)| a + b > 1.2e6).collect();
+        let labels: Vec<bool> = scores
+            .iter()
+            .zip(tied(300, 1_000_000, "noise"))
+            .map(|(a, b)| a + b > 1.2e6)
+            .collect();
         let run = |seed| average_precision_bootstrap(&scores, &labels, seed).expect("positives");
         let (value, interval) = run(1);
         let interval = interval.expect("defined in every resample");
-        assert!(interval.low < value && value < interval.high && interval.high - interval.low < 0.4, "{interval:?}");
+        assert!(
+            interval.low < value && value < interval.high && interval.high - interval.low < 0.4,
+            "{interval:?}"
+        );
         assert_eq!(run(1), run(1));
         assert_ne!(run(1), run(2));
     }

@@ -35,7 +35,11 @@ pub fn mean_over_queries(
     correlation: fn(&[f64], &[f64]) -> Option<f64>,
 ) -> Estimate {
     let rows = scores.axis_iter(Axis(0)).zip(exact.axis_iter(Axis(0)));
-    Estimate::mean(&rows.map(|(row, reference)| correlation(&row.to_vec(), &reference.to_vec())).collect::<Vec<_>>())
+    Estimate::mean(
+        &rows
+            .map(|(row, reference)| correlation(&row.to_vec(), &reference.to_vec()))
+            .collect::<Vec<_>>(),
+    )
 }
 
 /// Pearson's r of the mean query's scores, with Fisher's interval over the n examples.
@@ -79,7 +83,8 @@ mod tests {
         let sum = |f: &dyn Fn(usize) -> f64| (0..a.len()).map(f).sum::<f64>();
         let (sa, sb) = (sum(&|i| a[i]), sum(&|i| b[i]));
         let covariance = n * sum(&|i| a[i] * b[i]) - sa * sb;
-        covariance / ((n * sum(&|i| a[i] * a[i]) - sa * sa) * (n * sum(&|i| b[i] * b[i]) - sb * sb)).sqrt()
+        covariance
+            / ((n * sum(&|i| a[i] * a[i]) - sa * sa) * (n * sum(&|i| b[i] * b[i]) - sb * sb)).sqrt()
     }
 
     const A: [f64; 8] = [0.3, -1.2, 2.5, 0.3, 0.0, 4.1, -0.7, 1.9];
@@ -97,7 +102,9 @@ mod tests {
         for levels in [2, 5, 1000] {
             let (a, b) = (tied(60, levels, "a"), tied(60, levels, "b"));
             let tolerance = 1e-12;
-            assert!((pearson(&a, &b).expect("not constant") - slow_pearson(&a, &b)).abs() < tolerance);
+            assert!(
+                (pearson(&a, &b).expect("not constant") - slow_pearson(&a, &b)).abs() < tolerance
+            );
             let expected = slow_pearson(&mid_ranks(&a), &mid_ranks(&b));
             assert!((spearman(&a, &b).expect("not constant") - expected).abs() < tolerance);
         }
@@ -115,7 +122,12 @@ mod tests {
 
     #[test]
     fn constant_and_non_finite_scores_are_undefined_and_counted() {
-        for bad in [[0.1; 4], [0.0; 4], [1.0, 2.0, f64::NAN, 3.0], [1.0, f64::INFINITY, 2.0, 3.0]] {
+        for bad in [
+            [0.1; 4],
+            [0.0; 4],
+            [1.0, 2.0, f64::NAN, 3.0],
+            [1.0, f64::INFINITY, 2.0, 3.0],
+        ] {
             assert_eq!(pearson(&bad, &[1.0, 2.0, 3.0, 4.0]), None);
             assert_eq!(spearman(&[1.0, 2.0, 3.0, 4.0], &bad), None);
         }
@@ -123,7 +135,10 @@ mod tests {
         let scores = array![[1.0, 2.0, 3.0], [1.0, 1.0, 1.0], [3.0, 2.0, f64::NAN]];
         let exact = array![[1.0, 2.0, 4.0], [1.0, 2.0, 3.0], [1.0, 2.0, 3.0]];
         let estimate = mean_over_queries(scores.view(), exact.view(), spearman);
-        assert_eq!((estimate.value, estimate.cases, estimate.undefined), (Some(1.0), 3, 2));
+        assert_eq!(
+            (estimate.value, estimate.cases, estimate.undefined),
+            (Some(1.0), 3, 2)
+        );
         assert_eq!(estimate.interval, None);
     }
 }

@@ -24,7 +24,8 @@ pub fn detection_curve(scores: &[f64], flipped: &[bool]) -> Option<Curve> {
     let mut found = Vec::with_capacity(n + 1);
     found.push(0.0);
     for group in order.chunk_by(|&a, &b| scores[a] == scores[b]) {
-        let share = group.iter().filter(|&&index| flipped[index]).count() as f64 / group.len() as f64;
+        let share =
+            group.iter().filter(|&&index| flipped[index]).count() as f64 / group.len() as f64;
         for _ in group {
             found.push(found[found.len() - 1] + share);
         }
@@ -36,7 +37,11 @@ pub fn detection_curve(scores: &[f64], flipped: &[bool]) -> Option<Curve> {
         let above = (below + 1).min(n);
         (found[below] + (found[above] - found[below]) * rest as f64 / steps as f64) / total as f64
     });
-    Some(Curve { name: "detection".to_owned(), y: y.collect(), x })
+    Some(Curve {
+        name: "detection".to_owned(),
+        y: y.collect(),
+        x,
+    })
 }
 
 #[cfg(test)]
@@ -46,7 +51,8 @@ mod tests {
 
     #[test]
     fn small_example_by_hand() {
-        let curve = detection_curve(&[0.1, 0.9, 0.5, 0.7], &[false, true, true, false]).expect("two flipped");
+        let curve = detection_curve(&[0.1, 0.9, 0.5, 0.7], &[false, true, true, false])
+            .expect("two flipped");
         assert_eq!(curve.x, [0.0, 0.25, 0.5, 0.75, 1.0]);
         assert_eq!(curve.y, [0.0, 0.5, 0.5, 1.0, 1.0]);
     }
@@ -56,7 +62,13 @@ mod tests {
         let flipped: Vec<bool> = (0..250).map(|i| i < 50).collect();
         let curve = detection_curve(&[1.0; 250], &flipped).expect("flipped");
         assert_eq!(curve.x.len(), STEPS + 1);
-        assert!(curve.x.iter().zip(&curve.y).all(|(x, y)| (x - y).abs() < 1e-12));
+        assert!(
+            curve
+                .x
+                .iter()
+                .zip(&curve.y)
+                .all(|(x, y)| (x - y).abs() < 1e-12)
+        );
     }
 
     #[test]
@@ -66,7 +78,9 @@ mod tests {
         let scores = tied(STEPS, 9, "scores");
         let flipped: Vec<bool> = tied(STEPS, 4, "flipped").iter().map(|x| *x > 0.0).collect();
         let curve = detection_curve(&scores, &flipped).expect("flipped");
-        let area: f64 = (1..curve.x.len()).map(|i| (curve.x[i] - curve.x[i - 1]) * (curve.y[i] + curve.y[i - 1]) / 2.0).sum();
+        let area: f64 = (1..curve.x.len())
+            .map(|i| (curve.x[i] - curve.x[i - 1]) * (curve.y[i] + curve.y[i - 1]) / 2.0)
+            .sum();
         let share = flipped.iter().filter(|f| **f).count() as f64 / flipped.len() as f64;
         let expected = share / 2.0 + (1.0 - share) * auc(&scores, &flipped).expect("both classes");
         assert!((area - expected).abs() < 1e-12, "{area} {expected}");

@@ -64,39 +64,72 @@ pub enum MetricsError {
 ///
 /// # Errors
 /// An unknown name; inputs whose sizes differ from those of the scores.
-pub fn evaluate(inputs: &Inputs, wanted: &[&str]) -> Result<(Vec<MetricValue>, Vec<Curve>), MetricsError> {
+pub fn evaluate(
+    inputs: &Inputs,
+    wanted: &[&str],
+) -> Result<(Vec<MetricValue>, Vec<Curve>), MetricsError> {
     check(inputs)?;
     let mut values = Vec::with_capacity(wanted.len());
     let mut detection = false;
     for &name in wanted {
         let metric = find(name).ok_or_else(|| MetricsError::Unknown {
             found: name.to_owned(),
-            known: computed().map(|metric| metric.name).collect::<Vec<_>>().join(", "),
+            known: computed()
+                .map(|metric| metric.name)
+                .collect::<Vec<_>>()
+                .join(", "),
         })?;
-        let Some(compute) = metric.compute else { continue };
+        let Some(compute) = metric.compute else {
+            continue;
+        };
         let estimate = compute(inputs).unwrap_or(Estimate::default());
         values.push(estimate.named(metric.name, metric.range));
         detection |= metric.needs.contains(&Need::Flipped);
     }
-    let curve = inputs.flipped.filter(|_| detection).and_then(|flipped| detection_curve(&inputs.scores.mean_query.to_vec(), flipped));
+    let curve = inputs
+        .flipped
+        .filter(|_| detection)
+        .and_then(|flipped| detection_curve(&inputs.scores.mean_query.to_vec(), flipped));
     Ok((values, curve.into_iter().collect()))
 }
 
 fn check(inputs: &Inputs) -> Result<(), MetricsError> {
     let (m, n) = inputs.scores.per_query.dim();
-    let exact = inputs.exact.map(|exact| (exact.per_query.dim(), exact.mean_query.len()));
+    let exact = inputs
+        .exact
+        .map(|exact| (exact.per_query.dim(), exact.mean_query.len()));
     let sizes = [
-        ("scores of the mean query", n, Some(inputs.scores.mean_query.len())),
+        (
+            "scores of the mean query",
+            n,
+            Some(inputs.scores.mean_query.len()),
+        ),
         ("queries of the exact scores", m, exact.map(|((m, _), _)| m)),
-        ("training examples of the exact scores", n, exact.map(|((_, n), _)| n)),
+        (
+            "training examples of the exact scores",
+            n,
+            exact.map(|((_, n), _)| n),
+        ),
         ("exact scores of the mean query", n, exact.map(|(_, n)| n)),
         ("flipped labels", n, inputs.flipped.map(<[bool]>::len)),
-        ("classes of the training examples", n, inputs.train_classes.map(<[usize]>::len)),
-        ("classes of the queries", m, inputs.query_classes.map(<[usize]>::len)),
+        (
+            "classes of the training examples",
+            n,
+            inputs.train_classes.map(<[usize]>::len),
+        ),
+        (
+            "classes of the queries",
+            m,
+            inputs.query_classes.map(<[usize]>::len),
+        ),
     ];
     for (what, expected, found) in sizes {
         if let Some(found) = found.filter(|found| *found != expected) {
-            return Err(MetricsError::Shape { what, expected, found });
+            return Err(MetricsError::Shape {
+                what,
+                expected,
+                found,
+            });
         }
     }
     Ok(())
@@ -109,7 +142,9 @@ mod tests {
     use super::*;
 
     fn matrix(phase: f64) -> Array2<f64> {
-        Array2::from_shape_fn((6, 40), |(q, k)| (q as f64 * 1.3 + k as f64 * 0.7 + phase).sin() - (k % 4) as f64 * 0.2)
+        Array2::from_shape_fn((6, 40), |(q, k)| {
+            (q as f64 * 1.3 + k as f64 * 0.7 + phase).sin() - (k % 4) as f64 * 0.2
+        })
     }
 
     fn all() -> Vec<&'static str> {
@@ -120,7 +155,10 @@ mod tests {
     fn exact_against_itself_is_perfect() {
         let scores = matrix(0.0);
         let mean = scores.mean_axis(Axis(0)).expect("six rows");
-        let scores = Scores { per_query: scores.view(), mean_query: mean.view() };
+        let scores = Scores {
+            per_query: scores.view(),
+            mean_query: mean.view(),
+        };
         let flipped: Vec<bool> = (0..40).map(|k| k % 4 == 0).collect();
         let classes: Vec<usize> = (0..40).map(|k| k % 3).collect();
         let inputs = Inputs {
@@ -132,31 +170,50 @@ mod tests {
             seed: 1,
         };
         let (values, curves) = evaluate(&inputs, &all()).expect("shapes agree");
-        assert_eq!(values.iter().map(|v| v.metric.as_str()).collect::<Vec<_>>(), all());
+        assert_eq!(
+            values.iter().map(|v| v.metric.as_str()).collect::<Vec<_>>(),
+            all()
+        );
         for value in &values {
             let x = value.value.expect("defined");
             assert_eq!(value.undefined, 0);
             match value.metric.as_str() {
                 "relative_error" | "relative_error_mean_query" => assert_eq!(x, 0.0),
-                "detection_auc" | "detection_average_precision" => assert!(x > 0.5 && value.low.expect("interval") < x),
+                "detection_auc" | "detection_average_precision" => {
+                    assert!(x > 0.5 && value.low.expect("interval") < x)
+                }
                 "class_auc" | "class_recall" => assert_eq!(value.cases, 6),
                 _ => assert!((x - 1.0).abs() < 1e-12, "{value:?}"),
             }
         }
         assert_eq!(curves.len(), 1);
-        assert_eq!(evaluate(&inputs, &["pearson", "total_seconds"]).expect("known").1, []);
+        assert_eq!(
+            evaluate(&inputs, &["pearson", "total_seconds"])
+                .expect("known")
+                .1,
+            []
+        );
     }
 
     #[test]
     fn nan_is_undefined_and_counted_everywhere() {
         let (mut scores, exact) = (matrix(0.3), matrix(0.0));
         scores[[2, 5]] = f64::NAN;
-        let (mean, exact_mean) = (scores.mean_axis(Axis(0)).expect("rows"), exact.mean_axis(Axis(0)).expect("rows"));
+        let (mean, exact_mean) = (
+            scores.mean_axis(Axis(0)).expect("rows"),
+            exact.mean_axis(Axis(0)).expect("rows"),
+        );
         let classes = vec![0; 40];
         let flipped: Vec<bool> = (0..40).map(|k| k < 8).collect();
         let inputs = Inputs {
-            scores: Scores { per_query: scores.view(), mean_query: mean.view() },
-            exact: Some(Scores { per_query: exact.view(), mean_query: exact_mean.view() }),
+            scores: Scores {
+                per_query: scores.view(),
+                mean_query: mean.view(),
+            },
+            exact: Some(Scores {
+                per_query: exact.view(),
+                mean_query: exact_mean.view(),
+            }),
             flipped: Some(&flipped),
             train_classes: Some(&classes),
             query_classes: Some(&[0; 6]),
@@ -164,11 +221,17 @@ mod tests {
         };
         let (values, curves) = evaluate(&inputs, &all()).expect("shapes agree");
         for value in values {
-            let single = value.metric.contains("mean_query") || value.metric.starts_with("detection");
+            let single =
+                value.metric.contains("mean_query") || value.metric.starts_with("detection");
             match value.metric.as_str() {
                 // One class only: no negative to compare with.
-                "class_auc" => assert_eq!((value.value, value.cases, value.undefined), (None, 6, 6)),
-                _ if single => assert_eq!((value.value, value.low, value.cases, value.undefined), (None, None, 1, 1)),
+                "class_auc" => {
+                    assert_eq!((value.value, value.cases, value.undefined), (None, 6, 6))
+                }
+                _ if single => assert_eq!(
+                    (value.value, value.low, value.cases, value.undefined),
+                    (None, None, 1, 1)
+                ),
                 _ => {
                     assert!(value.value.expect("five queries are defined").is_finite());
                     assert_eq!((value.cases, value.undefined), (6, 1), "{}", value.metric);
@@ -183,7 +246,10 @@ mod tests {
         let scores = matrix(0.0);
         let mean = Array1::zeros(40);
         let inputs = Inputs {
-            scores: Scores { per_query: scores.view(), mean_query: mean.view() },
+            scores: Scores {
+                per_query: scores.view(),
+                mean_query: mean.view(),
+            },
             exact: None,
             flipped: None,
             train_classes: None,
@@ -191,11 +257,27 @@ mod tests {
             seed: 0,
         };
         let (values, curves) = evaluate(&inputs, &all()).expect("shapes agree");
-        assert!(values.iter().all(|value| value.value.is_none() && value.cases == 0 && value.undefined == 0));
+        assert!(
+            values
+                .iter()
+                .all(|value| value.value.is_none() && value.cases == 0 && value.undefined == 0)
+        );
         assert!(curves.is_empty());
         let error = evaluate(&inputs, &["pearsom"]).expect_err("no such metric");
-        assert!(error.to_string().contains("pearsom") && error.to_string().contains("top_k_overlap"));
-        let wrong = Inputs { flipped: Some(&[true]), ..inputs };
-        assert_eq!(evaluate(&wrong, &[]), Err(MetricsError::Shape { what: "flipped labels", expected: 40, found: 1 }));
+        assert!(
+            error.to_string().contains("pearsom") && error.to_string().contains("top_k_overlap")
+        );
+        let wrong = Inputs {
+            flipped: Some(&[true]),
+            ..inputs
+        };
+        assert_eq!(
+            evaluate(&wrong, &[]),
+            Err(MetricsError::Shape {
+                what: "flipped labels",
+                expected: 40,
+                found: 1
+            })
+        );
     }
 }

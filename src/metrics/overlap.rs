@@ -19,11 +19,20 @@ pub fn top_count(n: usize) -> usize {
 /// `None` when either holds a NaN or an infinity, the lengths differ, or there is nothing to choose
 /// (k = 0 or n = 0).
 pub fn overlap(scores: &[f64], exact: &[f64], k: usize) -> Option<f64> {
-    if scores.len() != exact.len() || scores.is_empty() || k == 0 || !all_finite(scores) || !all_finite(exact) {
+    if scores.len() != exact.len()
+        || scores.is_empty()
+        || k == 0
+        || !all_finite(scores)
+        || !all_finite(exact)
+    {
         return None;
     }
     let k = k.min(scores.len());
-    let both = top_membership(scores, k).into_iter().zip(top_membership(exact, k)).map(|(a, b)| a * b).sum::<f64>();
+    let both = top_membership(scores, k)
+        .into_iter()
+        .zip(top_membership(exact, k))
+        .map(|(a, b)| a * b)
+        .sum::<f64>();
     Some(both / k as f64)
 }
 
@@ -31,7 +40,11 @@ pub fn overlap(scores: &[f64], exact: &[f64], k: usize) -> Option<f64> {
 pub fn mean_over_queries(scores: ArrayView2<f64>, exact: ArrayView2<f64>) -> Estimate {
     let k = top_count(scores.ncols());
     let rows = scores.axis_iter(Axis(0)).zip(exact.axis_iter(Axis(0)));
-    Estimate::mean(&rows.map(|(row, reference)| overlap(&row.to_vec(), &reference.to_vec(), k)).collect::<Vec<_>>())
+    Estimate::mean(
+        &rows
+            .map(|(row, reference)| overlap(&row.to_vec(), &reference.to_vec(), k))
+            .collect::<Vec<_>>(),
+    )
 }
 
 #[cfg(test)]
@@ -45,7 +58,13 @@ mod tests {
     fn equals_the_intersection_of_sets_without_ties() {
         let (a, b) = (tied(200, 100_000_000, "a"), tied(200, 100_000_000, "b"));
         for k in [1, 20, 150, 200] {
-            let top = |values: &[f64]| ascending(values).into_iter().rev().take(k).collect::<HashSet<_>>();
+            let top = |values: &[f64]| {
+                ascending(values)
+                    .into_iter()
+                    .rev()
+                    .take(k)
+                    .collect::<HashSet<_>>()
+            };
             let expected = top(&a).intersection(&top(&b)).count() as f64 / k as f64;
             assert!((overlap(&a, &b, k).expect("defined") - expected).abs() < 1e-12);
         }

@@ -46,7 +46,15 @@ pub fn top_membership(values: &[f64], k: usize) -> Vec<f64> {
     let above = values.iter().filter(|&&value| value > threshold).count();
     let equal = values.iter().filter(|&&value| value == threshold).count();
     let share = (k - above) as f64 / equal as f64;
-    let membership = |&value: &f64| if value > threshold { 1.0 } else if value == threshold { share } else { 0.0 };
+    let membership = |&value: &f64| {
+        if value > threshold {
+            1.0
+        } else if value == threshold {
+            share
+        } else {
+            0.0
+        }
+    };
     values.iter().map(membership).collect()
 }
 
@@ -60,13 +68,19 @@ pub(crate) mod tests {
     /// Small integers, so that there are many ties.
     pub(crate) fn tied(n: usize, levels: u32, purpose: &str) -> Vec<f64> {
         let mut rng = rng(11, "metrics tests", purpose);
-        (0..n).map(|_| f64::from(rng.random_range(0..levels)) - 2.0).collect()
+        (0..n)
+            .map(|_| f64::from(rng.random_range(0..levels)) - 2.0)
+            .collect()
     }
 
     /// O(n²): rank = 1 + number below + half the number of the others that are equal.
     fn slow_ranks(values: &[f64]) -> Vec<f64> {
-        let count = |test: &dyn Fn(f64) -> bool| values.iter().filter(|&&value| test(value)).count() as f64;
-        values.iter().map(|&x| 1.0 + count(&|y| y < x) + (count(&|y| y == x) - 1.0) / 2.0).collect()
+        let count =
+            |test: &dyn Fn(f64) -> bool| values.iter().filter(|&&value| test(value)).count() as f64;
+        values
+            .iter()
+            .map(|&x| 1.0 + count(&|y| y < x) + (count(&|y| y == x) - 1.0) / 2.0)
+            .collect()
     }
 
     #[test]
@@ -81,7 +95,10 @@ pub(crate) mod tests {
 
     #[test]
     fn membership_shares_the_places_left_among_ties() {
-        assert_eq!(top_membership(&[5.0, 1.0, 3.0, 3.0, 3.0], 2), [1.0, 0.0, 1.0 / 3.0, 1.0 / 3.0, 1.0 / 3.0]);
+        assert_eq!(
+            top_membership(&[5.0, 1.0, 3.0, 3.0, 3.0], 2),
+            [1.0, 0.0, 1.0 / 3.0, 1.0 / 3.0, 1.0 / 3.0]
+        );
         assert_eq!(top_membership(&[1.0, 2.0], 5), [1.0, 1.0]);
         assert_eq!(top_membership(&[1.0, 2.0], 0), [0.0, 0.0]);
         let values = tied(90, 7, "membership");

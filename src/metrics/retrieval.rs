@@ -26,7 +26,15 @@ pub fn class_recall(scores: &[f64], same_class: &[bool]) -> Option<f64> {
         return None;
     }
     let chosen = top_membership(&negated(scores), s);
-    Some(chosen.iter().zip(same_class).filter(|(_, same)| **same).map(|(share, _)| share).sum::<f64>() / s as f64)
+    Some(
+        chosen
+            .iter()
+            .zip(same_class)
+            .filter(|(_, same)| **same)
+            .map(|(share, _)| share)
+            .sum::<f64>()
+            / s as f64,
+    )
 }
 
 /// Mean over the queries (rows of `[m, n]`) with its t-interval.
@@ -68,8 +76,16 @@ mod tests {
 
     #[test]
     fn averages_over_queries_and_counts_the_undefined() {
-        let scores = array![[-1.0, 0.0, 1.0], [1.0, -1.0, f64::NAN], [1.0, 0.0, -1.0], [0.0, 1.0, 2.0]];
+        let scores = array![
+            [-1.0, 0.0, 1.0],
+            [1.0, -1.0, f64::NAN],
+            [1.0, 0.0, -1.0],
+            [0.0, 1.0, 2.0]
+        ];
         let estimate = mean_over_queries(scores.view(), &[0, 1, 1], &[0, 1, 0, 7], class_auc);
-        assert_eq!((estimate.value, estimate.cases, estimate.undefined), (Some(0.5), 4, 2));
+        assert_eq!(
+            (estimate.value, estimate.cases, estimate.undefined),
+            (Some(0.5), 4, 2)
+        );
     }
 }

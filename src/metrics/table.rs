@@ -61,7 +61,11 @@ pub struct Metric {
 impl Metric {
     /// Title and unit, for an axis: `Runtime (s)`.
     pub fn label(&self) -> String {
-        if self.unit.is_empty() { self.title.to_owned() } else { format!("{} ({})", self.title, self.unit) }
+        if self.unit.is_empty() {
+            self.title.to_owned()
+        } else {
+            format!("{} ({})", self.title, self.unit)
+        }
     }
 
     /// Whether [`super::evaluate`] computes it; the others are measured in every run.
@@ -94,7 +98,13 @@ pub static METRICS: &[Metric] = &[
         needs: &[Need::Exact],
         range: CORRELATION,
         summary: "Pearson's r with the exact scores, mean over queries (t-interval)",
-        compute: Some(|i| Some(correlation::mean_over_queries(i.scores.per_query, i.exact?.per_query, correlation::pearson))),
+        compute: Some(|i| {
+            Some(correlation::mean_over_queries(
+                i.scores.per_query,
+                i.exact?.per_query,
+                correlation::pearson,
+            ))
+        }),
     },
     Metric {
         name: "spearman",
@@ -104,7 +114,13 @@ pub static METRICS: &[Metric] = &[
         needs: &[Need::Exact],
         range: CORRELATION,
         summary: "Spearman's ρ with the exact scores, mean over queries (t-interval)",
-        compute: Some(|i| Some(correlation::mean_over_queries(i.scores.per_query, i.exact?.per_query, correlation::spearman))),
+        compute: Some(|i| {
+            Some(correlation::mean_over_queries(
+                i.scores.per_query,
+                i.exact?.per_query,
+                correlation::spearman,
+            ))
+        }),
     },
     Metric {
         name: "pearson_mean_query",
@@ -114,7 +130,12 @@ pub static METRICS: &[Metric] = &[
         needs: &[Need::Exact],
         range: CORRELATION,
         summary: "Pearson's r with the exact scores of the mean query loss (Fisher's z-interval)",
-        compute: Some(|i| Some(correlation::pearson_single(&i.scores.mean_query.to_vec(), &i.exact?.mean_query.to_vec()))),
+        compute: Some(|i| {
+            Some(correlation::pearson_single(
+                &i.scores.mean_query.to_vec(),
+                &i.exact?.mean_query.to_vec(),
+            ))
+        }),
     },
     Metric {
         name: "spearman_mean_query",
@@ -124,7 +145,12 @@ pub static METRICS: &[Metric] = &[
         needs: &[Need::Exact],
         range: CORRELATION,
         summary: "Spearman's ρ with the exact scores of the mean query loss (Fisher's z-interval)",
-        compute: Some(|i| Some(correlation::spearman_single(&i.scores.mean_query.to_vec(), &i.exact?.mean_query.to_vec()))),
+        compute: Some(|i| {
+            Some(correlation::spearman_single(
+                &i.scores.mean_query.to_vec(),
+                &i.exact?.mean_query.to_vec(),
+            ))
+        }),
     },
     Metric {
         name: "relative_error",
@@ -134,7 +160,13 @@ pub static METRICS: &[Metric] = &[
         needs: &[Need::Exact],
         range: POSITIVE,
         summary: "‖S − S_exact‖/‖S_exact‖ in the Frobenius norm over all queries (bootstrap over queries)",
-        compute: Some(|i| Some(relative_error::relative_error(i.scores.per_query, i.exact?.per_query, i.seed))),
+        compute: Some(|i| {
+            Some(relative_error::relative_error(
+                i.scores.per_query,
+                i.exact?.per_query,
+                i.seed,
+            ))
+        }),
     },
     Metric {
         name: "relative_error_mean_query",
@@ -145,7 +177,10 @@ pub static METRICS: &[Metric] = &[
         range: POSITIVE,
         summary: "‖s − s_exact‖/‖s_exact‖ of the mean query loss (no interval within a cell)",
         compute: Some(|i| {
-            let value = relative_error::relative_error_single(&i.scores.mean_query.to_vec(), &i.exact?.mean_query.to_vec());
+            let value = relative_error::relative_error_single(
+                &i.scores.mean_query.to_vec(),
+                &i.exact?.mean_query.to_vec(),
+            );
             Some(Estimate::single(value, None))
         }),
     },
@@ -157,7 +192,12 @@ pub static METRICS: &[Metric] = &[
         needs: &[Need::Exact],
         range: SHARE,
         summary: "share of the 10 % most harmful examples by the exact scores that the method ranks in its own 10 %, mean over queries (t-interval)",
-        compute: Some(|i| Some(overlap::mean_over_queries(i.scores.per_query, i.exact?.per_query))),
+        compute: Some(|i| {
+            Some(overlap::mean_over_queries(
+                i.scores.per_query,
+                i.exact?.per_query,
+            ))
+        }),
     },
     Metric {
         name: "detection_auc",
@@ -169,10 +209,12 @@ pub static METRICS: &[Metric] = &[
         summary: "AUC of the mean query's influence against flipped labels (DeLong's interval)",
         compute: Some(|i| {
             let flipped = i.flipped?;
-            Some(match auc::auc_delong(&i.scores.mean_query.to_vec(), flipped) {
-                Some((value, interval)) => Estimate::single(Some(value), interval),
-                None => Estimate::single(None, None),
-            })
+            Some(
+                match auc::auc_delong(&i.scores.mean_query.to_vec(), flipped) {
+                    Some((value, interval)) => Estimate::single(Some(value), interval),
+                    None => Estimate::single(None, None),
+                },
+            )
         }),
     },
     Metric {
@@ -185,10 +227,16 @@ pub static METRICS: &[Metric] = &[
         summary: "average precision of the mean query's influence against flipped labels (stratified bootstrap)",
         compute: Some(|i| {
             let flipped = i.flipped?;
-            Some(match average_precision::average_precision_bootstrap(&i.scores.mean_query.to_vec(), flipped, i.seed) {
-                Some((value, interval)) => Estimate::single(Some(value), interval),
-                None => Estimate::single(None, None),
-            })
+            Some(
+                match average_precision::average_precision_bootstrap(
+                    &i.scores.mean_query.to_vec(),
+                    flipped,
+                    i.seed,
+                ) {
+                    Some((value, interval)) => Estimate::single(Some(value), interval),
+                    None => Estimate::single(None, None),
+                },
+            )
         }),
     },
     Metric {
@@ -201,7 +249,12 @@ pub static METRICS: &[Metric] = &[
         summary: "AUC of the negated influence against \"same class as the query\", mean over queries (t-interval)",
         compute: Some(|i| {
             let (train, query) = (i.train_classes?, i.query_classes?);
-            Some(retrieval::mean_over_queries(i.scores.per_query, train, query, retrieval::class_auc))
+            Some(retrieval::mean_over_queries(
+                i.scores.per_query,
+                train,
+                query,
+                retrieval::class_auc,
+            ))
         }),
     },
     Metric {
@@ -214,18 +267,62 @@ pub static METRICS: &[Metric] = &[
         summary: "share of same-class examples among the s most negative, s being their number, mean over queries (t-interval)",
         compute: Some(|i| {
             let (train, query) = (i.train_classes?, i.query_classes?);
-            Some(retrieval::mean_over_queries(i.scores.per_query, train, query, retrieval::class_recall))
+            Some(retrieval::mean_over_queries(
+                i.scores.per_query,
+                train,
+                query,
+                retrieval::class_recall,
+            ))
         }),
     },
-    measured("prepare_seconds", "Prepare time", "s", "wall time of the query-independent work"),
-    measured("apply_seconds", "Apply time", "s", "wall time of (F+λI)⁻¹ on all queries"),
-    measured("score_seconds", "Score time", "s", "wall time of the contraction with the training gradients"),
-    measured("total_seconds", "Runtime", "s", "sum of prepare, apply and score; gradients are not in it"),
-    measured("peak_bytes", "Peak memory", "bytes", "largest of the stages, above what was resident before"),
+    measured(
+        "prepare_seconds",
+        "Prepare time",
+        "s",
+        "wall time of the query-independent work",
+    ),
+    measured(
+        "apply_seconds",
+        "Apply time",
+        "s",
+        "wall time of (F+λI)⁻¹ on all queries",
+    ),
+    measured(
+        "score_seconds",
+        "Score time",
+        "s",
+        "wall time of the contraction with the training gradients",
+    ),
+    measured(
+        "total_seconds",
+        "Runtime",
+        "s",
+        "sum of prepare, apply and score; gradients are not in it",
+    ),
+    measured(
+        "peak_bytes",
+        "Peak memory",
+        "bytes",
+        "largest of the stages, above what was resident before",
+    ),
 ];
 
-const fn measured(name: &'static str, title: &'static str, unit: &'static str, summary: &'static str) -> Metric {
-    Metric { name, title, unit, direction: Direction::Lower, needs: &[], range: POSITIVE, summary, compute: None }
+const fn measured(
+    name: &'static str,
+    title: &'static str,
+    unit: &'static str,
+    summary: &'static str,
+) -> Metric {
+    Metric {
+        name,
+        title,
+        unit,
+        direction: Direction::Lower,
+        needs: &[],
+        range: POSITIVE,
+        summary,
+        compute: None,
+    }
 }
 
 #[cfg(test)]
@@ -238,8 +335,14 @@ mod tests {
     fn names_are_unique_and_found() {
         let names: HashSet<_> = METRICS.iter().map(|metric| metric.name).collect();
         assert_eq!(names.len(), METRICS.len());
-        assert_eq!(find("pearson").expect("listed").label(), "Pearson r with exact");
-        assert_eq!(find("total_seconds").expect("listed").label(), "Runtime (s)");
+        assert_eq!(
+            find("pearson").expect("listed").label(),
+            "Pearson r with exact"
+        );
+        assert_eq!(
+            find("total_seconds").expect("listed").label(),
+            "Runtime (s)"
+        );
         assert!(find("nothing").is_none());
         assert_eq!(computed().count() + 5, METRICS.len());
     }

@@ -48,22 +48,43 @@ pub struct Estimate {
 impl Estimate {
     /// The mean over the defined cases with its t-interval; the others are counted.
     pub fn mean(cases: &[Option<f64>]) -> Self {
-        let defined: Vec<f64> = cases.iter().flatten().copied().filter(|value| value.is_finite()).collect();
-        let value = (!defined.is_empty()).then(|| defined.iter().sum::<f64>() / defined.len() as f64);
-        Self { value, interval: t_interval(&defined), cases: cases.len(), undefined: cases.len() - defined.len() }
+        let defined: Vec<f64> = cases
+            .iter()
+            .flatten()
+            .copied()
+            .filter(|value| value.is_finite())
+            .collect();
+        let value =
+            (!defined.is_empty()).then(|| defined.iter().sum::<f64>() / defined.len() as f64);
+        Self {
+            value,
+            interval: t_interval(&defined),
+            cases: cases.len(),
+            undefined: cases.len() - defined.len(),
+        }
     }
 
     /// One case with an interval of its own.
     pub fn single(value: Option<f64>, interval: Option<Interval>) -> Self {
         let value = value.filter(|value| value.is_finite());
-        Self { value, interval: value.and(interval), cases: 1, undefined: usize::from(value.is_none()) }
+        Self {
+            value,
+            interval: value.and(interval),
+            cases: 1,
+            undefined: usize::from(value.is_none()),
+        }
     }
 
     /// Names the estimate and keeps its interval within the metric's range: the t and normal
     /// intervals know nothing of it.
     pub fn named(self, metric: &str, range: (Option<f64>, Option<f64>)) -> MetricValue {
-        let clamp = |x: f64| x.max(range.0.unwrap_or(f64::NEG_INFINITY)).min(range.1.unwrap_or(f64::INFINITY));
-        let interval = self.interval.filter(|interval| interval.low.is_finite() && interval.high.is_finite());
+        let clamp = |x: f64| {
+            x.max(range.0.unwrap_or(f64::NEG_INFINITY))
+                .min(range.1.unwrap_or(f64::INFINITY))
+        };
+        let interval = self
+            .interval
+            .filter(|interval| interval.low.is_finite() && interval.high.is_finite());
         MetricValue {
             metric: metric.to_owned(),
             value: self.value,
@@ -82,14 +103,21 @@ mod tests {
     #[test]
     fn undefined_cases_are_counted_and_not_averaged() {
         let estimate = Estimate::mean(&[Some(1.0), None, Some(3.0), Some(f64::NAN)]);
-        assert_eq!((estimate.value, estimate.cases, estimate.undefined), (Some(2.0), 4, 2));
+        assert_eq!(
+            (estimate.value, estimate.cases, estimate.undefined),
+            (Some(2.0), 4, 2)
+        );
         let nothing = Estimate::mean(&[None, None]).named("pearson", (None, None));
-        assert_eq!((nothing.value, nothing.low, nothing.undefined), (None, None, 2));
+        assert_eq!(
+            (nothing.value, nothing.low, nothing.undefined),
+            (None, None, 2)
+        );
     }
 
     #[test]
     fn intervals_stay_within_the_range() {
-        let value = Estimate::mean(&[Some(0.9), Some(1.0)]).named("pearson", (Some(-1.0), Some(1.0)));
+        let value =
+            Estimate::mean(&[Some(0.9), Some(1.0)]).named("pearson", (Some(-1.0), Some(1.0)));
         assert_eq!(value.high, Some(1.0));
         assert!(value.low.expect("two cases have an interval") < 0.9);
     }

@@ -51,7 +51,9 @@ pub fn aggregate(group: &Group, label: &str, metric: &str) -> Aggregate {
             result.failed += 1;
             continue;
         }
-        let Some(reading) = reading(method, metric) else { continue };
+        let Some(reading) = reading(method, metric) else {
+            continue;
+        };
         result.cases += reading.cases;
         result.undefined += reading.undefined;
         if let Some(value) = reading.value {
@@ -64,17 +66,38 @@ pub fn aggregate(group: &Group, label: &str, metric: &str) -> Aggregate {
 
 /// Aggregates a number of the cell itself, e.g. the accuracy after the last epoch.
 pub fn aggregate_cell(group: &Group, number: impl Fn(&Record) -> Option<f64>) -> Aggregate {
-    let values: Vec<f64> = group.records.iter().filter_map(|record| number(record)).filter(|x| x.is_finite()).collect();
-    finish(Aggregate { failed: group.failed(), ..Aggregate::default() }, &values, None, None)
+    let values: Vec<f64> = group
+        .records
+        .iter()
+        .filter_map(|record| number(record))
+        .filter(|x| x.is_finite())
+        .collect();
+    finish(
+        Aggregate {
+            failed: group.failed(),
+            ..Aggregate::default()
+        },
+        &values,
+        None,
+        None,
+    )
 }
 
-fn finish(mut result: Aggregate, values: &[f64], own: Option<(f64, f64)>, metric: Option<&Metric>) -> Aggregate {
+fn finish(
+    mut result: Aggregate,
+    values: &[f64],
+    own: Option<(f64, f64)>,
+    metric: Option<&Metric>,
+) -> Aggregate {
     result.value = mean(values);
     result.seeds = values.len();
     let range = metric.map_or((None, None), |metric| metric.range);
     let interval = if values.len() > 1 {
         result.over_seeds = true;
-        let clamp = |x: f64| x.max(range.0.unwrap_or(f64::NEG_INFINITY)).min(range.1.unwrap_or(f64::INFINITY));
+        let clamp = |x: f64| {
+            x.max(range.0.unwrap_or(f64::NEG_INFINITY))
+                .min(range.1.unwrap_or(f64::INFINITY))
+        };
         t_interval(values).map(|interval| (clamp(interval.low), clamp(interval.high)))
     } else {
         own.filter(|_| values.len() == 1)
@@ -93,7 +116,8 @@ struct Reading {
 
 /// What one cell says; `None` when the metric was not taken or does not apply.
 fn reading(method: &MethodRecord, metric: &str) -> Option<Reading> {
-    let seconds = |pick: fn(&crate::measure::StageSeconds) -> f64| method.seconds.as_ref().map(pick);
+    let seconds =
+        |pick: fn(&crate::measure::StageSeconds) -> f64| method.seconds.as_ref().map(pick);
     let measured = match metric {
         "prepare_seconds" => seconds(|s| s.prepare),
         "apply_seconds" => seconds(|s| s.apply),
@@ -101,7 +125,11 @@ fn reading(method: &MethodRecord, metric: &str) -> Option<Reading> {
         "total_seconds" => seconds(|s| s.total()),
         "peak_bytes" => method.peak_bytes.as_ref().map(|bytes| bytes.peak() as f64),
         _ => {
-            let value = method.metrics.iter().find(|value| value.metric == metric).filter(|value| value.cases > 0)?;
+            let value = method
+                .metrics
+                .iter()
+                .find(|value| value.metric == metric)
+                .filter(|value| value.cases > 0)?;
             let finite = |x: Option<f64>| x.filter(|x| x.is_finite());
             let missing = usize::from(finite(value.value).is_none());
             return Some(Reading {
@@ -114,7 +142,13 @@ fn reading(method: &MethodRecord, metric: &str) -> Option<Reading> {
         }
     };
     // Measured numbers are there or not: they are no cases that could be undefined.
-    measured.filter(|x| x.is_finite()).map(|x| Reading { value: Some(x), low: None, high: None, cases: 0, undefined: 0 })
+    measured.filter(|x| x.is_finite()).map(|x| Reading {
+        value: Some(x),
+        low: None,
+        high: None,
+        cases: 0,
+        undefined: 0,
+    })
 }
 
 /// Counts what figures leave out, for the line below them.
@@ -145,10 +179,20 @@ impl Gaps {
     /// Counts one number of one method, by its pretty name.
     pub fn number(&mut self, name: &str, group: &Group, aggregate: &Aggregate) {
         if !self.methods.iter().any(|gap| gap.name == name) {
-            self.methods.push(Gap { name: name.to_owned(), failed: BTreeMap::new(), undefined: 0, cases: 0 });
+            self.methods.push(Gap {
+                name: name.to_owned(),
+                failed: BTreeMap::new(),
+                undefined: 0,
+                cases: 0,
+            });
         }
-        let Some(gap) = self.methods.iter_mut().find(|gap| gap.name == name) else { return };
-        gap.failed.insert(format!("{} {}", group.task, group.setting()), aggregate.failed - group.failed().min(aggregate.failed));
+        let Some(gap) = self.methods.iter_mut().find(|gap| gap.name == name) else {
+            return;
+        };
+        gap.failed.insert(
+            format!("{} {}", group.task, group.setting()),
+            aggregate.failed - group.failed().min(aggregate.failed),
+        );
         gap.undefined += aggregate.undefined;
         gap.cases += aggregate.cases;
     }
@@ -157,12 +201,26 @@ impl Gaps {
     pub fn text(&self) -> Option<String> {
         let mut parts = Vec::new();
         if self.failed_cells > 0 {
-            parts.push(format!("{} of {} cells failed", self.failed_cells, self.cells));
+            parts.push(format!(
+                "{} of {} cells failed",
+                self.failed_cells, self.cells
+            ));
         }
         for gap in &self.methods {
             let failed: usize = gap.failed.values().sum();
-            let failed = (failed > 0).then(|| format!("failed in {failed} cell{}", if failed == 1 { "" } else { "s" }));
-            let share = || format!("{} of {} values undefined", number::plain(gap.undefined as f64), number::plain(gap.cases as f64));
+            let failed = (failed > 0).then(|| {
+                format!(
+                    "failed in {failed} cell{}",
+                    if failed == 1 { "" } else { "s" }
+                )
+            });
+            let share = || {
+                format!(
+                    "{} of {} values undefined",
+                    number::plain(gap.undefined as f64),
+                    number::plain(gap.cases as f64)
+                )
+            };
             let undefined = (gap.undefined > 0).then(share);
             let both: Vec<String> = failed.into_iter().chain(undefined).collect();
             if !both.is_empty() {
@@ -184,29 +242,56 @@ mod tests {
         let records = synthetic::rank();
         let study = Study::new(&records);
         let group = &study.groups[0];
-        let values: Vec<f64> = group.records.iter().filter_map(|r| method(r, "datainf")?.metrics[0].value).collect();
+        let values: Vec<f64> = group
+            .records
+            .iter()
+            .filter_map(|r| method(r, "datainf")?.metrics[0].value)
+            .collect();
         let result = aggregate(group, "datainf", "pearson");
-        assert_eq!((result.value, result.seeds, result.over_seeds), (Some(values.iter().sum::<f64>() / 3.0), 3, true));
+        assert_eq!(
+            (result.value, result.seeds, result.over_seeds),
+            (Some(values.iter().sum::<f64>() / 3.0), 3, true)
+        );
         // t(2 degrees of freedom) = 4.302653 (tables).
         let mean = values.iter().sum::<f64>() / 3.0;
         let deviation = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 2.0).sqrt();
-        assert!((result.high.expect("three seeds") - mean - 4.302653 * deviation / 3f64.sqrt()).abs() < 1e-6);
+        assert!(
+            (result.high.expect("three seeds") - mean - 4.302653 * deviation / 3f64.sqrt()).abs()
+                < 1e-6
+        );
 
         let single = synthetic::single();
         let study = Study::new(&single);
         let result = aggregate(&study.groups[0], "datainf", "pearson");
         let own = &single[0].methods[1].metrics[0];
-        assert_eq!((result.value, result.low, result.high, result.over_seeds), (own.value, own.low, own.high, false));
+        assert_eq!(
+            (result.value, result.low, result.high, result.over_seeds),
+            (own.value, own.low, own.high, false)
+        );
     }
 
     #[test]
     fn failures_and_undefined_values_are_counted_once() {
         let records = synthetic::rank();
         let study = Study::new(&records);
-        let of = |rank: f64| study.groups.iter().find(|g| g.task == "digits" && g.number("lora.rank") == Some(rank)).expect("swept");
+        let of = |rank: f64| {
+            study
+                .groups
+                .iter()
+                .find(|g| g.task == "digits" && g.number("lora.rank") == Some(rank))
+                .expect("swept")
+        };
         assert_eq!(aggregate(of(8.0), "exact", "total_seconds").failed, 1);
         let undefined = aggregate(of(1.0), "lissa", "pearson");
-        assert_eq!((undefined.value, undefined.low, undefined.cases, undefined.undefined), (None, None, 300, 300));
+        assert_eq!(
+            (
+                undefined.value,
+                undefined.low,
+                undefined.cases,
+                undefined.undefined
+            ),
+            (None, None, 300, 300)
+        );
         assert!(undefined.applies());
 
         let mut gaps = Gaps::default();

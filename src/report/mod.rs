@@ -41,7 +41,10 @@ pub struct ReportOptions {
 
 impl Default for ReportOptions {
     fn default() -> Self {
-        Self { title: None, png: true }
+        Self {
+            title: None,
+            png: true,
+        }
     }
 }
 
@@ -84,14 +87,27 @@ pub enum ReportError {
 ///
 /// # Errors
 /// No records, a file that cannot be written, or a failure of the drawing library.
-pub fn write(records: &[Record], out: &Path, options: &ReportOptions) -> Result<ReportSummary, ReportError> {
+pub fn write(
+    records: &[Record],
+    out: &Path,
+    options: &ReportOptions,
+) -> Result<ReportSummary, ReportError> {
     if records.is_empty() {
         return Err(ReportError::Empty);
     }
     let study = Study::new(records);
     let folder = out.join("figures");
-    std::fs::create_dir_all(&folder).map_err(|source| ReportError::Write { path: folder.clone(), source })?;
-    let mut result = ReportSummary { files: Vec::new(), figures: Vec::new(), omitted: Vec::new(), cells: records.len(), failed: study.failed() };
+    std::fs::create_dir_all(&folder).map_err(|source| ReportError::Write {
+        path: folder.clone(),
+        source,
+    })?;
+    let mut result = ReportSummary {
+        files: Vec::new(),
+        figures: Vec::new(),
+        omitted: Vec::new(),
+        cells: records.len(),
+        failed: study.failed(),
+    };
     let mut drawn = Vec::new();
     for outcome in figures::all(&study) {
         match outcome {
@@ -111,7 +127,7 @@ pub fn write(records: &[Record], out: &Path, options: &ReportOptions) -> Result<
     }
     let title = options.title.clone().unwrap_or_else(|| names(&study));
     let tables = tables::all(&study);
-    let mut markdown = format!("# {title}\n");
+    let mut markdown = format!("# {}\n", tables::clean(&title));
     for table in &tables {
         markdown.push('\n');
         markdown.push_str(&table.markdown());
@@ -123,14 +139,21 @@ pub fn write(records: &[Record], out: &Path, options: &ReportOptions) -> Result<
 }
 
 fn save(path: PathBuf, text: &str, result: &mut ReportSummary) -> Result<(), ReportError> {
-    std::fs::write(&path, text).map_err(|source| ReportError::Write { path: path.clone(), source })?;
+    std::fs::write(&path, text).map_err(|source| ReportError::Write {
+        path: path.clone(),
+        source,
+    })?;
     result.files.push(path);
     Ok(())
 }
 
 /// The experiments' names.
 fn names(study: &Study) -> String {
-    let mut names: Vec<&str> = study.records.iter().map(|record| record.experiment.as_str()).collect();
+    let mut names: Vec<&str> = study
+        .records
+        .iter()
+        .map(|record| record.experiment.as_str())
+        .collect();
     names.dedup();
     names.join(", ")
 }

@@ -10,7 +10,11 @@ pub fn power_of_ten(exponent: i32) -> String {
 
 fn superscript(number: i32) -> String {
     const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
-    number.to_string().chars().map(|c| c.to_digit(10).map_or('⁻', |digit| DIGITS[digit as usize])).collect()
+    number
+        .to_string()
+        .chars()
+        .map(|c| c.to_digit(10).map_or('⁻', |digit| DIGITS[digit as usize]))
+        .collect()
 }
 
 /// `digits` significant digits; a power of ten outside 10⁻³…10⁵.
@@ -23,10 +27,18 @@ pub fn significant(x: f64, digits: usize) -> String {
     }
     // The exponent after rounding: 9.996 has three digits as 10.0.
     let scientific = format!("{:.*e}", digits - 1, x);
-    let (mantissa, exponent) = scientific.split_once('e').expect("exponent format has an e");
-    let exponent: i32 = exponent.parse().expect("exponent format has an integer exponent");
+    let (mantissa, exponent) = scientific
+        .split_once('e')
+        .expect("exponent format has an e");
+    let exponent: i32 = exponent
+        .parse()
+        .expect("exponent format has an integer exponent");
     if (-3..5).contains(&exponent) {
-        minus(&format!("{:.*}", (digits as i32 - 1 - exponent).max(0) as usize, x))
+        minus(&format!(
+            "{:.*}",
+            (digits as i32 - 1 - exponent).max(0) as usize,
+            x
+        ))
     } else {
         format!("{}·{}", minus(mantissa), power_of_ten(exponent))
     }
@@ -41,7 +53,11 @@ pub fn decimals(x: f64, digits: usize) -> usize {
 
 /// `decimals` places after the point.
 pub fn fixed(x: f64, decimals: usize) -> String {
-    if x.is_finite() { minus(&format!("{x:.decimals$}")) } else { MISSING.to_owned() }
+    if x.is_finite() {
+        minus(&format!("{x:.decimals$}"))
+    } else {
+        MISSING.to_owned()
+    }
 }
 
 /// The shortest text of the number, with a comma at the thousands: `10,000`, `0.5`.
@@ -53,8 +69,14 @@ pub fn plain(x: f64) -> String {
         return significant(x, 3);
     }
     let text = format!("{}", (x * 1e6).round() / 1e6);
-    let (whole, rest) = text.split_once('.').map_or((text.as_str(), String::new()), |(whole, rest)| (whole, format!(".{rest}")));
-    let (sign, digits) = whole.strip_prefix('-').map_or(("", whole), |digits| ("−", digits));
+    let (whole, rest) = text
+        .split_once('.')
+        .map_or((text.as_str(), String::new()), |(whole, rest)| {
+            (whole, format!(".{rest}"))
+        });
+    let (sign, digits) = whole
+        .strip_prefix('-')
+        .map_or(("", whole), |digits| ("−", digits));
     let mut grouped = String::new();
     for (i, digit) in digits.chars().enumerate() {
         if i > 0 && (digits.len() - i) % 3 == 0 {
@@ -130,12 +152,34 @@ mod tests {
 
     #[test]
     fn plain_numbers_and_units() {
-        for (x, text) in [(10000.0, "10,000"), (500.0, "500"), (0.25, "0.25"), (-1234567.0, "−1,234,567"), (1e-9, "1.00·10⁻⁹")] {
+        for (x, text) in [
+            (10000.0, "10,000"),
+            (500.0, "500"),
+            (0.25, "0.25"),
+            (-1234567.0, "−1,234,567"),
+            (1e-9, "1.00·10⁻⁹"),
+        ] {
             assert_eq!(plain(x), text);
         }
-        assert_eq!((decimals(12.34, 3), decimals(1234.0, 3), decimals(0.01234, 3)), (1, 0, 4));
-        assert_eq!((fixed(-0.0001, 2), fixed(0.5, 3)), ("0.00".to_owned(), "0.500".to_owned()));
-        assert_eq!((seconds(0.0123), seconds(75.0), seconds(2e-6)), ("12.3 ms".into(), "75.0 s".into(), "2.00 µs".into()));
-        assert_eq!((bytes(512.0), bytes(4.56e6)), ("512 B".into(), "4.56 MB".into()));
+        assert_eq!(
+            (
+                decimals(12.34, 3),
+                decimals(1234.0, 3),
+                decimals(0.01234, 3)
+            ),
+            (1, 0, 4)
+        );
+        assert_eq!(
+            (fixed(-0.0001, 2), fixed(0.5, 3)),
+            ("0.00".to_owned(), "0.500".to_owned())
+        );
+        assert_eq!(
+            (seconds(0.0123), seconds(75.0), seconds(2e-6)),
+            ("12.3 ms".into(), "75.0 s".into(), "2.00 µs".into())
+        );
+        assert_eq!(
+            (bytes(512.0), bytes(4.56e6)),
+            ("512 B".into(), "4.56 MB".into())
+        );
     }
 }

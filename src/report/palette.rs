@@ -34,8 +34,15 @@ pub enum Marker {
     Plus,
 }
 
-const MARKERS: [Marker; 7] =
-    [Marker::Circle, Marker::Square, Marker::Diamond, Marker::Up, Marker::Down, Marker::Cross, Marker::Plus];
+const MARKERS: [Marker; 7] = [
+    Marker::Circle,
+    Marker::Square,
+    Marker::Diamond,
+    Marker::Up,
+    Marker::Down,
+    Marker::Cross,
+    Marker::Plus,
+];
 
 /// Pattern of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,10 +54,10 @@ pub enum Dash {
     /// Short dashes.
     Dotted,
     /// Alternating.
-    DashDot,
+    Alternating,
 }
 
-const DASHES: [Dash; 4] = [Dash::Solid, Dash::Dashed, Dash::Dotted, Dash::DashDot];
+const DASHES: [Dash; 4] = [Dash::Solid, Dash::Dashed, Dash::Dotted, Dash::Alternating];
 
 impl Dash {
     /// Lengths of strokes and gaps in pixels; empty when solid.
@@ -59,7 +66,7 @@ impl Dash {
             Self::Solid => &[],
             Self::Dashed => &[8.0, 4.0],
             Self::Dotted => &[2.5, 3.0],
-            Self::DashDot => &[9.0, 3.5, 2.5, 3.5],
+            Self::Alternating => &[9.0, 3.5, 2.5, 3.5],
         }
     }
 }
@@ -108,16 +115,31 @@ impl Palette {
             }
             let (method, options) = parse(label);
             let (colour, marker, dash) = known(method, &options).unwrap_or_else(|| {
-                let position = unknown.iter().position(|name| name == method).unwrap_or_else(|| {
-                    unknown.push(method.to_owned());
-                    unknown.len() - 1
-                });
-                (OTHERS[position % OTHERS.len()], MARKERS[position % MARKERS.len()], DASHES[position / OTHERS.len() % DASHES.len()])
+                let position = unknown
+                    .iter()
+                    .position(|name| name == method)
+                    .unwrap_or_else(|| {
+                        unknown.push(method.to_owned());
+                        unknown.len() - 1
+                    });
+                (
+                    OTHERS[position % OTHERS.len()],
+                    MARKERS[position % MARKERS.len()],
+                    DASHES[position / OTHERS.len() % DASHES.len()],
+                )
             });
-            let mut style = Style { name: pretty(method, &options), colour, marker, dash };
+            let mut style = Style {
+                name: pretty(method, &options),
+                colour,
+                marker,
+                dash,
+            };
             // A variant by an option that has no look of its own: the next marker, then the next dash.
             let taken = |style: &Style| {
-                styles.values().any(|other| (other.colour, other.marker, other.dash) == (style.colour, style.marker, style.dash))
+                styles.values().any(|other| {
+                    (other.colour, other.marker, other.dash)
+                        == (style.colour, style.marker, style.dash)
+                })
             };
             for step in 1..=MARKERS.len() * DASHES.len() {
                 if !taken(&style) {
@@ -138,7 +160,12 @@ impl Palette {
     pub fn style(&self, label: &str) -> Style {
         self.styles.get(label).cloned().unwrap_or_else(|| {
             let (method, options) = parse(label);
-            Style { name: pretty(method, &options), colour: GREY, marker: Marker::Circle, dash: Dash::Solid }
+            Style {
+                name: pretty(method, &options),
+                colour: GREY,
+                marker: Marker::Circle,
+                dash: Dash::Solid,
+            }
         })
     }
 }
@@ -148,22 +175,33 @@ fn parse(label: &str) -> (&str, Vec<(&str, &str)>) {
     let (method, options) = label.split_once(':').unwrap_or((label, ""));
     let options = options.split(',').filter(|option| !option.is_empty());
     let options = options.map(|option| option.split_once('=').unwrap_or((option, "")));
-    (method.trim(), options.map(|(key, value)| (key.trim(), value.trim())).collect())
+    (
+        method.trim(),
+        options
+            .map(|(key, value)| (key.trim(), value.trim()))
+            .collect(),
+    )
 }
 
 fn option<'a>(options: &[(&'a str, &'a str)], key: &str) -> Option<&'a str> {
-    options.iter().find(|(name, _)| *name == key).map(|(_, value)| *value)
+    options
+        .iter()
+        .find(|(name, _)| *name == key)
+        .map(|(_, value)| *value)
 }
 
 fn known(method: &str, options: &[(&str, &str)]) -> Option<(Colour, Marker, Dash)> {
     let look = match method {
         "exact" => ([0x00, 0x00, 0x00], Marker::Square, Dash::Solid),
-        "datainf" => match option(options, "group_size").and_then(|size| size.parse::<usize>().ok()).unwrap_or(1) {
+        "datainf" => match option(options, "group_size")
+            .and_then(|size| size.parse::<usize>().ok())
+            .unwrap_or(1)
+        {
             0 | 1 => ([0x00, 0x72, 0xb2], Marker::Circle, Dash::Solid),
             size => grouped(size),
         },
         "hessian_free" => ([0xe6, 0x9f, 0x00], Marker::Square, Dash::Dashed),
-        "hessian_free_block_weighted" => ([0xd5, 0x5e, 0x00], Marker::Diamond, Dash::DashDot),
+        "hessian_free_block_weighted" => ([0xd5, 0x5e, 0x00], Marker::Diamond, Dash::Alternating),
         "diagonal_fisher" => ([0xcc, 0x79, 0xa7], Marker::Down, Dash::Dashed),
         "lissa" => match (option(options, "variant"), option(options, "scale")) {
             (_, Some("auto")) => ([0x00, 0x5f, 0x45], Marker::Up, Dash::Solid),
@@ -178,11 +216,31 @@ fn known(method: &str, options: &[(&str, &str)]) -> Option<(Colour, Marker, Dash
 /// Groups are the way from DataInf's blue to exact's black: the larger, the darker, with a marker of
 /// their own each power of two.
 fn grouped(size: usize) -> (Colour, Marker, Dash) {
-    const SHADES: [Colour; 5] = [[0x56, 0xb4, 0xe9], [0x3d, 0x9a, 0xd6], [0x5a, 0x78, 0xc8], [0x48, 0x58, 0xa6], [0x36, 0x3b, 0x7d]];
-    const SHAPES: [Marker; 5] = [Marker::Up, Marker::Square, Marker::Down, Marker::Plus, Marker::Diamond];
+    const SHADES: [Colour; 5] = [
+        [0x56, 0xb4, 0xe9],
+        [0x3d, 0x9a, 0xd6],
+        [0x5a, 0x78, 0xc8],
+        [0x48, 0x58, 0xa6],
+        [0x36, 0x3b, 0x7d],
+    ];
+    const SHAPES: [Marker; 5] = [
+        Marker::Up,
+        Marker::Square,
+        Marker::Down,
+        Marker::Plus,
+        Marker::Diamond,
+    ];
     let doubling = size.ilog2() as usize - 1;
     let shade = (doubling / 2).min(SHADES.len() - 1);
-    (SHADES[shade], SHAPES[doubling % SHAPES.len()], if doubling % 2 == 0 { Dash::Dashed } else { Dash::Solid })
+    (
+        SHADES[shade],
+        SHAPES[doubling % SHAPES.len()],
+        if doubling.is_multiple_of(2) {
+            Dash::Dashed
+        } else {
+            Dash::Solid
+        },
+    )
 }
 
 /// Name for readers.
@@ -193,8 +251,11 @@ fn pretty(method: &str, options: &[(&str, &str)]) -> String {
         "datainf" => {
             shown.extend(["group_size", "shuffle"]);
             let groups = option(options, "group_size").filter(|size| *size != "1");
-            let order = option(options, "shuffle").filter(|shuffle| *shuffle == "false" && groups.is_some());
-            groups.map_or("DataInf".to_owned(), |size| format!("DataInf, groups of {size}")) + order.map_or("", |_| ", in order")
+            let order = option(options, "shuffle")
+                .filter(|shuffle| *shuffle == "false" && groups.is_some());
+            groups.map_or("DataInf".to_owned(), |size| {
+                format!("DataInf, groups of {size}")
+            }) + order.map_or("", |_| ", in order")
         }
         "hessian_free" => "Hessian-free".to_owned(),
         "hessian_free_block_weighted" => "Hessian-free, 1/λ per block".to_owned(),
@@ -207,9 +268,14 @@ fn pretty(method: &str, options: &[(&str, &str)]) -> String {
                 Some("auto") => ", scaled".to_owned(),
                 Some(scale) => format!(", scale {scale}"),
             };
-            let iterations = option(options, "iterations").map_or(String::new(), |count| format!(", {count} steps"));
+            let iterations = option(options, "iterations")
+                .map_or(String::new(), |count| format!(", {count} steps"));
             // The variants differ in the sign of the damping; `paper` needs no word once scaled.
-            let variant = if variant == "paper" && !scale.is_empty() { String::new() } else { format!(" ({variant})") };
+            let variant = if variant == "paper" && !scale.is_empty() {
+                String::new()
+            } else {
+                format!(" ({variant})")
+            };
             format!("LiSSA{variant}{scale}{iterations}")
         }
         other => {
@@ -221,7 +287,7 @@ fn pretty(method: &str, options: &[(&str, &str)]) -> String {
         }
     };
     for (key, value) in options.iter().filter(|(key, _)| !shown.contains(key)) {
-        name.push_str(&format!(", {} {value}", key.replace('_', " ")).trim_end().to_owned());
+        name.push_str(format!(", {} {value}", key.replace('_', " ")).trim_end());
     }
     name
 }
@@ -252,7 +318,13 @@ mod tests {
         for (i, a) in LABELS.iter().enumerate() {
             for b in &LABELS[..i] {
                 let (a, b) = (palette.style(a), palette.style(b));
-                assert_ne!((a.colour, a.marker, a.dash), (b.colour, b.marker, b.dash), "{} and {}", a.name, b.name);
+                assert_ne!(
+                    (a.colour, a.marker, a.dash),
+                    (b.colour, b.marker, b.dash),
+                    "{} and {}",
+                    a.name,
+                    b.name
+                );
                 assert_ne!(a.name, b.name);
             }
         }
@@ -264,7 +336,10 @@ mod tests {
     #[test]
     fn names_are_readable() {
         let palette = Palette::new(LABELS);
-        let names: Vec<String> = LABELS.iter().map(|label| palette.style(label).name).collect();
+        let names: Vec<String> = LABELS
+            .iter()
+            .map(|label| palette.style(label).name)
+            .collect();
         assert_eq!(names[3], "DataInf, groups of 8");
         assert_eq!(names[5], "DataInf, groups of 32, in order");
         assert_eq!(names[10], "LiSSA (code)");
@@ -277,8 +352,11 @@ mod tests {
     fn many_variants_of_one_method_stay_distinct() {
         let labels: Vec<String> = (1..20).map(|k| format!("lissa:iterations={k}")).collect();
         let palette = Palette::new(labels.iter().map(String::as_str));
-        let looks: std::collections::HashSet<_> =
-            labels.iter().map(|l| palette.style(l)).map(|s| format!("{:?}{:?}", s.marker, s.dash)).collect();
+        let looks: std::collections::HashSet<_> = labels
+            .iter()
+            .map(|l| palette.style(l))
+            .map(|s| format!("{:?}{:?}", s.marker, s.dash))
+            .collect();
         assert_eq!(looks.len(), labels.len());
     }
 }

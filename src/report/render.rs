@@ -27,10 +27,16 @@ struct TextRule {
 }
 
 /// plotters writes `font-size = size/1.24` and, anchored at the top, `dy = 0.76em`.
-const SVG_TEXT: TextRule = TextRule { size_per_em: 1.24, baseline: 0.76 / 1.24 };
+const SVG_TEXT: TextRule = TextRule {
+    size_per_em: 1.24,
+    baseline: 0.76 / 1.24,
+};
 
 /// plotters' bitmaps scale the font's height to `size` and put the baseline half of it below.
-const PNG_TEXT: TextRule = TextRule { size_per_em: font::HEIGHT, baseline: 0.5 };
+const PNG_TEXT: TextRule = TextRule {
+    size_per_em: font::HEIGHT,
+    baseline: 0.5,
+};
 
 /// The figure as an SVG document of its own, also fit to stand inside a page.
 ///
@@ -44,9 +50,18 @@ pub fn svg(scene: &Scene, title: &str) -> Result<String, ReportError> {
         paint(&area, scene, &SVG_TEXT)?;
         area.present().map_err(drawing)?;
     }
-    let start = text.find("<svg").ok_or_else(|| drawing("no <svg> was written"))?;
-    let end = start + text[start..].find('>').ok_or_else(|| drawing("the <svg> tag is not closed"))? + 1;
-    let body = text[end..].replace("font-family=\"sans-serif\"", &format!("font-family=\"{SVG_FONTS}\""));
+    let start = text
+        .find("<svg")
+        .ok_or_else(|| drawing("no <svg> was written"))?;
+    let end = start
+        + text[start..]
+            .find('>')
+            .ok_or_else(|| drawing("the <svg> tag is not closed"))?
+        + 1;
+    let body = text[end..].replace(
+        "font-family=\"sans-serif\"",
+        &format!("font-family=\"{SVG_FONTS}\""),
+    );
     let title = super::html::escape(title);
     Ok(format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" aria-label=\"{title}\" width=\"{}\" height=\"{}\" viewBox=\"0 0 {width} {height}\">\n<title>{title}</title>{body}",
@@ -73,26 +88,38 @@ pub fn png(scene: &Scene, path: &Path) -> Result<(), ReportError> {
     for y in 0..out_height {
         for x in 0..out_width {
             for channel in 0..3 {
-                let pixel = |i: usize| fine[((y * step + i / step) * width as usize + x * step + i % step) * 3 + channel];
+                let pixel = |i: usize| {
+                    fine[((y * step + i / step) * width as usize + x * step + i % step) * 3
+                        + channel]
+                };
                 let sum: usize = (0..step * step).map(|i| usize::from(pixel(i))).sum();
                 small.push(((sum + step * step / 2) / (step * step)) as u8);
             }
         }
     }
     let mut backend = BitMapBackend::new(path, (out_width as u32, out_height as u32));
-    backend.blit_bitmap((0, 0), (out_width as u32, out_height as u32), &small).map_err(drawing)?;
+    backend
+        .blit_bitmap((0, 0), (out_width as u32, out_height as u32), &small)
+        .map_err(drawing)?;
     backend.present().map_err(drawing)
 }
 
 fn fine_size(scene: &Scene) -> (u32, u32) {
-    ((scene.width.ceil() * FINE) as u32, (scene.height.ceil() * FINE) as u32)
+    (
+        (scene.width.ceil() * FINE) as u32,
+        (scene.height.ceil() * FINE) as u32,
+    )
 }
 
 fn drawing(error: impl ToString) -> ReportError {
     ReportError::Drawing(error.to_string())
 }
 
-fn paint<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, scene: &Scene, rule: &TextRule) -> Result<(), ReportError> {
+fn paint<DB: DrawingBackend>(
+    area: &DrawingArea<DB, Shift>,
+    scene: &Scene,
+    rule: &TextRule,
+) -> Result<(), ReportError> {
     font::register()?;
     area.fill(&WHITE).map_err(drawing)?;
     let pixel = |(x, y): (f64, f64)| ((x * FINE).round() as i32, (y * FINE).round() as i32);
@@ -103,22 +130,49 @@ fn paint<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, scene: &Scene, rule:
     };
     for shape in &scene.shapes {
         match shape {
-            Shape::Line { points, colour, width, opacity } => {
+            Shape::Line {
+                points,
+                colour,
+                width,
+                opacity,
+            } => {
                 let points = pixels(points);
                 if points.len() > 1 {
-                    let style = RGBColor(colour[0], colour[1], colour[2]).mix(*opacity).stroke_width((width * FINE).round().max(1.0) as u32);
-                    area.draw(&PathElement::new(points, style)).map_err(drawing)?;
+                    let style = RGBColor(colour[0], colour[1], colour[2])
+                        .mix(*opacity)
+                        .stroke_width((width * FINE).round().max(1.0) as u32);
+                    area.draw(&PathElement::new(points, style))
+                        .map_err(drawing)?;
                 }
             }
-            Shape::Area { points, colour, opacity } => {
-                let style = RGBColor(colour[0], colour[1], colour[2]).mix(*opacity).filled();
-                area.draw(&Polygon::new(pixels(points), style)).map_err(drawing)?;
+            Shape::Area {
+                points,
+                colour,
+                opacity,
+            } => {
+                let style = RGBColor(colour[0], colour[1], colour[2])
+                    .mix(*opacity)
+                    .filled();
+                area.draw(&Polygon::new(pixels(points), style))
+                    .map_err(drawing)?;
             }
             Shape::Disc { at, radius, colour } => {
                 let style = RGBColor(colour[0], colour[1], colour[2]).filled();
-                area.draw(&Circle::new(pixel(*at), (radius * FINE).round() as i32, style)).map_err(drawing)?;
+                area.draw(&Circle::new(
+                    pixel(*at),
+                    (radius * FINE).round() as i32,
+                    style,
+                ))
+                .map_err(drawing)?;
             }
-            Shape::Text { at, text, size, anchor, upwards, colour } => {
+            Shape::Text {
+                at,
+                text,
+                size,
+                anchor,
+                upwards,
+                colour,
+            } => {
                 let font_size = size * rule.size_per_em * FINE;
                 let horizontal = match anchor {
                     Anchor::Start => HPos::Left,
@@ -128,13 +182,20 @@ fn paint<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, scene: &Scene, rule:
                 // `at` is half a capital's height (0.365 em) above the baseline, across the reading direction.
                 let shift = (0.365 * size * FINE - rule.baseline * font_size).round() as i32;
                 let (x, y) = pixel(*at);
-                let at = if *upwards { (x + shift, y) } else { (x, y + shift) };
+                let at = if *upwards {
+                    (x + shift, y)
+                } else {
+                    (x, y + shift)
+                };
                 let mut font = (font::FAMILY, font_size).into_font();
                 if *upwards {
                     font = font.transform(FontTransform::Rotate270);
                 }
-                let style = font.color(&RGBColor(colour[0], colour[1], colour[2])).pos(Pos::new(horizontal, VPos::Top));
-                area.draw(&Text::new(text.as_str(), at, style)).map_err(drawing)?;
+                let style = font
+                    .color(&RGBColor(colour[0], colour[1], colour[2]))
+                    .pos(Pos::new(horizontal, VPos::Top));
+                area.draw(&Text::new(text.as_str(), at, style))
+                    .map_err(drawing)?;
             }
         }
     }
@@ -149,11 +210,26 @@ mod tests {
     #[test]
     fn both_backends_draw_and_repeat_the_same_bytes() {
         let mut scene = Scene::new(200.0, 100.0);
-        scene.line(&[(10.0, 10.0), (190.0, 90.0)], [0, 0, 200], 2.0, Dash::Dashed);
+        scene.line(
+            &[(10.0, 10.0), (190.0, 90.0)],
+            [0, 0, 200],
+            2.0,
+            Dash::Dashed,
+        );
         scene.marker((100.0, 50.0), Marker::Circle, 4.0, [200, 0, 0]);
-        scene.text((100.0, 20.0), "ρ < 10⁻³ & more", 14.0, Anchor::Middle, [0, 0, 0]);
+        scene.text(
+            (100.0, 20.0),
+            "ρ < 10⁻³ & more",
+            14.0,
+            Anchor::Middle,
+            [0, 0, 0],
+        );
         let text = svg(&scene, "A \"title\"").expect("drawn");
-        assert!(text.contains("width=\"200\"") && text.contains("viewBox=\"0 0 800 400\"") && text.contains("A &quot;title&quot;"));
+        assert!(
+            text.contains("width=\"200\"")
+                && text.contains("viewBox=\"0 0 800 400\"")
+                && text.contains("A &quot;title&quot;")
+        );
         assert!(text.contains("ρ &lt; 10⁻³ &amp; more"), "{text}");
         assert_eq!(text, svg(&scene, "A \"title\"").expect("drawn"));
         let folder = tempfile::tempdir().expect("a temporary folder");

@@ -78,7 +78,11 @@ pub struct Scene {
 impl Scene {
     /// An empty scene.
     pub fn new(width: f64, height: f64) -> Self {
-        Self { width, height, shapes: Vec::new() }
+        Self {
+            width,
+            height,
+            shapes: Vec::new(),
+        }
     }
 
     /// A straight line or polyline, cut into dashes.
@@ -87,22 +91,44 @@ impl Scene {
     }
 
     /// [`line`](Self::line) with an opacity.
-    pub fn line_with_opacity(&mut self, points: &[(f64, f64)], colour: Colour, width: f64, dash: Dash, opacity: f64) {
+    pub fn line_with_opacity(
+        &mut self,
+        points: &[(f64, f64)],
+        colour: Colour,
+        width: f64,
+        dash: Dash,
+        opacity: f64,
+    ) {
         for points in dashes(points, dash.lengths()) {
-            self.shapes.push(Shape::Line { points, colour, width, opacity });
+            self.shapes.push(Shape::Line {
+                points,
+                colour,
+                width,
+                opacity,
+            });
         }
     }
 
     /// A filled polygon.
     pub fn area(&mut self, points: Vec<(f64, f64)>, colour: Colour, opacity: f64) {
-        self.shapes.push(Shape::Area { points, colour, opacity });
+        self.shapes.push(Shape::Area {
+            points,
+            colour,
+            opacity,
+        });
     }
 
     /// A point's marker of about `2·radius` across.
     pub fn marker(&mut self, (x, y): (f64, f64), marker: Marker, radius: f64, colour: Colour) {
         let r = radius;
         let polygon: Vec<(f64, f64)> = match marker {
-            Marker::Circle => return self.shapes.push(Shape::Disc { at: (x, y), radius, colour }),
+            Marker::Circle => {
+                return self.shapes.push(Shape::Disc {
+                    at: (x, y),
+                    radius,
+                    colour,
+                });
+            }
             Marker::Square => vec![(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)],
             Marker::Diamond => vec![(0.0, -1.25), (1.1, 0.0), (0.0, 1.25), (-1.1, 0.0)],
             Marker::Up => vec![(0.0, -1.2), (1.15, 0.85), (-1.15, 0.85)],
@@ -115,29 +141,75 @@ impl Scene {
                     [[(-d, 0.0), (d, 0.0)], [(0.0, -d), (0.0, d)]]
                 };
                 for stroke in strokes {
-                    self.line(&stroke.map(|(dx, dy)| (x + dx * r, y + dy * r)), colour, 2.2, Dash::Solid);
+                    self.line(
+                        &stroke.map(|(dx, dy)| (x + dx * r, y + dy * r)),
+                        colour,
+                        2.2,
+                        Dash::Solid,
+                    );
                 }
                 return;
             }
         };
-        self.area(polygon.into_iter().map(|(dx, dy)| (x + dx * r, y + dy * r)).collect(), colour, 1.0);
+        self.area(
+            polygon
+                .into_iter()
+                .map(|(dx, dy)| (x + dx * r, y + dy * r))
+                .collect(),
+            colour,
+            1.0,
+        );
     }
 
     /// A text.
-    pub fn text(&mut self, at: (f64, f64), text: impl Into<String>, size: f64, anchor: Anchor, colour: Colour) {
-        self.shapes.push(Shape::Text { at, text: text.into(), size, anchor, upwards: false, colour });
+    pub fn text(
+        &mut self,
+        at: (f64, f64),
+        text: impl Into<String>,
+        size: f64,
+        anchor: Anchor,
+        colour: Colour,
+    ) {
+        self.shapes.push(Shape::Text {
+            at,
+            text: text.into(),
+            size,
+            anchor,
+            upwards: false,
+            colour,
+        });
     }
 
     /// A text that reads upwards, centred on `at`.
-    pub fn text_upwards(&mut self, at: (f64, f64), text: impl Into<String>, size: f64, colour: Colour) {
-        self.shapes.push(Shape::Text { at, text: text.into(), size, anchor: Anchor::Middle, upwards: true, colour });
+    pub fn text_upwards(
+        &mut self,
+        at: (f64, f64),
+        text: impl Into<String>,
+        size: f64,
+        colour: Colour,
+    ) {
+        self.shapes.push(Shape::Text {
+            at,
+            text: text.into(),
+            size,
+            anchor: Anchor::Middle,
+            upwards: true,
+            colour,
+        });
     }
 
     /// The texts with their boxes (left, top, right, bottom).
     #[cfg(test)]
     pub fn text_boxes(&self) -> Vec<(&str, [f64; 4])> {
         let of = |shape| match shape {
-            &Shape::Text { at: (x, y), ref text, size, anchor, upwards, .. } => {
+            &Shape::Text {
+                at: (x, y),
+                ref text,
+                size,
+                anchor,
+                upwards,
+                ..
+            } => {
                 let (width, half) = (font::width(text, size), 0.45 * size);
                 let start = match anchor {
                     Anchor::Start => 0.0,
@@ -200,7 +272,12 @@ mod tests {
     #[test]
     fn dashes_cover_their_share_of_the_line() {
         let line = [(0.0, 0.0), (30.0, 0.0), (30.0, 90.0)];
-        let length = |stroke: &Vec<(f64, f64)>| stroke.windows(2).map(|p| (p[1].0 - p[0].0).hypot(p[1].1 - p[0].1)).sum::<f64>();
+        let length = |stroke: &Vec<(f64, f64)>| {
+            stroke
+                .windows(2)
+                .map(|p| (p[1].0 - p[0].0).hypot(p[1].1 - p[0].1))
+                .sum::<f64>()
+        };
         let strokes = dashes(&line, &[8.0, 4.0]);
         assert_eq!(strokes.len(), 10);
         assert!((strokes.iter().map(length).sum::<f64>() - 80.0).abs() < 1e-9);
@@ -215,6 +292,9 @@ mod tests {
         scene.text_upwards((10.0, 50.0), "abc", 10.0, [0; 3]);
         let boxes = scene.text_boxes();
         assert!((boxes[0].1[2] - 50.0).abs() < 1e-9 && boxes[0].1[0] < 40.0);
-        assert!((boxes[1].1[1] + boxes[1].1[3] - 100.0).abs() < 1e-9 && boxes[1].1[2] - boxes[1].1[0] < 10.0);
+        assert!(
+            (boxes[1].1[1] + boxes[1].1[3] - 100.0).abs() < 1e-9
+                && boxes[1].1[2] - boxes[1].1[0] < 10.0
+        );
     }
 }

@@ -13,6 +13,12 @@ const LABEL: f64 = 13.5;
 const TICK: f64 = 12.5;
 const NOTE: f64 = 12.5;
 
+/// Room to the right of a plot, for half of a tick label.
+const RIGHT: f64 = 22.0;
+
+/// Longest name of a method in a legend or before a row.
+const NAME: f64 = 260.0;
+
 /// A panel before it has a place.
 #[derive(Clone, Debug)]
 pub struct PanelSpec {
@@ -40,7 +46,12 @@ pub struct Entry {
 impl Entry {
     /// A method's line and marker.
     pub fn method(style: &Style) -> Self {
-        Self { name: style.name.clone(), colour: style.colour, marker: Some(style.marker), dash: Some(style.dash) }
+        Self {
+            name: short_name(style),
+            colour: style.colour,
+            marker: Some(style.marker),
+            dash: Some(style.dash),
+        }
     }
 }
 
@@ -65,40 +76,90 @@ pub struct Sheet {
 impl Sheet {
     /// Lays out the panels in `columns` columns, each row `plot_height` pixels high without its axis
     /// texts, and draws frames, legend and notes.
-    pub fn new(columns: usize, plot_height: f64, specs: Vec<PanelSpec>, legend: &[Entry], notes: &[String]) -> Self {
+    pub fn new(
+        columns: usize,
+        plot_height: f64,
+        specs: Vec<PanelSpec>,
+        legend: &[Entry],
+        notes: &[String],
+    ) -> Self {
         let columns = columns.clamp(1, specs.len().max(1));
-        let cell = WIDTH / columns as f64;
-        let widest = |spec: &PanelSpec| spec.y.ticks.iter().map(|(_, label)| font::width(label, TICK)).fold(0.0, f64::max);
+        let widest = |spec: &PanelSpec| {
+            spec.y
+                .ticks
+                .iter()
+                .map(|(_, label)| font::width(label, TICK))
+                .fold(0.0, f64::max)
+        };
         let margins: Vec<f64> = (0..columns)
             .map(|column| {
                 let of_column = specs.iter().skip(column).step_by(columns);
-                of_column.map(|spec| widest(spec) + if spec.y.title.is_empty() { 14.0 } else { 38.0 }).fold(0.0, f64::max)
+                of_column
+                    .map(|spec| widest(spec) + if spec.y.title.is_empty() { 18.0 } else { 38.0 })
+                    .fold(0.0, f64::max)
             })
             .collect();
-        let headings: Vec<Vec<String>> = specs.iter().enumerate().map(|(i, spec)| font::wrap(&spec.title, TITLE, cell - margins[i % columns] - 20.0)).collect();
-        let heading = headings.iter().map(|lines| lines.len()).max().unwrap_or(0) as f64 * (TITLE + 4.0) + 10.0;
+        // Plots are equally wide, whatever stands to their left.
+        let plot_width = (WIDTH - margins.iter().sum::<f64>()) / columns as f64 - RIGHT;
+        let cell_left = |column: usize| {
+            margins[..column].iter().sum::<f64>() + column as f64 * (plot_width + RIGHT)
+        };
+        let headings: Vec<Vec<String>> = specs
+            .iter()
+            .map(|spec| font::wrap(&spec.title, TITLE, plot_width))
+            .collect();
+        let heading = headings.iter().map(|lines| lines.len()).max().unwrap_or(0) as f64
+            * (TITLE + 4.0)
+            + 10.0;
         let foot = TICK + LABEL + 26.0;
         let row_height = heading + plot_height + foot;
         let rows = specs.len().div_ceil(columns);
 
         let entries = legend_rows(legend);
-        let note_lines: Vec<String> = notes.iter().flat_map(|note| font::wrap(note, NOTE, WIDTH - 32.0)).collect();
-        let legend_height = if entries.is_empty() { 0.0 } else { entries.len() as f64 * 22.0 + 8.0 };
-        let notes_height = if note_lines.is_empty() { 0.0 } else { note_lines.len() as f64 * 18.0 + 6.0 };
+        let note_lines: Vec<String> = notes
+            .iter()
+            .flat_map(|note| font::wrap(note, NOTE, WIDTH - 32.0))
+            .collect();
+        let legend_height = if entries.is_empty() {
+            0.0
+        } else {
+            entries.len() as f64 * 22.0 + 8.0
+        };
+        let notes_height = if note_lines.is_empty() {
+            0.0
+        } else {
+            note_lines.len() as f64 * 18.0 + 6.0
+        };
         let height = 8.0 + rows as f64 * row_height + legend_height + notes_height + 6.0;
 
-        let mut sheet = Self { scene: Scene::new(WIDTH, height.ceil()), panels: Vec::new() };
+        let mut sheet = Self {
+            scene: Scene::new(WIDTH, height.ceil()),
+            panels: Vec::new(),
+        };
         for (i, spec) in specs.into_iter().enumerate() {
             let (row, column) = (i / columns, i % columns);
             let top = 8.0 + row as f64 * row_height + heading;
-            let left = column as f64 * cell + margins[column];
-            let panel = Panel { left, top, right: (column + 1) as f64 * cell - 18.0, bottom: top + plot_height, x: spec.x, y: spec.y };
+            let left = cell_left(column) + margins[column];
+            let panel = Panel {
+                left,
+                top,
+                right: left + plot_width,
+                bottom: top + plot_height,
+                x: spec.x,
+                y: spec.y,
+            };
             let lines = &headings[i];
             for (line, text) in lines.iter().enumerate() {
                 let up = (lines.len() - line) as f64 * (TITLE + 4.0) - TITLE / 2.0 + 4.0;
-                sheet.scene.text(((panel.left + panel.right) / 2.0, top - up), text.clone(), TITLE, Anchor::Middle, INK);
+                sheet.scene.text(
+                    ((panel.left + panel.right) / 2.0, top - up),
+                    text.clone(),
+                    TITLE,
+                    Anchor::Middle,
+                    INK,
+                );
             }
-            sheet.frame(&panel, column as f64 * cell);
+            sheet.frame(&panel, cell_left(column));
             sheet.panels.push(panel);
         }
         let mut y = 8.0 + rows as f64 * row_height + 12.0;
@@ -107,12 +168,16 @@ impl Sheet {
             let mut x = (WIDTH - total) / 2.0;
             for entry in row {
                 if let Some(dash) = entry.dash {
-                    sheet.scene.line(&[(x, y), (x + 28.0, y)], entry.colour, 2.0, dash);
+                    sheet
+                        .scene
+                        .line(&[(x, y), (x + 28.0, y)], entry.colour, 2.0, dash);
                 }
                 if let Some(marker) = entry.marker {
                     sheet.scene.marker((x + 14.0, y), marker, 4.2, entry.colour);
                 }
-                sheet.scene.text((x + 34.0, y), entry.name.clone(), LABEL, Anchor::Start, INK);
+                sheet
+                    .scene
+                    .text((x + 34.0, y), entry.name.clone(), LABEL, Anchor::Start, INK);
                 x += entry_width(entry);
             }
             y += 22.0;
@@ -135,30 +200,63 @@ impl Sheet {
         let categories = panel.y.title.is_empty();
         let x_at = |value: f64| panel.left + panel.x.position(value) * (panel.right - panel.left);
         let y_at = |value: f64| panel.bottom - panel.y.position(value) * (panel.bottom - panel.top);
-        for (value, label) in panel.y.ticks.iter().filter(|(value, _)| panel.y.shows(*value)) {
+        for (value, label) in panel
+            .y
+            .ticks
+            .iter()
+            .filter(|(value, _)| panel.y.shows(*value))
+        {
             let y = y_at(*value);
             scene.line(&[(panel.left, y), (panel.right, y)], GRID, 1.0, Dash::Solid);
-            let size = if categories { LABEL } else { TICK };
-            // Row names are measured in the tick size; keep them within the margin.
-            let size = if categories { size.min(TICK) } else { size };
-            scene.text((panel.left - 7.0, y), label.clone(), size, Anchor::End, INK);
+            scene.text((panel.left - 7.0, y), label.clone(), TICK, Anchor::End, INK);
         }
         let mut taken = f64::NEG_INFINITY;
-        for (value, label) in panel.x.ticks.iter().filter(|(value, _)| panel.x.shows(*value)) {
+        for (value, label) in panel
+            .x
+            .ticks
+            .iter()
+            .filter(|(value, _)| panel.x.shows(*value))
+        {
             let x = x_at(*value);
             scene.line(&[(x, panel.top), (x, panel.bottom)], GRID, 1.0, Dash::Solid);
-            scene.line(&[(x, panel.bottom), (x, panel.bottom + 4.0)], INK, 1.0, Dash::Solid);
+            scene.line(
+                &[(x, panel.bottom), (x, panel.bottom + 4.0)],
+                INK,
+                1.0,
+                Dash::Solid,
+            );
             let half = font::width(label, TICK) / 2.0;
             if x - half > taken + 6.0 {
-                scene.text((x, panel.bottom + 14.0), label.clone(), TICK, Anchor::Middle, INK);
+                scene.text(
+                    (x, panel.bottom + 14.0),
+                    label.clone(),
+                    TICK,
+                    Anchor::Middle,
+                    INK,
+                );
                 taken = x + half;
             }
         }
-        let corners = [(panel.left, panel.top), (panel.left, panel.bottom), (panel.right, panel.bottom)];
+        let corners = [
+            (panel.left, panel.top),
+            (panel.left, panel.bottom),
+            (panel.right, panel.bottom),
+        ];
         scene.line(&corners, INK, 1.2, Dash::Solid);
-        scene.text(((panel.left + panel.right) / 2.0, panel.bottom + 34.0), panel.x.title.clone(), LABEL, Anchor::Middle, INK);
+        scene.text(
+            ((panel.left + panel.right) / 2.0, panel.bottom + 34.0),
+            panel.x.title.clone(),
+            LABEL,
+            Anchor::Middle,
+            INK,
+        );
         if !categories {
-            scene.text_upwards((cell_left + 14.0, (panel.top + panel.bottom) / 2.0), panel.y.title.clone(), LABEL, INK);
+            scene.text_upwards(
+                (cell_left + 14.0, (panel.top + panel.bottom) / 2.0),
+                panel.y.title.clone(),
+                LABEL,
+                INK,
+            );
         }
     }
 
@@ -166,7 +264,10 @@ impl Sheet {
     fn pixel(&self, i: usize, (x, y): (f64, f64)) -> (f64, f64) {
         let panel = &self.panels[i];
         let x = panel.left + panel.x.position(x) * (panel.right - panel.left);
-        (x, panel.bottom - panel.y.position(y) * (panel.bottom - panel.top))
+        (
+            x,
+            panel.bottom - panel.y.position(y) * (panel.bottom - panel.top),
+        )
     }
 
     /// Whether panel `i` can show the point.
@@ -177,14 +278,27 @@ impl Sheet {
     }
 
     /// A line through points, with an opacity.
-    pub fn line(&mut self, i: usize, points: &[(f64, f64)], colour: Colour, width: f64, dash: Dash, opacity: f64) {
+    pub fn line(
+        &mut self,
+        i: usize,
+        points: &[(f64, f64)],
+        colour: Colour,
+        width: f64,
+        dash: Dash,
+        opacity: f64,
+    ) {
         let points: Vec<(f64, f64)> = points.iter().map(|point| self.pixel(i, *point)).collect();
-        self.scene.line_with_opacity(&points, colour, width, dash, opacity);
+        self.scene
+            .line_with_opacity(&points, colour, width, dash, opacity);
     }
 
     /// A band between two curves over the same abscissae.
     pub fn band(&mut self, i: usize, lower: &[(f64, f64)], upper: &[(f64, f64)], colour: Colour) {
-        let points = lower.iter().chain(upper.iter().rev()).map(|point| self.pixel(i, *point)).collect();
+        let points = lower
+            .iter()
+            .chain(upper.iter().rev())
+            .map(|point| self.pixel(i, *point))
+            .collect();
         self.scene.area(points, colour, 0.13);
     }
 
@@ -207,9 +321,19 @@ impl Sheet {
         for ((x, y), point) in placed.into_iter().flatten() {
             if let Some((low, high)) = point.interval {
                 let panel = &self.panels[i];
-                let at = |value: f64| panel.bottom - panel.y.position(value) * (panel.bottom - panel.top);
-                let caps = [(at(low), panel.y.shows(low)), (at(high), panel.y.shows(high))];
-                self.interval((x, caps[0].0), (x, caps[1].0), [caps[0].1, caps[1].1], style.colour);
+                let at = |value: f64| {
+                    panel.bottom - panel.y.position(value) * (panel.bottom - panel.top)
+                };
+                let caps = [
+                    (at(low), panel.y.shows(low)),
+                    (at(high), panel.y.shows(high)),
+                ];
+                self.interval(
+                    (x, caps[0].0),
+                    (x, caps[1].0),
+                    [caps[0].1, caps[1].1],
+                    style.colour,
+                );
             }
             self.scene.marker((x, y), style.marker, 4.2, style.colour);
         }
@@ -222,12 +346,28 @@ impl Sheet {
         }
         let panel = self.panels[i].clone();
         if let Some((low, high)) = x.interval {
-            let (from, to) = (self.pixel(i, (low, y.value)), self.pixel(i, (high, y.value)));
-            self.interval(from, to, [panel.x.shows(low), panel.x.shows(high)], style.colour);
+            let (from, to) = (
+                self.pixel(i, (low, y.value)),
+                self.pixel(i, (high, y.value)),
+            );
+            self.interval(
+                from,
+                to,
+                [panel.x.shows(low), panel.x.shows(high)],
+                style.colour,
+            );
         }
         if let Some((low, high)) = y.interval {
-            let (from, to) = (self.pixel(i, (x.value, low)), self.pixel(i, (x.value, high)));
-            self.interval(from, to, [panel.y.shows(low), panel.y.shows(high)], style.colour);
+            let (from, to) = (
+                self.pixel(i, (x.value, low)),
+                self.pixel(i, (x.value, high)),
+            );
+            self.interval(
+                from,
+                to,
+                [panel.y.shows(low), panel.y.shows(high)],
+                style.colour,
+            );
         }
         let at = self.pixel(i, (x.value, y.value));
         self.scene.marker(at, style.marker, 5.0, style.colour);
@@ -241,7 +381,8 @@ impl Sheet {
     /// A word at the left end of a row that has no point.
     pub fn annotate_left(&mut self, i: usize, y: f64, text: &str) {
         let (x, y) = self.pixel(i, (self.panels[i].x.low, y));
-        self.scene.text((x + 8.0, y), text, TICK, Anchor::Start, GREY);
+        self.scene
+            .text((x + 8.0, y), text, TICK, Anchor::Start, GREY);
     }
 
     /// A straight interval with caps at the ends that are within the panel.
@@ -251,11 +392,19 @@ impl Sheet {
         let (dx, dy) = if horizontal { (0.0, 4.0) } else { (4.0, 0.0) };
         for (end, cap) in [from, to].into_iter().zip(caps) {
             if cap {
-                self.scene.line(&[(end.0 - dx, end.1 - dy), (end.0 + dx, end.1 + dy)], colour, 1.4, Dash::Solid);
+                self.scene.line(
+                    &[(end.0 - dx, end.1 - dy), (end.0 + dx, end.1 + dy)],
+                    colour,
+                    1.4,
+                    Dash::Solid,
+                );
             }
         }
     }
 }
+
+/// A series over x: `None` where it has no value.
+pub type Series = Vec<(f64, Option<Point>)>;
 
 /// A value with its interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -264,6 +413,11 @@ pub struct Point {
     pub value: f64,
     /// Its 95 % interval.
     pub interval: Option<(f64, f64)>,
+}
+
+/// A method's name, cut when it is too long for a figure.
+pub fn short_name(style: &Style) -> String {
+    font::shorten(&style.name, LABEL, NAME)
 }
 
 fn entry_width(entry: &Entry) -> f64 {

@@ -8,7 +8,10 @@ const TITLE: &str = "Detection of flipped labels, and runtime";
 /// One row of two panels a task.
 pub fn draw(study: &Study) -> Outcome {
     if !has_values(study, "detection_auc") {
-        return Outcome::omitted(TITLE, "no cell has flipped labels and the metric `detection_auc`");
+        return Outcome::omitted(
+            TITLE,
+            "no cell has flipped labels and the metric `detection_auc`",
+        );
     }
     let text = "Left: AUC of the influence on the mean query loss against flipped labels (dashed: chance). \
                 Right: seconds for all scores, gradients not included (logarithmic).";

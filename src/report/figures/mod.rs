@@ -45,42 +45,82 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    fn drawn(id: impl Into<String>, title: impl Into<String>, caption: String, scene: Scene) -> Self {
-        Self::Drawn(Box::new(Figure { id: id.into(), title: title.into(), caption, scene }))
+    fn drawn(
+        id: impl Into<String>,
+        title: impl Into<String>,
+        caption: String,
+        scene: Scene,
+    ) -> Self {
+        Self::Drawn(Box::new(Figure {
+            id: id.into(),
+            title: title.into(),
+            caption,
+            scene,
+        }))
     }
 
     fn omitted(title: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::Omitted { title: title.into(), reason: reason.into() }
+        Self::Omitted {
+            title: title.into(),
+            reason: reason.into(),
+        }
     }
 }
 
 /// All figures, in the order of the report.
 pub fn all(study: &Study) -> Vec<Outcome> {
-    let mut outcomes = vec![correlation_rank::draw(study), detection::draw(study), detection_curve::draw(study)];
+    let mut outcomes = vec![
+        correlation_rank::draw(study),
+        detection::draw(study),
+        detection_curve::draw(study),
+    ];
     outcomes.extend(sweep::draw(study));
-    outcomes.extend([frontier::draw(study), retrieval::draw(study), training::draw(study)]);
+    outcomes.extend([
+        frontier::draw(study),
+        retrieval::draw(study),
+        training::draw(study),
+    ]);
     outcomes
 }
 
 /// The metric that stands for agreement with exact: per query when it was taken, else the mean query's.
 fn agreement(study: &Study) -> Option<&'static str> {
-    ["pearson", "spearman", "pearson_mean_query", "spearman_mean_query"].into_iter().find(|metric| has_values(study, metric))
+    [
+        "pearson",
+        "spearman",
+        "pearson_mean_query",
+        "spearman_mean_query",
+    ]
+    .into_iter()
+    .find(|metric| has_values(study, metric))
 }
 
 /// Whether any method of any cell has a value or an undefined case of the metric.
 fn has_values(study: &Study, metric: &str) -> bool {
-    study.groups.iter().any(|group| study.methods.iter().any(|label| aggregate(group, label, metric).applies()))
+    study.groups.iter().any(|group| {
+        study
+            .methods
+            .iter()
+            .any(|label| aggregate(group, label, metric).applies())
+    })
 }
 
 /// Methods that a metric says something about: exact is not compared with itself.
 fn compared<'s>(study: &'s Study, metric: &str) -> impl Iterator<Item = &'s str> {
     let against_exact = find(metric).is_some_and(|metric| metric.needs.contains(&Need::Exact));
-    study.methods.iter().map(String::as_str).filter(move |label| !(against_exact && *label == "exact"))
+    study
+        .methods
+        .iter()
+        .map(String::as_str)
+        .filter(move |label| !(against_exact && *label == "exact"))
 }
 
 /// The aggregate as a point of a figure.
 fn point(aggregate: &Aggregate) -> Option<Point> {
-    Some(Point { value: aggregate.value?, interval: aggregate.low.zip(aggregate.high) })
+    Some(Point {
+        value: aggregate.value?,
+        interval: aggregate.low.zip(aggregate.high),
+    })
 }
 
 /// Aggregates and counts what is missing from them.
@@ -93,7 +133,9 @@ fn measure(study: &Study, group: &Group, label: &str, metric: &str, gaps: &mut G
 /// Logarithmic for what is unbounded and better small: errors, times, memory.
 fn scale_of(metric: &str) -> Scale {
     match find(metric) {
-        Some(metric) if metric.direction == Direction::Lower && metric.range.1.is_none() => Scale::Log,
+        Some(metric) if metric.direction == Direction::Lower && metric.range.1.is_none() => {
+            Scale::Log
+        }
         _ => Scale::Linear,
     }
 }
@@ -102,8 +144,15 @@ fn scale_of(metric: &str) -> Scale {
 fn metric_axis<'p>(metric: &str, points: impl IntoIterator<Item = &'p Point>) -> Option<Axis> {
     let scale = scale_of(metric);
     let bounds = find(metric).map_or((None, None), |metric| metric.range);
-    let bounds = if scale == Scale::Log { (None, bounds.1) } else { bounds };
-    let values: Vec<_> = points.into_iter().map(|point| (point.value, point.interval)).collect();
+    let bounds = if scale == Scale::Log {
+        (None, bounds.1)
+    } else {
+        bounds
+    };
+    let values: Vec<_> = points
+        .into_iter()
+        .map(|point| (point.value, point.interval))
+        .collect();
     let (low, high) = range(&values, scale, bounds)?;
     let title = match find(metric) {
         // Ticks carry the unit.
@@ -113,19 +162,34 @@ fn metric_axis<'p>(metric: &str, points: impl IntoIterator<Item = &'p Point>) ->
     };
     Some(match scale {
         Scale::Linear => Axis::linear(title, low, high),
-        Scale::Log => Axis::log(title, low, high, if metric.ends_with("bytes") { Labels::Bytes } else { Labels::Number }),
+        Scale::Log => Axis::log(
+            title,
+            low,
+            high,
+            if metric.ends_with("bytes") {
+                Labels::Bytes
+            } else {
+                Labels::Number
+            },
+        ),
     })
 }
 
 /// Legend of methods.
 fn legend<'s>(study: &Study, labels: impl IntoIterator<Item = &'s str>) -> Vec<Entry> {
-    labels.into_iter().map(|label| Entry::method(&study.palette.style(label))).collect()
+    labels
+        .into_iter()
+        .map(|label| Entry::method(&study.palette.style(label)))
+        .collect()
 }
 
 /// How the intervals of these numbers were made.
 fn interval_text<'a>(aggregates: impl IntoIterator<Item = &'a Aggregate>) -> String {
     let (mut fewest, mut most, mut own) = (usize::MAX, 0, false);
-    for aggregate in aggregates.into_iter().filter(|aggregate| aggregate.value.is_some()) {
+    for aggregate in aggregates
+        .into_iter()
+        .filter(|aggregate| aggregate.value.is_some())
+    {
         if aggregate.over_seeds {
             fewest = fewest.min(aggregate.seeds);
             most = most.max(aggregate.seeds);
@@ -133,9 +197,15 @@ fn interval_text<'a>(aggregates: impl IntoIterator<Item = &'a Aggregate>) -> Str
             own |= aggregate.low.is_some();
         }
     }
-    let seeds = if fewest == most { format!("{most}") } else { format!("{fewest} to {most}") };
+    let seeds = if fewest == most {
+        format!("{most}")
+    } else {
+        format!("{fewest} to {most}")
+    };
     match (most > 0, own) {
-        (true, true) => format!("Bars: 95 % t-interval over {seeds} seeds; where there is one seed, the interval within its cell."),
+        (true, true) => format!(
+            "Bars: 95 % t-interval over {seeds} seeds; where there is one seed, the interval within its cell."
+        ),
         (true, false) => format!("Bars: 95 % t-interval over {seeds} seeds."),
         (false, true) => "One seed: bars are the 95 % interval within the cell.".to_owned(),
         (false, false) => "No intervals: one seed.".to_owned(),
@@ -144,12 +214,21 @@ fn interval_text<'a>(aggregates: impl IntoIterator<Item = &'a Aggregate>) -> Str
 
 /// Joins the sentences of a caption.
 fn caption(parts: &[&str]) -> String {
-    parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(" ")
+    parts
+        .iter()
+        .filter(|part| !part.is_empty())
+        .copied()
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// `Held: rank r = 4.`
 fn held_text(held: &str) -> String {
-    if held.is_empty() { String::new() } else { format!("Held: {held}.") }
+    if held.is_empty() {
+        String::new()
+    } else {
+        format!("Held: {held}.")
+    }
 }
 
 /// A file name from any text.
@@ -181,15 +260,28 @@ mod tests {
         let mut drawn = 0;
         for (name, records) in synthetic::all() {
             for outcome in all(&Study::new(&records)) {
-                let Outcome::Drawn(figure) = outcome else { continue };
+                let Outcome::Drawn(figure) = outcome else {
+                    continue;
+                };
                 drawn += 1;
                 let boxes = figure.scene.text_boxes();
                 for (i, (text, a)) in boxes.iter().enumerate() {
-                    let within = a[0] >= 0.0 && a[1] >= 0.0 && a[2] <= figure.scene.width && a[3] <= figure.scene.height;
-                    assert!(within, "{name}/{}: `{text}` leaves the figure: {a:?}", figure.id);
+                    let within = a[0] >= 0.0
+                        && a[1] >= 0.0
+                        && a[2] <= figure.scene.width
+                        && a[3] <= figure.scene.height;
+                    assert!(
+                        within,
+                        "{name}/{}: `{text}` leaves the figure: {a:?}",
+                        figure.id
+                    );
                     for (other, b) in &boxes[..i] {
                         let apart = a[0] >= b[2] || b[0] >= a[2] || a[1] >= b[3] || b[1] >= a[3];
-                        assert!(apart, "{name}/{}: `{text}` covers `{other}`: {a:?} {b:?}", figure.id);
+                        assert!(
+                            apart,
+                            "{name}/{}: `{text}` covers `{other}`: {a:?} {b:?}",
+                            figure.id
+                        );
                     }
                 }
             }
