@@ -85,3 +85,24 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_come_back_bit_by_bit_and_damage_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new").join("weights.safetensors");
+        let values = vec![1.0, -0.0, f32::MIN_POSITIVE / 2.0, 1e38, 0.1, 3.0];
+        let weights = Weights::from([("a.weight".into(), Array { shape: vec![2, 3], values }), ("b".into(), Array { shape: vec![0], values: vec![] })]);
+        save(&path, &weights, HashMap::new()).unwrap();
+        let back = load(&path).unwrap();
+        assert_eq!(back, weights);
+        assert!(back["a.weight"].values[1].is_sign_negative());
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+        assert!(matches!(load(&path), Err(WeightFileError::Format { .. })));
+        assert!(matches!(load(&folder.path().join("none")), Err(WeightFileError::Io { .. })));
+    }
+}

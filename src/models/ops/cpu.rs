@@ -9,6 +9,8 @@ use burn_dispatch::backends::autodiff::grads::Gradients;
 use burn_dispatch::backends::autodiff::ops::{Backward, Ops, OpsKind};
 use burn_dispatch::backends::flex::{Flex, FlexTensor, Layout};
 use burn_dispatch::{BackendTensor, DispatchAutodiffContext, DispatchDevice, DispatchTensor, DispatchTensorKind};
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
 
 type Tracked = FloatTensor<Autodiff<Flex>>;
 
@@ -157,32 +159,18 @@ impl<'a> Matrix<'a> {
 const PARALLEL: usize = 192 * 192 * 192;
 
 /// `out = lhs · rhs`, or `out += lhs · rhs` with `accumulate`; `out` is `m × n` with rows `stride` apart.
+///
+/// By faer, which was measured at one and a half times the speed of the device's own product.
 pub fn gemm([m, n, k]: [usize; 3], out: &mut [f32], stride: usize, lhs: Matrix, rhs: Matrix, accumulate: bool) {
     assert!(lhs.covers(m, k) && rhs.covers(k, n) && Matrix::row_major(out, stride).covers(m, n) && stride >= n, "a matrix product within its buffers");
-    let parallelism = if m * n * k >= PARALLEL && rayon::current_num_threads() > 1 { gemm::Parallelism::Rayon(0) } else { gemm::Parallelism::None };
+    let parallelism = if m * n * k >= PARALLEL && rayon::current_num_threads() > 1 { Par::rayon(0) } else { Par::Seq };
+    let accumulate = if accumulate { Accum::Add } else { Accum::Replace };
     // SAFETY: the assertion above keeps every element of the three matrices within its slice, and
     // `stride >= n` keeps the rows of the output apart.
     unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            out.as_mut_ptr(),
-            1,
-            stride as isize,
-            accumulate,
-            lhs.data.as_ptr(),
-            lhs.cols as isize,
-            lhs.rows as isize,
-            rhs.data.as_ptr(),
-            rhs.cols as isize,
-            rhs.rows as isize,
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            parallelism,
-        );
+        let lhs = MatRef::from_raw_parts(lhs.data.as_ptr(), m, k, lhs.rows as isize, lhs.cols as isize);
+        let rhs = MatRef::from_raw_parts(rhs.data.as_ptr(), k, n, rhs.rows as isize, rhs.cols as isize);
+        let out = MatMut::from_raw_parts_mut(out.as_mut_ptr(), m, n, stride as isize, 1);
+        matmul(out, accumulate, lhs, rhs, 1.0, parallelism);
     }
 }
