@@ -34,7 +34,9 @@ pub enum FinetuneError {
     #[error(transparent)]
     Model(#[from] ModelError),
     /// A loss or a gradient is NaN or infinite.
-    #[error("the loss {loss} or its gradient is not finite in epoch {epoch}, step {step}; a smaller learning rate may help")]
+    #[error(
+        "the loss {loss} or its gradient is not finite in epoch {epoch}, step {step}; a smaller learning rate may help"
+    )]
     NotFinite {
         /// Mean loss of the batch.
         loss: f64,
@@ -44,7 +46,9 @@ pub enum FinetuneError {
         step: usize,
     },
     /// Pretraining is asked for, but the task has nothing to pretrain on.
-    #[error("model.pretrain is set, but the task leaves no examples to pretrain on; set it to null")]
+    #[error(
+        "model.pretrain is set, but the task leaves no examples to pretrain on; set it to null"
+    )]
     NothingToPretrain,
     /// A file of weights.
     #[error(transparent)]
@@ -136,7 +140,11 @@ pub struct FineTuned {
 ///
 /// # Errors
 /// See [`FinetuneError`].
-pub fn pretrained_base(settings: &Settings, data: &TaskData, progress: &mut dyn FnMut(Progress)) -> Result<Base, FinetuneError> {
+pub fn pretrained_base(
+    settings: &Settings,
+    data: &TaskData,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Base, FinetuneError> {
     let pretrain = match settings.model {
         ModelConfig::Transformer(config) => &config.pretrain,
         ModelConfig::Mlp(config) => &config.pretrain,
@@ -147,34 +155,86 @@ pub fn pretrained_base(settings: &Settings, data: &TaskData, progress: &mut dyn 
     key.settings(&settings.device);
     let input = batching::input_shape(&data.train);
     let device = settings.device.inner();
-    let Some(PretrainConfig { epochs, lr, batch_size }) = *pretrain else {
+    let Some(PretrainConfig {
+        epochs,
+        lr,
+        batch_size,
+    }) = *pretrain
+    else {
         key.text(&format!("{input:?}"));
         let mut model = Model::new(settings.model, &input, data.classes, settings.seed, &device)?;
-        let facts = BaseFacts { seconds: 0.0, cached: false, losses: Vec::new(), accuracy: None };
-        return Ok(Base { key: key.finish(), weights: model.export(&[Role::Base]), facts });
+        let facts = BaseFacts {
+            seconds: 0.0,
+            cached: false,
+            losses: Vec::new(),
+            accuracy: None,
+        };
+        return Ok(Base {
+            key: key.finish(),
+            weights: model.export(&[Role::Base]),
+            facts,
+        });
     };
-    let (split, classes) = data.pretrain.as_ref().filter(|(split, _)| !split.is_empty()).ok_or(FinetuneError::NothingToPretrain)?;
+    let (split, classes) = data
+        .pretrain
+        .as_ref()
+        .filter(|(split, _)| !split.is_empty())
+        .ok_or(FinetuneError::NothingToPretrain)?;
     key.split(split);
     key.settings(classes);
     let key = key.finish();
     let cache = Cache(settings.cache);
     if let Some((weights, facts)) = cache.read::<BaseFacts>("base", &key)? {
-        return Ok(Base { key, weights, facts: BaseFacts { cached: true, ..facts } });
+        return Ok(Base {
+            key,
+            weights,
+            facts: BaseFacts {
+                cached: true,
+                ..facts
+            },
+        });
     }
     let start = Instant::now();
     let mut model = Model::new(settings.model, &input, *classes, settings.seed, &device)?;
     let mut losses = Vec::with_capacity(epochs);
-    let run = Run { roles: &[Role::Base, Role::Head], split, epochs, batch_size, lr: &|_, _| lr, dropout: 0.0, seed: settings.seed, scope: "pretrain" };
-    run.train(&mut model, |sizes| Optimizer::new(OptimizerKind::Adamw, PRETRAIN_DECAY, sizes), &mut |_, epoch, train_loss| {
-        losses.push(train_loss);
-        progress(Progress { stage: Stage::Pretrain, epoch, epochs, train_loss });
-        Ok(())
-    })?;
+    let run = Run {
+        roles: &[Role::Base, Role::Head],
+        split,
+        epochs,
+        batch_size,
+        lr: &|_, _| lr,
+        dropout: 0.0,
+        seed: settings.seed,
+        scope: "pretrain",
+    };
+    run.train(
+        &mut model,
+        |sizes| Optimizer::new(OptimizerKind::Adamw, PRETRAIN_DECAY, sizes),
+        &mut |_, epoch, train_loss| {
+            losses.push(train_loss);
+            progress(Progress {
+                stage: Stage::Pretrain,
+                epoch,
+                epochs,
+                train_loss,
+            });
+            Ok(())
+        },
+    )?;
     let accuracy = Some(evaluate(&model, split).1);
-    let facts = BaseFacts { seconds: start.elapsed().as_secs_f64(), cached: false, losses, accuracy };
+    let facts = BaseFacts {
+        seconds: start.elapsed().as_secs_f64(),
+        cached: false,
+        losses,
+        accuracy,
+    };
     let weights = model.export(&[Role::Base]);
     cache.write("base", &key, &weights, &facts)?;
-    Ok(Base { key, weights, facts })
+    Ok(Base {
+        key,
+        weights,
+        facts,
+    })
 }
 
 /// Fine-tunes adapters and head on the task's training split, the base frozen; read from the cache
@@ -202,7 +262,13 @@ pub fn fine_tune(
     let key = key.finish();
 
     let input = batching::input_shape(&data.train);
-    let mut model = Model::new(settings.model, &input, data.classes, settings.seed, &settings.device.inner())?;
+    let mut model = Model::new(
+        settings.model,
+        &input,
+        data.classes,
+        settings.seed,
+        &settings.device.inner(),
+    )?;
     model.import(&[Role::Base], &base.weights)?;
     model.adapt(settings.model, lora, settings.seed)?;
     let roles = [Role::Adapter, Role::Head];
@@ -211,7 +277,15 @@ pub fn fine_tune(
     let cache = Cache(settings.cache);
     if let Some((weights, training)) = cache.read::<TrainingFacts>("adapters", &key)? {
         model.import(&roles, &weights)?;
-        return Ok(FineTuned { key, model, training: TrainingFacts { cached: true, ..training }, facts });
+        return Ok(FineTuned {
+            key,
+            model,
+            training: TrainingFacts {
+                cached: true,
+                ..training
+            },
+            facts,
+        });
     }
     let start = Instant::now();
     let mut epochs = Vec::with_capacity(train.epochs);
@@ -225,15 +299,38 @@ pub fn fine_tune(
         seed: settings.seed,
         scope: "finetune",
     };
-    run.train(&mut model, |sizes| Optimizer::new(train.optimizer, train.weight_decay, sizes), &mut |model, epoch, train_loss| {
-        let (query_loss, query_accuracy) = evaluate(model, &data.query);
-        epochs.push(EpochFacts { epoch, train_loss, query_loss, query_accuracy });
-        progress(Progress { stage: Stage::FineTune, epoch, epochs: train.epochs, train_loss });
-        Ok(())
-    })?;
-    let training = TrainingFacts { seconds: start.elapsed().as_secs_f64(), cached: false, epochs };
+    run.train(
+        &mut model,
+        |sizes| Optimizer::new(train.optimizer, train.weight_decay, sizes),
+        &mut |model, epoch, train_loss| {
+            let (query_loss, query_accuracy) = evaluate(model, &data.query);
+            epochs.push(EpochFacts {
+                epoch,
+                train_loss,
+                query_loss,
+                query_accuracy,
+            });
+            progress(Progress {
+                stage: Stage::FineTune,
+                epoch,
+                epochs: train.epochs,
+                train_loss,
+            });
+            Ok(())
+        },
+    )?;
+    let training = TrainingFacts {
+        seconds: start.elapsed().as_secs_f64(),
+        cached: false,
+        epochs,
+    };
     cache.write("adapters", &key, &model.export(&roles), &training)?;
-    Ok(FineTuned { key, model, training, facts })
+    Ok(FineTuned {
+        key,
+        model,
+        training,
+        facts,
+    })
 }
 
 fn facts(config: &ModelConfig, lora: &LoraConfig, model: &mut Model) -> ModelFacts {

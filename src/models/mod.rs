@@ -25,6 +25,7 @@ use parameter::Parameter;
 use transformer::{EncoderShape, Transformer};
 
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one in a model")]
 enum Body {
     Transformer(Transformer),
     Mlp(Mlp),
@@ -56,21 +57,43 @@ impl Model {
     ///
     /// # Errors
     /// When the settings contradict themselves or the input.
-    pub fn new(config: &ModelConfig, input: &InputShape, classes: usize, seed: u64, device: &Device) -> Result<Self, ModelError> {
+    pub fn new(
+        config: &ModelConfig,
+        input: &InputShape,
+        classes: usize,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
         validate::validate_model(config)?;
         let (body, hidden, layers) = match config {
             ModelConfig::Transformer(config) => {
                 let shape = EncoderShape::from(config);
-                (Body::Transformer(Transformer::new(&shape, input, device)), config.hidden, config.layers)
+                (
+                    Body::Transformer(Transformer::new(&shape, input, device)),
+                    config.hidden,
+                    config.layers,
+                )
             }
             ModelConfig::Mlp(config) => match *input {
-                InputShape::Features { tokens, features } => {
-                    (Body::Mlp(Mlp::new(config.hidden, config.layers, tokens * features, device)), config.hidden, config.layers)
-                }
+                InputShape::Features { tokens, features } => (
+                    Body::Mlp(Mlp::new(
+                        config.hidden,
+                        config.layers,
+                        tokens * features,
+                        device,
+                    )),
+                    config.hidden,
+                    config.layers,
+                ),
                 InputShape::Tokens { .. } => return Err(ModelError::TokensForMlp),
             },
         };
-        let mut model = Self { body, head: Linear::new("classifier", hidden, classes, device), layers, device: device.clone() };
+        let mut model = Self {
+            body,
+            head: Linear::new("classifier", hidden, classes, device),
+            layers,
+            device: device.clone(),
+        };
         model.initialise(&[Role::Base, Role::Head], seed);
         Ok(model)
     }
@@ -79,7 +102,12 @@ impl Model {
     ///
     /// # Errors
     /// When `lora` does not fit the architecture.
-    pub fn adapt(&mut self, config: &ModelConfig, lora: &LoraConfig, seed: u64) -> Result<(), ModelError> {
+    pub fn adapt(
+        &mut self,
+        config: &ModelConfig,
+        lora: &LoraConfig,
+        seed: u64,
+    ) -> Result<(), ModelError> {
         validate(config, lora)?;
         let device = self.device.clone();
         for layer in lora.layers.indices(self.layers) {
@@ -142,11 +170,20 @@ impl Model {
         let mut tensors = Vec::new();
         for linear in self.adapted() {
             if let Some(adapter) = linear.adapter() {
-                tensors.push(GradientTensor { name: format!("{}.lora_A.weight", linear.name()), shape: adapter.a.dims() });
-                tensors.push(GradientTensor { name: format!("{}.lora_B.weight", linear.name()), shape: adapter.b.dims() });
+                tensors.push(GradientTensor {
+                    name: format!("{}.lora_A.weight", linear.name()),
+                    shape: adapter.a.dims(),
+                });
+                tensors.push(GradientTensor {
+                    name: format!("{}.lora_B.weight", linear.name()),
+                    shape: adapter.b.dims(),
+                });
             }
         }
-        tensors.push(GradientTensor { name: "classifier.weight".into(), shape: self.head.weight.dims() });
+        tensors.push(GradientTensor {
+            name: "classifier.weight".into(),
+            shape: self.head.weight.dims(),
+        });
         tensors
     }
 
@@ -166,7 +203,10 @@ impl Model {
 
     /// Number of parameters of `roles`.
     pub fn count(&mut self, roles: &[Role]) -> usize {
-        self.export(roles).values().map(|array| array.values.len()).sum()
+        self.export(roles)
+            .values()
+            .map(|array| array.values.len())
+            .sum()
     }
 
     /// Layers of the network.
@@ -183,7 +223,10 @@ impl Model {
 /// Cross-entropy of every example, not reduced, `[n]`.
 pub fn losses(logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
     let n = labels.dims()[0];
-    activation::log_softmax(logits, 1).gather(1, labels.reshape([n, 1])).squeeze_dim::<1>(1).neg()
+    activation::log_softmax(logits, 1)
+        .gather(1, labels.reshape([n, 1]))
+        .squeeze_dim::<1>(1)
+        .neg()
 }
 
 #[cfg(test)]
@@ -198,25 +241,48 @@ mod tests {
     use crate::random;
 
     fn transformer() -> ModelConfig {
-        ModelConfig::Transformer(TransformerConfig { hidden: 12, heads: 3, layers: 2, ffn: 20, pretrain: None })
+        ModelConfig::Transformer(TransformerConfig {
+            hidden: 12,
+            heads: 3,
+            layers: 2,
+            ffn: 20,
+            pretrain: None,
+        })
     }
 
     fn lora(targets: &[LoraTarget]) -> LoraConfig {
-        LoraConfig { rank: 2, targets: targets.into(), layers: LayerSelection::Every(AllLayers::All), ..LoraConfig::default() }
+        LoraConfig {
+            rank: 2,
+            targets: targets.into(),
+            layers: LayerSelection::Every(AllLayers::All),
+            ..LoraConfig::default()
+        }
     }
 
     fn tokens() -> InputShape {
-        InputShape::Tokens { vocabulary: 9, max_length: 6 }
+        InputShape::Tokens {
+            vocabulary: 9,
+            max_length: 6,
+        }
     }
 
     fn batch(rows: &[&[i64]]) -> Batch {
         let device = DeviceChoice::Flex.inner();
         let t = rows.iter().map(|row| row.len()).max().expect("rows");
-        let ids: Vec<i64> = rows.iter().flat_map(|row| row.iter().copied().chain(std::iter::repeat(0)).take(t)).collect();
+        let ids: Vec<i64> = rows
+            .iter()
+            .flat_map(|row| row.iter().copied().chain(std::iter::repeat(0)).take(t))
+            .collect();
         Batch {
-            input: ModelInput::Tokens(Tensor::from_data(TensorData::new(ids, [rows.len(), t]), &device)),
+            input: ModelInput::Tokens(Tensor::from_data(
+                TensorData::new(ids, [rows.len(), t]),
+                &device,
+            )),
             lengths: Some(rows.iter().map(|row| row.len()).collect()),
-            labels: Tensor::from_data(TensorData::new(vec![0i64; rows.len()], [rows.len()]), &device),
+            labels: Tensor::from_data(
+                TensorData::new(vec![0i64; rows.len()], [rows.len()]),
+                &device,
+            ),
             device,
         }
     }
@@ -227,12 +293,18 @@ mod tests {
 
     /// A model whose adapters and head do something.
     fn adapted(targets: &[LoraTarget]) -> Model {
-        let mut model = Model::new(&transformer(), &tokens(), 3, 1, &DeviceChoice::Flex.inner()).unwrap();
+        let mut model =
+            Model::new(&transformer(), &tokens(), 3, 1, &DeviceChoice::Flex.inner()).unwrap();
         model.adapt(&transformer(), &lora(targets), 1).unwrap();
         let mut weights = model.export(&[Role::Adapter, Role::Head]);
         let mut rng = random::rng(1, "test", "weights");
-        weights.values_mut().flat_map(|array| &mut array.values).for_each(|value| *value = rng.random::<f32>() - 0.5);
-        model.import(&[Role::Adapter, Role::Head], &weights).unwrap();
+        weights
+            .values_mut()
+            .flat_map(|array| &mut array.values)
+            .for_each(|value| *value = rng.random::<f32>() - 0.5);
+        model
+            .import(&[Role::Adapter, Role::Head], &weights)
+            .unwrap();
         model
     }
 
@@ -248,21 +320,38 @@ mod tests {
             ("output.dense.lora_B.weight", [12, 2]),
         ];
         let expected = (0..2)
-            .flat_map(|layer| expected.map(|(name, shape)| GradientTensor { name: format!("encoder.layer.{layer}.{name}"), shape }))
-            .chain([GradientTensor { name: "classifier.weight".into(), shape: [3, 12] }]);
+            .flat_map(|layer| {
+                expected.map(|(name, shape)| GradientTensor {
+                    name: format!("encoder.layer.{layer}.{name}"),
+                    shape,
+                })
+            })
+            .chain([GradientTensor {
+                name: "classifier.weight".into(),
+                shape: [3, 12],
+            }]);
         assert_eq!(found, expected.collect::<Vec<_>>());
     }
 
     #[test]
     fn fresh_adapters_change_nothing() {
-        let model = Model::new(&transformer(), &tokens(), 3, 1, &DeviceChoice::Flex.inner()).unwrap();
+        let model =
+            Model::new(&transformer(), &tokens(), 3, 1, &DeviceChoice::Flex.inner()).unwrap();
         let mut with = model.clone();
-        with.adapt(&transformer(), &lora(&[LoraTarget::Value, LoraTarget::Ffn]), 1).unwrap();
+        with.adapt(
+            &transformer(),
+            &lora(&[LoraTarget::Value, LoraTarget::Ffn]),
+            1,
+        )
+        .unwrap();
         let batch = batch(&[&[1, 2, 3], &[4]]);
         let found = values(with.logits(&batch, &mut Pass::Plain));
         assert_eq!(found, values(model.logits(&batch, &mut Pass::Plain)));
-        let a = &with.export(&[Role::Adapter])["encoder.layer.0.attention.self.value.lora_A.weight"];
-        let deviation = (a.values.iter().map(|value| value * value).sum::<f32>() / a.values.len() as f32).sqrt();
+        let a =
+            &with.export(&[Role::Adapter])["encoder.layer.0.attention.self.value.lora_A.weight"];
+        let deviation = (a.values.iter().map(|value| value * value).sum::<f32>()
+            / a.values.len() as f32)
+            .sqrt();
         // 24 draws with standard deviation 1/r = 0.5
         assert!((0.3..0.75).contains(&deviation), "{deviation}");
     }
@@ -270,8 +359,14 @@ mod tests {
     #[test]
     fn padding_does_not_reach_the_logits() {
         let model = adapted(&[LoraTarget::Key, LoraTarget::Value]);
-        let together = values(model.logits(&batch(&[&[1, 2], &[5, 4, 3, 2, 1, 6], &[8]]), &mut Pass::Plain));
-        for (index, row) in [&[1i64, 2][..], &[5, 4, 3, 2, 1, 6], &[8]].into_iter().enumerate() {
+        let together = values(model.logits(
+            &batch(&[&[1, 2], &[5, 4, 3, 2, 1, 6], &[8]]),
+            &mut Pass::Plain,
+        ));
+        for (index, row) in [&[1i64, 2][..], &[5, 4, 3, 2, 1, 6], &[8]]
+            .into_iter()
+            .enumerate()
+        {
             let alone = values(model.logits(&batch(&[row]), &mut Pass::Plain));
             for (a, b) in alone.iter().zip(&together[index * 3..]) {
                 assert!((a - b).abs() < 2e-6 * a.abs().max(1.0), "{a} against {b}");
@@ -281,11 +376,19 @@ mod tests {
 
     #[test]
     fn passes_agree_but_for_dropout() {
-        let model = adapted(&[LoraTarget::Query, LoraTarget::Value, LoraTarget::Output, LoraTarget::Ffn]);
+        let model = adapted(&[
+            LoraTarget::Query,
+            LoraTarget::Value,
+            LoraTarget::Output,
+            LoraTarget::Ffn,
+        ]);
         let batch = batch(&[&[1, 2, 3], &[4, 7, 7]]);
         let plain = values(model.logits(&batch, &mut Pass::Plain));
         let training = |dropout: f64, purpose: &str| {
-            let mut pass = Pass::Training { dropout, rng: Box::new(random::rng(1, "test", purpose)) };
+            let mut pass = Pass::Training {
+                dropout,
+                rng: Box::new(random::rng(1, "test", purpose)),
+            };
             values(model.logits(&batch, &mut pass))
         };
         let mut probed = Pass::Probed(Vec::new());
@@ -302,11 +405,23 @@ mod tests {
     fn weights_are_checked_by_name_and_shape() {
         let mut model = adapted(&[LoraTarget::Value]);
         let weights = model.export(&[Role::Head]);
-        let missing = Weights::from([("classifier.weight".to_owned(), weights["classifier.weight"].clone())]);
-        assert_eq!(model.import(&[Role::Head], &missing), Err(ModelError::MissingWeight { name: "classifier.bias".into() }));
+        let missing = Weights::from([(
+            "classifier.weight".to_owned(),
+            weights["classifier.weight"].clone(),
+        )]);
+        assert_eq!(
+            model.import(&[Role::Head], &missing),
+            Err(ModelError::MissingWeight {
+                name: "classifier.bias".into()
+            })
+        );
         let mut other = weights.clone();
         other.get_mut("classifier.weight").unwrap().shape = vec![12, 3];
-        let expected = ModelError::WeightShape { name: "classifier.weight".into(), found: vec![12, 3], expected: vec![3, 12] };
+        let expected = ModelError::WeightShape {
+            name: "classifier.weight".into(),
+            found: vec![12, 3],
+            expected: vec![3, 12],
+        };
         assert_eq!(model.import(&[Role::Head], &other), Err(expected));
     }
 }

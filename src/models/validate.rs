@@ -23,7 +23,9 @@ pub enum ModelError {
         heads: usize,
     },
     /// Rank 0, or more than a target matrix's smaller side.
-    #[error("lora.rank = {rank} is outside 1..={largest}, the smaller side of `{target}` ({outputs}×{inputs})")]
+    #[error(
+        "lora.rank = {rank} is outside 1..={largest}, the smaller side of `{target}` ({outputs}×{inputs})"
+    )]
     Rank {
         /// The rank given.
         rank: usize,
@@ -91,14 +93,22 @@ pub enum ModelError {
 
 pub(super) fn validate_model(config: &ModelConfig) -> Result<(), ModelError> {
     let sizes: &[(&'static str, usize)] = match config {
-        ModelConfig::Transformer(c) => &[("hidden", c.hidden), ("heads", c.heads), ("layers", c.layers), ("ffn", c.ffn)],
+        ModelConfig::Transformer(c) => &[
+            ("hidden", c.hidden),
+            ("heads", c.heads),
+            ("layers", c.layers),
+            ("ffn", c.ffn),
+        ],
         ModelConfig::Mlp(c) => &[("hidden", c.hidden), ("layers", c.layers)],
     };
     if let Some(&(setting, _)) = sizes.iter().find(|(_, size)| *size == 0) {
         return Err(ModelError::Empty { setting });
     }
     match config {
-        ModelConfig::Transformer(c) if c.hidden % c.heads != 0 => Err(ModelError::Heads { hidden: c.hidden, heads: c.heads }),
+        ModelConfig::Transformer(c) if c.hidden % c.heads != 0 => Err(ModelError::Heads {
+            hidden: c.hidden,
+            heads: c.heads,
+        }),
         _ => Ok(()),
     }
 }
@@ -124,12 +134,16 @@ pub fn validate(config: &ModelConfig, lora: &LoraConfig) -> Result<(), ModelErro
                 return Err(ModelError::Layer { layer, layers });
             }
         }
-        LayerSelection::Last(LastLayers { last: asked }) | LayerSelection::First(FirstLayers { first: asked }) => {
+        LayerSelection::Last(LastLayers { last: asked })
+        | LayerSelection::First(FirstLayers { first: asked }) => {
             if *asked == 0 {
                 return Err(ModelError::NoTargets { setting: "layers" });
             }
             if *asked > layers {
-                return Err(ModelError::LayerCount { asked: *asked, layers });
+                return Err(ModelError::LayerCount {
+                    asked: *asked,
+                    layers,
+                });
             }
         }
     }
@@ -142,11 +156,23 @@ pub fn validate(config: &ModelConfig, lora: &LoraConfig) -> Result<(), ModelErro
             ModelConfig::Transformer(c) if target == LoraTarget::Ffn => (c.ffn, c.hidden),
             ModelConfig::Transformer(c) => (c.hidden, c.hidden),
             ModelConfig::Mlp(c) if target == LoraTarget::Ffn => (c.hidden, c.hidden),
-            ModelConfig::Mlp(_) => return Err(ModelError::Target { model: "mlp", target: name, has: "ffn" }),
+            ModelConfig::Mlp(_) => {
+                return Err(ModelError::Target {
+                    model: "mlp",
+                    target: name,
+                    has: "ffn",
+                });
+            }
         };
         let largest = outputs.min(inputs);
         if lora.rank == 0 || lora.rank > largest {
-            return Err(ModelError::Rank { rank: lora.rank, largest, target: name, outputs, inputs });
+            return Err(ModelError::Rank {
+                rank: lora.rank,
+                largest,
+                target: name,
+                outputs,
+                inputs,
+            });
         }
     }
     Ok(())
@@ -171,11 +197,22 @@ mod tests {
     use crate::device::DeviceChoice;
 
     fn transformer() -> ModelConfig {
-        ModelConfig::Transformer(TransformerConfig { hidden: 12, heads: 3, layers: 2, ffn: 20, pretrain: None })
+        ModelConfig::Transformer(TransformerConfig {
+            hidden: 12,
+            heads: 3,
+            layers: 2,
+            ffn: 20,
+            pretrain: None,
+        })
     }
 
     fn lora(targets: &[LoraTarget]) -> LoraConfig {
-        LoraConfig { rank: 2, targets: targets.into(), layers: LayerSelection::Every(AllLayers::All), ..LoraConfig::default() }
+        LoraConfig {
+            rank: 2,
+            targets: targets.into(),
+            layers: LayerSelection::Every(AllLayers::All),
+            ..LoraConfig::default()
+        }
     }
 
     #[test]
@@ -188,17 +225,83 @@ mod tests {
         let check = |config: LoraConfig| validate(&transformer(), &config);
         assert_eq!(check(lora(&[LoraTarget::Value])), Ok(()));
         assert_eq!(check(with(|c| c.rank = 12)), Ok(()));
-        assert_eq!(check(with(|c| c.rank = 13)), Err(ModelError::Rank { rank: 13, largest: 12, target: "value", outputs: 12, inputs: 12 }));
-        assert!(matches!(check(with(|c| c.rank = 0)), Err(ModelError::Rank { rank: 0, .. })));
-        assert_eq!(check(with(|c| c.layers = LayerSelection::List(vec![1, 2]))), Err(ModelError::Layer { layer: 2, layers: 2 }));
-        assert_eq!(check(with(|c| c.layers = LayerSelection::Last(LastLayers { last: 3 }))), Err(ModelError::LayerCount { asked: 3, layers: 2 }));
-        assert_eq!(check(with(|c| c.targets.clear())), Err(ModelError::NoTargets { setting: "targets" }));
+        assert_eq!(
+            check(with(|c| c.rank = 13)),
+            Err(ModelError::Rank {
+                rank: 13,
+                largest: 12,
+                target: "value",
+                outputs: 12,
+                inputs: 12
+            })
+        );
+        assert!(matches!(
+            check(with(|c| c.rank = 0)),
+            Err(ModelError::Rank { rank: 0, .. })
+        ));
+        assert_eq!(
+            check(with(|c| c.layers = LayerSelection::List(vec![1, 2]))),
+            Err(ModelError::Layer {
+                layer: 2,
+                layers: 2
+            })
+        );
+        assert_eq!(
+            check(with(
+                |c| c.layers = LayerSelection::Last(LastLayers { last: 3 })
+            )),
+            Err(ModelError::LayerCount {
+                asked: 3,
+                layers: 2
+            })
+        );
+        assert_eq!(
+            check(with(|c| c.targets.clear())),
+            Err(ModelError::NoTargets { setting: "targets" })
+        );
         let mlp = ModelConfig::Mlp(MlpConfig::default());
         assert_eq!(validate(&mlp, &lora(&[LoraTarget::Ffn])), Ok(()));
-        assert_eq!(validate(&mlp, &lora(&[LoraTarget::Key])), Err(ModelError::Target { model: "mlp", target: "key", has: "ffn" }));
-        assert_eq!(Model::new(&mlp, &InputShape::Tokens { vocabulary: 9, max_length: 6 }, 2, 1, &DeviceChoice::Flex.inner()).map(|_| ()), Err(ModelError::TokensForMlp));
-        let heads = ModelConfig::Transformer(TransformerConfig { hidden: 10, heads: 4, ..TransformerConfig::default() });
-        assert_eq!(validate(&heads, &lora(&[LoraTarget::Key])), Err(ModelError::Heads { hidden: 10, heads: 4 }));
-        assert_eq!(ModelError::Layer { layer: 2, layers: 2 }.to_string(), "lora.layers names layer 2; the model has layers 0..=1");
+        assert_eq!(
+            validate(&mlp, &lora(&[LoraTarget::Key])),
+            Err(ModelError::Target {
+                model: "mlp",
+                target: "key",
+                has: "ffn"
+            })
+        );
+        assert_eq!(
+            Model::new(
+                &mlp,
+                &InputShape::Tokens {
+                    vocabulary: 9,
+                    max_length: 6
+                },
+                2,
+                1,
+                &DeviceChoice::Flex.inner()
+            )
+            .map(|_| ()),
+            Err(ModelError::TokensForMlp)
+        );
+        let heads = ModelConfig::Transformer(TransformerConfig {
+            hidden: 10,
+            heads: 4,
+            ..TransformerConfig::default()
+        });
+        assert_eq!(
+            validate(&heads, &lora(&[LoraTarget::Key])),
+            Err(ModelError::Heads {
+                hidden: 10,
+                heads: 4
+            })
+        );
+        assert_eq!(
+            ModelError::Layer {
+                layer: 2,
+                layers: 2
+            }
+            .to_string(),
+            "lora.layers names layer 2; the model has layers 0..=1"
+        );
     }
 }
