@@ -29,7 +29,7 @@ fn pools() -> &'static [ThreadPool] {
 /// `work(0), …, work(pieces − 1)` on all threads; results in order.
 pub fn map<T: Send>(pieces: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let pools = pools();
-    if pieces <= 1 || pools.is_empty() {
+    if pools.is_empty() {
         return (0..pieces).map(work).collect();
     }
     let next = AtomicUsize::new(0);
@@ -81,6 +81,7 @@ mod tests {
 
     #[test]
     fn a_piece_sees_one_thread() {
+        assert_eq!(map(1, |_| rayon::current_num_threads()), [1]);
         assert!(
             map(8, |_| rayon::current_num_threads())
                 .into_iter()

@@ -19,10 +19,11 @@ use crate::models::{Adapter, Model, Pass, Site, losses};
 use crate::tasks::{Inputs, Split};
 use crate::{batching, workers};
 
-/// Tokens that one thread takes at a time: activations of this many stay in its cache.
+/// Tokens that one thread takes at a time.
 const TOKENS: usize = 512;
 
-/// Examples that one thread takes at a time, for a split: about [`TOKENS`] tokens.
+/// Examples that one thread takes at a time, for a split: about 512 tokens, whose
+/// activations stay in its cache.
 pub fn piece_size(split: &Split) -> usize {
     let tokens = match &split.inputs {
         Inputs::Tokens { max_length, .. } => *max_length,
