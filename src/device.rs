@@ -56,7 +56,10 @@ impl FromStr for DeviceChoice {
         match text {
             "flex" => Ok(Self::Flex),
             "libtorch" => Err(DeviceError::NotBuilt(text.to_owned())),
-            _ if text.strip_prefix("cuda:").is_some_and(|index| index.parse::<usize>().is_ok()) => {
+            _ if text
+                .strip_prefix("cuda:")
+                .is_some_and(|index| index.parse::<usize>().is_ok()) =>
+            {
                 Err(DeviceError::NotBuilt(text.to_owned()))
             }
             _ => Err(DeviceError::Unknown(text.to_owned())),
@@ -87,9 +90,15 @@ mod tests {
         assert_eq!("flex".parse(), Ok(DeviceChoice::Flex));
         assert_eq!(DeviceChoice::Flex.to_string(), "flex");
         for missing in ["libtorch", "cuda:0"] {
-            assert_eq!(missing.parse::<DeviceChoice>(), Err(DeviceError::NotBuilt(missing.into())));
+            assert_eq!(
+                missing.parse::<DeviceChoice>(),
+                Err(DeviceError::NotBuilt(missing.into()))
+            );
         }
-        assert_eq!("cuda:x".parse::<DeviceChoice>(), Err(DeviceError::Unknown("cuda:x".into())));
+        assert_eq!(
+            "cuda:x".parse::<DeviceChoice>(),
+            Err(DeviceError::Unknown("cuda:x".into()))
+        );
         assert!(DeviceChoice::Flex.autodiff().is_autodiff());
         assert!(!DeviceChoice::Flex.inner().is_autodiff());
     }

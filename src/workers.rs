@@ -15,7 +15,13 @@ static POOLS: OnceLock<Vec<ThreadPool>> = OnceLock::new();
 fn pools() -> &'static [ThreadPool] {
     POOLS.get_or_init(|| {
         (0..rayon::current_num_threads())
-            .filter_map(|index| ThreadPoolBuilder::new().num_threads(1).thread_name(move |_| format!("piece-{index}")).build().ok())
+            .filter_map(|index| {
+                ThreadPoolBuilder::new()
+                    .num_threads(1)
+                    .thread_name(move |_| format!("piece-{index}"))
+                    .build()
+                    .ok()
+            })
             .collect()
     })
 }
@@ -23,7 +29,7 @@ fn pools() -> &'static [ThreadPool] {
 /// `work(0), …, work(pieces − 1)` on all threads; results in order.
 pub fn map<T: Send>(pieces: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let pools = pools();
-    if pieces <= 1 || pools.is_empty() {
+    if pools.is_empty() {
         return (0..pieces).map(work).collect();
     }
     let next = AtomicUsize::new(0);
@@ -35,12 +41,18 @@ pub fn map<T: Send>(pieces: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
                 break;
             }
             let result = work(piece);
-            *results[piece].lock().expect("only this piece locks its result") = Some(result);
+            *results[piece]
+                .lock()
+                .expect("only this piece locks its result") = Some(result);
         }
     });
     results
         .into_iter()
-        .map(|slot| slot.into_inner().expect("a panic in a piece has already ended the call").expect("every piece was taken and finished"))
+        .map(|slot| {
+            slot.into_inner()
+                .expect("a panic in a piece has already ended the call")
+                .expect("every piece was taken and finished")
+        })
         .collect()
 }
 
@@ -60,12 +72,20 @@ mod tests {
 
     #[test]
     fn results_keep_their_order() {
-        assert_eq!(map(100, |piece| piece * piece), (0..100).map(|piece| piece * piece).collect::<Vec<_>>());
+        assert_eq!(
+            map(100, |piece| piece * piece),
+            (0..100).map(|piece| piece * piece).collect::<Vec<_>>()
+        );
         assert!(map(0, |piece| piece).is_empty());
     }
 
     #[test]
     fn a_piece_sees_one_thread() {
-        assert!(map(8, |_| rayon::current_num_threads()).into_iter().all(|threads| threads == 1));
+        assert_eq!(map(1, |_| rayon::current_num_threads()), [1]);
+        assert!(
+            map(8, |_| rayon::current_num_threads())
+                .into_iter()
+                .all(|threads| threads == 1)
+        );
     }
 }

@@ -34,13 +34,20 @@ impl Key {
 
     /// Settings, in full.
     pub fn settings(&mut self, settings: &impl Serialize) {
-        self.text(&serde_json::to_string(settings).expect("settings are maps with text keys and finite numbers"));
+        self.text(
+            &serde_json::to_string(settings)
+                .expect("settings are maps with text keys and finite numbers"),
+        );
     }
 
     /// Examples: inputs and labels.
     pub fn split(&mut self, split: &Split) {
         match &split.inputs {
-            Inputs::Tokens { ids, vocabulary, max_length } => {
+            Inputs::Tokens {
+                ids,
+                vocabulary,
+                max_length,
+            } => {
                 self.numbers(&[*vocabulary, *max_length, ids.len()]);
                 for ids in ids {
                     self.numbers(&[ids.len()]);
@@ -49,7 +56,11 @@ impl Key {
                     });
                 }
             }
-            Inputs::Features { values, tokens, features } => {
+            Inputs::Features {
+                values,
+                tokens,
+                features,
+            } => {
                 self.numbers(&[*tokens, *features, values.len()]);
                 values.iter().for_each(|value| {
                     self.0.update(&value.to_le_bytes());
@@ -77,19 +88,37 @@ pub struct Cache<'a>(pub Option<&'a Path>);
 
 impl Cache<'_> {
     fn paths(&self, kind: &str, key: &str) -> Option<(PathBuf, PathBuf)> {
-        self.0.map(|folder| (folder.join(format!("{kind}-{key}.safetensors")), folder.join(format!("{kind}-{key}.json"))))
+        self.0.map(|folder| {
+            (
+                folder.join(format!("{kind}-{key}.safetensors")),
+                folder.join(format!("{kind}-{key}.json")),
+            )
+        })
     }
 
     /// The weights and the facts beside them, if both are there.
     ///
     /// # Errors
     /// When they are there but cannot be read.
-    pub fn read<F: DeserializeOwned>(&self, kind: &str, key: &str) -> Result<Option<(Weights, F)>, FinetuneError> {
-        let Some((weights, facts)) = self.paths(kind, key).filter(|(weights, facts)| weights.exists() && facts.exists()) else {
+    pub fn read<F: DeserializeOwned>(
+        &self,
+        kind: &str,
+        key: &str,
+    ) -> Result<Option<(Weights, F)>, FinetuneError> {
+        let Some((weights, facts)) = self
+            .paths(kind, key)
+            .filter(|(weights, facts)| weights.exists() && facts.exists())
+        else {
             return Ok(None);
         };
-        let text = std::fs::read_to_string(&facts).map_err(|source| WeightFileError::Io { path: facts.clone(), source })?;
-        let facts = serde_json::from_str(&text).map_err(|source| FinetuneError::Facts { path: facts, source })?;
+        let text = std::fs::read_to_string(&facts).map_err(|source| WeightFileError::Io {
+            path: facts.clone(),
+            source,
+        })?;
+        let facts = serde_json::from_str(&text).map_err(|source| FinetuneError::Facts {
+            path: facts,
+            source,
+        })?;
         Ok(Some((files::load(&weights)?, facts)))
     }
 
@@ -97,14 +126,30 @@ impl Cache<'_> {
     ///
     /// # Errors
     /// When the file system refuses.
-    pub fn write(&self, kind: &str, key: &str, weights: &Weights, facts: &impl Serialize) -> Result<(), FinetuneError> {
+    pub fn write(
+        &self,
+        kind: &str,
+        key: &str,
+        weights: &Weights,
+        facts: &impl Serialize,
+    ) -> Result<(), FinetuneError> {
         let Some((weights_path, facts_path)) = self.paths(kind, key) else {
             return Ok(());
         };
-        let metadata = HashMap::from([("kind".into(), kind.into()), ("key".into(), key.into()), ("layout".into(), LAYOUT.to_string())]);
+        let metadata = HashMap::from([
+            ("kind".into(), kind.into()),
+            ("key".into(), key.into()),
+            ("layout".into(), LAYOUT.to_string()),
+        ]);
         files::save(&weights_path, weights, metadata)?;
-        let text = serde_json::to_vec_pretty(facts).map_err(|source| FinetuneError::Facts { path: facts_path.clone(), source })?;
-        files::write_atomically(&facts_path, &text).map_err(|source| WeightFileError::Io { path: facts_path, source })?;
+        let text = serde_json::to_vec_pretty(facts).map_err(|source| FinetuneError::Facts {
+            path: facts_path.clone(),
+            source,
+        })?;
+        files::write_atomically(&facts_path, &text).map_err(|source| WeightFileError::Io {
+            path: facts_path,
+            source,
+        })?;
         Ok(())
     }
 }

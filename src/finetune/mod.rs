@@ -2,30 +2,27 @@
 
 pub mod cache;
 pub mod optimizer;
+mod pretrain;
 mod training;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use self::cache::{Cache, Key};
 use self::optimizer::Optimizer;
 use self::training::Run;
 use crate::batching;
-use crate::config::train::Optimizer as OptimizerKind;
-use crate::config::{LoraConfig, ModelConfig, PretrainConfig, TrainConfig};
+use crate::config::{LoraConfig, ModelConfig, TrainConfig};
 use crate::device::DeviceChoice;
 use crate::models::files::WeightFileError;
-use crate::models::{self, Model, ModelError, Role, Weights};
+use crate::models::{self, Model, ModelError, Role};
 use crate::results::record::{EpochFacts, ModelFacts, TrainingFacts};
 use crate::tasks::TaskData;
 
+pub use pretrain::{Base, BaseFacts, pretrained_base};
 pub use training::evaluate;
-
-/// AdamW's weight decay while pretraining (PyTorch's default).
-const PRETRAIN_DECAY: f64 = 0.01;
 
 /// Why fine-tuning ended.
 #[derive(Debug, Error)]
@@ -34,7 +31,9 @@ pub enum FinetuneError {
     #[error(transparent)]
     Model(#[from] ModelError),
     /// A loss or a gradient is NaN or infinite.
-    #[error("the loss {loss} or its gradient is not finite in epoch {epoch}, step {step}; a smaller learning rate may help")]
+    #[error(
+        "the loss {loss} or its gradient is not finite in epoch {epoch}, step {step}; a smaller learning rate may help"
+    )]
     NotFinite {
         /// Mean loss of the batch.
         loss: f64,
@@ -44,7 +43,9 @@ pub enum FinetuneError {
         step: usize,
     },
     /// Pretraining is asked for, but the task has nothing to pretrain on.
-    #[error("model.pretrain is set, but the task leaves no examples to pretrain on; set it to null")]
+    #[error(
+        "model.pretrain is set, but the task leaves no examples to pretrain on; set it to null"
+    )]
     NothingToPretrain,
     /// A file of weights.
     #[error(transparent)]
@@ -94,30 +95,6 @@ pub struct Progress {
     pub train_loss: f64,
 }
 
-/// A base network, pretrained or random, to be frozen.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Base {
-    /// Hash of everything that decides it.
-    pub key: String,
-    /// All parameters but the head.
-    pub weights: Weights,
-    /// How it was trained.
-    pub facts: BaseFacts,
-}
-
-/// How a base was trained.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BaseFacts {
-    /// Wall time; of the original run when it came from the cache.
-    pub seconds: f64,
-    /// Whether it was read from the cache.
-    pub cached: bool,
-    /// Mean training loss of every epoch, nats; empty when the base is random.
-    pub losses: Vec<f64>,
-    /// Accuracy on the pretraining split at the end; `null` when the base is random.
-    pub accuracy: Option<f64>,
-}
-
 /// A fine-tuned model.
 #[derive(Clone, Debug)]
 pub struct FineTuned {
@@ -129,52 +106,6 @@ pub struct FineTuned {
     pub training: TrainingFacts,
     /// Sizes.
     pub facts: ModelFacts,
-}
-
-/// The base of `settings.model` for a task: pretrained on the task's pretraining split, with a head of
-/// its own that is thrown away; read from the cache when it is there.
-///
-/// # Errors
-/// See [`FinetuneError`].
-pub fn pretrained_base(settings: &Settings, data: &TaskData, progress: &mut dyn FnMut(Progress)) -> Result<Base, FinetuneError> {
-    let pretrain = match settings.model {
-        ModelConfig::Transformer(config) => &config.pretrain,
-        ModelConfig::Mlp(config) => &config.pretrain,
-    };
-    let mut key = Key::new("base");
-    key.settings(settings.model);
-    key.settings(&settings.seed);
-    key.settings(&settings.device);
-    let input = batching::input_shape(&data.train);
-    let device = settings.device.inner();
-    let Some(PretrainConfig { epochs, lr, batch_size }) = *pretrain else {
-        key.text(&format!("{input:?}"));
-        let mut model = Model::new(settings.model, &input, data.classes, settings.seed, &device)?;
-        let facts = BaseFacts { seconds: 0.0, cached: false, losses: Vec::new(), accuracy: None };
-        return Ok(Base { key: key.finish(), weights: model.export(&[Role::Base]), facts });
-    };
-    let (split, classes) = data.pretrain.as_ref().filter(|(split, _)| !split.is_empty()).ok_or(FinetuneError::NothingToPretrain)?;
-    key.split(split);
-    key.settings(classes);
-    let key = key.finish();
-    let cache = Cache(settings.cache);
-    if let Some((weights, facts)) = cache.read::<BaseFacts>("base", &key)? {
-        return Ok(Base { key, weights, facts: BaseFacts { cached: true, ..facts } });
-    }
-    let start = Instant::now();
-    let mut model = Model::new(settings.model, &input, *classes, settings.seed, &device)?;
-    let mut losses = Vec::with_capacity(epochs);
-    let run = Run { roles: &[Role::Base, Role::Head], split, epochs, batch_size, lr: &|_, _| lr, dropout: 0.0, seed: settings.seed, scope: "pretrain" };
-    run.train(&mut model, |sizes| Optimizer::new(OptimizerKind::Adamw, PRETRAIN_DECAY, sizes), &mut |_, epoch, train_loss| {
-        losses.push(train_loss);
-        progress(Progress { stage: Stage::Pretrain, epoch, epochs, train_loss });
-        Ok(())
-    })?;
-    let accuracy = Some(evaluate(&model, split).1);
-    let facts = BaseFacts { seconds: start.elapsed().as_secs_f64(), cached: false, losses, accuracy };
-    let weights = model.export(&[Role::Base]);
-    cache.write("base", &key, &weights, &facts)?;
-    Ok(Base { key, weights, facts })
 }
 
 /// Fine-tunes adapters and head on the task's training split, the base frozen; read from the cache
@@ -202,7 +133,13 @@ pub fn fine_tune(
     let key = key.finish();
 
     let input = batching::input_shape(&data.train);
-    let mut model = Model::new(settings.model, &input, data.classes, settings.seed, &settings.device.inner())?;
+    let mut model = Model::new(
+        settings.model,
+        &input,
+        data.classes,
+        settings.seed,
+        &settings.device.inner(),
+    )?;
     model.import(&[Role::Base], &base.weights)?;
     model.adapt(settings.model, lora, settings.seed)?;
     let roles = [Role::Adapter, Role::Head];
@@ -211,7 +148,15 @@ pub fn fine_tune(
     let cache = Cache(settings.cache);
     if let Some((weights, training)) = cache.read::<TrainingFacts>("adapters", &key)? {
         model.import(&roles, &weights)?;
-        return Ok(FineTuned { key, model, training: TrainingFacts { cached: true, ..training }, facts });
+        return Ok(FineTuned {
+            key,
+            model,
+            training: TrainingFacts {
+                cached: true,
+                ..training
+            },
+            facts,
+        });
     }
     let start = Instant::now();
     let mut epochs = Vec::with_capacity(train.epochs);
@@ -225,15 +170,38 @@ pub fn fine_tune(
         seed: settings.seed,
         scope: "finetune",
     };
-    run.train(&mut model, |sizes| Optimizer::new(train.optimizer, train.weight_decay, sizes), &mut |model, epoch, train_loss| {
-        let (query_loss, query_accuracy) = evaluate(model, &data.query);
-        epochs.push(EpochFacts { epoch, train_loss, query_loss, query_accuracy });
-        progress(Progress { stage: Stage::FineTune, epoch, epochs: train.epochs, train_loss });
-        Ok(())
-    })?;
-    let training = TrainingFacts { seconds: start.elapsed().as_secs_f64(), cached: false, epochs };
+    run.train(
+        &mut model,
+        |sizes| Optimizer::new(train.optimizer, train.weight_decay, sizes),
+        &mut |model, epoch, train_loss| {
+            let (query_loss, query_accuracy) = evaluate(model, &data.query);
+            epochs.push(EpochFacts {
+                epoch,
+                train_loss,
+                query_loss,
+                query_accuracy,
+            });
+            progress(Progress {
+                stage: Stage::FineTune,
+                epoch,
+                epochs: train.epochs,
+                train_loss,
+            });
+            Ok(())
+        },
+    )?;
+    let training = TrainingFacts {
+        seconds: start.elapsed().as_secs_f64(),
+        cached: false,
+        epochs,
+    };
     cache.write("adapters", &key, &model.export(&roles), &training)?;
-    Ok(FineTuned { key, model, training, facts })
+    Ok(FineTuned {
+        key,
+        model,
+        training,
+        facts,
+    })
 }
 
 fn facts(config: &ModelConfig, lora: &LoraConfig, model: &mut Model) -> ModelFacts {

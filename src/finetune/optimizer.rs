@@ -22,10 +22,18 @@ impl Optimizer {
     /// For parameters of these sizes; `weight_decay` is AdamW's and unused by gradient descent.
     pub fn new(kind: Kind, weight_decay: f64, sizes: impl IntoIterator<Item = usize>) -> Self {
         let moments = match kind {
-            Kind::Adamw => sizes.into_iter().map(|size| (vec![0.0; size], vec![0.0; size])).collect(),
+            Kind::Adamw => sizes
+                .into_iter()
+                .map(|size| (vec![0.0; size], vec![0.0; size]))
+                .collect(),
             Kind::Sgd => Vec::new(),
         };
-        Self { kind, weight_decay, step: 0, moments }
+        Self {
+            kind,
+            weight_decay,
+            step: 0,
+            moments,
+        }
     }
 
     /// One step with learning rate `lr`; `gradients` as the parameters.
@@ -34,15 +42,21 @@ impl Optimizer {
         match self.kind {
             Kind::Sgd => {
                 for (parameter, gradient) in parameters.iter_mut().zip(gradients) {
-                    parameter.iter_mut().zip(gradient).for_each(|(value, grad)| *value -= lr as f32 * grad);
+                    parameter
+                        .iter_mut()
+                        .zip(gradient)
+                        .for_each(|(value, grad)| *value -= lr as f32 * grad);
                 }
             }
             Kind::Adamw => {
                 let rate = (lr / (1.0 - BETA1.powi(self.step))) as f32;
                 let root = (1.0 - BETA2.powi(self.step)).sqrt() as f32;
                 let keep = (1.0 - lr * self.weight_decay) as f32;
-                for ((parameter, gradient), (m, v)) in parameters.iter_mut().zip(gradients).zip(&mut self.moments) {
-                    for (((value, &grad), m), v) in parameter.iter_mut().zip(gradient).zip(m).zip(v) {
+                for ((parameter, gradient), (m, v)) in
+                    parameters.iter_mut().zip(gradients).zip(&mut self.moments)
+                {
+                    for (((value, &grad), m), v) in parameter.iter_mut().zip(gradient).zip(m).zip(v)
+                    {
                         *m = BETA1 as f32 * *m + (1.0 - BETA1) as f32 * grad;
                         *v = BETA2 as f32 * *v + (1.0 - BETA2) as f32 * grad * grad;
                         *value = *value * keep - rate * *m / (v.sqrt() / root + EPSILON as f32);
@@ -65,7 +79,8 @@ mod tests {
             theta -= lr * decay * theta;
             m = 0.9 * m + 0.1 * g;
             v = 0.999 * v + 0.001 * g * g;
-            theta -= lr * (m / (1.0 - 0.9f64.powi(t))) / ((v / (1.0 - 0.999f64.powi(t))).sqrt() + 1e-8);
+            theta -=
+                lr * (m / (1.0 - 0.9f64.powi(t))) / ((v / (1.0 - 0.999f64.powi(t))).sqrt() + 1e-8);
         }
         theta
     }
@@ -81,7 +96,12 @@ mod tests {
             }
             let expected = reference(start, &gradients, 0.01, decay);
             // a handful of roundings a step at the size of θ
-            assert!((f64::from(parameters[0][0]) - expected).abs() < 30.0 * f64::from(f32::EPSILON) * start.abs(), "{} against {expected}", parameters[0][0]);
+            assert!(
+                (f64::from(parameters[0][0]) - expected).abs()
+                    < 30.0 * f64::from(f32::EPSILON) * start.abs(),
+                "{} against {expected}",
+                parameters[0][0]
+            );
         }
     }
 
@@ -91,7 +111,10 @@ mod tests {
         let mut parameters = vec![vec![0.0; 3]];
         optimizer.update(&mut parameters, &[vec![5.0, -0.1, 0.0]], 0.1);
         for (value, expected) in parameters[0].iter().zip([-0.1f32, 0.1, 0.0]) {
-            assert!((value - expected).abs() < 1e-6, "{value} against {expected}");
+            assert!(
+                (value - expected).abs() < 1e-6,
+                "{value} against {expected}"
+            );
         }
     }
 

@@ -47,25 +47,42 @@ impl Run<'_> {
         mut optimizer: impl FnMut(Vec<usize>) -> Optimizer,
         after_epoch: &mut dyn FnMut(&Model, usize, f64) -> Result<(), FinetuneError>,
     ) -> Result<(), FinetuneError> {
-        let mut values: Vec<Vec<f32>> = self.trained(model).into_iter().map(|(_, values)| values).collect();
+        let mut values: Vec<Vec<f32>> = self
+            .trained(model)
+            .into_iter()
+            .map(|(_, values)| values)
+            .collect();
         let mut optimizer = optimizer(values.iter().map(Vec::len).collect());
         let n = self.split.len();
         let total = self.epochs * n.div_ceil(self.batch_size);
         let mut step = 0;
         let mut order: Vec<usize> = (0..n).collect();
         for epoch in 1..=self.epochs {
-            order.shuffle(&mut random::rng(self.seed, self.scope, &format!("order/{epoch}")));
+            order.shuffle(&mut random::rng(
+                self.seed,
+                self.scope,
+                &format!("order/{epoch}"),
+            ));
             let mut sum = 0.0;
             for indices in order.chunks(self.batch_size) {
                 let (loss, gradients) = self.gradients(model, indices, step);
-                let finite = loss.is_finite() && gradients.iter().flatten().all(|value| value.is_finite());
+                let finite =
+                    loss.is_finite() && gradients.iter().flatten().all(|value| value.is_finite());
                 if !finite {
-                    return Err(FinetuneError::NotFinite { loss: loss / indices.len() as f64, epoch, step });
+                    return Err(FinetuneError::NotFinite {
+                        loss: loss / indices.len() as f64,
+                        epoch,
+                        step,
+                    });
                 }
                 sum += loss;
                 optimizer.update(&mut values, &gradients, (self.lr)(step, total));
                 let device = model.device().clone();
-                let mut slots: Vec<_> = model.parameters().into_iter().filter(|parameter| self.roles.contains(&parameter.role)).collect();
+                let mut slots: Vec<_> = model
+                    .parameters()
+                    .into_iter()
+                    .filter(|parameter| self.roles.contains(&parameter.role))
+                    .collect();
                 for (parameter, values) in slots.iter_mut().zip(&values) {
                     parameter.slot.set(values, &device);
                 }
@@ -94,24 +111,40 @@ impl Run<'_> {
         let scale = 1.0 / indices.len() as f64;
         let results = workers::map(pieces.len(), |piece| {
             let mut model = model.clone();
-            for parameter in model.parameters().iter_mut().filter(|parameter| self.roles.contains(&parameter.role)) {
+            for parameter in model
+                .parameters()
+                .iter_mut()
+                .filter(|parameter| self.roles.contains(&parameter.role))
+            {
                 parameter.slot.require_grad();
             }
             let rng = random::rng(self.seed, self.scope, &format!("dropout/{step}/{piece}"));
-            let mut pass = Pass::Training { dropout: self.dropout, rng: Box::new(rng) };
+            let mut pass = Pass::Training {
+                dropout: self.dropout,
+                rng: Box::new(rng),
+            };
             let batch = batching::batch(self.split, &pieces[piece], model.device());
             let losses = losses(model.logits(&batch, &mut pass), batch.labels);
             let mut grads = (losses.clone().sum() * scale).backward();
-            let loss: f64 = to_f32(losses.inner().into_data()).into_iter().map(f64::from).sum();
-            let taken: Vec<Vec<f32>> =
-                model.parameters().iter().filter(|parameter| self.roles.contains(&parameter.role)).map(|parameter| parameter.slot.take_grad(&mut grads)).collect();
+            let loss: f64 = to_f32(losses.inner().into_data())
+                .into_iter()
+                .map(f64::from)
+                .sum();
+            let taken: Vec<Vec<f32>> = model
+                .parameters()
+                .iter()
+                .filter(|parameter| self.roles.contains(&parameter.role))
+                .map(|parameter| parameter.slot.take_grad(&mut grads))
+                .collect();
             (loss, taken)
         });
         results
             .into_iter()
             .reduce(|(loss, mut sums), (other, gradients)| {
                 for (sum, gradient) in sums.iter_mut().zip(&gradients) {
-                    sum.iter_mut().zip(gradient).for_each(|(sum, value)| *sum += value);
+                    sum.iter_mut()
+                        .zip(gradient)
+                        .for_each(|(sum, value)| *sum += value);
                 }
                 (loss + other, sums)
             })
@@ -126,17 +159,31 @@ pub fn evaluate(model: &Model, split: &Split) -> (f64, f64) {
     let results = workers::map(pieces.len(), |piece| {
         let batch = batching::batch(split, &pieces[piece], model.device());
         let logits: Tensor<2> = model.logits(&batch, &mut Pass::Plain);
-        let loss: f64 = to_f32(losses(logits.clone(), batch.labels).into_data()).into_iter().map(f64::from).sum();
+        let loss: f64 = to_f32(losses(logits.clone(), batch.labels).into_data())
+            .into_iter()
+            .map(f64::from)
+            .sum();
         let classes = logits.dims()[1];
         let logits = to_f32(logits.into_data());
-        let right = logits.chunks_exact(classes).zip(&pieces[piece]).filter(|(row, index)| largest(row) == split.labels[**index]).count();
+        let right = logits
+            .chunks_exact(classes)
+            .zip(&pieces[piece])
+            .filter(|(row, index)| largest(row) == split.labels[**index])
+            .count();
         (loss, right)
     });
     let n = split.len() as f64;
-    let (loss, right) = results.into_iter().fold((0.0, 0), |(loss, right), (more, other)| (loss + more, right + other));
+    let (loss, right) = results
+        .into_iter()
+        .fold((0.0, 0), |(loss, right), (more, other)| {
+            (loss + more, right + other)
+        });
     (loss / n, right as f64 / n)
 }
 
 fn largest(row: &[f32]) -> usize {
-    (0..row.len()).fold(0, |best, index| if row[index] > row[best] { index } else { best })
+    (0..row.len()).fold(
+        0,
+        |best, index| if row[index] > row[best] { index } else { best },
+    )
 }

@@ -10,10 +10,22 @@ use crate::tasks::Split;
 ///
 /// # Errors
 /// When a loss is not finite, or the sink refuses.
-pub fn collect(model: &Model, split: &Split, sink: &mut dyn GradientSink) -> Result<Vec<f32>, GradientError> {
-    let names: Vec<String> = model.gradient_tensors().into_iter().map(|tensor| tensor.name).collect();
+pub fn collect(
+    model: &Model,
+    split: &Split,
+    sink: &mut dyn GradientSink,
+) -> Result<Vec<f32>, GradientError> {
+    let names: Vec<String> = model
+        .gradient_tensors()
+        .into_iter()
+        .map(|tensor| tensor.name)
+        .collect();
     let mut model = model.clone();
-    for parameter in model.parameters().iter_mut().filter(|parameter| parameter.role != Role::Base) {
+    for parameter in model
+        .parameters()
+        .iter_mut()
+        .filter(|parameter| parameter.role != Role::Base)
+    {
         parameter.slot.require_grad();
     }
     (0..split.len())
@@ -28,7 +40,13 @@ pub fn collect(model: &Model, split: &Split, sink: &mut dyn GradientSink) -> Res
             for parameter in model.parameters() {
                 if let Some(tensor) = names.iter().position(|name| *name == parameter.name) {
                     let row = parameter.slot.take_grad(&mut grads);
-                    sink.write_rows(tensor, example, &row).map_err(|source| GradientError::Sink { tensor, first_row: example, source })?;
+                    sink.write_rows(tensor, example, &row).map_err(|source| {
+                        GradientError::Sink {
+                            tensor,
+                            first_row: example,
+                            source,
+                        }
+                    })?;
                 }
             }
             Ok(loss)

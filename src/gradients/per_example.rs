@@ -19,10 +19,11 @@ use crate::models::{Adapter, Model, Pass, Site, losses};
 use crate::tasks::{Inputs, Split};
 use crate::{batching, workers};
 
-/// Tokens that one thread takes at a time: activations of this many stay in its cache.
+/// Tokens that one thread takes at a time.
 const TOKENS: usize = 512;
 
-/// Examples that one thread takes at a time, for a split: about [`TOKENS`] tokens.
+/// Examples that one thread takes at a time, for a split: about 512 tokens, whose
+/// activations stay in its cache.
 pub fn piece_size(split: &Split) -> usize {
     let tokens = match &split.inputs {
         Inputs::Tokens { max_length, .. } => *max_length,
@@ -38,14 +39,21 @@ pub fn piece_size(split: &Split) -> usize {
 ///
 /// # Errors
 /// When a loss is not finite, or the sink refuses.
-pub fn collect(model: &Model, split: &Split, piece: usize, sink: &mut dyn GradientSink) -> Result<Vec<f32>, GradientError> {
+pub fn collect(
+    model: &Model,
+    split: &Split,
+    piece: usize,
+    sink: &mut dyn GradientSink,
+) -> Result<Vec<f32>, GradientError> {
     let all: Vec<usize> = (0..split.len()).collect();
     let pieces = batching::pieces(split, &all, piece);
     let sink = Mutex::new(sink);
     let results = workers::map(pieces.len(), |index| {
         let indices = &pieces[index];
         let (losses, tensors) = of_batch(model, split, indices);
-        let mut sink = sink.lock().expect("a panic in another piece ends this call");
+        let mut sink = sink
+            .lock()
+            .expect("a panic in another piece ends this call");
         for (tensor, rows) in tensors.iter().enumerate() {
             write(&mut **sink, tensor, indices, rows)?;
         }
@@ -64,12 +72,22 @@ pub fn collect(model: &Model, split: &Split, piece: usize, sink: &mut dyn Gradie
 }
 
 /// Writes one row an example, runs of consecutive examples at once.
-fn write(sink: &mut dyn GradientSink, tensor: usize, indices: &[usize], rows: &[f32]) -> Result<(), GradientError> {
+fn write(
+    sink: &mut dyn GradientSink,
+    tensor: usize,
+    indices: &[usize],
+    rows: &[f32],
+) -> Result<(), GradientError> {
     let width = rows.len() / indices.len().max(1);
     let mut start = 0;
     for run in indices.chunk_by(|a, b| a + 1 == *b) {
         let rows = &rows[start * width..(start + run.len()) * width];
-        sink.write_rows(tensor, run[0], rows).map_err(|source| GradientError::Sink { tensor, first_row: run[0], source })?;
+        sink.write_rows(tensor, run[0], rows)
+            .map_err(|source| GradientError::Sink {
+                tensor,
+                first_row: run[0],
+                source,
+            })?;
         start += run.len();
     }
     Ok(())
@@ -81,11 +99,15 @@ fn of_batch(model: &Model, split: &Split, indices: &[usize]) -> (Vec<f32>, Vec<V
     let mut pass = Pass::Probed(Vec::new());
     let losses = losses(model.logits(&batch, &mut pass), batch.labels);
     let mut grads = losses.clone().sum().backward();
-    let Pass::Probed(sites) = pass else { unreachable!("a pass keeps its kind") };
+    let Pass::Probed(sites) = pass else {
+        unreachable!("a pass keeps its kind")
+    };
     let mut adapters = model.adapted().into_iter().map(|linear| linear.adapter());
     let mut tensors = Vec::new();
     for Site { x, probe } in sites {
-        let delta = probe.grad_remove(&mut grads).expect("every loss depends on the output of every layer");
+        let delta = probe
+            .grad_remove(&mut grads)
+            .expect("every loss depends on the output of every layer");
         match adapters.next().flatten() {
             Some(adapter) => tensors.extend(of_adapter(adapter, x, delta)),
             None => tensors.push(to_f32(delta.swap_dims(1, 2).matmul(x).into_data())),
@@ -99,8 +121,16 @@ fn of_adapter(adapter: &Adapter, x: Tensor<3>, delta: Tensor<3>) -> [Vec<f32>; 2
     let Adapter { a, b, scale } = adapter;
     let [n, t, inputs] = x.dims();
     let [outputs, rank] = b.dims();
-    let back = delta.clone().reshape([n * t, outputs]).matmul(b.clone() * *scale).reshape([n, t, rank]);
-    let low = x.clone().reshape([n * t, inputs]).matmul(a.clone().transpose() * *scale).reshape([n, t, rank]);
+    let back = delta
+        .clone()
+        .reshape([n * t, outputs])
+        .matmul(b.clone() * *scale)
+        .reshape([n, t, rank]);
+    let low = x
+        .clone()
+        .reshape([n * t, inputs])
+        .matmul(a.clone().transpose() * *scale)
+        .reshape([n, t, rank]);
     let grad_a = back.swap_dims(1, 2).matmul(x);
     let grad_b = delta.swap_dims(1, 2).matmul(low);
     [grad_a, grad_b].map(|grad| to_f32(grad.into_data()))

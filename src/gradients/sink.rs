@@ -33,7 +33,12 @@ pub trait GradientSink: Send {
     ///
     /// # Errors
     /// When they cannot be kept.
-    fn write_rows(&mut self, tensor: usize, first_row: usize, rows: &[f32]) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
+    fn write_rows(
+        &mut self,
+        tensor: usize,
+        first_row: usize,
+        rows: &[f32],
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
 }
 
 impl GradientSink for StoreWriter {
@@ -53,19 +58,30 @@ pub struct RowBuffer {
 impl RowBuffer {
     /// Zeros for `n` examples and tensors of `widths` numbers an example.
     pub fn new(n: usize, widths: Vec<usize>) -> Self {
-        Self { tensors: widths.iter().map(|width| vec![0.0; n * width]).collect(), widths }
+        Self {
+            tensors: widths.iter().map(|width| vec![0.0; n * width]).collect(),
+            widths,
+        }
     }
 }
 
 impl GradientSink for RowBuffer {
-    fn write_rows(&mut self, tensor: usize, first_row: usize, rows: &[f32]) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    fn write_rows(
+        &mut self,
+        tensor: usize,
+        first_row: usize,
+        rows: &[f32],
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let tensors = self.tensors.len();
-        let (Some(all), Some(width)) = (self.tensors.get_mut(tensor), self.widths.get(tensor)) else {
+        let (Some(all), Some(width)) = (self.tensors.get_mut(tensor), self.widths.get(tensor))
+        else {
             return Err(format!("there are {tensors} tensors").into());
         };
         let start = first_row * width;
         let total = all.len();
-        let target = all.get_mut(start..start + rows.len()).ok_or_else(|| format!("values {start}..{} of {total}", start + rows.len()))?;
+        let target = all
+            .get_mut(start..start + rows.len())
+            .ok_or_else(|| format!("values {start}..{} of {total}", start + rows.len()))?;
         target.copy_from_slice(rows);
         Ok(())
     }

@@ -46,7 +46,11 @@ pub struct Linear {
 impl Linear {
     /// Zeros, to be initialised or loaded.
     pub fn new(name: impl Into<String>, inputs: usize, outputs: usize, device: &Device) -> Self {
-        Self { name: name.into(), weight: Tensor::zeros([outputs, inputs], device), bias: Tensor::zeros([outputs], device) }
+        Self {
+            name: name.into(),
+            weight: Tensor::zeros([outputs, inputs], device),
+            bias: Tensor::zeros([outputs], device),
+        }
     }
 
     /// `[n, t, in]` → `[n, t, out]`.
@@ -64,8 +68,18 @@ impl Linear {
 
     /// W and b; W begins Gaussian with standard deviation `deviation`, b zero.
     pub fn parameters(&mut self, role: Role, deviation: f64) -> [Parameter<'_>; 2] {
-        let weight = Parameter { name: format!("{}.weight", self.name), role, init: Init::Normal(deviation), slot: Slot::Matrix(&mut self.weight) };
-        let bias = Parameter { name: format!("{}.bias", self.name), role, init: Init::Zeros, slot: Slot::Vector(&mut self.bias) };
+        let weight = Parameter {
+            name: format!("{}.weight", self.name),
+            role,
+            init: Init::Normal(deviation),
+            slot: Slot::Matrix(&mut self.weight),
+        };
+        let bias = Parameter {
+            name: format!("{}.bias", self.name),
+            role,
+            init: Init::Zeros,
+            slot: Slot::Vector(&mut self.bias),
+        };
         [weight, bias]
     }
 }
@@ -91,13 +105,20 @@ pub struct LoraLinear {
 impl LoraLinear {
     /// Without adapter.
     pub fn new(name: impl Into<String>, inputs: usize, outputs: usize, device: &Device) -> Self {
-        Self { base: Linear::new(name, inputs, outputs, device), adapter: None }
+        Self {
+            base: Linear::new(name, inputs, outputs, device),
+            adapter: None,
+        }
     }
 
     /// Hangs an adapter of rank `rank` on, to be initialised or loaded.
     pub fn adapt(&mut self, rank: usize, scale: f64, device: &Device) {
         let [outputs, inputs] = self.base.weight.dims();
-        self.adapter = Some(Adapter { a: Tensor::zeros([rank, inputs], device), b: Tensor::zeros([outputs, rank], device), scale });
+        self.adapter = Some(Adapter {
+            a: Tensor::zeros([rank, inputs], device),
+            b: Tensor::zeros([outputs, rank], device),
+            scale,
+        });
     }
 
     /// The adapter, if there is one.
@@ -126,14 +147,23 @@ impl LoraLinear {
                 let merged = self.base.weight.clone() + b.clone().matmul(a.clone()) * *scale;
                 return probed(x, merged, self.base.bias.clone(), sites);
             }
-            Pass::Training { dropout, rng } if *dropout > 0.0 => drop_inputs(x.clone(), *dropout, rng),
+            Pass::Training { dropout, rng } if *dropout > 0.0 => {
+                drop_inputs(x.clone(), *dropout, rng)
+            }
             Pass::Plain | Pass::Training { .. } => x.clone(),
         };
         let [n, t, inputs] = x.dims();
-        let low = dropped.reshape([n * t, inputs]).matmul(a.clone().transpose()) * *scale;
+        let low = dropped
+            .reshape([n * t, inputs])
+            .matmul(a.clone().transpose())
+            * *scale;
         let update = low.matmul(b.clone().transpose());
         let outputs = update.dims()[1];
-        ops::linear_onto(x, self.base.weight.clone(), update.reshape([n, t, outputs]) + self.base.bias.clone().unsqueeze())
+        ops::linear_onto(
+            x,
+            self.base.weight.clone(),
+            update.reshape([n, t, outputs]) + self.base.bias.clone().unsqueeze(),
+        )
     }
 
     /// W, b, and A and B when there is an adapter.
@@ -142,8 +172,18 @@ impl LoraLinear {
         if let Some(Adapter { a, b, .. }) = &mut self.adapter {
             let rank = a.dims()[0];
             let init = Init::Normal(1.0 / rank as f64);
-            all.push(Parameter { name: format!("{}.lora_A.weight", self.base.name), role: Role::Adapter, init, slot: Slot::Matrix(a) });
-            all.push(Parameter { name: format!("{}.lora_B.weight", self.base.name), role: Role::Adapter, init: Init::Zeros, slot: Slot::Matrix(b) });
+            all.push(Parameter {
+                name: format!("{}.lora_A.weight", self.base.name),
+                role: Role::Adapter,
+                init,
+                slot: Slot::Matrix(a),
+            });
+            all.push(Parameter {
+                name: format!("{}.lora_B.weight", self.base.name),
+                role: Role::Adapter,
+                init: Init::Zeros,
+                slot: Slot::Matrix(b),
+            });
         }
         all.extend(self.base.parameters(Role::Base, deviation));
         all
@@ -159,7 +199,11 @@ fn probed(x: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>, sites: &mut Vec<Site
     let outputs = bias.dims()[0];
     let inner = x.clone().inner();
     let (out, probe) = if x.is_autodiff() {
-        let probe: Tensor<3> = bias.unsqueeze::<3>().expand([n, t, outputs]).autodiff().require_grad();
+        let probe: Tensor<3> = bias
+            .unsqueeze::<3>()
+            .expand([n, t, outputs])
+            .autodiff()
+            .require_grad();
         (ops::linear_onto(x, weight, probe.clone()), probe)
     } else {
         let out = ops::linear(x, weight, bias).autodiff().require_grad();
@@ -174,7 +218,15 @@ fn drop_inputs(x: Tensor<3>, p: f64, rng: &mut Rng) -> Tensor<3> {
     let keep = (1.0 / (1.0 - p)) as f32;
     let threshold = (p * f64::from(u32::MAX)) as u32;
     let dims = x.dims();
-    let mask: Vec<f32> = (0..dims.iter().product()).map(|_| if rng.random::<u32>() < threshold { 0.0 } else { keep }).collect();
+    let mask: Vec<f32> = (0..dims.iter().product())
+        .map(|_| {
+            if rng.random::<u32>() < threshold {
+                0.0
+            } else {
+                keep
+            }
+        })
+        .collect();
     let mask = Tensor::<1>::from_floats(mask.as_slice(), &x.clone().inner().device()).reshape(dims);
     x * mask
 }

@@ -21,7 +21,11 @@ impl Mlp {
     pub fn new(hidden: usize, layers: usize, features: usize, device: &Device) -> Self {
         Self {
             input: Linear::new("input.dense", features, hidden, device),
-            layers: (0..layers).map(|index| LoraLinear::new(format!("layer.{index}.dense"), hidden, hidden, device)).collect(),
+            layers: (0..layers)
+                .map(|index| {
+                    LoraLinear::new(format!("layer.{index}.dense"), hidden, hidden, device)
+                })
+                .collect(),
         }
     }
 
@@ -36,10 +40,15 @@ impl Mlp {
     /// The last hidden layer, `[n, 1, hidden]`.
     pub fn encode(&self, batch: &Batch, pass: &mut Pass) -> Tensor<3> {
         let ModelInput::Features(values) = &batch.input else {
-            unreachable!("a perceptron is built for features only, and its batches are made for it");
+            unreachable!(
+                "a perceptron is built for features only, and its batches are made for it"
+            );
         };
         let [n, t, features] = values.dims();
-        let mut x = ops::gelu(self.input.forward(values.clone().reshape([n, 1, t * features])));
+        let mut x = ops::gelu(
+            self.input
+                .forward(values.clone().reshape([n, 1, t * features])),
+        );
         for layer in &self.layers {
             x = ops::gelu(layer.forward(x, pass));
         }
@@ -60,6 +69,9 @@ impl Mlp {
 
     /// The adapted matrices, from the input on.
     pub fn adapted(&self) -> Vec<&LoraLinear> {
-        self.layers.iter().filter(|layer| layer.adapter().is_some()).collect()
+        self.layers
+            .iter()
+            .filter(|layer| layer.adapter().is_some())
+            .collect()
     }
 }

@@ -2,164 +2,30 @@
 //!
 //! Nothing here knows a task, a method or a metric.
 
+mod batch;
 pub mod files;
 pub mod lora;
 pub mod mlp;
 pub mod ops;
 pub mod parameter;
 pub mod transformer;
+mod validate;
 
 use burn::tensor::{Device, Int, Tensor, activation};
-use thiserror::Error;
 
+pub use batch::{Batch, InputShape, ModelInput};
 pub use lora::{Adapter, Pass, Site};
 pub use parameter::{Array, Role, Weights};
+pub use validate::{ModelError, validate};
 
-use crate::config::lora as lora_config;
-use crate::config::{LayerSelection, LoraConfig, LoraTarget, ModelConfig};
+use crate::config::{LoraConfig, ModelConfig};
 use lora::{Linear, LoraLinear};
 use mlp::Mlp;
 use parameter::Parameter;
 use transformer::{EncoderShape, Transformer};
 
-/// Why a model cannot be built or loaded.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum ModelError {
-    /// A size of 0.
-    #[error("model.{setting} is 0; at least 1 is needed")]
-    Empty {
-        /// The setting.
-        setting: &'static str,
-    },
-    /// The heads do not divide the width.
-    #[error("model.hidden = {hidden} is not a multiple of model.heads = {heads}")]
-    Heads {
-        /// Width.
-        hidden: usize,
-        /// Heads.
-        heads: usize,
-    },
-    /// Rank 0, or more than a target matrix's smaller side.
-    #[error("lora.rank = {rank} is outside 1..={largest}, the smaller side of `{target}` ({outputs}×{inputs})")]
-    Rank {
-        /// The rank given.
-        rank: usize,
-        /// The largest that fits.
-        largest: usize,
-        /// The tightest target.
-        target: &'static str,
-        /// Its outputs.
-        outputs: usize,
-        /// Its inputs.
-        inputs: usize,
-    },
-    /// A layer that the model lacks.
-    #[error("lora.layers names layer {layer}; the model has layers 0..={}", .layers - 1)]
-    Layer {
-        /// The layer given.
-        layer: usize,
-        /// Layers that there are.
-        layers: usize,
-    },
-    /// More layers asked for than there are.
-    #[error("lora.layers asks for {asked} layers; the model has {layers}")]
-    LayerCount {
-        /// Layers asked for.
-        asked: usize,
-        /// Layers that there are.
-        layers: usize,
-    },
-    /// A target that the architecture lacks.
-    #[error("lora.targets: a {model} has no `{target}`; it has: {has}")]
-    Target {
-        /// The architecture.
-        model: &'static str,
-        /// The target given.
-        target: &'static str,
-        /// What it has.
-        has: &'static str,
-    },
-    /// Nothing to adapt.
-    #[error("lora.{setting} is empty; at least one is needed")]
-    NoTargets {
-        /// The setting.
-        setting: &'static str,
-    },
-    /// A perceptron was given token ids.
-    #[error("an mlp takes features, not tokens; use model transformer for this task")]
-    TokensForMlp,
-    /// A file lacks a parameter.
-    #[error("the weights lack `{name}`")]
-    MissingWeight {
-        /// Its name.
-        name: String,
-    },
-    /// A parameter of another shape.
-    #[error("weight `{name}` has shape {found:?}; {expected:?} was expected")]
-    WeightShape {
-        /// Its name.
-        name: String,
-        /// Shape found.
-        found: Vec<usize>,
-        /// Shape expected.
-        expected: Vec<usize>,
-    },
-}
-
-/// Form of a model's inputs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InputShape {
-    /// Token ids below `vocabulary`, at most `max_length` an example.
-    Tokens {
-        /// Number of ids.
-        vocabulary: usize,
-        /// Longest example.
-        max_length: usize,
-    },
-    /// `tokens` × `features` real numbers an example.
-    Features {
-        /// Tokens an example.
-        tokens: usize,
-        /// Features a token.
-        features: usize,
-    },
-}
-
-/// Inputs of a batch.
 #[derive(Clone, Debug)]
-pub enum ModelInput {
-    /// Ids, `[n, t]`, padded at the end.
-    Tokens(Tensor<2, Int>),
-    /// Features, `[n, t, f]`.
-    Features(Tensor<3>),
-}
-
-/// Examples on a device.
-#[derive(Clone, Debug)]
-pub struct Batch {
-    /// The inputs.
-    pub input: ModelInput,
-    /// Real tokens of every example; `None` when all are real.
-    pub lengths: Option<Vec<usize>>,
-    /// Labels, `[n]`.
-    pub labels: Tensor<1, Int>,
-    /// Where the tensors are.
-    pub device: Device,
-}
-
-impl Batch {
-    /// Number of examples.
-    pub fn len(&self) -> usize {
-        self.labels.dims()[0]
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one in a model")]
 enum Body {
     Transformer(Transformer),
     Mlp(Mlp),
@@ -191,21 +57,43 @@ impl Model {
     ///
     /// # Errors
     /// When the settings contradict themselves or the input.
-    pub fn new(config: &ModelConfig, input: &InputShape, classes: usize, seed: u64, device: &Device) -> Result<Self, ModelError> {
-        validate_model(config)?;
+    pub fn new(
+        config: &ModelConfig,
+        input: &InputShape,
+        classes: usize,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        validate::validate_model(config)?;
         let (body, hidden, layers) = match config {
             ModelConfig::Transformer(config) => {
                 let shape = EncoderShape::from(config);
-                (Body::Transformer(Transformer::new(&shape, input, device)), config.hidden, config.layers)
+                (
+                    Body::Transformer(Transformer::new(&shape, input, device)),
+                    config.hidden,
+                    config.layers,
+                )
             }
             ModelConfig::Mlp(config) => match *input {
-                InputShape::Features { tokens, features } => {
-                    (Body::Mlp(Mlp::new(config.hidden, config.layers, tokens * features, device)), config.hidden, config.layers)
-                }
+                InputShape::Features { tokens, features } => (
+                    Body::Mlp(Mlp::new(
+                        config.hidden,
+                        config.layers,
+                        tokens * features,
+                        device,
+                    )),
+                    config.hidden,
+                    config.layers,
+                ),
                 InputShape::Tokens { .. } => return Err(ModelError::TokensForMlp),
             },
         };
-        let mut model = Self { body, head: Linear::new("classifier", hidden, classes, device), layers, device: device.clone() };
+        let mut model = Self {
+            body,
+            head: Linear::new("classifier", hidden, classes, device),
+            layers,
+            device: device.clone(),
+        };
         model.initialise(&[Role::Base, Role::Head], seed);
         Ok(model)
     }
@@ -214,7 +102,12 @@ impl Model {
     ///
     /// # Errors
     /// When `lora` does not fit the architecture.
-    pub fn adapt(&mut self, config: &ModelConfig, lora: &LoraConfig, seed: u64) -> Result<(), ModelError> {
+    pub fn adapt(
+        &mut self,
+        config: &ModelConfig,
+        lora: &LoraConfig,
+        seed: u64,
+    ) -> Result<(), ModelError> {
         validate(config, lora)?;
         let device = self.device.clone();
         for layer in lora.layers.indices(self.layers) {
@@ -277,11 +170,20 @@ impl Model {
         let mut tensors = Vec::new();
         for linear in self.adapted() {
             if let Some(adapter) = linear.adapter() {
-                tensors.push(GradientTensor { name: format!("{}.lora_A.weight", linear.name()), shape: adapter.a.dims() });
-                tensors.push(GradientTensor { name: format!("{}.lora_B.weight", linear.name()), shape: adapter.b.dims() });
+                tensors.push(GradientTensor {
+                    name: format!("{}.lora_A.weight", linear.name()),
+                    shape: adapter.a.dims(),
+                });
+                tensors.push(GradientTensor {
+                    name: format!("{}.lora_B.weight", linear.name()),
+                    shape: adapter.b.dims(),
+                });
             }
         }
-        tensors.push(GradientTensor { name: "classifier.weight".into(), shape: self.head.weight.dims() });
+        tensors.push(GradientTensor {
+            name: "classifier.weight".into(),
+            shape: self.head.weight.dims(),
+        });
         tensors
     }
 
@@ -301,7 +203,10 @@ impl Model {
 
     /// Number of parameters of `roles`.
     pub fn count(&mut self, roles: &[Role]) -> usize {
-        self.export(roles).values().map(|array| array.values.len()).sum()
+        self.export(roles)
+            .values()
+            .map(|array| array.values.len())
+            .sum()
     }
 
     /// Layers of the network.
@@ -318,78 +223,205 @@ impl Model {
 /// Cross-entropy of every example, not reduced, `[n]`.
 pub fn losses(logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
     let n = labels.dims()[0];
-    activation::log_softmax(logits, 1).gather(1, labels.reshape([n, 1])).squeeze_dim::<1>(1).neg()
+    activation::log_softmax(logits, 1)
+        .gather(1, labels.reshape([n, 1]))
+        .squeeze_dim::<1>(1)
+        .neg()
 }
 
-fn validate_model(config: &ModelConfig) -> Result<(), ModelError> {
-    let sizes: &[(&'static str, usize)] = match config {
-        ModelConfig::Transformer(c) => &[("hidden", c.hidden), ("heads", c.heads), ("layers", c.layers), ("ffn", c.ffn)],
-        ModelConfig::Mlp(c) => &[("hidden", c.hidden), ("layers", c.layers)],
-    };
-    if let Some(&(setting, _)) = sizes.iter().find(|(_, size)| *size == 0) {
-        return Err(ModelError::Empty { setting });
-    }
-    match config {
-        ModelConfig::Transformer(c) if c.hidden % c.heads != 0 => Err(ModelError::Heads { hidden: c.hidden, heads: c.heads }),
-        _ => Ok(()),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use burn::tensor::TensorData;
+    use rand::RngExt;
 
-/// Checks that a model can be built and `lora` fits it, before anything is computed.
-///
-/// # Errors
-/// Width not divisible by the heads, rank outside 1..=smaller side of a target, a layer or a target
-/// that the architecture lacks, nothing to adapt.
-pub fn validate(config: &ModelConfig, lora: &LoraConfig) -> Result<(), ModelError> {
-    validate_model(config)?;
-    let layers = match config {
-        ModelConfig::Transformer(c) => c.layers,
-        ModelConfig::Mlp(c) => c.layers,
-    };
-    match &lora.layers {
-        LayerSelection::Every(_) => {}
-        LayerSelection::List(list) => {
-            if list.is_empty() {
-                return Err(ModelError::NoTargets { setting: "layers" });
-            }
-            if let Some(&layer) = list.iter().find(|&&layer| layer >= layers) {
-                return Err(ModelError::Layer { layer, layers });
-            }
+    use super::*;
+    use crate::config::lora::AllLayers;
+    use crate::config::{LayerSelection, LoraTarget, TransformerConfig};
+    use crate::device::DeviceChoice;
+    use crate::random;
+
+    fn transformer() -> ModelConfig {
+        ModelConfig::Transformer(TransformerConfig {
+            hidden: 12,
+            heads: 3,
+            layers: 2,
+            ffn: 20,
+            pretrain: None,
+        })
+    }
+
+    fn lora(targets: &[LoraTarget]) -> LoraConfig {
+        LoraConfig {
+            rank: 2,
+            targets: targets.into(),
+            layers: LayerSelection::Every(AllLayers::All),
+            ..LoraConfig::default()
         }
-        LayerSelection::Last(lora_config::LastLayers { last: asked }) | LayerSelection::First(lora_config::FirstLayers { first: asked }) => {
-            if *asked == 0 {
-                return Err(ModelError::NoTargets { setting: "layers" });
-            }
-            if *asked > layers {
-                return Err(ModelError::LayerCount { asked: *asked, layers });
+    }
+
+    fn tokens() -> InputShape {
+        InputShape::Tokens {
+            vocabulary: 9,
+            max_length: 6,
+        }
+    }
+
+    fn batch(rows: &[&[i64]]) -> Batch {
+        let device = DeviceChoice::Flex.inner();
+        let t = rows.iter().map(|row| row.len()).max().expect("rows");
+        let ids: Vec<i64> = rows
+            .iter()
+            .flat_map(|row| row.iter().copied().chain(std::iter::repeat(0)).take(t))
+            .collect();
+        Batch {
+            input: ModelInput::Tokens(Tensor::from_data(
+                TensorData::new(ids, [rows.len(), t]),
+                &device,
+            )),
+            lengths: Some(rows.iter().map(|row| row.len()).collect()),
+            labels: Tensor::from_data(
+                TensorData::new(vec![0i64; rows.len()], [rows.len()]),
+                &device,
+            ),
+            device,
+        }
+    }
+
+    fn values(tensor: Tensor<2>) -> Vec<f32> {
+        parameter::to_f32(tensor.inner().into_data())
+    }
+
+    /// A model whose adapters and head do something.
+    fn adapted(targets: &[LoraTarget]) -> Model {
+        let mut model =
+            Model::new(&transformer(), &tokens(), 3, 1, &DeviceChoice::Flex.inner()).unwrap();
+        model.adapt(&transformer(), &lora(targets), 1).unwrap();
+        let mut weights = model.export(&[Role::Adapter, Role::Head]);
+        let mut rng = random::rng(1, "test", "weights");
+        weights
+            .values_mut()
+            .flat_map(|array| &mut array.values)
+            .for_each(|value| *value = rng.random::<f32>() - 0.5);
+        model
+            .import(&[Role::Adapter, Role::Head], &weights)
+            .unwrap();
+        model
+    }
+
+    #[test]
+    fn gradient_tensors_are_named_and_shaped_as_in_peft() {
+        let found = adapted(&[LoraTarget::Ffn, LoraTarget::Query]).gradient_tensors();
+        let expected = [
+            ("attention.self.query.lora_A.weight", [2, 12]),
+            ("attention.self.query.lora_B.weight", [12, 2]),
+            ("intermediate.dense.lora_A.weight", [2, 12]),
+            ("intermediate.dense.lora_B.weight", [20, 2]),
+            ("output.dense.lora_A.weight", [2, 20]),
+            ("output.dense.lora_B.weight", [12, 2]),
+        ];
+        let expected = (0..2)
+            .flat_map(|layer| {
+                expected.map(|(name, shape)| GradientTensor {
+                    name: format!("encoder.layer.{layer}.{name}"),
+                    shape,
+                })
+            })
+            .chain([GradientTensor {
+                name: "classifier.weight".into(),
+                shape: [3, 12],
+            }]);
+        assert_eq!(found, expected.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn fresh_adapters_change_nothing() {
+        let model =
+            Model::new(&transformer(), &tokens(), 3, 1, &DeviceChoice::Flex.inner()).unwrap();
+        let mut with = model.clone();
+        with.adapt(
+            &transformer(),
+            &lora(&[LoraTarget::Value, LoraTarget::Ffn]),
+            1,
+        )
+        .unwrap();
+        let batch = batch(&[&[1, 2, 3], &[4]]);
+        let found = values(with.logits(&batch, &mut Pass::Plain));
+        assert_eq!(found, values(model.logits(&batch, &mut Pass::Plain)));
+        let a =
+            &with.export(&[Role::Adapter])["encoder.layer.0.attention.self.value.lora_A.weight"];
+        let deviation = (a.values.iter().map(|value| value * value).sum::<f32>()
+            / a.values.len() as f32)
+            .sqrt();
+        // 24 draws with standard deviation 1/r = 0.5
+        assert!((0.3..0.75).contains(&deviation), "{deviation}");
+    }
+
+    #[test]
+    fn padding_does_not_reach_the_logits() {
+        let model = adapted(&[LoraTarget::Key, LoraTarget::Value]);
+        let together = values(model.logits(
+            &batch(&[&[1, 2], &[5, 4, 3, 2, 1, 6], &[8]]),
+            &mut Pass::Plain,
+        ));
+        for (index, row) in [&[1i64, 2][..], &[5, 4, 3, 2, 1, 6], &[8]]
+            .into_iter()
+            .enumerate()
+        {
+            let alone = values(model.logits(&batch(&[row]), &mut Pass::Plain));
+            for (a, b) in alone.iter().zip(&together[index * 3..]) {
+                assert!((a - b).abs() < 2e-6 * a.abs().max(1.0), "{a} against {b}");
             }
         }
     }
-    if lora.targets.is_empty() {
-        return Err(ModelError::NoTargets { setting: "targets" });
-    }
-    for &target in &lora.targets {
-        let name = target_name(target);
-        let (outputs, inputs) = match config {
-            ModelConfig::Transformer(c) if target == LoraTarget::Ffn => (c.ffn, c.hidden),
-            ModelConfig::Transformer(c) => (c.hidden, c.hidden),
-            ModelConfig::Mlp(c) if target == LoraTarget::Ffn => (c.hidden, c.hidden),
-            ModelConfig::Mlp(_) => return Err(ModelError::Target { model: "mlp", target: name, has: "ffn" }),
+
+    #[test]
+    fn passes_agree_but_for_dropout() {
+        let model = adapted(&[
+            LoraTarget::Query,
+            LoraTarget::Value,
+            LoraTarget::Output,
+            LoraTarget::Ffn,
+        ]);
+        let batch = batch(&[&[1, 2, 3], &[4, 7, 7]]);
+        let plain = values(model.logits(&batch, &mut Pass::Plain));
+        let training = |dropout: f64, purpose: &str| {
+            let mut pass = Pass::Training {
+                dropout,
+                rng: Box::new(random::rng(1, "test", purpose)),
+            };
+            values(model.logits(&batch, &mut pass))
         };
-        let largest = outputs.min(inputs);
-        if lora.rank == 0 || lora.rank > largest {
-            return Err(ModelError::Rank { rank: lora.rank, largest, target: name, outputs, inputs });
+        let mut probed = Pass::Probed(Vec::new());
+        for (a, b) in values(model.logits(&batch, &mut probed)).iter().zip(&plain) {
+            assert!((a - b).abs() < 1e-5, "{a} against {b}");
         }
+        assert_eq!(training(0.0, "a"), plain);
+        assert_ne!(training(0.5, "a"), plain);
+        assert_ne!(training(0.5, "a"), training(0.5, "b"));
+        assert_eq!(training(0.5, "a"), training(0.5, "a"));
     }
-    Ok(())
-}
 
-fn target_name(target: LoraTarget) -> &'static str {
-    match target {
-        LoraTarget::Query => "query",
-        LoraTarget::Key => "key",
-        LoraTarget::Value => "value",
-        LoraTarget::Output => "output",
-        LoraTarget::Ffn => "ffn",
+    #[test]
+    fn weights_are_checked_by_name_and_shape() {
+        let mut model = adapted(&[LoraTarget::Value]);
+        let weights = model.export(&[Role::Head]);
+        let missing = Weights::from([(
+            "classifier.weight".to_owned(),
+            weights["classifier.weight"].clone(),
+        )]);
+        assert_eq!(
+            model.import(&[Role::Head], &missing),
+            Err(ModelError::MissingWeight {
+                name: "classifier.bias".into()
+            })
+        );
+        let mut other = weights.clone();
+        other.get_mut("classifier.weight").unwrap().shape = vec![12, 3];
+        let expected = ModelError::WeightShape {
+            name: "classifier.weight".into(),
+            found: vec![12, 3],
+            expected: vec![3, 12],
+        };
+        assert_eq!(model.import(&[Role::Head], &other), Err(expected));
     }
 }

@@ -114,14 +114,18 @@ pub fn to_f32(data: TensorData) -> Vec<f32> {
 
 /// Draws the initial values of the parameters of `roles`; each from its own generator, named after it.
 pub fn initialise(parameters: Vec<Parameter>, roles: &[Role], seed: u64, device: &Device) {
-    for mut parameter in parameters.into_iter().filter(|parameter| roles.contains(&parameter.role)) {
+    for mut parameter in parameters
+        .into_iter()
+        .filter(|parameter| roles.contains(&parameter.role))
+    {
         let count = parameter.slot.shape().iter().product();
         let values = match parameter.init {
             Init::Zeros => vec![0.0; count],
             Init::Ones => vec![1.0; count],
             Init::Normal(deviation) => {
                 let mut rng = random::rng(seed, &parameter.name, "initialise");
-                let normal = Normal::new(0.0, deviation).expect("deviations are finite and not negative");
+                let normal =
+                    Normal::new(0.0, deviation).expect("deviations are finite and not negative");
                 (0..count).map(|_| normal.sample(&mut rng) as f32).collect()
             }
         };
@@ -135,7 +139,10 @@ pub fn export(parameters: Vec<Parameter>, roles: &[Role]) -> Weights {
         .into_iter()
         .filter(|parameter| roles.contains(&parameter.role))
         .map(|parameter| {
-            let array = Array { shape: parameter.slot.shape(), values: parameter.slot.values() };
+            let array = Array {
+                shape: parameter.slot.shape(),
+                values: parameter.slot.values(),
+            };
             (parameter.name, array)
         })
         .collect()
@@ -145,12 +152,28 @@ pub fn export(parameters: Vec<Parameter>, roles: &[Role]) -> Weights {
 ///
 /// # Errors
 /// When one is missing or has another shape.
-pub fn import(parameters: Vec<Parameter>, roles: &[Role], weights: &Weights, device: &Device) -> Result<(), ModelError> {
-    for mut parameter in parameters.into_iter().filter(|parameter| roles.contains(&parameter.role)) {
-        let array = weights.get(&parameter.name).ok_or_else(|| ModelError::MissingWeight { name: parameter.name.clone() })?;
+pub fn import(
+    parameters: Vec<Parameter>,
+    roles: &[Role],
+    weights: &Weights,
+    device: &Device,
+) -> Result<(), ModelError> {
+    for mut parameter in parameters
+        .into_iter()
+        .filter(|parameter| roles.contains(&parameter.role))
+    {
+        let array = weights
+            .get(&parameter.name)
+            .ok_or_else(|| ModelError::MissingWeight {
+                name: parameter.name.clone(),
+            })?;
         let expected = parameter.slot.shape();
         if array.shape != expected || array.values.len() != expected.iter().product::<usize>() {
-            return Err(ModelError::WeightShape { name: parameter.name, found: array.shape.clone(), expected });
+            return Err(ModelError::WeightShape {
+                name: parameter.name,
+                found: array.shape.clone(),
+                expected,
+            });
         }
         parameter.slot.set(&array.values, device);
     }

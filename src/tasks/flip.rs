@@ -41,13 +41,22 @@ mod tests {
             moves[(labels[index] + 5 - before[index]) % 5] += 1;
         }
         // 1500 expected each, standard deviation 34
-        assert!(moves[1..].iter().all(|&count| count.abs_diff(1500) < 170), "{moves:?}");
+        assert!(
+            moves[1..].iter().all(|&count| count.abs_diff(1500) < 170),
+            "{moves:?}"
+        );
     }
 
     #[test]
     fn shares_round_and_single_classes_stay() {
         let mut rng = random::rng(1, "test", "flip");
-        assert_eq!(flip(&mut [0, 1, 0], 2, 0.5, &mut rng).iter().filter(|&&flipped| flipped).count(), 2);
+        assert_eq!(
+            flip(&mut [0, 1, 0], 2, 0.5, &mut rng)
+                .iter()
+                .filter(|&&flipped| flipped)
+                .count(),
+            2
+        );
         assert_eq!(flip(&mut [0, 0], 1, 1.0, &mut rng), [false, false]);
     }
 }

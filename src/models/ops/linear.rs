@@ -14,7 +14,11 @@ pub fn linear(x: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<3> {
         return product(x, weight) + bias.unsqueeze();
     }
     let width = bias.dims()[0];
-    fused([Input::new(x), Input::new(weight), Input::new(bias)], width, true)
+    fused(
+        [Input::new(x), Input::new(weight), Input::new(bias)],
+        width,
+        true,
+    )
 }
 
 /// x Wᵀ + c.
@@ -26,7 +30,11 @@ pub fn linear_onto(x: Tensor<3>, weight: Tensor<2>, c: Tensor<3>) -> Tensor<3> {
         return product(x, weight) + c;
     }
     let width = c.dims()[2];
-    fused([Input::new(x), Input::new(weight), Input::new(c)], width, false)
+    fused(
+        [Input::new(x), Input::new(weight), Input::new(c)],
+        width,
+        false,
+    )
 }
 
 fn product(x: Tensor<3>, weight: Tensor<2>) -> Tensor<3> {
@@ -47,10 +55,26 @@ fn fused(inputs: [Input; 3], out: usize, shared: bool) -> Tensor<3> {
         values.extend_from_slice(addend);
     }
     let lhs = Matrix::row_major(cpu::slice(&x), width);
-    cpu::gemm([rows, out, width], &mut values, out, lhs, Matrix::row_major(cpu::slice(&weight), width).t(), true);
+    cpu::gemm(
+        [rows, out, width],
+        &mut values,
+        out,
+        lhs,
+        Matrix::row_major(cpu::slice(&weight), width).t(),
+        true,
+    );
     let wanted = inputs[1].is_tracked();
-    let vjp = Linear { x: wanted.then_some(x), weight, shape: Shape::from(vec![n, t, width]), shared_addend: shared };
-    cpu::output(inputs, cpu::buffer(values, Shape::from(vec![n, t, out])), vjp)
+    let vjp = Linear {
+        x: wanted.then_some(x),
+        weight,
+        shape: Shape::from(vec![n, t, width]),
+        shared_addend: shared,
+    };
+    cpu::output(
+        inputs,
+        cpu::buffer(values, Shape::from(vec![n, t, out])),
+        vjp,
+    )
 }
 
 /// What the backward pass needs; `x` only when the weight is trained.
@@ -69,12 +93,26 @@ impl Vjp<3> for Linear {
         let delta = Matrix::row_major(cpu::slice(&grad), out);
         let grad_x = x.then(|| {
             let mut values = vec![0.0; rows * width];
-            cpu::gemm([rows, width, out], &mut values, width, delta, Matrix::row_major(cpu::slice(&self.weight), width), false);
+            cpu::gemm(
+                [rows, width, out],
+                &mut values,
+                width,
+                delta,
+                Matrix::row_major(cpu::slice(&self.weight), width),
+                false,
+            );
             cpu::buffer(values, self.shape.clone())
         });
         let grad_weight = self.x.as_ref().filter(|_| weight).map(|x| {
             let mut values = vec![0.0; out * width];
-            cpu::gemm([out, width, rows], &mut values, width, delta.t(), Matrix::row_major(cpu::slice(x), width), false);
+            cpu::gemm(
+                [out, width, rows],
+                &mut values,
+                width,
+                delta.t(),
+                Matrix::row_major(cpu::slice(x), width),
+                false,
+            );
             cpu::buffer(values, self.weight.layout().shape().clone())
         });
         let grad_addend = addend.then(|| {
@@ -107,34 +145,64 @@ mod tests {
         let inner = DeviceChoice::Flex.inner();
         let mut rng = random::rng(1, "linear", "test");
         let mut draw = |dims: &[usize]| -> TensorData {
-            let values: Vec<f32> = (0..dims.iter().product()).map(|_| rng.random::<f32>() * 2.0 - 1.0).collect();
+            let values: Vec<f32> = (0..dims.iter().product())
+                .map(|_| rng.random::<f32>() * 2.0 - 1.0)
+                .collect();
             TensorData::new(values, dims.to_vec())
         };
         let (n, t, width, out) = (3, 5, 7, 4);
-        let (x, weight, bias, full, mix) = (draw(&[n, t, width]), draw(&[out, width]), draw(&[out]), draw(&[n, t, out]), draw(&[n, t, out]));
+        let (x, weight, bias, full, mix) = (
+            draw(&[n, t, width]),
+            draw(&[out, width]),
+            draw(&[out]),
+            draw(&[n, t, out]),
+            draw(&[n, t, out]),
+        );
         let run = |fused: bool, shared: bool| -> Vec<Vec<f32>> {
-            let x = Tensor::<3>::from_data(x.clone(), &inner).autodiff().require_grad();
-            let weight = Tensor::<2>::from_data(weight.clone(), &inner).autodiff().require_grad();
-            let bias = Tensor::<1>::from_data(bias.clone(), &inner).autodiff().require_grad();
-            let full = Tensor::<3>::from_data(full.clone(), &inner).autodiff().require_grad();
+            let x = Tensor::<3>::from_data(x.clone(), &inner)
+                .autodiff()
+                .require_grad();
+            let weight = Tensor::<2>::from_data(weight.clone(), &inner)
+                .autodiff()
+                .require_grad();
+            let bias = Tensor::<1>::from_data(bias.clone(), &inner)
+                .autodiff()
+                .require_grad();
+            let full = Tensor::<3>::from_data(full.clone(), &inner)
+                .autodiff()
+                .require_grad();
             let out = match (fused, shared) {
                 (true, true) => linear(x.clone(), weight.clone(), bias.clone()),
                 (true, false) => linear_onto(x.clone(), weight.clone(), full.clone()),
                 (false, true) => product(x.clone(), weight.clone()) + bias.clone().unsqueeze(),
                 (false, false) => product(x.clone(), weight.clone()) + full.clone(),
             };
-            let grads = (out.clone() * Tensor::from_data(mix.clone(), &inner)).sum().backward();
-            let addend = if shared { bias.grad(&grads).expect("a leaf").into_data() } else { full.grad(&grads).expect("a leaf").into_data() };
-            [out.inner().into_data(), x.grad(&grads).expect("a leaf").into_data(), weight.grad(&grads).expect("a leaf").into_data(), addend]
-                .map(|data| data.try_to_vec().expect("f32"))
-                .into()
+            let grads = (out.clone() * Tensor::from_data(mix.clone(), &inner))
+                .sum()
+                .backward();
+            let addend = if shared {
+                bias.grad(&grads).expect("a leaf").into_data()
+            } else {
+                full.grad(&grads).expect("a leaf").into_data()
+            };
+            [
+                out.inner().into_data(),
+                x.grad(&grads).expect("a leaf").into_data(),
+                weight.grad(&grads).expect("a leaf").into_data(),
+                addend,
+            ]
+            .map(|data| data.try_to_vec().expect("f32"))
+            .into()
         };
         for shared in [true, false] {
             for (fused, composed) in run(true, shared).iter().zip(&run(false, shared)) {
                 assert_eq!(fused.len(), composed.len());
                 for (fused, composed) in fused.iter().zip(composed) {
                     // sums of at most n·t = 15 terms below 1
-                    assert!((fused - composed).abs() <= 15.0 * f32::EPSILON * 4.0, "{fused} against {composed}");
+                    assert!(
+                        (fused - composed).abs() <= 15.0 * f32::EPSILON * 4.0,
+                        "{fused} against {composed}"
+                    );
                 }
             }
         }
