@@ -3,7 +3,14 @@
 
 use std::{env, fs, path::Path};
 
-const LIBRARIES: [&str; 6] = ["burn", "burn-flex", "faer", "ndarray", "safetensors", "smartcore"];
+const LIBRARIES: [&str; 6] = [
+    "burn",
+    "burn-flex",
+    "faer",
+    "ndarray",
+    "safetensors",
+    "smartcore",
+];
 
 fn main() {
     println!("cargo:rerun-if-changed=Cargo.lock");
@@ -13,9 +20,13 @@ fn main() {
     let mut lines = lock.lines();
     let mut found = Vec::new();
     while let Some(line) = lines.next() {
-        let name = line.strip_prefix("name = \"").and_then(|rest| rest.strip_suffix('"'));
+        let name = line
+            .strip_prefix("name = \"")
+            .and_then(|rest| rest.strip_suffix('"'));
         if let Some(name) = name.filter(|name| LIBRARIES.contains(name)) {
-            let version = lines.next().and_then(|line| line.strip_prefix("version = \"")?.strip_suffix('"'));
+            let version = lines
+                .next()
+                .and_then(|line| line.strip_prefix("version = \"")?.strip_suffix('"'));
             found.push(format!("{name}={}", version.unwrap_or("unknown")));
         }
     }

@@ -16,7 +16,10 @@ fn sources(room: &str) -> Vec<(PathBuf, String)> {
         }
     }
     let mut found = Vec::new();
-    walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(room), &mut found);
+    walk(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(room),
+        &mut found,
+    );
     assert!(!found.is_empty(), "no sources in src/{room}");
     found
 }
@@ -39,13 +42,27 @@ fn offences(room: &str, words: &[String]) -> Vec<String> {
 fn the_deep_learning_framework_stops_at_the_gradients() {
     for room in ["influence", "metrics", "report", "results", "config"] {
         let found = offences(room, &["burn::".into()]);
-        assert!(found.is_empty(), "src/{room} imports burn:\n{}", found.join("\n"));
+        assert!(
+            found.is_empty(),
+            "src/{room} imports burn:\n{}",
+            found.join("\n")
+        );
     }
 }
 
 #[test]
 fn the_report_reads_results_only() {
-    let found = offences("report", &["crate::influence", "crate::models", "crate::tasks", "crate::gradients", "crate::finetune"].map(String::from));
+    let found = offences(
+        "report",
+        &[
+            "crate::influence",
+            "crate::models",
+            "crate::tasks",
+            "crate::gradients",
+            "crate::finetune",
+        ]
+        .map(String::from),
+    );
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
@@ -53,7 +70,11 @@ fn the_report_reads_results_only() {
 fn tasks_models_influence_and_metrics_do_not_know_one_another() {
     let rooms = ["tasks", "models", "influence", "metrics"];
     for room in rooms {
-        let others: Vec<String> = rooms.iter().filter(|other| **other != room).map(|other| format!("crate::{other}")).collect();
+        let others: Vec<String> = rooms
+            .iter()
+            .filter(|other| **other != room)
+            .map(|other| format!("crate::{other}"))
+            .collect();
         let found = offences(room, &others);
         assert!(found.is_empty(), "{}", found.join("\n"));
     }
@@ -61,7 +82,17 @@ fn tasks_models_influence_and_metrics_do_not_know_one_another() {
 
 #[test]
 fn devices_are_made_in_one_module() {
-    let all = offences("", &["Device::flex(".into(), "Device::libtorch".into(), "Device::default()".into()]);
-    let elsewhere: Vec<&String> = all.iter().filter(|line| !line.contains("src/device.rs")).collect();
+    let all = offences(
+        "",
+        &[
+            "Device::flex(".into(),
+            "Device::libtorch".into(),
+            "Device::default()".into(),
+        ],
+    );
+    let elsewhere: Vec<&String> = all
+        .iter()
+        .filter(|line| !line.contains("src/device.rs"))
+        .collect();
     assert!(elsewhere.is_empty(), "{elsewhere:#?}");
 }

@@ -43,9 +43,17 @@ pub fn list(args: ListArgs) -> miette::Result<ExitCode> {
 fn methods() -> String {
     let mut text = String::new();
     for (method, _) in METHODS {
-        let _ = writeln!(text, "{}\n    {}\n    {}", method.name, method.summary, method.formula);
+        let _ = writeln!(
+            text,
+            "{}\n    {}\n    {}",
+            method.name, method.summary, method.formula
+        );
         for option in method.options {
-            let _ = writeln!(text, "    :{}={} ({}) {}", option.key, option.default, option.allowed, option.help);
+            let _ = writeln!(
+                text,
+                "    :{}={} ({}) {}",
+                option.key, option.default, option.allowed, option.help
+            );
         }
     }
     text
@@ -56,7 +64,11 @@ fn settings(list: &[infbench::config::schema::Listing]) -> String {
     for entry in list {
         let _ = writeln!(text, "{}\n    {}", entry.name, entry.summary);
         for field in &entry.fields {
-            let _ = writeln!(text, "    {} ({}) {}", field.name, field.default, field.summary);
+            let _ = writeln!(
+                text,
+                "    {} ({}) {}",
+                field.name, field.default, field.summary
+            );
         }
     }
     text
@@ -71,9 +83,21 @@ fn metrics() -> String {
             infbench::metrics::Direction::None => "no direction",
         };
         let needs: Vec<&str> = metric.needs.iter().map(|need| need.text()).collect();
-        let needs = if needs.is_empty() { String::new() } else { format!("; needs {}", needs.join(", ")) };
-        let unit = if metric.unit.is_empty() { String::new() } else { format!("{}, ", metric.unit) };
-        let _ = writeln!(text, "{}\n    {}\n    {unit}{direction}{needs}", metric.name, metric.summary);
+        let needs = if needs.is_empty() {
+            String::new()
+        } else {
+            format!("; needs {}", needs.join(", "))
+        };
+        let unit = if metric.unit.is_empty() {
+            String::new()
+        } else {
+            format!("{}, ", metric.unit)
+        };
+        let _ = writeln!(
+            text,
+            "{}\n    {}\n    {unit}{direction}{needs}",
+            metric.name, metric.summary
+        );
     }
     text
 }

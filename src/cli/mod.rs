@@ -6,6 +6,7 @@ mod report;
 mod run;
 mod score;
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -69,7 +70,10 @@ struct ExperimentArgs {
 impl ExperimentArgs {
     fn load(&self) -> miette::Result<(infbench::config::Plan, PathBuf)> {
         let plan = infbench::config::load(&self.experiment, &self.overrides)?;
-        let out = self.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&plan.name));
+        let out = self
+            .out
+            .clone()
+            .unwrap_or_else(|| PathBuf::from("runs").join(&plan.name));
         Ok((plan, out))
     }
 }
@@ -77,8 +81,20 @@ impl ExperimentArgs {
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    // errors wrap to a terminal, and stay on one line where a program reads them
+    let _ = miette::set_hook(Box::new(|_| {
+        let options = miette::MietteHandlerOpts::new();
+        Box::new(if std::io::stderr().is_terminal() {
+            options.build()
+        } else {
+            options.width(1000).build()
+        })
+    }));
     tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("INFBENCH_LOG").unwrap_or_else(|_| "warn".into()))
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("INFBENCH_LOG")
+                .unwrap_or_else(|_| "warn".into()),
+        )
         .with_writer(std::io::stderr)
         .init();
     let outcome = set_threads(cli.global.threads).and_then(|()| match cli.command {
@@ -106,7 +122,9 @@ fn print(text: &str) {
 
 /// All parallel work runs on rayon's global pool.
 fn set_threads(threads: Option<u16>) -> miette::Result<()> {
-    let Some(threads) = threads else { return Ok(()) };
+    let Some(threads) = threads else {
+        return Ok(());
+    };
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads.into())
         .build_global()

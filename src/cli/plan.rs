@@ -22,9 +22,19 @@ pub fn plan(args: &PlanArgs) -> miette::Result<ExitCode> {
     let (plan, out) = args.experiment.load()?;
     let results = ResultsDir::read(&out);
     let rate = product_rate();
-    let width = plan.cells.iter().map(|cell| cell.title().len()).max().unwrap_or(0).max(4);
+    let width = plan
+        .cells
+        .iter()
+        .map(|cell| cell.title().len())
+        .max()
+        .unwrap_or(0)
+        .max(4);
     let mut text = String::new();
-    let _ = writeln!(text, "{:>4}  {:16}  {:7}  {:width$}  {:>7} {:>5} {:>6} {:>8}  {:>9}  {:>9}", "", "id", "state", "cell", "n", "m", "blocks", "Σd", "memory", "time");
+    let _ = writeln!(
+        text,
+        "{:>4}  {:16}  {:7}  {:width$}  {:>7} {:>5} {:>6} {:>8}  {:>9}  {:>9}",
+        "", "id", "state", "cell", "n", "m", "blocks", "Σd", "memory", "time"
+    );
     let (mut done, mut seconds, mut bytes) = (0, 0.0, 0.0f64);
     for cell in &plan.cells {
         let cost = forecast(cell).map_err(|e| miette::miette!("{}: {e}", cell.title()))?;
@@ -50,9 +60,24 @@ pub fn plan(args: &PlanArgs) -> miette::Result<ExitCode> {
             duration(cost.seconds(rate)),
         );
     }
-    let methods = plan.cells.first().map(|cell| cell.settings.influence.methods.iter().map(|m| m.label.as_str()).collect::<Vec<_>>().join(", "));
+    let methods = plan.cells.first().map(|cell| {
+        cell.settings
+            .influence
+            .methods
+            .iter()
+            .map(|m| m.label.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    });
     let _ = writeln!(text, "\nMethods: {}", methods.unwrap_or_default());
-    let _ = writeln!(text, "{} of {} cell{} done in {}", done, plan.cells.len(), plural(plan.cells.len()), out.display());
+    let _ = writeln!(
+        text,
+        "{} of {} cell{} done in {}",
+        done,
+        plan.cells.len(),
+        plural(plan.cells.len()),
+        out.display()
+    );
     let _ = writeln!(
         text,
         "To do: about {}, peak memory about {} (forecast at {:.0} GFLOP/s, measured just now; an order of magnitude)",

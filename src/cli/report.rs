@@ -25,11 +25,16 @@ pub struct ReportArgs {
 pub fn report(args: &ReportArgs, global: Global) -> miette::Result<ExitCode> {
     let records = load(&args.results).into_diagnostic()?;
     let out = args.out.as_ref().unwrap_or(&args.results);
-    let summary = report::write(&records, out, &report::ReportOptions::default()).into_diagnostic()?;
+    let summary =
+        report::write(&records, out, &report::ReportOptions::default()).into_diagnostic()?;
     if !global.quiet {
         print(&report::summary(&records));
     }
     let page = summary.files.last().expect("a report has a page");
-    print(&format!("\nReport: {} ({} figures)\n", page.display(), summary.figures.len()));
+    print(&format!(
+        "\nReport: {} ({} figures)\n",
+        page.display(),
+        summary.figures.len()
+    ));
     Ok(ExitCode::SUCCESS)
 }

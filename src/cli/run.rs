@@ -36,14 +36,28 @@ pub struct RunArgs {
 pub fn run(args: &RunArgs, global: Global) -> miette::Result<ExitCode> {
     let (plan, out) = args.experiment.load()?;
     let results = ResultsDir::create(&out).into_diagnostic()?;
-    let progress = if global.quiet { Progress::quiet() } else { Progress::new() };
-    progress.line(&format!("{}: {} cell{}, results in {}", plan.name, plan.cells.len(), plural(plan.cells.len()), out.display()));
+    let progress = if global.quiet {
+        Progress::quiet()
+    } else {
+        Progress::new()
+    };
+    progress.line(&format!(
+        "{}: {} cell{}, results in {}",
+        plan.name,
+        plan.cells.len(),
+        plural(plan.cells.len()),
+        out.display()
+    ));
     let runner = CellRunner::new(&results, args.device, &plan);
-    let options = RunOptions { resume: args.resume || !args.no_resume, limit: args.limit };
+    let options = RunOptions {
+        resume: args.resume || !args.no_resume,
+        limit: args.limit,
+    };
     let summary = run_plan(&plan, &runner, &results, options, &progress).into_diagnostic()?;
     if plan.outputs.report && !summary.records.is_empty() {
         progress.line("Drawing the report …");
-        report::write(&summary.records, &out, &report::ReportOptions::default()).into_diagnostic()?;
+        report::write(&summary.records, &out, &report::ReportOptions::default())
+            .into_diagnostic()?;
     }
     print(&report::summary(&summary.records));
     let page = out.join("report.html");
@@ -51,10 +65,19 @@ pub fn run(args: &RunArgs, global: Global) -> miette::Result<ExitCode> {
         print(&format!("\nReport: {}\n", page.display()));
     }
     if summary.left > 0 {
-        progress.line(&format!("{} cell{} left; run again to go on", summary.left, plural(summary.left)));
+        progress.line(&format!(
+            "{} cell{} left; run again to go on",
+            summary.left,
+            plural(summary.left)
+        ));
     }
     if summary.failed > 0 {
-        eprintln!("{} of {} cells failed; the reasons are in {}", summary.failed, summary.records.len(), out.join("results.jsonl").display());
+        eprintln!(
+            "{} of {} cells failed; the reasons are in {}",
+            summary.failed,
+            summary.records.len(),
+            out.join("results.jsonl").display()
+        );
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)

@@ -67,13 +67,34 @@ pub fn score(args: &ScoreArgs, global: Global) -> miette::Result<ExitCode> {
 
 /// What was scored, and what each method cost.
 fn table(summary: &ScoreSummary) -> String {
-    let mut text = format!("{} training examples, {} score rows, {} blocks\n\n", summary.train, summary.queries, summary.blocks.len());
-    let width = summary.methods.iter().map(|m| m.label.len()).max().unwrap_or(0).max("method".len());
-    let _ = writeln!(text, "{:width$}  {:>9}  {:>9}  {:>9}  {:>10}  {:>9}  non-finite", "method", "prepare s", "apply s", "score s", "peak MB", "residual");
+    let mut text = format!(
+        "{} training examples, {} score rows, {} blocks\n\n",
+        summary.train,
+        summary.queries,
+        summary.blocks.len()
+    );
+    let width = summary
+        .methods
+        .iter()
+        .map(|m| m.label.len())
+        .max()
+        .unwrap_or(0)
+        .max("method".len());
+    let _ = writeln!(
+        text,
+        "{:width$}  {:>9}  {:>9}  {:>9}  {:>10}  {:>9}  non-finite",
+        "method", "prepare s", "apply s", "score s", "peak MB", "residual"
+    );
     for method in &summary.methods {
         let seconds = method.seconds;
-        let peak = method.peak_bytes.map_or_else(|| "–".to_owned(), |b| format!("{:.1}", b.peak() as f64 / 1e6));
-        let residual = method.evidence.residual.map_or_else(|| "–".to_owned(), |r| format!("{r:.1e}"));
+        let peak = method.peak_bytes.map_or_else(
+            || "–".to_owned(),
+            |b| format!("{:.1}", b.peak() as f64 / 1e6),
+        );
+        let residual = method
+            .evidence
+            .residual
+            .map_or_else(|| "–".to_owned(), |r| format!("{r:.1e}"));
         let _ = writeln!(
             text,
             "{:width$}  {:>9.4}  {:>9.4}  {:>9.4}  {peak:>10}  {residual:>9}  {}",

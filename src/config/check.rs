@@ -21,10 +21,19 @@ pub(super) fn methods(document: &Document, list: &[Value]) -> Checked<()> {
     let mut known: Vec<MethodSpec> = Vec::new();
     for (index, value) in list.iter().enumerate() {
         let at: Path = vec!["influence".into(), "methods".into(), index.to_string()];
-        let spec: MethodSpec = serde_json::from_value(value.clone()).map_err(|e| document.error(&at, false, Problem::new(e.to_string())))?;
+        let spec: MethodSpec = serde_json::from_value(value.clone())
+            .map_err(|e| document.error(&at, false, Problem::new(e.to_string())))?;
         if let Some(other) = known.iter().find(|other| other.method == spec.method) {
-            let same = if other.label == spec.label { String::new() } else { format!(" (it is the same as `{}`)", other.label) };
-            return Err(document.error(&at, false, Problem::new(format!("the method `{}` is given twice{same}", spec.label))));
+            let same = if other.label == spec.label {
+                String::new()
+            } else {
+                format!(" (it is the same as `{}`)", other.label)
+            };
+            return Err(document.error(
+                &at,
+                false,
+                Problem::new(format!("the method `{}` is given twice{same}", spec.label)),
+            ));
         }
         known.push(spec);
     }
@@ -32,12 +41,23 @@ pub(super) fn methods(document: &Document, list: &[Value]) -> Checked<()> {
 }
 
 /// Checks settings against one another, and settles the metrics.
-pub(super) fn settings(document: &Document, mut settings: Settings, metrics: Option<Vec<String>>) -> Checked<Settings> {
-    let fail = |at: &str, message: String| Err(document.error(&path(at), false, Problem::new(message)));
+pub(super) fn settings(
+    document: &Document,
+    mut settings: Settings,
+    metrics: Option<Vec<String>>,
+) -> Checked<Settings> {
+    let fail =
+        |at: &str, message: String| Err(document.error(&path(at), false, Problem::new(message)));
     match &settings.task {
         TaskConfig::Digits(task) => {
             if ![1, 2, 4, 8].contains(&task.patch) {
-                return fail("task.patch", format!("{} is not the side of a patch; allowed: 1, 2, 4, 8", task.patch));
+                return fail(
+                    "task.patch",
+                    format!(
+                        "{} is not the side of a patch; allowed: 1, 2, 4, 8",
+                        task.patch
+                    ),
+                );
             }
             let available = match task.classes {
                 DigitClasses::New => 896,
@@ -45,11 +65,22 @@ pub(super) fn settings(document: &Document, mut settings: Settings, metrics: Opt
             };
             let asked = task.train + task.query;
             if asked > available {
-                return fail("task.train", format!("train + query = {asked} is more than the {available} digits there are"));
+                return fail(
+                    "task.train",
+                    format!(
+                        "train + query = {asked} is more than the {available} digits there are"
+                    ),
+                );
             }
         }
         TaskConfig::Gradients(task) if task.shared_directions > task.dim => {
-            return fail("task.shared_directions", format!("{} is more than the {} dimensions", task.shared_directions, task.dim));
+            return fail(
+                "task.shared_directions",
+                format!(
+                    "{} is more than the {} dimensions",
+                    task.shared_directions, task.dim
+                ),
+            );
         }
         _ => {}
     }
@@ -64,17 +95,35 @@ pub(super) fn settings(document: &Document, mut settings: Settings, metrics: Opt
     Ok(settings)
 }
 
-fn model_and_lora(document: &Document, task: &TaskConfig, model: &ModelConfig, lora: &LoraConfig) -> Checked<()> {
-    let fail = |at: &str, message: String| Err(document.error(&path(at), false, Problem::new(message)));
+fn model_and_lora(
+    document: &Document,
+    task: &TaskConfig,
+    model: &ModelConfig,
+    lora: &LoraConfig,
+) -> Checked<()> {
+    let fail =
+        |at: &str, message: String| Err(document.error(&path(at), false, Problem::new(message)));
     // (target, smaller side of its matrix)
     let (layers, sides): (usize, Vec<(LoraTarget, usize)>) = match model {
         ModelConfig::Transformer(t) => {
             if t.hidden % t.heads != 0 {
-                return fail("model.heads", format!("hidden = {} is not a multiple of heads = {}", t.hidden, t.heads));
+                return fail(
+                    "model.heads",
+                    format!(
+                        "hidden = {} is not a multiple of heads = {}",
+                        t.hidden, t.heads
+                    ),
+                );
             }
             use LoraTarget::{Ffn, Key, Output, Query, Value};
             let attention = [Query, Key, Value, Output].map(|target| (target, t.hidden));
-            (t.layers, attention.into_iter().chain([(Ffn, t.hidden.min(t.ffn))]).collect())
+            (
+                t.layers,
+                attention
+                    .into_iter()
+                    .chain([(Ffn, t.hidden.min(t.ffn))])
+                    .collect(),
+            )
         }
         ModelConfig::Mlp(m) => {
             if matches!(task, TaskConfig::Sentences(_)) {
@@ -92,21 +141,34 @@ fn model_and_lora(document: &Document, task: &TaskConfig, model: &ModelConfig, l
             return fail(&at, "this target is given twice".to_owned());
         }
         if lora.rank > *side {
-            return fail("lora.rank", format!("{} is more than the smaller side ({side}) of the target matrix; allowed: 1 to {side}", lora.rank));
+            return fail(
+                "lora.rank",
+                format!(
+                    "{} is more than the smaller side ({side}) of the target matrix; allowed: 1 to {side}",
+                    lora.rank
+                ),
+            );
         }
     }
     match &lora.layers {
         LayerSelection::List(list) => {
             for (index, layer) in list.iter().enumerate() {
                 if *layer >= layers {
-                    return fail(&format!("lora.layers.{index}"), format!("there is no layer {layer}; allowed: 0 to {}", layers - 1));
+                    return fail(
+                        &format!("lora.layers.{index}"),
+                        format!("there is no layer {layer}; allowed: 0 to {}", layers - 1),
+                    );
                 }
             }
         }
-        LayerSelection::Last(super::lora::LastLayers { last: count }) | LayerSelection::First(super::lora::FirstLayers { first: count })
+        LayerSelection::Last(super::lora::LastLayers { last: count })
+        | LayerSelection::First(super::lora::FirstLayers { first: count })
             if *count > layers =>
         {
-            return fail("lora.layers", format!("{count} layers are more than the model's {layers}"));
+            return fail(
+                "lora.layers",
+                format!("{count} layers are more than the model's {layers}"),
+            );
         }
         _ => {}
     }

@@ -34,13 +34,25 @@ impl Document {
     pub fn parse(file: &str, text: &str) -> Result<Self, Box<ConfigError>> {
         let syntax = |location: Option<serde_yaml::Location>, message: String| {
             let offset = location.map_or(0, |l| l.index());
-            ConfigError::at(file, text, (offset, 1), "", Problem::new(format!("not valid YAML: {message}")))
+            ConfigError::at(
+                file,
+                text,
+                (offset, 1),
+                "",
+                Problem::new(format!("not valid YAML: {message}")),
+            )
         };
-        let mut yaml: serde_yaml::Value = serde_yaml::from_str(text).map_err(|e| syntax(e.location(), e.to_string()))?;
-        yaml.apply_merge().map_err(|e| syntax(e.location(), e.to_string()))?;
-        let value = serde_json::to_value(&yaml).map_err(|e| syntax(None, format!("{e} (keys must be text)")))?;
+        let mut yaml: serde_yaml::Value =
+            serde_yaml::from_str(text).map_err(|e| syntax(e.location(), e.to_string()))?;
+        yaml.apply_merge()
+            .map_err(|e| syntax(e.location(), e.to_string()))?;
+        let value = serde_json::to_value(&yaml)
+            .map_err(|e| syntax(None, format!("{e} (keys must be text)")))?;
         if !value.is_object() {
-            let problem = Problem::new(format!("expected a mapping of settings, found {}", describe(&value)));
+            let problem = Problem::new(format!(
+                "expected a mapping of settings, found {}",
+                describe(&value)
+            ));
             return Err(ConfigError::at(file, text, (0, 1), "", problem));
         }
         let mut places = HashMap::new();
@@ -48,19 +60,30 @@ impl Document {
             && let Some(root) = nodes.first()
         {
             // saphyr counts characters, miette bytes
-            let bytes: Vec<usize> = text.char_indices().map(|(byte, _)| byte).chain([text.len()]).collect();
+            let bytes: Vec<usize> = text
+                .char_indices()
+                .map(|(byte, _)| byte)
+                .chain([text.len()])
+                .collect();
             collect(root, &bytes, &mut Vec::new(), (0, 1), &mut places);
         }
-        Ok(Self { file: file.to_owned(), text: text.to_owned(), value, places, overrides: Vec::new() })
+        Ok(Self {
+            file: file.to_owned(),
+            text: text.to_owned(),
+            value,
+            places,
+            overrides: Vec::new(),
+        })
     }
 
     /// The value at `path`.
     pub fn get(&self, path: &[String]) -> Option<&Value> {
-        path.iter().try_fold(&self.value, |value, segment| match value {
-            Value::Object(map) => map.get(segment),
-            Value::Array(list) => list.get(segment.parse::<usize>().ok()?),
-            _ => None,
-        })
+        path.iter()
+            .try_fold(&self.value, |value, segment| match value {
+                Value::Object(map) => map.get(segment),
+                Value::Array(list) => list.get(segment.parse::<usize>().ok()?),
+                _ => None,
+            })
     }
 
     /// Puts `value` at `path`, making mappings on the way; what lay below is gone. Errors about it
@@ -97,32 +120,53 @@ impl Document {
     /// # Errors
     /// No `=`, an empty path, a value that is no YAML, a path through a plain value.
     pub fn set_from_command_line(&mut self, text: &str) -> Result<(), Box<ConfigError>> {
-        let error = |message: String| ConfigError::at("--set", text, (0, text.len()), "", Problem::new(message));
+        let error = |message: String| {
+            ConfigError::at("--set", text, (0, text.len()), "", Problem::new(message))
+        };
         let Some((path, value)) = text.split_once('=') else {
             return Err(error(format!("expected path=value, found `{text}`")));
         };
         let path: Path = path.trim().split('.').map(str::to_owned).collect();
         if path.iter().any(String::is_empty) {
-            return Err(error(format!("expected a dotted path such as lora.rank before `=`, found `{text}`")));
+            return Err(error(format!(
+                "expected a dotted path such as lora.rank before `=`, found `{text}`"
+            )));
         }
-        let value: Value = serde_yaml::from_str(value).map_err(|e| error(format!("the value is not YAML: {e}")))?;
-        self.set(&path, value, &path.clone()).map_err(|at| error(format!("`{at}` is a plain value and has no fields")))?;
+        let value: Value = serde_yaml::from_str(value)
+            .map_err(|e| error(format!("the value is not YAML: {e}")))?;
+        self.set(&path, value, &path.clone())
+            .map_err(|at| error(format!("`{at}` is a plain value and has no fields")))?;
         self.overrides.push((path, text.to_owned()));
         Ok(())
     }
 
     /// An error about the value at `path`, or about the field itself (`at_key`), with its place.
     pub fn error(&self, path: &[String], at_key: bool, problem: Problem) -> Box<ConfigError> {
-        if let Some((_, text)) = self.overrides.iter().rev().find(|(set, _)| path.starts_with(set)) {
+        if let Some((_, text)) = self
+            .overrides
+            .iter()
+            .rev()
+            .find(|(set, _)| path.starts_with(set))
+        {
             return ConfigError::at("--set", text, (0, text.len()), &display(path), problem);
         }
         let (key, value) = self.places(path);
-        ConfigError::at(&self.file, &self.text, if at_key { key } else { value }, &display(path), problem)
+        ConfigError::at(
+            &self.file,
+            &self.text,
+            if at_key { key } else { value },
+            &display(path),
+            problem,
+        )
     }
 
     /// Places of the nearest known ancestor of `path`.
     fn places(&self, path: &[String]) -> (Place, Place) {
-        (0..=path.len()).rev().find_map(|n| self.places.get(&path[..n])).copied().unwrap_or(((0, 1), (0, 1)))
+        (0..=path.len())
+            .rev()
+            .find_map(|n| self.places.get(&path[..n]))
+            .copied()
+            .unwrap_or(((0, 1), (0, 1)))
     }
 }
 
@@ -154,9 +198,18 @@ pub fn describe(value: &Value) -> String {
     }
 }
 
-fn collect(node: &MarkedYaml<'_>, bytes: &[usize], path: &mut Path, key: Place, places: &mut HashMap<Path, (Place, Place)>) {
+fn collect(
+    node: &MarkedYaml<'_>,
+    bytes: &[usize],
+    path: &mut Path,
+    key: Place,
+    places: &mut HashMap<Path, (Place, Place)>,
+) {
     let place = place_of(node, bytes);
-    places.insert(path.clone(), (if path.is_empty() { place } else { key }, place));
+    places.insert(
+        path.clone(),
+        (if path.is_empty() { place } else { key }, place),
+    );
     match &node.data {
         YamlData::Mapping(map) => {
             for (name, child) in map {
@@ -206,10 +259,16 @@ mod tests {
 
     #[test]
     fn overrides_point_at_their_source() {
-        let mut document = Document::parse("x.yaml", "task: digits\nsweep:\n  task.flip: [0.1, 2]\n").unwrap();
+        let mut document =
+            Document::parse("x.yaml", "task: digits\nsweep:\n  task.flip: [0.1, 2]\n").unwrap();
         let source: Path = vec!["sweep".into(), "task.flip".into(), "1".into()];
-        document.set(&path("task.flip"), serde_json::json!(2), &source).unwrap();
-        assert_eq!(document.value["task"], serde_json::json!({"name": "digits", "flip": 2}));
+        document
+            .set(&path("task.flip"), serde_json::json!(2), &source)
+            .unwrap();
+        assert_eq!(
+            document.value["task"],
+            serde_json::json!({"name": "digits", "flip": 2})
+        );
         let error = document.error(&path("task.flip"), false, Problem::new("bad"));
         assert_eq!((error.line, error.column), (3, 20));
     }

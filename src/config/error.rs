@@ -27,7 +27,13 @@ pub struct ConfigError {
 
 impl ConfigError {
     /// An error at `offset` (bytes) of `text`, marking `length` bytes.
-    pub(super) fn at(file: &str, text: &str, (offset, length): (usize, usize), field: &str, problem: Problem) -> Box<Self> {
+    pub(super) fn at(
+        file: &str,
+        text: &str,
+        (offset, length): (usize, usize),
+        field: &str,
+        problem: Problem,
+    ) -> Box<Self> {
         let offset = floor_char_boundary(text, offset);
         let before = &text[..offset];
         let line = before.matches('\n').count() + 1;
@@ -36,7 +42,11 @@ impl ConfigError {
             file: file.to_owned(),
             line,
             column,
-            field: if field.is_empty() { String::new() } else { format!("{field}: ") },
+            field: if field.is_empty() {
+                String::new()
+            } else {
+                format!("{field}: ")
+            },
             message: problem.message,
             help: problem.help,
             source_code: NamedSource::new(file, text.to_owned()),
@@ -70,7 +80,10 @@ pub struct Problem {
 impl Problem {
     /// A problem without a suggestion.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), help: None }
+        Self {
+            message: message.into(),
+            help: None,
+        }
     }
 
     /// The same with a suggestion.
@@ -80,9 +93,16 @@ impl Problem {
     }
 
     /// `found` is not one of `allowed`: names them all and the nearest.
-    pub fn unknown<'a>(kind: &str, found: &str, allowed: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn unknown<'a>(
+        kind: &str,
+        found: &str,
+        allowed: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
         let allowed: Vec<&str> = allowed.into_iter().collect();
-        let problem = Self::new(format!("unknown {kind} `{found}`; allowed: {}", allowed.join(", ")));
+        let problem = Self::new(format!(
+            "unknown {kind} `{found}`; allowed: {}",
+            allowed.join(", ")
+        ));
         match nearest(found, &allowed) {
             Some(name) => problem.with_help(format!("did you mean `{name}`?")),
             None => problem,

@@ -90,7 +90,11 @@ pub struct Outputs {
 
 impl Default for Outputs {
     fn default() -> Self {
-        Self { report: true, scores: false, gradients: false }
+        Self {
+            report: true,
+            scores: false,
+            gradients: false,
+        }
     }
 }
 
@@ -131,7 +135,11 @@ pub struct Cell {
 impl Cell {
     /// The swept values as one line, e.g. `lora.rank=4 seed=1`.
     pub fn title(&self) -> String {
-        let mut parts: Vec<String> = self.axes.iter().map(|(path, value)| format!("{path}={}", plain(value))).collect();
+        let mut parts: Vec<String> = self
+            .axes
+            .iter()
+            .map(|(path, value)| format!("{path}={}", plain(value)))
+            .collect();
         parts.push(format!("seed={}", self.seed));
         parts.join(" ")
     }
@@ -139,5 +147,7 @@ impl Cell {
 
 /// A value without the quotes of its text.
 fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }

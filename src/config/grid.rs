@@ -29,7 +29,8 @@ pub struct Plan {
 /// # Errors
 /// A file that cannot be read, or the first wrong setting, with its place.
 pub fn load(path: &FilePath, overrides: &[String]) -> miette::Result<Plan> {
-    let text = std::fs::read_to_string(path).map_err(|e| miette::miette!("cannot read the experiment {}: {e}", path.display()))?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| miette::miette!("cannot read the experiment {}: {e}", path.display()))?;
     Ok(parse(&path.display().to_string(), &text, overrides).map_err(|error| *error)?)
 }
 
@@ -52,29 +53,52 @@ pub fn parse(file: &str, text: &str, overrides: &[String]) -> Result<Plan, Box<C
         let mut axes = Map::new();
         for axis in combination {
             let path: Path = axis.path.split('.').map(str::to_owned).collect();
-            let value = document.get(&axis.source).expect("the axis was read from here").clone();
-            cell.set(&path, value.clone(), &axis.source)
-                .map_err(|at| document.error(&axis.source, true, Problem::new(format!("`{at}` is a plain value and has no fields to sweep"))))?;
+            let value = document
+                .get(&axis.source)
+                .expect("the axis was read from here")
+                .clone();
+            cell.set(&path, value.clone(), &axis.source).map_err(|at| {
+                document.error(
+                    &axis.source,
+                    true,
+                    Problem::new(format!(
+                        "`{at}` is a plain value and has no fields to sweep"
+                    )),
+                )
+            })?;
             axes.insert(axis.path.clone(), value);
         }
         let settings = settings(&cell, typed(&schema, &cell)?)?;
         let config = serde_json::to_value(&settings).expect("settings are plain JSON");
         if let Some((other, ..)) = grid.iter().find(|(_, _, known)| *known == config) {
-            let problem = Problem::new(format!("two cells of the sweep are the same: {} and {}", json!(axes), json!(other)));
+            let problem = Problem::new(format!(
+                "two cells of the sweep are the same: {} and {}",
+                json!(axes),
+                json!(other)
+            ));
             return Err(document.error(&["sweep".to_owned()], true, problem));
         }
         grid.push((axes, settings, config));
     }
-    let cells = seeds.iter().flat_map(|&seed| grid.iter().map(move |cell| (seed, cell)));
-    let cells = cells.enumerate().map(|(index, (seed, (axes, settings, config)))| Cell {
-        index,
-        id: content_hash(&json!({ "schema": SCHEMA, "seed": seed, "config": config })),
-        seed,
-        axes: axes.clone(),
-        settings: settings.clone(),
-    });
+    let cells = seeds
+        .iter()
+        .flat_map(|&seed| grid.iter().map(move |cell| (seed, cell)));
+    let cells = cells
+        .enumerate()
+        .map(|(index, (seed, (axes, settings, config)))| Cell {
+            index,
+            id: content_hash(&json!({ "schema": SCHEMA, "seed": seed, "config": config })),
+            seed,
+            axes: axes.clone(),
+            settings: settings.clone(),
+        });
     let cells = cells.collect();
-    Ok(Plan { name: experiment.name, description: experiment.description, outputs: experiment.outputs, cells })
+    Ok(Plan {
+        name: experiment.name,
+        description: experiment.description,
+        outputs: experiment.outputs,
+        cells,
+    })
 }
 
 /// First 16 hexadecimal digits of the BLAKE3 hash of a value's JSON.
@@ -84,8 +108,11 @@ pub fn content_hash(value: &Value) -> String {
 
 /// The document as an [`Experiment`], shorthand names written out.
 fn typed(schema: &Value, document: &Document) -> Result<Experiment, Box<ConfigError>> {
-    schema::check(schema, &document.value).map_err(|misfit| document.error(&misfit.path, misfit.at_key, misfit.problem))?;
-    if let Some(Value::Array(methods)) = document.get(&["influence".to_owned(), "methods".to_owned()]) {
+    schema::check(schema, &document.value)
+        .map_err(|misfit| document.error(&misfit.path, misfit.at_key, misfit.problem))?;
+    if let Some(Value::Array(methods)) =
+        document.get(&["influence".to_owned(), "methods".to_owned()])
+    {
         check::methods(document, methods)?;
     }
     let mut value = document.value.clone();
@@ -94,19 +121,28 @@ fn typed(schema: &Value, document: &Document) -> Result<Experiment, Box<ConfigEr
             value[field] = json!({ "name": name });
         }
     }
-    serde_json::from_value(value).map_err(|e| document.error(&[], false, Problem::new(e.to_string())))
+    serde_json::from_value(value)
+        .map_err(|e| document.error(&[], false, Problem::new(e.to_string())))
 }
 
 fn seeds(document: &Document, experiment: &Experiment) -> Result<Vec<u64>, Box<ConfigError>> {
     let at = |field: &str| vec![field.to_owned()];
     match (experiment.seed, &experiment.seeds) {
-        (Some(_), Some(_)) => Err(document.error(&at("seed"), true, Problem::new("give `seed` or `seeds`, not both"))),
+        (Some(_), Some(_)) => Err(document.error(
+            &at("seed"),
+            true,
+            Problem::new("give `seed` or `seeds`, not both"),
+        )),
         (seed, None) => Ok(vec![seed.unwrap_or(0)]),
         (None, Some(seeds)) => {
             for (index, seed) in seeds.iter().enumerate() {
                 if seeds[..index].contains(seed) {
                     let problem = Problem::new(format!("the seed {seed} is given twice"));
-                    return Err(document.error(&["seeds".to_owned(), index.to_string()], false, problem));
+                    return Err(document.error(
+                        &["seeds".to_owned(), index.to_string()],
+                        false,
+                        problem,
+                    ));
                 }
             }
             Ok(seeds.clone())
@@ -124,7 +160,9 @@ struct Axis {
 /// All combinations of the sweep, in the order of the file, the last axis fastest.
 fn combinations(document: &Document) -> Result<Vec<Vec<Axis>>, Box<ConfigError>> {
     let mut all: Vec<Vec<Axis>> = vec![Vec::new()];
-    let Some(Value::Object(sweep)) = document.value.get("sweep") else { return Ok(all) };
+    let Some(Value::Object(sweep)) = document.value.get("sweep") else {
+        return Ok(all);
+    };
     for (path, values) in sweep {
         // one axis: at each of its points, the settings that it fixes
         let points: Vec<Vec<Axis>> = if path == "zip" {
@@ -134,13 +172,19 @@ fn combinations(document: &Document) -> Result<Vec<Vec<Axis>>, Box<ConfigError>>
             let length = axis_length(document, &source, path, values)?;
             (0..length).map(|i| vec![point(&source, path, i)]).collect()
         };
-        all = all.iter().flat_map(|head| points.iter().map(move |p| [head.as_slice(), p].concat())).collect();
+        all = all
+            .iter()
+            .flat_map(|head| points.iter().map(move |p| [head.as_slice(), p].concat()))
+            .collect();
     }
     Ok(all)
 }
 
 fn point(source: &[String], path: &str, index: usize) -> Axis {
-    Axis { path: path.to_owned(), source: [source, &[index.to_string()]].concat() }
+    Axis {
+        path: path.to_owned(),
+        source: [source, &[index.to_string()]].concat(),
+    }
 }
 
 fn zipped(document: &Document, values: &Value) -> Result<Vec<Vec<Axis>>, Box<ConfigError>> {
@@ -151,7 +195,9 @@ fn zipped(document: &Document, values: &Value) -> Result<Vec<Vec<Axis>>, Box<Con
         let length = axis_length(document, &source, path, list)?;
         let (other, expected) = *first.get_or_insert((path, length));
         if length != expected {
-            let problem = Problem::new(format!("zipped lists are equally long: `{other}` has {expected} values, this one {length}"));
+            let problem = Problem::new(format!(
+                "zipped lists are equally long: `{other}` has {expected} values, this one {length}"
+            ));
             return Err(document.error(&source, true, problem));
         }
         points.resize(length, Vec::new());
@@ -159,11 +205,20 @@ fn zipped(document: &Document, values: &Value) -> Result<Vec<Vec<Axis>>, Box<Con
             settings.push(point(&source, path, index));
         }
     }
-    Ok(if points.is_empty() { vec![Vec::new()] } else { points })
+    Ok(if points.is_empty() {
+        vec![Vec::new()]
+    } else {
+        points
+    })
 }
 
 /// Checks one axis and returns its number of values.
-fn axis_length(document: &Document, source: &[String], path: &str, values: &Value) -> Result<usize, Box<ConfigError>> {
+fn axis_length(
+    document: &Document,
+    source: &[String],
+    path: &str,
+    values: &Value,
+) -> Result<usize, Box<ConfigError>> {
     let root = path.split('.').next().unwrap_or_default();
     const ROOTS: [&str; 6] = ["task", "model", "lora", "train", "influence", "store"];
     if !ROOTS.contains(&root) {
@@ -178,13 +233,20 @@ fn axis_length(document: &Document, source: &[String], path: &str, values: &Valu
             for (index, value) in list.iter().enumerate() {
                 if list[..index].contains(value) {
                     let problem = Problem::new(format!("{value} is given twice"));
-                    return Err(document.error(&[source, &[index.to_string()]].concat(), false, problem));
+                    return Err(document.error(
+                        &[source, &[index.to_string()]].concat(),
+                        false,
+                        problem,
+                    ));
                 }
             }
             Ok(list.len())
         }
         other => {
-            let problem = Problem::new(format!("expected a list of values with at least one item, found {}", super::document::describe(other)));
+            let problem = Problem::new(format!(
+                "expected a list of values with at least one item, found {}",
+                super::document::describe(other)
+            ));
             Err(document.error(source, false, problem))
         }
     }
@@ -196,8 +258,14 @@ fn settings(document: &Document, experiment: Experiment) -> Result<Settings, Box
     if !has_model {
         for field in ["model", "lora", "train"] {
             if document.value.get(field).is_some() {
-                let problem = Problem::new("the task `gradients` has no model: this setting would do nothing");
-                return Err(document.error(&[field.to_owned()], true, problem.with_help("remove it, or choose another task")));
+                let problem = Problem::new(
+                    "the task `gradients` has no model: this setting would do nothing",
+                );
+                return Err(document.error(
+                    &[field.to_owned()],
+                    true,
+                    problem.with_help("remove it, or choose another task"),
+                ));
             }
         }
     }
@@ -208,7 +276,11 @@ fn settings(document: &Document, experiment: Experiment) -> Result<Settings, Box
         (_, None) => Some(ModelConfig::Transformer(TransformerConfig::default())),
     };
     let mut lora = experiment.lora;
-    if matches!(model, Some(ModelConfig::Mlp(_))) && document.get(&["lora".to_owned(), "targets".to_owned()]).is_none() {
+    if matches!(model, Some(ModelConfig::Mlp(_)))
+        && document
+            .get(&["lora".to_owned(), "targets".to_owned()])
+            .is_none()
+    {
         lora.targets = vec![super::LoraTarget::Ffn];
     }
     let settings = Settings {
@@ -240,7 +312,9 @@ mod tests {
 
     #[test]
     fn grid_and_zip_combine_with_seeds_outermost() {
-        let found = titles("seeds: [3, 4]\nsweep:\n  task.dim: [8, 16]\n  zip:\n    task.blocks: [1, 2]\n    task.query: [5, 6]\n");
+        let found = titles(
+            "seeds: [3, 4]\nsweep:\n  task.dim: [8, 16]\n  zip:\n    task.blocks: [1, 2]\n    task.query: [5, 6]\n",
+        );
         assert_eq!(found.len(), 8);
         assert_eq!(found[0], "task.dim=8 task.blocks=1 task.query=5 seed=3");
         assert_eq!(found[1], "task.dim=8 task.blocks=2 task.query=6 seed=3");
@@ -251,20 +325,34 @@ mod tests {
     fn identity_depends_on_settings_and_seed_only() {
         let id = |text: &str| parse("t.yaml", text, &[]).unwrap().cells[0].id.clone();
         assert_eq!(id(BASE), id(&BASE.replace("name: t", "name: other")));
-        assert_eq!(id(BASE), id(&format!("{BASE}seed: 0\ninfluence: {{damping: 0.1}}\n")));
+        assert_eq!(
+            id(BASE),
+            id(&format!("{BASE}seed: 0\ninfluence: {{damping: 0.1}}\n"))
+        );
         assert_ne!(id(BASE), id(&format!("{BASE}seed: 1\n")));
-        assert_ne!(id(BASE), id(&format!("{BASE}influence: {{damping: 0.2}}\n")));
+        assert_ne!(
+            id(BASE),
+            id(&format!("{BASE}influence: {{damping: 0.2}}\n"))
+        );
     }
 
     #[test]
     fn wrong_sweeps_are_refused_with_their_place() {
         let case = |extra: &str| error(&format!("{BASE}{extra}"));
-        assert!(case("sweep: {lor.rank: [1]}\n").contains("t.yaml:3:9: sweep.lor.rank: unknown setting to sweep `lor`"));
+        assert!(
+            case("sweep: {lor.rank: [1]}\n")
+                .contains("t.yaml:3:9: sweep.lor.rank: unknown setting to sweep `lor`")
+        );
         assert!(case("sweep: {task.dim: []}\n").contains("at least one item"));
         assert!(case("sweep: {task.dim: [8, 8]}\n").contains("8 is given twice"));
-        assert!(case("sweep: {task.dim: [8, 0]}\n").contains("t.yaml:3:23: task.dim: 0 is out of range"));
+        assert!(
+            case("sweep: {task.dim: [8, 0]}\n")
+                .contains("t.yaml:3:23: task.dim: 0 is out of range")
+        );
         assert!(case("sweep: {task.dm: [8]}\n").contains("unknown field `dm`"));
-        assert!(case("sweep: {zip: {task.dim: [8], task.blocks: [1, 2]}}\n").contains("equally long"));
+        assert!(
+            case("sweep: {zip: {task.dim: [8], task.blocks: [1, 2]}}\n").contains("equally long")
+        );
         assert!(case("seeds: [1, 1]\n").contains("the seed 1 is given twice"));
         assert!(case("lora: {rank: 2}\n").contains("no model"));
     }
@@ -272,9 +360,22 @@ mod tests {
     #[test]
     fn overrides_are_checked_and_named() {
         let plan = parse("t.yaml", BASE, &["task.dim=32".into()]).unwrap();
-        assert_ne!(plan.cells[0].id, parse("t.yaml", BASE, &[]).unwrap().cells[0].id);
-        let error = parse("t.yaml", BASE, &["task.dim=0".into()]).unwrap_err().to_string();
-        assert!(error.starts_with("--set:1:1: task.dim: 0 is out of range"), "{error}");
-        assert!(parse("t.yaml", BASE, &["task.dim".into()]).unwrap_err().message.contains("path=value"));
+        assert_ne!(
+            plan.cells[0].id,
+            parse("t.yaml", BASE, &[]).unwrap().cells[0].id
+        );
+        let error = parse("t.yaml", BASE, &["task.dim=0".into()])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("--set:1:1: task.dim: 0 is out of range"),
+            "{error}"
+        );
+        assert!(
+            parse("t.yaml", BASE, &["task.dim".into()])
+                .unwrap_err()
+                .message
+                .contains("path=value")
+        );
     }
 }

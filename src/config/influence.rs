@@ -24,8 +24,14 @@ pub struct InfluenceConfig {
 
 impl Default for InfluenceConfig {
     fn default() -> Self {
-        let methods = ["exact", "datainf", "hessian_free", "lissa"].map(|name| name.parse().expect("a listed method"));
-        Self { damping: 0.1, blocks: Blocks::PerMatrix, precision: Precision::F64, methods: methods.into() }
+        let methods = ["exact", "datainf", "hessian_free", "lissa"]
+            .map(|name| name.parse().expect("a listed method"));
+        Self {
+            damping: 0.1,
+            blocks: Blocks::PerMatrix,
+            precision: Precision::F64,
+            methods: methods.into(),
+        }
     }
 }
 
@@ -37,7 +43,19 @@ impl InfluenceConfig {
 }
 
 /// Grouping of the gradient tensors into blocks of the block-diagonal Fisher.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    clap::ValueEnum,
+)]
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
 pub enum Blocks {
@@ -51,7 +69,19 @@ pub enum Blocks {
 }
 
 /// Precision of a method's matrix products; sums over rows are carried in f64 either way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    clap::ValueEnum,
+)]
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
 pub enum Precision {

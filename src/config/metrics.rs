@@ -10,20 +10,32 @@ use crate::metrics::{Metric, Need, computed};
 /// # Errors
 /// The position in `wanted` and the problem: an unknown or repeated name, or one whose needs the
 /// task or the methods do not meet.
-pub(super) fn settle(settings: &Settings, wanted: Option<Vec<String>>) -> Result<Vec<String>, (usize, Problem)> {
+pub(super) fn settle(
+    settings: &Settings,
+    wanted: Option<Vec<String>>,
+) -> Result<Vec<String>, (usize, Problem)> {
     let Some(wanted) = wanted else {
         let possible = computed().filter(|metric| missing(settings, metric).is_none());
         return Ok(possible.map(|metric| metric.name.to_owned()).collect());
     };
     for (index, name) in wanted.iter().enumerate() {
         let Some(metric) = computed().find(|metric| metric.name == name) else {
-            return Err((index, Problem::unknown("metric", name, computed().map(|m| m.name))));
+            return Err((
+                index,
+                Problem::unknown("metric", name, computed().map(|m| m.name)),
+            ));
         };
         if wanted[..index].contains(name) {
-            return Err((index, Problem::new(format!("the metric `{name}` is given twice"))));
+            return Err((
+                index,
+                Problem::new(format!("the metric `{name}` is given twice")),
+            ));
         }
         if let Some(reason) = missing(settings, metric) {
-            return Err((index, Problem::new(format!("`{name}` cannot be computed here: {reason}"))));
+            return Err((
+                index,
+                Problem::new(format!("`{name}` cannot be computed here: {reason}")),
+            ));
         }
     }
     Ok(wanted)
@@ -32,8 +44,12 @@ pub(super) fn settle(settings: &Settings, wanted: Option<Vec<String>>) -> Result
 /// Why a metric cannot be computed in a cell.
 fn missing(settings: &Settings, metric: &Metric) -> Option<String> {
     metric.needs.iter().find_map(|need| match need {
-        Need::Exact if !settings.influence.has_exact() => Some("it needs the exact scores; add `exact` to influence.methods".to_owned()),
-        Need::Flipped if flip(&settings.task) == 0.0 => Some("the task flips no labels (task.flip is 0)".to_owned()),
+        Need::Exact if !settings.influence.has_exact() => {
+            Some("it needs the exact scores; add `exact` to influence.methods".to_owned())
+        }
+        Need::Flipped if flip(&settings.task) == 0.0 => {
+            Some("the task flips no labels (task.flip is 0)".to_owned())
+        }
         Need::Classes if !has_classes(&settings.task) => Some("the task has no classes".to_owned()),
         _ => None,
     })

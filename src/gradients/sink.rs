@@ -42,7 +42,12 @@ pub trait GradientSink: Send {
 }
 
 impl GradientSink for StoreWriter {
-    fn write_rows(&mut self, tensor: usize, first_row: usize, rows: &[f32]) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    fn write_rows(
+        &mut self,
+        tensor: usize,
+        first_row: usize,
+        rows: &[f32],
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         Ok(StoreWriter::write_rows(self, tensor, first_row, rows)?)
     }
 }

@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use super::element::Element;
 use super::layout::{BlockShape, Segment};
 use crate::config::influence::Precision;
 use crate::gradients::store::GradientStore;
@@ -15,21 +14,35 @@ pub struct Block<'a> {
     precision: Precision,
     queries: usize,
     seed: u64,
-    panel: PanelLimits,
+    tiles: Tiles,
 }
 
-/// Largest panel that a product takes at once.
+/// Sizes of the tiles that the two products with G are cut into. One thread works on a tile, with panels
+/// of G that stay in its cache.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct PanelLimits {
-    /// Rows (examples); `None` leaves it to the size in bytes.
-    pub rows: Option<usize>,
-    /// Columns: single-precision sums run over no more than these before they are carried on in f64.
-    pub columns: usize,
+pub(super) struct Tiles {
+    /// Examples a tile of G V, which sums over columns.
+    pub project_rows: usize,
+    /// Columns a panel of it: single-precision sums run no longer before they are carried on in f64.
+    pub project_columns: usize,
+    /// Columns a tile of Gᵀ C, which sums over examples.
+    pub expand_columns: usize,
+    /// Examples a panel of it.
+    pub expand_rows: usize,
+    /// With fewer tiles than this the sums are cut as well, so that all threads have work.
+    pub tasks: usize,
 }
 
-impl Default for PanelLimits {
+impl Default for Tiles {
+    /// Measured on AVX-512 with 100 queries: within 5 % of the best in either precision.
     fn default() -> Self {
-        Self { rows: None, columns: 4096 }
+        Self {
+            project_rows: 128,
+            project_columns: 1024,
+            expand_columns: 256,
+            expand_rows: 512,
+            tasks: 16,
+        }
     }
 }
 
@@ -50,11 +63,29 @@ impl<'a> Block<'a> {
     ///
     /// # Panics
     /// When `shape` was made for other tensors.
-    pub fn new(store: &'a GradientStore, shape: &'a BlockShape, precision: Precision, queries: usize, seed: u64) -> Self {
+    pub fn new(
+        store: &'a GradientStore,
+        shape: &'a BlockShape,
+        precision: Precision,
+        queries: usize,
+        seed: u64,
+    ) -> Self {
         for segment in &shape.segments {
-            assert_eq!(store.tensors()[segment.tensor].dim(), segment.dim, "block `{}` was laid out for other tensors", shape.name);
+            assert_eq!(
+                store.tensors()[segment.tensor].dim(),
+                segment.dim,
+                "block `{}` was laid out for other tensors",
+                shape.name
+            );
         }
-        Self { store, shape, precision, queries, seed, panel: PanelLimits::default() }
+        Self {
+            store,
+            shape,
+            precision,
+            queries,
+            seed,
+            tiles: Tiles::default(),
+        }
     }
 
     /// Its name.
@@ -94,8 +125,12 @@ impl<'a> Block<'a> {
     }
 
     #[cfg(test)]
-    pub(super) fn with_panel(self, panel: PanelLimits) -> Self {
-        Self { panel, ..self }
+    pub(super) fn with_tiles(self, tiles: Tiles) -> Self {
+        Self { tiles, ..self }
+    }
+
+    pub(super) fn tiles(&self) -> Tiles {
+        self.tiles
     }
 
     pub(super) fn store(&self) -> &'a GradientStore {
@@ -106,27 +141,18 @@ impl<'a> Block<'a> {
         &self.shape.segments
     }
 
-    /// The columns of the block in pieces of at most the panel's width, each within one tensor.
-    pub(super) fn slabs(&self, width: usize) -> impl DoubleEndedIterator<Item = Slab> + use<'a> {
-        let width = width.max(1);
-        self.shape.segments.iter().flat_map(move |segment| {
-            (0..segment.dim.div_ceil(width)).map(move |i| {
-                let columns = i * width..((i + 1) * width).min(segment.dim);
-                Slab { tensor: segment.tensor, offset: segment.offset + columns.start, columns }
-            })
-        })
-    }
-
-    /// The slabs of a product.
-    pub(super) fn panel_slabs(&self) -> impl DoubleEndedIterator<Item = Slab> + use<'a> {
-        self.slabs(self.panel.columns)
-    }
-
-    /// The rows in chunks that keep a panel of `T` within [`Element::PANEL_BYTES`].
-    pub(super) fn panel_rows<T: Element>(&self) -> impl Iterator<Item = Range<usize>> + use<T> {
-        let widest = self.shape.segments.iter().map(|s| s.dim).max().unwrap_or(1).min(self.panel.columns);
-        let by_bytes = (T::PANEL_BYTES / (widest.max(1) * size_of::<T>())).clamp(64, 8192);
-        chunks(self.rows(), self.panel.rows.unwrap_or(by_bytes))
+    /// The columns of the block in pieces of at most `width`, each within one tensor, in order.
+    pub(super) fn slabs(&self, width: usize) -> Vec<Slab> {
+        let slab = |segment: &Segment, columns: Range<usize>| Slab {
+            tensor: segment.tensor,
+            offset: segment.offset + columns.start,
+            columns,
+        };
+        self.shape
+            .segments
+            .iter()
+            .flat_map(|s| chunks(s.dim, width).map(move |columns| slab(s, columns)))
+            .collect()
     }
 }
 

@@ -1,15 +1,14 @@
 //! DataInf: the mean of inverses for the inverse of the mean.
 
-use faer::Mat;
-use faer::Par;
+use faer::{Mat, MatMut, Par};
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
-use super::block::Block;
+use super::block::{Block, chunks};
 use super::cholesky::Cholesky;
-use super::element::contiguous_mut;
+use super::element::{column, column_grain, contiguous_mut};
 use super::error::InfluenceError;
-use super::kernels::{combine, parallel};
+use super::kernels::{combine, cut, parallel, scale_rows};
 use super::method::{Applied, InfluenceMethod, Preconditioner};
 use super::registry::{Allowed, Listed, MethodInfo, OptionInfo, Values};
 use crate::random::rng;
@@ -56,16 +55,31 @@ impl Listed for DataInf {
     };
 
     fn from_values(values: &Values) -> Self {
-        Self { group_size: values.count("group_size"), shuffle: values.switch("shuffle") }
+        Self {
+            group_size: values.count("group_size"),
+            shuffle: values.switch("shuffle"),
+        }
     }
 }
 
 impl InfluenceMethod for DataInf {
-    fn prepare<'a>(&'a self, block: &'a Block<'a>, lambda: f64) -> Result<Box<dyn Preconditioner + 'a>, InfluenceError> {
+    fn prepare<'a>(
+        &'a self,
+        block: &'a Block<'a>,
+        lambda: f64,
+    ) -> Result<Box<dyn Preconditioner + 'a>, InfluenceError> {
         if self.group_size == 1 {
             let n = block.rows() as f64;
-            let weights = block.squared_norms().into_iter().map(|norm| 1.0 / (n * (lambda + norm))).collect();
-            return Ok(Box::new(Singles { block, lambda, weights }));
+            let weights = block
+                .squared_norms()
+                .into_iter()
+                .map(|norm| 1.0 / (n * (lambda + norm)))
+                .collect();
+            return Ok(Box::new(Singles {
+                block,
+                lambda,
+                weights,
+            }));
         }
         let order = self.order(block.rows(), block.seed());
         let groups: Vec<&[usize]> = order.chunks(self.group_size).collect();
@@ -82,11 +96,23 @@ impl InfluenceMethod for DataInf {
         };
         // many groups: one a thread; few: all threads in each
         let factors = if groups.len() >= MANY_GROUPS {
-            groups.par_iter().map(|group| factor(group, Par::Seq)).collect::<Result<_, _>>()?
+            groups
+                .par_iter()
+                .map(|group| factor(group, Par::Seq))
+                .collect::<Result<_, _>>()?
         } else {
-            groups.iter().map(|group| factor(group, parallel())).collect::<Result<_, _>>()?
+            groups
+                .iter()
+                .map(|group| factor(group, parallel()))
+                .collect::<Result<_, _>>()?
         };
-        Ok(Box::new(Groups { block, lambda, group_size: self.group_size, order, factors }))
+        Ok(Box::new(Groups {
+            block,
+            lambda,
+            group_size: self.group_size,
+            order,
+            factors,
+        }))
     }
 }
 
@@ -114,11 +140,17 @@ struct Singles<'a> {
 
 impl Preconditioner for Singles<'_> {
     fn apply(&self, v: &Mat<f64>) -> Result<Applied, InfluenceError> {
-        let mut x = self.block.weighted_fisher(v, |row| self.weights[row]);
-        let inverse = 1.0 / self.lambda;
-        combine(v, &mut x, |v, y| (v - y) * inverse);
-        Ok(x.into())
+        let mut c = self.block.project(v);
+        scale_rows(&mut c, |row| self.weights[row]);
+        Ok(remainder(v, self.block.expand(&c), self.lambda).into())
     }
+}
+
+/// (V − Y)/λ.
+fn remainder(v: &Mat<f64>, mut y: Mat<f64>, lambda: f64) -> Mat<f64> {
+    let inverse = 1.0 / lambda;
+    combine(v, &mut y, |v, y| (v - y) * inverse);
+    y
 }
 
 /// Groups of more.
@@ -133,34 +165,56 @@ struct Groups<'a> {
 impl Preconditioner for Groups<'_> {
     fn apply(&self, v: &Mat<f64>) -> Result<Applied, InfluenceError> {
         let (n, m) = (self.block.rows(), v.ncols());
-        let mut c = self.block.project(v);
-        // the columns of C, dealt out to their groups
-        let mut columns: Vec<Option<&mut [f64]>> = c.as_mut().col_iter_mut().map(|column| Some(contiguous_mut(column))).collect();
-        let mut groups: Vec<Vec<&mut [f64]>> = self
-            .order
-            .chunks(self.group_size)
-            .map(|group| group.iter().map(|&row| columns[row].take().expect("every example is in one group")).collect())
-            .collect();
-        let solve = |(columns, factor): (&mut Vec<&mut [f64]>, &Cholesky), par: Par| {
-            // one right-hand side a query
-            let mut right = Mat::from_fn(columns.len(), m, |i, j| columns[i][j]);
+        let c = self.block.project(v);
+        // the rows of C, group after group: one right-hand side a query
+        let mut grouped = Mat::zeros(n, m);
+        by_column(&mut grouped, |j, out| {
+            let c = column(c.as_ref(), j);
+            out.iter_mut()
+                .zip(&self.order)
+                .for_each(|(out, &row)| *out = c[row]);
+        });
+        let solve = |(mut right, factor): (MatMut<'_, f64>, &Cholesky), par: Par| {
             factor.solve(right.as_mut(), par);
-            let weight = columns.len() as f64 / n as f64;
-            for (i, column) in columns.iter_mut().enumerate() {
-                column.iter_mut().enumerate().for_each(|(j, value)| *value = weight * right[(i, j)]);
+            let weight = right.nrows() as f64 / n as f64;
+            for column in right.col_iter_mut() {
+                contiguous_mut(column)
+                    .iter_mut()
+                    .for_each(|value| *value *= weight);
             }
         };
+        let groups: Vec<_> = cut(grouped.as_mut(), chunks(n, self.group_size))
+            .into_iter()
+            .map(|(_, right)| right)
+            .zip(&self.factors)
+            .collect();
         if groups.len() >= MANY_GROUPS {
-            groups.par_iter_mut().zip(&self.factors).for_each(|pair| solve(pair, Par::Seq));
+            groups
+                .into_par_iter()
+                .for_each(|group| solve(group, Par::Seq));
         } else {
-            groups.iter_mut().zip(&self.factors).for_each(|pair| solve(pair, parallel()));
+            groups
+                .into_iter()
+                .for_each(|group| solve(group, parallel()));
         }
-        drop(groups);
-        let mut x = self.block.expand(&c);
-        let inverse = 1.0 / self.lambda;
-        combine(v, &mut x, |v, y| (v - y) * inverse);
-        Ok(x.into())
+        let mut c = c;
+        by_column(&mut c, |j, out| {
+            column(grouped.as_ref(), j)
+                .iter()
+                .zip(&self.order)
+                .for_each(|(&value, &row)| out[row] = value);
+        });
+        Ok(remainder(v, self.block.expand(&c), self.lambda).into())
     }
+}
+
+fn by_column(c: &mut Mat<f64>, work: impl Fn(usize, &mut [f64]) + Sync) {
+    let grain = column_grain(c.nrows());
+    c.as_mut()
+        .par_col_iter_mut()
+        .with_min_len(grain)
+        .enumerate()
+        .for_each(|(j, out)| work(j, contiguous_mut(out)));
 }
 
 #[cfg(test)]
@@ -169,11 +223,21 @@ mod tests {
 
     #[test]
     fn orders_are_permutations_and_seeded() {
-        let shuffled = DataInf { group_size: 4, shuffle: true };
+        let shuffled = DataInf {
+            group_size: 4,
+            shuffle: true,
+        };
         let mut order = shuffled.order(50, 7);
         assert_eq!(order, shuffled.order(50, 7));
         assert_ne!(order, shuffled.order(50, 8));
         order.sort_unstable();
-        assert_eq!(order, DataInf { group_size: 4, shuffle: false }.order(50, 7));
+        assert_eq!(
+            order,
+            DataInf {
+                group_size: 4,
+                shuffle: false
+            }
+            .order(50, 7)
+        );
     }
 }

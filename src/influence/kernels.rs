@@ -1,9 +1,11 @@
 //! The few products that every method is written with.
 //!
-//! Query gradients V and their images X are `[d, m]`, **one query a column**; coefficients C are `[m, n]`,
-//! one training example a column; both are stored by columns. G is never copied whole: f32 products view
-//! it in the store, f64 products widen it panel by panel into one small buffer. Everything is
-//! multi-threaded, and nothing depends on the number of threads.
+//! Query gradients V and their images X are `[d, m]`, coefficients and scores `[n, m]`: **one query a
+//! column**, stored by columns. G is never copied whole: f32 products view it in the store, f64 products
+//! widen it panel by panel into a small buffer.
+//!
+//! Both products with G are cut into tiles of the result, each worked on by one thread from start to end:
+//! no thread ever waits for another inside a product, and no number depends on how many there are.
 
 use std::ops::Range;
 
@@ -11,7 +13,7 @@ use faer::{Mat, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
 use super::block::{Block, Slab, chunks};
-use super::element::{Element, Narrowed, column, column_grain, contiguous_mut};
+use super::element::{Element, column, column_grain, contiguous_mut};
 use crate::config::influence::Precision;
 
 /// Memory of the rows gathered for one Gram matrix.
@@ -25,14 +27,14 @@ pub(super) fn parallel() -> Par {
 }
 
 impl Block<'_> {
-    /// C = VᵀGᵀ, `[m, n]`: the product of every query with every example. 2·m·n·d flops.
+    /// G V, `[n, m]`: the product of every example with every query. 2·m·n·d flops.
     pub(super) fn project(&self, v: &Mat<f64>) -> Mat<f64> {
-        let mut c = Mat::zeros(v.ncols(), self.rows());
+        let mut c = Mat::zeros(self.rows(), v.ncols());
         self.add_scores(v, 1.0, c.as_mut());
         c
     }
 
-    /// `scores += factor · XᵀGᵀ`, `[m, n]`. 2·m·n·d flops.
+    /// `scores += factor · G X`, `[n, m]`. 2·m·n·d flops.
     pub(super) fn add_scores(&self, x: &Mat<f64>, factor: f64, scores: MatMut<'_, f64>) {
         match self.precision() {
             Precision::F32 => self.add_scores_in::<f32>(x, factor, scores),
@@ -40,15 +42,25 @@ impl Block<'_> {
         }
     }
 
-    fn add_scores_in<T: Element>(&self, x: &Mat<f64>, factor: f64, mut scores: MatMut<'_, f64>) {
+    fn add_scores_in<T: Element>(&self, x: &Mat<f64>, factor: f64, scores: MatMut<'_, f64>) {
         let x = T::narrow(x.as_ref());
-        let mut work = Work::<T>::new(self);
-        for rows in self.panel_rows::<T>() {
-            work.project(&x, rows.clone(), factor, scores.as_mut().subcols_mut(rows.start, rows.len()));
-        }
+        let factor = factor * x.scale();
+        let tiles = cut(scores, chunks(self.rows(), self.tiles().project_rows));
+        let slabs = self.slabs(self.tiles().project_columns);
+        self.run(
+            tiles,
+            &slabs,
+            |rows, slabs, mut out, panel: &mut Panel<T>| {
+                for slab in slabs {
+                    let x = x.mat().subrows(slab.offset, slab.columns.len());
+                    let (g, scratch) = panel.read(self, slab, rows.clone());
+                    T::add_product(out.as_mut(), g, x, factor, scratch);
+                }
+            },
+        );
     }
 
-    /// GᵀCᵀ, `[d, m]`: for every query the sum of the examples, weighted by its row of C. 2·m·n·d flops.
+    /// Gᵀ C, `[d, m]`: for every query the sum of the examples, weighted by its column of C. 2·m·n·d flops.
     pub(super) fn expand(&self, c: &Mat<f64>) -> Mat<f64> {
         match self.precision() {
             Precision::F32 => self.expand_in::<f32>(c),
@@ -57,44 +69,67 @@ impl Block<'_> {
     }
 
     fn expand_in<T: Element>(&self, c: &Mat<f64>) -> Mat<f64> {
-        let mut x = Mat::zeros(self.dim(), c.nrows());
-        let mut work = Work::<T>::new(self);
-        for rows in self.panel_rows::<T>() {
-            let part = T::narrow(c.as_ref().subcols(rows.start, rows.len()));
-            work.expand(&part, rows, x.as_mut());
-        }
+        let mut x = Mat::zeros(self.dim(), c.ncols());
+        let c = T::narrow(c.as_ref());
+        let scale = c.scale();
+        let slabs = self.slabs(self.tiles().expand_columns);
+        let tiles = cut(
+            x.as_mut(),
+            slabs
+                .iter()
+                .map(|slab| slab.offset..slab.offset + slab.columns.len()),
+        );
+        let tiles = tiles
+            .into_iter()
+            .zip(&slabs)
+            .map(|((_, out), slab)| (slab.clone(), out))
+            .collect();
+        let rows: Vec<_> = chunks(self.rows(), self.tiles().expand_rows).collect();
+        self.run(tiles, &rows, |slab, rows, mut out, panel: &mut Panel<T>| {
+            for rows in rows {
+                let c = c.mat().subrows(rows.start, rows.len());
+                let (g, scratch) = panel.read(self, slab, rows.clone());
+                T::add_product(out.as_mut(), g.transpose(), c, scale, scratch);
+            }
+        });
         x
     }
 
-    /// Gᵀ diag(w) G V, `[d, m]`, with w given by example: F V for w = 1/n. 4·m·n·d flops, and the
-    /// gradients are widened once for both products.
-    pub(super) fn weighted_fisher(&self, v: &Mat<f64>, weight: impl Fn(usize) -> f64) -> Mat<f64> {
-        match self.precision() {
-            Precision::F32 => self.weighted_fisher_in::<f32>(v, weight),
-            Precision::F64 => self.weighted_fisher_in::<f64>(v, weight),
-        }
+    /// Works on every tile of a result in parallel, adding up `terms` in order. When there are few tiles, the
+    /// terms are cut into parts that are worked on side by side and added up in order; how, depends on sizes
+    /// only.
+    fn run<T: Element, Place: Sync + Send, Term: Sync>(
+        &self,
+        tiles: Vec<(Place, MatMut<'_, f64>)>,
+        terms: &[Term],
+        work: impl Fn(&Place, &[Term], MatMut<'_, f64>, &mut Panel<T>) + Sync,
+    ) {
+        let parts = (self.tiles().tasks / tiles.len().max(1)).clamp(1, terms.len().max(1));
+        let terms_a_part = terms.len().div_ceil(parts).max(1);
+        tiles
+            .into_par_iter()
+            .for_each_init(Panel::new, |panel, (place, mut out)| {
+                if parts == 1 {
+                    return work(&place, terms, out, panel);
+                }
+                let sums: Vec<Mat<f64>> = terms
+                    .par_chunks(terms_a_part)
+                    .map_init(Panel::new, |panel, terms| {
+                        let mut sum = Mat::zeros(out.nrows(), out.ncols());
+                        work(&place, terms, sum.as_mut(), panel);
+                        sum
+                    })
+                    .collect();
+                sums.iter().for_each(|sum| out += sum);
+            });
     }
 
-    fn weighted_fisher_in<T: Element>(&self, v: &Mat<f64>, weight: impl Fn(usize) -> f64) -> Mat<f64> {
-        let narrow = T::narrow(v.as_ref());
-        let mut out = Mat::zeros(self.dim(), v.ncols());
-        let mut work = Work::<T>::new(self);
-        for rows in self.panel_rows::<T>() {
-            let mut c = Mat::zeros(v.ncols(), rows.len());
-            work.project(&narrow, rows.clone(), 1.0, c.as_mut());
-            for (j, row) in rows.clone().enumerate() {
-                let weight = weight(row);
-                contiguous_mut(c.as_mut().col_mut(j)).iter_mut().for_each(|value| *value *= weight);
-            }
-            work.expand(&T::narrow(c.as_ref()), rows, out.as_mut());
-        }
-        out
-    }
-
-    /// F V = Gᵀ G V / n, `[d, m]`.
+    /// F V = Gᵀ G V / n, `[d, m]`. 4·m·n·d flops.
     pub(super) fn fisher_times(&self, v: &Mat<f64>) -> Mat<f64> {
+        let mut c = self.project(v);
         let weight = 1.0 / self.rows() as f64;
-        self.weighted_fisher(v, |_| weight)
+        scale_rows(&mut c, |_| weight);
+        self.expand(&c)
     }
 
     /// Lower triangle of the Gram matrix H Hᵀ, `[b, b]`, of the given rows. b²·d flops.
@@ -109,12 +144,24 @@ impl Block<'_> {
         let mut gram = Mat::zeros(rows.len(), rows.len());
         let (mut gathered, mut scratch) = (Vec::new(), Vec::new());
         let width = (GRAM_BYTES / (rows.len().max(1) * size_of::<T>())).clamp(256, 4096);
-        for Slab { tensor, columns, .. } in self.slabs(width) {
+        for Slab {
+            tensor, columns, ..
+        } in self.slabs(width)
+        {
             gathered.resize(rows.len() * columns.len(), T::of_f32(0.0));
-            let read = |(&row, out): (&usize, &mut [T])| self.store().read_row(tensor, row, columns.clone(), out);
+            let read = |(&row, out): (&usize, &mut [T])| {
+                self.store().read_row(tensor, row, columns.clone(), out)
+            };
             match par {
-                Par::Seq => rows.iter().zip(gathered.chunks_exact_mut(columns.len())).for_each(read),
-                _ => rows.par_iter().zip(gathered.par_chunks_exact_mut(columns.len())).with_min_len(8).for_each(read),
+                Par::Seq => rows
+                    .iter()
+                    .zip(gathered.chunks_exact_mut(columns.len()))
+                    .for_each(read),
+                _ => rows
+                    .par_iter()
+                    .zip(gathered.par_chunks_exact_mut(columns.len()))
+                    .with_min_len(8)
+                    .for_each(read),
             }
             let h = MatRef::from_row_major_slice(&gathered, rows.len(), columns.len());
             T::add_square(gram.as_mut(), h, &mut scratch, par);
@@ -130,51 +177,75 @@ impl Block<'_> {
         let mut scratch = Vec::new();
         for rows in chunks(n, (FISHER_BYTES / (8 * d.max(1))).clamp(64, 4096)) {
             panel.resize(rows.len() * d, 0.0);
-            panel.par_chunks_exact_mut(d).zip(rows.clone()).with_min_len(column_grain(d)).for_each(|(out, row)| {
-                for s in self.segments() {
-                    self.store().read_row(s.tensor, row, 0..s.dim, &mut out[s.offset..s.offset + s.dim]);
-                }
-            });
+            panel
+                .par_chunks_exact_mut(d)
+                .zip(rows.clone())
+                .with_min_len(column_grain(d))
+                .for_each(|(out, row)| {
+                    for s in self.segments() {
+                        self.store().read_row(
+                            s.tensor,
+                            row,
+                            0..s.dim,
+                            &mut out[s.offset..s.offset + s.dim],
+                        );
+                    }
+                });
             let transposed = MatRef::from_column_major_slice(&panel, d, rows.len());
             f64::add_square(fisher.as_mut(), transposed, &mut scratch, parallel());
         }
         let weight = 1.0 / n as f64;
-        fisher.as_mut().par_col_iter_mut().for_each(|c| contiguous_mut(c).iter_mut().for_each(|value| *value *= weight));
+        fisher.as_mut().par_col_iter_mut().for_each(|c| {
+            contiguous_mut(c)
+                .iter_mut()
+                .for_each(|value| *value *= weight)
+        });
         fisher
     }
 
     /// ‖g_i‖² of every example, in f64. One pass over G.
     pub(super) fn squared_norms(&self) -> Vec<f64> {
         let mut norms = vec![0.0; self.rows()];
-        norms.par_iter_mut().enumerate().with_min_len(column_grain(self.dim())).for_each(|(row, norm)| {
-            for s in self.segments() {
-                *norm += match self.store().as_f32(s.tensor) {
-                    Some(all) => sum_of_squares(&all[row * s.dim..(row + 1) * s.dim]),
-                    None => {
-                        let mut values = vec![0.0f64; s.dim];
-                        self.store().read_row(s.tensor, row, 0..s.dim, &mut values);
-                        sum_of_squares(&values)
-                    }
-                };
-            }
-        });
+        norms
+            .par_iter_mut()
+            .enumerate()
+            .with_min_len(column_grain(self.dim()))
+            .for_each(|(row, norm)| {
+                for s in self.segments() {
+                    *norm += match self.store().as_f32(s.tensor) {
+                        Some(all) => sum_of_squares(&all[row * s.dim..(row + 1) * s.dim]),
+                        None => {
+                            let mut values = vec![0.0f64; s.dim];
+                            self.store().read_row(s.tensor, row, 0..s.dim, &mut values);
+                            sum_of_squares(&values)
+                        }
+                    };
+                }
+            });
         norms
     }
 
     /// Σ_i g_ij² of every column j, in f64. One pass over G.
     pub(super) fn column_squares(&self) -> Vec<f64> {
-        let slabs: Vec<Slab> = self.slabs(256).collect();
-        let parts: Vec<Vec<f64>> = slabs
+        let parts: Vec<Vec<f64>> = self
+            .slabs(256)
             .into_par_iter()
-            .map(|Slab { tensor, columns, .. }| {
-                let mut sums = vec![0.0; columns.len()];
-                let mut values = vec![0.0f64; columns.len()];
-                for row in 0..self.rows() {
-                    self.store().read_row(tensor, row, columns.clone(), &mut values);
-                    sums.iter_mut().zip(&values).for_each(|(sum, value)| *sum += value * value);
-                }
-                sums
-            })
+            .map(
+                |Slab {
+                     tensor, columns, ..
+                 }| {
+                    let mut sums = vec![0.0; columns.len()];
+                    let mut values = vec![0.0f64; columns.len()];
+                    for row in 0..self.rows() {
+                        self.store()
+                            .read_row(tensor, row, columns.clone(), &mut values);
+                        sums.iter_mut()
+                            .zip(&values)
+                            .for_each(|(sum, value)| *sum += value * value);
+                    }
+                    sums
+                },
+            )
             .collect();
         parts.concat()
     }
@@ -192,7 +263,13 @@ impl Block<'_> {
             let (r, v) = (sum_of_squares(r).sqrt(), sum_of_squares(v).sqrt());
             if r == 0.0 { 0.0 } else { r / v }
         });
-        let worst = relative.fold(0.0, |worst: f64, r| if r.is_nan() || worst.is_nan() { f64::NAN } else { worst.max(r) });
+        let worst = relative.fold(0.0, |worst: f64, r| {
+            if r.is_nan() || worst.is_nan() {
+                f64::NAN
+            } else {
+                worst.max(r)
+            }
+        });
         (r, worst)
     }
 }
@@ -200,11 +277,15 @@ impl Block<'_> {
 /// `x[j] = combine(v[j], x[j])` entry by entry, in parallel over columns.
 pub(super) fn combine(v: &Mat<f64>, x: &mut Mat<f64>, combine: impl Fn(f64, f64) -> f64 + Sync) {
     let grain = column_grain(v.nrows());
-    x.as_mut().par_col_iter_mut().with_min_len(grain).enumerate().for_each(|(j, x)| {
-        for (x, &v) in contiguous_mut(x).iter_mut().zip(column(v.as_ref(), j)) {
-            *x = combine(v, *x);
-        }
-    });
+    x.as_mut()
+        .par_col_iter_mut()
+        .with_min_len(grain)
+        .enumerate()
+        .for_each(|(j, x)| {
+            for (x, &v) in contiguous_mut(x).iter_mut().zip(column(v.as_ref(), j)) {
+                *x = combine(v, *x);
+            }
+        });
 }
 
 /// Σ v² in f64, in eight running sums so that it can be vectorised; in a fixed order.
@@ -217,69 +298,91 @@ pub(super) fn sum_of_squares<T: Copy + Into<f64>>(values: &[T]) -> f64 {
             *sum += value * value;
         }
     }
-    let tail: f64 = rest.iter().map(|&value| value.into()).map(|value: f64| value * value).sum();
+    let tail: f64 = rest
+        .iter()
+        .map(|&value| value.into())
+        .map(|value: f64| value * value)
+        .sum();
     sums.iter().sum::<f64>() + tail
 }
 
-/// Reused memory of a run of products over one block.
-struct Work<'a, T> {
-    block: &'a Block<'a>,
-    panel: Vec<T>,
-    loaded: Option<(Slab, Range<usize>)>,
+/// Row k of C times `weight(k)`.
+pub(super) fn scale_rows(c: &mut Mat<f64>, weight: impl Fn(usize) -> f64 + Sync) {
+    let grain = column_grain(c.nrows());
+    c.as_mut()
+        .par_col_iter_mut()
+        .with_min_len(grain)
+        .for_each(|column| {
+            contiguous_mut(column)
+                .iter_mut()
+                .enumerate()
+                .for_each(|(k, value)| *value *= weight(k));
+        });
+}
+
+/// A matrix by ranges of rows, which follow one another.
+pub(super) fn cut(
+    out: MatMut<'_, f64>,
+    ranges: impl Iterator<Item = Range<usize>>,
+) -> Vec<(Range<usize>, MatMut<'_, f64>)> {
+    let mut rest = out;
+    let mut tiles = Vec::new();
+    for range in ranges {
+        let (tile, below) = rest.split_at_row_mut(range.len());
+        tiles.push((range, tile));
+        rest = below;
+    }
+    tiles
+}
+
+/// A thread's reused memory.
+struct Panel<T> {
+    widened: Vec<T>,
     scratch: Vec<T>,
 }
 
-impl<'a, T: Element> Work<'a, T> {
-    fn new(block: &'a Block<'a>) -> Self {
-        Self { block, panel: Vec::new(), loaded: None, scratch: Vec::new() }
-    }
-
-    /// `out += factor · V Gᵀ` over the given examples, `[m, rows]`.
-    fn project(&mut self, v: &Narrowed<'_, T>, rows: Range<usize>, factor: f64, mut out: MatMut<'_, f64>) {
-        let factor = factor * v.scale();
-        for slab in self.block.panel_slabs() {
-            let v = v.mat().subrows(slab.offset, slab.columns.len());
-            let g = view(self.block, &mut self.panel, &mut self.loaded, slab, rows.clone());
-            T::add_product(out.as_mut(), v.transpose(), g.transpose(), factor, &mut self.scratch, parallel());
+impl<T: Element> Panel<T> {
+    fn new() -> Self {
+        Self {
+            widened: Vec::new(),
+            scratch: Vec::new(),
         }
     }
 
-    /// `out += Gᵀ Cᵀ` over the given examples, C `[m, rows]`, out `[d, m]`.
-    fn expand(&mut self, c: &Narrowed<'_, T>, rows: Range<usize>, mut out: MatMut<'_, f64>) {
-        // backwards, so that the slab that `project` ended with is still there
-        for slab in self.block.panel_slabs().rev() {
-            let out = out.as_mut().subrows_mut(slab.offset, slab.columns.len());
-            let g = view(self.block, &mut self.panel, &mut self.loaded, slab, rows.clone());
-            T::add_product(out, g.transpose(), c.mat().transpose(), c.scale(), &mut self.scratch, parallel());
+    /// A panel of G, `[rows, columns]`, and the scratch: a view of the store when it holds this very type,
+    /// else converted.
+    fn read<'s>(
+        &'s mut self,
+        block: &Block<'s>,
+        slab: &Slab,
+        rows: Range<usize>,
+    ) -> (MatRef<'s, T>, &'s mut Vec<T>) {
+        let (store, columns) = (block.store(), &slab.columns);
+        let dim = store.tensors()[slab.tensor].dim();
+        if let Some(all) = store.as_f32(slab.tensor).and_then(T::view) {
+            let whole = MatRef::from_row_major_slice(
+                &all[rows.start * dim..rows.end * dim],
+                rows.len(),
+                dim,
+            );
+            return (
+                whole.subcols(columns.start, columns.len()),
+                &mut self.scratch,
+            );
         }
-    }
-}
-
-/// A panel of G, `[rows, columns]`: a view of the store when it holds this very type, else converted into
-/// `panel`, unless it is there already.
-fn view<'m, T: Element>(
-    block: &Block<'m>,
-    panel: &'m mut Vec<T>,
-    loaded: &mut Option<(Slab, Range<usize>)>,
-    slab: Slab,
-    rows: Range<usize>,
-) -> MatRef<'m, T> {
-    let store = block.store();
-    let dim = store.tensors()[slab.tensor].dim();
-    if let Some(all) = store.as_f32(slab.tensor).and_then(T::view) {
-        let whole = MatRef::from_row_major_slice(&all[rows.start * dim..rows.end * dim], rows.len(), dim);
-        return whole.subcols(slab.columns.start, slab.columns.len());
-    }
-    let shape = (rows.len(), slab.columns.len());
-    let wanted = Some((slab, rows));
-    if *loaded != wanted {
-        *loaded = wanted;
-        if let Some((slab, rows)) = loaded {
-            panel.resize(shape.0 * shape.1, T::of_f32(0.0));
-            store.read_panel(slab.tensor, rows.clone(), slab.columns.clone(), panel);
+        self.widened
+            .resize(rows.len() * columns.len(), T::of_f32(0.0));
+        for (row, out) in rows
+            .clone()
+            .zip(self.widened.chunks_exact_mut(columns.len()))
+        {
+            store.read_row(slab.tensor, row, columns.clone(), out);
         }
+        (
+            MatRef::from_row_major_slice(&self.widened, rows.len(), columns.len()),
+            &mut self.scratch,
+        )
     }
-    MatRef::from_row_major_slice(panel, shape.0, shape.1)
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! A method on all blocks: prepare, apply, score, each by the clock.
 
-use faer::{Mat, Par};
+use faer::linalg::matmul::matmul;
+use faer::traits::ComplexField;
+use faer::{Accum, Mat, Par};
 use ndarray::Array2;
 use rayon::prelude::*;
 
@@ -89,7 +91,8 @@ pub fn run_method(
 
     let method = spec.method.build();
     let (n, m) = (train.rows(), options.queries.rows(query.rows()));
-    let mut scores = Mat::<f64>::zeros(m, n);
+    // [n, m] by columns, which is [m, n] by rows
+    let mut scores = Mat::<f64>::zeros(n, m);
     let mut seconds = StageSeconds::default();
     let mut peak: Option<StageBytes> = None;
     let mut block_evidence = Vec::with_capacity(lambda.len());
@@ -99,7 +102,13 @@ pub fn run_method(
             block_evidence.push(Evidence::default());
             continue;
         }
-        let block = Block::new(train, shape, method.precision(options.precision), m, options.seed);
+        let block = Block::new(
+            train,
+            shape,
+            method.precision(options.precision),
+            m,
+            options.seed,
+        );
         let meter = Meter::start();
         let (prepared, prepare) = meter.stage(|| method.prepare(&block, lambda));
         let prepared = prepared?;
@@ -119,31 +128,67 @@ pub fn run_method(
         seconds.score += score.seconds;
         peak = largest(peak, [prepare, apply, score]);
     }
-    let evidence = block_evidence.iter().fold(Evidence::default(), Evidence::worst);
-    let scores = Array2::from_shape_fn((m, n), |(q, k)| scores[(q, k)]);
-    Ok(Influence { scores, seconds, peak_bytes: peak, evidence, block_evidence })
+    let evidence = block_evidence
+        .iter()
+        .fold(Evidence::default(), Evidence::worst);
+    let scores = Array2::from_shape_fn((m, n), |(q, k)| scores[(k, q)]);
+    Ok(Influence {
+        scores,
+        seconds,
+        peak_bytes: peak,
+        evidence,
+        block_evidence,
+    })
 }
 
-fn check(train: &GradientStore, layout: &BlockLayout, lambda: &[f64]) -> Result<(), InfluenceError> {
+fn check(
+    train: &GradientStore,
+    layout: &BlockLayout,
+    lambda: &[f64],
+) -> Result<(), InfluenceError> {
     if layout.tensors() != train.tensors().len() {
-        return Err(InfluenceError::Layout { expected: layout.tensors(), found: train.tensors().len() });
+        return Err(InfluenceError::Layout {
+            expected: layout.tensors(),
+            found: train.tensors().len(),
+        });
     }
     if layout.blocks().len() != lambda.len() {
-        return Err(InfluenceError::LambdaCount { expected: layout.blocks().len(), found: lambda.len() });
+        return Err(InfluenceError::LambdaCount {
+            expected: layout.blocks().len(),
+            found: lambda.len(),
+        });
     }
-    match layout.blocks().iter().zip(lambda).find(|(_, lambda)| !(lambda.is_finite() && **lambda >= 0.0)) {
-        Some((block, &found)) => Err(InfluenceError::Lambda { block: block.name.clone(), found }),
+    match layout
+        .blocks()
+        .iter()
+        .zip(lambda)
+        .find(|(_, lambda)| !(lambda.is_finite() && **lambda >= 0.0))
+    {
+        Some((block, &found)) => Err(InfluenceError::Lambda {
+            block: block.name.clone(),
+            found,
+        }),
         None => Ok(()),
     }
 }
 
 /// The queries of a block, `[d, m]`, one a column, in f64; `place` is where the training store's tensors are
 /// in `query`.
-fn load_queries(query: &GradientStore, place: &[usize], shape: &BlockShape, which: Queries) -> Result<Mat<f64>, InfluenceError> {
+fn load_queries(
+    query: &GradientStore,
+    place: &[usize],
+    shape: &BlockShape,
+    which: Queries,
+) -> Result<Mat<f64>, InfluenceError> {
     let m = query.rows();
     let read = |row: usize, out: &mut [f64]| {
         for s in &shape.segments {
-            query.read_row(place[s.tensor], row, 0..s.dim, &mut out[s.offset..s.offset + s.dim]);
+            query.read_row(
+                place[s.tensor],
+                row,
+                0..s.dim,
+                &mut out[s.offset..s.offset + s.dim],
+            );
         }
         // as in the damping's pass: one sum tells whether all is finite
         sum_of_squares(out).is_finite()
@@ -151,30 +196,52 @@ fn load_queries(query: &GradientStore, place: &[usize], shape: &BlockShape, whic
     let mut v = Mat::<f64>::zeros(shape.dim, which.rows(m));
     let mut finite = true;
     if which != Queries::Mean {
-        finite = v.as_mut().subcols_mut(0, m).par_col_iter_mut().enumerate().map(|(row, out)| read(row, contiguous_mut(out))).all(|ok| ok);
+        finite = v
+            .as_mut()
+            .subcols_mut(0, m)
+            .par_col_iter_mut()
+            .enumerate()
+            .map(|(row, out)| read(row, contiguous_mut(out)))
+            .all(|ok| ok);
     }
     if which != Queries::Each {
         let mean = contiguous_mut(v.as_mut().col_mut(which.rows(m) - 1));
         let mut row = vec![0.0; shape.dim];
         for q in 0..m {
             finite &= read(q, &mut row);
-            mean.iter_mut().zip(&row).for_each(|(mean, value)| *mean += value);
+            mean.iter_mut()
+                .zip(&row)
+                .for_each(|(mean, value)| *mean += value);
         }
         mean.iter_mut().for_each(|mean| *mean /= m as f64);
     }
-    let bad = || shape.segments.iter().find_map(|s| query.non_finite(place[s.tensor], 0..m));
+    let bad = || {
+        shape
+            .segments
+            .iter()
+            .find_map(|s| query.non_finite(place[s.tensor], 0..m))
+    };
     match if finite { None } else { bad() } {
         Some(error) => Err(error.into()),
         None => Ok(v),
     }
 }
 
-/// A product large enough to start every thread of the pool.
+/// A product in both precisions on this thread and on every thread of the pool: the threads start, and the
+/// matrix products set up the memory that each thread keeps for packing, once and for all.
 fn warm_up() {
-    let a = Mat::<f64>::identity(128, 128);
-    let mut c = Mat::<f64>::zeros(128, 128);
-    faer::linalg::matmul::matmul(c.as_mut(), faer::Accum::Replace, a.as_ref(), a.as_ref(), 1.0, Par::rayon(0));
-    std::hint::black_box(c);
+    fn product<T: ComplexField>(one: T, par: Par) {
+        let a = Mat::from_fn(192, 192, |_, _| one.clone());
+        let mut c = Mat::<T>::zeros(192, 192);
+        matmul(c.as_mut(), Accum::Replace, a.as_ref(), a.as_ref(), one, par);
+        std::hint::black_box(c);
+    }
+    let both = |par| {
+        product(1.0f32, par);
+        product(1.0f64, par);
+    };
+    both(Par::rayon(0));
+    rayon::broadcast(|_| both(Par::Seq));
 }
 
 fn largest(so_far: Option<StageBytes>, [prepare, apply, score]: [Spent; 3]) -> Option<StageBytes> {

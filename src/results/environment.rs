@@ -17,11 +17,16 @@ pub fn provenance(device: &str, threads: usize) -> Provenance {
     );
     // not every platform tells
     let system = system.ok();
-    let brand = system.as_ref().and_then(|s| s.cpus().first()).map(|cpu| cpu.brand().trim().to_owned());
+    let brand = system
+        .as_ref()
+        .and_then(|s| s.cpus().first())
+        .map(|cpu| cpu.brand().trim().to_owned());
     Provenance {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: commit(),
-        started: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        started: jiff::Timestamp::now()
+            .strftime("%Y-%m-%dT%H:%M:%SZ")
+            .to_string(),
         seconds: 0.0,
         device: device.to_owned(),
         threads,
@@ -35,19 +40,30 @@ pub fn provenance(device: &str, threads: usize) -> Provenance {
 
 /// Versions of the libraries that decide the numbers, as locked when this program was built.
 pub fn libraries() -> Map<String, Value> {
-    let pairs = env!("INFBENCH_LIBRARIES").split(',').filter_map(|pair| pair.split_once('='));
-    pairs.map(|(name, version)| (name.to_owned(), Value::from(version))).collect()
+    let pairs = env!("INFBENCH_LIBRARIES")
+        .split(',')
+        .filter_map(|pair| pair.split_once('='));
+    pairs
+        .map(|(name, version)| (name.to_owned(), Value::from(version)))
+        .collect()
 }
 
 /// The commit of the working folder, `-dirty` when tracked files have changed.
 fn commit() -> Option<String> {
     let git = |arguments: &[&str]| -> Option<String> {
         let output = Command::new("git").args(arguments).output().ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        output
+            .status
+            .success()
+            .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
     let commit = git(&["rev-parse", "HEAD"])?;
     let dirty = git(&["status", "--porcelain", "--untracked-files=no"])?;
-    Some(if dirty.is_empty() { commit } else { format!("{commit}-dirty") })
+    Some(if dirty.is_empty() {
+        commit
+    } else {
+        format!("{commit}-dirty")
+    })
 }
 
 #[cfg(test)]

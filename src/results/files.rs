@@ -59,8 +59,15 @@ pub enum ResultsError {
     },
 }
 
-fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(std::io::Error) -> ResultsError + 'a {
-    move |source| ResultsError::Io { action, path: path.to_owned(), source }
+fn io<'a>(
+    action: &'static str,
+    path: &'a Path,
+) -> impl FnOnce(std::io::Error) -> ResultsError + 'a {
+    move |source| ResultsError::Io {
+        action,
+        path: path.to_owned(),
+        source,
+    }
 }
 
 /// Writes a file so that a crash leaves the old one or the new one, never half of it: a temporary
@@ -69,9 +76,14 @@ fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(std::io::Error) -
 /// # Errors
 /// Whatever the file system answers; the temporary file is removed.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
-    let mut file = tempfile::Builder::new().prefix(".writing-").tempfile_in(folder)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".writing-")
+        .tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     let file = file.persist(path).map_err(|e| e.error)?;
@@ -112,15 +124,31 @@ impl ResultsDir {
         let lock = File::create(&path).map_err(io("make the lock", &path))?;
         match lock.try_lock() {
             Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => return Err(ResultsError::Busy { path: root.to_owned() }),
-            Err(fs::TryLockError::Error(source)) => return Err(ResultsError::Io { action: "lock", path, source }),
+            Err(fs::TryLockError::WouldBlock) => {
+                return Err(ResultsError::Busy {
+                    path: root.to_owned(),
+                });
+            }
+            Err(fs::TryLockError::Error(source)) => {
+                return Err(ResultsError::Io {
+                    action: "lock",
+                    path,
+                    source,
+                });
+            }
         }
-        Ok(Self { root: root.to_owned(), _lock: Some(lock) })
+        Ok(Self {
+            root: root.to_owned(),
+            _lock: Some(lock),
+        })
     }
 
     /// A folder for reading: not made, not locked, and need not be there.
     pub fn read(root: &Path) -> Self {
-        Self { root: root.to_owned(), _lock: None }
+        Self {
+            root: root.to_owned(),
+            _lock: None,
+        }
     }
 
     /// The folder.
@@ -140,7 +168,9 @@ impl ResultsDir {
 
     /// Whether a cell is finished: its record says so, and no method of it failed.
     pub fn is_finished(&self, id: &str) -> bool {
-        self.record(id).is_some_and(|r| r.status == Status::Ok && r.methods.iter().all(|m| m.status == Status::Ok))
+        self.record(id).is_some_and(|r| {
+            r.status == Status::Ok && r.methods.iter().all(|m| m.status == Status::Ok)
+        })
     }
 
     /// Writes a cell's record atomically.
@@ -178,12 +208,21 @@ fn read_record(path: &Path) -> Result<Record, ResultsError> {
 }
 
 fn parse_record(path: &Path, text: &str) -> Result<Record, ResultsError> {
-    let broken = |e: serde_json::Error| ResultsError::Broken { path: path.to_owned(), message: e.to_string() };
+    let broken = |e: serde_json::Error| ResultsError::Broken {
+        path: path.to_owned(),
+        message: e.to_string(),
+    };
     let value: serde_json::Value = serde_json::from_str(text).map_err(broken)?;
     match value.get("schema").and_then(serde_json::Value::as_u64) {
         Some(found) if found == u64::from(SCHEMA) => serde_json::from_value(value).map_err(broken),
-        Some(found) => Err(ResultsError::Layout { path: path.to_owned(), found }),
-        None => Err(ResultsError::Broken { path: path.to_owned(), message: "it has no field `schema`".to_owned() }),
+        Some(found) => Err(ResultsError::Layout {
+            path: path.to_owned(),
+            found,
+        }),
+        None => Err(ResultsError::Broken {
+            path: path.to_owned(),
+            message: "it has no field `schema`".to_owned(),
+        }),
     }
 }
 
@@ -203,17 +242,24 @@ pub fn load(root: &Path) -> Result<Vec<Record>, ResultsError> {
     } else {
         let cells = root.join("cells");
         if !cells.is_dir() {
-            return Err(ResultsError::Empty { path: root.to_owned() });
+            return Err(ResultsError::Empty {
+                path: root.to_owned(),
+            });
         }
         for entry in fs::read_dir(&cells).map_err(io("read", &cells))? {
             let path = entry.map_err(io("read", &cells))?.path();
-            if path.extension().is_some_and(|extension| extension == "json") {
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "json")
+            {
                 records.push(read_record(&path)?);
             }
         }
     }
     if records.is_empty() {
-        return Err(ResultsError::Empty { path: root.to_owned() });
+        return Err(ResultsError::Empty {
+            path: root.to_owned(),
+        });
     }
     records.sort_by_key(|r| r.cell.index);
     Ok(records)
@@ -227,7 +273,10 @@ mod tests {
     fn a_folder_is_held_by_one_run() {
         let folder = tempfile::tempdir().unwrap();
         let first = ResultsDir::create(folder.path()).unwrap();
-        assert!(matches!(ResultsDir::create(folder.path()), Err(ResultsError::Busy { .. })));
+        assert!(matches!(
+            ResultsDir::create(folder.path()),
+            Err(ResultsError::Busy { .. })
+        ));
         drop(first);
         assert!(ResultsDir::create(folder.path()).is_ok());
     }
@@ -235,11 +284,20 @@ mod tests {
     #[test]
     fn what_is_no_record_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(matches!(load(folder.path()), Err(ResultsError::Empty { .. })));
+        assert!(matches!(
+            load(folder.path()),
+            Err(ResultsError::Empty { .. })
+        ));
         fs::write(folder.path().join("results.jsonl"), "{\"schema\": 999}\n").unwrap();
-        assert!(matches!(load(folder.path()), Err(ResultsError::Layout { found: 999, .. })));
+        assert!(matches!(
+            load(folder.path()),
+            Err(ResultsError::Layout { found: 999, .. })
+        ));
         fs::write(folder.path().join("results.jsonl"), "{\"schema\": 1\n").unwrap();
-        assert!(matches!(load(folder.path()), Err(ResultsError::Broken { .. })));
+        assert!(matches!(
+            load(folder.path()),
+            Err(ResultsError::Broken { .. })
+        ));
     }
 
     #[test]

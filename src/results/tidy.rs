@@ -7,7 +7,16 @@ use super::record::{MethodRecord, Record, Status};
 /// Columns before the swept settings.
 const HEAD: [&str; 4] = ["experiment", "cell", "seed", "task"];
 /// Columns after the swept settings.
-const TAIL: [&str; 8] = ["method", "status", "metric", "value", "low", "high", "cases", "undefined"];
+const TAIL: [&str; 8] = [
+    "method",
+    "status",
+    "metric",
+    "value",
+    "low",
+    "high",
+    "cases",
+    "undefined",
+];
 
 /// The records as CSV: a row for every cell × method × metric, with the swept settings as columns.
 ///
@@ -21,20 +30,45 @@ pub fn csv(records: &[Record]) -> Vec<u8> {
         }
     }
     let mut table = csv::Writer::from_writer(Vec::new());
-    let header = HEAD.iter().copied().chain(axes.iter().map(|a| a.as_str())).chain(TAIL);
+    let header = HEAD
+        .iter()
+        .copied()
+        .chain(axes.iter().map(|a| a.as_str()))
+        .chain(TAIL);
     table.write_record(header).expect("memory takes every row");
     for record in records {
-        let mut head = vec![record.experiment.clone(), record.cell.id.clone(), record.cell.seed.to_string()];
-        head.push(record.task.as_ref().map(|t| t.name.clone()).unwrap_or_default());
-        head.extend(axes.iter().map(|axis| record.cell.axes.get(*axis).map_or_else(String::new, plain)));
-        let mut row = |tail: [String; 8]| table.write_record(head.iter().chain(&tail)).expect("memory takes every row");
+        let mut head = vec![
+            record.experiment.clone(),
+            record.cell.id.clone(),
+            record.cell.seed.to_string(),
+        ];
+        head.push(
+            record
+                .task
+                .as_ref()
+                .map(|t| t.name.clone())
+                .unwrap_or_default(),
+        );
+        head.extend(
+            axes.iter()
+                .map(|axis| record.cell.axes.get(*axis).map_or_else(String::new, plain)),
+        );
+        let mut row = |tail: [String; 8]| {
+            table
+                .write_record(head.iter().chain(&tail))
+                .expect("memory takes every row")
+        };
         if record.status == Status::Failed {
             let mut tail: [String; 8] = Default::default();
             tail[1] = "failed".to_owned();
             row(tail);
         }
         for method in &record.methods {
-            let status = if method.status == Status::Ok { "ok" } else { "failed" };
+            let status = if method.status == Status::Ok {
+                "ok"
+            } else {
+                "failed"
+            };
             for metric in &method.metrics {
                 row([
                     method.label.clone(),
@@ -49,7 +83,16 @@ pub fn csv(records: &[Record]) -> Vec<u8> {
             }
             for (name, value) in measurements(method) {
                 let empty = String::new;
-                row([method.label.clone(), status.to_owned(), name.to_owned(), number(value), empty(), empty(), empty(), empty()]);
+                row([
+                    method.label.clone(),
+                    status.to_owned(),
+                    name.to_owned(),
+                    number(value),
+                    empty(),
+                    empty(),
+                    empty(),
+                    empty(),
+                ]);
             }
         }
     }
@@ -63,7 +106,10 @@ fn measurements(method: &MethodRecord) -> [(&'static str, Option<f64>); 6] {
         ("score_seconds", method.seconds.map(|s| s.score)),
         ("peak_bytes", method.peak_bytes.map(|b| b.peak() as f64)),
         ("residual", method.evidence.residual),
-        ("non_finite", (method.status == Status::Ok).then_some(method.non_finite as f64)),
+        (
+            "non_finite",
+            (method.status == Status::Ok).then_some(method.non_finite as f64),
+        ),
     ]
 }
 
@@ -72,5 +118,7 @@ fn number(value: Option<f64>) -> String {
 }
 
 fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }

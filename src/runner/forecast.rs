@@ -58,27 +58,47 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
     let settings = &cell.settings;
     let (tensors, train, query, training_flops) = match &settings.task {
         TaskConfig::Gradients(task) => {
-            let tensors = (0..task.blocks).map(|b| TensorInfo::new(format!("block.{b}"), [task.dim])).collect();
+            let tensors = (0..task.blocks)
+                .map(|b| TensorInfo::new(format!("block.{b}"), [task.dim]))
+                .collect();
             (tensors, task.train, task.query, 0.0)
         }
         task => {
-            let (Some(config), Some(lora), Some(training)) = (&settings.model, &settings.lora, &settings.train) else {
+            let (Some(config), Some(lora), Some(training)) =
+                (&settings.model, &settings.lora, &settings.train)
+            else {
                 return Err(format!("the task `{}` needs a model", task.name()));
             };
             let data = tasks::build(task, cell.seed).map_err(|e| e.to_string())?;
             let input = batching::input_shape(&data.train);
             let device = DeviceChoice::default().inner();
-            let mut model = Model::new(config, &input, data.classes, cell.seed, &device).map_err(|e| e.to_string())?;
-            model.adapt(config, lora, cell.seed).map_err(|e| e.to_string())?;
-            let parameters = model.count(&[crate::models::Role::Base, crate::models::Role::Adapter, crate::models::Role::Head]);
+            let mut model = Model::new(config, &input, data.classes, cell.seed, &device)
+                .map_err(|e| e.to_string())?;
+            model
+                .adapt(config, lora, cell.seed)
+                .map_err(|e| e.to_string())?;
+            let parameters = model.count(&[
+                crate::models::Role::Base,
+                crate::models::Role::Adapter,
+                crate::models::Role::Head,
+            ]);
             let tokens = match &data.train.inputs {
                 tasks::Inputs::Tokens { ids, .. } => ids.iter().map(Vec::len).sum::<usize>(),
                 tasks::Inputs::Features { tokens, .. } => tokens * data.train.len(),
             };
             // forward 2, gradients of the inputs 2 operations a parameter and token
             let pass = 4.0 * parameters as f64 * tokens as f64;
-            let tensors = model.gradient_tensors().into_iter().map(|t| TensorInfo::new(t.name, t.shape)).collect();
-            (tensors, data.train.len(), data.query.len(), pass * (training.epochs + 1) as f64)
+            let tensors = model
+                .gradient_tensors()
+                .into_iter()
+                .map(|t| TensorInfo::new(t.name, t.shape))
+                .collect();
+            (
+                tensors,
+                data.train.len(),
+                data.query.len(),
+                pass * (training.epochs + 1) as f64,
+            )
         }
     };
     let tensors: Vec<TensorInfo> = tensors;
@@ -98,7 +118,16 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
         workspace_bytes = workspace_bytes.max(largest + 8.0 * m * n);
     }
     let gradient_bytes = 4.0 * dim as f64 * (train + query) as f64;
-    Ok(Forecast { train, query, blocks: layout.blocks().len(), dim, gradient_bytes, workspace_bytes, training_flops, method_flops })
+    Ok(Forecast {
+        train,
+        query,
+        blocks: layout.blocks().len(),
+        dim,
+        gradient_bytes,
+        workspace_bytes,
+        training_flops,
+        method_flops,
+    })
 }
 
 /// Operations of preparing and applying a method on one block, and the bytes it holds.
@@ -108,14 +137,24 @@ fn cost(method: &Method, n: f64, m: f64, d: f64) -> (f64, f64) {
         Method::Exact(_) => {
             let k = n.min(d);
             // half of a symmetric product, a factorisation, two solves, and the residual's products
-            (n * d * k + k.powi(3) / 3.0 + 2.0 * m * k * k + 2.0 * both_products, 8.0 * (k * k + m * n))
+            (
+                n * d * k + k.powi(3) / 3.0 + 2.0 * m * k * k + 2.0 * both_products,
+                8.0 * (k * k + m * n),
+            )
         }
         Method::DataInf(method) => {
             let b = (method.group_size as f64).min(n);
-            let groups = if b > 1.0 { n * b * d + n * b * b / 3.0 } else { 2.0 * n * d };
+            let groups = if b > 1.0 {
+                n * b * d + n * b * b / 3.0
+            } else {
+                2.0 * n * d
+            };
             (both_products + groups, 8.0 * (n * b + m * n))
         }
-        Method::Lissa(method) => (both_products * method.iterations as f64, 8.0 * (m * n + m * d)),
+        Method::Lissa(method) => (
+            both_products * method.iterations as f64,
+            8.0 * (m * n + m * d),
+        ),
         Method::DiagonalFisher(_) => (2.0 * n * d, 8.0 * d),
         Method::HessianFree(_) | Method::HessianFreeBlockWeighted(_) => (0.0, 0.0),
     }
@@ -129,7 +168,14 @@ pub fn product_rate() -> f64 {
     let mut c = Mat::<f64>::zeros(SIZE, SIZE);
     let mut seconds = || {
         let start = Instant::now();
-        faer::linalg::matmul::matmul(c.as_mut(), Accum::Replace, a.as_ref(), a.as_ref(), 1.0, Par::rayon(0));
+        faer::linalg::matmul::matmul(
+            c.as_mut(),
+            Accum::Replace,
+            a.as_ref(),
+            a.as_ref(),
+            1.0,
+            Par::rayon(0),
+        );
         start.elapsed().as_secs_f64()
     };
     seconds();
@@ -146,7 +192,10 @@ mod tests {
         let text = "name: t\ntask: {name: gradients, train: 300, query: 10, blocks: 2, dim: 64}\ninfluence: {methods: [exact]}\n";
         let plan = parse("t.yaml", text, &[]).unwrap();
         let exact = forecast(&plan.cells[0]).unwrap();
-        assert_eq!((exact.train, exact.query, exact.blocks, exact.dim), (300, 10, 2, 128));
+        assert_eq!(
+            (exact.train, exact.query, exact.blocks, exact.dim),
+            (300, 10, 2, 128)
+        );
         assert_eq!(exact.gradient_bytes, 4.0 * 128.0 * 310.0);
         let free = parse("t.yaml", &text.replace("[exact]", "[hessian_free]"), &[]).unwrap();
         assert!(exact.method_flops > forecast(&free.cells[0]).unwrap().method_flops);
@@ -154,7 +203,12 @@ mod tests {
 
     #[test]
     fn a_model_s_gradients_are_counted() {
-        let plan = parse("t.yaml", "name: t\ntask: {name: digits, train: 100, query: 20}\nlora: {rank: 2}\n", &[]).unwrap();
+        let plan = parse(
+            "t.yaml",
+            "name: t\ntask: {name: digits, train: 100, query: 20}\nlora: {rank: 2}\n",
+            &[],
+        )
+        .unwrap();
         let forecast = forecast(&plan.cells[0]).unwrap();
         // four layers of A [2, 48] and B [48, 2], and the head [5, 48]
         assert_eq!((forecast.blocks, forecast.dim), (9, 4 * 2 * 96 + 240));

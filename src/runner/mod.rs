@@ -19,7 +19,8 @@ pub trait Execute {
     ///
     /// # Errors
     /// Whatever ends the cell: it becomes a failed record.
-    fn execute(&self, experiment: &str, cell: &Cell, progress: &Progress) -> Result<Record, String>;
+    fn execute(&self, experiment: &str, cell: &Cell, progress: &Progress)
+    -> Result<Record, String>;
 
     /// The environment that a failed cell's record names.
     fn provenance(&self) -> Provenance;
@@ -56,10 +57,19 @@ pub struct RunSummary {
 ///
 /// # Errors
 /// Only the results folder: a record that cannot be written ends the run.
-pub fn run(plan: &Plan, executor: &dyn Execute, results: &ResultsDir, options: RunOptions, progress: &Progress) -> Result<RunSummary, ResultsError> {
+pub fn run(
+    plan: &Plan,
+    executor: &dyn Execute,
+    results: &ResultsDir,
+    options: RunOptions,
+    progress: &Progress,
+) -> Result<RunSummary, ResultsError> {
     let is_done = |cell: &&Cell| options.resume && results.is_finished(&cell.id);
     let (done, mut todo): (Vec<&Cell>, Vec<&Cell>) = plan.cells.iter().partition(is_done);
-    let mut summary = RunSummary { resumed: done.len(), ..RunSummary::default() };
+    let mut summary = RunSummary {
+        resumed: done.len(),
+        ..RunSummary::default()
+    };
     if let Some(limit) = options.limit {
         summary.left = todo.len().saturating_sub(limit);
         todo.truncate(limit);
@@ -67,11 +77,18 @@ pub fn run(plan: &Plan, executor: &dyn Execute, results: &ResultsDir, options: R
     progress.start(todo.len(), done.len());
     for cell in todo {
         progress.cell(cell);
-        let outcome = catch_unwind(AssertUnwindSafe(|| executor.execute(&plan.name, cell, progress)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            executor.execute(&plan.name, cell, progress)
+        }));
         let record = match outcome {
             Ok(Ok(record)) => record,
             Ok(Err(error)) => failed(&plan.name, cell, executor.provenance(), error),
-            Err(panic) => failed(&plan.name, cell, executor.provenance(), format!("panic: {}", panic_message(&*panic))),
+            Err(panic) => failed(
+                &plan.name,
+                cell,
+                executor.provenance(),
+                format!("panic: {}", panic_message(&*panic)),
+            ),
         };
         results.write_record(&record)?;
         progress.finished(cell, &record);
@@ -98,7 +115,12 @@ pub fn is_failed(record: &Record) -> bool {
 
 /// A cell's place in its grid, for its record.
 pub fn facts(cell: &Cell) -> CellFacts {
-    CellFacts { id: cell.id.clone(), index: cell.index, seed: cell.seed, axes: cell.axes.clone() }
+    CellFacts {
+        id: cell.id.clone(),
+        index: cell.index,
+        seed: cell.seed,
+        axes: cell.axes.clone(),
+    }
 }
 
 fn failed(experiment: &str, cell: &Cell, provenance: Provenance, error: String) -> Record {
@@ -120,7 +142,10 @@ fn failed(experiment: &str, cell: &Cell, provenance: Provenance, error: String) 
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
     text.unwrap_or("no message").to_owned()
 }
 
@@ -143,7 +168,11 @@ mod tests {
             match cell.index {
                 1 if !self.healed => Err("no luck".to_owned()),
                 2 if !self.healed => panic!("broken"),
-                _ => Ok(Record { status: Status::Ok, error: None, ..failed(experiment, cell, self.provenance(), String::new()) }),
+                _ => Ok(Record {
+                    status: Status::Ok,
+                    error: None,
+                    ..failed(experiment, cell, self.provenance(), String::new())
+                }),
             }
         }
 
@@ -162,16 +191,35 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let results = ResultsDir::create(folder.path()).unwrap();
         let (plan, quiet) = (plan(), Progress::quiet());
-        let options = RunOptions { resume: true, limit: None };
+        let options = RunOptions {
+            resume: true,
+            limit: None,
+        };
         let fake = Fake::default();
         let first = run(&plan, &fake, &results, options, &quiet).unwrap();
-        assert_eq!((first.ran, first.resumed, first.failed, first.records.len()), (4, 0, 2, 4));
+        assert_eq!(
+            (first.ran, first.resumed, first.failed, first.records.len()),
+            (4, 0, 2, 4)
+        );
         assert_eq!(first.records[1].error.as_deref(), Some("no luck"));
         assert_eq!(first.records[2].error.as_deref(), Some("panic: broken"));
-        let healed = Fake { healed: true, ..Fake::default() };
+        let healed = Fake {
+            healed: true,
+            ..Fake::default()
+        };
         let second = run(&plan, &healed, &results, options, &quiet).unwrap();
         assert_eq!((second.ran, second.resumed, second.failed), (2, 2, 0));
-        let again = run(&plan, &healed, &results, RunOptions { resume: false, limit: Some(3) }, &quiet).unwrap();
+        let again = run(
+            &plan,
+            &healed,
+            &results,
+            RunOptions {
+                resume: false,
+                limit: Some(3),
+            },
+            &quiet,
+        )
+        .unwrap();
         assert_eq!((again.ran, again.left, again.records.len()), (3, 1, 4));
         assert_eq!(crate::results::load(folder.path()).unwrap().len(), 4);
     }

@@ -36,22 +36,32 @@ impl Progress {
     pub fn new() -> Self {
         let kind = if std::io::stderr().is_terminal() {
             let bar = ProgressBar::new(0);
-            let style = ProgressStyle::with_template("{bar:30.cyan/dim} {pos}/{len} cells · {elapsed} · ETA {eta} · {wide_msg}");
+            let style = ProgressStyle::with_template(
+                "{bar:30.cyan/dim} {pos}/{len} cells · {elapsed} · ETA {eta} · {wide_msg}",
+            );
             bar.set_style(style.expect("the template is well formed"));
             Kind::Bar(bar)
         } else {
             Kind::Lines
         };
-        Self { kind, state: Mutex::default() }
+        Self {
+            kind,
+            state: Mutex::default(),
+        }
     }
 
     /// Nothing at all.
     pub fn quiet() -> Self {
-        Self { kind: Kind::Quiet, state: Mutex::default() }
+        Self {
+            kind: Kind::Quiet,
+            state: Mutex::default(),
+        }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// A line that stays, above the bar.
@@ -65,9 +75,16 @@ impl Progress {
 
     /// The run starts with `todo` cells; `done` are finished already.
     pub fn start(&self, todo: usize, done: usize) {
-        *self.state() = State { total: todo, started: Some(Instant::now()), ..State::default() };
+        *self.state() = State {
+            total: todo,
+            started: Some(Instant::now()),
+            ..State::default()
+        };
         if done > 0 {
-            self.line(&format!("{done} finished cell{} found, not run again (--no-resume runs all)", plural(done)));
+            self.line(&format!(
+                "{done} finished cell{} found, not run again (--no-resume runs all)",
+                plural(done)
+            ));
         }
         if let Kind::Bar(bar) = &self.kind {
             bar.set_length(todo as u64);
@@ -90,7 +107,10 @@ impl Progress {
         let Kind::Bar(bar) = &self.kind else { return };
         let mut state = self.state();
         let now = Instant::now();
-        if state.shown.is_none_or(|shown| now - shown > Duration::from_millis(100)) {
+        if state
+            .shown
+            .is_none_or(|shown| now - shown > Duration::from_millis(100))
+        {
             bar.set_message(format!("{} · {text}", state.title));
             state.shown = Some(now);
         }
@@ -101,14 +121,31 @@ impl Progress {
         let (text, left) = {
             let mut state = self.state();
             state.finished += 1;
-            let seconds = state.cell_started.map_or(0.0, |started| started.elapsed().as_secs_f64());
-            let elapsed = state.started.map_or(Duration::ZERO, |started| started.elapsed());
-            let left = elapsed.div_f64(state.finished as f64).mul_f64((state.total - state.finished.min(state.total)) as f64);
-            (format!("[{}/{}] {}: {}, {seconds:.1} s", state.finished, state.total, cell.title(), outcome(record)), left)
+            let seconds = state
+                .cell_started
+                .map_or(0.0, |started| started.elapsed().as_secs_f64());
+            let elapsed = state
+                .started
+                .map_or(Duration::ZERO, |started| started.elapsed());
+            let left = elapsed
+                .div_f64(state.finished as f64)
+                .mul_f64((state.total - state.finished.min(state.total)) as f64);
+            (
+                format!(
+                    "[{}/{}] {}: {}, {seconds:.1} s",
+                    state.finished,
+                    state.total,
+                    cell.title(),
+                    outcome(record)
+                ),
+                left,
+            )
         };
         match &self.kind {
             Kind::Quiet => {}
-            Kind::Lines if left.as_secs() > 0 => eprintln!("{text} (about {} left)", HumanDuration(left)),
+            Kind::Lines if left.as_secs() > 0 => {
+                eprintln!("{text} (about {} left)", HumanDuration(left))
+            }
             Kind::Lines => eprintln!("{text}"),
             Kind::Bar(bar) => {
                 bar.inc(1);
@@ -139,9 +176,17 @@ pub fn plural(count: usize) -> &'static str {
 /// One cell's outcome in a few words.
 fn outcome(record: &Record) -> String {
     if record.status == Status::Failed {
-        return format!("FAILED: {}", record.error.as_deref().unwrap_or("no reason recorded"));
+        return format!(
+            "FAILED: {}",
+            record.error.as_deref().unwrap_or("no reason recorded")
+        );
     }
-    let failed: Vec<&str> = record.methods.iter().filter(|m| m.status == Status::Failed).map(|m| m.label.as_str()).collect();
+    let failed: Vec<&str> = record
+        .methods
+        .iter()
+        .filter(|m| m.status == Status::Failed)
+        .map(|m| m.label.as_str())
+        .collect();
     if !failed.is_empty() {
         return format!("FAILED in {}", failed.join(", "));
     }
@@ -150,6 +195,13 @@ fn outcome(record: &Record) -> String {
         let value = method.metrics.iter().find(|m| m.metric == metric)?.value?;
         Some(format!("{label} {value:.3}"))
     };
-    let pairs: Vec<String> = ["datainf", "hessian_free"].iter().filter_map(|label| headline("pearson", label)).collect();
-    if pairs.is_empty() { "done".to_owned() } else { format!("Pearson with exact: {}", pairs.join(", ")) }
+    let pairs: Vec<String> = ["datainf", "hessian_free"]
+        .iter()
+        .filter_map(|label| headline("pearson", label))
+        .collect();
+    if pairs.is_empty() {
+        "done".to_owned()
+    } else {
+        format!("Pearson with exact: {}", pairs.join(", "))
+    }
 }

@@ -48,7 +48,15 @@ pub enum TaskError {
 
 /// `found` is at least `least`.
 fn require(setting: &'static str, found: usize, least: usize) -> Result<(), TaskError> {
-    if found < least { Err(TaskError::TooSmall { setting, found, least }) } else { Ok(()) }
+    if found < least {
+        Err(TaskError::TooSmall {
+            setting,
+            found,
+            least,
+        })
+    } else {
+        Ok(())
+    }
 }
 
 /// The examples of a task; the same for the same settings and seed.
