@@ -9,12 +9,23 @@
 //! - Score of training example k for query q: I(k, q) = −Σ_l v_qᵀ(F_l + λ_l I)⁻¹g_k.
 //!   **Positive = harmful.** Scores are m×n matrices (query × train).
 
+// The synthetic records of the tests name this crate as its users do.
+#[cfg(test)]
+extern crate self as infbench;
+
+pub mod batching;
 pub mod config;
+pub mod device;
+pub mod finetune;
 pub mod gradients;
 pub mod influence;
 pub mod measure;
 pub mod metrics;
+pub mod models;
 pub mod random;
+pub mod report;
 pub mod results;
+pub mod runner;
 pub mod score;
 pub mod tasks;
+pub mod workers;

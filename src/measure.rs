@@ -184,7 +184,15 @@ impl Meter {
         let seconds = clock.elapsed().as_secs_f64();
         resident();
         let peak = PEAK.fetch_max(outer, Relaxed);
-        let peak_bytes = INSTALLED.load(Relaxed).then(|| (peak - self.base).max(0) as u64);
-        (value, Spent { seconds, peak_bytes })
+        let peak_bytes = INSTALLED
+            .load(Relaxed)
+            .then(|| (peak - self.base).max(0) as u64);
+        (
+            value,
+            Spent {
+                seconds,
+                peak_bytes,
+            },
+        )
     }
 }

@@ -12,7 +12,9 @@ use serde_json::json;
 use crate::config::influence::{Blocks, Precision};
 use crate::config::method::MethodSpec;
 use crate::gradients::store::{AtomicFile, GradientStore, StoreError};
-use crate::influence::{BlockLayout, Evidence, InfluenceError, Queries, RunOptions, damping, run_method};
+use crate::influence::{
+    BlockLayout, Evidence, InfluenceError, Queries, RunOptions, damping, run_method,
+};
 use crate::measure::{StageBytes, StageSeconds};
 
 /// What is asked.
@@ -85,7 +87,9 @@ pub enum ScoreError {
     #[error("no method given")]
     NoMethod,
     /// Two methods would write the same tensor.
-    #[error("method `{label}` is given twice: the scores are one tensor a method, named by what was given")]
+    #[error(
+        "method `{label}` is given twice: the scores are one tensor a method, named by what was given"
+    )]
     Duplicate {
         /// The string given.
         label: String,
@@ -132,17 +136,29 @@ pub enum ScoreError {
 /// output that is an input, files that cannot be read or do not match, NaN in the training gradients. After
 /// that, a method that stops, or an output that cannot be written.
 pub fn score_files(request: &ScoreRequest) -> Result<ScoreSummary, ScoreError> {
-    let labels: Vec<&str> = request.methods.iter().map(|method| method.label.as_str()).collect();
+    let labels: Vec<&str> = request
+        .methods
+        .iter()
+        .map(|method| method.label.as_str())
+        .collect();
     if labels.is_empty() {
         return Err(ScoreError::NoMethod);
     }
-    if let Some((i, label)) = labels.iter().enumerate().find(|(i, label)| labels[..*i].contains(label)) {
+    if let Some((i, label)) = labels
+        .iter()
+        .enumerate()
+        .find(|(i, label)| labels[..*i].contains(label))
+    {
         debug_assert!(i > 0);
-        return Err(ScoreError::Duplicate { label: (*label).to_owned() });
+        return Err(ScoreError::Duplicate {
+            label: (*label).to_owned(),
+        });
     }
     for input in [&request.train, &request.query] {
         if same_file(input, &request.out) {
-            return Err(ScoreError::Overwrite { path: input.clone() });
+            return Err(ScoreError::Overwrite {
+                path: input.clone(),
+            });
         }
     }
     let train = GradientStore::open(&request.train)?;
@@ -155,20 +171,33 @@ pub fn score_files(request: &ScoreRequest) -> Result<ScoreSummary, ScoreError> {
     let lambda = damping(&train, &layout, request.damping).map_err(ScoreError::Damping)?;
     let options = RunOptions {
         precision: request.precision,
-        queries: if request.mean_query { Queries::Mean } else { Queries::Each },
+        queries: if request.mean_query {
+            Queries::Mean
+        } else {
+            Queries::Each
+        },
         seed: request.seed,
     };
     let mut scores: Vec<Array2<f64>> = Vec::with_capacity(labels.len());
     let mut methods = Vec::with_capacity(labels.len());
     for method in &request.methods {
-        let influence = run_method(method, &train, &query, &layout, &lambda, &options)
-            .map_err(|source| ScoreError::Method { label: method.label.clone(), source })?;
+        let influence =
+            run_method(method, &train, &query, &layout, &lambda, &options).map_err(|source| {
+                ScoreError::Method {
+                    label: method.label.clone(),
+                    source,
+                }
+            })?;
         methods.push(ScoredMethod {
             label: method.label.clone(),
             seconds: influence.seconds,
             peak_bytes: influence.peak_bytes,
             evidence: influence.evidence,
-            non_finite: influence.scores.iter().filter(|score| !score.is_finite()).count(),
+            non_finite: influence
+                .scores
+                .iter()
+                .filter(|score| !score.is_finite())
+                .count(),
         });
         scores.push(influence.scores);
     }
@@ -176,13 +205,25 @@ pub fn score_files(request: &ScoreRequest) -> Result<ScoreSummary, ScoreError> {
     let summary = ScoreSummary {
         train: train.rows(),
         queries: options.queries.rows(query.rows()),
-        blocks: blocks.map(|(block, &lambda)| ScoredBlock { name: block.name.clone(), dim: block.dim, lambda }).collect(),
+        blocks: blocks
+            .map(|(block, &lambda)| ScoredBlock {
+                name: block.name.clone(),
+                dim: block.dim,
+                lambda,
+            })
+            .collect(),
         methods,
     };
 
-    let bytes = encode(&labels, &scores, metadata(request, &summary))
-        .map_err(|error| ScoreError::Encode { path: request.out.clone(), reason: error.to_string() })?;
-    file.file().write_all(&bytes).map_err(StoreError::io(&request.out, "write"))?;
+    let bytes = encode(&labels, &scores, metadata(request, &summary)).map_err(|error| {
+        ScoreError::Encode {
+            path: request.out.clone(),
+            reason: error.to_string(),
+        }
+    })?;
+    file.file()
+        .write_all(&bytes)
+        .map_err(StoreError::io(&request.out, "write"))?;
     file.commit()?;
     Ok(summary)
 }
@@ -192,13 +233,23 @@ fn same_file(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
-fn encode(labels: &[&str], scores: &[Array2<f64>], metadata: HashMap<String, String>) -> Result<Vec<u8>, safetensors::SafeTensorError> {
+fn encode(
+    labels: &[&str],
+    scores: &[Array2<f64>],
+    metadata: HashMap<String, String>,
+) -> Result<Vec<u8>, safetensors::SafeTensorError> {
     let views = labels
         .iter()
         .zip(scores)
         .map(|(label, scores)| {
-            let values = scores.as_slice().expect("scores are made in standard order");
-            let view = TensorView::new(safetensors::Dtype::F64, scores.shape().to_vec(), bytemuck::cast_slice(values))?;
+            let values = scores
+                .as_slice()
+                .expect("scores are made in standard order");
+            let view = TensorView::new(
+                safetensors::Dtype::F64,
+                scores.shape().to_vec(),
+                bytemuck::cast_slice(values),
+            )?;
             Ok((*label, view))
         })
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()?;
@@ -206,7 +257,11 @@ fn encode(labels: &[&str], scores: &[Array2<f64>], metadata: HashMap<String, Str
 }
 
 fn metadata(request: &ScoreRequest, summary: &ScoreSummary) -> HashMap<String, String> {
-    let lambda: serde_json::Map<_, _> = summary.blocks.iter().map(|block| (block.name.clone(), json!(block.lambda))).collect();
+    let lambda: serde_json::Map<_, _> = summary
+        .blocks
+        .iter()
+        .map(|block| (block.name.clone(), json!(block.lambda)))
+        .collect();
     let methods: serde_json::Map<_, _> = summary
         .methods
         .iter()
@@ -234,7 +289,10 @@ fn metadata(request: &ScoreRequest, summary: &ScoreSummary) -> HashMap<String, S
         ("lambda", lambda.into()),
         ("methods", methods.into()),
     ];
-    texts.into_iter().map(|(key, value)| (key.to_owned(), value.to_string())).collect()
+    texts
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value.to_string()))
+        .collect()
 }
 
 #[cfg(test)]
@@ -242,7 +300,9 @@ mod tests {
     use super::*;
 
     fn fixture(name: &str) -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/wide").join(name)
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/fixtures/wide")
+            .join(name)
     }
 
     fn request(folder: &Path, methods: &[&str]) -> ScoreRequest {
@@ -262,17 +322,30 @@ mod tests {
     #[test]
     fn tensors_are_named_by_what_was_given() {
         let folder = tempfile::tempdir().unwrap();
-        let labels = ["exact", "datainf:group_size=7,shuffle=false", "lissa:scale=1e-9"];
+        let labels = [
+            "exact",
+            "datainf:group_size=7,shuffle=false",
+            "lissa:scale=1e-9",
+        ];
         for mean_query in [false, true] {
-            let request = ScoreRequest { mean_query, ..request(folder.path(), &labels) };
+            let request = ScoreRequest {
+                mean_query,
+                ..request(folder.path(), &labels)
+            };
             let summary = score_files(&request).unwrap();
             let rows = if mean_query { 1 } else { 3 };
-            assert_eq!((summary.train, summary.queries, summary.blocks.len()), (20, rows, 2));
+            assert_eq!(
+                (summary.train, summary.queries, summary.blocks.len()),
+                (20, rows, 2)
+            );
             let bytes = std::fs::read(&request.out).unwrap();
             let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
             for label in labels {
                 let view = file.tensor(label).unwrap();
-                assert_eq!((view.dtype(), view.shape()), (safetensors::Dtype::F64, [rows, 20].as_slice()));
+                assert_eq!(
+                    (view.dtype(), view.shape()),
+                    (safetensors::Dtype::F64, [rows, 20].as_slice())
+                );
             }
             assert_eq!(file.len(), labels.len());
             // what diverges is counted and written as it is
@@ -286,7 +359,11 @@ mod tests {
         assert!(methods["exact"]["evidence"]["residual"].as_f64().unwrap() < 1e-11);
         let lambda: serde_json::Value = serde_json::from_str(&metadata["lambda"]).unwrap();
         assert!(lambda["layer.0.value.lora_A.weight"].as_f64().unwrap() > 0.0);
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file stays");
+        assert_eq!(
+            std::fs::read_dir(folder.path()).unwrap().count(),
+            1,
+            "no temporary file stays"
+        );
     }
 
     #[test]
@@ -294,18 +371,46 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let good = request(folder.path(), &["datainf"]);
         let error = |request: ScoreRequest| score_files(&request).unwrap_err();
-        assert!(matches!(error(request(folder.path(), &[])), ScoreError::NoMethod));
+        assert!(matches!(
+            error(request(folder.path(), &[])),
+            ScoreError::NoMethod
+        ));
         let twice = error(request(folder.path(), &["datainf", "exact", "datainf"]));
         assert!(matches!(twice, ScoreError::Duplicate { label } if label == "datainf"));
-        let onto = ScoreRequest { out: good.train.clone(), ..good.clone() };
+        let onto = ScoreRequest {
+            out: good.train.clone(),
+            ..good.clone()
+        };
         assert!(matches!(error(onto), ScoreError::Overwrite { .. }));
-        let other = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tall/query.safetensors");
-        let mismatch = error(ScoreRequest { query: other, ..good.clone() });
-        assert!(matches!(mismatch, ScoreError::Store(StoreError::Dim { .. } | StoreError::MissingTensor { .. })), "{mismatch}");
-        let nowhere = ScoreRequest { out: folder.path().join("no/such/folder/s.safetensors"), ..good.clone() };
-        assert!(matches!(error(nowhere), ScoreError::Store(StoreError::Io { .. })));
-        let negative = ScoreRequest { damping: -1.0, ..good };
-        assert!(matches!(error(negative), ScoreError::Damping(InfluenceError::Damping { .. })));
+        let other =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tall/query.safetensors");
+        let mismatch = error(ScoreRequest {
+            query: other,
+            ..good.clone()
+        });
+        assert!(
+            matches!(
+                mismatch,
+                ScoreError::Store(StoreError::Dim { .. } | StoreError::MissingTensor { .. })
+            ),
+            "{mismatch}"
+        );
+        let nowhere = ScoreRequest {
+            out: folder.path().join("no/such/folder/s.safetensors"),
+            ..good.clone()
+        };
+        assert!(matches!(
+            error(nowhere),
+            ScoreError::Store(StoreError::Io { .. })
+        ));
+        let negative = ScoreRequest {
+            damping: -1.0,
+            ..good
+        };
+        assert!(matches!(
+            error(negative),
+            ScoreError::Damping(InfluenceError::Damping { .. })
+        ));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

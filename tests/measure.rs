@@ -17,7 +17,10 @@ fn hold(bytes: usize) -> Vec<u8> {
 fn peaks_are_counted() {
     let near = |found: Option<u64>, expected: u64| {
         let found = found.expect("the allocator is installed");
-        assert!(found.abs_diff(expected) <= SLACK, "found {found}, expected {expected}");
+        assert!(
+            found.abs_diff(expected) <= SLACK,
+            "found {found}, expected {expected}"
+        );
     };
 
     // freed again, yet it counts; two in turn count once

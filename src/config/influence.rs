@@ -16,21 +16,48 @@ pub struct InfluenceConfig {
     pub blocks: Blocks,
     /// Precision of the approximations' products; `exact` is always solved in f64.
     pub precision: Precision,
-    /// The methods, as names or `name:key=value,...`; `exact` is always computed, as the reference.
+    /// The methods, as `name` or `name:key=value,...` or a mapping `{name: …, key: value}`. Metrics
+    /// against exact influence need `exact` among them.
     #[schemars(length(min = 1))]
     pub methods: Vec<MethodSpec>,
 }
 
 impl Default for InfluenceConfig {
     fn default() -> Self {
-        let methods = ["exact", "datainf", "hessian_free", "lissa"].map(|name| name.parse().expect("a listed method"));
-        Self { damping: 0.1, blocks: Blocks::PerMatrix, precision: Precision::F64, methods: methods.into() }
+        let methods = ["exact", "datainf", "hessian_free", "lissa"]
+            .map(|name| name.parse().expect("a listed method"));
+        Self {
+            damping: 0.1,
+            blocks: Blocks::PerMatrix,
+            precision: Precision::F64,
+            methods: methods.into(),
+        }
+    }
+}
+
+impl InfluenceConfig {
+    /// Whether `exact` is among the methods, so that the others can be held against it.
+    pub fn has_exact(&self) -> bool {
+        self.methods.iter().any(MethodSpec::is_exact)
     }
 }
 
 /// Grouping of the gradient tensors into blocks of the block-diagonal Fisher.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    clap::ValueEnum,
+)]
 #[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
 pub enum Blocks {
     /// Every tensor by itself (each lora_A, each lora_B, each head matrix), as in the paper's code.
     #[default]
@@ -42,8 +69,21 @@ pub enum Blocks {
 }
 
 /// Precision of a method's matrix products; sums over rows are carried in f64 either way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    clap::ValueEnum,
+)]
 #[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
 pub enum Precision {
     /// f32 products on the stored gradients, no conversion: twice as fast.
     F32,

@@ -25,7 +25,13 @@ pub struct LoraConfig {
 
 impl Default for LoraConfig {
     fn default() -> Self {
-        Self { rank: 4, alpha: None, targets: vec![LoraTarget::Value], layers: LayerSelection::default(), dropout: 0.05 }
+        Self {
+            rank: 4,
+            alpha: None,
+            targets: vec![LoraTarget::Value],
+            layers: LayerSelection::default(),
+            dropout: 0.05,
+        }
     }
 }
 
@@ -37,7 +43,9 @@ impl LoraConfig {
 }
 
 /// A matrix of a layer that can carry an adapter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum LoraTarget {
     /// Attention query projection.
@@ -105,7 +113,11 @@ impl LayerSelection {
         match self {
             Self::Every(_) => (0..total).collect(),
             Self::List(list) => {
-                let mut list: Vec<usize> = list.iter().copied().filter(|&layer| layer < total).collect();
+                let mut list: Vec<usize> = list
+                    .iter()
+                    .copied()
+                    .filter(|&layer| layer < total)
+                    .collect();
                 list.sort_unstable();
                 list.dedup();
                 list
@@ -122,7 +134,12 @@ mod tests {
 
     #[test]
     fn selections_are_read_and_resolved() {
-        for (text, expected) in [("all", vec![0, 1, 2, 3]), ("[2, 0, 2]", vec![0, 2]), ("{last: 1}", vec![3]), ("{first: 2}", vec![0, 1])] {
+        for (text, expected) in [
+            ("all", vec![0, 1, 2, 3]),
+            ("[2, 0, 2]", vec![0, 2]),
+            ("{last: 1}", vec![3]),
+            ("{first: 2}", vec![0, 1]),
+        ] {
             let selection: LayerSelection = serde_yaml::from_str(text).unwrap();
             assert_eq!(selection.indices(4), expected, "{text}");
         }

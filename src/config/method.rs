@@ -87,40 +87,64 @@ fn suggest(closest: &Option<&str>) -> String {
 }
 
 fn options(allowed: &[&str]) -> String {
-    if allowed.is_empty() { "it takes none".to_owned() } else { format!("it has {}", allowed.join(", ")) }
+    if allowed.is_empty() {
+        "it takes none".to_owned()
+    } else {
+        format!("it has {}", allowed.join(", "))
+    }
 }
 
 /// The nearest of `words`, when it is near enough to be meant.
 fn closest(found: &str, words: impl IntoIterator<Item = &'static str>) -> Option<&'static str> {
     let near = |word: &str| strsim::jaro_winkler(&found.to_lowercase(), word);
-    words.into_iter().filter(|word| near(word) > 0.8).max_by(|a, b| near(a).total_cmp(&near(b)))
+    words
+        .into_iter()
+        .filter(|word| near(word) > 0.8)
+        .max_by(|a, b| near(a).total_cmp(&near(b)))
 }
 
 impl MethodSpec {
     /// A method by its name and options in the order written; `label` is what it is called.
     fn new(label: String, name: &str, given: &[(&str, &str)]) -> Result<Self, MethodError> {
         let names = || METHODS.iter().map(|(info, _)| info.name);
-        let (info, build) = METHODS.iter().find(|(info, _)| info.name == name).ok_or_else(|| MethodError::Name {
-            found: name.to_owned(),
-            closest: closest(name, names()),
-            allowed: names().collect(),
-        })?;
+        let (info, build) = METHODS
+            .iter()
+            .find(|(info, _)| info.name == name)
+            .ok_or_else(|| MethodError::Name {
+                found: name.to_owned(),
+                closest: closest(name, names()),
+                allowed: names().collect(),
+            })?;
         let mut values: Vec<(&str, Value)> = Vec::with_capacity(given.len());
         for (key, text) in given {
             let option = find_option(info, key)?;
             if values.iter().any(|(other, _)| *other == option.key) {
-                return Err(MethodError::Repeated { method: info.name, key: option.key });
+                return Err(MethodError::Repeated {
+                    method: info.name,
+                    key: option.key,
+                });
             }
-            let value = option.allowed.parse(text).ok_or_else(|| MethodError::Value {
-                method: info.name,
-                key: option.key,
-                found: (*text).to_owned(),
-                expected: option.allowed.to_string(),
-                closest: closest(text, option.allowed.words().iter().copied()),
-            })?;
+            let value = option
+                .allowed
+                .parse(text)
+                .ok_or_else(|| MethodError::Value {
+                    method: info.name,
+                    key: option.key,
+                    found: (*text).to_owned(),
+                    expected: option.allowed.to_string(),
+                    closest: closest(text, option.allowed.words().iter().copied()),
+                })?;
             values.push((option.key, value));
         }
-        Ok(Self { label, method: build(&Values::new(info, &values)) })
+        Ok(Self {
+            label,
+            method: build(&Values::new(info, &values)),
+        })
+    }
+
+    /// Whether this is exact influence, the reference of the others.
+    pub fn is_exact(&self) -> bool {
+        matches!(self.method, Method::Exact(_))
     }
 
     /// The method's name without options, e.g. `datainf`.
@@ -131,12 +155,15 @@ impl MethodSpec {
 
 fn find_option(info: &'static MethodInfo, key: &str) -> Result<&'static OptionInfo, MethodError> {
     let keys = || info.options.iter().map(|option| option.key);
-    info.options.iter().find(|option| option.key == key).ok_or_else(|| MethodError::Option {
-        method: info.name,
-        found: key.to_owned(),
-        closest: closest(key, keys()),
-        allowed: keys().collect(),
-    })
+    info.options
+        .iter()
+        .find(|option| option.key == key)
+        .ok_or_else(|| MethodError::Option {
+            method: info.name,
+            found: key.to_owned(),
+            closest: closest(key, keys()),
+            allowed: keys().collect(),
+        })
 }
 
 impl FromStr for MethodSpec {
@@ -144,17 +171,26 @@ impl FromStr for MethodSpec {
 
     /// `NAME` or `NAME:key=value,key=value`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (name, rest) = text.split_once(':').map_or((text, None), |(name, rest)| (name, Some(rest)));
+        let (name, rest) = text
+            .split_once(':')
+            .map_or((text, None), |(name, rest)| (name, Some(rest)));
         // the name first, so that the error about an option can speak of its method
         let info = Self::new(text.to_owned(), name, &[])?.method.info();
-        let given = rest.map_or_else(Vec::new, |rest| rest.split(',').map(|part| (part, part.split_once('='))).collect());
+        let given = rest.map_or_else(Vec::new, |rest| {
+            rest.split(',')
+                .map(|part| (part, part.split_once('=')))
+                .collect()
+        });
         let given: Vec<(&str, &str)> = given
             .into_iter()
             .map(|(part, pair)| {
                 pair.ok_or_else(|| MethodError::Form {
                     method: info.name,
                     found: part.to_owned(),
-                    example: info.options.first().map_or_else(|| "key=value".to_owned(), |o| format!("{}={}", o.key, o.default)),
+                    example: info.options.first().map_or_else(
+                        || "key=value".to_owned(),
+                        |o| format!("{}={}", o.key, o.default),
+                    ),
                 })
             })
             .collect::<Result<_, _>>()?;
@@ -195,7 +231,11 @@ impl<'de> Deserialize<'de> for MethodSpec {
                     let text = match value {
                         Json::String(text) => text,
                         Json::Bool(_) | Json::Number(_) => value.to_string(),
-                        other => return Err(de::Error::custom(format!("{key} is {other}, expected a word, a number, true or false"))),
+                        other => {
+                            return Err(de::Error::custom(format!(
+                                "{key} is {other}, expected a word, a number, true or false"
+                            )));
+                        }
                     };
                     match key.as_str() {
                         "name" => name = Some(text),
@@ -203,9 +243,19 @@ impl<'de> Deserialize<'de> for MethodSpec {
                     }
                 }
                 let name = name.ok_or_else(|| de::Error::missing_field("name"))?;
-                let pairs: Vec<String> = given.iter().map(|(key, value)| format!("{key}={value}")).collect();
-                let label = if pairs.is_empty() { name.clone() } else { format!("{name}:{}", pairs.join(",")) };
-                let given: Vec<(&str, &str)> = given.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+                let pairs: Vec<String> = given
+                    .iter()
+                    .map(|(key, value)| format!("{key}={value}"))
+                    .collect();
+                let label = if pairs.is_empty() {
+                    name.clone()
+                } else {
+                    format!("{name}:{}", pairs.join(","))
+                };
+                let given: Vec<(&str, &str)> = given
+                    .iter()
+                    .map(|(key, value)| (key.as_str(), value.as_str()))
+                    .collect();
                 MethodSpec::new(label, &name, &given).map_err(de::Error::custom)
             }
         }
@@ -221,7 +271,10 @@ impl JsonSchema for MethodSpec {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let names: Vec<&str> = METHODS.iter().map(|(info, _)| info.name).collect();
-        let pattern = format!("^({})(:[a-z_]+=[^,=]+(,[a-z_]+=[^,=]+)*)?$", names.join("|"));
+        let pattern = format!(
+            "^({})(:[a-z_]+=[^,=]+(,[a-z_]+=[^,=]+)*)?$",
+            names.join("|")
+        );
         let mut forms = vec![json!({
             "type": "string",
             "pattern": pattern,
@@ -253,7 +306,9 @@ fn option_schema(allowed: Allowed) -> Json {
         Allowed::Count => json!({"type": "integer", "minimum": 1}),
         Allowed::Switch => json!({"type": "boolean"}),
         Allowed::Word(words) => json!({"enum": words}),
-        Allowed::NumberOr(words) => json!({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"enum": words}]}),
+        Allowed::NumberOr(words) => {
+            json!({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"enum": words}]})
+        }
     }
 }
 
@@ -269,25 +324,65 @@ mod tests {
 
     #[test]
     fn strings_are_read() {
-        assert_eq!(parse("datainf").method, Method::DataInf(DataInf { group_size: 1, shuffle: true }));
+        assert_eq!(
+            parse("datainf").method,
+            Method::DataInf(DataInf {
+                group_size: 1,
+                shuffle: true
+            })
+        );
         let spec = parse("datainf:shuffle=false,group_size=8");
-        assert_eq!(spec.method, Method::DataInf(DataInf { group_size: 8, shuffle: false }));
-        assert_eq!((spec.name(), spec.label.as_str()), ("datainf", "datainf:shuffle=false,group_size=8"));
-        let lissa = |variant, iterations, scale| Method::Lissa(Lissa { variant, iterations, scale });
-        assert_eq!(parse("lissa").method, lissa(Variant::Paper, 10, Scale::Fixed(1.0)));
-        assert_eq!(parse("lissa:scale=auto,variant=code,iterations=3").method, lissa(Variant::Code, 3, Scale::Auto));
-        assert_eq!(parse("lissa:scale=2.5").method, lissa(Variant::Paper, 10, Scale::Fixed(2.5)));
+        assert_eq!(
+            spec.method,
+            Method::DataInf(DataInf {
+                group_size: 8,
+                shuffle: false
+            })
+        );
+        assert_eq!(
+            (spec.name(), spec.label.as_str()),
+            ("datainf", "datainf:shuffle=false,group_size=8")
+        );
+        let lissa = |variant, iterations, scale| {
+            Method::Lissa(Lissa {
+                variant,
+                iterations,
+                scale,
+            })
+        };
+        assert_eq!(
+            parse("lissa").method,
+            lissa(Variant::Paper, 10, Scale::Fixed(1.0))
+        );
+        assert_eq!(
+            parse("lissa:scale=auto,variant=code,iterations=3").method,
+            lissa(Variant::Code, 3, Scale::Auto)
+        );
+        assert_eq!(
+            parse("lissa:scale=2.5").method,
+            lissa(Variant::Paper, 10, Scale::Fixed(2.5))
+        );
     }
 
     #[test]
     fn mappings_are_read_in_their_order() {
-        let read = |text: &str| serde_yaml::from_str::<Vec<MethodSpec>>(text).unwrap().remove(0);
+        let read = |text: &str| {
+            serde_yaml::from_str::<Vec<MethodSpec>>(text)
+                .unwrap()
+                .remove(0)
+        };
         let spec = read("- {name: datainf, shuffle: false, group_size: 8}");
         assert_eq!(spec, parse("datainf:shuffle=false,group_size=8"));
-        assert_eq!(read("- {iterations: 20, name: lissa}"), parse("lissa:iterations=20"));
+        assert_eq!(
+            read("- {iterations: 20, name: lissa}"),
+            parse("lissa:iterations=20")
+        );
         assert_eq!(read("- exact"), parse("exact"));
         assert_eq!(read("- name: exact"), parse("exact"));
-        assert_eq!(serde_json::to_string(&spec).unwrap(), "\"datainf:shuffle=false,group_size=8\"");
+        assert_eq!(
+            serde_json::to_string(&spec).unwrap(),
+            "\"datainf:shuffle=false,group_size=8\""
+        );
     }
 
     #[test]
@@ -298,19 +393,55 @@ mod tests {
                 "unknown method `datinf` (did you mean `datainf`?); the methods are exact, datainf, hessian_free, \
                  hessian_free_block_weighted, diagonal_fisher, lissa",
             ),
-            ("datainf:groupsize=3", "`datainf` has no option `groupsize` (did you mean `group_size`?); it has group_size, shuffle"),
-            ("hessian_free:scale=1", "`hessian_free` has no option `scale`; it takes none"),
-            ("datainf:group_size=0", "`datainf`: group_size is `0`, expected an integer, at least 1"),
-            ("lissa:variant=papers", "`lissa`: variant is `papers`, expected paper or code (did you mean `paper`?)"),
-            ("lissa:scale=-1", "`lissa`: scale is `-1`, expected a positive number or auto"),
-            ("lissa:iterations=2,iterations=3", "`lissa`: iterations is given twice"),
-            ("lissa:20", "`lissa`: found `20` where key=value is expected, as in lissa:variant=paper"),
-            ("exact:", "`exact`: found `` where key=value is expected, as in exact:solver=auto"),
+            (
+                "datainf:groupsize=3",
+                "`datainf` has no option `groupsize` (did you mean `group_size`?); it has group_size, shuffle",
+            ),
+            (
+                "hessian_free:scale=1",
+                "`hessian_free` has no option `scale`; it takes none",
+            ),
+            (
+                "datainf:group_size=0",
+                "`datainf`: group_size is `0`, expected an integer, at least 1",
+            ),
+            (
+                "lissa:variant=papers",
+                "`lissa`: variant is `papers`, expected paper or code (did you mean `paper`?)",
+            ),
+            (
+                "lissa:scale=-1",
+                "`lissa`: scale is `-1`, expected a positive number or auto",
+            ),
+            (
+                "lissa:iterations=2,iterations=3",
+                "`lissa`: iterations is given twice",
+            ),
+            (
+                "lissa:20",
+                "`lissa`: found `20` where key=value is expected, as in lissa:variant=paper",
+            ),
+            (
+                "exact:",
+                "`exact`: found `` where key=value is expected, as in exact:solver=auto",
+            ),
         ] {
-            assert_eq!(text.parse::<MethodSpec>().unwrap_err().to_string(), message, "{text}");
+            assert_eq!(
+                text.parse::<MethodSpec>().unwrap_err().to_string(),
+                message,
+                "{text}"
+            );
         }
-        let error = |text: &str| serde_yaml::from_str::<Vec<MethodSpec>>(text).unwrap_err().to_string();
-        assert!(error("- {iterations: 20}").contains("missing field `name`"), "{}", error("- {iterations: 20}"));
+        let error = |text: &str| {
+            serde_yaml::from_str::<Vec<MethodSpec>>(text)
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(
+            error("- {iterations: 20}").contains("missing field `name`"),
+            "{}",
+            error("- {iterations: 20}")
+        );
         assert!(error("- {name: lissa, iterations: [1]}").contains("expected a word, a number"));
         assert!(error("- 7").contains("a method as `name:key=value,...`"));
     }
@@ -320,7 +451,11 @@ mod tests {
         let schema = schemars::schema_for!(MethodSpec).to_value().to_string();
         for (info, _) in METHODS {
             assert!(schema.contains(info.name));
-            assert!(info.options.iter().all(|option| schema.contains(option.key)));
+            assert!(
+                info.options
+                    .iter()
+                    .all(|option| schema.contains(option.key))
+            );
         }
     }
 }

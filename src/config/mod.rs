@@ -1,13 +1,23 @@
-//! The experiment: YAML as written → checked [`Experiment`](experiment) → grid of cells.
+//! The experiment: YAML as written → checked [`Experiment`] → grid of cells.
 
+mod check;
+pub mod document;
+pub mod error;
+pub mod experiment;
+pub mod grid;
 pub mod influence;
 pub mod lora;
 pub mod method;
+mod metrics;
 pub mod model;
+pub mod schema;
 pub mod store;
 pub mod task;
 pub mod train;
 
+pub use error::ConfigError;
+pub use experiment::{Cell, Experiment, Outputs, Settings};
+pub use grid::{Plan, load};
 pub use influence::{Blocks, InfluenceConfig, Precision};
 pub use lora::{LayerSelection, LoraConfig, LoraTarget};
 pub use method::MethodSpec;

@@ -35,7 +35,13 @@ pub struct TransformerConfig {
 
 impl Default for TransformerConfig {
     fn default() -> Self {
-        Self { hidden: 48, heads: 4, layers: 4, ffn: 96, pretrain: Some(PretrainConfig::default()) }
+        Self {
+            hidden: 48,
+            heads: 4,
+            layers: 4,
+            ffn: 96,
+            pretrain: Some(PretrainConfig::default()),
+        }
     }
 }
 
@@ -55,7 +61,11 @@ pub struct MlpConfig {
 
 impl Default for MlpConfig {
     fn default() -> Self {
-        Self { hidden: 64, layers: 3, pretrain: None }
+        Self {
+            hidden: 64,
+            layers: 3,
+            pretrain: None,
+        }
     }
 }
 
@@ -76,6 +86,10 @@ pub struct PretrainConfig {
 
 impl Default for PretrainConfig {
     fn default() -> Self {
-        Self { epochs: 8, lr: 2e-3, batch_size: 32 }
+        Self {
+            epochs: 8,
+            lr: 2e-3,
+            batch_size: 32,
+        }
     }
 }

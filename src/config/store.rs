@@ -13,6 +13,8 @@ pub struct StoreConfig {
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { in_memory_mib: 4096 }
+        Self {
+            in_memory_mib: 4096,
+        }
     }
 }

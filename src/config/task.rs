@@ -124,7 +124,15 @@ pub enum ClusterLabels {
 
 impl Default for ClustersTask {
     fn default() -> Self {
-        Self { train: 1000, query: 200, features: 16, classes: 4, separation: 3.0, labels: ClusterLabels::Cluster, flip: 0.2 }
+        Self {
+            train: 1000,
+            query: 200,
+            features: 16,
+            classes: 4,
+            separation: 3.0,
+            labels: ClusterLabels::Cluster,
+            flip: 0.2,
+        }
     }
 }
 
@@ -160,7 +168,13 @@ pub enum DigitClasses {
 
 impl Default for DigitsTask {
     fn default() -> Self {
-        Self { classes: DigitClasses::New, train: 600, query: 200, patch: 2, flip: 0.2 }
+        Self {
+            classes: DigitClasses::New,
+            train: 600,
+            query: 200,
+            patch: 2,
+            flip: 0.2,
+        }
     }
 }
 
@@ -197,6 +211,12 @@ pub enum TokenLevel {
 
 impl Default for SentencesTask {
     fn default() -> Self {
-        Self { train: 900, query: 100, level: TokenLevel::Char, max_length: 64, flip: 0.0 }
+        Self {
+            train: 900,
+            query: 100,
+            level: TokenLevel::Char,
+            max_length: 64,
+            flip: 0.0,
+        }
     }
 }

@@ -29,7 +29,15 @@ pub struct TrainConfig {
 
 impl Default for TrainConfig {
     fn default() -> Self {
-        Self { epochs: 10, lr: 3e-4, batch_size: 32, optimizer: Optimizer::Adamw, weight_decay: 0.0, schedule: Schedule::Linear, warmup: 0.06 }
+        Self {
+            epochs: 10,
+            lr: 3e-4,
+            batch_size: 32,
+            optimizer: Optimizer::Adamw,
+            weight_decay: 0.0,
+            schedule: Schedule::Linear,
+            warmup: 0.06,
+        }
     }
 }
 
@@ -79,7 +87,11 @@ mod tests {
 
     #[test]
     fn linear_schedule_rises_then_falls_to_zero() {
-        let train = TrainConfig { lr: 1.0, warmup: 0.1, ..TrainConfig::default() };
+        let train = TrainConfig {
+            lr: 1.0,
+            warmup: 0.1,
+            ..TrainConfig::default()
+        };
         assert_eq!(train.lr_at(0, 100), 0.0);
         assert_eq!(train.lr_at(5, 100), 0.5);
         assert_eq!(train.lr_at(10, 100), 1.0);

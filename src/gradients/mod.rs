@@ -1,4 +1,12 @@
 //! Per-example gradients of every adapter block, and the store that holds them.
+//!
+//! The tensors are those of [`Model::gradient_tensors`](crate::models::Model::gradient_tensors): A
+//! `[r, in]` and B `[out, r]` of every adapted matrix in PEFT's layout, then `classifier.weight`
+//! `[classes, hidden]`. The classifier's bias is trained but not among them, as in the paper's code.
 
+pub mod one_by_one;
+pub mod per_example;
+pub mod sink;
 pub mod store;
 
+pub use sink::{GradientError, GradientSink, RowBuffer};

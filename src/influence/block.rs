@@ -36,7 +36,13 @@ pub(super) struct Tiles {
 impl Default for Tiles {
     /// Measured on AVX-512 with 100 queries: within 5 % of the best in either precision.
     fn default() -> Self {
-        Self { project_rows: 128, project_columns: 1024, expand_columns: 256, expand_rows: 512, tasks: 16 }
+        Self {
+            project_rows: 128,
+            project_columns: 1024,
+            expand_columns: 256,
+            expand_rows: 512,
+            tasks: 16,
+        }
     }
 }
 
@@ -57,11 +63,29 @@ impl<'a> Block<'a> {
     ///
     /// # Panics
     /// When `shape` was made for other tensors.
-    pub fn new(store: &'a GradientStore, shape: &'a BlockShape, precision: Precision, queries: usize, seed: u64) -> Self {
+    pub fn new(
+        store: &'a GradientStore,
+        shape: &'a BlockShape,
+        precision: Precision,
+        queries: usize,
+        seed: u64,
+    ) -> Self {
         for segment in &shape.segments {
-            assert_eq!(store.tensors()[segment.tensor].dim(), segment.dim, "block `{}` was laid out for other tensors", shape.name);
+            assert_eq!(
+                store.tensors()[segment.tensor].dim(),
+                segment.dim,
+                "block `{}` was laid out for other tensors",
+                shape.name
+            );
         }
-        Self { store, shape, precision, queries, seed, tiles: Tiles::default() }
+        Self {
+            store,
+            shape,
+            precision,
+            queries,
+            seed,
+            tiles: Tiles::default(),
+        }
     }
 
     /// Its name.
@@ -124,7 +148,11 @@ impl<'a> Block<'a> {
             offset: segment.offset + columns.start,
             columns,
         };
-        self.shape.segments.iter().flat_map(|s| chunks(s.dim, width).map(move |columns| slab(s, columns))).collect()
+        self.shape
+            .segments
+            .iter()
+            .flat_map(|s| chunks(s.dim, width).map(move |columns| slab(s, columns)))
+            .collect()
     }
 }
 

@@ -13,11 +13,18 @@ impl Cholesky {
     /// # Errors
     /// The index of the first pivot that is not positive.
     pub(super) fn new(mut a: Mat<f64>, par: Par) -> Result<Self, usize> {
-        let scratch = llt::factor::cholesky_in_place_scratch::<f64>(a.nrows(), par, Default::default());
+        let scratch =
+            llt::factor::cholesky_in_place_scratch::<f64>(a.nrows(), par, Default::default());
         let mut memory = MemBuffer::new(scratch);
         let stack = MemStack::new(&mut memory);
-        llt::factor::cholesky_in_place(a.as_mut(), Default::default(), par, stack, Default::default())
-            .map_err(|llt::factor::LltError::NonPositivePivot { index }| index)?;
+        llt::factor::cholesky_in_place(
+            a.as_mut(),
+            Default::default(),
+            par,
+            stack,
+            Default::default(),
+        )
+        .map_err(|llt::factor::LltError::NonPositivePivot { index }| index)?;
         Ok(Self(a))
     }
 

@@ -17,12 +17,19 @@ use crate::gradients::store::GradientStore;
 /// # Errors
 /// c not positive and finite, a layout made for other tensors, or a NaN or infinity in the gradients, with
 /// its place.
-pub fn damping(store: &GradientStore, layout: &BlockLayout, factor: f64) -> Result<Vec<f64>, InfluenceError> {
+pub fn damping(
+    store: &GradientStore,
+    layout: &BlockLayout,
+    factor: f64,
+) -> Result<Vec<f64>, InfluenceError> {
     if !(factor.is_finite() && factor > 0.0) {
         return Err(InfluenceError::Damping { found: factor });
     }
     if layout.tensors() != store.tensors().len() {
-        return Err(InfluenceError::Layout { expected: layout.tensors(), found: store.tensors().len() });
+        return Err(InfluenceError::Layout {
+            expected: layout.tensors(),
+            found: store.tensors().len(),
+        });
     }
     layout
         .blocks()
@@ -33,9 +40,15 @@ pub fn damping(store: &GradientStore, layout: &BlockLayout, factor: f64) -> Resu
             if trace.is_finite() {
                 return Ok(factor * trace / shape.dim as f64);
             }
-            let place = shape.segments.iter().find_map(|s| store.non_finite(s.tensor, 0..store.rows()));
+            let place = shape
+                .segments
+                .iter()
+                .find_map(|s| store.non_finite(s.tensor, 0..store.rows()));
             // finite gradients, none of them f32, whose squares overflow
-            let overflow = InfluenceError::Lambda { block: shape.name.clone(), found: trace };
+            let overflow = InfluenceError::Lambda {
+                block: shape.name.clone(),
+                found: trace,
+            };
             Err(place.map_or(overflow, InfluenceError::Store))
         })
         .collect()
@@ -48,7 +61,14 @@ mod tests {
     use crate::gradients::store::{StoreError, TensorInfo};
 
     fn store(data: Vec<f32>) -> (GradientStore, BlockLayout) {
-        let store = GradientStore::from_memory(2, vec![(TensorInfo::new("a", [3]), data), (TensorInfo::new("b", [1]), vec![0.0; 2])]).unwrap();
+        let store = GradientStore::from_memory(
+            2,
+            vec![
+                (TensorInfo::new("a", [3]), data),
+                (TensorInfo::new("b", [1]), vec![0.0; 2]),
+            ],
+        )
+        .unwrap();
         let layout = BlockLayout::new(store.tensors(), Blocks::PerMatrix);
         (store, layout)
     }
@@ -65,7 +85,13 @@ mod tests {
     fn nan_is_named_with_its_place() {
         let (store, layout) = store(vec![1.0, 2.0, 3.0, 4.0, f32::INFINITY, 6.0]);
         let error = damping(&store, &layout, 0.1).unwrap_err();
-        assert!(matches!(&error, InfluenceError::Store(StoreError::NotFinite { tensor, row: 1, column: 1, .. }) if tensor == "a"), "{error}");
-        assert!(matches!(damping(&store, &layout, 0.0), Err(InfluenceError::Damping { .. })));
+        assert!(
+            matches!(&error, InfluenceError::Store(StoreError::NotFinite { tensor, row: 1, column: 1, .. }) if tensor == "a"),
+            "{error}"
+        );
+        assert!(matches!(
+            damping(&store, &layout, 0.0),
+            Err(InfluenceError::Damping { .. })
+        ));
     }
 }

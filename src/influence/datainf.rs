@@ -55,16 +55,31 @@ impl Listed for DataInf {
     };
 
     fn from_values(values: &Values) -> Self {
-        Self { group_size: values.count("group_size"), shuffle: values.switch("shuffle") }
+        Self {
+            group_size: values.count("group_size"),
+            shuffle: values.switch("shuffle"),
+        }
     }
 }
 
 impl InfluenceMethod for DataInf {
-    fn prepare<'a>(&'a self, block: &'a Block<'a>, lambda: f64) -> Result<Box<dyn Preconditioner + 'a>, InfluenceError> {
+    fn prepare<'a>(
+        &'a self,
+        block: &'a Block<'a>,
+        lambda: f64,
+    ) -> Result<Box<dyn Preconditioner + 'a>, InfluenceError> {
         if self.group_size == 1 {
             let n = block.rows() as f64;
-            let weights = block.squared_norms().into_iter().map(|norm| 1.0 / (n * (lambda + norm))).collect();
-            return Ok(Box::new(Singles { block, lambda, weights }));
+            let weights = block
+                .squared_norms()
+                .into_iter()
+                .map(|norm| 1.0 / (n * (lambda + norm)))
+                .collect();
+            return Ok(Box::new(Singles {
+                block,
+                lambda,
+                weights,
+            }));
         }
         let order = self.order(block.rows(), block.seed());
         let groups: Vec<&[usize]> = order.chunks(self.group_size).collect();
@@ -81,11 +96,23 @@ impl InfluenceMethod for DataInf {
         };
         // many groups: one a thread; few: all threads in each
         let factors = if groups.len() >= MANY_GROUPS {
-            groups.par_iter().map(|group| factor(group, Par::Seq)).collect::<Result<_, _>>()?
+            groups
+                .par_iter()
+                .map(|group| factor(group, Par::Seq))
+                .collect::<Result<_, _>>()?
         } else {
-            groups.iter().map(|group| factor(group, parallel())).collect::<Result<_, _>>()?
+            groups
+                .iter()
+                .map(|group| factor(group, parallel()))
+                .collect::<Result<_, _>>()?
         };
-        Ok(Box::new(Groups { block, lambda, group_size: self.group_size, order, factors }))
+        Ok(Box::new(Groups {
+            block,
+            lambda,
+            group_size: self.group_size,
+            order,
+            factors,
+        }))
     }
 }
 
@@ -143,24 +170,39 @@ impl Preconditioner for Groups<'_> {
         let mut grouped = Mat::zeros(n, m);
         by_column(&mut grouped, |j, out| {
             let c = column(c.as_ref(), j);
-            out.iter_mut().zip(&self.order).for_each(|(out, &row)| *out = c[row]);
+            out.iter_mut()
+                .zip(&self.order)
+                .for_each(|(out, &row)| *out = c[row]);
         });
         let solve = |(mut right, factor): (MatMut<'_, f64>, &Cholesky), par: Par| {
             factor.solve(right.as_mut(), par);
             let weight = right.nrows() as f64 / n as f64;
             for column in right.col_iter_mut() {
-                contiguous_mut(column).iter_mut().for_each(|value| *value *= weight);
+                contiguous_mut(column)
+                    .iter_mut()
+                    .for_each(|value| *value *= weight);
             }
         };
-        let groups: Vec<_> = cut(grouped.as_mut(), chunks(n, self.group_size)).into_iter().map(|(_, right)| right).zip(&self.factors).collect();
+        let groups: Vec<_> = cut(grouped.as_mut(), chunks(n, self.group_size))
+            .into_iter()
+            .map(|(_, right)| right)
+            .zip(&self.factors)
+            .collect();
         if groups.len() >= MANY_GROUPS {
-            groups.into_par_iter().for_each(|group| solve(group, Par::Seq));
+            groups
+                .into_par_iter()
+                .for_each(|group| solve(group, Par::Seq));
         } else {
-            groups.into_iter().for_each(|group| solve(group, parallel()));
+            groups
+                .into_iter()
+                .for_each(|group| solve(group, parallel()));
         }
         let mut c = c;
         by_column(&mut c, |j, out| {
-            column(grouped.as_ref(), j).iter().zip(&self.order).for_each(|(&value, &row)| out[row] = value);
+            column(grouped.as_ref(), j)
+                .iter()
+                .zip(&self.order)
+                .for_each(|(&value, &row)| out[row] = value);
         });
         Ok(remainder(v, self.block.expand(&c), self.lambda).into())
     }
@@ -168,7 +210,11 @@ impl Preconditioner for Groups<'_> {
 
 fn by_column(c: &mut Mat<f64>, work: impl Fn(usize, &mut [f64]) + Sync) {
     let grain = column_grain(c.nrows());
-    c.as_mut().par_col_iter_mut().with_min_len(grain).enumerate().for_each(|(j, out)| work(j, contiguous_mut(out)));
+    c.as_mut()
+        .par_col_iter_mut()
+        .with_min_len(grain)
+        .enumerate()
+        .for_each(|(j, out)| work(j, contiguous_mut(out)));
 }
 
 #[cfg(test)]
@@ -177,11 +223,21 @@ mod tests {
 
     #[test]
     fn orders_are_permutations_and_seeded() {
-        let shuffled = DataInf { group_size: 4, shuffle: true };
+        let shuffled = DataInf {
+            group_size: 4,
+            shuffle: true,
+        };
         let mut order = shuffled.order(50, 7);
         assert_eq!(order, shuffled.order(50, 7));
         assert_ne!(order, shuffled.order(50, 8));
         order.sort_unstable();
-        assert_eq!(order, DataInf { group_size: 4, shuffle: false }.order(50, 7));
+        assert_eq!(
+            order,
+            DataInf {
+                group_size: 4,
+                shuffle: false
+            }
+            .order(50, 7)
+        );
     }
 }

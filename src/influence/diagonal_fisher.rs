@@ -30,9 +30,17 @@ impl Listed for DiagonalFisher {
 }
 
 impl InfluenceMethod for DiagonalFisher {
-    fn prepare<'a>(&'a self, block: &'a Block<'a>, lambda: f64) -> Result<Box<dyn Preconditioner + 'a>, InfluenceError> {
+    fn prepare<'a>(
+        &'a self,
+        block: &'a Block<'a>,
+        lambda: f64,
+    ) -> Result<Box<dyn Preconditioner + 'a>, InfluenceError> {
         let n = block.rows() as f64;
-        let inverse = block.column_squares().into_iter().map(|sum| 1.0 / (sum / n + lambda)).collect();
+        let inverse = block
+            .column_squares()
+            .into_iter()
+            .map(|sum| 1.0 / (sum / n + lambda))
+            .collect();
         Ok(Box::new(Diagonal { inverse }))
     }
 }
@@ -46,7 +54,10 @@ impl Preconditioner for Diagonal {
     fn apply(&self, v: &Mat<f64>) -> Result<Applied, InfluenceError> {
         let mut x = v.clone();
         for j in 0..x.ncols() {
-            contiguous_mut(x.as_mut().col_mut(j)).iter_mut().zip(&self.inverse).for_each(|(x, inverse)| *x *= inverse);
+            contiguous_mut(x.as_mut().col_mut(j))
+                .iter_mut()
+                .zip(&self.inverse)
+                .for_each(|(x, inverse)| *x *= inverse);
         }
         Ok(x.into())
     }

@@ -38,7 +38,13 @@ pub(super) trait Element: Real + ComplexField {
     fn narrow(values: MatRef<'_, f64>) -> Narrowed<'_, Self>;
 
     /// `sum += factor · lhs · rhs` on the calling thread; `scratch` is reused memory.
-    fn add_product(sum: MatMut<'_, f64>, lhs: MatRef<'_, Self>, rhs: MatRef<'_, Self>, factor: f64, scratch: &mut Vec<Self>);
+    fn add_product(
+        sum: MatMut<'_, f64>,
+        lhs: MatRef<'_, Self>,
+        rhs: MatRef<'_, Self>,
+        factor: f64,
+        scratch: &mut Vec<Self>,
+    );
 
     /// The lower triangle of `sum += lhs · lhsᵀ`.
     fn add_square(sum: MatMut<'_, f64>, lhs: MatRef<'_, Self>, scratch: &mut Vec<Self>, par: Par);
@@ -49,7 +55,13 @@ impl Element for f64 {
         Narrowed::View(values)
     }
 
-    fn add_product(sum: MatMut<'_, f64>, lhs: MatRef<'_, f64>, rhs: MatRef<'_, f64>, factor: f64, _: &mut Vec<f64>) {
+    fn add_product(
+        sum: MatMut<'_, f64>,
+        lhs: MatRef<'_, f64>,
+        rhs: MatRef<'_, f64>,
+        factor: f64,
+        _: &mut Vec<f64>,
+    ) {
         matmul(sum, Accum::Add, lhs, rhs, factor, Par::Seq);
     }
 
@@ -67,19 +79,33 @@ impl Element for f32 {
         let largest = (0..columns)
             .into_par_iter()
             .with_min_len(column_grain(rows))
-            .map(|j| column(values, j).iter().fold(0.0f64, |max, v| max.max(v.abs())))
+            .map(|j| {
+                column(values, j)
+                    .iter()
+                    .fold(0.0f64, |max, v| max.max(v.abs()))
+            })
             .reduce(|| 0.0, f64::max);
         let scale = power_of_two(largest);
         let inverse = 1.0 / scale;
-        copy.as_mut().par_col_iter_mut().with_min_len(column_grain(rows)).enumerate().for_each(|(j, out)| {
-            for (out, &value) in contiguous_mut(out).iter_mut().zip(column(values, j)) {
-                *out = (value * inverse) as f32;
-            }
-        });
+        copy.as_mut()
+            .par_col_iter_mut()
+            .with_min_len(column_grain(rows))
+            .enumerate()
+            .for_each(|(j, out)| {
+                for (out, &value) in contiguous_mut(out).iter_mut().zip(column(values, j)) {
+                    *out = (value * inverse) as f32;
+                }
+            });
         Narrowed::Copy(copy, scale)
     }
 
-    fn add_product(mut sum: MatMut<'_, f64>, lhs: MatRef<'_, f32>, rhs: MatRef<'_, f32>, factor: f64, scratch: &mut Vec<f32>) {
+    fn add_product(
+        mut sum: MatMut<'_, f64>,
+        lhs: MatRef<'_, f32>,
+        rhs: MatRef<'_, f32>,
+        factor: f64,
+        scratch: &mut Vec<f32>,
+    ) {
         let (rows, columns) = (sum.nrows(), sum.ncols());
         scratch.resize(rows * columns, 0.0);
         let part = MatMut::from_column_major_slice_mut(scratch, rows, columns);
@@ -91,13 +117,27 @@ impl Element for f32 {
         }
     }
 
-    fn add_square(mut sum: MatMut<'_, f64>, lhs: MatRef<'_, f32>, scratch: &mut Vec<f32>, par: Par) {
+    fn add_square(
+        mut sum: MatMut<'_, f64>,
+        lhs: MatRef<'_, f32>,
+        scratch: &mut Vec<f32>,
+        par: Par,
+    ) {
         let size = sum.nrows();
         scratch.resize(size * size, 0.0);
-        square(MatMut::from_column_major_slice_mut(scratch, size, size), Accum::Replace, lhs, par);
+        square(
+            MatMut::from_column_major_slice_mut(scratch, size, size),
+            Accum::Replace,
+            lhs,
+            par,
+        );
         for j in 0..size {
             let part = &scratch[j * size + j..(j + 1) * size];
-            for (sum, &part) in contiguous_mut(sum.as_mut().col_mut(j)).iter_mut().skip(j).zip(part) {
+            for (sum, &part) in contiguous_mut(sum.as_mut().col_mut(j))
+                .iter_mut()
+                .skip(j)
+                .zip(part)
+            {
                 *sum += f64::from(part);
             }
         }
@@ -128,17 +168,28 @@ pub(super) fn column_grain(rows: usize) -> usize {
 
 /// A column of a matrix that was made here, column by column.
 pub(super) fn column(values: MatRef<'_, f64>, j: usize) -> &[f64] {
-    values.col(j).try_as_col_major().expect("matrices of queries and coefficients are stored by columns").as_slice()
+    values
+        .col(j)
+        .try_as_col_major()
+        .expect("matrices of queries and coefficients are stored by columns")
+        .as_slice()
 }
 
 /// A column to write to, of a matrix that was made here.
 pub(super) fn contiguous_mut<T>(column: faer::ColMut<'_, T>) -> &mut [T] {
-    column.try_as_col_major_mut().expect("matrices of queries and coefficients are stored by columns").as_slice_mut()
+    column
+        .try_as_col_major_mut()
+        .expect("matrices of queries and coefficients are stored by columns")
+        .as_slice_mut()
 }
 
 /// The largest power of two ≤ `value`, or 1 when `value` is zero, subnormal or not finite.
 fn power_of_two(value: f64) -> f64 {
-    if value.is_normal() { f64::from_bits(value.to_bits() & (0x7ff << 52)) } else { 1.0 }
+    if value.is_normal() {
+        f64::from_bits(value.to_bits() & (0x7ff << 52))
+    } else {
+        1.0
+    }
 }
 
 #[cfg(test)]
@@ -147,7 +198,15 @@ mod tests {
 
     #[test]
     fn powers_of_two_bound_from_below() {
-        for (value, expected) in [(1.0, 1.0), (1.99, 1.0), (0.3, 0.25), (1e-300, 2f64.powi(-997)), (0.0, 1.0), (f64::NAN, 1.0), (f64::INFINITY, 1.0)] {
+        for (value, expected) in [
+            (1.0, 1.0),
+            (1.99, 1.0),
+            (0.3, 0.25),
+            (1e-300, 2f64.powi(-997)),
+            (0.0, 1.0),
+            (f64::NAN, 1.0),
+            (f64::INFINITY, 1.0),
+        ] {
             assert_eq!(power_of_two(value), expected, "{value}");
         }
     }

@@ -25,7 +25,9 @@ pub enum InfluenceError {
         found: usize,
     },
     /// A λ that cannot be one.
-    #[error("block `{block}`: λ is {found}, expected a finite number, at least 0 (0 only for a block of zeros)")]
+    #[error(
+        "block `{block}`: λ is {found}, expected a finite number, at least 0 (0 only for a block of zeros)"
+    )]
     Lambda {
         /// The block.
         block: String,
@@ -41,7 +43,9 @@ pub enum InfluenceError {
         found: usize,
     },
     /// Cholesky met a pivot that is not positive.
-    #[error("block `{block}`: the {size}×{size} {matrix} is not positive definite at λ = {lambda:e} (pivot {pivot}): λ is below rounding error")]
+    #[error(
+        "block `{block}`: the {size}×{size} {matrix} is not positive definite at λ = {lambda:e} (pivot {pivot}): λ is below rounding error"
+    )]
     NotPositiveDefinite {
         /// The block.
         block: String,

@@ -30,7 +30,10 @@ impl Evidence {
             (a, b) => a.or_else(|| b.clone()),
         };
         Self {
-            residual: [self.residual, other.residual].into_iter().flatten().reduce(f64::max),
+            residual: [self.residual, other.residual]
+                .into_iter()
+                .flatten()
+                .reduce(f64::max),
             iterations: self.iterations.max(other.iterations),
             solver,
             not_converged: self.not_converged + other.not_converged,
@@ -44,10 +47,25 @@ mod tests {
 
     #[test]
     fn the_worst_over_blocks_is_kept() {
-        let a = Evidence { residual: Some(1e-9), iterations: None, solver: Some("primal".into()), not_converged: 1 };
-        let b = Evidence { residual: Some(1e-3), iterations: Some(4), solver: Some("dual".into()), not_converged: 2 };
+        let a = Evidence {
+            residual: Some(1e-9),
+            iterations: None,
+            solver: Some("primal".into()),
+            not_converged: 1,
+        };
+        let b = Evidence {
+            residual: Some(1e-3),
+            iterations: Some(4),
+            solver: Some("dual".into()),
+            not_converged: 2,
+        };
         let worst = Evidence::default().worst(&a).worst(&b).worst(&a);
-        let expected = Evidence { residual: Some(1e-3), iterations: Some(4), solver: Some("dual+primal".into()), not_converged: 4 };
+        let expected = Evidence {
+            residual: Some(1e-3),
+            iterations: Some(4),
+            solver: Some("dual+primal".into()),
+            not_converged: 4,
+        };
         assert_eq!(worst, expected);
     }
 }

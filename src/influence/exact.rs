@@ -80,7 +80,11 @@ impl Solver {
         let dual = n * n * d + n * n * n / 3.0 + 4.0 * m * n * d + 2.0 * m * n * n;
         match self {
             Self::Auto if primal.max(dual) < 1.25 * primal.min(dual) => {
-                if d <= n { Self::Primal } else { Self::Dual }
+                if d <= n {
+                    Self::Primal
+                } else {
+                    Self::Dual
+                }
             }
             Self::Auto if primal < dual => Self::Primal,
             Self::Auto => Self::Dual,
@@ -90,24 +94,39 @@ impl Solver {
 }
 
 impl InfluenceMethod for Exact {
-    fn prepare<'a>(&'a self, block: &'a Block<'a>, lambda: f64) -> Result<Box<dyn Preconditioner + 'a>, InfluenceError> {
+    fn prepare<'a>(
+        &'a self,
+        block: &'a Block<'a>,
+        lambda: f64,
+    ) -> Result<Box<dyn Preconditioner + 'a>, InfluenceError> {
         let block = block.with_precision(Precision::F64);
         let (n, d) = (block.rows(), block.dim());
         let solver = self.solver.choose(n, d, block.queries());
         let (mut matrix, shift, what) = match solver {
-            Solver::Dual => (block.gram(&(0..n).collect::<Vec<_>>(), parallel()), n as f64 * lambda, "nλI + GGᵀ"),
+            Solver::Dual => (
+                block.gram(&(0..n).collect::<Vec<_>>(), parallel()),
+                n as f64 * lambda,
+                "nλI + GGᵀ",
+            ),
             _ => (block.fisher(), lambda, "F + λI"),
         };
         let size = matrix.nrows();
         (0..size).for_each(|i| matrix[(i, i)] += shift);
-        let factor = Cholesky::new(matrix, parallel()).map_err(|pivot| InfluenceError::NotPositiveDefinite {
-            block: block.name().to_owned(),
-            matrix: what,
-            size,
-            pivot,
-            lambda,
+        let factor = Cholesky::new(matrix, parallel()).map_err(|pivot| {
+            InfluenceError::NotPositiveDefinite {
+                block: block.name().to_owned(),
+                matrix: what,
+                size,
+                pivot,
+                lambda,
+            }
         })?;
-        Ok(Box::new(Factorised { block, lambda, factor, dual: solver == Solver::Dual }))
+        Ok(Box::new(Factorised {
+            block,
+            lambda,
+            factor,
+            dual: solver == Solver::Dual,
+        }))
     }
 
     /// The reference is f64 to its last product.

@@ -29,7 +29,11 @@ impl Listed for HessianFree {
 }
 
 impl InfluenceMethod for HessianFree {
-    fn prepare<'a>(&'a self, _: &'a Block<'a>, _: f64) -> Result<Box<dyn Preconditioner + 'a>, InfluenceError> {
+    fn prepare<'a>(
+        &'a self,
+        _: &'a Block<'a>,
+        _: f64,
+    ) -> Result<Box<dyn Preconditioner + 'a>, InfluenceError> {
         Ok(Box::new(Scaled(1.0)))
     }
 }
@@ -56,7 +60,11 @@ impl Listed for HessianFreeBlockWeighted {
 }
 
 impl InfluenceMethod for HessianFreeBlockWeighted {
-    fn prepare<'a>(&'a self, _: &'a Block<'a>, lambda: f64) -> Result<Box<dyn Preconditioner + 'a>, InfluenceError> {
+    fn prepare<'a>(
+        &'a self,
+        _: &'a Block<'a>,
+        lambda: f64,
+    ) -> Result<Box<dyn Preconditioner + 'a>, InfluenceError> {
         Ok(Box::new(Scaled(1.0 / lambda)))
     }
 }

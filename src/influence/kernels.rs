@@ -47,13 +47,17 @@ impl Block<'_> {
         let factor = factor * x.scale();
         let tiles = cut(scores, chunks(self.rows(), self.tiles().project_rows));
         let slabs = self.slabs(self.tiles().project_columns);
-        self.run(tiles, &slabs, |rows, slabs, mut out, panel: &mut Panel<T>| {
-            for slab in slabs {
-                let x = x.mat().subrows(slab.offset, slab.columns.len());
-                let (g, scratch) = panel.read(self, slab, rows.clone());
-                T::add_product(out.as_mut(), g, x, factor, scratch);
-            }
-        });
+        self.run(
+            tiles,
+            &slabs,
+            |rows, slabs, mut out, panel: &mut Panel<T>| {
+                for slab in slabs {
+                    let x = x.mat().subrows(slab.offset, slab.columns.len());
+                    let (g, scratch) = panel.read(self, slab, rows.clone());
+                    T::add_product(out.as_mut(), g, x, factor, scratch);
+                }
+            },
+        );
     }
 
     /// Gᵀ C, `[d, m]`: for every query the sum of the examples, weighted by its column of C. 2·m·n·d flops.
@@ -69,8 +73,17 @@ impl Block<'_> {
         let c = T::narrow(c.as_ref());
         let scale = c.scale();
         let slabs = self.slabs(self.tiles().expand_columns);
-        let tiles = cut(x.as_mut(), slabs.iter().map(|slab| slab.offset..slab.offset + slab.columns.len()));
-        let tiles = tiles.into_iter().zip(&slabs).map(|((_, out), slab)| (slab.clone(), out)).collect();
+        let tiles = cut(
+            x.as_mut(),
+            slabs
+                .iter()
+                .map(|slab| slab.offset..slab.offset + slab.columns.len()),
+        );
+        let tiles = tiles
+            .into_iter()
+            .zip(&slabs)
+            .map(|((_, out), slab)| (slab.clone(), out))
+            .collect();
         let rows: Vec<_> = chunks(self.rows(), self.tiles().expand_rows).collect();
         self.run(tiles, &rows, |slab, rows, mut out, panel: &mut Panel<T>| {
             for rows in rows {
@@ -93,20 +106,22 @@ impl Block<'_> {
     ) {
         let parts = (self.tiles().tasks / tiles.len().max(1)).clamp(1, terms.len().max(1));
         let terms_a_part = terms.len().div_ceil(parts).max(1);
-        tiles.into_par_iter().for_each_init(Panel::new, |panel, (place, mut out)| {
-            if parts == 1 {
-                return work(&place, terms, out, panel);
-            }
-            let sums: Vec<Mat<f64>> = terms
-                .par_chunks(terms_a_part)
-                .map_init(Panel::new, |panel, terms| {
-                    let mut sum = Mat::zeros(out.nrows(), out.ncols());
-                    work(&place, terms, sum.as_mut(), panel);
-                    sum
-                })
-                .collect();
-            sums.iter().for_each(|sum| out += sum);
-        });
+        tiles
+            .into_par_iter()
+            .for_each_init(Panel::new, |panel, (place, mut out)| {
+                if parts == 1 {
+                    return work(&place, terms, out, panel);
+                }
+                let sums: Vec<Mat<f64>> = terms
+                    .par_chunks(terms_a_part)
+                    .map_init(Panel::new, |panel, terms| {
+                        let mut sum = Mat::zeros(out.nrows(), out.ncols());
+                        work(&place, terms, sum.as_mut(), panel);
+                        sum
+                    })
+                    .collect();
+                sums.iter().for_each(|sum| out += sum);
+            });
     }
 
     /// F V = Gᵀ G V / n, `[d, m]`. 4·m·n·d flops.
@@ -129,12 +144,24 @@ impl Block<'_> {
         let mut gram = Mat::zeros(rows.len(), rows.len());
         let (mut gathered, mut scratch) = (Vec::new(), Vec::new());
         let width = (GRAM_BYTES / (rows.len().max(1) * size_of::<T>())).clamp(256, 4096);
-        for Slab { tensor, columns, .. } in self.slabs(width) {
+        for Slab {
+            tensor, columns, ..
+        } in self.slabs(width)
+        {
             gathered.resize(rows.len() * columns.len(), T::of_f32(0.0));
-            let read = |(&row, out): (&usize, &mut [T])| self.store().read_row(tensor, row, columns.clone(), out);
+            let read = |(&row, out): (&usize, &mut [T])| {
+                self.store().read_row(tensor, row, columns.clone(), out)
+            };
             match par {
-                Par::Seq => rows.iter().zip(gathered.chunks_exact_mut(columns.len())).for_each(read),
-                _ => rows.par_iter().zip(gathered.par_chunks_exact_mut(columns.len())).with_min_len(8).for_each(read),
+                Par::Seq => rows
+                    .iter()
+                    .zip(gathered.chunks_exact_mut(columns.len()))
+                    .for_each(read),
+                _ => rows
+                    .par_iter()
+                    .zip(gathered.par_chunks_exact_mut(columns.len()))
+                    .with_min_len(8)
+                    .for_each(read),
             }
             let h = MatRef::from_row_major_slice(&gathered, rows.len(), columns.len());
             T::add_square(gram.as_mut(), h, &mut scratch, par);
@@ -150,34 +177,51 @@ impl Block<'_> {
         let mut scratch = Vec::new();
         for rows in chunks(n, (FISHER_BYTES / (8 * d.max(1))).clamp(64, 4096)) {
             panel.resize(rows.len() * d, 0.0);
-            panel.par_chunks_exact_mut(d).zip(rows.clone()).with_min_len(column_grain(d)).for_each(|(out, row)| {
-                for s in self.segments() {
-                    self.store().read_row(s.tensor, row, 0..s.dim, &mut out[s.offset..s.offset + s.dim]);
-                }
-            });
+            panel
+                .par_chunks_exact_mut(d)
+                .zip(rows.clone())
+                .with_min_len(column_grain(d))
+                .for_each(|(out, row)| {
+                    for s in self.segments() {
+                        self.store().read_row(
+                            s.tensor,
+                            row,
+                            0..s.dim,
+                            &mut out[s.offset..s.offset + s.dim],
+                        );
+                    }
+                });
             let transposed = MatRef::from_column_major_slice(&panel, d, rows.len());
             f64::add_square(fisher.as_mut(), transposed, &mut scratch, parallel());
         }
         let weight = 1.0 / n as f64;
-        fisher.as_mut().par_col_iter_mut().for_each(|c| contiguous_mut(c).iter_mut().for_each(|value| *value *= weight));
+        fisher.as_mut().par_col_iter_mut().for_each(|c| {
+            contiguous_mut(c)
+                .iter_mut()
+                .for_each(|value| *value *= weight)
+        });
         fisher
     }
 
     /// ‖g_i‖² of every example, in f64. One pass over G.
     pub(super) fn squared_norms(&self) -> Vec<f64> {
         let mut norms = vec![0.0; self.rows()];
-        norms.par_iter_mut().enumerate().with_min_len(column_grain(self.dim())).for_each(|(row, norm)| {
-            for s in self.segments() {
-                *norm += match self.store().as_f32(s.tensor) {
-                    Some(all) => sum_of_squares(&all[row * s.dim..(row + 1) * s.dim]),
-                    None => {
-                        let mut values = vec![0.0f64; s.dim];
-                        self.store().read_row(s.tensor, row, 0..s.dim, &mut values);
-                        sum_of_squares(&values)
-                    }
-                };
-            }
-        });
+        norms
+            .par_iter_mut()
+            .enumerate()
+            .with_min_len(column_grain(self.dim()))
+            .for_each(|(row, norm)| {
+                for s in self.segments() {
+                    *norm += match self.store().as_f32(s.tensor) {
+                        Some(all) => sum_of_squares(&all[row * s.dim..(row + 1) * s.dim]),
+                        None => {
+                            let mut values = vec![0.0f64; s.dim];
+                            self.store().read_row(s.tensor, row, 0..s.dim, &mut values);
+                            sum_of_squares(&values)
+                        }
+                    };
+                }
+            });
         norms
     }
 
@@ -186,15 +230,22 @@ impl Block<'_> {
         let parts: Vec<Vec<f64>> = self
             .slabs(256)
             .into_par_iter()
-            .map(|Slab { tensor, columns, .. }| {
-                let mut sums = vec![0.0; columns.len()];
-                let mut values = vec![0.0f64; columns.len()];
-                for row in 0..self.rows() {
-                    self.store().read_row(tensor, row, columns.clone(), &mut values);
-                    sums.iter_mut().zip(&values).for_each(|(sum, value)| *sum += value * value);
-                }
-                sums
-            })
+            .map(
+                |Slab {
+                     tensor, columns, ..
+                 }| {
+                    let mut sums = vec![0.0; columns.len()];
+                    let mut values = vec![0.0f64; columns.len()];
+                    for row in 0..self.rows() {
+                        self.store()
+                            .read_row(tensor, row, columns.clone(), &mut values);
+                        sums.iter_mut()
+                            .zip(&values)
+                            .for_each(|(sum, value)| *sum += value * value);
+                    }
+                    sums
+                },
+            )
             .collect();
         parts.concat()
     }
@@ -212,7 +263,13 @@ impl Block<'_> {
             let (r, v) = (sum_of_squares(r).sqrt(), sum_of_squares(v).sqrt());
             if r == 0.0 { 0.0 } else { r / v }
         });
-        let worst = relative.fold(0.0, |worst: f64, r| if r.is_nan() || worst.is_nan() { f64::NAN } else { worst.max(r) });
+        let worst = relative.fold(0.0, |worst: f64, r| {
+            if r.is_nan() || worst.is_nan() {
+                f64::NAN
+            } else {
+                worst.max(r)
+            }
+        });
         (r, worst)
     }
 }
@@ -220,11 +277,15 @@ impl Block<'_> {
 /// `x[j] = combine(v[j], x[j])` entry by entry, in parallel over columns.
 pub(super) fn combine(v: &Mat<f64>, x: &mut Mat<f64>, combine: impl Fn(f64, f64) -> f64 + Sync) {
     let grain = column_grain(v.nrows());
-    x.as_mut().par_col_iter_mut().with_min_len(grain).enumerate().for_each(|(j, x)| {
-        for (x, &v) in contiguous_mut(x).iter_mut().zip(column(v.as_ref(), j)) {
-            *x = combine(v, *x);
-        }
-    });
+    x.as_mut()
+        .par_col_iter_mut()
+        .with_min_len(grain)
+        .enumerate()
+        .for_each(|(j, x)| {
+            for (x, &v) in contiguous_mut(x).iter_mut().zip(column(v.as_ref(), j)) {
+                *x = combine(v, *x);
+            }
+        });
 }
 
 /// Σ v² in f64, in eight running sums so that it can be vectorised; in a fixed order.
@@ -237,20 +298,33 @@ pub(super) fn sum_of_squares<T: Copy + Into<f64>>(values: &[T]) -> f64 {
             *sum += value * value;
         }
     }
-    let tail: f64 = rest.iter().map(|&value| value.into()).map(|value: f64| value * value).sum();
+    let tail: f64 = rest
+        .iter()
+        .map(|&value| value.into())
+        .map(|value: f64| value * value)
+        .sum();
     sums.iter().sum::<f64>() + tail
 }
 
 /// Row k of C times `weight(k)`.
 pub(super) fn scale_rows(c: &mut Mat<f64>, weight: impl Fn(usize) -> f64 + Sync) {
     let grain = column_grain(c.nrows());
-    c.as_mut().par_col_iter_mut().with_min_len(grain).for_each(|column| {
-        contiguous_mut(column).iter_mut().enumerate().for_each(|(k, value)| *value *= weight(k));
-    });
+    c.as_mut()
+        .par_col_iter_mut()
+        .with_min_len(grain)
+        .for_each(|column| {
+            contiguous_mut(column)
+                .iter_mut()
+                .enumerate()
+                .for_each(|(k, value)| *value *= weight(k));
+        });
 }
 
 /// A matrix by ranges of rows, which follow one another.
-pub(super) fn cut(out: MatMut<'_, f64>, ranges: impl Iterator<Item = Range<usize>>) -> Vec<(Range<usize>, MatMut<'_, f64>)> {
+pub(super) fn cut(
+    out: MatMut<'_, f64>,
+    ranges: impl Iterator<Item = Range<usize>>,
+) -> Vec<(Range<usize>, MatMut<'_, f64>)> {
     let mut rest = out;
     let mut tiles = Vec::new();
     for range in ranges {
@@ -269,23 +343,45 @@ struct Panel<T> {
 
 impl<T: Element> Panel<T> {
     fn new() -> Self {
-        Self { widened: Vec::new(), scratch: Vec::new() }
+        Self {
+            widened: Vec::new(),
+            scratch: Vec::new(),
+        }
     }
 
     /// A panel of G, `[rows, columns]`, and the scratch: a view of the store when it holds this very type,
     /// else converted.
-    fn read<'s>(&'s mut self, block: &Block<'s>, slab: &Slab, rows: Range<usize>) -> (MatRef<'s, T>, &'s mut Vec<T>) {
+    fn read<'s>(
+        &'s mut self,
+        block: &Block<'s>,
+        slab: &Slab,
+        rows: Range<usize>,
+    ) -> (MatRef<'s, T>, &'s mut Vec<T>) {
         let (store, columns) = (block.store(), &slab.columns);
         let dim = store.tensors()[slab.tensor].dim();
         if let Some(all) = store.as_f32(slab.tensor).and_then(T::view) {
-            let whole = MatRef::from_row_major_slice(&all[rows.start * dim..rows.end * dim], rows.len(), dim);
-            return (whole.subcols(columns.start, columns.len()), &mut self.scratch);
+            let whole = MatRef::from_row_major_slice(
+                &all[rows.start * dim..rows.end * dim],
+                rows.len(),
+                dim,
+            );
+            return (
+                whole.subcols(columns.start, columns.len()),
+                &mut self.scratch,
+            );
         }
-        self.widened.resize(rows.len() * columns.len(), T::of_f32(0.0));
-        for (row, out) in rows.clone().zip(self.widened.chunks_exact_mut(columns.len())) {
+        self.widened
+            .resize(rows.len() * columns.len(), T::of_f32(0.0));
+        for (row, out) in rows
+            .clone()
+            .zip(self.widened.chunks_exact_mut(columns.len()))
+        {
             store.read_row(slab.tensor, row, columns.clone(), out);
         }
-        (MatRef::from_row_major_slice(&self.widened, rows.len(), columns.len()), &mut self.scratch)
+        (
+            MatRef::from_row_major_slice(&self.widened, rows.len(), columns.len()),
+            &mut self.scratch,
+        )
     }
 }
 

@@ -51,17 +51,39 @@ impl BlockLayout {
             // tensors of one matrix have one name, so a per_matrix block never meets its own key again
             match layout.iter_mut().find(|(k, _)| *k == key) {
                 Some((key, block)) => {
-                    block.segments.push(Segment { tensor, offset: block.dim, dim });
+                    block.segments.push(Segment {
+                        tensor,
+                        offset: block.dim,
+                        dim,
+                    });
                     block.dim += dim;
                     block.name.clone_from(key);
                 }
                 None => {
-                    let name = if blocks == Blocks::Whole { key.clone() } else { info.name.clone() };
-                    layout.push((key, BlockShape { name, segments: vec![Segment { tensor, offset: 0, dim }], dim }));
+                    let name = if blocks == Blocks::Whole {
+                        key.clone()
+                    } else {
+                        info.name.clone()
+                    };
+                    layout.push((
+                        key,
+                        BlockShape {
+                            name,
+                            segments: vec![Segment {
+                                tensor,
+                                offset: 0,
+                                dim,
+                            }],
+                            dim,
+                        },
+                    ));
                 }
             }
         }
-        Self { blocks: layout.into_iter().map(|(_, block)| block).collect(), tensors: tensors.len() }
+        Self {
+            blocks: layout.into_iter().map(|(_, block)| block).collect(),
+            tensors: tensors.len(),
+        }
     }
 
     /// The blocks, in order.
@@ -78,7 +100,10 @@ impl BlockLayout {
 /// The name that both factors of an adapter share; `None` for any other tensor.
 fn adapter(name: &str) -> Option<String> {
     let mut parts: Vec<&str> = name.split('.').collect();
-    let factor = parts.iter_mut().rev().find(|part| ["lora_A", "lora_B"].contains(part))?;
+    let factor = parts
+        .iter_mut()
+        .rev()
+        .find(|part| ["lora_A", "lora_B"].contains(part))?;
     *factor = "lora";
     Some(parts.join("."))
 }
@@ -88,9 +113,22 @@ mod tests {
     use super::*;
 
     fn blocks(names: &[(&str, usize)], blocks: Blocks) -> Vec<(String, Vec<usize>, usize)> {
-        let tensors: Vec<_> = names.iter().map(|(name, dim)| TensorInfo::new(*name, [*dim])).collect();
+        let tensors: Vec<_> = names
+            .iter()
+            .map(|(name, dim)| TensorInfo::new(*name, [*dim]))
+            .collect();
         let layout = BlockLayout::new(&tensors, blocks);
-        layout.blocks().iter().map(|b| (b.name.clone(), b.segments.iter().map(|s| s.tensor).collect(), b.dim)).collect()
+        layout
+            .blocks()
+            .iter()
+            .map(|b| {
+                (
+                    b.name.clone(),
+                    b.segments.iter().map(|s| s.tensor).collect(),
+                    b.dim,
+                )
+            })
+            .collect()
     }
 
     #[test]
@@ -111,17 +149,33 @@ mod tests {
                 ("head.weight".to_owned(), vec![4], 3),
             ]
         );
-        assert_eq!(blocks(&names, Blocks::Whole), [("whole".to_owned(), vec![0, 1, 2, 3, 4], 25)]);
+        assert_eq!(
+            blocks(&names, Blocks::Whole),
+            [("whole".to_owned(), vec![0, 1, 2, 3, 4], 25)]
+        );
         let alone = blocks(&names, Blocks::PerMatrix);
         assert_eq!(alone.len(), 5);
-        assert!(alone.iter().zip(&names).all(|(block, (name, dim))| block.0 == *name && block.2 == *dim));
+        assert!(
+            alone
+                .iter()
+                .zip(&names)
+                .all(|(block, (name, dim))| block.0 == *name && block.2 == *dim)
+        );
     }
 
     #[test]
     fn segments_stand_side_by_side() {
-        let tensors = [TensorInfo::new("a", [2]), TensorInfo::new("b", [3, 1]), TensorInfo::new("c", [4])];
+        let tensors = [
+            TensorInfo::new("a", [2]),
+            TensorInfo::new("b", [3, 1]),
+            TensorInfo::new("c", [4]),
+        ];
         let layout = BlockLayout::new(&tensors, Blocks::Whole);
-        let offsets: Vec<_> = layout.blocks()[0].segments.iter().map(|s| (s.offset, s.dim)).collect();
+        let offsets: Vec<_> = layout.blocks()[0]
+            .segments
+            .iter()
+            .map(|s| (s.offset, s.dim))
+            .collect();
         assert_eq!(offsets, [(0, 2), (2, 3), (5, 4)]);
     }
 }

@@ -77,7 +77,12 @@ impl Listed for Lissa {
                 allowed: Allowed::Word(&["paper", "code"]),
                 help: "code reverses the damping's sign, as the paper's public code does",
             },
-            OptionInfo { key: "iterations", default: "10", allowed: Allowed::Count, help: "steps k" },
+            OptionInfo {
+                key: "iterations",
+                default: "10",
+                allowed: Allowed::Count,
+                help: "steps k",
+            },
             OptionInfo {
                 key: "scale",
                 default: "1",
@@ -89,7 +94,11 @@ impl Listed for Lissa {
 
     fn from_values(values: &Values) -> Self {
         Self {
-            variant: if values.word("variant") == Some("code") { Variant::Code } else { Variant::Paper },
+            variant: if values.word("variant") == Some("code") {
+                Variant::Code
+            } else {
+                Variant::Paper
+            },
             iterations: values.count("iterations"),
             scale: values.number("scale").map_or(Scale::Auto, Scale::Fixed),
         }
@@ -97,13 +106,26 @@ impl Listed for Lissa {
 }
 
 impl InfluenceMethod for Lissa {
-    fn prepare<'a>(&'a self, block: &'a Block<'a>, lambda: f64) -> Result<Box<dyn Preconditioner + 'a>, InfluenceError> {
+    fn prepare<'a>(
+        &'a self,
+        block: &'a Block<'a>,
+        lambda: f64,
+    ) -> Result<Box<dyn Preconditioner + 'a>, InfluenceError> {
         let scale = match self.scale {
             Scale::Fixed(scale) => scale,
             Scale::Auto => POWER_MARGIN * (top_eigenvalue(block) + lambda),
         };
-        let damping = if self.variant == Variant::Paper { lambda } else { -lambda };
-        Ok(Box::new(Iteration { block, damping, scale, iterations: self.iterations }))
+        let damping = if self.variant == Variant::Paper {
+            lambda
+        } else {
+            -lambda
+        };
+        Ok(Box::new(Iteration {
+            block,
+            damping,
+            scale,
+            iterations: self.iterations,
+        }))
     }
 
     fn measure_residual(&self) -> bool {
@@ -134,7 +156,10 @@ impl Preconditioner for Iteration<'_> {
         if inverse != 1.0 {
             combine(v, &mut r, |_, r| r * inverse);
         }
-        let evidence = Evidence { iterations: Some(self.iterations), ..Evidence::default() };
+        let evidence = Evidence {
+            iterations: Some(self.iterations),
+            ..Evidence::default()
+        };
         Ok(Applied { x: r, evidence })
     }
 }
@@ -142,7 +167,9 @@ impl Preconditioner for Iteration<'_> {
 /// A lower bound of F's top eigenvalue, close to it: see [`Scale::Auto`].
 fn top_eigenvalue(block: &Block<'_>) -> f64 {
     let mut random = rng(block.seed(), block.name(), "lissa_power_iteration");
-    let mut x: Mat<f64> = Mat::from_fn(block.dim(), POWER_STARTS, |_, _| StandardNormal.sample(&mut random));
+    let mut x: Mat<f64> = Mat::from_fn(block.dim(), POWER_STARTS, |_, _| {
+        StandardNormal.sample(&mut random)
+    });
     let mut top = 0.0f64;
     for _ in 0..POWER_STEPS {
         for j in 0..x.ncols() {
@@ -154,7 +181,11 @@ fn top_eigenvalue(block: &Block<'_>) -> f64 {
         }
         let next = block.fisher_times(&x);
         for j in 0..x.ncols() {
-            let quotient: f64 = column(x.as_ref(), j).iter().zip(column(next.as_ref(), j)).map(|(a, b)| a * b).sum();
+            let quotient: f64 = column(x.as_ref(), j)
+                .iter()
+                .zip(column(next.as_ref(), j))
+                .map(|(a, b)| a * b)
+                .sum();
             top = top.max(quotient);
         }
         x = next;

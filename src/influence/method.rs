@@ -15,7 +15,11 @@ pub trait InfluenceMethod: Send + Sync {
     ///
     /// # Errors
     /// A factorisation that breaks down; the message names the block, its size and λ.
-    fn prepare<'a>(&'a self, block: &'a Block<'a>, lambda: f64) -> Result<Box<dyn Preconditioner + 'a>, InfluenceError>;
+    fn prepare<'a>(
+        &'a self,
+        block: &'a Block<'a>,
+        lambda: f64,
+    ) -> Result<Box<dyn Preconditioner + 'a>, InfluenceError>;
 
     /// Precision of the products, the contraction with the training gradients included, when `asked` is
     /// what the settings say.
@@ -50,7 +54,10 @@ pub struct Applied {
 impl From<Mat<f64>> for Applied {
     /// An answer in closed form, without evidence.
     fn from(x: Mat<f64>) -> Self {
-        Self { x, evidence: Evidence::default() }
+        Self {
+            x,
+            evidence: Evidence::default(),
+        }
     }
 }
 

@@ -57,8 +57,16 @@ impl Allowed {
             return Some(Value::Word(word));
         }
         match self {
-            Self::Count => text.parse().ok().filter(|&count: &usize| count > 0).map(Value::Count),
-            Self::NumberOr(_) => text.parse().ok().filter(|v: &f64| v.is_finite() && *v > 0.0).map(Value::Number),
+            Self::Count => text
+                .parse()
+                .ok()
+                .filter(|&count: &usize| count > 0)
+                .map(Value::Count),
+            Self::NumberOr(_) => text
+                .parse()
+                .ok()
+                .filter(|v: &f64| v.is_finite() && *v > 0.0)
+                .map(Value::Number),
             Self::Switch | Self::Word(_) => None,
         }
     }
@@ -96,10 +104,20 @@ impl Values {
     /// When a default of the table is not among its own allowed values; a test goes through them all.
     pub fn new(info: &MethodInfo, given: &[(&str, Value)]) -> Self {
         let value = |option: &OptionInfo| {
-            let given = given.iter().find(|(key, _)| *key == option.key).map(|(_, value)| *value);
-            given.or_else(|| option.allowed.parse(option.default)).expect("the table's defaults are allowed values")
+            let given = given
+                .iter()
+                .find(|(key, _)| *key == option.key)
+                .map(|(_, value)| *value);
+            given
+                .or_else(|| option.allowed.parse(option.default))
+                .expect("the table's defaults are allowed values")
         };
-        Self(info.options.iter().map(|option| (option.key, value(option))).collect())
+        Self(
+            info.options
+                .iter()
+                .map(|option| (option.key, value(option)))
+                .collect(),
+        )
     }
 
     /// The value of an option that the method's table has.
@@ -107,12 +125,20 @@ impl Values {
     /// # Panics
     /// When it has not: a mistake in the method's own file, which a test would meet at once.
     fn get(&self, key: &str) -> Value {
-        self.0.iter().find(|(k, _)| *k == key).map(|(_, value)| *value).expect("a method asks for its own options")
+        self.0
+            .iter()
+            .find(|(k, _)| *k == key)
+            .map(|(_, value)| *value)
+            .expect("a method asks for its own options")
     }
 
     /// A [`Value::Count`]; 1 for any other kind.
     pub fn count(&self, key: &str) -> usize {
-        if let Value::Count(count) = self.get(key) { count } else { 1 }
+        if let Value::Count(count) = self.get(key) {
+            count
+        } else {
+            1
+        }
     }
 
     /// Whether the word is `true`.
@@ -122,12 +148,20 @@ impl Values {
 
     /// A [`Value::Word`].
     pub fn word(&self, key: &str) -> Option<&'static str> {
-        if let Value::Word(word) = self.get(key) { Some(word) } else { None }
+        if let Value::Word(word) = self.get(key) {
+            Some(word)
+        } else {
+            None
+        }
     }
 
     /// A [`Value::Number`].
     pub fn number(&self, key: &str) -> Option<f64> {
-        if let Value::Number(number) = self.get(key) { Some(number) } else { None }
+        if let Value::Number(number) = self.get(key) {
+            Some(number)
+        } else {
+            None
+        }
     }
 }
 
@@ -148,9 +182,25 @@ mod tests {
     #[test]
     fn every_entry_is_complete_and_buildable() {
         for (i, (info, build)) in METHODS.iter().enumerate() {
-            assert!(METHODS[..i].iter().all(|(other, _)| other.name != info.name), "{} is listed twice", info.name);
-            assert!([info.summary, info.formula, info.cost].iter().all(|text| !text.is_empty()), "{}", info.name);
-            assert!(info.options.iter().all(|option| !option.help.is_empty()), "{}", info.name);
+            assert!(
+                METHODS[..i]
+                    .iter()
+                    .all(|(other, _)| other.name != info.name),
+                "{} is listed twice",
+                info.name
+            );
+            assert!(
+                [info.summary, info.formula, info.cost]
+                    .iter()
+                    .all(|text| !text.is_empty()),
+                "{}",
+                info.name
+            );
+            assert!(
+                info.options.iter().all(|option| !option.help.is_empty()),
+                "{}",
+                info.name
+            );
             assert_eq!(build(&Values::new(info, &[])).info().name, info.name);
         }
     }
@@ -158,8 +208,14 @@ mod tests {
     #[test]
     fn values_are_checked() {
         assert_eq!(Allowed::Count.parse("8"), Some(Value::Count(8)));
-        assert_eq!(Allowed::NumberOr(&["auto"]).parse("2.5"), Some(Value::Number(2.5)));
-        assert_eq!(Allowed::NumberOr(&["auto"]).parse("auto"), Some(Value::Word("auto")));
+        assert_eq!(
+            Allowed::NumberOr(&["auto"]).parse("2.5"),
+            Some(Value::Number(2.5))
+        );
+        assert_eq!(
+            Allowed::NumberOr(&["auto"]).parse("auto"),
+            Some(Value::Word("auto"))
+        );
         for (allowed, text) in [
             (Allowed::Count, "0"),
             (Allowed::Count, "1.5"),

@@ -102,7 +102,13 @@ pub fn run_method(
             block_evidence.push(Evidence::default());
             continue;
         }
-        let block = Block::new(train, shape, method.precision(options.precision), m, options.seed);
+        let block = Block::new(
+            train,
+            shape,
+            method.precision(options.precision),
+            m,
+            options.seed,
+        );
         let meter = Meter::start();
         let (prepared, prepare) = meter.stage(|| method.prepare(&block, lambda));
         let prepared = prepared?;
@@ -122,31 +128,67 @@ pub fn run_method(
         seconds.score += score.seconds;
         peak = largest(peak, [prepare, apply, score]);
     }
-    let evidence = block_evidence.iter().fold(Evidence::default(), Evidence::worst);
+    let evidence = block_evidence
+        .iter()
+        .fold(Evidence::default(), Evidence::worst);
     let scores = Array2::from_shape_fn((m, n), |(q, k)| scores[(k, q)]);
-    Ok(Influence { scores, seconds, peak_bytes: peak, evidence, block_evidence })
+    Ok(Influence {
+        scores,
+        seconds,
+        peak_bytes: peak,
+        evidence,
+        block_evidence,
+    })
 }
 
-fn check(train: &GradientStore, layout: &BlockLayout, lambda: &[f64]) -> Result<(), InfluenceError> {
+fn check(
+    train: &GradientStore,
+    layout: &BlockLayout,
+    lambda: &[f64],
+) -> Result<(), InfluenceError> {
     if layout.tensors() != train.tensors().len() {
-        return Err(InfluenceError::Layout { expected: layout.tensors(), found: train.tensors().len() });
+        return Err(InfluenceError::Layout {
+            expected: layout.tensors(),
+            found: train.tensors().len(),
+        });
     }
     if layout.blocks().len() != lambda.len() {
-        return Err(InfluenceError::LambdaCount { expected: layout.blocks().len(), found: lambda.len() });
+        return Err(InfluenceError::LambdaCount {
+            expected: layout.blocks().len(),
+            found: lambda.len(),
+        });
     }
-    match layout.blocks().iter().zip(lambda).find(|(_, lambda)| !(lambda.is_finite() && **lambda >= 0.0)) {
-        Some((block, &found)) => Err(InfluenceError::Lambda { block: block.name.clone(), found }),
+    match layout
+        .blocks()
+        .iter()
+        .zip(lambda)
+        .find(|(_, lambda)| !(lambda.is_finite() && **lambda >= 0.0))
+    {
+        Some((block, &found)) => Err(InfluenceError::Lambda {
+            block: block.name.clone(),
+            found,
+        }),
         None => Ok(()),
     }
 }
 
 /// The queries of a block, `[d, m]`, one a column, in f64; `place` is where the training store's tensors are
 /// in `query`.
-fn load_queries(query: &GradientStore, place: &[usize], shape: &BlockShape, which: Queries) -> Result<Mat<f64>, InfluenceError> {
+fn load_queries(
+    query: &GradientStore,
+    place: &[usize],
+    shape: &BlockShape,
+    which: Queries,
+) -> Result<Mat<f64>, InfluenceError> {
     let m = query.rows();
     let read = |row: usize, out: &mut [f64]| {
         for s in &shape.segments {
-            query.read_row(place[s.tensor], row, 0..s.dim, &mut out[s.offset..s.offset + s.dim]);
+            query.read_row(
+                place[s.tensor],
+                row,
+                0..s.dim,
+                &mut out[s.offset..s.offset + s.dim],
+            );
         }
         // as in the damping's pass: one sum tells whether all is finite
         sum_of_squares(out).is_finite()
@@ -154,18 +196,31 @@ fn load_queries(query: &GradientStore, place: &[usize], shape: &BlockShape, whic
     let mut v = Mat::<f64>::zeros(shape.dim, which.rows(m));
     let mut finite = true;
     if which != Queries::Mean {
-        finite = v.as_mut().subcols_mut(0, m).par_col_iter_mut().enumerate().map(|(row, out)| read(row, contiguous_mut(out))).all(|ok| ok);
+        finite = v
+            .as_mut()
+            .subcols_mut(0, m)
+            .par_col_iter_mut()
+            .enumerate()
+            .map(|(row, out)| read(row, contiguous_mut(out)))
+            .all(|ok| ok);
     }
     if which != Queries::Each {
         let mean = contiguous_mut(v.as_mut().col_mut(which.rows(m) - 1));
         let mut row = vec![0.0; shape.dim];
         for q in 0..m {
             finite &= read(q, &mut row);
-            mean.iter_mut().zip(&row).for_each(|(mean, value)| *mean += value);
+            mean.iter_mut()
+                .zip(&row)
+                .for_each(|(mean, value)| *mean += value);
         }
         mean.iter_mut().for_each(|mean| *mean /= m as f64);
     }
-    let bad = || shape.segments.iter().find_map(|s| query.non_finite(place[s.tensor], 0..m));
+    let bad = || {
+        shape
+            .segments
+            .iter()
+            .find_map(|s| query.non_finite(place[s.tensor], 0..m))
+    };
     match if finite { None } else { bad() } {
         Some(error) => Err(error.into()),
         None => Ok(v),

@@ -1,7 +1,22 @@
 //! Metrics: correlation, error, detection, retrieval. Each knows its unit and its direction.
 //!
-//! Nothing here knows a task, a model or a method.
+//! Plain slices and views in, [`MetricValue`]s out: nothing here knows a task, a model or a method.
+//! One table, [`METRICS`], lists them; [`evaluate`] computes the ones asked for. A NaN or an infinity
+//! makes the case it belongs to undefined; undefined cases are counted, never dropped in silence.
 
+pub mod auc;
+pub mod average_precision;
+pub mod correlation;
+pub mod detection_curve;
+mod evaluate;
+pub mod interval;
+pub mod overlap;
+pub mod rank;
+pub mod relative_error;
+pub mod retrieval;
+mod table;
 mod value;
 
+pub use evaluate::{Inputs, MetricsError, Scores, evaluate};
+pub use table::{Direction, METRICS, Metric, Need, computed, find};
 pub use value::{Curve, MetricValue};

@@ -1,5 +1,9 @@
 //! The versioned record, its files, and the environment it ran in.
 
+pub mod environment;
+pub mod files;
 pub mod record;
+mod tidy;
 
+pub use files::{ResultsDir, ResultsError, load, write_atomically};
 pub use record::Record;

@@ -19,6 +19,9 @@ pub struct Record {
     pub schema: u32,
     /// The experiment's `name`.
     pub experiment: String,
+    /// What the experiment asks, in its own words; may be empty.
+    #[serde(default)]
+    pub description: String,
     /// Which cell of the grid this is.
     pub cell: CellFacts,
     /// `ok`, or `failed` with `error` saying why; a failed cell has no gradients and no methods.

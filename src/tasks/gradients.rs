@@ -46,18 +46,33 @@ pub struct SyntheticGradients {
 ///
 /// # Errors
 /// The stores cannot be written.
-pub fn generate(task: &GradientsTask, seed: u64, train: Target, query: Target) -> Result<SyntheticGradients, StoreError> {
+pub fn generate(
+    task: &GradientsTask,
+    seed: u64,
+    train: Target,
+    query: Target,
+) -> Result<SyntheticGradients, StoreError> {
     let classes = task.shared_directions.max(1);
     let mut random = rng(seed, "gradients", "classes");
-    let mut draw = |count: usize| -> Vec<usize> { (0..count).map(|_| random.random_range(0..classes)).collect() };
+    let mut draw = |count: usize| -> Vec<usize> {
+        (0..count)
+            .map(|_| random.random_range(0..classes))
+            .collect()
+    };
     let (train_classes, query_classes) = (draw(task.train), draw(task.query));
 
     let mut flipped = vec![false; task.train];
     flipped[..(task.flip * task.train as f64).round() as usize].fill(true);
     flipped.shuffle(&mut rng(seed, "gradients", "flip"));
 
-    let generator = Generator { task, seed, spread: spread(task) };
-    let split = |name, classes: &[usize], flipped: &[bool], target| generator.split(name, classes, flipped, target);
+    let generator = Generator {
+        task,
+        seed,
+        spread: spread(task),
+    };
+    let split = |name, classes: &[usize], flipped: &[bool], target| {
+        generator.split(name, classes, flipped, target)
+    };
     let train = split("train", &train_classes, &flipped, train)?;
     let query = split("query", &query_classes, &vec![false; task.query], query)?;
     let known = task.shared_directions > 0;
@@ -66,14 +81,23 @@ pub fn generate(task: &GradientsTask, seed: u64, train: Target, query: Target) -
         train_classes: known.then_some(train_classes),
         query_classes: known.then_some(query_classes),
     };
-    Ok(SyntheticGradients { train, query, truth })
+    Ok(SyntheticGradients {
+        train,
+        query,
+        truth,
+    })
 }
 
 /// s: the square roots of the spectrum, of sum of squares 1.
 fn spread(task: &GradientsTask) -> Vec<f32> {
-    let spectrum: Vec<f64> = (1..=task.dim).map(|j| (j as f64).powf(-task.spectrum_decay)).collect();
+    let spectrum: Vec<f64> = (1..=task.dim)
+        .map(|j| (j as f64).powf(-task.spectrum_decay))
+        .collect();
     let total: f64 = spectrum.iter().sum();
-    spectrum.into_iter().map(|value| (value / total).sqrt() as f32).collect()
+    spectrum
+        .into_iter()
+        .map(|value| (value / total).sqrt() as f32)
+        .collect()
 }
 
 struct Generator<'a> {
@@ -83,38 +107,65 @@ struct Generator<'a> {
 }
 
 impl Generator<'_> {
-    fn split(&self, name: &str, classes: &[usize], flipped: &[bool], target: Target) -> Result<GradientStore, StoreError> {
+    fn split(
+        &self,
+        name: &str,
+        classes: &[usize],
+        flipped: &[bool],
+        target: Target,
+    ) -> Result<GradientStore, StoreError> {
         let (n, d) = (classes.len(), self.task.dim);
-        let tensors = (0..self.task.blocks).map(|b| TensorInfo::new(format!("block.{b}"), [d])).collect();
+        let tensors = (0..self.task.blocks)
+            .map(|b| TensorInfo::new(format!("block.{b}"), [d]))
+            .collect();
         let mut writer = StoreWriter::new(tensors, n, target)?;
         let mut random = rng(self.seed, &format!("gradients/{name}"), "norms");
-        let norms: Vec<f64> = (0..n).map(|_| (self.task.norm_tail * normal(&mut random)).exp()).collect();
+        let norms: Vec<f64> = (0..n)
+            .map(|_| (self.task.norm_tail * normal(&mut random)).exp())
+            .collect();
 
-        let rows_a_chunk = (CHUNK / d).next_multiple_of(LANES).min(n.next_multiple_of(LANES)).max(LANES);
+        let rows_a_chunk = (CHUNK / d)
+            .next_multiple_of(LANES)
+            .min(n.next_multiple_of(LANES))
+            .max(LANES);
         let mut values = vec![0.0f32; rows_a_chunk * d];
         for b in 0..self.task.blocks {
-            let rotation = Rotation::new(d, &mut rng(self.seed, &format!("gradients/{b}"), "rotation"));
+            let rotation = Rotation::new(
+                d,
+                &mut rng(self.seed, &format!("gradients/{b}"), "rotation"),
+            );
             let directions = self.directions(b);
             let scale = self.task.scale * 10f64.powf(-((b % 5) as f64) / 2.0);
             for first in (0..n).step_by(rows_a_chunk) {
                 let values = &mut values[..(n - first).min(rows_a_chunk) * d];
-                values.par_chunks_mut(LANES * d).enumerate().for_each(|(batch, out)| {
-                    let start = first + batch * LANES;
-                    let mut random = rng(self.seed, &format!("gradients/{name}/{b}/{start}"), "noise");
-                    let mut lanes = vec![[0.0f32; LANES]; d];
-                    for (lane, &spread) in lanes.iter_mut().zip(&self.spread) {
-                        lane.iter_mut().for_each(|value| *value = spread * normal(&mut random) as f32);
-                    }
-                    rotation.apply(&mut lanes);
-                    for (lane, out) in out.chunks_exact_mut(d).enumerate() {
-                        let row = start + lane;
-                        let shared = if flipped[row] { -self.task.label_shift } else { self.task.shared_strength };
-                        let (shared, factor) = (shared as f32, (scale * norms[row]) as f32);
-                        for ((out, values), &u) in out.iter_mut().zip(&lanes).zip(&directions[classes[row]]) {
-                            *out = factor * (values[lane] + shared * u);
+                values
+                    .par_chunks_mut(LANES * d)
+                    .enumerate()
+                    .for_each(|(batch, out)| {
+                        let start = first + batch * LANES;
+                        let mut random =
+                            rng(self.seed, &format!("gradients/{name}/{b}/{start}"), "noise");
+                        let mut lanes = vec![[0.0f32; LANES]; d];
+                        for (lane, &spread) in lanes.iter_mut().zip(&self.spread) {
+                            lane.iter_mut()
+                                .for_each(|value| *value = spread * normal(&mut random) as f32);
                         }
-                    }
-                });
+                        rotation.apply(&mut lanes);
+                        for (lane, out) in out.chunks_exact_mut(d).enumerate() {
+                            let row = start + lane;
+                            let shared = if flipped[row] {
+                                -self.task.label_shift
+                            } else {
+                                self.task.shared_strength
+                            };
+                            let (shared, factor) = (shared as f32, (scale * norms[row]) as f32);
+                            for ((out, values), &u) in
+                                out.iter_mut().zip(&lanes).zip(&directions[classes[row]])
+                            {
+                                *out = factor * (values[lane] + shared * u);
+                            }
+                        }
+                    });
                 writer.write_rows(b, first, values)?;
             }
         }
@@ -175,12 +226,22 @@ mod tests {
     use super::*;
 
     fn task() -> GradientsTask {
-        GradientsTask { train: 400, query: 7, blocks: 2, dim: 48, ..GradientsTask::default() }
+        GradientsTask {
+            train: 400,
+            query: 7,
+            blocks: 2,
+            dim: 48,
+            ..GradientsTask::default()
+        }
     }
 
     fn rows(store: &GradientStore, t: usize) -> Vec<Vec<f64>> {
         let d = store.tensors()[t].dim();
-        store.tensor_rows(t, 0..store.rows()).chunks(d).map(|row| row.iter().map(|&v| f64::from(v)).collect()).collect()
+        store
+            .tensor_rows(t, 0..store.rows())
+            .chunks(d)
+            .map(|row| row.iter().map(|&v| f64::from(v)).collect())
+            .collect()
     }
 
     fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -191,15 +252,27 @@ mod tests {
     fn the_same_bytes_on_any_number_of_threads_and_in_any_store() {
         let folder = tempfile::tempdir().unwrap();
         let make = |threads, target| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| generate(&task(), 3, target, Target::Memory)).unwrap()
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
+            pool.install(|| generate(&task(), 3, target, Target::Memory))
+                .unwrap()
         };
         let one = make(1, Target::Memory);
         let three = make(3, Target::Mapped(folder.path().join("g.safetensors")));
         assert_eq!(one.truth, three.truth);
         assert_eq!(rows(&one.train, 1), rows(&three.train, 1));
         assert_eq!(rows(&one.query, 0), rows(&three.query, 0));
-        assert_ne!(rows(&one.train, 1), rows(&generate(&task(), 4, Target::Memory, Target::Memory).unwrap().train, 1));
+        assert_ne!(
+            rows(&one.train, 1),
+            rows(
+                &generate(&task(), 4, Target::Memory, Target::Memory)
+                    .unwrap()
+                    .train,
+                1
+            )
+        );
     }
 
     #[test]
@@ -214,14 +287,23 @@ mod tests {
                 assert!((squares.iter().sum::<f32>() - 1.0).abs() < 1e-4, "{d}");
                 let largest = squares.iter().copied().fold(0.0, f32::max);
                 // a uniform direction's largest square is about 2 ln d/d
-                assert!(d < 64 || largest < 8.0 * (d as f32).ln() / d as f32, "{d}: {largest}");
+                assert!(
+                    d < 64 || largest < 8.0 * (d as f32).ln() / d as f32,
+                    "{d}: {largest}"
+                );
             }
         }
     }
 
     #[test]
     fn spectrum_and_scale_are_as_asked() {
-        let task = GradientsTask { norm_tail: 0.0, shared_strength: 0.0, flip: 0.0, train: 2000, ..task() };
+        let task = GradientsTask {
+            norm_tail: 0.0,
+            shared_strength: 0.0,
+            flip: 0.0,
+            train: 2000,
+            ..task()
+        };
         let made = generate(&task, 5, Target::Memory, Target::Memory).unwrap();
         assert!(made.truth.flipped.is_none());
         let energy = |t| rows(&made.train, t).iter().map(|g| dot(g, g)).sum::<f64>() / 2000.0;
@@ -240,12 +322,23 @@ mod tests {
     #[test]
     fn flipped_examples_move_against_their_class() {
         let made = generate(&task(), 6, Target::Memory, Target::Memory).unwrap();
-        let (flipped, classes) = (made.truth.flipped.unwrap(), made.truth.train_classes.unwrap());
+        let (flipped, classes) = (
+            made.truth.flipped.unwrap(),
+            made.truth.train_classes.unwrap(),
+        );
         assert_eq!(flipped.iter().filter(|&&f| f).count(), 80);
         assert_eq!(made.truth.query_classes.unwrap().len(), 7);
         let task = task();
-        let generator = Generator { task: &task, seed: 6, spread: spread(&task) };
-        let directions: Vec<Vec<f64>> = generator.directions(0).iter().map(|u| u.iter().map(|&v| f64::from(v)).collect()).collect();
+        let generator = Generator {
+            task: &task,
+            seed: 6,
+            spread: spread(&task),
+        };
+        let directions: Vec<Vec<f64>> = generator
+            .directions(0)
+            .iter()
+            .map(|u| u.iter().map(|&v| f64::from(v)).collect())
+            .collect();
         let mean = |which: bool| {
             let along: Vec<f64> = rows(&made.train, 0)
                 .iter()
@@ -257,7 +350,11 @@ mod tests {
         };
         // scale · E[a] · t, with E[a] = exp(0.5²/2)
         let expected = 0.1 * (0.125f64).exp() * 0.5;
-        assert!((mean(false) / expected - 1.0).abs() < 0.25, "{}", mean(false));
+        assert!(
+            (mean(false) / expected - 1.0).abs() < 0.25,
+            "{}",
+            mean(false)
+        );
         assert!((mean(true) / -expected - 1.0).abs() < 0.5, "{}", mean(true));
     }
 }

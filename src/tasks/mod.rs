@@ -8,6 +8,70 @@ pub mod flip;
 pub mod gradients;
 pub mod sentences;
 
+use thiserror::Error;
+
+use crate::config::TaskConfig;
+
+/// Why a task cannot be built.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum TaskError {
+    /// A size below what is needed.
+    #[error("{setting} is {found}; at least {least} is needed")]
+    TooSmall {
+        /// The setting.
+        setting: &'static str,
+        /// Value found.
+        found: usize,
+        /// Least value allowed.
+        least: usize,
+    },
+    /// More examples asked for than the data has.
+    #[error("task.train + task.query = {train} + {query} = {} examples; the data has {available}", .train + .query)]
+    NotEnough {
+        /// Training examples asked for.
+        train: usize,
+        /// Query examples asked for.
+        query: usize,
+        /// Examples that there are.
+        available: usize,
+    },
+    /// Patches that do not tile an image.
+    #[error("task.patch is {found}; 1, 2, 4 or 8 is needed, a divisor of the image's side 8")]
+    Patch {
+        /// Value found.
+        found: usize,
+    },
+    /// The task consists of gradients and has no examples for a model.
+    #[error("task `gradients` has no examples: its gradients are made without a model")]
+    NoExamples,
+}
+
+/// `found` is at least `least`.
+fn require(setting: &'static str, found: usize, least: usize) -> Result<(), TaskError> {
+    if found < least {
+        Err(TaskError::TooSmall {
+            setting,
+            found,
+            least,
+        })
+    } else {
+        Ok(())
+    }
+}
+
+/// The examples of a task; the same for the same settings and seed.
+///
+/// # Errors
+/// When the settings ask for what the data does not have, and for `gradients`, which has no examples.
+pub fn build(config: &TaskConfig, seed: u64) -> Result<TaskData, TaskError> {
+    match config {
+        TaskConfig::Gradients(_) => Err(TaskError::NoExamples),
+        TaskConfig::Clusters(config) => clusters::build(config, seed),
+        TaskConfig::Digits(config) => digits::build(config, seed),
+        TaskConfig::Sentences(config) => sentences::build(config, seed),
+    }
+}
+
 /// Inputs of a split, example by example.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Inputs {

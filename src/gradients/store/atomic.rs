@@ -24,8 +24,13 @@ impl AtomicFile {
         // a temporary file is private by default; results are as readable as any other file
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let temporary = builder.tempfile_in(folder(path)).map_err(StoreError::io(path, "create a file beside"))?;
-        Ok(Self { temporary, path: path.to_owned() })
+        let temporary = builder
+            .tempfile_in(folder(path))
+            .map_err(StoreError::io(path, "create a file beside"))?;
+        Ok(Self {
+            temporary,
+            path: path.to_owned(),
+        })
     }
 
     /// The open file.
@@ -44,14 +49,23 @@ impl AtomicFile {
     /// Any of these fails; the final name is then untouched.
     pub fn commit(self) -> Result<(), StoreError> {
         let Self { temporary, path } = self;
-        temporary.as_file().sync_all().map_err(StoreError::io(&path, "write"))?;
-        temporary.persist(&path).map_err(|e| StoreError::io(&path, "rename to")(e.error))?;
+        temporary
+            .as_file()
+            .sync_all()
+            .map_err(StoreError::io(&path, "write"))?;
+        temporary
+            .persist(&path)
+            .map_err(|e| StoreError::io(&path, "rename to")(e.error))?;
         #[cfg(unix)]
-        File::open(folder(&path)).and_then(|folder| folder.sync_all()).map_err(StoreError::io(&path, "write the folder of"))?;
+        File::open(folder(&path))
+            .and_then(|folder| folder.sync_all())
+            .map_err(StoreError::io(&path, "write the folder of"))?;
         Ok(())
     }
 }
 
 fn folder(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    path.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
 }

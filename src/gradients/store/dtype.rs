@@ -3,7 +3,9 @@
 use half::{bf16, f16};
 
 #[cfg(target_endian = "big")]
-compile_error!("safetensors are little-endian and are viewed in place: a big-endian machine needs a copying reader");
+compile_error!(
+    "safetensors are little-endian and are viewed in place: a big-endian machine needs a copying reader"
+);
 
 /// Element type of a stored tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -43,7 +43,9 @@ pub enum StoreError {
         origin: String,
     },
     /// Not `[n, ...]` with n and d positive.
-    #[error("{origin}: tensor `{tensor}` has shape {found:?}, expected [n, ...] with every size at least 1")]
+    #[error(
+        "{origin}: tensor `{tensor}` has shape {found:?}, expected [n, ...] with every size at least 1"
+    )]
     Shape {
         /// The store.
         origin: String,
@@ -63,7 +65,9 @@ pub enum StoreError {
         found: String,
     },
     /// Tensors of one store with different numbers of examples.
-    #[error("{origin}: tensor `{tensor}` has {found} rows, `{first}` has {expected}: one row an example in every tensor")]
+    #[error(
+        "{origin}: tensor `{tensor}` has {found} rows, `{first}` has {expected}: one row an example in every tensor"
+    )]
     RowCount {
         /// The store.
         origin: String,
@@ -127,7 +131,9 @@ pub enum StoreError {
         lacks: String,
     },
     /// The same name, another d.
-    #[error("tensor `{tensor}` has {found} numbers an example in {found_in}, {expected} in {expected_in}")]
+    #[error(
+        "tensor `{tensor}` has {found} numbers an example in {found_in}, {expected} in {expected_in}"
+    )]
     Dim {
         /// The tensor.
         tensor: String,
@@ -160,22 +166,41 @@ impl StoreError {
     /// Wraps an error of the file system.
     pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::Io { path, action, source }
+        move |source| Self::Io {
+            path,
+            action,
+            source,
+        }
     }
 }
 
 /// What every store must satisfy.
-pub(super) fn check_tensors(origin: &str, rows: usize, tensors: &[TensorInfo]) -> Result<(), StoreError> {
+pub(super) fn check_tensors(
+    origin: &str,
+    rows: usize,
+    tensors: &[TensorInfo],
+) -> Result<(), StoreError> {
     if tensors.is_empty() {
-        return Err(StoreError::Empty { origin: origin.to_owned() });
+        return Err(StoreError::Empty {
+            origin: origin.to_owned(),
+        });
     }
     for (i, info) in tensors.iter().enumerate() {
         if rows == 0 || info.dim() == 0 {
-            let found = std::iter::once(rows).chain(info.shape.iter().copied()).collect();
-            return Err(StoreError::Shape { origin: origin.to_owned(), tensor: info.name.clone(), found });
+            let found = std::iter::once(rows)
+                .chain(info.shape.iter().copied())
+                .collect();
+            return Err(StoreError::Shape {
+                origin: origin.to_owned(),
+                tensor: info.name.clone(),
+                found,
+            });
         }
         if tensors[..i].iter().any(|other| other.name == info.name) {
-            return Err(StoreError::Duplicate { origin: origin.to_owned(), tensor: info.name.clone() });
+            return Err(StoreError::Duplicate {
+                origin: origin.to_owned(),
+                tensor: info.name.clone(),
+            });
         }
     }
     Ok(())

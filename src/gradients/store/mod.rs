@@ -38,7 +38,10 @@ pub struct TensorInfo {
 impl TensorInfo {
     /// A tensor by its name and one example's shape.
     pub fn new(name: impl Into<String>, shape: impl Into<Vec<usize>>) -> Self {
-        Self { name: name.into(), shape: shape.into() }
+        Self {
+            name: name.into(),
+            shape: shape.into(),
+        }
     }
 
     /// Numbers in one example's gradient: the product of `shape` (1 for an empty shape).
@@ -58,7 +61,11 @@ pub struct GradientStore {
 #[derive(Debug)]
 enum Data {
     Memory(Vec<Vec<f32>>),
-    Mapped { map: memmap2::Mmap, path: PathBuf, places: Vec<Place> },
+    Mapped {
+        map: memmap2::Mmap,
+        path: PathBuf,
+        places: Vec<Place>,
+    },
 }
 
 /// Where a tensor lies in a mapped file.
@@ -79,16 +86,27 @@ impl GradientStore {
     ///
     /// # Errors
     /// No tensor, no row, a repeated name, or a matrix whose length is not `rows · d`.
-    pub fn from_memory(rows: usize, matrices: Vec<(TensorInfo, Vec<f32>)>) -> Result<Self, StoreError> {
+    pub fn from_memory(
+        rows: usize,
+        matrices: Vec<(TensorInfo, Vec<f32>)>,
+    ) -> Result<Self, StoreError> {
         let (tensors, data): (Vec<_>, Vec<_>) = matrices.into_iter().unzip();
         error::check_tensors("memory", rows, &tensors)?;
         for (info, values) in tensors.iter().zip(&data) {
             let expected = rows * info.dim();
             if values.len() != expected {
-                return Err(StoreError::Length { tensor: info.name.clone(), expected, found: values.len() });
+                return Err(StoreError::Length {
+                    tensor: info.name.clone(),
+                    expected,
+                    found: values.len(),
+                });
             }
         }
-        Ok(Self { rows, tensors, data: Data::Memory(data) })
+        Ok(Self {
+            rows,
+            tensors,
+            data: Data::Memory(data),
+        })
     }
 
     /// Number of examples n.
@@ -147,8 +165,11 @@ impl GradientStore {
             Data::Memory(values) => Some(&values[tensor]),
             Data::Mapped { map, places, .. } => {
                 let Place { offset, dtype } = places[tensor];
-                let bytes = &map[offset..offset + self.rows * self.tensors[tensor].dim() * dtype.bytes()];
-                (dtype == Dtype::F32).then(|| bytemuck::try_cast_slice(bytes).ok()).flatten()
+                let bytes =
+                    &map[offset..offset + self.rows * self.tensors[tensor].dim() * dtype.bytes()];
+                (dtype == Dtype::F32)
+                    .then(|| bytemuck::try_cast_slice(bytes).ok())
+                    .flatten()
             }
         }
     }
@@ -157,7 +178,13 @@ impl GradientStore {
     ///
     /// # Panics
     /// When an index is out of bounds or `out` is not as long as `columns`.
-    pub fn read_row<T: Real>(&self, tensor: usize, row: usize, columns: Range<usize>, out: &mut [T]) {
+    pub fn read_row<T: Real>(
+        &self,
+        tensor: usize,
+        row: usize,
+        columns: Range<usize>,
+        out: &mut [T],
+    ) {
         assert_eq!(out.len(), columns.len(), "one output a column");
         match self.stored(tensor, row, columns) {
             Stored::Float(values) => dtype::widen(values, out),
@@ -170,19 +197,31 @@ impl GradientStore {
     ///
     /// # Panics
     /// When an index is out of bounds or `out` has another size than the panel.
-    pub fn read_panel<T: Real>(&self, tensor: usize, rows: Range<usize>, columns: Range<usize>, out: &mut [T]) {
-        assert_eq!(out.len(), rows.len() * columns.len(), "one output an entry of the panel");
+    pub fn read_panel<T: Real>(
+        &self,
+        tensor: usize,
+        rows: Range<usize>,
+        columns: Range<usize>,
+        out: &mut [T],
+    ) {
+        assert_eq!(
+            out.len(),
+            rows.len() * columns.len(),
+            "one output an entry of the panel"
+        );
         if out.is_empty() {
             return;
         }
         // a task of some 16 Ki numbers outweighs the cost of handing it to a thread
         let rows_a_task = (16_384 / columns.len()).max(1);
-        out.par_chunks_mut(rows_a_task * columns.len()).enumerate().for_each(|(task, chunk)| {
-            let first = rows.start + task * rows_a_task;
-            for (i, out) in chunk.chunks_exact_mut(columns.len()).enumerate() {
-                self.read_row(tensor, first + i, columns.clone(), out);
-            }
-        });
+        out.par_chunks_mut(rows_a_task * columns.len())
+            .enumerate()
+            .for_each(|(task, chunk)| {
+                let first = rows.start + task * rows_a_task;
+                for (i, out) in chunk.chunks_exact_mut(columns.len()).enumerate() {
+                    self.read_row(tensor, first + i, columns.clone(), out);
+                }
+            });
     }
 
     /// Writes the store as f32 safetensors, atomically: a temporary file in the same folder, fsync, rename.
@@ -190,7 +229,11 @@ impl GradientStore {
     /// # Errors
     /// The file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), StoreError> {
-        let mut writer = StoreWriter::new(self.tensors.clone(), self.rows, Target::Mapped(path.to_owned()))?;
+        let mut writer = StoreWriter::new(
+            self.tensors.clone(),
+            self.rows,
+            Target::Mapped(path.to_owned()),
+        )?;
         for (t, info) in self.tensors.iter().enumerate() {
             let rows_a_chunk = (1 << 22) / info.dim().max(1) + 1;
             for first in (0..self.rows).step_by(rows_a_chunk) {
@@ -206,10 +249,12 @@ impl GradientStore {
     /// # Errors
     /// A tensor that only one of them has, or one of different d.
     pub fn matching(&self, other: &GradientStore) -> Result<Vec<usize>, StoreError> {
-        let missing = |tensor: &TensorInfo, has: &GradientStore, lacks: &GradientStore| StoreError::MissingTensor {
-            tensor: tensor.name.clone(),
-            has: has.origin(),
-            lacks: lacks.origin(),
+        let missing = |tensor: &TensorInfo, has: &GradientStore, lacks: &GradientStore| {
+            StoreError::MissingTensor {
+                tensor: tensor.name.clone(),
+                has: has.origin(),
+                lacks: lacks.origin(),
+            }
         };
         let places = self
             .tensors
@@ -230,7 +275,11 @@ impl GradientStore {
                 Ok(place)
             })
             .collect::<Result<Vec<_>, _>>()?;
-        match other.tensors.iter().find(|t| self.tensors.iter().all(|s| s.name != t.name)) {
+        match other
+            .tensors
+            .iter()
+            .find(|t| self.tensors.iter().all(|s| s.name != t.name))
+        {
             Some(tensor) => Err(missing(tensor, other, self)),
             None => Ok(places),
         }
@@ -263,7 +312,11 @@ impl GradientStore {
 
     fn stored(&self, tensor: usize, row: usize, columns: Range<usize>) -> Stored<'_> {
         let dim = self.tensors[tensor].dim();
-        assert!(row < self.rows && columns.end <= dim, "row {row} of {}, columns {columns:?} of {dim}", self.rows);
+        assert!(
+            row < self.rows && columns.end <= dim,
+            "row {row} of {}, columns {columns:?} of {dim}",
+            self.rows
+        );
         let (first, last) = (row * dim + columns.start, row * dim + columns.end);
         match &self.data {
             Data::Memory(values) => Stored::Float(&values[tensor][first..last]),

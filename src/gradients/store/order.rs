@@ -10,7 +10,10 @@ pub(super) fn natural(a: &str, b: &str) -> Ordering {
             (Some(p), Some(q)) if p.is_ascii_digit() && q.is_ascii_digit() => {
                 let (number_x, rest_x) = split_number(x);
                 let (number_y, rest_y) = split_number(y);
-                let order = number_x.len().cmp(&number_y.len()).then(number_x.cmp(number_y));
+                let order = number_x
+                    .len()
+                    .cmp(&number_y.len())
+                    .then(number_x.cmp(number_y));
                 if order != Ordering::Equal {
                     return order;
                 }
@@ -25,7 +28,10 @@ pub(super) fn natural(a: &str, b: &str) -> Ordering {
 
 /// Leading digits without leading zeros, and what follows them.
 fn split_number(text: &[u8]) -> (&[u8], &[u8]) {
-    let end = text.iter().position(|c| !c.is_ascii_digit()).unwrap_or(text.len());
+    let end = text
+        .iter()
+        .position(|c| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (digits, rest) = text.split_at(end);
     let zeros = digits.iter().take_while(|&&c| c == b'0').count();
     (&digits[zeros..], rest)

@@ -29,7 +29,11 @@ impl GradientStore {
         let mut found: Vec<(TensorInfo, usize, Place)> = Vec::with_capacity(parsed.len());
         for (name, view) in parsed.iter() {
             let [rows, shape @ ..] = view.shape() else {
-                return Err(StoreError::Shape { origin: path.display().to_string(), tensor: name.to_owned(), found: vec![] });
+                return Err(StoreError::Shape {
+                    origin: path.display().to_string(),
+                    tensor: name.to_owned(),
+                    found: vec![],
+                });
             };
             let dtype = Dtype::from_safetensors(view.dtype()).ok_or_else(|| StoreError::Dtype {
                 path: path.to_owned(),
@@ -47,18 +51,40 @@ impl GradientStore {
         };
         let (first, rows) = (first.name.clone(), *rows);
         if let Some((other, n, _)) = found.iter().find(|(_, n, _)| *n != rows) {
-            return Err(StoreError::RowCount { origin, tensor: other.name.clone(), first, expected: rows, found: *n });
+            return Err(StoreError::RowCount {
+                origin,
+                tensor: other.name.clone(),
+                first,
+                expected: rows,
+                found: *n,
+            });
         }
-        let (tensors, places): (Vec<_>, Vec<_>) = found.into_iter().map(|(info, _, place)| (info, place)).unzip();
+        let (tensors, places): (Vec<_>, Vec<_>) = found
+            .into_iter()
+            .map(|(info, _, place)| (info, place))
+            .unzip();
         check_tensors(&origin, rows, &tensors)?;
-        Ok(Self { rows, tensors, data: Data::Mapped { map, path: path.to_owned(), places } })
+        Ok(Self {
+            rows,
+            tensors,
+            data: Data::Mapped {
+                map,
+                path: path.to_owned(),
+                places,
+            },
+        })
     }
 }
 
 /// Tells a truncated file from one of another format.
 fn explain(path: &Path, bytes: &[u8], error: &SafeTensorError) -> StoreError {
-    let other = || StoreError::NotSafetensors { path: path.to_owned(), reason: error.to_string() };
-    let Some((length, rest)) = bytes.split_first_chunk::<8>() else { return other() };
+    let other = || StoreError::NotSafetensors {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    };
+    let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
+        return other();
+    };
     let header = u64::from_le_bytes(*length);
     // a header of the format starts with a brace; anything else is another format
     if rest.first() != Some(&b'{') {
@@ -66,12 +92,18 @@ fn explain(path: &Path, bytes: &[u8], error: &SafeTensorError) -> StoreError {
     }
     let found = bytes.len() as u64;
     match error {
-        SafeTensorError::InvalidHeaderLength => {
-            StoreError::Truncated { path: path.to_owned(), expected: header.saturating_add(8), found }
-        }
+        SafeTensorError::InvalidHeaderLength => StoreError::Truncated {
+            path: path.to_owned(),
+            expected: header.saturating_add(8),
+            found,
+        },
         SafeTensorError::MetadataIncompleteBuffer => {
             let end = data_end(&rest[..(header as usize).min(rest.len())]);
-            end.map_or_else(other, |end| StoreError::Truncated { path: path.to_owned(), expected: 8 + header + end, found })
+            end.map_or_else(other, |end| StoreError::Truncated {
+                path: path.to_owned(),
+                expected: 8 + header + end,
+                found,
+            })
         }
         _ => other(),
     }
@@ -80,5 +112,8 @@ fn explain(path: &Path, bytes: &[u8], error: &SafeTensorError) -> StoreError {
 /// The largest data offset that a header names.
 fn data_end(header: &[u8]) -> Option<u64> {
     let header: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(header).ok()?;
-    header.values().filter_map(|tensor| tensor.get("data_offsets")?.get(1)?.as_u64()).max()
+    header
+        .values()
+        .filter_map(|tensor| tensor.get("data_offsets")?.get(1)?.as_u64())
+        .max()
 }

@@ -7,7 +7,10 @@ use safetensors::tensor::TensorView;
 use super::*;
 
 fn tensors() -> Vec<TensorInfo> {
-    vec![TensorInfo::new("layer.10.lora_A", [2, 3]), TensorInfo::new("layer.2.lora_A", [5])]
+    vec![
+        TensorInfo::new("layer.10.lora_A", [2, 3]),
+        TensorInfo::new("layer.2.lora_A", [5]),
+    ]
 }
 
 fn values(rows: usize, dim: usize, salt: f32) -> Vec<f32> {
@@ -26,7 +29,12 @@ fn sample(target: Target) -> GradientStore {
 fn write_file(path: &Path, entries: &[(&str, safetensors::Dtype, Vec<usize>, Vec<u8>)]) {
     let views: HashMap<_, _> = entries
         .iter()
-        .map(|(name, dtype, shape, bytes)| (*name, TensorView::new(*dtype, shape.clone(), bytes).unwrap()))
+        .map(|(name, dtype, shape, bytes)| {
+            (
+                *name,
+                TensorView::new(*dtype, shape.clone(), bytes).unwrap(),
+            )
+        })
         .collect();
     safetensors::serialize_to_file(views, None, path).unwrap();
 }
@@ -47,7 +55,10 @@ fn mapped_and_memory_hold_the_same_rows() {
     for (t, &p) in place.iter().enumerate() {
         assert_eq!(memory.tensors()[t], mapped.tensors()[p]);
         let view = mapped.tensor_rows(p, 1..4);
-        assert!(matches!(view, Cow::Borrowed(_)), "aligned f32 is not copied");
+        assert!(
+            matches!(view, Cow::Borrowed(_)),
+            "aligned f32 is not copied"
+        );
         assert_eq!(memory.tensor_rows(t, 1..4), view);
     }
     // a second copy under another name, byte for byte
@@ -55,7 +66,10 @@ fn mapped_and_memory_hold_the_same_rows() {
     mapped.save(&copy).unwrap();
     let copied = GradientStore::open(&copy).unwrap();
     assert_eq!(copied.tensor_rows(0, 0..4), mapped.tensor_rows(0, 0..4));
-    let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let names: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
     assert_eq!(names.len(), 2, "no temporary file stays: {names:?}");
 }
 
@@ -66,7 +80,17 @@ fn an_unfinished_file_leaves_nothing() {
     let mut writer = StoreWriter::new(tensors(), 4, Target::Mapped(path)).unwrap();
     writer.write_rows(1, 0, &values(3, 5, 0.0)).unwrap();
     let error = writer.finish().unwrap_err();
-    assert!(matches!(error, StoreError::Incomplete { found: 0, expected: 4, .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            StoreError::Incomplete {
+                found: 0,
+                expected: 4,
+                ..
+            }
+        ),
+        "{error}"
+    );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
@@ -76,15 +100,36 @@ fn every_float_type_is_read() {
     let path = folder.path().join("g.safetensors");
     // exactly representable in all four types
     let numbers: Vec<f32> = (0..12).map(|i| (i as f32 - 5.0) * 0.25).collect();
-    let bytes = |one: &dyn Fn(f32) -> Vec<u8>| numbers.iter().flat_map(|&v| one(v)).collect::<Vec<u8>>();
+    let bytes =
+        |one: &dyn Fn(f32) -> Vec<u8>| numbers.iter().flat_map(|&v| one(v)).collect::<Vec<u8>>();
     let shape = vec![3, 2, 2];
     write_file(
         &path,
         &[
-            ("a", safetensors::Dtype::F16, shape.clone(), bytes(&|v| half::f16::from_f32(v).to_le_bytes().to_vec())),
-            ("b", safetensors::Dtype::BF16, shape.clone(), bytes(&|v| half::bf16::from_f32(v).to_le_bytes().to_vec())),
-            ("c", safetensors::Dtype::F32, shape.clone(), bytes(&|v| v.to_le_bytes().to_vec())),
-            ("d", safetensors::Dtype::F64, shape.clone(), bytes(&|v| f64::from(v).to_le_bytes().to_vec())),
+            (
+                "a",
+                safetensors::Dtype::F16,
+                shape.clone(),
+                bytes(&|v| half::f16::from_f32(v).to_le_bytes().to_vec()),
+            ),
+            (
+                "b",
+                safetensors::Dtype::BF16,
+                shape.clone(),
+                bytes(&|v| half::bf16::from_f32(v).to_le_bytes().to_vec()),
+            ),
+            (
+                "c",
+                safetensors::Dtype::F32,
+                shape.clone(),
+                bytes(&|v| v.to_le_bytes().to_vec()),
+            ),
+            (
+                "d",
+                safetensors::Dtype::F64,
+                shape.clone(),
+                bytes(&|v| f64::from(v).to_le_bytes().to_vec()),
+            ),
         ],
     );
     let store = GradientStore::open(&path).unwrap();
@@ -121,40 +166,105 @@ fn bad_files_are_named_with_what_is_wrong() {
     assert!(matches!(open(), StoreError::Io { action: "open", .. }));
 
     std::fs::write(&path, b"name,score\n1,2\n").unwrap();
-    assert!(matches!(open(), StoreError::NotSafetensors { .. }), "{}", open());
+    assert!(
+        matches!(open(), StoreError::NotSafetensors { .. }),
+        "{}",
+        open()
+    );
     std::fs::write(&path, b"").unwrap();
-    assert!(matches!(open(), StoreError::NotSafetensors { .. } | StoreError::Io { .. }), "{}", open());
+    assert!(
+        matches!(
+            open(),
+            StoreError::NotSafetensors { .. } | StoreError::Io { .. }
+        ),
+        "{}",
+        open()
+    );
 
     drop(sample(Target::Mapped(path.clone())));
     let whole = std::fs::read(&path).unwrap();
     std::fs::write(&path, &whole[..whole.len() - 5]).unwrap();
     match open() {
-        StoreError::Truncated { expected, found, .. } => {
-            assert_eq!((expected, found), (whole.len() as u64, whole.len() as u64 - 5));
+        StoreError::Truncated {
+            expected, found, ..
+        } => {
+            assert_eq!(
+                (expected, found),
+                (whole.len() as u64, whole.len() as u64 - 5)
+            );
         }
         other => panic!("{other}"),
     }
     std::fs::write(&path, &whole[..40]).unwrap();
-    assert!(matches!(open(), StoreError::Truncated { found: 40, .. }), "{}", open());
+    assert!(
+        matches!(open(), StoreError::Truncated { found: 40, .. }),
+        "{}",
+        open()
+    );
 
-    write_file(&path, &[("a", safetensors::Dtype::I32, vec![2, 1], vec![0; 8])]);
+    write_file(
+        &path,
+        &[("a", safetensors::Dtype::I32, vec![2, 1], vec![0; 8])],
+    );
     assert!(open().to_string().contains("I32"), "{}", open());
-    write_file(&path, &[("a", safetensors::Dtype::F32, vec![2, 1], vec![0; 8]), ("b", safetensors::Dtype::F32, vec![3, 1], vec![0; 12])]);
-    assert!(matches!(open(), StoreError::RowCount { expected: 2, found: 3, .. }), "{}", open());
+    write_file(
+        &path,
+        &[
+            ("a", safetensors::Dtype::F32, vec![2, 1], vec![0; 8]),
+            ("b", safetensors::Dtype::F32, vec![3, 1], vec![0; 12]),
+        ],
+    );
+    assert!(
+        matches!(
+            open(),
+            StoreError::RowCount {
+                expected: 2,
+                found: 3,
+                ..
+            }
+        ),
+        "{}",
+        open()
+    );
     write_file(&path, &[("a", safetensors::Dtype::F32, vec![0, 4], vec![])]);
     assert!(matches!(open(), StoreError::Shape { .. }), "{}", open());
 }
 
 #[test]
 fn stores_that_do_not_match_are_told_apart() {
-    let store = |name: &str, dim: usize| GradientStore::from_memory(1, vec![(TensorInfo::new(name, [dim]), vec![1.0; dim])]).unwrap();
-    assert!(matches!(store("a", 2).matching(&store("a", 3)), Err(StoreError::Dim { expected: 2, found: 3, .. })));
-    assert!(matches!(store("a", 2).matching(&store("b", 2)), Err(StoreError::MissingTensor { .. })));
-    let two = GradientStore::from_memory(1, vec![(TensorInfo::new("a", [1]), vec![1.0]), (TensorInfo::new("b", [1]), vec![1.0])]).unwrap();
-    assert!(matches!(store("a", 1).matching(&two), Err(StoreError::MissingTensor { tensor, .. }) if tensor == "b"));
+    let store = |name: &str, dim: usize| {
+        GradientStore::from_memory(1, vec![(TensorInfo::new(name, [dim]), vec![1.0; dim])]).unwrap()
+    };
+    assert!(matches!(
+        store("a", 2).matching(&store("a", 3)),
+        Err(StoreError::Dim {
+            expected: 2,
+            found: 3,
+            ..
+        })
+    ));
+    assert!(matches!(
+        store("a", 2).matching(&store("b", 2)),
+        Err(StoreError::MissingTensor { .. })
+    ));
+    let two = GradientStore::from_memory(
+        1,
+        vec![
+            (TensorInfo::new("a", [1]), vec![1.0]),
+            (TensorInfo::new("b", [1]), vec![1.0]),
+        ],
+    )
+    .unwrap();
+    assert!(
+        matches!(store("a", 1).matching(&two), Err(StoreError::MissingTensor { tensor, .. }) if tensor == "b")
+    );
     assert!(matches!(
         GradientStore::from_memory(2, vec![(TensorInfo::new("a", [2]), vec![0.0; 3])]),
-        Err(StoreError::Length { expected: 4, found: 3, .. })
+        Err(StoreError::Length {
+            expected: 4,
+            found: 3,
+            ..
+        })
     ));
 }
 
@@ -164,6 +274,16 @@ fn the_first_number_that_is_none_is_found() {
     data[7] = f32::NAN;
     let store = GradientStore::from_memory(4, vec![(TensorInfo::new("a", [3]), data)]).unwrap();
     let error = store.non_finite(0, 0..4).unwrap();
-    assert!(matches!(error, StoreError::NotFinite { row: 2, column: 1, .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            StoreError::NotFinite {
+                row: 2,
+                column: 1,
+                ..
+            }
+        ),
+        "{error}"
+    );
     assert!(store.non_finite(0, 0..2).is_none());
 }

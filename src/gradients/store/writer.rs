@@ -48,16 +48,30 @@ impl StoreWriter {
         };
         check_tensors(&origin, rows, &tensors)?;
         let sink = match target {
-            Target::Memory => Sink::Memory(tensors.iter().map(|info| vec![0.0; rows * info.dim()]).collect()),
+            Target::Memory => Sink::Memory(
+                tensors
+                    .iter()
+                    .map(|info| vec![0.0; rows * info.dim()])
+                    .collect(),
+            ),
             Target::Mapped(path) => {
                 let (header, offsets, size) = header(&tensors, rows);
                 let mut file = AtomicFile::create(&path)?;
-                file.file().write_all(&header).map_err(StoreError::io(&path, "write"))?;
-                file.file().set_len(size).map_err(StoreError::io(&path, "reserve room for"))?;
+                file.file()
+                    .write_all(&header)
+                    .map_err(StoreError::io(&path, "write"))?;
+                file.file()
+                    .set_len(size)
+                    .map_err(StoreError::io(&path, "reserve room for"))?;
                 Sink::File { file, offsets }
             }
         };
-        Ok(Self { written: vec![0; tensors.len()], tensors, rows, sink })
+        Ok(Self {
+            written: vec![0; tensors.len()],
+            tensors,
+            rows,
+            sink,
+        })
     }
 
     /// Writes rows of one tensor, row-major `[rows, d]`, from row `first_row` on.
@@ -67,16 +81,30 @@ impl StoreWriter {
     ///
     /// # Panics
     /// When `tensor` is out of bounds.
-    pub fn write_rows(&mut self, tensor: usize, first_row: usize, values: &[f32]) -> Result<(), StoreError> {
+    pub fn write_rows(
+        &mut self,
+        tensor: usize,
+        first_row: usize,
+        values: &[f32],
+    ) -> Result<(), StoreError> {
         let info = &self.tensors[tensor];
         let dim = info.dim();
         let count = values.len() / dim;
         if count * dim != values.len() {
-            return Err(StoreError::Length { tensor: info.name.clone(), expected: (count + 1) * dim, found: values.len() });
+            return Err(StoreError::Length {
+                tensor: info.name.clone(),
+                expected: (count + 1) * dim,
+                found: values.len(),
+            });
         }
         let last = first_row + count;
         if last > self.rows {
-            return Err(StoreError::RowRange { tensor: info.name.clone(), first: first_row, last, rows: self.rows });
+            return Err(StoreError::RowRange {
+                tensor: info.name.clone(),
+                first: first_row,
+                last,
+                rows: self.rows,
+            });
         }
         match &mut self.sink {
             Sink::Memory(data) => data[tensor][first_row * dim..last * dim].copy_from_slice(values),
@@ -108,7 +136,11 @@ impl StoreWriter {
             });
         }
         match self.sink {
-            Sink::Memory(data) => Ok(GradientStore { rows: self.rows, tensors: self.tensors, data: Data::Memory(data) }),
+            Sink::Memory(data) => Ok(GradientStore {
+                rows: self.rows,
+                tensors: self.tensors,
+                data: Data::Memory(data),
+            }),
             Sink::File { file, .. } => {
                 let path = file.path().to_owned();
                 file.commit()?;
@@ -126,8 +158,13 @@ fn header(tensors: &[TensorInfo], rows: usize) -> (Vec<u8>, Vec<u64>, u64) {
     for info in tensors {
         let start = end;
         end += (rows * info.dim() * size_of::<f32>()) as u64;
-        let shape: Vec<usize> = std::iter::once(rows).chain(info.shape.iter().copied()).collect();
-        map.insert(info.name.clone(), json!({"dtype": "F32", "shape": shape, "data_offsets": [start, end]}));
+        let shape: Vec<usize> = std::iter::once(rows)
+            .chain(info.shape.iter().copied())
+            .collect();
+        map.insert(
+            info.name.clone(),
+            json!({"dtype": "F32", "shape": shape, "data_offsets": [start, end]}),
+        );
         starts.push(start);
     }
     let mut text = serde_json::Value::Object(map).to_string().into_bytes();
@@ -136,5 +173,9 @@ fn header(tensors: &[TensorInfo], rows: usize) -> (Vec<u8>, Vec<u64>, u64) {
     let mut bytes = (text.len() as u64).to_le_bytes().to_vec();
     bytes.extend(text);
     let base = bytes.len() as u64;
-    (bytes, starts.into_iter().map(|start| base + start).collect(), base + end)
+    (
+        bytes,
+        starts.into_iter().map(|start| base + start).collect(),
+        base + end,
+    )
 }

@@ -1,0 +1,132 @@
+//! The command line: arguments in, exit code out. 0 is success, 1 a run with failed cells, 2 bad input.
+
+mod list;
+mod plan;
+mod report;
+mod run;
+mod score;
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use infbench::config::schema::schema;
+
+/// How well do fast influence approximations agree with exact influence on LoRA fine-tunes?
+///
+/// infbench fine-tunes a model with LoRA, takes every training example's gradient, computes exact
+/// damped influence as ground truth, and measures DataInf and its competitors on the same gradients.
+#[derive(Parser)]
+#[command(name = "infbench", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    global: Global,
+}
+
+/// Options of every command.
+#[derive(Args, Clone, Copy)]
+struct Global {
+    /// Threads of all computations [default: the cores of this machine]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// Print results and errors only
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run an experiment: fine-tune, take gradients, run the methods, write records and a report
+    Run(run::RunArgs),
+    /// Influence scores from gradients made elsewhere: safetensors in, safetensors out
+    Score(score::ScoreArgs),
+    /// Show the cells of an experiment, their cost and memory forecast, and what is done
+    Plan(plan::PlanArgs),
+    /// Draw figures and tables from results, and write one self-contained HTML page
+    Report(report::ReportArgs),
+    /// List what there is: methods, tasks, models or metrics
+    List(list::ListArgs),
+    /// Print the JSON schema of experiment files, for editors
+    Schema,
+}
+
+/// An experiment file and changes to it.
+#[derive(Args)]
+struct ExperimentArgs {
+    /// The experiment (YAML)
+    #[arg(value_name = "EXPERIMENT.yaml")]
+    experiment: PathBuf,
+    /// Change a setting, e.g. --set lora.rank=2; may be repeated
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    overrides: Vec<String>,
+    /// Folder for the results [default: runs/<name>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+impl ExperimentArgs {
+    fn load(&self) -> miette::Result<(infbench::config::Plan, PathBuf)> {
+        let plan = infbench::config::load(&self.experiment, &self.overrides)?;
+        let out = self
+            .out
+            .clone()
+            .unwrap_or_else(|| PathBuf::from("runs").join(&plan.name));
+        Ok((plan, out))
+    }
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // errors wrap to a terminal, and stay on one line where a program reads them
+    let _ = miette::set_hook(Box::new(|_| {
+        let options = miette::MietteHandlerOpts::new();
+        Box::new(if std::io::stderr().is_terminal() {
+            options.build()
+        } else {
+            options.width(1000).build()
+        })
+    }));
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("INFBENCH_LOG")
+                .unwrap_or_else(|_| "warn".into()),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+    let outcome = set_threads(cli.global.threads).and_then(|()| match cli.command {
+        Command::Run(args) => run::run(&args, cli.global),
+        Command::Score(args) => score::score(&args, cli.global),
+        Command::Plan(args) => plan::plan(&args),
+        Command::Report(args) => report::report(&args, cli.global),
+        Command::List(args) => list::list(args),
+        Command::Schema => {
+            print(&format!("{:#}\n", schema()));
+            Ok(ExitCode::SUCCESS)
+        }
+    });
+    outcome.unwrap_or_else(|error| {
+        eprintln!("{error:?}");
+        ExitCode::from(2)
+    })
+}
+
+/// Prints to standard output; a reader that has gone away (`| head`) is no error.
+fn print(text: &str) {
+    use std::io::Write as _;
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// All parallel work runs on rayon's global pool.
+fn set_threads(threads: Option<u16>) -> miette::Result<()> {
+    let Some(threads) = threads else {
+        return Ok(());
+    };
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.into())
+        .build_global()
+        .map_err(|e| miette::miette!("cannot start {threads} threads: {e}"))
+}

@@ -1,0 +1,107 @@
+//! `infbench plan`
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use clap::Args;
+use infbench::results::ResultsDir;
+use infbench::runner::forecast::{forecast, product_rate};
+use infbench::runner::progress::plural;
+
+use super::{ExperimentArgs, print};
+
+/// Arguments of `infbench plan`.
+#[derive(Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    experiment: ExperimentArgs,
+}
+
+/// Prints the cells of an experiment with their forecast; writes nothing.
+pub fn plan(args: &PlanArgs) -> miette::Result<ExitCode> {
+    let (plan, out) = args.experiment.load()?;
+    let results = ResultsDir::read(&out);
+    let rate = product_rate();
+    let width = plan
+        .cells
+        .iter()
+        .map(|cell| cell.title().len())
+        .max()
+        .unwrap_or(0)
+        .max(4);
+    let mut text = String::new();
+    let _ = writeln!(
+        text,
+        "{:>4}  {:16}  {:7}  {:width$}  {:>7} {:>5} {:>6} {:>8}  {:>9}  {:>9}",
+        "", "id", "state", "cell", "n", "m", "blocks", "Σd", "memory", "time"
+    );
+    let (mut done, mut seconds, mut bytes) = (0, 0.0, 0.0f64);
+    for cell in &plan.cells {
+        let cost = forecast(cell).map_err(|e| miette::miette!("{}: {e}", cell.title()))?;
+        let finished = results.is_finished(&cell.id);
+        if finished {
+            done += 1;
+        } else {
+            seconds += cost.seconds(rate);
+            bytes = bytes.max(cost.bytes());
+        }
+        let state = if finished { "done" } else { "to do" };
+        let _ = writeln!(
+            text,
+            "{:>4}  {:16}  {state:7}  {:width$}  {:>7} {:>5} {:>6} {:>8}  {:>9}  {:>9}",
+            cell.index + 1,
+            cell.id,
+            cell.title(),
+            cost.train,
+            cost.query,
+            cost.blocks,
+            cost.dim,
+            size(cost.bytes()),
+            duration(cost.seconds(rate)),
+        );
+    }
+    let methods = plan.cells.first().map(|cell| {
+        cell.settings
+            .influence
+            .methods
+            .iter()
+            .map(|m| m.label.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    });
+    let _ = writeln!(text, "\nMethods: {}", methods.unwrap_or_default());
+    let _ = writeln!(
+        text,
+        "{} of {} cell{} done in {}",
+        done,
+        plan.cells.len(),
+        plural(plan.cells.len()),
+        out.display()
+    );
+    let _ = writeln!(
+        text,
+        "To do: about {}, peak memory about {} (forecast at {:.0} GFLOP/s, measured just now; an order of magnitude)",
+        duration(seconds),
+        size(bytes),
+        rate / 1e9
+    );
+    print(&text);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn size(bytes: f64) -> String {
+    match bytes {
+        b if b >= 1e9 => format!("{:.1} GB", b / 1e9),
+        b if b >= 1e6 => format!("{:.1} MB", b / 1e6),
+        b => format!("{:.0} kB", b / 1e3),
+    }
+}
+
+fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s >= 5400.0 => format!("{:.1} h", s / 3600.0),
+        s if s >= 90.0 => format!("{:.0} min", s / 60.0),
+        s if s >= 1.0 => format!("{s:.0} s"),
+        s => format!("{s:.2} s"),
+    }
+}

@@ -1,0 +1,40 @@
+//! `infbench report`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use infbench::report;
+use infbench::results::load;
+use miette::IntoDiagnostic as _;
+
+use super::{Global, print};
+
+/// Arguments of `infbench report`.
+#[derive(Args)]
+pub struct ReportArgs {
+    /// Folder with results.jsonl, or with cells/*.json of a run under way
+    #[arg(value_name = "RESULTS_DIR")]
+    results: PathBuf,
+    /// Folder for the report [default: the results folder]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// Draws a report from records.
+pub fn report(args: &ReportArgs, global: Global) -> miette::Result<ExitCode> {
+    let records = load(&args.results).into_diagnostic()?;
+    let out = args.out.as_ref().unwrap_or(&args.results);
+    let summary =
+        report::write(&records, out, &report::ReportOptions::default()).into_diagnostic()?;
+    if !global.quiet {
+        print(&report::summary(&records));
+    }
+    let page = summary.files.last().expect("a report has a page");
+    print(&format!(
+        "\nReport: {} ({} figures)\n",
+        page.display(),
+        summary.figures.len()
+    ));
+    Ok(ExitCode::SUCCESS)
+}

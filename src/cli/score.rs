@@ -1,0 +1,105 @@
+//! `infbench score`
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use infbench::config::{Blocks, MethodSpec, Precision};
+use infbench::score::{ScoreRequest, ScoreSummary, score_files};
+
+use miette::IntoDiagnostic as _;
+
+use super::{Global, print};
+
+/// Arguments of `infbench score`.
+#[derive(Args)]
+pub struct ScoreArgs {
+    /// Training gradients: one [n, d] tensor a block
+    #[arg(long, value_name = "T.safetensors")]
+    train: PathBuf,
+    /// Query gradients: the same blocks, [m, d]
+    #[arg(long, value_name = "Q.safetensors")]
+    query: PathBuf,
+    /// A method with its options, e.g. datainf:group_size=8,shuffle=false; may be repeated (see
+    /// `infbench list methods`)
+    #[arg(long = "method", value_name = "NAME[:key=value,...]", required = true)]
+    methods: Vec<MethodSpec>,
+    /// c in λ = c · tr(F)/d of each block
+    #[arg(long, default_value_t = 0.1)]
+    damping: f64,
+    /// Score the mean of the queries only: [1, n] instead of [m, n]
+    #[arg(long)]
+    mean_query: bool,
+    /// What one block of the Fisher is
+    #[arg(long, default_value = "per_matrix")]
+    blocks: Blocks,
+    /// Precision of the approximations' products; `exact` is always f64
+    #[arg(long, default_value = "f64")]
+    precision: Precision,
+    /// Seed of the methods that draw (groups, power iterations)
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Scores: one float64 [m, n] tensor a method, named by the very string given
+    #[arg(long, value_name = "S.safetensors")]
+    out: PathBuf,
+}
+
+/// Scores gradients made elsewhere.
+pub fn score(args: &ScoreArgs, global: Global) -> miette::Result<ExitCode> {
+    let summary = score_files(&ScoreRequest {
+        train: args.train.clone(),
+        query: args.query.clone(),
+        methods: args.methods.clone(),
+        damping: args.damping,
+        mean_query: args.mean_query,
+        blocks: args.blocks,
+        precision: args.precision,
+        seed: args.seed,
+        out: args.out.clone(),
+    })
+    .into_diagnostic()?;
+    if !global.quiet {
+        print(&table(&summary));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What was scored, and what each method cost.
+fn table(summary: &ScoreSummary) -> String {
+    let mut text = format!(
+        "{} training examples, {} score rows, {} blocks\n\n",
+        summary.train,
+        summary.queries,
+        summary.blocks.len()
+    );
+    let width = summary
+        .methods
+        .iter()
+        .map(|m| m.label.len())
+        .max()
+        .unwrap_or(0)
+        .max("method".len());
+    let _ = writeln!(
+        text,
+        "{:width$}  {:>9}  {:>9}  {:>9}  {:>10}  {:>9}  non-finite",
+        "method", "prepare s", "apply s", "score s", "peak MB", "residual"
+    );
+    for method in &summary.methods {
+        let seconds = method.seconds;
+        let peak = method.peak_bytes.map_or_else(
+            || "–".to_owned(),
+            |b| format!("{:.1}", b.peak() as f64 / 1e6),
+        );
+        let residual = method
+            .evidence
+            .residual
+            .map_or_else(|| "–".to_owned(), |r| format!("{r:.1e}"));
+        let _ = writeln!(
+            text,
+            "{:width$}  {:>9.4}  {:>9.4}  {:>9.4}  {peak:>10}  {residual:>9}  {}",
+            method.label, seconds.prepare, seconds.apply, seconds.score, method.non_finite
+        );
+    }
+    text
+}

@@ -1,0 +1,176 @@
+//! What no single field can tell: values that contradict one another or the data.
+
+use serde_json::Value;
+
+use super::document::{Document, Path};
+use super::error::{ConfigError, Problem};
+use super::experiment::Settings;
+use super::lora::LayerSelection;
+use super::method::MethodSpec;
+use super::task::DigitClasses;
+use super::{LoraConfig, LoraTarget, ModelConfig, TaskConfig};
+
+type Checked<T> = Result<T, Box<ConfigError>>;
+
+fn path(dotted: &str) -> Path {
+    dotted.split('.').map(str::to_owned).collect()
+}
+
+/// Every method can be read, and none is given twice.
+pub(super) fn methods(document: &Document, list: &[Value]) -> Checked<()> {
+    let mut known: Vec<MethodSpec> = Vec::new();
+    for (index, value) in list.iter().enumerate() {
+        let at: Path = vec!["influence".into(), "methods".into(), index.to_string()];
+        let spec: MethodSpec = serde_json::from_value(value.clone())
+            .map_err(|e| document.error(&at, false, Problem::new(e.to_string())))?;
+        if let Some(other) = known.iter().find(|other| other.method == spec.method) {
+            let same = if other.label == spec.label {
+                String::new()
+            } else {
+                format!(" (it is the same as `{}`)", other.label)
+            };
+            return Err(document.error(
+                &at,
+                false,
+                Problem::new(format!("the method `{}` is given twice{same}", spec.label)),
+            ));
+        }
+        known.push(spec);
+    }
+    Ok(())
+}
+
+/// Checks settings against one another, and settles the metrics.
+pub(super) fn settings(
+    document: &Document,
+    mut settings: Settings,
+    metrics: Option<Vec<String>>,
+) -> Checked<Settings> {
+    let fail =
+        |at: &str, message: String| Err(document.error(&path(at), false, Problem::new(message)));
+    match &settings.task {
+        TaskConfig::Digits(task) => {
+            if ![1, 2, 4, 8].contains(&task.patch) {
+                return fail(
+                    "task.patch",
+                    format!(
+                        "{} is not the side of a patch; allowed: 1, 2, 4, 8",
+                        task.patch
+                    ),
+                );
+            }
+            let available = match task.classes {
+                DigitClasses::New => 896,
+                DigitClasses::All => 1797,
+            };
+            let asked = task.train + task.query;
+            if asked > available {
+                return fail(
+                    "task.train",
+                    format!(
+                        "train + query = {asked} is more than the {available} digits there are"
+                    ),
+                );
+            }
+        }
+        TaskConfig::Gradients(task) if task.shared_directions > task.dim => {
+            return fail(
+                "task.shared_directions",
+                format!(
+                    "{} is more than the {} dimensions",
+                    task.shared_directions, task.dim
+                ),
+            );
+        }
+        _ => {}
+    }
+    if let (Some(model), Some(lora)) = (&settings.model, &settings.lora) {
+        model_and_lora(document, &settings.task, model, lora)?;
+    }
+    settings.metrics = super::metrics::settle(&settings, metrics).map_err(|(index, problem)| {
+        let mut at = path("metrics");
+        at.push(index.to_string());
+        document.error(&at, false, problem)
+    })?;
+    Ok(settings)
+}
+
+fn model_and_lora(
+    document: &Document,
+    task: &TaskConfig,
+    model: &ModelConfig,
+    lora: &LoraConfig,
+) -> Checked<()> {
+    let fail =
+        |at: &str, message: String| Err(document.error(&path(at), false, Problem::new(message)));
+    // (target, smaller side of its matrix)
+    let (layers, sides): (usize, Vec<(LoraTarget, usize)>) = match model {
+        ModelConfig::Transformer(t) => {
+            if t.hidden % t.heads != 0 {
+                return fail(
+                    "model.heads",
+                    format!(
+                        "hidden = {} is not a multiple of heads = {}",
+                        t.hidden, t.heads
+                    ),
+                );
+            }
+            use LoraTarget::{Ffn, Key, Output, Query, Value};
+            let attention = [Query, Key, Value, Output].map(|target| (target, t.hidden));
+            (
+                t.layers,
+                attention
+                    .into_iter()
+                    .chain([(Ffn, t.hidden.min(t.ffn))])
+                    .collect(),
+            )
+        }
+        ModelConfig::Mlp(m) => {
+            if matches!(task, TaskConfig::Sentences(_)) {
+                return fail("model", "the task `sentences` has tokens, which `mlp` cannot read; allowed: transformer".to_owned());
+            }
+            (m.layers, vec![(LoraTarget::Ffn, m.hidden)])
+        }
+    };
+    for (index, target) in lora.targets.iter().enumerate() {
+        let at = format!("lora.targets.{index}");
+        let Some((_, side)) = sides.iter().find(|(known, _)| known == target) else {
+            return fail(&at, "an mlp has only the target `ffn`".to_owned());
+        };
+        if lora.targets[..index].contains(target) {
+            return fail(&at, "this target is given twice".to_owned());
+        }
+        if lora.rank > *side {
+            return fail(
+                "lora.rank",
+                format!(
+                    "{} is more than the smaller side ({side}) of the target matrix; allowed: 1 to {side}",
+                    lora.rank
+                ),
+            );
+        }
+    }
+    match &lora.layers {
+        LayerSelection::List(list) => {
+            for (index, layer) in list.iter().enumerate() {
+                if *layer >= layers {
+                    return fail(
+                        &format!("lora.layers.{index}"),
+                        format!("there is no layer {layer}; allowed: 0 to {}", layers - 1),
+                    );
+                }
+            }
+        }
+        LayerSelection::Last(super::lora::LastLayers { last: count })
+        | LayerSelection::First(super::lora::FirstLayers { first: count })
+            if *count > layers =>
+        {
+            return fail(
+                "lora.layers",
+                format!("{count} layers are more than the model's {layers}"),
+            );
+        }
+        _ => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! An experiment as written in YAML.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{InfluenceConfig, LoraConfig, ModelConfig, StoreConfig, TaskConfig, TrainConfig};
+
+/// An infbench experiment: one task, one model, several influence methods, swept over a grid.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// Name; results go to `runs/<name>` unless `--out` says otherwise.
+    #[schemars(length(min = 1))]
+    pub name: String,
+    /// What the experiment asks, in a sentence or two; shown in the report.
+    #[serde(default)]
+    pub description: String,
+    /// One seed. Give `seed` or `seeds`; without either the seed is 0.
+    #[serde(default)]
+    pub seed: Option<u64>,
+    /// Several seeds: every cell of the grid runs once with each.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub seeds: Option<Vec<u64>>,
+    /// The data: a task's name, or a mapping with `name` and its options.
+    pub task: TaskConfig,
+    /// The network: `transformer` or `mlp`, or a mapping with `name` and its options. Default: `mlp`
+    /// for `clusters`, `transformer` for `digits` and `sentences`, none for `gradients`.
+    #[serde(default)]
+    pub model: Option<ModelConfig>,
+    /// The adapters.
+    #[serde(default)]
+    pub lora: LoraConfig,
+    /// The fine-tuning loop.
+    #[serde(default)]
+    pub train: TrainConfig,
+    /// Damping, blocks, precision, methods.
+    #[serde(default)]
+    pub influence: InfluenceConfig,
+    /// The metrics, by name (`infbench list metrics`). Default: all that the task and the methods allow.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub metrics: Option<Vec<String>>,
+    /// The grid: for dotted paths of settings, the values to run. See [`Sweep`].
+    #[serde(default)]
+    pub sweep: Sweep,
+    /// What is written beside the records.
+    #[serde(default)]
+    pub outputs: Outputs,
+    /// Where the gradients live.
+    #[serde(default)]
+    pub store: StoreConfig,
+}
+
+/// The grid. Each entry `dotted.path: [values]` is an axis, and every combination of the axes runs.
+/// The entries of `zip` vary together instead, as one axis: their lists are equally long.
+///
+/// ```yaml
+/// sweep:
+///   lora.rank: [1, 2, 4, 8]
+///   zip:
+///     model.layers: [2, 4]
+///     train.lr: [1.0e-3, 5.0e-4]
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Sweep {
+    /// Paths that vary together; their lists are equally long.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub zip: BTreeMap<String, Vec<Value>>,
+    /// Paths that vary independently.
+    #[serde(flatten)]
+    pub grid: BTreeMap<String, Vec<Value>>,
+}
+
+/// What a run writes beside the records.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Outputs {
+    /// Draw figures, tables and `report.html` at the end.
+    pub report: bool,
+    /// Keep every cell's scores as `scores/<cell>.safetensors` (one `[m + 1, n]` float64 tensor a
+    /// method, the last row for the mean query).
+    pub scores: bool,
+    /// Keep every cell's gradients as `gradients/<cell>.{train,query}.safetensors`.
+    pub gradients: bool,
+}
+
+impl Default for Outputs {
+    fn default() -> Self {
+        Self {
+            report: true,
+            scores: false,
+            gradients: false,
+        }
+    }
+}
+
+/// The settings of one cell, with every default filled in: what decides its numbers.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Settings {
+    /// The task.
+    pub task: TaskConfig,
+    /// The model; `None` for tasks without one.
+    pub model: Option<ModelConfig>,
+    /// The adapters; `None` without a model.
+    pub lora: Option<LoraConfig>,
+    /// The fine-tune; `None` without a model.
+    pub train: Option<TrainConfig>,
+    /// Influence.
+    pub influence: InfluenceConfig,
+    /// The metrics, by name.
+    pub metrics: Vec<String>,
+    /// Where the gradients live.
+    pub store: StoreConfig,
+}
+
+/// One cell of the grid: settings and a seed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cell {
+    /// Position in the grid, from 0.
+    pub index: usize,
+    /// Content hash of settings and seed: 16 hexadecimal digits.
+    pub id: String,
+    /// The seed.
+    pub seed: u64,
+    /// The swept settings and their values here, in the order of the file.
+    pub axes: Map<String, Value>,
+    /// The settings.
+    pub settings: Settings,
+}
+
+impl Cell {
+    /// The swept values as one line, e.g. `lora.rank=4 seed=1`.
+    pub fn title(&self) -> String {
+        let mut parts: Vec<String> = self
+            .axes
+            .iter()
+            .map(|(path, value)| format!("{path}={}", plain(value)))
+            .collect();
+        parts.push(format!("seed={}", self.seed));
+        parts.join(" ")
+    }
+}
+
+/// A value without the quotes of its text.
+fn plain(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
+}

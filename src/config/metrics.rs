@@ -1,0 +1,70 @@
+//! `metrics:` by name; without it, every metric that the task and the methods allow.
+
+use super::error::Problem;
+use super::experiment::Settings;
+use super::task::TaskConfig;
+use crate::metrics::{Metric, Need, computed};
+
+/// The metrics of a cell.
+///
+/// # Errors
+/// The position in `wanted` and the problem: an unknown or repeated name, or one whose needs the
+/// task or the methods do not meet.
+pub(super) fn settle(
+    settings: &Settings,
+    wanted: Option<Vec<String>>,
+) -> Result<Vec<String>, (usize, Problem)> {
+    let Some(wanted) = wanted else {
+        let possible = computed().filter(|metric| missing(settings, metric).is_none());
+        return Ok(possible.map(|metric| metric.name.to_owned()).collect());
+    };
+    for (index, name) in wanted.iter().enumerate() {
+        let Some(metric) = computed().find(|metric| metric.name == name) else {
+            return Err((
+                index,
+                Problem::unknown("metric", name, computed().map(|m| m.name)),
+            ));
+        };
+        if wanted[..index].contains(name) {
+            return Err((
+                index,
+                Problem::new(format!("the metric `{name}` is given twice")),
+            ));
+        }
+        if let Some(reason) = missing(settings, metric) {
+            return Err((
+                index,
+                Problem::new(format!("`{name}` cannot be computed here: {reason}")),
+            ));
+        }
+    }
+    Ok(wanted)
+}
+
+/// Why a metric cannot be computed in a cell.
+fn missing(settings: &Settings, metric: &Metric) -> Option<String> {
+    metric.needs.iter().find_map(|need| match need {
+        Need::Exact if !settings.influence.has_exact() => {
+            Some("it needs the exact scores; add `exact` to influence.methods".to_owned())
+        }
+        Need::Flipped if flip(&settings.task) == 0.0 => {
+            Some("the task flips no labels (task.flip is 0)".to_owned())
+        }
+        Need::Classes if !has_classes(&settings.task) => Some("the task has no classes".to_owned()),
+        _ => None,
+    })
+}
+
+fn flip(task: &TaskConfig) -> f64 {
+    match task {
+        TaskConfig::Gradients(t) => t.flip,
+        TaskConfig::Clusters(t) => t.flip,
+        TaskConfig::Digits(t) => t.flip,
+        TaskConfig::Sentences(t) => t.flip,
+    }
+}
+
+/// Synthetic gradients have a class a shared direction.
+fn has_classes(task: &TaskConfig) -> bool {
+    !matches!(task, TaskConfig::Gradients(t) if t.shared_directions < 2)
+}

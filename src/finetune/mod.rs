@@ -1,0 +1,220 @@
+//! From a task to a fine-tuned model: pretrain the base, freeze it, train adapters and head.
+
+pub mod cache;
+pub mod optimizer;
+mod pretrain;
+mod training;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use thiserror::Error;
+
+use self::cache::{Cache, Key};
+use self::optimizer::Optimizer;
+use self::training::Run;
+use crate::batching;
+use crate::config::{LoraConfig, ModelConfig, TrainConfig};
+use crate::device::DeviceChoice;
+use crate::models::files::WeightFileError;
+use crate::models::{self, Model, ModelError, Role};
+use crate::results::record::{EpochFacts, ModelFacts, TrainingFacts};
+use crate::tasks::TaskData;
+
+pub use pretrain::{Base, BaseFacts, pretrained_base};
+pub use training::evaluate;
+
+/// Why fine-tuning ended.
+#[derive(Debug, Error)]
+pub enum FinetuneError {
+    /// The settings do not fit the model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A loss or a gradient is NaN or infinite.
+    #[error(
+        "the loss {loss} or its gradient is not finite in epoch {epoch}, step {step}; a smaller learning rate may help"
+    )]
+    NotFinite {
+        /// Mean loss of the batch.
+        loss: f64,
+        /// Epoch, from 1.
+        epoch: usize,
+        /// Step, from 0.
+        step: usize,
+    },
+    /// Pretraining is asked for, but the task has nothing to pretrain on.
+    #[error(
+        "model.pretrain is set, but the task leaves no examples to pretrain on; set it to null"
+    )]
+    NothingToPretrain,
+    /// A file of weights.
+    #[error(transparent)]
+    File(#[from] WeightFileError),
+    /// The history beside a file of weights.
+    #[error("{path}: {source}")]
+    Facts {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+}
+
+/// What decides a fine-tune besides the data.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings<'a> {
+    /// The architecture.
+    pub model: &'a ModelConfig,
+    /// Decides initialisation, order and dropout.
+    pub seed: u64,
+    /// Where it is computed.
+    pub device: DeviceChoice,
+    /// Folder for results, or none.
+    pub cache: Option<&'a Path>,
+}
+
+/// What is being done, for a progress display.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Training the base.
+    Pretrain,
+    /// Training the adapters.
+    FineTune,
+}
+
+/// An epoch has ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// Of which stage.
+    pub stage: Stage,
+    /// Which, from 1.
+    pub epoch: usize,
+    /// Of how many.
+    pub epochs: usize,
+    /// Its mean training loss, nats.
+    pub train_loss: f64,
+}
+
+/// A fine-tuned model.
+#[derive(Clone, Debug)]
+pub struct FineTuned {
+    /// Hash of everything that decides it.
+    pub key: String,
+    /// The model, for gradients.
+    pub model: Model,
+    /// The history.
+    pub training: TrainingFacts,
+    /// Sizes.
+    pub facts: ModelFacts,
+}
+
+/// Fine-tunes adapters and head on the task's training split, the base frozen; read from the cache
+/// when it is there.
+///
+/// # Errors
+/// See [`FinetuneError`].
+pub fn fine_tune(
+    settings: &Settings,
+    base: &Base,
+    data: &TaskData,
+    lora: &LoraConfig,
+    train: &TrainConfig,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<FineTuned, FinetuneError> {
+    models::validate(settings.model, lora)?;
+    let mut key = Key::new("adapters");
+    key.text(&base.key);
+    key.settings(&settings.seed);
+    key.settings(lora);
+    key.settings(train);
+    key.split(&data.train);
+    key.split(&data.query);
+    key.settings(&data.classes);
+    let key = key.finish();
+
+    let input = batching::input_shape(&data.train);
+    let mut model = Model::new(
+        settings.model,
+        &input,
+        data.classes,
+        settings.seed,
+        &settings.device.inner(),
+    )?;
+    model.import(&[Role::Base], &base.weights)?;
+    model.adapt(settings.model, lora, settings.seed)?;
+    let roles = [Role::Adapter, Role::Head];
+    let facts = facts(settings.model, lora, &mut model);
+
+    let cache = Cache(settings.cache);
+    if let Some((weights, training)) = cache.read::<TrainingFacts>("adapters", &key)? {
+        model.import(&roles, &weights)?;
+        return Ok(FineTuned {
+            key,
+            model,
+            training: TrainingFacts {
+                cached: true,
+                ..training
+            },
+            facts,
+        });
+    }
+    let start = Instant::now();
+    let mut epochs = Vec::with_capacity(train.epochs);
+    let run = Run {
+        roles: &roles,
+        split: &data.train,
+        epochs: train.epochs,
+        batch_size: train.batch_size,
+        lr: &|step, total| train.lr_at(step, total),
+        dropout: lora.dropout,
+        seed: settings.seed,
+        scope: "finetune",
+    };
+    run.train(
+        &mut model,
+        |sizes| Optimizer::new(train.optimizer, train.weight_decay, sizes),
+        &mut |model, epoch, train_loss| {
+            let (query_loss, query_accuracy) = evaluate(model, &data.query);
+            epochs.push(EpochFacts {
+                epoch,
+                train_loss,
+                query_loss,
+                query_accuracy,
+            });
+            progress(Progress {
+                stage: Stage::FineTune,
+                epoch,
+                epochs: train.epochs,
+                train_loss,
+            });
+            Ok(())
+        },
+    )?;
+    let training = TrainingFacts {
+        seconds: start.elapsed().as_secs_f64(),
+        cached: false,
+        epochs,
+    };
+    cache.write("adapters", &key, &model.export(&roles), &training)?;
+    Ok(FineTuned {
+        key,
+        model,
+        training,
+        facts,
+    })
+}
+
+fn facts(config: &ModelConfig, lora: &LoraConfig, model: &mut Model) -> ModelFacts {
+    let trainable = model.count(&[Role::Adapter, Role::Head]);
+    ModelFacts {
+        name: match config {
+            ModelConfig::Transformer(_) => "transformer",
+            ModelConfig::Mlp(_) => "mlp",
+        }
+        .into(),
+        parameters: trainable + model.count(&[Role::Base]),
+        trainable,
+        layers: model.layers(),
+        adapted_layers: lora.layers.indices(model.layers()).len(),
+    }
+}

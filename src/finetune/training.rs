@@ -1,0 +1,189 @@
+//! The loop that pretraining and fine-tuning share.
+
+use burn::tensor::Tensor;
+use rand::seq::SliceRandom;
+
+use super::FinetuneError;
+use super::optimizer::Optimizer;
+use crate::models::parameter::to_f32;
+use crate::models::{Model, Pass, Role, losses};
+use crate::tasks::Split;
+use crate::{batching, random, workers};
+
+/// Examples whose gradient one thread takes at a time. Fixed, so that sums do not depend on the number
+/// of threads.
+const PIECE: usize = 16;
+/// Examples that one thread evaluates at a time.
+const EVALUATION_PIECE: usize = 64;
+
+/// One run of the loop.
+pub struct Run<'a> {
+    /// What is trained.
+    pub roles: &'a [Role],
+    /// On what.
+    pub split: &'a Split,
+    /// Passes over the split.
+    pub epochs: usize,
+    /// Examples a step.
+    pub batch_size: usize,
+    /// Learning rate at a step (from 0) of a total.
+    pub lr: &'a (dyn Fn(usize, usize) -> f64 + Sync),
+    /// Dropout on the adapters' inputs.
+    pub dropout: f64,
+    /// Decides order and dropout, together with `scope`.
+    pub seed: u64,
+    /// What the draws belong to.
+    pub scope: &'a str,
+}
+
+impl Run<'_> {
+    /// Trains `model`; `after_epoch` hears the model, the epoch (from 1) and its mean loss.
+    ///
+    /// # Errors
+    /// When a loss or gradient is not finite, and what `after_epoch` says.
+    pub fn train(
+        &self,
+        model: &mut Model,
+        mut optimizer: impl FnMut(Vec<usize>) -> Optimizer,
+        after_epoch: &mut dyn FnMut(&Model, usize, f64) -> Result<(), FinetuneError>,
+    ) -> Result<(), FinetuneError> {
+        let mut values: Vec<Vec<f32>> = self
+            .trained(model)
+            .into_iter()
+            .map(|(_, values)| values)
+            .collect();
+        let mut optimizer = optimizer(values.iter().map(Vec::len).collect());
+        let n = self.split.len();
+        let total = self.epochs * n.div_ceil(self.batch_size);
+        let mut step = 0;
+        let mut order: Vec<usize> = (0..n).collect();
+        for epoch in 1..=self.epochs {
+            order.shuffle(&mut random::rng(
+                self.seed,
+                self.scope,
+                &format!("order/{epoch}"),
+            ));
+            let mut sum = 0.0;
+            for indices in order.chunks(self.batch_size) {
+                let (loss, gradients) = self.gradients(model, indices, step);
+                let finite =
+                    loss.is_finite() && gradients.iter().flatten().all(|value| value.is_finite());
+                if !finite {
+                    return Err(FinetuneError::NotFinite {
+                        loss: loss / indices.len() as f64,
+                        epoch,
+                        step,
+                    });
+                }
+                sum += loss;
+                optimizer.update(&mut values, &gradients, (self.lr)(step, total));
+                let device = model.device().clone();
+                let mut slots: Vec<_> = model
+                    .parameters()
+                    .into_iter()
+                    .filter(|parameter| self.roles.contains(&parameter.role))
+                    .collect();
+                for (parameter, values) in slots.iter_mut().zip(&values) {
+                    parameter.slot.set(values, &device);
+                }
+                step += 1;
+            }
+            after_epoch(model, epoch, sum / n as f64)?;
+        }
+        Ok(())
+    }
+
+    fn trained(&self, model: &mut Model) -> Vec<(String, Vec<f32>)> {
+        model
+            .parameters()
+            .into_iter()
+            .filter(|parameter| self.roles.contains(&parameter.role))
+            .map(|parameter| {
+                let values = parameter.slot.values();
+                (parameter.name, values)
+            })
+            .collect()
+    }
+
+    /// Sum of the losses of a batch, and the gradients of their mean.
+    fn gradients(&self, model: &Model, indices: &[usize], step: usize) -> (f64, Vec<Vec<f32>>) {
+        let pieces = batching::pieces(self.split, indices, PIECE);
+        let scale = 1.0 / indices.len() as f64;
+        let results = workers::map(pieces.len(), |piece| {
+            let mut model = model.clone();
+            for parameter in model
+                .parameters()
+                .iter_mut()
+                .filter(|parameter| self.roles.contains(&parameter.role))
+            {
+                parameter.slot.require_grad();
+            }
+            let rng = random::rng(self.seed, self.scope, &format!("dropout/{step}/{piece}"));
+            let mut pass = Pass::Training {
+                dropout: self.dropout,
+                rng: Box::new(rng),
+            };
+            let batch = batching::batch(self.split, &pieces[piece], model.device());
+            let losses = losses(model.logits(&batch, &mut pass), batch.labels);
+            let mut grads = (losses.clone().sum() * scale).backward();
+            let loss: f64 = to_f32(losses.inner().into_data())
+                .into_iter()
+                .map(f64::from)
+                .sum();
+            let taken: Vec<Vec<f32>> = model
+                .parameters()
+                .iter()
+                .filter(|parameter| self.roles.contains(&parameter.role))
+                .map(|parameter| parameter.slot.take_grad(&mut grads))
+                .collect();
+            (loss, taken)
+        });
+        results
+            .into_iter()
+            .reduce(|(loss, mut sums), (other, gradients)| {
+                for (sum, gradient) in sums.iter_mut().zip(&gradients) {
+                    sum.iter_mut()
+                        .zip(gradient)
+                        .for_each(|(sum, value)| *sum += value);
+                }
+                (loss + other, sums)
+            })
+            .unwrap_or_default()
+    }
+}
+
+/// Mean loss and accuracy of a model on a split, without dropout.
+pub fn evaluate(model: &Model, split: &Split) -> (f64, f64) {
+    let all: Vec<usize> = (0..split.len()).collect();
+    let pieces = batching::pieces(split, &all, EVALUATION_PIECE);
+    let results = workers::map(pieces.len(), |piece| {
+        let batch = batching::batch(split, &pieces[piece], model.device());
+        let logits: Tensor<2> = model.logits(&batch, &mut Pass::Plain);
+        let loss: f64 = to_f32(losses(logits.clone(), batch.labels).into_data())
+            .into_iter()
+            .map(f64::from)
+            .sum();
+        let classes = logits.dims()[1];
+        let logits = to_f32(logits.into_data());
+        let right = logits
+            .chunks_exact(classes)
+            .zip(&pieces[piece])
+            .filter(|(row, index)| largest(row) == split.labels[**index])
+            .count();
+        (loss, right)
+    });
+    let n = split.len() as f64;
+    let (loss, right) = results
+        .into_iter()
+        .fold((0.0, 0), |(loss, right), (more, other)| {
+            (loss + more, right + other)
+        });
+    (loss / n, right as f64 / n)
+}
+
+fn largest(row: &[f32]) -> usize {
+    (0..row.len()).fold(
+        0,
+        |best, index| if row[index] > row[best] { index } else { best },
+    )
+}

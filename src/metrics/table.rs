@@ -1,0 +1,349 @@
+//! The one listing of metrics: command line, axis labels, table headers and settings checks read it.
+
+use super::evaluate::Inputs;
+use super::value::Estimate;
+use super::{auc, average_precision, correlation, overlap, relative_error, retrieval};
+
+/// Which way is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Larger is better.
+    Higher,
+    /// Smaller is better.
+    Lower,
+    /// Neither.
+    None,
+}
+
+/// What a metric needs to know beside the scores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// The exact scores.
+    Exact,
+    /// Which training labels were flipped.
+    Flipped,
+    /// The classes of training and query examples.
+    Classes,
+}
+
+impl Need {
+    /// As a reader would say it.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Exact => "exact scores",
+            Self::Flipped => "flipped labels",
+            Self::Classes => "classes",
+        }
+    }
+}
+
+/// A metric.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// Name in settings and records.
+    pub name: &'static str,
+    /// Title for axes and table headers.
+    pub title: &'static str,
+    /// Unit; empty for pure numbers.
+    pub unit: &'static str,
+    /// Which way is better.
+    pub direction: Direction,
+    /// What it needs.
+    pub needs: &'static [Need],
+    /// Smallest and largest possible value.
+    pub range: (Option<f64>, Option<f64>),
+    /// One sentence.
+    pub summary: &'static str,
+    /// How it is computed; `None` for what the runner measures itself (time and memory).
+    pub(super) compute: Option<fn(&Inputs) -> Option<Estimate>>,
+}
+
+impl Metric {
+    /// Title and unit, for an axis: `Runtime (s)`.
+    pub fn label(&self) -> String {
+        if self.unit.is_empty() {
+            self.title.to_owned()
+        } else {
+            format!("{} ({})", self.title, self.unit)
+        }
+    }
+
+    /// Whether [`super::evaluate`] computes it; the others are measured in every run.
+    pub fn is_computed(&self) -> bool {
+        self.compute.is_some()
+    }
+}
+
+/// The metric of that name.
+pub fn find(name: &str) -> Option<&'static Metric> {
+    METRICS.iter().find(|metric| metric.name == name)
+}
+
+/// The metrics that settings may ask for.
+pub fn computed() -> impl Iterator<Item = &'static Metric> {
+    METRICS.iter().filter(|metric| metric.is_computed())
+}
+
+const SHARE: (Option<f64>, Option<f64>) = (Some(0.0), Some(1.0));
+const CORRELATION: (Option<f64>, Option<f64>) = (Some(-1.0), Some(1.0));
+const POSITIVE: (Option<f64>, Option<f64>) = (Some(0.0), None);
+
+/// All metrics, in the order in which they are listed and tabulated.
+pub static METRICS: &[Metric] = &[
+    Metric {
+        name: "pearson",
+        title: "Pearson r with exact",
+        unit: "",
+        direction: Direction::Higher,
+        needs: &[Need::Exact],
+        range: CORRELATION,
+        summary: "Pearson's r with the exact scores, mean over queries (t-interval)",
+        compute: Some(|i| {
+            Some(correlation::mean_over_queries(
+                i.scores.per_query,
+                i.exact?.per_query,
+                correlation::pearson,
+            ))
+        }),
+    },
+    Metric {
+        name: "spearman",
+        title: "Spearman ρ with exact",
+        unit: "",
+        direction: Direction::Higher,
+        needs: &[Need::Exact],
+        range: CORRELATION,
+        summary: "Spearman's ρ with the exact scores, mean over queries (t-interval)",
+        compute: Some(|i| {
+            Some(correlation::mean_over_queries(
+                i.scores.per_query,
+                i.exact?.per_query,
+                correlation::spearman,
+            ))
+        }),
+    },
+    Metric {
+        name: "pearson_mean_query",
+        title: "Pearson r with exact, mean query",
+        unit: "",
+        direction: Direction::Higher,
+        needs: &[Need::Exact],
+        range: CORRELATION,
+        summary: "Pearson's r with the exact scores of the mean query loss (Fisher's z-interval)",
+        compute: Some(|i| {
+            Some(correlation::pearson_single(
+                &i.scores.mean_query.to_vec(),
+                &i.exact?.mean_query.to_vec(),
+            ))
+        }),
+    },
+    Metric {
+        name: "spearman_mean_query",
+        title: "Spearman ρ with exact, mean query",
+        unit: "",
+        direction: Direction::Higher,
+        needs: &[Need::Exact],
+        range: CORRELATION,
+        summary: "Spearman's ρ with the exact scores of the mean query loss (Fisher's z-interval)",
+        compute: Some(|i| {
+            Some(correlation::spearman_single(
+                &i.scores.mean_query.to_vec(),
+                &i.exact?.mean_query.to_vec(),
+            ))
+        }),
+    },
+    Metric {
+        name: "relative_error",
+        title: "Relative error",
+        unit: "",
+        direction: Direction::Lower,
+        needs: &[Need::Exact],
+        range: POSITIVE,
+        summary: "‖S − S_exact‖/‖S_exact‖ in the Frobenius norm over all queries (bootstrap over queries)",
+        compute: Some(|i| {
+            Some(relative_error::relative_error(
+                i.scores.per_query,
+                i.exact?.per_query,
+                i.seed,
+            ))
+        }),
+    },
+    Metric {
+        name: "relative_error_mean_query",
+        title: "Relative error, mean query",
+        unit: "",
+        direction: Direction::Lower,
+        needs: &[Need::Exact],
+        range: POSITIVE,
+        summary: "‖s − s_exact‖/‖s_exact‖ of the mean query loss (no interval within a cell)",
+        compute: Some(|i| {
+            let value = relative_error::relative_error_single(
+                &i.scores.mean_query.to_vec(),
+                &i.exact?.mean_query.to_vec(),
+            );
+            Some(Estimate::single(value, None))
+        }),
+    },
+    Metric {
+        name: "top_k_overlap",
+        title: "Overlap of the top 10 %",
+        unit: "",
+        direction: Direction::Higher,
+        needs: &[Need::Exact],
+        range: SHARE,
+        summary: "share of the 10 % most harmful examples by the exact scores that the method ranks in its own 10 %, mean over queries (t-interval)",
+        compute: Some(|i| {
+            Some(overlap::mean_over_queries(
+                i.scores.per_query,
+                i.exact?.per_query,
+            ))
+        }),
+    },
+    Metric {
+        name: "detection_auc",
+        title: "Detection AUC",
+        unit: "",
+        direction: Direction::Higher,
+        needs: &[Need::Flipped],
+        range: SHARE,
+        summary: "AUC of the mean query's influence against flipped labels (DeLong's interval)",
+        compute: Some(|i| {
+            let flipped = i.flipped?;
+            Some(
+                match auc::auc_delong(&i.scores.mean_query.to_vec(), flipped) {
+                    Some((value, interval)) => Estimate::single(Some(value), interval),
+                    None => Estimate::single(None, None),
+                },
+            )
+        }),
+    },
+    Metric {
+        name: "detection_average_precision",
+        title: "Detection average precision",
+        unit: "",
+        direction: Direction::Higher,
+        needs: &[Need::Flipped],
+        range: SHARE,
+        summary: "average precision of the mean query's influence against flipped labels (stratified bootstrap)",
+        compute: Some(|i| {
+            let flipped = i.flipped?;
+            Some(
+                match average_precision::average_precision_bootstrap(
+                    &i.scores.mean_query.to_vec(),
+                    flipped,
+                    i.seed,
+                ) {
+                    Some((value, interval)) => Estimate::single(Some(value), interval),
+                    None => Estimate::single(None, None),
+                },
+            )
+        }),
+    },
+    Metric {
+        name: "class_auc",
+        title: "Class AUC",
+        unit: "",
+        direction: Direction::Higher,
+        needs: &[Need::Classes],
+        range: SHARE,
+        summary: "AUC of the negated influence against \"same class as the query\", mean over queries (t-interval)",
+        compute: Some(|i| {
+            let (train, query) = (i.train_classes?, i.query_classes?);
+            Some(retrieval::mean_over_queries(
+                i.scores.per_query,
+                train,
+                query,
+                retrieval::class_auc,
+            ))
+        }),
+    },
+    Metric {
+        name: "class_recall",
+        title: "Class recall",
+        unit: "",
+        direction: Direction::Higher,
+        needs: &[Need::Classes],
+        range: SHARE,
+        summary: "share of same-class examples among the s most negative, s being their number, mean over queries (t-interval)",
+        compute: Some(|i| {
+            let (train, query) = (i.train_classes?, i.query_classes?);
+            Some(retrieval::mean_over_queries(
+                i.scores.per_query,
+                train,
+                query,
+                retrieval::class_recall,
+            ))
+        }),
+    },
+    measured(
+        "prepare_seconds",
+        "Prepare time",
+        "s",
+        "wall time of the query-independent work",
+    ),
+    measured(
+        "apply_seconds",
+        "Apply time",
+        "s",
+        "wall time of (F+λI)⁻¹ on all queries",
+    ),
+    measured(
+        "score_seconds",
+        "Score time",
+        "s",
+        "wall time of the contraction with the training gradients",
+    ),
+    measured(
+        "total_seconds",
+        "Runtime",
+        "s",
+        "sum of prepare, apply and score; gradients are not in it",
+    ),
+    measured(
+        "peak_bytes",
+        "Peak memory",
+        "bytes",
+        "largest of the stages, above what was resident before",
+    ),
+];
+
+const fn measured(
+    name: &'static str,
+    title: &'static str,
+    unit: &'static str,
+    summary: &'static str,
+) -> Metric {
+    Metric {
+        name,
+        title,
+        unit,
+        direction: Direction::Lower,
+        needs: &[],
+        range: POSITIVE,
+        summary,
+        compute: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_found() {
+        let names: HashSet<_> = METRICS.iter().map(|metric| metric.name).collect();
+        assert_eq!(names.len(), METRICS.len());
+        assert_eq!(
+            find("pearson").expect("listed").label(),
+            "Pearson r with exact"
+        );
+        assert_eq!(
+            find("total_seconds").expect("listed").label(),
+            "Runtime (s)"
+        );
+        assert!(find("nothing").is_none());
+        assert_eq!(computed().count() + 5, METRICS.len());
+    }
+}

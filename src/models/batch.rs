@@ -1,0 +1,56 @@
+//! What a model takes.
+
+use burn::tensor::{Device, Int, Tensor};
+
+/// Form of a model's inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputShape {
+    /// Token ids below `vocabulary`, at most `max_length` an example.
+    Tokens {
+        /// Number of ids.
+        vocabulary: usize,
+        /// Longest example.
+        max_length: usize,
+    },
+    /// `tokens` × `features` real numbers an example.
+    Features {
+        /// Tokens an example.
+        tokens: usize,
+        /// Features a token.
+        features: usize,
+    },
+}
+
+/// Inputs of a batch.
+#[derive(Clone, Debug)]
+pub enum ModelInput {
+    /// Ids, `[n, t]`, padded at the end.
+    Tokens(Tensor<2, Int>),
+    /// Features, `[n, t, f]`.
+    Features(Tensor<3>),
+}
+
+/// Examples on a device.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// The inputs.
+    pub input: ModelInput,
+    /// Real tokens of every example; `None` when all are real.
+    pub lengths: Option<Vec<usize>>,
+    /// Labels, `[n]`.
+    pub labels: Tensor<1, Int>,
+    /// Where the tensors are.
+    pub device: Device,
+}
+
+impl Batch {
+    /// Number of examples.
+    pub fn len(&self) -> usize {
+        self.labels.dims()[0]
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

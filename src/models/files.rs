@@ -1,0 +1,168 @@
+//! Weights as safetensors files, written atomically.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use thiserror::Error;
+
+use super::parameter::{Array, Weights};
+
+/// Why weights cannot be read or written.
+#[derive(Debug, Error)]
+pub enum WeightFileError {
+    /// The file system refused.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        source: std::io::Error,
+    },
+    /// Not a safetensors file, or damaged.
+    #[error("{path}: {source}")]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: safetensors::SafeTensorError,
+    },
+    /// A tensor of another type.
+    #[error("{path}: tensor `{name}` is {found:?}; F32 was expected")]
+    Type {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// Its type.
+        found: Dtype,
+    },
+}
+
+/// Writes `weights` as f32 tensors: a temporary file in the same folder, synchronised, then renamed.
+///
+/// # Errors
+/// When the file system refuses.
+pub fn save(
+    path: &Path,
+    weights: &Weights,
+    metadata: HashMap<String, String>,
+) -> Result<(), WeightFileError> {
+    let format = |source| WeightFileError::Format {
+        path: path.to_owned(),
+        source,
+    };
+    let views: Result<Vec<_>, _> = weights
+        .iter()
+        .map(|(name, array)| {
+            Ok((
+                name.as_str(),
+                TensorView::new(
+                    Dtype::F32,
+                    array.shape.clone(),
+                    bytemuck::cast_slice(&array.values),
+                )?,
+            ))
+        })
+        .collect();
+    let bytes = safetensors::serialize(views.map_err(format)?, Some(metadata)).map_err(format)?;
+    write_atomically(path, &bytes).map_err(|source| WeightFileError::Io {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Reads every tensor of a file.
+///
+/// # Errors
+/// When it cannot be read, is damaged, or holds anything but f32.
+pub fn load(path: &Path) -> Result<Weights, WeightFileError> {
+    let bytes = std::fs::read(path).map_err(|source| WeightFileError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|source| WeightFileError::Format {
+        path: path.to_owned(),
+        source,
+    })?;
+    file.iter()
+        .map(|(name, view)| {
+            if view.dtype() != Dtype::F32 {
+                return Err(WeightFileError::Type {
+                    path: path.to_owned(),
+                    name: name.to_owned(),
+                    found: view.dtype(),
+                });
+            }
+            let values = view
+                .data()
+                .chunks_exact(4)
+                .map(|bytes| f32::from_le_bytes(bytes.try_into().expect("chunks of four bytes")))
+                .collect();
+            Ok((
+                name.to_owned(),
+                Array {
+                    shape: view.shape().to_vec(),
+                    values,
+                },
+            ))
+        })
+        .collect()
+}
+
+/// Whole or not at all: a temporary file in the same folder, synchronised, then renamed.
+///
+/// # Errors
+/// When the file system refuses.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_come_back_bit_by_bit_and_damage_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new").join("weights.safetensors");
+        let values = vec![1.0, -0.0, f32::MIN_POSITIVE / 2.0, 1e38, 0.1, 3.0];
+        let weights = Weights::from([
+            (
+                "a.weight".into(),
+                Array {
+                    shape: vec![2, 3],
+                    values,
+                },
+            ),
+            (
+                "b".into(),
+                Array {
+                    shape: vec![0],
+                    values: vec![],
+                },
+            ),
+        ]);
+        save(&path, &weights, HashMap::new()).unwrap();
+        let back = load(&path).unwrap();
+        assert_eq!(back, weights);
+        assert!(back["a.weight"].values[1].is_sign_negative());
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+        assert!(matches!(load(&path), Err(WeightFileError::Format { .. })));
+        assert!(matches!(
+            load(&folder.path().join("none")),
+            Err(WeightFileError::Io { .. })
+        ));
+    }
+}

@@ -1,0 +1,232 @@
+//! Linear layers, with or without a LoRA adapter.
+//!
+//! y = W x + b + s·B A D(x), with s = α/r, A `[r, in]`, B `[out, r]`, D dropout while fine-tuning only
+//! (Hu et al., 2022). A begins Gaussian with standard deviation 1/r (PEFT's `gaussian`), B zero.
+
+use burn::tensor::{Device, Tensor};
+use rand::RngExt;
+
+use super::ops;
+use super::parameter::{Init, Parameter, Role, Slot};
+use crate::random::Rng;
+
+/// What a forward pass is for.
+pub enum Pass {
+    /// No dropout; gradients flow to whatever leaves there are.
+    Plain,
+    /// Fine-tuning: dropout with this probability on the adapters' inputs.
+    Training {
+        /// Probability of dropping an input.
+        dropout: f64,
+        /// Where the masks come from.
+        rng: Box<Rng>,
+    },
+    /// Per-example gradients: adapters are constants, a leaf hangs on every adapted layer's output.
+    Probed(Vec<Site>),
+}
+
+/// What an adapted layer leaves behind in a [`Pass::Probed`].
+pub struct Site {
+    /// Its input without graph, `[n, t, in]`.
+    pub x: Tensor<3>,
+    /// A leaf whose gradient is that of the layer's output, `[n, t, out]`.
+    pub probe: Tensor<3>,
+}
+
+/// W x + b.
+#[derive(Clone, Debug)]
+pub struct Linear {
+    name: String,
+    /// W, `[out, in]`.
+    pub weight: Tensor<2>,
+    /// b, `[out]`.
+    pub bias: Tensor<1>,
+}
+
+impl Linear {
+    /// Zeros, to be initialised or loaded.
+    pub fn new(name: impl Into<String>, inputs: usize, outputs: usize, device: &Device) -> Self {
+        Self {
+            name: name.into(),
+            weight: Tensor::zeros([outputs, inputs], device),
+            bias: Tensor::zeros([outputs], device),
+        }
+    }
+
+    /// `[n, t, in]` → `[n, t, out]`.
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        ops::linear(x, self.weight.clone(), self.bias.clone())
+    }
+
+    /// The head's forward pass: a probe when gradients are taken.
+    pub fn forward_head(&self, x: Tensor<3>, pass: &mut Pass) -> Tensor<3> {
+        match pass {
+            Pass::Probed(sites) => probed(x, self.weight.clone(), self.bias.clone(), sites),
+            _ => self.forward(x),
+        }
+    }
+
+    /// W and b; W begins Gaussian with standard deviation `deviation`, b zero.
+    pub fn parameters(&mut self, role: Role, deviation: f64) -> [Parameter<'_>; 2] {
+        let weight = Parameter {
+            name: format!("{}.weight", self.name),
+            role,
+            init: Init::Normal(deviation),
+            slot: Slot::Matrix(&mut self.weight),
+        };
+        let bias = Parameter {
+            name: format!("{}.bias", self.name),
+            role,
+            init: Init::Zeros,
+            slot: Slot::Vector(&mut self.bias),
+        };
+        [weight, bias]
+    }
+}
+
+/// The factors of an adapter.
+#[derive(Clone, Debug)]
+pub struct Adapter {
+    /// A, `[r, in]`.
+    pub a: Tensor<2>,
+    /// B, `[out, r]`.
+    pub b: Tensor<2>,
+    /// s = α/r.
+    pub scale: f64,
+}
+
+/// A linear layer that may carry an adapter.
+#[derive(Clone, Debug)]
+pub struct LoraLinear {
+    base: Linear,
+    adapter: Option<Adapter>,
+}
+
+impl LoraLinear {
+    /// Without adapter.
+    pub fn new(name: impl Into<String>, inputs: usize, outputs: usize, device: &Device) -> Self {
+        Self {
+            base: Linear::new(name, inputs, outputs, device),
+            adapter: None,
+        }
+    }
+
+    /// Hangs an adapter of rank `rank` on, to be initialised or loaded.
+    pub fn adapt(&mut self, rank: usize, scale: f64, device: &Device) {
+        let [outputs, inputs] = self.base.weight.dims();
+        self.adapter = Some(Adapter {
+            a: Tensor::zeros([rank, inputs], device),
+            b: Tensor::zeros([outputs, rank], device),
+            scale,
+        });
+    }
+
+    /// The adapter, if there is one.
+    pub fn adapter(&self) -> Option<&Adapter> {
+        self.adapter.as_ref()
+    }
+
+    /// Width of its input.
+    pub fn inputs(&self) -> usize {
+        self.base.weight.dims()[1]
+    }
+
+    /// Name as in PyTorch, e.g. `encoder.layer.0.attention.self.query`.
+    pub fn name(&self) -> &str {
+        &self.base.name
+    }
+
+    /// `[n, t, in]` → `[n, t, out]`.
+    pub fn forward(&self, x: Tensor<3>, pass: &mut Pass) -> Tensor<3> {
+        let Some(Adapter { a, b, scale }) = &self.adapter else {
+            return self.base.forward(x);
+        };
+        let dropped = match pass {
+            Pass::Probed(sites) => {
+                // A and B are constants here, so that one product with W + sBA does for three
+                let merged = self.base.weight.clone() + b.clone().matmul(a.clone()) * *scale;
+                return probed(x, merged, self.base.bias.clone(), sites);
+            }
+            Pass::Training { dropout, rng } if *dropout > 0.0 => {
+                drop_inputs(x.clone(), *dropout, rng)
+            }
+            Pass::Plain | Pass::Training { .. } => x.clone(),
+        };
+        let [n, t, inputs] = x.dims();
+        let low = dropped
+            .reshape([n * t, inputs])
+            .matmul(a.clone().transpose())
+            * *scale;
+        let update = low.matmul(b.clone().transpose());
+        let outputs = update.dims()[1];
+        ops::linear_onto(
+            x,
+            self.base.weight.clone(),
+            update.reshape([n, t, outputs]) + self.base.bias.clone().unsqueeze(),
+        )
+    }
+
+    /// W, b, and A and B when there is an adapter.
+    pub fn parameters(&mut self, deviation: f64) -> Vec<Parameter<'_>> {
+        let mut all = Vec::with_capacity(4);
+        if let Some(Adapter { a, b, .. }) = &mut self.adapter {
+            let rank = a.dims()[0];
+            let init = Init::Normal(1.0 / rank as f64);
+            all.push(Parameter {
+                name: format!("{}.lora_A.weight", self.base.name),
+                role: Role::Adapter,
+                init,
+                slot: Slot::Matrix(a),
+            });
+            all.push(Parameter {
+                name: format!("{}.lora_B.weight", self.base.name),
+                role: Role::Adapter,
+                init: Init::Zeros,
+                slot: Slot::Matrix(b),
+            });
+        }
+        all.extend(self.base.parameters(Role::Base, deviation));
+        all
+    }
+}
+
+/// W x + b with a leaf at the output, and what the per-example products need.
+///
+/// Below the first leaf nothing is recorded. Above it the leaf takes the place of the bias: it holds b
+/// in every row, so that adding it costs nothing extra.
+fn probed(x: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>, sites: &mut Vec<Site>) -> Tensor<3> {
+    let [n, t, _] = x.dims();
+    let outputs = bias.dims()[0];
+    let inner = x.clone().inner();
+    let (out, probe) = if x.is_autodiff() {
+        let probe: Tensor<3> = bias
+            .unsqueeze::<3>()
+            .expand([n, t, outputs])
+            .autodiff()
+            .require_grad();
+        (ops::linear_onto(x, weight, probe.clone()), probe)
+    } else {
+        let out = ops::linear(x, weight, bias).autodiff().require_grad();
+        (out.clone(), out)
+    };
+    sites.push(Site { x: inner, probe });
+    out
+}
+
+/// Every element zero with probability `p`, else divided by 1 − p.
+fn drop_inputs(x: Tensor<3>, p: f64, rng: &mut Rng) -> Tensor<3> {
+    let keep = (1.0 / (1.0 - p)) as f32;
+    let threshold = (p * f64::from(u32::MAX)) as u32;
+    let dims = x.dims();
+    let mask: Vec<f32> = (0..dims.iter().product())
+        .map(|_| {
+            if rng.random::<u32>() < threshold {
+                0.0
+            } else {
+                keep
+            }
+        })
+        .collect();
+    let mask = Tensor::<1>::from_floats(mask.as_slice(), &x.clone().inner().device()).reshape(dims);
+    x * mask
+}

@@ -1,0 +1,77 @@
+//! Multilayer perceptron: an input layer, hidden layers with GELU that adapters may hang on.
+
+use burn::tensor::{Device, Tensor};
+
+use super::lora::{Linear, LoraLinear, Pass};
+use super::ops;
+use super::parameter::{Parameter, Role};
+use super::transformer::fan_in;
+use super::{Batch, ModelInput};
+use crate::config::LoraTarget;
+
+/// g(W_L … g(W_1 g(W_0 x + b_0) + b_1) … + b_L) with g = GELU, without a head.
+#[derive(Clone, Debug)]
+pub struct Mlp {
+    input: Linear,
+    layers: Vec<LoraLinear>,
+}
+
+impl Mlp {
+    /// Without adapters; zeros, to be initialised or loaded.
+    pub fn new(hidden: usize, layers: usize, features: usize, device: &Device) -> Self {
+        Self {
+            input: Linear::new("input.dense", features, hidden, device),
+            layers: (0..layers)
+                .map(|index| {
+                    LoraLinear::new(format!("layer.{index}.dense"), hidden, hidden, device)
+                })
+                .collect(),
+        }
+    }
+
+    /// The matrices of `target` in layer `layer`.
+    pub fn targets(&mut self, layer: usize, target: LoraTarget) -> Vec<&mut LoraLinear> {
+        match target {
+            LoraTarget::Ffn => self.layers.get_mut(layer).into_iter().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The last hidden layer, `[n, 1, hidden]`.
+    pub fn encode(&self, batch: &Batch, pass: &mut Pass) -> Tensor<3> {
+        let ModelInput::Features(values) = &batch.input else {
+            unreachable!(
+                "a perceptron is built for features only, and its batches are made for it"
+            );
+        };
+        let [n, t, features] = values.dims();
+        let mut x = ops::gelu(
+            self.input
+                .forward(values.clone().reshape([n, 1, t * features])),
+        );
+        for layer in &self.layers {
+            x = ops::gelu(layer.forward(x, pass));
+        }
+        x
+    }
+
+    /// Every parameter, from the input on.
+    pub fn parameters(&mut self) -> Vec<Parameter<'_>> {
+        let [hidden, features] = self.input.weight.dims();
+        // GELU halves the variance, roughly
+        let deviation = |inputs: usize| std::f64::consts::SQRT_2 * fan_in(inputs);
+        let mut all = Vec::from(self.input.parameters(Role::Base, deviation(features)));
+        for layer in &mut self.layers {
+            all.extend(layer.parameters(deviation(hidden)));
+        }
+        all
+    }
+
+    /// The adapted matrices, from the input on.
+    pub fn adapted(&self) -> Vec<&LoraLinear> {
+        self.layers
+            .iter()
+            .filter(|layer| layer.adapter().is_some())
+            .collect()
+    }
+}

@@ -1,0 +1,427 @@
+//! Models with LoRA sites, one file an architecture.
+//!
+//! Nothing here knows a task, a method or a metric.
+
+mod batch;
+pub mod files;
+pub mod lora;
+pub mod mlp;
+pub mod ops;
+pub mod parameter;
+pub mod transformer;
+mod validate;
+
+use burn::tensor::{Device, Int, Tensor, activation};
+
+pub use batch::{Batch, InputShape, ModelInput};
+pub use lora::{Adapter, Pass, Site};
+pub use parameter::{Array, Role, Weights};
+pub use validate::{ModelError, validate};
+
+use crate::config::{LoraConfig, ModelConfig};
+use lora::{Linear, LoraLinear};
+use mlp::Mlp;
+use parameter::Parameter;
+use transformer::{EncoderShape, Transformer};
+
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one in a model")]
+enum Body {
+    Transformer(Transformer),
+    Mlp(Mlp),
+}
+
+/// A network with LoRA sites and a linear head.
+///
+/// Adapters and head are trained; the head's bias too, although its gradient is not among the blocks
+/// of the Fisher (as in the paper's code).
+#[derive(Clone, Debug)]
+pub struct Model {
+    body: Body,
+    head: Linear,
+    layers: usize,
+    device: Device,
+}
+
+/// Per-example gradient of one trained matrix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GradientTensor {
+    /// Name as in PEFT, e.g. `encoder.layer.0.attention.self.value.lora_A.weight`.
+    pub name: String,
+    /// Shape of one example's gradient.
+    pub shape: [usize; 2],
+}
+
+impl Model {
+    /// The network without adapters; all parameters from `seed`.
+    ///
+    /// # Errors
+    /// When the settings contradict themselves or the input.
+    pub fn new(
+        config: &ModelConfig,
+        input: &InputShape,
+        classes: usize,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        validate::validate_model(config)?;
+        let (body, hidden, layers) = match config {
+            ModelConfig::Transformer(config) => {
+                let shape = EncoderShape::from(config);
+                (
+                    Body::Transformer(Transformer::new(&shape, input, device)),
+                    config.hidden,
+                    config.layers,
+                )
+            }
+            ModelConfig::Mlp(config) => match *input {
+                InputShape::Features { tokens, features } => (
+                    Body::Mlp(Mlp::new(
+                        config.hidden,
+                        config.layers,
+                        tokens * features,
+                        device,
+                    )),
+                    config.hidden,
+                    config.layers,
+                ),
+                InputShape::Tokens { .. } => return Err(ModelError::TokensForMlp),
+            },
+        };
+        let mut model = Self {
+            body,
+            head: Linear::new("classifier", hidden, classes, device),
+            layers,
+            device: device.clone(),
+        };
+        model.initialise(&[Role::Base, Role::Head], seed);
+        Ok(model)
+    }
+
+    /// Hangs fresh adapters on, from `seed`, in place of any that there are.
+    ///
+    /// # Errors
+    /// When `lora` does not fit the architecture.
+    pub fn adapt(
+        &mut self,
+        config: &ModelConfig,
+        lora: &LoraConfig,
+        seed: u64,
+    ) -> Result<(), ModelError> {
+        validate(config, lora)?;
+        let device = self.device.clone();
+        for layer in lora.layers.indices(self.layers) {
+            for &target in &lora.targets {
+                let matrices = match &mut self.body {
+                    Body::Transformer(body) => body.targets(layer, target),
+                    Body::Mlp(body) => body.targets(layer, target),
+                };
+                for matrix in matrices {
+                    matrix.adapt(lora.rank, lora.scale(), &device);
+                }
+            }
+        }
+        self.initialise(&[Role::Adapter], seed);
+        Ok(())
+    }
+
+    /// Replaces the head by a fresh one with `classes` outputs, from `seed`.
+    pub fn replace_head(&mut self, classes: usize, seed: u64) {
+        let hidden = self.head.weight.dims()[1];
+        self.head = Linear::new("classifier", hidden, classes, &self.device);
+        self.initialise(&[Role::Head], seed);
+    }
+
+    fn initialise(&mut self, roles: &[Role], seed: u64) {
+        let device = self.device.clone();
+        parameter::initialise(self.parameters(), roles, seed, &device);
+    }
+
+    /// Logits `[n, classes]`.
+    pub fn logits(&self, batch: &Batch, pass: &mut Pass) -> Tensor<2> {
+        let pooled = match &self.body {
+            Body::Transformer(body) => body.encode(batch, pass),
+            Body::Mlp(body) => body.encode(batch, pass),
+        };
+        self.head.forward_head(pooled, pass).squeeze_dim(1)
+    }
+
+    /// Every parameter in a stable order; the head comes last.
+    pub fn parameters(&mut self) -> Vec<Parameter<'_>> {
+        let mut all = match &mut self.body {
+            Body::Transformer(body) => body.parameters(),
+            Body::Mlp(body) => body.parameters(),
+        };
+        all.extend(self.head.parameters(Role::Head, 0.02));
+        all
+    }
+
+    /// The adapted matrices in the order in which a forward pass meets them.
+    pub fn adapted(&self) -> Vec<&LoraLinear> {
+        match &self.body {
+            Body::Transformer(body) => body.adapted(),
+            Body::Mlp(body) => body.adapted(),
+        }
+    }
+
+    /// The tensors that per-example gradients consist of: A and B of every adapted matrix in order,
+    /// then `classifier.weight`.
+    pub fn gradient_tensors(&self) -> Vec<GradientTensor> {
+        let mut tensors = Vec::new();
+        for linear in self.adapted() {
+            if let Some(adapter) = linear.adapter() {
+                tensors.push(GradientTensor {
+                    name: format!("{}.lora_A.weight", linear.name()),
+                    shape: adapter.a.dims(),
+                });
+                tensors.push(GradientTensor {
+                    name: format!("{}.lora_B.weight", linear.name()),
+                    shape: adapter.b.dims(),
+                });
+            }
+        }
+        tensors.push(GradientTensor {
+            name: "classifier.weight".into(),
+            shape: self.head.weight.dims(),
+        });
+        tensors
+    }
+
+    /// Plain copies of the parameters of `roles`.
+    pub fn export(&mut self, roles: &[Role]) -> Weights {
+        parameter::export(self.parameters(), roles)
+    }
+
+    /// Sets the parameters of `roles`.
+    ///
+    /// # Errors
+    /// When one is missing or has another shape.
+    pub fn import(&mut self, roles: &[Role], weights: &Weights) -> Result<(), ModelError> {
+        let device = self.device.clone();
+        parameter::import(self.parameters(), roles, weights, &device)
+    }
+
+    /// Number of parameters of `roles`.
+    pub fn count(&mut self, roles: &[Role]) -> usize {
+        self.export(roles)
+            .values()
+            .map(|array| array.values.len())
+            .sum()
+    }
+
+    /// Layers of the network.
+    pub fn layers(&self) -> usize {
+        self.layers
+    }
+
+    /// Where the parameters are.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+}
+
+/// Cross-entropy of every example, not reduced, `[n]`.
+pub fn losses(logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
+    let n = labels.dims()[0];
+    activation::log_softmax(logits, 1)
+        .gather(1, labels.reshape([n, 1]))
+        .squeeze_dim::<1>(1)
+        .neg()
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::TensorData;
+    use rand::RngExt;
+
+    use super::*;
+    use crate::config::lora::AllLayers;
+    use crate::config::{LayerSelection, LoraTarget, TransformerConfig};
+    use crate::device::DeviceChoice;
+    use crate::random;
+
+    fn transformer() -> ModelConfig {
+        ModelConfig::Transformer(TransformerConfig {
+            hidden: 12,
+            heads: 3,
+            layers: 2,
+            ffn: 20,
+            pretrain: None,
+        })
+    }
+
+    fn lora(targets: &[LoraTarget]) -> LoraConfig {
+        LoraConfig {
+            rank: 2,
+            targets: targets.into(),
+            layers: LayerSelection::Every(AllLayers::All),
+            ..LoraConfig::default()
+        }
+    }
+
+    fn tokens() -> InputShape {
+        InputShape::Tokens {
+            vocabulary: 9,
+            max_length: 6,
+        }
+    }
+
+    fn batch(rows: &[&[i64]]) -> Batch {
+        let device = DeviceChoice::Flex.inner();
+        let t = rows.iter().map(|row| row.len()).max().expect("rows");
+        let ids: Vec<i64> = rows
+            .iter()
+            .flat_map(|row| row.iter().copied().chain(std::iter::repeat(0)).take(t))
+            .collect();
+        Batch {
+            input: ModelInput::Tokens(Tensor::from_data(
+                TensorData::new(ids, [rows.len(), t]),
+                &device,
+            )),
+            lengths: Some(rows.iter().map(|row| row.len()).collect()),
+            labels: Tensor::from_data(
+                TensorData::new(vec![0i64; rows.len()], [rows.len()]),
+                &device,
+            ),
+            device,
+        }
+    }
+
+    fn values(tensor: Tensor<2>) -> Vec<f32> {
+        parameter::to_f32(tensor.inner().into_data())
+    }
+
+    /// A model whose adapters and head do something.
+    fn adapted(targets: &[LoraTarget]) -> Model {
+        let mut model =
+            Model::new(&transformer(), &tokens(), 3, 1, &DeviceChoice::Flex.inner()).unwrap();
+        model.adapt(&transformer(), &lora(targets), 1).unwrap();
+        let mut weights = model.export(&[Role::Adapter, Role::Head]);
+        let mut rng = random::rng(1, "test", "weights");
+        weights
+            .values_mut()
+            .flat_map(|array| &mut array.values)
+            .for_each(|value| *value = rng.random::<f32>() - 0.5);
+        model
+            .import(&[Role::Adapter, Role::Head], &weights)
+            .unwrap();
+        model
+    }
+
+    #[test]
+    fn gradient_tensors_are_named_and_shaped_as_in_peft() {
+        let found = adapted(&[LoraTarget::Ffn, LoraTarget::Query]).gradient_tensors();
+        let expected = [
+            ("attention.self.query.lora_A.weight", [2, 12]),
+            ("attention.self.query.lora_B.weight", [12, 2]),
+            ("intermediate.dense.lora_A.weight", [2, 12]),
+            ("intermediate.dense.lora_B.weight", [20, 2]),
+            ("output.dense.lora_A.weight", [2, 20]),
+            ("output.dense.lora_B.weight", [12, 2]),
+        ];
+        let expected = (0..2)
+            .flat_map(|layer| {
+                expected.map(|(name, shape)| GradientTensor {
+                    name: format!("encoder.layer.{layer}.{name}"),
+                    shape,
+                })
+            })
+            .chain([GradientTensor {
+                name: "classifier.weight".into(),
+                shape: [3, 12],
+            }]);
+        assert_eq!(found, expected.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn fresh_adapters_change_nothing() {
+        let model =
+            Model::new(&transformer(), &tokens(), 3, 1, &DeviceChoice::Flex.inner()).unwrap();
+        let mut with = model.clone();
+        with.adapt(
+            &transformer(),
+            &lora(&[LoraTarget::Value, LoraTarget::Ffn]),
+            1,
+        )
+        .unwrap();
+        let batch = batch(&[&[1, 2, 3], &[4]]);
+        let found = values(with.logits(&batch, &mut Pass::Plain));
+        assert_eq!(found, values(model.logits(&batch, &mut Pass::Plain)));
+        let a =
+            &with.export(&[Role::Adapter])["encoder.layer.0.attention.self.value.lora_A.weight"];
+        let deviation = (a.values.iter().map(|value| value * value).sum::<f32>()
+            / a.values.len() as f32)
+            .sqrt();
+        // 24 draws with standard deviation 1/r = 0.5
+        assert!((0.3..0.75).contains(&deviation), "{deviation}");
+    }
+
+    #[test]
+    fn padding_does_not_reach_the_logits() {
+        let model = adapted(&[LoraTarget::Key, LoraTarget::Value]);
+        let together = values(model.logits(
+            &batch(&[&[1, 2], &[5, 4, 3, 2, 1, 6], &[8]]),
+            &mut Pass::Plain,
+        ));
+        for (index, row) in [&[1i64, 2][..], &[5, 4, 3, 2, 1, 6], &[8]]
+            .into_iter()
+            .enumerate()
+        {
+            let alone = values(model.logits(&batch(&[row]), &mut Pass::Plain));
+            for (a, b) in alone.iter().zip(&together[index * 3..]) {
+                assert!((a - b).abs() < 2e-6 * a.abs().max(1.0), "{a} against {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn passes_agree_but_for_dropout() {
+        let model = adapted(&[
+            LoraTarget::Query,
+            LoraTarget::Value,
+            LoraTarget::Output,
+            LoraTarget::Ffn,
+        ]);
+        let batch = batch(&[&[1, 2, 3], &[4, 7, 7]]);
+        let plain = values(model.logits(&batch, &mut Pass::Plain));
+        let training = |dropout: f64, purpose: &str| {
+            let mut pass = Pass::Training {
+                dropout,
+                rng: Box::new(random::rng(1, "test", purpose)),
+            };
+            values(model.logits(&batch, &mut pass))
+        };
+        let mut probed = Pass::Probed(Vec::new());
+        for (a, b) in values(model.logits(&batch, &mut probed)).iter().zip(&plain) {
+            assert!((a - b).abs() < 1e-5, "{a} against {b}");
+        }
+        assert_eq!(training(0.0, "a"), plain);
+        assert_ne!(training(0.5, "a"), plain);
+        assert_ne!(training(0.5, "a"), training(0.5, "b"));
+        assert_eq!(training(0.5, "a"), training(0.5, "a"));
+    }
+
+    #[test]
+    fn weights_are_checked_by_name_and_shape() {
+        let mut model = adapted(&[LoraTarget::Value]);
+        let weights = model.export(&[Role::Head]);
+        let missing = Weights::from([(
+            "classifier.weight".to_owned(),
+            weights["classifier.weight"].clone(),
+        )]);
+        assert_eq!(
+            model.import(&[Role::Head], &missing),
+            Err(ModelError::MissingWeight {
+                name: "classifier.bias".into()
+            })
+        );
+        let mut other = weights.clone();
+        other.get_mut("classifier.weight").unwrap().shape = vec![12, 3];
+        let expected = ModelError::WeightShape {
+            name: "classifier.weight".into(),
+            found: vec![12, 3],
+            expected: vec![3, 12],
+        };
+        assert_eq!(model.import(&[Role::Head], &other), Err(expected));
+    }
+}

@@ -1,0 +1,181 @@
+//! Named parameters: their role, their initial values, and their plain copies outside any device.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use rand_distr::{Distribution, Normal};
+
+use super::ModelError;
+use crate::random;
+
+/// What a parameter belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The base network: pretrained, then frozen.
+    Base,
+    /// A LoRA factor.
+    Adapter,
+    /// The classifier.
+    Head,
+}
+
+/// How a parameter begins.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Init {
+    /// All zero.
+    Zeros,
+    /// All one.
+    Ones,
+    /// Normal with mean 0 and this standard deviation.
+    Normal(f64),
+}
+
+/// The tensor of a parameter.
+pub enum Slot<'a> {
+    /// A matrix, `[out, in]`.
+    Matrix(&'a mut Tensor<2>),
+    /// A vector.
+    Vector(&'a mut Tensor<1>),
+}
+
+/// A named parameter of a model.
+pub struct Parameter<'a> {
+    /// Name as in PyTorch and PEFT, without the model's own prefix.
+    pub name: String,
+    /// What it belongs to.
+    pub role: Role,
+    /// How it begins.
+    pub init: Init,
+    /// Its tensor.
+    pub slot: Slot<'a>,
+}
+
+/// Plain numbers with a shape, row-major.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    /// Sizes of the dimensions.
+    pub shape: Vec<usize>,
+    /// The numbers.
+    pub values: Vec<f32>,
+}
+
+/// Arrays by name.
+pub type Weights = BTreeMap<String, Array>;
+
+impl Slot<'_> {
+    /// Sizes of the dimensions.
+    pub fn shape(&self) -> Vec<usize> {
+        match self {
+            Self::Matrix(tensor) => tensor.dims().into(),
+            Self::Vector(tensor) => tensor.dims().into(),
+        }
+    }
+
+    /// Replaces the numbers; `values` has as many as the tensor.
+    pub fn set(&mut self, values: &[f32], device: &Device) {
+        let data = TensorData::new(values.to_vec(), self.shape());
+        match self {
+            Self::Matrix(tensor) => **tensor = Tensor::from_data(data, device),
+            Self::Vector(tensor) => **tensor = Tensor::from_data(data, device),
+        }
+    }
+
+    /// Makes the tensor a leaf whose gradient is kept.
+    pub fn require_grad(&mut self) {
+        match self {
+            Self::Matrix(tensor) => **tensor = tensor.clone().inner().autodiff().require_grad(),
+            Self::Vector(tensor) => **tensor = tensor.clone().inner().autodiff().require_grad(),
+        }
+    }
+
+    /// Takes the gradient of a leaf; zeros when the loss does not depend on it.
+    pub fn take_grad(&self, grads: &mut Gradients) -> Vec<f32> {
+        let data = match self {
+            Self::Matrix(tensor) => tensor.grad_remove(grads).map(Tensor::into_data),
+            Self::Vector(tensor) => tensor.grad_remove(grads).map(Tensor::into_data),
+        };
+        data.map_or_else(|| vec![0.0; self.shape().iter().product()], to_f32)
+    }
+
+    /// A plain copy of the numbers.
+    pub fn values(&self) -> Vec<f32> {
+        let data = match self {
+            Self::Matrix(tensor) => (**tensor).clone().inner().into_data(),
+            Self::Vector(tensor) => (**tensor).clone().inner().into_data(),
+        };
+        to_f32(data)
+    }
+}
+
+/// The numbers of a float tensor.
+pub fn to_f32(data: TensorData) -> Vec<f32> {
+    data.try_into_vec().expect("models compute in f32")
+}
+
+/// Draws the initial values of the parameters of `roles`; each from its own generator, named after it.
+pub fn initialise(parameters: Vec<Parameter>, roles: &[Role], seed: u64, device: &Device) {
+    for mut parameter in parameters
+        .into_iter()
+        .filter(|parameter| roles.contains(&parameter.role))
+    {
+        let count = parameter.slot.shape().iter().product();
+        let values = match parameter.init {
+            Init::Zeros => vec![0.0; count],
+            Init::Ones => vec![1.0; count],
+            Init::Normal(deviation) => {
+                let mut rng = random::rng(seed, &parameter.name, "initialise");
+                let normal =
+                    Normal::new(0.0, deviation).expect("deviations are finite and not negative");
+                (0..count).map(|_| normal.sample(&mut rng) as f32).collect()
+            }
+        };
+        parameter.slot.set(&values, device);
+    }
+}
+
+/// Plain copies of the parameters of `roles`.
+pub fn export(parameters: Vec<Parameter>, roles: &[Role]) -> Weights {
+    parameters
+        .into_iter()
+        .filter(|parameter| roles.contains(&parameter.role))
+        .map(|parameter| {
+            let array = Array {
+                shape: parameter.slot.shape(),
+                values: parameter.slot.values(),
+            };
+            (parameter.name, array)
+        })
+        .collect()
+}
+
+/// Sets the parameters of `roles` from `weights`.
+///
+/// # Errors
+/// When one is missing or has another shape.
+pub fn import(
+    parameters: Vec<Parameter>,
+    roles: &[Role],
+    weights: &Weights,
+    device: &Device,
+) -> Result<(), ModelError> {
+    for mut parameter in parameters
+        .into_iter()
+        .filter(|parameter| roles.contains(&parameter.role))
+    {
+        let array = weights
+            .get(&parameter.name)
+            .ok_or_else(|| ModelError::MissingWeight {
+                name: parameter.name.clone(),
+            })?;
+        let expected = parameter.slot.shape();
+        if array.shape != expected || array.values.len() != expected.iter().product::<usize>() {
+            return Err(ModelError::WeightShape {
+                name: parameter.name,
+                found: array.shape.clone(),
+                expected,
+            });
+        }
+        parameter.slot.set(&array.values, device);
+    }
+    Ok(())
+}

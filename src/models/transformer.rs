@@ -1,0 +1,297 @@
+//! Transformer encoder with layer normalisation after each sub-layer, as BERT (Devlin et al., 2019),
+//! mean-pooled, with a linear head.
+
+use burn::tensor::{Device, Tensor, TensorData, module};
+
+use super::lora::{Linear, LoraLinear, Pass};
+use super::ops;
+use super::parameter::{Init, Parameter, Role, Slot};
+use super::{Batch, InputShape, ModelInput};
+use crate::config::{LoraTarget, TransformerConfig};
+
+/// Sizes and settings of an encoder.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EncoderShape {
+    /// Width h.
+    pub hidden: usize,
+    /// Attention heads; divide `hidden`.
+    pub heads: usize,
+    /// Layers.
+    pub layers: usize,
+    /// Width of the feed-forward layer.
+    pub ffn: usize,
+    /// ε of every layer normalisation.
+    pub layer_norm_eps: f64,
+}
+
+impl From<&TransformerConfig> for EncoderShape {
+    fn from(config: &TransformerConfig) -> Self {
+        Self {
+            hidden: config.hidden,
+            heads: config.heads,
+            layers: config.layers,
+            ffn: config.ffn,
+            layer_norm_eps: 1e-12,
+        }
+    }
+}
+
+/// γ and β of a layer normalisation.
+#[derive(Clone, Debug)]
+struct LayerNorm {
+    name: String,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    epsilon: f64,
+}
+
+impl LayerNorm {
+    fn new(name: String, shape: &EncoderShape, device: &Device) -> Self {
+        Self {
+            name,
+            gamma: Tensor::ones([shape.hidden], device),
+            beta: Tensor::zeros([shape.hidden], device),
+            epsilon: shape.layer_norm_eps,
+        }
+    }
+
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        ops::layer_norm(x, self.gamma.clone(), self.beta.clone(), self.epsilon)
+    }
+
+    fn parameters(&mut self) -> [Parameter<'_>; 2] {
+        [
+            Parameter {
+                name: format!("{}.weight", self.name),
+                role: Role::Base,
+                init: Init::Ones,
+                slot: Slot::Vector(&mut self.gamma),
+            },
+            Parameter {
+                name: format!("{}.bias", self.name),
+                role: Role::Base,
+                init: Init::Zeros,
+                slot: Slot::Vector(&mut self.beta),
+            },
+        ]
+    }
+}
+
+/// How inputs become vectors of width h.
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one in a model")]
+enum Embedding {
+    /// A row of a table for every token id, `[vocabulary, h]`.
+    Words(Tensor<2>),
+    /// A linear map of the features of every patch.
+    Patches(Linear),
+}
+
+/// One encoder layer.
+#[derive(Clone, Debug)]
+struct Layer {
+    query: LoraLinear,
+    key: LoraLinear,
+    value: LoraLinear,
+    output: LoraLinear,
+    attention_norm: LayerNorm,
+    intermediate: LoraLinear,
+    ffn_output: LoraLinear,
+    output_norm: LayerNorm,
+    heads: usize,
+}
+
+impl Layer {
+    fn new(index: usize, shape: &EncoderShape, device: &Device) -> Self {
+        let name = |part: &str| format!("encoder.layer.{index}.{part}");
+        let square = |part: &str| LoraLinear::new(name(part), shape.hidden, shape.hidden, device);
+        Self {
+            query: square("attention.self.query"),
+            key: square("attention.self.key"),
+            value: square("attention.self.value"),
+            output: square("attention.output.dense"),
+            attention_norm: LayerNorm::new(name("attention.output.LayerNorm"), shape, device),
+            intermediate: LoraLinear::new(
+                name("intermediate.dense"),
+                shape.hidden,
+                shape.ffn,
+                device,
+            ),
+            ffn_output: LoraLinear::new(name("output.dense"), shape.ffn, shape.hidden, device),
+            output_norm: LayerNorm::new(name("output.LayerNorm"), shape, device),
+            heads: shape.heads,
+        }
+    }
+
+    fn forward(&self, x: Tensor<3>, lengths: Option<&[usize]>, pass: &mut Pass) -> Tensor<3> {
+        let query = self.query.forward(x.clone(), pass);
+        let key = self.key.forward(x.clone(), pass);
+        let value = self.value.forward(x.clone(), pass);
+        let context = ops::attention(query, key, value, self.heads, lengths);
+        let x = self
+            .attention_norm
+            .forward(self.output.forward(context, pass) + x);
+        let wide = ops::gelu(self.intermediate.forward(x.clone(), pass));
+        self.output_norm
+            .forward(self.ffn_output.forward(wide, pass) + x)
+    }
+
+    fn targets(&mut self, target: LoraTarget) -> Vec<&mut LoraLinear> {
+        match target {
+            LoraTarget::Query => vec![&mut self.query],
+            LoraTarget::Key => vec![&mut self.key],
+            LoraTarget::Value => vec![&mut self.value],
+            LoraTarget::Output => vec![&mut self.output],
+            LoraTarget::Ffn => vec![&mut self.intermediate, &mut self.ffn_output],
+        }
+    }
+}
+
+/// The encoder with its embedding, without a head.
+#[derive(Clone, Debug)]
+pub struct Transformer {
+    embedding: Embedding,
+    positions: Tensor<2>,
+    embedding_norm: LayerNorm,
+    layers: Vec<Layer>,
+}
+
+impl Transformer {
+    /// Without adapters; zeros, to be initialised or loaded.
+    pub fn new(shape: &EncoderShape, input: &InputShape, device: &Device) -> Self {
+        let (embedding, positions) = match *input {
+            InputShape::Tokens {
+                vocabulary,
+                max_length,
+            } => (
+                Embedding::Words(Tensor::zeros([vocabulary, shape.hidden], device)),
+                max_length,
+            ),
+            InputShape::Features { tokens, features } => (
+                Embedding::Patches(Linear::new(
+                    "embeddings.patch_embeddings.projection",
+                    features,
+                    shape.hidden,
+                    device,
+                )),
+                tokens,
+            ),
+        };
+        Self {
+            embedding,
+            positions: Tensor::zeros([positions, shape.hidden], device),
+            embedding_norm: LayerNorm::new("embeddings.LayerNorm".into(), shape, device),
+            layers: (0..shape.layers)
+                .map(|index| Layer::new(index, shape, device))
+                .collect(),
+        }
+    }
+
+    /// The matrices of `target` in layer `layer`.
+    pub fn targets(&mut self, layer: usize, target: LoraTarget) -> Vec<&mut LoraLinear> {
+        self.layers
+            .get_mut(layer)
+            .map_or_else(Vec::new, |layer| layer.targets(target))
+    }
+
+    /// The embedded tokens, and the hidden states after every layer, pooled: the mean over the real
+    /// tokens of every example, `[n, 1, h]`.
+    pub fn encode(&self, batch: &Batch, pass: &mut Pass) -> Tensor<3> {
+        let (mut x, t) = match (&self.embedding, &batch.input) {
+            (Embedding::Words(table), ModelInput::Tokens(ids)) => {
+                (module::embedding(table.clone(), ids.clone()), ids.dims()[1])
+            }
+            (Embedding::Patches(projection), ModelInput::Features(values)) => {
+                (projection.forward(values.clone()), values.dims()[1])
+            }
+            _ => unreachable!("a batch is made for the input that the model was built for"),
+        };
+        x = self
+            .embedding_norm
+            .forward(x + self.positions.clone().narrow(0, 0, t).unsqueeze());
+        let lengths = batch.lengths.as_deref();
+        for layer in &self.layers {
+            x = layer.forward(x, lengths, pass);
+        }
+        pooling(batch.len(), t, lengths, &batch.device).matmul(x)
+    }
+
+    /// Every parameter: embeddings, then layer by layer.
+    pub fn parameters(&mut self) -> Vec<Parameter<'_>> {
+        let hidden = self.positions.dims()[1];
+        let matrix = |name: &str, deviation: f64, slot| Parameter {
+            name: name.to_owned(),
+            role: Role::Base,
+            init: Init::Normal(deviation),
+            slot,
+        };
+        let mut all = Vec::new();
+        match &mut self.embedding {
+            Embedding::Words(table) => all.push(matrix(
+                "embeddings.word_embeddings.weight",
+                0.02,
+                Slot::Matrix(table),
+            )),
+            Embedding::Patches(projection) => {
+                let inputs = projection.weight.dims()[1];
+                all.extend(projection.parameters(Role::Base, fan_in(inputs)));
+            }
+        }
+        all.push(matrix(
+            "embeddings.position_embeddings.weight",
+            0.02,
+            Slot::Matrix(&mut self.positions),
+        ));
+        all.extend(self.embedding_norm.parameters());
+        for layer in &mut self.layers {
+            let ffn = layer.ffn_output.inputs();
+            for linear in [
+                &mut layer.query,
+                &mut layer.key,
+                &mut layer.value,
+                &mut layer.output,
+            ] {
+                all.extend(linear.parameters(fan_in(hidden)));
+            }
+            all.extend(layer.attention_norm.parameters());
+            all.extend(layer.intermediate.parameters(fan_in(hidden)));
+            all.extend(layer.ffn_output.parameters(fan_in(ffn)));
+            all.extend(layer.output_norm.parameters());
+        }
+        all
+    }
+
+    /// The adapted matrices, layer by layer: query, key, value, output, feed-forward.
+    pub fn adapted(&self) -> Vec<&LoraLinear> {
+        let sites = self.layers.iter().flat_map(|layer| {
+            [
+                &layer.query,
+                &layer.key,
+                &layer.value,
+                &layer.output,
+                &layer.intermediate,
+                &layer.ffn_output,
+            ]
+        });
+        sites.filter(|linear| linear.adapter().is_some()).collect()
+    }
+}
+
+/// Standard deviation 1/√in, which keeps the size of what passes through.
+pub fn fan_in(inputs: usize) -> f64 {
+    1.0 / (inputs as f64).sqrt()
+}
+
+/// `[n, 1, t]`: one over the number of real tokens where there is one, else 0.
+fn pooling(n: usize, t: usize, lengths: Option<&[usize]>, device: &Device) -> Tensor<3> {
+    let values: Vec<f32> = match lengths {
+        None => vec![1.0 / t as f32; n * t],
+        Some(lengths) => lengths
+            .iter()
+            .flat_map(|&length| {
+                (0..t).map(move |j| if j < length { 1.0 / length as f32 } else { 0.0 })
+            })
+            .collect(),
+    };
+    Tensor::from_data(TensorData::new(values, [n, 1, t]), device)
+}

@@ -1,0 +1,117 @@
+//! Correlation with exact against LoRA rank: the layout of the paper's Figure 1.
+
+use super::{
+    Outcome, caption, compared, dodge, held_text, interval_text, legend, measure, metric_axis,
+    point,
+};
+use crate::report::aggregate::Gaps;
+use crate::report::axis::Axis;
+use crate::report::sheet::{PanelSpec, Sheet};
+use crate::report::study::{Study, axis_title};
+
+const TITLE: &str = "Correlation with exact influence against LoRA rank";
+const RANK: &str = "lora.rank";
+
+/// One panel a task and measure: the mean query's correlation, as in the paper, and the mean over queries.
+pub fn draw(study: &Study) -> Outcome {
+    if !study.sweeps().iter().any(|axis| axis.key == RANK) {
+        return Outcome::omitted(TITLE, "no sweep over `lora.rank` with two values or more");
+    }
+    let slices = study.slices(Some(RANK));
+    let (mut specs, mut content, mut gaps, mut aggregates) =
+        (Vec::new(), Vec::new(), Gaps::default(), Vec::new());
+    for (metric, kind) in [
+        ("pearson_mean_query", "mean query"),
+        ("pearson", "per query"),
+    ] {
+        for slice in &slices {
+            let labels: Vec<&str> = compared(study, metric).collect();
+            let mut series = Vec::new();
+            for label in labels {
+                let points: Vec<_> = slice
+                    .groups
+                    .iter()
+                    .filter_map(|group| {
+                        let result = measure(study, group, label, metric, &mut gaps);
+                        aggregates.push(result);
+                        Some((group.number(RANK)?, point(&result)))
+                    })
+                    .collect();
+                series.push((label, points));
+            }
+            let Some(y) = metric_axis(
+                metric,
+                series
+                    .iter()
+                    .flat_map(|(_, points)| points.iter().filter_map(|p| p.1.as_ref())),
+            ) else {
+                continue;
+            };
+            let ranks: Vec<f64> = slice
+                .groups
+                .iter()
+                .filter_map(|group| group.number(RANK))
+                .collect();
+            let x = Axis::at_values(axis_title(RANK), &ranks);
+            let y = Axis {
+                title: "Pearson r with exact".to_owned(),
+                ..y
+            };
+            specs.push(PanelSpec {
+                title: format!("{} – {kind}", slice.title),
+                x,
+                y,
+            });
+            content.push(series);
+        }
+    }
+    if specs.is_empty() {
+        return Outcome::omitted(
+            TITLE,
+            "no cell has a defined correlation with exact (`pearson_mean_query` or `pearson`)",
+        );
+    }
+    slices
+        .iter()
+        .flat_map(|slice| &slice.groups)
+        .for_each(|group| gaps.group(group));
+    let held = slices
+        .first()
+        .map_or(String::new(), |slice| held_text(&slice.held));
+    let missing = gaps.text().unwrap_or_default();
+    let notes: Vec<String> = [missing.clone()]
+        .into_iter()
+        .filter(|note| !note.is_empty())
+        .collect();
+    let shown: Vec<&str> = study
+        .methods
+        .iter()
+        .map(String::as_str)
+        .filter(|label| *label != "exact")
+        .collect();
+    let columns = if slices.len() > 1 {
+        slices.len().min(3)
+    } else {
+        2
+    };
+    let mut sheet = Sheet::new(columns, 240.0, specs, &legend(study, shown), &notes);
+    for (panel, series) in content.iter().enumerate() {
+        for (position, (label, points)) in series.iter().enumerate() {
+            sheet.series(
+                panel,
+                points,
+                &study.palette.style(label),
+                dodge(position, series.len()),
+            );
+        }
+    }
+    let text = caption(&[
+        "Pearson's r between each method's scores and exact influence; 1 is perfect.",
+        "\"Mean query\" is influence on the mean query loss, as in the paper's Figure 1; \"per query\" is the mean of r over the queries.",
+        &interval_text(&aggregates),
+        "Intervals longer than half of the axis are cut. Methods are set slightly apart along x.",
+        &held,
+        &missing,
+    ]);
+    Outcome::drawn("correlation_rank", TITLE, text, sheet.finish())
+}

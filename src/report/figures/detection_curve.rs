@@ -1,0 +1,245 @@
+//! Share of flipped labels found against share of examples inspected.
+
+use super::{Outcome, caption, held_text, legend};
+use crate::metrics::interval::{mean, t_interval};
+use crate::report::axis::Axis;
+use crate::report::palette::{Dash, GREY};
+use crate::report::sheet::{Entry, PanelSpec, Sheet};
+use crate::report::study::{Group, Study, method};
+
+const TITLE: &str = "Flipped labels found against examples inspected";
+
+/// Abscissae of the mean curve.
+const STEPS: usize = 100;
+
+struct Band {
+    mean: Vec<(f64, f64)>,
+    low: Vec<(f64, f64)>,
+    high: Vec<(f64, f64)>,
+    seeds: usize,
+}
+
+/// One panel a task at the reference setting.
+pub fn draw(study: &Study) -> Outcome {
+    let slices = study.slices(None);
+    let (mut specs, mut content, mut held, mut missing) =
+        (Vec::new(), Vec::new(), String::new(), Vec::new());
+    for slice in &slices {
+        let Some(group) = slice.groups.first() else {
+            continue;
+        };
+        let bands: Vec<(&str, Option<Band>)> = study
+            .methods
+            .iter()
+            .map(|label| (label.as_str(), band(group, label)))
+            .collect();
+        if bands.iter().all(|(_, band)| band.is_none()) {
+            continue;
+        }
+        let without: Vec<String> = bands
+            .iter()
+            .filter(|(_, band)| band.is_none())
+            .map(|(label, _)| study.palette.style(label).name)
+            .collect();
+        if !without.is_empty() {
+            missing.push(format!(
+                "{}: no curve for {}",
+                slice.title,
+                without.join("; ")
+            ));
+        }
+        if group.failed() > 0 {
+            missing.push(format!(
+                "{}: {} of {} cells failed",
+                slice.title,
+                group.failed(),
+                group.records.len()
+            ));
+        }
+        held.clone_from(&slice.held);
+        specs.push(PanelSpec {
+            title: slice.title.clone(),
+            x: Axis::linear("Share of examples inspected", 0.0, 1.0),
+            y: Axis::linear("Share of flipped labels found", 0.0, 1.0),
+        });
+        content.push((group, bands));
+    }
+    if content.is_empty() {
+        return Outcome::omitted(
+            TITLE,
+            "no cell has a `detection` curve at the reference setting",
+        );
+    }
+    let shown: Vec<&str> = study
+        .methods
+        .iter()
+        .map(String::as_str)
+        .filter(|label| {
+            content
+                .iter()
+                .any(|(_, b)| b.iter().any(|(l, band)| l == label && band.is_some()))
+        })
+        .collect();
+    let mut entries: Vec<Entry> = legend(study, shown)
+        .into_iter()
+        .map(|entry| Entry {
+            marker: None,
+            ..entry
+        })
+        .collect();
+    entries.push(Entry {
+        name: "random order".into(),
+        colour: GREY,
+        marker: None,
+        dash: Some(Dash::Dashed),
+    });
+    entries.push(Entry {
+        name: "ideal".into(),
+        colour: GREY,
+        marker: None,
+        dash: Some(Dash::Solid),
+    });
+    let notes: Vec<String> = missing
+        .iter()
+        .map(|note| format!("Missing: {note}."))
+        .collect();
+    let columns = content.len().min(2);
+    let mut sheet = Sheet::new(
+        columns,
+        if columns == 1 { 380.0 } else { 300.0 },
+        specs,
+        &entries,
+        &notes,
+    );
+    for (panel, (group, bands)) in content.iter().enumerate() {
+        sheet.line(
+            panel,
+            &[(0.0, 0.0), (1.0, 1.0)],
+            GREY,
+            1.3,
+            Dash::Dashed,
+            1.0,
+        );
+        let share = flipped_share(group);
+        if let Some(share) = share {
+            sheet.line(
+                panel,
+                &[(0.0, 0.0), (share, 1.0), (1.0, 1.0)],
+                GREY,
+                1.3,
+                Dash::Solid,
+                1.0,
+            );
+        }
+        for (label, band) in bands {
+            let Some(band) = band else { continue };
+            if !band.low.is_empty() {
+                sheet.band(
+                    panel,
+                    &band.low,
+                    &band.high,
+                    study.palette.style(label).colour,
+                );
+            }
+        }
+        for (label, band) in bands {
+            let Some(band) = band else { continue };
+            let style = study.palette.style(label);
+            sheet.line(panel, &band.mean, style.colour, 2.2, style.dash, 1.0);
+        }
+    }
+    let seeds = content
+        .iter()
+        .flat_map(|(_, bands)| bands.iter().filter_map(|(_, band)| band.as_ref()))
+        .map(|band| band.seeds)
+        .max()
+        .unwrap_or(0);
+    let bands = if seeds > 1 {
+        format!("Lines: mean of {seeds} seeds; bands: 95 % t-interval at each point.")
+    } else {
+        "One seed: no bands.".to_owned()
+    };
+    let text = caption(&[
+        "Training examples are inspected from the most harmful down, by influence on the mean query loss. The steeper the rise, the fewer labels must be checked.",
+        &bands,
+        &held_text(&held),
+        &notes.join(" "),
+    ]);
+    Outcome::drawn("detection_curve", TITLE, text, sheet.finish())
+}
+
+/// Mean curve over seeds on a common grid, with its pointwise interval.
+fn band(group: &Group, label: &str) -> Option<Band> {
+    let curves: Vec<Vec<f64>> = group
+        .records
+        .iter()
+        .filter_map(|record| {
+            method(record, label)?
+                .curves
+                .iter()
+                .find(|curve| curve.name == "detection")
+        })
+        .filter(|curve| {
+            curve.x.len() == curve.y.len()
+                && curve.x.len() > 1
+                && curve.x.iter().chain(&curve.y).all(|v| v.is_finite())
+        })
+        .map(|curve| {
+            (0..=STEPS)
+                .map(|step| interpolate(&curve.x, &curve.y, step as f64 / STEPS as f64))
+                .collect()
+        })
+        .collect();
+    let mut band = Band {
+        mean: Vec::new(),
+        low: Vec::new(),
+        high: Vec::new(),
+        seeds: curves.len(),
+    };
+    for step in 0..=STEPS {
+        let x = step as f64 / STEPS as f64;
+        let values: Vec<f64> = curves.iter().map(|curve| curve[step]).collect();
+        band.mean.push((x, mean(&values)?));
+        if let Some(interval) = t_interval(&values) {
+            band.low.push((x, interval.low.clamp(0.0, 1.0)));
+            band.high.push((x, interval.high.clamp(0.0, 1.0)));
+        }
+    }
+    Some(band)
+}
+
+/// Linear interpolation at `at`; the abscissae ascend.
+fn interpolate(x: &[f64], y: &[f64], at: f64) -> f64 {
+    let above = x.partition_point(|value| *value < at).clamp(1, x.len() - 1);
+    let (x0, x1, y0, y1) = (x[above - 1], x[above], y[above - 1], y[above]);
+    if x1 <= x0 {
+        y1
+    } else {
+        y0 + (y1 - y0) * ((at - x0) / (x1 - x0)).clamp(0.0, 1.0)
+    }
+}
+
+fn flipped_share(group: &Group) -> Option<f64> {
+    let shares: Vec<f64> = group
+        .records
+        .iter()
+        .filter_map(|record| record.task.as_ref())
+        .filter_map(|task| Some(task.flipped? as f64 / task.train as f64))
+        .filter(|share| *share > 0.0 && *share < 1.0)
+        .collect();
+    mean(&shares)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interpolates_between_points_and_holds_the_ends() {
+        let (x, y) = ([0.0, 0.5, 1.0], [0.0, 0.8, 1.0]);
+        assert_eq!(
+            [0.0, 0.25, 0.5, 0.75, 1.0].map(|at| interpolate(&x, &y, at)),
+            [0.0, 0.4, 0.8, 0.9, 1.0]
+        );
+    }
+}

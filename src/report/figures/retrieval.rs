@@ -1,0 +1,31 @@
+//! Retrieval of the query's class.
+
+use super::{Outcome, dots, has_values};
+use crate::report::study::Study;
+
+const TITLE: &str = "Retrieval of the query's class";
+
+/// Class AUC and class recall, one row of panels a task.
+pub fn draw(study: &Study) -> Outcome {
+    let metrics: Vec<&str> = ["class_auc", "class_recall"]
+        .into_iter()
+        .filter(|metric| has_values(study, metric))
+        .collect();
+    if metrics.is_empty() {
+        return Outcome::omitted(
+            TITLE,
+            "no cell has classes and the metrics `class_auc` or `class_recall`",
+        );
+    }
+    let text = "Do the most helpful training examples share the query's class? AUC of the negated influence (dashed: chance), \
+                and the share of same-class examples among as many most helpful ones as the class has.";
+    match dots::draw(
+        study,
+        &metrics,
+        |metric| (metric == "class_auc").then_some(0.5),
+        text,
+    ) {
+        Some((scene, text)) => Outcome::drawn("class_retrieval", TITLE, text, scene),
+        None => Outcome::omitted(TITLE, "class metrics are missing at the reference setting"),
+    }
+}

@@ -1,0 +1,159 @@
+//! Tables, figures and one self-contained page, from records alone.
+//!
+//! Nothing here computes influence or a metric; numbers are averaged over seeds and drawn. The same
+//! records give the same bytes, in whatever order they come.
+
+mod aggregate;
+mod axis;
+mod figures;
+mod font;
+mod html;
+mod number;
+mod palette;
+mod render;
+mod scene;
+mod sheet;
+mod study;
+mod summary;
+#[cfg(test)]
+#[path = "../../tests/synthetic/mod.rs"]
+mod synthetic;
+mod tables;
+
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::results::record::Record;
+use figures::Outcome;
+use study::Study;
+
+pub use summary::summary;
+
+/// What to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportOptions {
+    /// Heading of the page; the experiments' names when absent.
+    pub title: Option<String>,
+    /// Whether figures are also written as PNG (default: yes).
+    pub png: bool,
+}
+
+impl Default for ReportOptions {
+    fn default() -> Self {
+        Self {
+            title: None,
+            png: true,
+        }
+    }
+}
+
+/// What was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportSummary {
+    /// The files, in the order of writing; the page is the last.
+    pub files: Vec<PathBuf>,
+    /// Names of the figures drawn (`figures/NAME.svg`).
+    pub figures: Vec<String>,
+    /// Figures not drawn: title and reason.
+    pub omitted: Vec<(String, String)>,
+    /// Cells in the report.
+    pub cells: usize,
+    /// Failed ones among them.
+    pub failed: usize,
+}
+
+/// Why a report could not be written.
+#[derive(Debug, Error)]
+pub enum ReportError {
+    /// There is nothing to report.
+    #[error("there are no records to report")]
+    Empty,
+    /// A file could not be written.
+    #[error("cannot write {path}: {source}")]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A figure could not be drawn.
+    #[error("cannot draw a figure: {0}")]
+    Drawing(String),
+}
+
+/// Writes `figures/*.svg` (and `.png`), `tables.md` and `report.html` into the folder `out`, which is
+/// made when it is missing.
+///
+/// # Errors
+/// No records, a file that cannot be written, or a failure of the drawing library.
+pub fn write(
+    records: &[Record],
+    out: &Path,
+    options: &ReportOptions,
+) -> Result<ReportSummary, ReportError> {
+    if records.is_empty() {
+        return Err(ReportError::Empty);
+    }
+    let study = Study::new(records);
+    let folder = out.join("figures");
+    std::fs::create_dir_all(&folder).map_err(|source| ReportError::Write {
+        path: folder.clone(),
+        source,
+    })?;
+    let mut result = ReportSummary {
+        files: Vec::new(),
+        figures: Vec::new(),
+        omitted: Vec::new(),
+        cells: records.len(),
+        failed: study.failed(),
+    };
+    let mut drawn = Vec::new();
+    for outcome in figures::all(&study) {
+        match outcome {
+            Outcome::Drawn(figure) => {
+                let svg = render::svg(&figure.scene, &figure.title)?;
+                save(folder.join(format!("{}.svg", figure.id)), &svg, &mut result)?;
+                if options.png {
+                    let path = folder.join(format!("{}.png", figure.id));
+                    render::png(&figure.scene, &path)?;
+                    result.files.push(path);
+                }
+                result.figures.push(figure.id.clone());
+                drawn.push((*figure, svg));
+            }
+            Outcome::Omitted { title, reason } => result.omitted.push((title, reason)),
+        }
+    }
+    let title = options.title.clone().unwrap_or_else(|| names(&study));
+    let tables = tables::all(&study);
+    let mut markdown = format!("# {}\n", tables::clean(&title));
+    for table in &tables {
+        markdown.push('\n');
+        markdown.push_str(&table.markdown());
+    }
+    save(out.join("tables.md"), &markdown, &mut result)?;
+    let page = html::page(&study, &title, &drawn, &tables, &result.omitted);
+    save(out.join("report.html"), &page, &mut result)?;
+    Ok(result)
+}
+
+fn save(path: PathBuf, text: &str, result: &mut ReportSummary) -> Result<(), ReportError> {
+    std::fs::write(&path, text).map_err(|source| ReportError::Write {
+        path: path.clone(),
+        source,
+    })?;
+    result.files.push(path);
+    Ok(())
+}
+
+/// The experiments' names.
+fn names(study: &Study) -> String {
+    let mut names: Vec<&str> = study
+        .records
+        .iter()
+        .map(|record| record.experiment.as_str())
+        .collect();
+    names.dedup();
+    names.join(", ")
+}

@@ -1,0 +1,185 @@
+//! Numbers for readers. A missing number is "–", never 0.
+
+/// What stands for a missing number.
+pub const MISSING: &str = "–";
+
+/// `10⁻³` for −3.
+pub fn power_of_ten(exponent: i32) -> String {
+    format!("10{}", superscript(exponent))
+}
+
+fn superscript(number: i32) -> String {
+    const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
+    number
+        .to_string()
+        .chars()
+        .map(|c| c.to_digit(10).map_or('⁻', |digit| DIGITS[digit as usize]))
+        .collect()
+}
+
+/// `digits` significant digits; a power of ten outside 10⁻³…10⁵.
+pub fn significant(x: f64, digits: usize) -> String {
+    if !x.is_finite() {
+        return MISSING.to_owned();
+    }
+    if x == 0.0 {
+        return "0".to_owned();
+    }
+    // The exponent after rounding: 9.996 has three digits as 10.0.
+    let scientific = format!("{:.*e}", digits - 1, x);
+    let (mantissa, exponent) = scientific
+        .split_once('e')
+        .expect("exponent format has an e");
+    let exponent: i32 = exponent
+        .parse()
+        .expect("exponent format has an integer exponent");
+    if (-3..5).contains(&exponent) {
+        minus(&format!(
+            "{:.*}",
+            (digits as i32 - 1 - exponent).max(0) as usize,
+            x
+        ))
+    } else {
+        format!("{}·{}", minus(mantissa), power_of_ten(exponent))
+    }
+}
+
+/// Decimals that [`significant`] shows of `x`, so that an interval can be written alike.
+pub fn decimals(x: f64, digits: usize) -> usize {
+    let shown = significant(x, digits);
+    let mantissa = shown.split('·').next().unwrap_or(&shown);
+    mantissa.split_once('.').map_or(0, |(_, rest)| rest.len())
+}
+
+/// `decimals` places after the point.
+pub fn fixed(x: f64, decimals: usize) -> String {
+    if x.is_finite() {
+        minus(&format!("{x:.decimals$}"))
+    } else {
+        MISSING.to_owned()
+    }
+}
+
+/// The shortest text of the number, with a comma at the thousands: `10,000`, `0.5`.
+pub fn plain(x: f64) -> String {
+    if !x.is_finite() {
+        return MISSING.to_owned();
+    }
+    if x != 0.0 && !(1e-4..1e7).contains(&x.abs()) {
+        return significant(x, 3);
+    }
+    let text = format!("{}", (x * 1e6).round() / 1e6);
+    let (whole, rest) = text
+        .split_once('.')
+        .map_or((text.as_str(), String::new()), |(whole, rest)| {
+            (whole, format!(".{rest}"))
+        });
+    let (sign, digits) = whole
+        .strip_prefix('-')
+        .map_or(("", whole), |digits| ("−", digits));
+    let mut grouped = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    format!("{sign}{grouped}{rest}")
+}
+
+/// A true minus sign; no "−0.00".
+fn minus(text: &str) -> String {
+    match text.strip_prefix('-') {
+        Some(rest) if rest.chars().all(|c| c == '0' || c == '.') => rest.to_owned(),
+        Some(rest) => format!("−{rest}"),
+        None => text.to_owned(),
+    }
+}
+
+/// Factor and name of the unit that suits a number of seconds.
+pub fn second_unit(x: f64) -> (f64, &'static str) {
+    match x.abs() {
+        x if x >= 1.0 => (1.0, "s"),
+        x if x >= 1e-3 => (1e3, "ms"),
+        _ => (1e6, "µs"),
+    }
+}
+
+/// Factor and name of the unit that suits a number of bytes (decimal: 1 kB = 1000 bytes).
+pub fn byte_unit(x: f64) -> (f64, &'static str) {
+    match x.abs() {
+        x if x >= 1e12 => (1e-12, "TB"),
+        x if x >= 1e9 => (1e-9, "GB"),
+        x if x >= 1e6 => (1e-6, "MB"),
+        x if x >= 1e3 => (1e-3, "kB"),
+        _ => (1.0, "B"),
+    }
+}
+
+/// `12.3 ms`
+pub fn seconds(x: f64) -> String {
+    let (factor, unit) = second_unit(x);
+    format!("{} {unit}", significant(x * factor, 3))
+}
+
+/// `4.56 MB`
+pub fn bytes(x: f64) -> String {
+    let (factor, unit) = byte_unit(x);
+    format!("{} {unit}", significant(x * factor, 3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn significant_digits() {
+        for (x, text) in [
+            (0.0, "0"),
+            (1.0, "1.00"),
+            (9.996, "10.0"),
+            (0.012345, "0.0123"),
+            (-0.5, "−0.500"),
+            (123456.0, "1.23·10⁵"),
+            (1234.0, "1234"),
+            (0.00012, "1.20·10⁻⁴"),
+            (f64::NAN, MISSING),
+            (f64::INFINITY, MISSING),
+        ] {
+            assert_eq!(significant(x, 3), text);
+        }
+    }
+
+    #[test]
+    fn plain_numbers_and_units() {
+        for (x, text) in [
+            (10000.0, "10,000"),
+            (500.0, "500"),
+            (0.25, "0.25"),
+            (-1234567.0, "−1,234,567"),
+            (1e-9, "1.00·10⁻⁹"),
+        ] {
+            assert_eq!(plain(x), text);
+        }
+        assert_eq!(
+            (
+                decimals(12.34, 3),
+                decimals(1234.0, 3),
+                decimals(0.01234, 3)
+            ),
+            (1, 0, 4)
+        );
+        assert_eq!(
+            (fixed(-0.0001, 2), fixed(0.5, 3)),
+            ("0.00".to_owned(), "0.500".to_owned())
+        );
+        assert_eq!(
+            (seconds(0.0123), seconds(75.0), seconds(2e-6)),
+            ("12.3 ms".into(), "75.0 s".into(), "2.00 µs".into())
+        );
+        assert_eq!(
+            (bytes(512.0), bytes(4.56e6)),
+            ("512 B".into(), "4.56 MB".into())
+        );
+    }
+}

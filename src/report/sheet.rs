@@ -1,0 +1,443 @@
+//! A sheet: panels in a grid with aligned axes, a legend below them, and notes below that.
+
+use super::axis::{Axis, Scale};
+use super::font;
+use super::palette::{Colour, Dash, GREY, GRID, INK, Marker, Style};
+use super::scene::{Anchor, Scene};
+
+/// Width of every figure: what a README shows without scaling.
+pub const WIDTH: f64 = 800.0;
+
+const TITLE: f64 = 15.0;
+const LABEL: f64 = 13.5;
+const TICK: f64 = 12.5;
+const NOTE: f64 = 12.5;
+
+/// Room to the right of a plot, for half of a tick label.
+const RIGHT: f64 = 22.0;
+
+/// Longest name of a method in a legend or before a row.
+const NAME: f64 = 260.0;
+
+/// A panel before it has a place.
+#[derive(Clone, Debug)]
+pub struct PanelSpec {
+    /// Heading.
+    pub title: String,
+    /// Horizontal axis.
+    pub x: Axis,
+    /// Vertical axis.
+    pub y: Axis,
+}
+
+/// A line of the legend.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Text.
+    pub name: String,
+    /// Colour.
+    pub colour: Colour,
+    /// Marker; a line without one otherwise.
+    pub marker: Option<Marker>,
+    /// Dash of the line; a marker alone otherwise.
+    pub dash: Option<Dash>,
+}
+
+impl Entry {
+    /// A method's line and marker.
+    pub fn method(style: &Style) -> Self {
+        Self {
+            name: short_name(style),
+            colour: style.colour,
+            marker: Some(style.marker),
+            dash: Some(style.dash),
+        }
+    }
+}
+
+/// A panel in its place.
+#[derive(Clone, Debug)]
+struct Panel {
+    left: f64,
+    top: f64,
+    right: f64,
+    bottom: f64,
+    x: Axis,
+    y: Axis,
+}
+
+/// A sheet being drawn.
+#[derive(Debug)]
+pub struct Sheet {
+    scene: Scene,
+    panels: Vec<Panel>,
+}
+
+impl Sheet {
+    /// Lays out the panels in `columns` columns, each row `plot_height` pixels high without its axis
+    /// texts, and draws frames, legend and notes.
+    pub fn new(
+        columns: usize,
+        plot_height: f64,
+        specs: Vec<PanelSpec>,
+        legend: &[Entry],
+        notes: &[String],
+    ) -> Self {
+        let columns = columns.clamp(1, specs.len().max(1));
+        let widest = |spec: &PanelSpec| {
+            spec.y
+                .ticks
+                .iter()
+                .map(|(_, label)| font::width(label, TICK))
+                .fold(0.0, f64::max)
+        };
+        let margins: Vec<f64> = (0..columns)
+            .map(|column| {
+                let of_column = specs.iter().skip(column).step_by(columns);
+                of_column
+                    .map(|spec| widest(spec) + if spec.y.title.is_empty() { 18.0 } else { 38.0 })
+                    .fold(0.0, f64::max)
+            })
+            .collect();
+        // Plots are equally wide, whatever stands to their left.
+        let plot_width = (WIDTH - margins.iter().sum::<f64>()) / columns as f64 - RIGHT;
+        let cell_left = |column: usize| {
+            margins[..column].iter().sum::<f64>() + column as f64 * (plot_width + RIGHT)
+        };
+        let headings: Vec<Vec<String>> = specs
+            .iter()
+            .map(|spec| font::wrap(&spec.title, TITLE, plot_width))
+            .collect();
+        let heading = headings.iter().map(|lines| lines.len()).max().unwrap_or(0) as f64
+            * (TITLE + 4.0)
+            + 10.0;
+        let foot = TICK + LABEL + 26.0;
+        let row_height = heading + plot_height + foot;
+        let rows = specs.len().div_ceil(columns);
+
+        let entries = legend_rows(legend);
+        let note_lines: Vec<String> = notes
+            .iter()
+            .flat_map(|note| font::wrap(note, NOTE, WIDTH - 32.0))
+            .collect();
+        let legend_height = if entries.is_empty() {
+            0.0
+        } else {
+            entries.len() as f64 * 22.0 + 8.0
+        };
+        let notes_height = if note_lines.is_empty() {
+            0.0
+        } else {
+            note_lines.len() as f64 * 18.0 + 6.0
+        };
+        let height = 8.0 + rows as f64 * row_height + legend_height + notes_height + 6.0;
+
+        let mut sheet = Self {
+            scene: Scene::new(WIDTH, height.ceil()),
+            panels: Vec::new(),
+        };
+        for (i, spec) in specs.into_iter().enumerate() {
+            let (row, column) = (i / columns, i % columns);
+            let top = 8.0 + row as f64 * row_height + heading;
+            let left = cell_left(column) + margins[column];
+            let panel = Panel {
+                left,
+                top,
+                right: left + plot_width,
+                bottom: top + plot_height,
+                x: spec.x,
+                y: spec.y,
+            };
+            let lines = &headings[i];
+            for (line, text) in lines.iter().enumerate() {
+                let up = (lines.len() - line) as f64 * (TITLE + 4.0) - TITLE / 2.0 + 4.0;
+                sheet.scene.text(
+                    ((panel.left + panel.right) / 2.0, top - up),
+                    text.clone(),
+                    TITLE,
+                    Anchor::Middle,
+                    INK,
+                );
+            }
+            sheet.frame(&panel, cell_left(column));
+            sheet.panels.push(panel);
+        }
+        let mut y = 8.0 + rows as f64 * row_height + 12.0;
+        for row in entries {
+            let total: f64 = row.iter().map(|entry| entry_width(entry)).sum();
+            let mut x = (WIDTH - total) / 2.0;
+            for entry in row {
+                if let Some(dash) = entry.dash {
+                    sheet
+                        .scene
+                        .line(&[(x, y), (x + 28.0, y)], entry.colour, 2.0, dash);
+                }
+                if let Some(marker) = entry.marker {
+                    sheet.scene.marker((x + 14.0, y), marker, 4.2, entry.colour);
+                }
+                sheet
+                    .scene
+                    .text((x + 34.0, y), entry.name.clone(), LABEL, Anchor::Start, INK);
+                x += entry_width(entry);
+            }
+            y += 22.0;
+        }
+        let mut y = 8.0 + rows as f64 * row_height + legend_height + 10.0;
+        for line in note_lines {
+            sheet.scene.text((16.0, y), line, NOTE, Anchor::Start, GREY);
+            y += 18.0;
+        }
+        sheet
+    }
+
+    /// The finished scene.
+    pub fn finish(self) -> Scene {
+        self.scene
+    }
+
+    fn frame(&mut self, panel: &Panel, cell_left: f64) {
+        let scene = &mut self.scene;
+        let categories = panel.y.title.is_empty();
+        let x_at = |value: f64| panel.left + panel.x.position(value) * (panel.right - panel.left);
+        let y_at = |value: f64| panel.bottom - panel.y.position(value) * (panel.bottom - panel.top);
+        for (value, label) in panel
+            .y
+            .ticks
+            .iter()
+            .filter(|(value, _)| panel.y.shows(*value))
+        {
+            let y = y_at(*value);
+            scene.line(&[(panel.left, y), (panel.right, y)], GRID, 1.0, Dash::Solid);
+            scene.text((panel.left - 7.0, y), label.clone(), TICK, Anchor::End, INK);
+        }
+        let mut taken = f64::NEG_INFINITY;
+        for (value, label) in panel
+            .x
+            .ticks
+            .iter()
+            .filter(|(value, _)| panel.x.shows(*value))
+        {
+            let x = x_at(*value);
+            scene.line(&[(x, panel.top), (x, panel.bottom)], GRID, 1.0, Dash::Solid);
+            scene.line(
+                &[(x, panel.bottom), (x, panel.bottom + 4.0)],
+                INK,
+                1.0,
+                Dash::Solid,
+            );
+            let half = font::width(label, TICK) / 2.0;
+            if x - half > taken + 6.0 {
+                scene.text(
+                    (x, panel.bottom + 14.0),
+                    label.clone(),
+                    TICK,
+                    Anchor::Middle,
+                    INK,
+                );
+                taken = x + half;
+            }
+        }
+        let corners = [
+            (panel.left, panel.top),
+            (panel.left, panel.bottom),
+            (panel.right, panel.bottom),
+        ];
+        scene.line(&corners, INK, 1.2, Dash::Solid);
+        scene.text(
+            ((panel.left + panel.right) / 2.0, panel.bottom + 34.0),
+            panel.x.title.clone(),
+            LABEL,
+            Anchor::Middle,
+            INK,
+        );
+        if !categories {
+            scene.text_upwards(
+                (cell_left + 14.0, (panel.top + panel.bottom) / 2.0),
+                panel.y.title.clone(),
+                LABEL,
+                INK,
+            );
+        }
+    }
+
+    /// Pixel of a point of panel `i`; points beyond the axes are held at the frame.
+    fn pixel(&self, i: usize, (x, y): (f64, f64)) -> (f64, f64) {
+        let panel = &self.panels[i];
+        let x = panel.left + panel.x.position(x) * (panel.right - panel.left);
+        (
+            x,
+            panel.bottom - panel.y.position(y) * (panel.bottom - panel.top),
+        )
+    }
+
+    /// Whether panel `i` can show the point.
+    pub fn shows(&self, i: usize, (x, y): (f64, f64)) -> bool {
+        let panel = &self.panels[i];
+        let positive = |axis: &Axis, value: f64| axis.scale == Scale::Linear || value > 0.0;
+        x.is_finite() && y.is_finite() && positive(&panel.x, x) && positive(&panel.y, y)
+    }
+
+    /// A line through points, with an opacity.
+    pub fn line(
+        &mut self,
+        i: usize,
+        points: &[(f64, f64)],
+        colour: Colour,
+        width: f64,
+        dash: Dash,
+        opacity: f64,
+    ) {
+        let points: Vec<(f64, f64)> = points.iter().map(|point| self.pixel(i, *point)).collect();
+        self.scene
+            .line_with_opacity(&points, colour, width, dash, opacity);
+    }
+
+    /// A band between two curves over the same abscissae.
+    pub fn band(&mut self, i: usize, lower: &[(f64, f64)], upper: &[(f64, f64)], colour: Colour) {
+        let points = lower
+            .iter()
+            .chain(upper.iter().rev())
+            .map(|point| self.pixel(i, *point))
+            .collect();
+        self.scene.area(points, colour, 0.13);
+    }
+
+    /// A method's series over x: markers with vertical intervals, joined where neighbours are defined.
+    ///
+    /// `dodge` pixels to the right keep overlapping intervals of several methods apart.
+    pub fn series(&mut self, i: usize, points: &[(f64, Option<Point>)], style: &Style, dodge: f64) {
+        let placed: Vec<Option<((f64, f64), Point)>> = points
+            .iter()
+            .map(|(x, point)| {
+                let point = point.filter(|point| self.shows(i, (*x, point.value)))?;
+                let (px, py) = self.pixel(i, (*x, point.value));
+                Some(((px + dodge, py), point))
+            })
+            .collect();
+        for run in placed.split(Option::is_none) {
+            let line: Vec<(f64, f64)> = run.iter().flatten().map(|(at, _)| *at).collect();
+            self.scene.line(&line, style.colour, 2.0, style.dash);
+        }
+        for ((x, y), point) in placed.into_iter().flatten() {
+            if let Some((low, high)) = point.interval {
+                let panel = &self.panels[i];
+                let at = |value: f64| {
+                    panel.bottom - panel.y.position(value) * (panel.bottom - panel.top)
+                };
+                let caps = [
+                    (at(low), panel.y.shows(low)),
+                    (at(high), panel.y.shows(high)),
+                ];
+                self.interval(
+                    (x, caps[0].0),
+                    (x, caps[1].0),
+                    [caps[0].1, caps[1].1],
+                    style.colour,
+                );
+            }
+            self.scene.marker((x, y), style.marker, 4.2, style.colour);
+        }
+    }
+
+    /// One marker with a horizontal and a vertical interval, whichever there are.
+    pub fn point(&mut self, i: usize, x: Point, y: Point, style: &Style) {
+        if !self.shows(i, (x.value, y.value)) {
+            return;
+        }
+        let panel = self.panels[i].clone();
+        if let Some((low, high)) = x.interval {
+            let (from, to) = (
+                self.pixel(i, (low, y.value)),
+                self.pixel(i, (high, y.value)),
+            );
+            self.interval(
+                from,
+                to,
+                [panel.x.shows(low), panel.x.shows(high)],
+                style.colour,
+            );
+        }
+        if let Some((low, high)) = y.interval {
+            let (from, to) = (
+                self.pixel(i, (x.value, low)),
+                self.pixel(i, (x.value, high)),
+            );
+            self.interval(
+                from,
+                to,
+                [panel.y.shows(low), panel.y.shows(high)],
+                style.colour,
+            );
+        }
+        let at = self.pixel(i, (x.value, y.value));
+        self.scene.marker(at, style.marker, 5.0, style.colour);
+    }
+
+    /// Whether panel `i`'s horizontal axis reaches the value.
+    pub fn x_shows(&self, i: usize, x: f64) -> bool {
+        self.panels[i].x.shows(x)
+    }
+
+    /// A word at the left end of a row that has no point.
+    pub fn annotate_left(&mut self, i: usize, y: f64, text: &str) {
+        let (x, y) = self.pixel(i, (self.panels[i].x.low, y));
+        self.scene
+            .text((x + 8.0, y), text, TICK, Anchor::Start, GREY);
+    }
+
+    /// A straight interval with caps at the ends that are within the panel.
+    fn interval(&mut self, from: (f64, f64), to: (f64, f64), caps: [bool; 2], colour: Colour) {
+        self.scene.line(&[from, to], colour, 1.4, Dash::Solid);
+        let horizontal = (to.0 - from.0).abs() > (to.1 - from.1).abs();
+        let (dx, dy) = if horizontal { (0.0, 4.0) } else { (4.0, 0.0) };
+        for (end, cap) in [from, to].into_iter().zip(caps) {
+            if cap {
+                self.scene.line(
+                    &[(end.0 - dx, end.1 - dy), (end.0 + dx, end.1 + dy)],
+                    colour,
+                    1.4,
+                    Dash::Solid,
+                );
+            }
+        }
+    }
+}
+
+/// A series over x: `None` where it has no value.
+pub type Series = Vec<(f64, Option<Point>)>;
+
+/// A value with its interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// The value.
+    pub value: f64,
+    /// Its 95 % interval.
+    pub interval: Option<(f64, f64)>,
+}
+
+/// A method's name, cut when it is too long for a figure.
+pub fn short_name(style: &Style) -> String {
+    font::shorten(&style.name, LABEL, NAME)
+}
+
+fn entry_width(entry: &Entry) -> f64 {
+    34.0 + font::width(&entry.name, LABEL) + 22.0
+}
+
+/// Breaks the legend into rows that fit.
+fn legend_rows(entries: &[Entry]) -> Vec<Vec<&Entry>> {
+    let mut rows: Vec<Vec<&Entry>> = Vec::new();
+    let mut used = f64::INFINITY;
+    for entry in entries {
+        let width = entry_width(entry);
+        if used + width > WIDTH - 16.0 {
+            rows.push(Vec::new());
+            used = 0.0;
+        }
+        used += width;
+        if let Some(row) = rows.last_mut() {
+            row.push(entry);
+        }
+    }
+    rows
+}

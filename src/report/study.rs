@@ -1,0 +1,448 @@
+//! The records as a study: groups of cells that differ in their seed only, the swept settings, and
+//! the slices that a figure shows.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::number;
+use super::palette::Palette;
+use crate::results::record::{MethodRecord, Record, Status};
+
+/// Cells with the same settings, one a seed.
+#[derive(Clone, Debug)]
+pub struct Group<'a> {
+    /// The task's name.
+    pub task: String,
+    /// The swept settings and their values here.
+    pub axes: Vec<(String, Value)>,
+    /// The cells, by seed.
+    pub records: Vec<&'a Record>,
+}
+
+impl Group<'_> {
+    /// Value of a swept setting.
+    pub fn axis(&self, key: &str) -> Option<&Value> {
+        self.axes
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value)
+    }
+
+    /// Value of a swept setting as a number: its own, or, for `lora.layers`, how many layers are adapted.
+    pub fn number(&self, key: &str) -> Option<f64> {
+        let value = self.axis(key)?;
+        if key != LAYERS {
+            return value.as_f64();
+        }
+        let counted = self
+            .records
+            .iter()
+            .find_map(|record| record.model.as_ref())
+            .map(|model| model.adapted_layers as f64);
+        counted.or_else(|| match value {
+            Value::Array(list) => Some(list.len() as f64),
+            Value::Object(map) => map.get("last").or(map.get("first")).and_then(Value::as_f64),
+            _ => None,
+        })
+    }
+
+    /// Cells that failed.
+    pub fn failed(&self) -> usize {
+        self.records
+            .iter()
+            .filter(|record| record.status == Status::Failed)
+            .count()
+    }
+
+    /// The settings as text: `rank r = 4, n = 1,000`; empty when nothing was swept.
+    pub fn setting(&self) -> String {
+        let shown = self
+            .axes
+            .iter()
+            .filter(|(key, value)| !(key == "task.name" || key == "task" && value.is_string()));
+        shown
+            .map(|(key, value)| format!("{} = {}", axis_short(key), value_text(value)))
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+}
+
+/// A setting that was swept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SweptAxis {
+    /// Dotted path.
+    pub key: String,
+    /// Whether every value is a number (or a choice of layers, which is counted).
+    pub numeric: bool,
+}
+
+/// Part of a study that a figure shows: one setting along x, the others held.
+#[derive(Clone, Debug)]
+pub struct Slice<'a, 's> {
+    /// The task and the values of what is not a number, e.g. `digits, blocks = whole`.
+    pub title: String,
+    /// Values at which the other numeric settings are held, e.g. `damping c = 0.1`; empty when there are none.
+    pub held: String,
+    /// The groups, ascending in x when there is one.
+    pub groups: Vec<&'s Group<'a>>,
+}
+
+/// All records.
+#[derive(Debug)]
+pub struct Study<'a> {
+    /// The records, by experiment, cell index, seed.
+    pub records: Vec<&'a Record>,
+    /// Cells that differ in their seed only.
+    pub groups: Vec<Group<'a>>,
+    /// What was swept, in the order of the sweep.
+    pub axes: Vec<SweptAxis>,
+    /// Method labels, in the order of the settings.
+    pub methods: Vec<String>,
+    /// How methods look.
+    pub palette: Palette,
+}
+
+const LAYERS: &str = "lora.layers";
+
+impl<'a> Study<'a> {
+    /// Sorts and groups; the order in which the records come does not matter.
+    pub fn new(records: &'a [Record]) -> Self {
+        let mut sorted: Vec<&Record> = records.iter().collect();
+        sorted.sort_by(|a, b| {
+            let key = |r: &'a Record| (&r.experiment, r.cell.index, r.cell.seed, &r.cell.id);
+            key(a).cmp(&key(b))
+        });
+        let (mut groups, mut axes, mut methods): (Vec<Group>, Vec<SweptAxis>, Vec<String>) =
+            (Vec::new(), Vec::new(), Vec::new());
+        for record in &sorted {
+            let pairs: Vec<(String, Value)> = record
+                .cell
+                .axes
+                .iter()
+                .map(|(k, v)| (k.clone(), v.clone()))
+                .collect();
+            let task = task_name(record);
+            for (key, value) in &pairs {
+                let numeric = value.is_number() || key == LAYERS;
+                match axes.iter_mut().find(|axis| axis.key == *key) {
+                    Some(axis) => axis.numeric &= numeric,
+                    None => axes.push(SweptAxis {
+                        key: key.clone(),
+                        numeric,
+                    }),
+                }
+            }
+            match groups
+                .iter_mut()
+                .find(|group| group.task == task && group.axes == pairs)
+            {
+                Some(group) => group.records.push(record),
+                None => groups.push(Group {
+                    task,
+                    axes: pairs,
+                    records: vec![record],
+                }),
+            }
+            // Merges the cell's methods into the list, keeping the order of the settings.
+            let mut at = 0;
+            for method in &record.methods {
+                match methods.iter().position(|label| *label == method.label) {
+                    Some(position) => at = position + 1,
+                    None => {
+                        methods.insert(at.min(methods.len()), method.label.clone());
+                        at += 1;
+                    }
+                }
+            }
+        }
+        let palette = Palette::new(methods.iter().map(String::as_str));
+        Self {
+            records: sorted,
+            groups,
+            axes,
+            methods,
+            palette,
+        }
+    }
+
+    /// Cells that failed.
+    pub fn failed(&self) -> usize {
+        self.groups.iter().map(Group::failed).sum()
+    }
+
+    /// The numeric settings with at least two values, one of each set that was swept together.
+    pub fn sweeps(&self) -> Vec<&SweptAxis> {
+        let mut kept: Vec<&SweptAxis> = Vec::new();
+        for axis in self.axes.iter().filter(|axis| axis.numeric) {
+            let values: BTreeSet<u64> = self
+                .groups
+                .iter()
+                .filter_map(|group| group.number(&axis.key))
+                .map(f64::to_bits)
+                .collect();
+            let twin = |other: &&&SweptAxis| {
+                self.follows(&axis.key, &other.key) && self.follows(&other.key, &axis.key)
+            };
+            if values.len() > 1 && !kept.iter().any(|other| twin(&other)) {
+                kept.push(axis);
+            }
+        }
+        kept
+    }
+
+    /// Whether setting `key` is decided by setting `by` (swept together by `zip`).
+    fn follows(&self, key: &str, by: &str) -> bool {
+        self.groups.iter().all(|group| {
+            let same = self
+                .groups
+                .iter()
+                .filter(|other| other.axis(by) == group.axis(by));
+            same.into_iter()
+                .all(|other| other.axis(key) == group.axis(key))
+        })
+    }
+
+    /// The slices along the setting `x` (or at single settings, without): every value of what is not
+    /// a number has a slice; other numbers are held at a reference: rank 4 and damping 0.1 (the
+    /// paper's) where they occur, otherwise the largest.
+    pub fn slices(&self, x: Option<&str>) -> Vec<Slice<'a, '_>> {
+        let fixed =
+            |axis: &&SweptAxis| x.is_none_or(|x| axis.key != x && !self.follows(&axis.key, x));
+        let (numbers, names): (Vec<&SweptAxis>, Vec<&SweptAxis>) = self
+            .axes
+            .iter()
+            .filter(fixed)
+            .partition(|axis| axis.numeric);
+        let mut slices: Vec<(Vec<Value>, Slice)> = Vec::new();
+        for group in &self.groups {
+            let mut key = vec![Value::from(group.task.clone())];
+            key.extend(
+                names
+                    .iter()
+                    .map(|axis| group.axis(&axis.key).cloned().unwrap_or(Value::Null)),
+            );
+            match slices.iter_mut().find(|(other, _)| *other == key) {
+                Some((_, slice)) => slice.groups.push(group),
+                None => {
+                    let named = names
+                        .iter()
+                        .filter(|axis| axis.key != "task.name" && axis.key != "task");
+                    let mut title = vec![group.task.clone()];
+                    title.extend(named.filter_map(|axis| {
+                        Some(format!(
+                            "{} = {}",
+                            axis_short(&axis.key),
+                            value_text(group.axis(&axis.key)?)
+                        ))
+                    }));
+                    slices.push((
+                        key,
+                        Slice {
+                            title: title.join(", "),
+                            held: String::new(),
+                            groups: vec![group],
+                        },
+                    ));
+                }
+            }
+        }
+        slices
+            .into_iter()
+            .map(|(_, mut slice)| {
+                let mut held = Vec::new();
+                for axis in &numbers {
+                    // One axis after the other, so that axes swept together do not empty the slice.
+                    let values: Vec<f64> = slice
+                        .groups
+                        .iter()
+                        .filter_map(|group| group.number(&axis.key))
+                        .collect();
+                    let Some(reference) = reference(&axis.key, &values) else {
+                        continue;
+                    };
+                    slice
+                        .groups
+                        .retain(|group| group.number(&axis.key) == Some(reference));
+                    held.push(format!(
+                        "{} = {}",
+                        axis_short(&axis.key),
+                        number::plain(reference)
+                    ));
+                }
+                if let Some(x) = x {
+                    slice.groups.retain(|group| group.number(x).is_some());
+                    let number = |group: &Group| group.number(x).unwrap_or(f64::NAN);
+                    slice.groups.sort_by(|a, b| number(a).total_cmp(&number(b)));
+                }
+                slice.held = held.join(", ");
+                slice
+            })
+            .filter(|slice| !slice.groups.is_empty())
+            .collect()
+    }
+}
+
+fn reference(key: &str, values: &[f64]) -> Option<f64> {
+    let preferred = match key {
+        "lora.rank" => Some(4.0),
+        "influence.damping" => Some(0.1),
+        _ => None,
+    };
+    preferred
+        .filter(|value| values.contains(value))
+        .or_else(|| values.iter().copied().max_by(f64::total_cmp))
+}
+
+/// The cell's task, also of a failed cell.
+pub fn task_name(record: &Record) -> String {
+    let configured = || {
+        let task = record.config.get("task")?;
+        task.as_str()
+            .or_else(|| task.get("name")?.as_str())
+            .map(str::to_owned)
+    };
+    let axis = || {
+        record
+            .cell
+            .axes
+            .get("task.name")
+            .or(record.cell.axes.get("task"))?
+            .as_str()
+            .map(str::to_owned)
+    };
+    record
+        .task
+        .as_ref()
+        .map(|task| task.name.clone())
+        .or_else(axis)
+        .or_else(configured)
+        .unwrap_or_else(|| "task".to_owned())
+}
+
+/// One method of one cell.
+pub fn method<'r>(record: &'r Record, label: &str) -> Option<&'r MethodRecord> {
+    record.methods.iter().find(|method| method.label == label)
+}
+
+/// Axis label of a swept setting.
+pub fn axis_title(key: &str) -> String {
+    match key {
+        "lora.rank" => "LoRA rank r".into(),
+        "lora.alpha" => "LoRA α".into(),
+        LAYERS => "Adapted layers".into(),
+        "task.train" => "Training examples n".into(),
+        "task.query" => "Queries m".into(),
+        "task.dim" => "Block size d".into(),
+        "task.blocks" => "Blocks L".into(),
+        "task.flip" => "Share of flipped labels".into(),
+        "task.spectrum_decay" => "Spectrum decay p".into(),
+        "task.norm_tail" => "Spread of log gradient norms".into(),
+        "influence.damping" => "Damping c (λ = c · mean eigenvalue)".into(),
+        "train.epochs" => "Epochs".into(),
+        "train.lr" => "Learning rate".into(),
+        other => other.to_owned(),
+    }
+}
+
+/// Short name of a swept setting, for `name = value`.
+pub fn axis_short(key: &str) -> String {
+    match key {
+        "lora.rank" => "rank r".into(),
+        LAYERS => "layers".into(),
+        "task.train" => "n".into(),
+        "task.query" => "m".into(),
+        "task.dim" => "d".into(),
+        "task.blocks" => "blocks L".into(),
+        "influence.damping" => "damping c".into(),
+        other => other.rsplit('.').next().unwrap_or(other).replace('_', " "),
+    }
+}
+
+/// A setting's value for readers.
+pub fn value_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(x) => x.as_f64().map_or_else(|| x.to_string(), number::plain),
+        Value::Object(map) if map.len() == 1 => map
+            .iter()
+            .map(|(k, v)| format!("{k} {}", value_text(v)))
+            .collect(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::synthetic;
+    use super::*;
+
+    #[test]
+    fn cells_that_differ_in_their_seed_are_one_group() {
+        let records = synthetic::rank();
+        let study = Study::new(&records);
+        assert_eq!((study.groups.len(), study.failed()), (8, 1));
+        assert!(study.groups.iter().all(|group| group.records.len() == 3));
+        assert_eq!(
+            study.methods[..3],
+            ["exact", "datainf", "datainf:group_size=8"]
+        );
+        let slices = study.slices(Some("lora.rank"));
+        assert_eq!(
+            slices
+                .iter()
+                .map(|slice| slice.title.as_str())
+                .collect::<Vec<_>>(),
+            ["digits", "sentences"]
+        );
+        assert!(
+            slices
+                .iter()
+                .all(|slice| slice.groups.len() == 4 && slice.held.is_empty())
+        );
+        let held: Vec<_> = study
+            .slices(None)
+            .iter()
+            .map(|slice| (slice.held.clone(), slice.groups.len()))
+            .collect();
+        assert_eq!(held, vec![("rank r = 4".to_owned(), 1); 2]);
+    }
+
+    #[test]
+    fn settings_swept_together_are_one_axis() {
+        let records = synthetic::size();
+        let study = Study::new(&records);
+        assert_eq!(
+            study
+                .sweeps()
+                .iter()
+                .map(|axis| axis.key.as_str())
+                .collect::<Vec<_>>(),
+            ["task.train"]
+        );
+        assert_eq!(study.slices(Some("task.train"))[0].groups.len(), 5);
+        assert_eq!(study.slices(None)[0].held, "n = 10,000, m = 200");
+    }
+
+    #[test]
+    fn layers_are_counted_also_in_failed_cells() {
+        let records = synthetic::layers();
+        let study = Study::new(&records);
+        let slices = study.slices(Some("lora.layers"));
+        assert_eq!(slices.len(), 1);
+        assert_eq!(
+            slices[0]
+                .groups
+                .iter()
+                .filter_map(|group| group.number("lora.layers"))
+                .collect::<Vec<_>>(),
+            [1.0, 2.0, 3.0, 4.0]
+        );
+        let mut failed = records.clone();
+        failed.iter_mut().for_each(|record| record.model = None);
+        assert_eq!(
+            Study::new(&failed).groups[2].number("lora.layers"),
+            Some(3.0)
+        );
+    }
+}

@@ -1,0 +1,106 @@
+//! What each setting consists of: examples, model, gradients.
+
+use super::{Cell, Table, setting_cells, setting_headers};
+use crate::report::aggregate::aggregate_cell;
+use crate::report::number;
+use crate::report::study::Study;
+use crate::results::record::Record;
+
+/// One row a setting.
+pub fn table(study: &Study) -> Option<Table> {
+    let mut headers = setting_headers(study);
+    headers.extend(
+        [
+            "n",
+            "m",
+            "Flipped",
+            "Parameters",
+            "Trained",
+            "Adapted layers",
+            "Blocks",
+            "Σ d",
+            "Final query accuracy",
+            "Fine-tune",
+            "Gradients",
+            "Gradient size",
+            "Seeds",
+        ]
+        .map(str::to_owned),
+    );
+    let rows = study.groups.iter().map(|group| {
+        let first = |pick: &dyn Fn(&Record) -> Option<usize>| {
+            Cell::maybe(
+                group
+                    .records
+                    .iter()
+                    .find_map(|record| pick(record))
+                    .map(|x| x as f64),
+                number::plain,
+            )
+        };
+        let mean = |pick: &dyn Fn(&Record) -> Option<f64>, show: &dyn Fn(f64) -> String| {
+            Cell::maybe(aggregate_cell(group, pick).value, show)
+        };
+        let accuracy = aggregate_cell(group, |record| {
+            Some(record.training.as_ref()?.epochs.last()?.query_accuracy)
+        });
+        let half = accuracy
+            .high
+            .zip(accuracy.low)
+            .map_or(String::new(), |(high, low)| {
+                format!(" ± {}", number::fixed((high - low) / 2.0, 3))
+            });
+        let mut row = setting_cells(study, group);
+        row.push(first(&|r| Some(r.task.as_ref()?.train)));
+        row.push(first(&|r| Some(r.task.as_ref()?.query)));
+        row.push(first(&|r| r.task.as_ref()?.flipped));
+        row.push(first(&|r| Some(r.model.as_ref()?.parameters)));
+        row.push(first(&|r| Some(r.model.as_ref()?.trainable)));
+        row.push(first(&|r| Some(r.model.as_ref()?.adapted_layers)));
+        row.push(first(&|r| Some(r.gradients.as_ref()?.blocks.len())));
+        row.push(first(&|r| {
+            Some(
+                r.gradients
+                    .as_ref()?
+                    .blocks
+                    .iter()
+                    .map(|block| block.dim)
+                    .sum(),
+            )
+        }));
+        row.push(Cell::maybe(accuracy.value, |x| {
+            format!("{}{half}", number::fixed(x, 3))
+        }));
+        row.push(mean(
+            &|r| Some(r.training.as_ref()?.seconds),
+            &number::seconds,
+        ));
+        row.push(mean(
+            &|r| Some(r.gradients.as_ref()?.seconds),
+            &number::seconds,
+        ));
+        row.push(mean(
+            &|r| Some(r.gradients.as_ref()?.bytes as f64),
+            &number::bytes,
+        ));
+        let failed = group.failed();
+        let seeds = group.records.len();
+        row.push(Cell {
+            text: if failed > 0 {
+                format!("{seeds} ({failed} failed)")
+            } else {
+                seeds.to_string()
+            },
+            sort: Some(seeds as f64),
+        });
+        row
+    });
+    let rows: Vec<_> = rows.collect();
+    let note = "n training examples, m queries; fine-tune and gradients are shared by all methods of a cell (times are means over seeds).";
+    (!rows.is_empty()).then(|| Table {
+        title: "Settings, model and gradients".to_owned(),
+        note: note.to_owned(),
+        headers,
+        rows,
+    })
+}

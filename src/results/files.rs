@@ -1,0 +1,312 @@
+//! The files of a run: one JSON record a cell, written when the cell is done, collected at the end.
+//!
+//! ```text
+//! runs/<name>/
+//!   cells/<id>.json     one record a cell: written to a temporary file, synced, renamed
+//!   results.jsonl       the records of the experiment's grid, one a line, in the order of the grid
+//!   results.csv         tidy: one row a cell, method and metric
+//!   cache/              pretrained bases and fine-tuned adapters, by content hash
+//! ```
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::record::{Record, SCHEMA, Status};
+
+/// Why results could not be written or read.
+#[derive(Debug, Error)]
+pub enum ResultsError {
+    /// The file system said no.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The path.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// A record that cannot be read.
+    #[error("{} is not a record of infbench: {message}", path.display())]
+    Broken {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// A record of another layout.
+    #[error("{} has record layout {found}; this version reads layout {SCHEMA}", path.display())]
+    Layout {
+        /// The file.
+        path: PathBuf,
+        /// Its layout.
+        found: u64,
+    },
+    /// Nothing there.
+    #[error("{} holds no results: neither results.jsonl nor cells/*.json", path.display())]
+    Empty {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Another run holds the folder.
+    #[error("another infbench run is writing to {}; wait for it or give another --out", path.display())]
+    Busy {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+fn io<'a>(
+    action: &'static str,
+    path: &'a Path,
+) -> impl FnOnce(std::io::Error) -> ResultsError + 'a {
+    move |source| ResultsError::Io {
+        action,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// Writes a file so that a crash leaves the old one or the new one, never half of it: a temporary
+/// file in the same folder, synced, then renamed.
+///
+/// # Errors
+/// Whatever the file system answers; the temporary file is removed.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".writing-")
+        .tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    let file = file.persist(path).map_err(|e| e.error)?;
+    readable_by_all(&file)?;
+    // the rename itself must survive a crash, too
+    #[cfg(unix)]
+    File::open(folder)?.sync_all()?;
+    Ok(())
+}
+
+/// Temporary files are private to their owner; results are not.
+fn readable_by_all(file: &File) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        file.set_permissions(fs::Permissions::from_mode(0o644))?;
+    }
+    let _ = file;
+    Ok(())
+}
+
+/// A folder of results.
+#[derive(Debug)]
+pub struct ResultsDir {
+    root: PathBuf,
+    _lock: Option<File>,
+}
+
+impl ResultsDir {
+    /// Opens a folder for writing, making it when it is not there, and locks it against other runs.
+    ///
+    /// # Errors
+    /// [`ResultsError::Busy`] when another run holds it; whatever the file system answers.
+    pub fn create(root: &Path) -> Result<Self, ResultsError> {
+        let cells = root.join("cells");
+        fs::create_dir_all(&cells).map_err(io("make the folder", &cells))?;
+        let path = cells.join(".lock");
+        let lock = File::create(&path).map_err(io("make the lock", &path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => {
+                return Err(ResultsError::Busy {
+                    path: root.to_owned(),
+                });
+            }
+            Err(fs::TryLockError::Error(source)) => {
+                return Err(ResultsError::Io {
+                    action: "lock",
+                    path,
+                    source,
+                });
+            }
+        }
+        Ok(Self {
+            root: root.to_owned(),
+            _lock: Some(lock),
+        })
+    }
+
+    /// A folder for reading: not made, not locked, and need not be there.
+    pub fn read(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            _lock: None,
+        }
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where a cell's record is.
+    pub fn record_path(&self, id: &str) -> PathBuf {
+        self.root.join("cells").join(format!("{id}.json"))
+    }
+
+    /// The record of a cell, when there is a readable one; a broken or older one counts as none.
+    pub fn record(&self, id: &str) -> Option<Record> {
+        read_record(&self.record_path(id)).ok()
+    }
+
+    /// Whether a cell is finished: its record says so, and no method of it failed.
+    pub fn is_finished(&self, id: &str) -> bool {
+        self.record(id).is_some_and(|r| {
+            r.status == Status::Ok && r.methods.iter().all(|m| m.status == Status::Ok)
+        })
+    }
+
+    /// Writes a cell's record atomically.
+    ///
+    /// # Errors
+    /// Whatever the file system answers.
+    pub fn write_record(&self, record: &Record) -> Result<(), ResultsError> {
+        let path = self.record_path(&record.cell.id);
+        let mut text = serde_json::to_vec_pretty(record).expect("a record is plain JSON");
+        text.push(b'\n');
+        write_atomically(&path, &text).map_err(io("write", &path))
+    }
+
+    /// Writes `results.jsonl` and `results.csv` from records in the order given.
+    ///
+    /// # Errors
+    /// Whatever the file system answers.
+    pub fn collect(&self, records: &[Record]) -> Result<(), ResultsError> {
+        let mut lines = Vec::new();
+        for record in records {
+            serde_json::to_writer(&mut lines, record).expect("a record is plain JSON");
+            lines.push(b'\n');
+        }
+        let path = self.root.join("results.jsonl");
+        write_atomically(&path, &lines).map_err(io("write", &path))?;
+        let path = self.root.join("results.csv");
+        write_atomically(&path, &super::tidy::csv(records)).map_err(io("write", &path))
+    }
+}
+
+/// Reads a record file.
+fn read_record(path: &Path) -> Result<Record, ResultsError> {
+    let text = fs::read_to_string(path).map_err(io("read", path))?;
+    parse_record(path, &text)
+}
+
+fn parse_record(path: &Path, text: &str) -> Result<Record, ResultsError> {
+    let broken = |e: serde_json::Error| ResultsError::Broken {
+        path: path.to_owned(),
+        message: e.to_string(),
+    };
+    let value: serde_json::Value = serde_json::from_str(text).map_err(broken)?;
+    match value.get("schema").and_then(serde_json::Value::as_u64) {
+        Some(found) if found == u64::from(SCHEMA) => serde_json::from_value(value).map_err(broken),
+        Some(found) => Err(ResultsError::Layout {
+            path: path.to_owned(),
+            found,
+        }),
+        None => Err(ResultsError::Broken {
+            path: path.to_owned(),
+            message: "it has no field `schema`".to_owned(),
+        }),
+    }
+}
+
+/// All records of a results folder, in the order of the grid: `results.jsonl`, or else `cells/*.json`
+/// of a run that has not come to its end.
+///
+/// # Errors
+/// No folder, no records, a broken record.
+pub fn load(root: &Path) -> Result<Vec<Record>, ResultsError> {
+    let path = root.join("results.jsonl");
+    let mut records = Vec::new();
+    if path.is_file() {
+        let text = fs::read_to_string(&path).map_err(io("read", &path))?;
+        for line in text.lines().filter(|line| !line.is_empty()) {
+            records.push(parse_record(&path, line)?);
+        }
+    } else {
+        let cells = root.join("cells");
+        if !cells.is_dir() {
+            return Err(ResultsError::Empty {
+                path: root.to_owned(),
+            });
+        }
+        for entry in fs::read_dir(&cells).map_err(io("read", &cells))? {
+            let path = entry.map_err(io("read", &cells))?.path();
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "json")
+            {
+                records.push(read_record(&path)?);
+            }
+        }
+    }
+    if records.is_empty() {
+        return Err(ResultsError::Empty {
+            path: root.to_owned(),
+        });
+    }
+    records.sort_by_key(|r| r.cell.index);
+    Ok(records)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_held_by_one_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = ResultsDir::create(folder.path()).unwrap();
+        assert!(matches!(
+            ResultsDir::create(folder.path()),
+            Err(ResultsError::Busy { .. })
+        ));
+        drop(first);
+        assert!(ResultsDir::create(folder.path()).is_ok());
+    }
+
+    #[test]
+    fn what_is_no_record_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(
+            load(folder.path()),
+            Err(ResultsError::Empty { .. })
+        ));
+        fs::write(folder.path().join("results.jsonl"), "{\"schema\": 999}\n").unwrap();
+        assert!(matches!(
+            load(folder.path()),
+            Err(ResultsError::Layout { found: 999, .. })
+        ));
+        fs::write(folder.path().join("results.jsonl"), "{\"schema\": 1\n").unwrap();
+        assert!(matches!(
+            load(folder.path()),
+            Err(ResultsError::Broken { .. })
+        ));
+    }
+
+    #[test]
+    fn atomic_writes_leave_nothing_beside_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b.txt");
+        write_atomically(&path, b"one").unwrap();
+        write_atomically(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(folder.path().join("a")).unwrap().count(), 1);
+    }
+}

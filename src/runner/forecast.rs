@@ -1,0 +1,217 @@
+//! What a cell will cost: gradients and method workspaces in bytes, work in floating-point operations.
+//!
+//! Orders of magnitude for planning, from the costs of the algorithms; the records hold what was measured.
+
+use std::time::Instant;
+
+use faer::{Accum, Mat, Par};
+
+use crate::batching;
+use crate::config::{Cell, TaskConfig};
+use crate::device::DeviceChoice;
+use crate::gradients::store::TensorInfo;
+use crate::influence::{BlockLayout, Method};
+use crate::models::Model;
+use crate::tasks;
+
+/// Share of the matrix-product rate that training a small network reaches.
+const TRAINING_EFFICIENCY: f64 = 0.1;
+
+/// A cell's forecast.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Forecast {
+    /// Training examples n.
+    pub train: usize,
+    /// Query examples m.
+    pub query: usize,
+    /// Blocks.
+    pub blocks: usize,
+    /// Σ d_l.
+    pub dim: usize,
+    /// Size of the training and query gradients, bytes.
+    pub gradient_bytes: f64,
+    /// Largest workspace of a method, bytes.
+    pub workspace_bytes: f64,
+    /// Floating-point operations of the fine-tune and of taking gradients.
+    pub training_flops: f64,
+    /// Floating-point operations of all methods.
+    pub method_flops: f64,
+}
+
+impl Forecast {
+    /// Seconds at a rate of matrix products, operations a second.
+    pub fn seconds(&self, rate: f64) -> f64 {
+        self.training_flops / (TRAINING_EFFICIENCY * rate) + self.method_flops / rate
+    }
+
+    /// Peak memory, bytes.
+    pub fn bytes(&self) -> f64 {
+        self.gradient_bytes + self.workspace_bytes
+    }
+}
+
+/// The forecast of a cell.
+///
+/// # Errors
+/// A task or a model that cannot be built, as a sentence.
+pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
+    let settings = &cell.settings;
+    let (tensors, train, query, training_flops) = match &settings.task {
+        TaskConfig::Gradients(task) => {
+            let tensors = (0..task.blocks)
+                .map(|b| TensorInfo::new(format!("block.{b}"), [task.dim]))
+                .collect();
+            (tensors, task.train, task.query, 0.0)
+        }
+        task => {
+            let (Some(config), Some(lora), Some(training)) =
+                (&settings.model, &settings.lora, &settings.train)
+            else {
+                return Err(format!("the task `{}` needs a model", task.name()));
+            };
+            let data = tasks::build(task, cell.seed).map_err(|e| e.to_string())?;
+            let input = batching::input_shape(&data.train);
+            let device = DeviceChoice::default().inner();
+            let mut model = Model::new(config, &input, data.classes, cell.seed, &device)
+                .map_err(|e| e.to_string())?;
+            model
+                .adapt(config, lora, cell.seed)
+                .map_err(|e| e.to_string())?;
+            let parameters = model.count(&[
+                crate::models::Role::Base,
+                crate::models::Role::Adapter,
+                crate::models::Role::Head,
+            ]);
+            let tokens = match &data.train.inputs {
+                tasks::Inputs::Tokens { ids, .. } => ids.iter().map(Vec::len).sum::<usize>(),
+                tasks::Inputs::Features { tokens, .. } => tokens * data.train.len(),
+            };
+            // forward 2, gradients of the inputs 2 operations a parameter and token
+            let pass = 4.0 * parameters as f64 * tokens as f64;
+            let tensors = model
+                .gradient_tensors()
+                .into_iter()
+                .map(|t| TensorInfo::new(t.name, t.shape))
+                .collect();
+            (
+                tensors,
+                data.train.len(),
+                data.query.len(),
+                pass * (training.epochs + 1) as f64,
+            )
+        }
+    };
+    let tensors: Vec<TensorInfo> = tensors;
+    let layout = BlockLayout::new(&tensors, settings.influence.blocks);
+    let dim: usize = tensors.iter().map(TensorInfo::dim).sum();
+    let (n, m) = (train as f64, query as f64 + 1.0);
+    let mut method_flops = 0.0;
+    let mut workspace_bytes: f64 = 0.0;
+    for spec in &settings.influence.methods {
+        let mut largest: f64 = 0.0;
+        for block in layout.blocks() {
+            let d = block.dim as f64;
+            let (flops, bytes) = cost(&spec.method, n, m, d);
+            method_flops += flops + 2.0 * m * n * d;
+            largest = largest.max(bytes + 16.0 * m * d);
+        }
+        workspace_bytes = workspace_bytes.max(largest + 8.0 * m * n);
+    }
+    let gradient_bytes = 4.0 * dim as f64 * (train + query) as f64;
+    Ok(Forecast {
+        train,
+        query,
+        blocks: layout.blocks().len(),
+        dim,
+        gradient_bytes,
+        workspace_bytes,
+        training_flops,
+        method_flops,
+    })
+}
+
+/// Operations of preparing and applying a method on one block, and the bytes it holds.
+fn cost(method: &Method, n: f64, m: f64, d: f64) -> (f64, f64) {
+    let both_products = 4.0 * m * n * d;
+    match method {
+        Method::Exact(_) => {
+            let k = n.min(d);
+            // half of a symmetric product, a factorisation, two solves, and the residual's products
+            (
+                n * d * k + k.powi(3) / 3.0 + 2.0 * m * k * k + 2.0 * both_products,
+                8.0 * (k * k + m * n),
+            )
+        }
+        Method::DataInf(method) => {
+            let b = (method.group_size as f64).min(n);
+            let groups = if b > 1.0 {
+                n * b * d + n * b * b / 3.0
+            } else {
+                2.0 * n * d
+            };
+            (both_products + groups, 8.0 * (n * b + m * n))
+        }
+        Method::Lissa(method) => (
+            both_products * method.iterations as f64,
+            8.0 * (m * n + m * d),
+        ),
+        Method::DiagonalFisher(_) => (2.0 * n * d, 8.0 * d),
+        Method::HessianFree(_) | Method::HessianFreeBlockWeighted(_) => (0.0, 0.0),
+    }
+}
+
+/// Rate of f64 matrix products on this machine, operations a second: the best of three products of
+/// 768×768 matrices, a few hundredths of a second.
+pub fn product_rate() -> f64 {
+    const SIZE: usize = 768;
+    let a = Mat::<f64>::from_fn(SIZE, SIZE, |i, j| ((i * 31 + j * 17) % 97) as f64 / 97.0);
+    let mut c = Mat::<f64>::zeros(SIZE, SIZE);
+    let mut seconds = || {
+        let start = Instant::now();
+        faer::linalg::matmul::matmul(
+            c.as_mut(),
+            Accum::Replace,
+            a.as_ref(),
+            a.as_ref(),
+            1.0,
+            Par::rayon(0),
+        );
+        start.elapsed().as_secs_f64()
+    };
+    seconds();
+    2.0 * (SIZE as f64).powi(3) / (0..3).map(|_| seconds()).fold(f64::INFINITY, f64::min)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::grid::parse;
+
+    #[test]
+    fn gradients_are_forecast_to_the_byte_and_exact_dominates() {
+        let text = "name: t\ntask: {name: gradients, train: 300, query: 10, blocks: 2, dim: 64}\ninfluence: {methods: [exact]}\n";
+        let plan = parse("t.yaml", text, &[]).unwrap();
+        let exact = forecast(&plan.cells[0]).unwrap();
+        assert_eq!(
+            (exact.train, exact.query, exact.blocks, exact.dim),
+            (300, 10, 2, 128)
+        );
+        assert_eq!(exact.gradient_bytes, 4.0 * 128.0 * 310.0);
+        let free = parse("t.yaml", &text.replace("[exact]", "[hessian_free]"), &[]).unwrap();
+        assert!(exact.method_flops > forecast(&free.cells[0]).unwrap().method_flops);
+    }
+
+    #[test]
+    fn a_model_s_gradients_are_counted() {
+        let plan = parse(
+            "t.yaml",
+            "name: t\ntask: {name: digits, train: 100, query: 20}\nlora: {rank: 2}\n",
+            &[],
+        )
+        .unwrap();
+        let forecast = forecast(&plan.cells[0]).unwrap();
+        // four layers of A [2, 48] and B [48, 2], and the head [5, 48]
+        assert_eq!((forecast.blocks, forecast.dim), (9, 4 * 2 * 96 + 240));
+        assert!(forecast.training_flops > 0.0 && forecast.seconds(1e10) > 0.0);
+    }
+}

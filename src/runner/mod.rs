@@ -1,0 +1,226 @@
+//! Cells → records: order, resume, isolation, progress.
+//!
+//! What a cell computes is behind the trait [`Execute`], so that the scheduling is tested with a fake.
+
+pub mod cell;
+pub mod forecast;
+pub mod progress;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::config::{Cell, Plan};
+use crate::results::record::{CellFacts, Provenance, Record, SCHEMA, Status};
+use crate::results::{ResultsDir, ResultsError};
+use progress::Progress;
+
+/// What turns a cell into a record.
+pub trait Execute {
+    /// Runs one cell; the error is a sentence for a reader.
+    ///
+    /// # Errors
+    /// Whatever ends the cell: it becomes a failed record.
+    fn execute(&self, experiment: &str, cell: &Cell, progress: &Progress)
+    -> Result<Record, String>;
+
+    /// The environment that a failed cell's record names.
+    fn provenance(&self) -> Provenance;
+}
+
+/// How a plan is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunOptions {
+    /// Skip finished cells.
+    pub resume: bool,
+    /// Run at most this many cells now.
+    pub limit: Option<usize>,
+}
+
+/// What became of a run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunSummary {
+    /// All records of the grid that are there now, in the order of the grid.
+    pub records: Vec<Record>,
+    /// Cells run now.
+    pub ran: usize,
+    /// Cells that were finished before.
+    pub resumed: usize,
+    /// Cells left for later by the limit.
+    pub left: usize,
+    /// Failed cells, and cells with failed methods, among `records`.
+    pub failed: usize,
+}
+
+/// Runs the cells of a plan in order, one record on disk before the next cell starts, and collects
+/// the records at the end.
+///
+/// A cell that fails or panics becomes a failed record and the run goes on; `--resume` tries it again.
+///
+/// # Errors
+/// Only the results folder: a record that cannot be written ends the run.
+pub fn run(
+    plan: &Plan,
+    executor: &dyn Execute,
+    results: &ResultsDir,
+    options: RunOptions,
+    progress: &Progress,
+) -> Result<RunSummary, ResultsError> {
+    let is_done = |cell: &&Cell| options.resume && results.is_finished(&cell.id);
+    let (done, mut todo): (Vec<&Cell>, Vec<&Cell>) = plan.cells.iter().partition(is_done);
+    let mut summary = RunSummary {
+        resumed: done.len(),
+        ..RunSummary::default()
+    };
+    if let Some(limit) = options.limit {
+        summary.left = todo.len().saturating_sub(limit);
+        todo.truncate(limit);
+    }
+    progress.start(todo.len(), done.len());
+    for cell in todo {
+        progress.cell(cell);
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            executor.execute(&plan.name, cell, progress)
+        }));
+        let record = match outcome {
+            Ok(Ok(record)) => record,
+            Ok(Err(error)) => failed(&plan.name, cell, executor.provenance(), error),
+            Err(panic) => failed(
+                &plan.name,
+                cell,
+                executor.provenance(),
+                format!("panic: {}", panic_message(&*panic)),
+            ),
+        };
+        results.write_record(&record)?;
+        progress.finished(cell, &record);
+        summary.ran += 1;
+    }
+    progress.end();
+    for cell in &plan.cells {
+        if let Some(mut record) = results.record(&cell.id) {
+            // the same cell may have stood elsewhere in the grid when it ran
+            record.experiment.clone_from(&plan.name);
+            record.cell = facts(cell);
+            summary.records.push(record);
+        }
+    }
+    summary.failed = summary.records.iter().filter(|r| is_failed(r)).count();
+    results.collect(&summary.records)?;
+    Ok(summary)
+}
+
+/// Whether a cell or one of its methods failed.
+pub fn is_failed(record: &Record) -> bool {
+    record.status == Status::Failed || record.methods.iter().any(|m| m.status == Status::Failed)
+}
+
+/// A cell's place in its grid, for its record.
+pub fn facts(cell: &Cell) -> CellFacts {
+    CellFacts {
+        id: cell.id.clone(),
+        index: cell.index,
+        seed: cell.seed,
+        axes: cell.axes.clone(),
+    }
+}
+
+fn failed(experiment: &str, cell: &Cell, provenance: Provenance, error: String) -> Record {
+    Record {
+        schema: SCHEMA,
+        experiment: experiment.to_owned(),
+        description: String::new(),
+        cell: facts(cell),
+        status: Status::Failed,
+        error: Some(error),
+        config: serde_json::to_value(&cell.settings).expect("settings are plain JSON"),
+        provenance,
+        task: None,
+        model: None,
+        training: None,
+        gradients: None,
+        methods: Vec::new(),
+    }
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("no message").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Fails at one cell, panics at another, counts its calls.
+    #[derive(Default)]
+    struct Fake {
+        calls: AtomicUsize,
+        healed: bool,
+    }
+
+    impl Execute for Fake {
+        fn execute(&self, experiment: &str, cell: &Cell, _: &Progress) -> Result<Record, String> {
+            self.calls.fetch_add(1, Ordering::Relaxed);
+            match cell.index {
+                1 if !self.healed => Err("no luck".to_owned()),
+                2 if !self.healed => panic!("broken"),
+                _ => Ok(Record {
+                    status: Status::Ok,
+                    error: None,
+                    ..failed(experiment, cell, self.provenance(), String::new())
+                }),
+            }
+        }
+
+        fn provenance(&self) -> Provenance {
+            Provenance::default()
+        }
+    }
+
+    fn plan() -> Plan {
+        let text = "name: t\nseeds: [0, 1, 2, 3]\ntask: gradients\n";
+        crate::config::grid::parse("t.yaml", text, &[]).unwrap()
+    }
+
+    #[test]
+    fn failures_are_recorded_counted_and_tried_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let results = ResultsDir::create(folder.path()).unwrap();
+        let (plan, quiet) = (plan(), Progress::quiet());
+        let options = RunOptions {
+            resume: true,
+            limit: None,
+        };
+        let fake = Fake::default();
+        let first = run(&plan, &fake, &results, options, &quiet).unwrap();
+        assert_eq!(
+            (first.ran, first.resumed, first.failed, first.records.len()),
+            (4, 0, 2, 4)
+        );
+        assert_eq!(first.records[1].error.as_deref(), Some("no luck"));
+        assert_eq!(first.records[2].error.as_deref(), Some("panic: broken"));
+        let healed = Fake {
+            healed: true,
+            ..Fake::default()
+        };
+        let second = run(&plan, &healed, &results, options, &quiet).unwrap();
+        assert_eq!((second.ran, second.resumed, second.failed), (2, 2, 0));
+        let again = run(
+            &plan,
+            &healed,
+            &results,
+            RunOptions {
+                resume: false,
+                limit: Some(3),
+            },
+            &quiet,
+        )
+        .unwrap();
+        assert_eq!((again.ran, again.left, again.records.len()), (3, 1, 4));
+        assert_eq!(crate::results::load(folder.path()).unwrap().len(), 4);
+    }
+}

@@ -1,0 +1,91 @@
+//! Independent pieces of work on all threads, one piece a thread at a time.
+//!
+//! A piece runs inside a rayon pool of a single thread, so that what it calls does not split its work
+//! further: small tensor operations are faster whole, and a thread that waits never starts another
+//! piece. What a piece computes does not depend on the number of threads.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+static POOLS: OnceLock<Vec<ThreadPool>> = OnceLock::new();
+
+/// One pool of one thread for each thread of the global rayon pool (`RAYON_NUM_THREADS`).
+fn pools() -> &'static [ThreadPool] {
+    POOLS.get_or_init(|| {
+        (0..rayon::current_num_threads())
+            .filter_map(|index| {
+                ThreadPoolBuilder::new()
+                    .num_threads(1)
+                    .thread_name(move |_| format!("piece-{index}"))
+                    .build()
+                    .ok()
+            })
+            .collect()
+    })
+}
+
+/// `work(0), …, work(pieces − 1)` on all threads; results in order.
+pub fn map<T: Send>(pieces: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let pools = pools();
+    if pools.is_empty() {
+        return (0..pieces).map(work).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let results: Vec<Mutex<Option<T>>> = (0..pieces).map(|_| Mutex::new(None)).collect();
+    on_each(&pools[..pools.len().min(pieces)], &|| {
+        loop {
+            let piece = next.fetch_add(1, Ordering::Relaxed);
+            if piece >= pieces {
+                break;
+            }
+            let result = work(piece);
+            *results[piece]
+                .lock()
+                .expect("only this piece locks its result") = Some(result);
+        }
+    });
+    results
+        .into_iter()
+        .map(|slot| {
+            slot.into_inner()
+                .expect("a panic in a piece has already ended the call")
+                .expect("every piece was taken and finished")
+        })
+        .collect()
+}
+
+/// Runs `job` once on every pool, at the same time.
+fn on_each(pools: &[ThreadPool], job: &(dyn Fn() + Sync)) {
+    if let Some((first, rest)) = pools.split_first() {
+        first.in_place_scope(|scope| {
+            scope.spawn(|_| job());
+            on_each(rest, job);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_keep_their_order() {
+        assert_eq!(
+            map(100, |piece| piece * piece),
+            (0..100).map(|piece| piece * piece).collect::<Vec<_>>()
+        );
+        assert!(map(0, |piece| piece).is_empty());
+    }
+
+    #[test]
+    fn a_piece_sees_one_thread() {
+        assert_eq!(map(1, |_| rayon::current_num_threads()), [1]);
+        assert!(
+            map(8, |_| rayon::current_num_threads())
+                .into_iter()
+                .all(|threads| threads == 1)
+        );
+    }
+}

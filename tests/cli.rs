@@ -1,0 +1,461 @@
+//! The program from outside: what it prints, its exit codes, what it leaves on disk.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command as Process, Stdio};
+use std::time::{Duration, Instant};
+
+use assert_cmd::Command;
+use predicates::prelude::*;
+use predicates::str::contains;
+use serde_json::Value;
+
+const SMOKE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/experiments/smoke.yaml");
+
+fn infbench() -> Command {
+    Command::new(assert_cmd::cargo::cargo_bin!("infbench"))
+}
+
+fn records(folder: &Path) -> Vec<Value> {
+    let text =
+        fs::read_to_string(folder.join("results.jsonl")).expect("a finished run has results");
+    text.lines()
+        .map(|line| serde_json::from_str(line).expect("a record is JSON"))
+        .collect()
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> assert_cmd::assert::Assert {
+    infbench()
+        .args(["run", SMOKE, "--out"])
+        .arg(folder)
+        .args(arguments)
+        .assert()
+}
+
+/// A record without what may differ from run to run: times, memory, and whether a cache was used.
+fn timeless(mut value: Value) -> Value {
+    const TIMES: [&str; 7] = [
+        "seconds",
+        "started",
+        "examples_per_second",
+        "peak_bytes",
+        "cached",
+        "commit",
+        "memory_bytes",
+    ];
+    match &mut value {
+        Value::Object(map) => {
+            map.retain(|key, _| !TIMES.contains(&key.as_str()));
+            map.values_mut().for_each(|v| *v = timeless(v.take()));
+        }
+        Value::Array(list) => list.iter_mut().for_each(|v| *v = timeless(v.take())),
+        _ => {}
+    }
+    value
+}
+
+#[test]
+fn smoke_runs_and_resumes_and_reports() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = contains("[2/2] lora.rank=2 seed=0").and(contains("2 cells"));
+    run(folder.path(), &[])
+        .success()
+        .stderr(lines)
+        .stdout(contains("DataInf").and(contains("report.html")));
+    let found = records(folder.path());
+    assert_eq!(found.len(), 2);
+    for record in &found {
+        assert_eq!(record["methods"].as_array().unwrap().len(), 7);
+        assert!(
+            record["methods"][0]["evidence"]["residual"]
+                .as_f64()
+                .unwrap()
+                < 1e-10
+        );
+        assert!(
+            record["methods"][0]["peak_bytes"]["prepare"]
+                .as_u64()
+                .unwrap()
+                > 0
+        );
+        assert_eq!(record["task"]["flipped"], 20);
+    }
+    for file in [
+        "results.csv",
+        "tables.md",
+        "report.html",
+        "figures/correlation_rank.svg",
+        "figures/correlation_rank.png",
+    ] {
+        assert!(
+            folder.path().join(file).metadata().unwrap().len() > 100,
+            "{file}"
+        );
+    }
+    run(folder.path(), &[])
+        .success()
+        .stderr(contains("2 finished cells found"));
+    run(folder.path(), &["--no-resume", "--limit", "1", "--quiet"])
+        .success()
+        .stderr("");
+    let page = tempfile::tempdir().unwrap();
+    infbench()
+        .arg("report")
+        .arg(folder.path())
+        .arg("--out")
+        .arg(page.path())
+        .assert()
+        .success()
+        .stdout(contains("figures"));
+    assert!(page.path().join("report.html").is_file());
+}
+
+#[test]
+fn two_runs_give_the_same_bytes_outside_timings() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    run(
+        folders[0].path(),
+        &[
+            "--set",
+            "outputs.scores=true",
+            "--set",
+            "outputs.report=false",
+        ],
+    )
+    .success();
+    run(
+        folders[1].path(),
+        &[
+            "--set",
+            "outputs.scores=true",
+            "--set",
+            "outputs.report=false",
+            "--threads",
+            "1",
+        ],
+    )
+    .success();
+    let [first, second] = folders.each_ref().map(|f| {
+        let mut values: Vec<Value> = records(f.path()).into_iter().map(timeless).collect();
+        values
+            .iter_mut()
+            .for_each(|record| record["provenance"]["threads"] = Value::Null);
+        serde_json::to_string_pretty(&values).unwrap()
+    });
+    assert_eq!(first, second);
+    for room in ["scores", "cache"] {
+        for entry in fs::read_dir(folders[0].path().join(room)).unwrap() {
+            let path = entry.unwrap().path();
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "safetensors")
+            {
+                let twin = folders[1].path().join(room).join(path.file_name().unwrap());
+                assert!(
+                    fs::read(&path).unwrap() == fs::read(&twin).unwrap(),
+                    "{} differs",
+                    path.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_killed_run_loses_no_finished_cell() {
+    let folder = tempfile::tempdir().unwrap();
+    let seeds = "seeds=[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20]";
+    let arguments = [
+        "--set",
+        "seed=null",
+        "--set",
+        seeds,
+        "--set",
+        "outputs.report=false",
+    ];
+    let mut child = Process::new(assert_cmd::cargo::cargo_bin!("infbench"))
+        .args(["run", SMOKE, "--out"])
+        .arg(folder.path())
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let finished = || -> Vec<_> {
+        let entries = fs::read_dir(folder.path().join("cells"))
+            .map(|all| all.flatten().map(|e| e.path()).collect())
+            .unwrap_or_default();
+        let records = |paths: Vec<std::path::PathBuf>| {
+            paths
+                .into_iter()
+                .filter(|p| p.extension().is_some_and(|e| e == "json"))
+        };
+        records(entries).collect()
+    };
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while finished().len() < 3 {
+        assert!(Instant::now() < deadline, "no three cells in two minutes");
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "the run ended before it could be killed"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let before: Vec<(std::path::PathBuf, Vec<u8>)> = finished()
+        .into_iter()
+        .map(|p| (p.clone(), fs::read(&p).unwrap()))
+        .collect();
+    assert!(
+        before.len() >= 3 && before.len() < 40,
+        "{} cells",
+        before.len()
+    );
+    for (path, bytes) in &before {
+        serde_json::from_slice::<Value>(bytes)
+            .unwrap_or_else(|e| panic!("{} is half-written: {e}", path.display()));
+    }
+    let resumed = contains(format!("{} finished cells found", before.len()));
+    run(folder.path(), &arguments).success().stderr(resumed);
+    assert_eq!(records(folder.path()).len(), 40);
+    for (path, bytes) in &before {
+        assert!(
+            fs::read(path).unwrap() == *bytes,
+            "{} was written again",
+            path.display()
+        );
+    }
+    let left_over = fs::read_dir(folder.path().join("cells")).unwrap().flatten();
+    let temporary = left_over
+        .filter(|e| e.file_name().to_string_lossy().starts_with(".writing-"))
+        .count();
+    assert!(
+        temporary <= 1,
+        "at most the write that was cut off may be left"
+    );
+}
+
+#[test]
+fn bad_settings_name_their_place_and_write_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases = [
+        ("lora: {rnk: 2}", "bad.yaml:3:8", "did you mean `rank`"),
+        ("lora: {rank: 0}", "bad.yaml:3:14", "at least 1"),
+        ("lora: {rank: 64}", "bad.yaml:3:14", "1 to 48"),
+        ("lora: {layers: [4]}", "bad.yaml:3:17", "0 to 3"),
+        (
+            "influence: {methods: [exact, datinf]}",
+            "bad.yaml:3:30",
+            "did you mean `datainf`",
+        ),
+        (
+            "influence: {methods: [exact, datainf, 'datainf:group_size=1']}",
+            "bad.yaml:3:39",
+            "given twice",
+        ),
+        (
+            "influence: {methods: ['datainf:group_size=0']}",
+            "bad.yaml:3:23",
+            "at least 1",
+        ),
+        (
+            "metrics: [pearsn]",
+            "bad.yaml:3:11",
+            "did you mean `pearson`",
+        ),
+        (
+            "influence: {methods: [datainf]}\nmetrics: [pearson]",
+            "bad.yaml:4:11",
+            "add `exact`",
+        ),
+        (
+            "sweep: {lora.rank: [1, zero]}",
+            "bad.yaml:3:24",
+            "expected a whole number",
+        ),
+        ("train: {lr: -1}", "bad.yaml:3:13", "between 0 and 10"),
+        ("modle: mlp", "bad.yaml:3:1", "did you mean `model`"),
+        ("seed: [1", "bad.yaml:", "not valid YAML"),
+    ];
+    let path = folder.path().join("bad.yaml");
+    for (text, place, message) in cases {
+        fs::write(&path, format!("name: bad\ntask: digits\n{text}\n")).unwrap();
+        let shown = contains(place).and(contains(message));
+        infbench()
+            .current_dir(folder.path())
+            .args(["run", "bad.yaml"])
+            .assert()
+            .code(2)
+            .stdout("")
+            .stderr(shown);
+        infbench()
+            .current_dir(folder.path())
+            .args(["plan", "bad.yaml"])
+            .assert()
+            .code(2);
+    }
+    fs::write(
+        &path,
+        "name: bad\ntask: {name: digits, train: 800, query: 200}\n",
+    )
+    .unwrap();
+    infbench()
+        .current_dir(folder.path())
+        .args(["run", "bad.yaml"])
+        .assert()
+        .code(2)
+        .stderr(contains("896 digits"));
+    infbench()
+        .args(["run", "nowhere.yaml"])
+        .assert()
+        .code(2)
+        .stderr(contains("nowhere.yaml"));
+    infbench()
+        .args(["run", SMOKE, "--set", "lora.rank"])
+        .assert()
+        .code(2)
+        .stderr(contains("path=value"));
+    infbench()
+        .args(["run", SMOKE, "--device", "cuda:0"])
+        .assert()
+        .code(2)
+        .stderr(contains("cuda:0"));
+    assert_eq!(
+        fs::read_dir(folder.path()).unwrap().count(),
+        1,
+        "nothing is written before the settings are checked"
+    );
+}
+
+#[test]
+fn plan_shows_the_grid_and_what_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = || {
+        infbench()
+            .args(["plan", SMOKE, "--out"])
+            .arg(folder.path())
+            .assert()
+            .success()
+    };
+    plan().stdout(contains("lora.rank=1 seed=0").and(contains("0 of 2 cells done")));
+    assert_eq!(
+        fs::read_dir(folder.path()).unwrap().count(),
+        0,
+        "a plan writes nothing"
+    );
+    run(
+        folder.path(),
+        &["--limit", "1", "--set", "outputs.report=false"],
+    )
+    .success()
+    .stderr(contains("1 cell left"));
+    plan().stdout(contains("1 of 2 cells done"));
+}
+
+#[test]
+fn listings_and_schema_come_from_the_tables() {
+    infbench()
+        .args(["list", "methods"])
+        .assert()
+        .success()
+        .stdout(contains("datainf").and(contains("group_size")));
+    infbench()
+        .args(["list", "tasks"])
+        .assert()
+        .success()
+        .stdout(contains("digits").and(contains("flip")));
+    infbench()
+        .args(["list", "models"])
+        .assert()
+        .success()
+        .stdout(contains("transformer"));
+    infbench()
+        .args(["list", "metrics"])
+        .assert()
+        .success()
+        .stdout(contains("detection_auc").and(contains("higher is better")));
+    let output = infbench().arg("schema").output().unwrap();
+    let schema: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(schema["properties"]["sweep"].is_object());
+}
+
+#[test]
+fn kept_gradients_score_as_the_run_did() {
+    let folder = tempfile::tempdir().unwrap();
+    let keep = [
+        "--set",
+        "outputs.gradients=true",
+        "--set",
+        "outputs.scores=true",
+        "--set",
+        "outputs.report=false",
+        "--limit",
+        "1",
+    ];
+    run(folder.path(), &keep).success();
+    let id = records(folder.path())[0]["cell"]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let gradients = |split: &str| {
+        folder
+            .path()
+            .join("gradients")
+            .join(format!("{id}.{split}.safetensors"))
+    };
+    let out = folder.path().join("scores.safetensors");
+    infbench()
+        .args([
+            "score", "--method", "exact", "--method", "datainf", "--train",
+        ])
+        .arg(gradients("train"))
+        .arg("--query")
+        .arg(gradients("query"))
+        .arg("--out")
+        .arg(&out)
+        .assert()
+        .success()
+        .stdout(contains("datainf"));
+    let read = |path: &Path, name: &str| -> Vec<f64> {
+        let bytes = fs::read(path).unwrap();
+        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let view = file.tensor(name).unwrap();
+        view.data()
+            .as_chunks::<8>()
+            .0
+            .iter()
+            .map(|chunk| f64::from_le_bytes(*chunk))
+            .collect()
+    };
+    let kept = folder
+        .path()
+        .join("scores")
+        .join(format!("{id}.safetensors"));
+    for method in ["exact", "datainf"] {
+        let (ours, theirs) = (read(&out, method), read(&kept, method));
+        // the run adds the mean query as a last row
+        assert_eq!(ours.len() + 100, theirs.len());
+        let largest = theirs.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+        let difference = ours
+            .iter()
+            .zip(&theirs)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f64::max);
+        assert!(
+            difference <= 1e-12 * largest,
+            "{method}: {difference:e} of {largest:e}"
+        );
+    }
+}
+
+#[test]
+fn two_runs_do_not_share_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("cells")).unwrap();
+    let lock = fs::File::create(folder.path().join("cells/.lock")).unwrap();
+    lock.lock().unwrap();
+    run(folder.path(), &[])
+        .code(2)
+        .stderr(contains("another infbench run"));
+}

@@ -1,0 +1,263 @@
+//! Fine-tuning: it learns, repeats bit by bit, is cached whole, and ends with an error when it diverges.
+
+use infbench::config::task::{ClustersTask, DigitsTask};
+use infbench::config::{
+    LoraConfig, LoraTarget, MlpConfig, ModelConfig, PretrainConfig, TaskConfig, TrainConfig,
+    TransformerConfig,
+};
+use infbench::device::DeviceChoice;
+use infbench::finetune::{FinetuneError, Progress, Settings, Stage, fine_tune, pretrained_base};
+use infbench::models::Role;
+use infbench::tasks;
+
+fn quiet(_: Progress) {}
+
+fn small() -> (ModelConfig, TaskConfig, LoraConfig, TrainConfig) {
+    let pretrain = Some(PretrainConfig {
+        epochs: 2,
+        lr: 3e-3,
+        batch_size: 32,
+    });
+    let model = ModelConfig::Transformer(TransformerConfig {
+        hidden: 16,
+        heads: 2,
+        layers: 2,
+        ffn: 24,
+        pretrain,
+    });
+    let task = TaskConfig::Digits(DigitsTask {
+        train: 60,
+        query: 30,
+        ..DigitsTask::default()
+    });
+    let lora = LoraConfig {
+        rank: 2,
+        targets: vec![LoraTarget::Query, LoraTarget::Value],
+        dropout: 0.1,
+        ..LoraConfig::default()
+    };
+    (
+        model,
+        task,
+        lora,
+        TrainConfig {
+            epochs: 2,
+            lr: 1e-2,
+            batch_size: 20,
+            ..TrainConfig::default()
+        },
+    )
+}
+
+#[test]
+fn digits_are_learnt_through_flipped_labels() {
+    let model = ModelConfig::Transformer(TransformerConfig {
+        pretrain: Some(PretrainConfig {
+            epochs: 10,
+            ..PretrainConfig::default()
+        }),
+        ..TransformerConfig::default()
+    });
+    let data = tasks::build(&TaskConfig::Digits(DigitsTask::default()), 1).unwrap();
+    let settings = Settings {
+        model: &model,
+        seed: 1,
+        device: DeviceChoice::Flex,
+        cache: None,
+    };
+    let base = pretrained_base(&settings, &data, &mut quiet).unwrap();
+    assert!(base.facts.accuracy.unwrap() > 0.9, "{:?}", base.facts);
+    let lora = LoraConfig {
+        rank: 4,
+        targets: vec![LoraTarget::Query, LoraTarget::Value],
+        ..LoraConfig::default()
+    };
+    let train = TrainConfig {
+        epochs: 10,
+        lr: 1e-2,
+        ..TrainConfig::default()
+    };
+    let tuned = fine_tune(&settings, &base, &data, &lora, &train, &mut quiet).unwrap();
+    let last = tuned.training.epochs.last().unwrap();
+    assert!(last.query_accuracy > 0.75, "{last:?}");
+    // a fifth of the labels is wrong: what is learnt is not the noise
+    assert!(last.query_loss < last.train_loss, "{last:?}");
+}
+
+#[test]
+fn clusters_are_learnt_by_a_perceptron_on_random_features() {
+    let model = ModelConfig::Mlp(MlpConfig::default());
+    let data = tasks::build(
+        &TaskConfig::Clusters(ClustersTask {
+            separation: 6.0,
+            ..ClustersTask::default()
+        }),
+        1,
+    )
+    .unwrap();
+    let settings = Settings {
+        model: &model,
+        seed: 1,
+        device: DeviceChoice::Flex,
+        cache: None,
+    };
+    let base = pretrained_base(&settings, &data, &mut quiet).unwrap();
+    assert_eq!(base.facts.accuracy, None);
+    let lora = LoraConfig {
+        targets: vec![LoraTarget::Ffn],
+        ..LoraConfig::default()
+    };
+    let train = TrainConfig {
+        epochs: 8,
+        lr: 1e-2,
+        ..TrainConfig::default()
+    };
+    let tuned = fine_tune(&settings, &base, &data, &lora, &train, &mut quiet).unwrap();
+    assert!(
+        tuned.training.epochs.last().unwrap().query_accuracy > 0.8,
+        "{:?}",
+        tuned.training.epochs
+    );
+}
+
+#[test]
+fn only_adapters_and_head_are_trained() {
+    let (config, task, lora, train) = small();
+    let data = tasks::build(&task, 1).unwrap();
+    let settings = Settings {
+        model: &config,
+        seed: 1,
+        device: DeviceChoice::Flex,
+        cache: None,
+    };
+    let base = pretrained_base(&settings, &data, &mut quiet).unwrap();
+    let mut tuned = fine_tune(&settings, &base, &data, &lora, &train, &mut quiet).unwrap();
+    assert_eq!(tuned.model.export(&[Role::Base]), base.weights);
+    let mut fresh = fine_tune(
+        &settings,
+        &base,
+        &data,
+        &lora,
+        &TrainConfig { epochs: 0, ..train },
+        &mut quiet,
+    )
+    .unwrap();
+    let (before, after) = (
+        fresh.model.export(&[Role::Adapter, Role::Head]),
+        tuned.model.export(&[Role::Adapter, Role::Head]),
+    );
+    assert_eq!(before.len(), 2 * 2 * 2 + 2);
+    assert!(
+        before.iter().all(|(name, array)| *array != after[name]),
+        "every trained parameter moves"
+    );
+    assert_eq!(
+        tuned.facts.trainable,
+        before
+            .values()
+            .map(|array| array.values.len())
+            .sum::<usize>()
+    );
+}
+
+#[test]
+fn runs_repeat_bit_by_bit_and_the_cache_gives_the_same() {
+    let (config, task, lora, train) = small();
+    let data = tasks::build(&task, 1).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let run = |cache, seed| {
+        let settings = Settings {
+            model: &config,
+            seed,
+            device: DeviceChoice::Flex,
+            cache,
+        };
+        let mut heard = Vec::new();
+        let base = pretrained_base(&settings, &data, &mut |progress| heard.push(progress)).unwrap();
+        let mut tuned = fine_tune(&settings, &base, &data, &lora, &train, &mut |progress| {
+            heard.push(progress)
+        })
+        .unwrap();
+        let weights = tuned.model.export(&[Role::Base, Role::Adapter, Role::Head]);
+        (
+            weights,
+            tuned.training,
+            base.facts,
+            heard
+                .iter()
+                .map(|progress| (progress.stage, progress.epoch))
+                .collect::<Vec<_>>(),
+        )
+    };
+    let (weights, training, _, heard) = run(None, 1);
+    assert_eq!(
+        heard,
+        [
+            (Stage::Pretrain, 1),
+            (Stage::Pretrain, 2),
+            (Stage::FineTune, 1),
+            (Stage::FineTune, 2)
+        ]
+    );
+    let first = run(Some(folder.path()), 1);
+    assert_eq!((&first.0, &first.1.epochs), (&weights, &training.epochs));
+    assert!(!first.1.cached && !first.2.cached);
+    let second = run(Some(folder.path()), 1);
+    assert_eq!((&second.0, &second.1.epochs), (&weights, &training.epochs));
+    assert!(second.1.cached && second.2.cached && second.3.is_empty());
+    assert_eq!(second.1.seconds, first.1.seconds);
+    let other = run(Some(folder.path()), 2);
+    assert!(!other.1.cached && other.0 != weights);
+    assert_eq!(
+        std::fs::read_dir(folder.path()).unwrap().count(),
+        8,
+        "two files for each of two bases and two adapters"
+    );
+}
+
+#[test]
+fn divergence_is_an_error_with_its_place() {
+    let (config, task, lora, train) = small();
+    let data = tasks::build(&task, 1).unwrap();
+    let settings = Settings {
+        model: &config,
+        seed: 1,
+        device: DeviceChoice::Flex,
+        cache: None,
+    };
+    let base = pretrained_base(&settings, &data, &mut quiet).unwrap();
+    let wild = TrainConfig {
+        lr: 1e38,
+        warmup: 0.0,
+        ..train
+    };
+    let error = fine_tune(&settings, &base, &data, &lora, &wild, &mut quiet).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            FinetuneError::NotFinite {
+                epoch: 1,
+                step: 1..,
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_task_with_nothing_to_pretrain_on_is_an_error() {
+    let (config, task, ..) = small();
+    let mut data = tasks::build(&task, 1).unwrap();
+    data.pretrain = None;
+    let settings = Settings {
+        model: &config,
+        seed: 1,
+        device: DeviceChoice::Flex,
+        cache: None,
+    };
+    assert!(matches!(
+        pretrained_base(&settings, &data, &mut quiet),
+        Err(FinetuneError::NothingToPretrain)
+    ));
+}
