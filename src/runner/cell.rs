@@ -28,7 +28,6 @@ use crate::tasks::{self, Split, Truth};
 /// Runs cells for real.
 pub struct CellRunner {
     device: DeviceChoice,
-    description: String,
     root: PathBuf,
     scores: bool,
     gradients: bool,
@@ -56,7 +55,6 @@ impl CellRunner {
     pub fn new(results: &ResultsDir, device: DeviceChoice, plan: &Plan) -> Self {
         Self {
             device,
-            description: plan.description.clone(),
             root: results.root().to_owned(),
             scores: plan.outputs.scores,
             gradients: plan.outputs.gradients,
@@ -239,7 +237,7 @@ impl CellRunner {
                 )
             });
             let bytes = safetensors::serialize(views, None).map_err(sentence)?;
-            crate::results::write_atomically(&path, &bytes)
+            crate::atomic::write(&path, &bytes)
                 .map_err(|e| format!("cannot write {}: {e}", path.display()))?;
         }
         Ok(())
@@ -339,7 +337,7 @@ impl Execute for CellRunner {
         Ok(Record {
             schema: SCHEMA,
             experiment: experiment.to_owned(),
-            description: self.description.clone(),
+            description: String::new(),
             cell: facts(cell),
             status: Status::Ok,
             error: None,
