@@ -4,6 +4,7 @@
 
 pub mod cell;
 pub mod forecast;
+mod material;
 pub mod progress;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
