@@ -1,4 +1,4 @@
-//! One cell: task → fine-tune → gradients (in [`material`](super::material)) → methods → metrics → record.
+//! One cell: its gradients (see `material`) → methods → metrics → record.
 
 use std::path::PathBuf;
 use std::time::Instant;
