@@ -7,8 +7,9 @@ use super::block::Block;
 use super::element::{column, contiguous_mut};
 use super::error::InfluenceError;
 use super::evidence::Evidence;
-use super::kernels::{combine, sum_of_squares};
+use super::kernels::combine;
 use super::method::{Applied, InfluenceMethod, Preconditioner};
+use super::moments::sum_of_squares;
 use super::registry::{Allowed, Listed, MethodInfo, OptionInfo, Values};
 use crate::random::rng;
 
