@@ -272,6 +272,14 @@ fn settings(document: &Document, experiment: Experiment) -> Result<Settings, Box
     let model = match (&experiment.task, experiment.model) {
         (TaskConfig::Gradients(_), _) => None,
         (_, Some(model)) => Some(model),
+        (TaskConfig::Glue(_), None) => {
+            let problem = Problem::new("the task `glue` has texts and needs a checkpoint");
+            return Err(document.error(
+                &["task".to_owned()],
+                false,
+                problem.with_help("add `model: {name: checkpoint, path: FOLDER}`"),
+            ));
+        }
         (TaskConfig::Clusters(_), None) => Some(ModelConfig::Mlp(MlpConfig::default())),
         (_, None) => Some(ModelConfig::Transformer(TransformerConfig::default())),
     };

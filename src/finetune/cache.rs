@@ -45,11 +45,12 @@ impl Key {
         match &split.inputs {
             Inputs::Tokens {
                 ids,
+                types,
                 vocabulary,
                 max_length,
             } => {
                 self.numbers(&[*vocabulary, *max_length, ids.len()]);
-                for ids in ids {
+                for ids in ids.iter().chain(types) {
                     self.numbers(&[ids.len()]);
                     ids.iter().for_each(|id| {
                         self.0.update(&id.to_le_bytes());

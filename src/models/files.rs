@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use thiserror::Error;
 
@@ -29,7 +30,7 @@ pub enum WeightFileError {
         source: safetensors::SafeTensorError,
     },
     /// A tensor of another type.
-    #[error("{path}: tensor `{name}` is {found:?}; F32 was expected")]
+    #[error("{path}: tensor `{name}` is {found:?}; allowed: F32, F16, BF16")]
     Type {
         /// The file.
         path: PathBuf,
@@ -76,7 +77,7 @@ pub fn save(
 /// Reads every tensor of a file.
 ///
 /// # Errors
-/// When it cannot be read, is damaged, or holds anything but f32.
+/// When it cannot be read, is damaged, or holds anything but f32, f16 and bf16.
 pub fn load(path: &Path) -> Result<Weights, WeightFileError> {
     let bytes = std::fs::read(path).map_err(|source| WeightFileError::Io {
         path: path.to_owned(),
@@ -88,18 +89,13 @@ pub fn load(path: &Path) -> Result<Weights, WeightFileError> {
     })?;
     file.iter()
         .map(|(name, view)| {
-            if view.dtype() != Dtype::F32 {
-                return Err(WeightFileError::Type {
-                    path: path.to_owned(),
-                    name: name.to_owned(),
-                    found: view.dtype(),
-                });
-            }
-            let values = view
-                .data()
-                .chunks_exact(4)
-                .map(|bytes| f32::from_le_bytes(bytes.try_into().expect("chunks of four bytes")))
-                .collect();
+            let append = reader(view.dtype()).ok_or_else(|| WeightFileError::Type {
+                path: path.to_owned(),
+                name: name.to_owned(),
+                found: view.dtype(),
+            })?;
+            let mut values = Vec::with_capacity(view.shape().iter().product());
+            append(view.data(), &mut values);
             Ok((
                 name.to_owned(),
                 Array {
@@ -109,6 +105,25 @@ pub fn load(path: &Path) -> Result<Weights, WeightFileError> {
             ))
         })
         .collect()
+}
+
+/// How numbers of a type are appended as f32; `None` for a type that weights do not have.
+pub fn reader(dtype: Dtype) -> Option<fn(&[u8], &mut Vec<f32>)> {
+    match dtype {
+        Dtype::F32 => Some(|bytes, out| {
+            let numbers = bytes.as_chunks::<4>().0.iter();
+            out.extend(numbers.map(|number| f32::from_le_bytes(*number)));
+        }),
+        Dtype::F16 => Some(|bytes, out| {
+            let numbers = bytes.as_chunks::<2>().0.iter();
+            out.extend(numbers.map(|number| f16::from_le_bytes(*number).to_f32()));
+        }),
+        Dtype::BF16 => Some(|bytes, out| {
+            let numbers = bytes.as_chunks::<2>().0.iter();
+            out.extend(numbers.map(|number| bf16::from_le_bytes(*number).to_f32()));
+        }),
+        _ => None,
+    }
 }
 
 /// Whole or not at all: a temporary file in the same folder, synchronised, then renamed.

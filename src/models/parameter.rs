@@ -73,7 +73,12 @@ impl Slot<'_> {
 
     /// Replaces the numbers; `values` has as many as the tensor.
     pub fn set(&mut self, values: &[f32], device: &Device) {
-        let data = TensorData::new(values.to_vec(), self.shape());
+        self.take(values.to_vec(), device);
+    }
+
+    /// Replaces the numbers without copying them; `values` has as many as the tensor.
+    pub fn take(&mut self, values: Vec<f32>, device: &Device) {
+        let data = TensorData::new(values, self.shape());
         match self {
             Self::Matrix(tensor) => **tensor = Tensor::from_data(data, device),
             Self::Vector(tensor) => **tensor = Tensor::from_data(data, device),

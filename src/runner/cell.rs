@@ -138,7 +138,7 @@ impl CellRunner {
             return Err(format!("the task `{}` needs a model", task.name()));
         };
         progress.stage("making examples");
-        let data = tasks::build(task, cell.seed).map_err(sentence)?;
+        let data = tasks::build_for(task, model, cell.seed).map_err(sentence)?;
         let cache = self.root.join("cache");
         let settings = finetune::Settings {
             model,
