@@ -19,8 +19,8 @@ use crate::gradients::{GradientError, GradientSink, per_example};
 use crate::models::checkpoint::{Checkpoint, CheckpointError};
 use crate::models::peft::{self, PeftError};
 use crate::models::{Model, ModelError};
-use crate::tasks::glue::{self, TextError};
 use crate::tasks::Split;
+use crate::tasks::glue::{self, TextError};
 
 /// What is asked.
 #[derive(Clone, Debug)]

@@ -69,6 +69,15 @@ pub fn parse(file: &str, text: &str, overrides: &[String]) -> Result<Plan, Box<C
             axes.insert(axis.path.clone(), value);
         }
         let settings = settings(&cell, typed(&schema, &cell)?)?;
+        if experiment.outputs.adapters
+            && !matches!(settings.model, Some(ModelConfig::Checkpoint(_)))
+        {
+            let problem = Problem::new(
+                "only adapters of `model: {name: checkpoint, …}` can be saved for PEFT",
+            );
+            let at = ["outputs".to_owned(), "adapters".to_owned()];
+            return Err(document.error(&at, false, problem));
+        }
         let config = serde_json::to_value(&settings).expect("settings are plain JSON");
         if let Some((other, ..)) = grid.iter().find(|(_, _, known)| *known == config) {
             let problem = Problem::new(format!(

@@ -7,7 +7,7 @@ use ndarray::{Array2, Axis, s};
 
 use super::progress::Progress;
 use super::{Execute, facts};
-use crate::config::{Cell, MethodSpec, Plan, TaskConfig};
+use crate::config::{Cell, MethodSpec, ModelConfig, Plan, TaskConfig};
 use crate::device::DeviceChoice;
 use crate::finetune::{self, Stage};
 use crate::gradients::per_example;
@@ -17,6 +17,7 @@ use crate::influence::{
 };
 use crate::metrics::{self, Inputs, Scores};
 use crate::models::Model;
+use crate::models::peft::{self, PeftError};
 use crate::results::ResultsDir;
 use crate::results::environment;
 use crate::results::record::{
@@ -31,6 +32,7 @@ pub struct CellRunner {
     description: String,
     root: PathBuf,
     scores: bool,
+    adapters: bool,
     gradients: bool,
 }
 
@@ -59,6 +61,7 @@ impl CellRunner {
             description: plan.description.clone(),
             root: results.root().to_owned(),
             scores: plan.outputs.scores,
+            adapters: plan.outputs.adapters,
             gradients: plan.outputs.gradients,
         }
     }
@@ -157,8 +160,16 @@ impl CellRunner {
             ));
         };
         let base = finetune::pretrained_base(&settings, &data, &mut report).map_err(sentence)?;
-        let tuned = finetune::fine_tune(&settings, &base, &data, lora, train, &mut report)
+        let mut tuned = finetune::fine_tune(&settings, &base, &data, lora, train, &mut report)
             .map_err(sentence)?;
+        if self.adapters {
+            let ModelConfig::Checkpoint(checkpoint) = model else {
+                return Err(sentence(PeftError::NothingToSave));
+            };
+            let folder = self.root.join("adapters").join(&cell.id);
+            let base = checkpoint.path.display().to_string();
+            peft::save(&folder, &mut tuned.model, &base, lora.dropout).map_err(sentence)?;
+        }
         progress.stage("taking gradients");
         let start = Instant::now();
         let train = self.collect(cell, "train", &tuned.model, &data.train)?;
