@@ -80,7 +80,7 @@ fn main() {
             if matches!(spec.method, Method::Exact(_)) && precision == Precision::F32 {
                 continue;
             }
-            let mut best: Option<(StageSeconds, u64, Option<f64>)> = None;
+            let mut best: Option<(StageSeconds, u64, Option<f64>, f64)> = None;
             let mut top = 0.0f64;
             for _ in 0..runs {
                 // the peak beside each run, since a shared machine's speed drifts
@@ -96,13 +96,22 @@ fn main() {
                     .expect("the allocator is installed")
                     .peak();
                 if best.is_none_or(|(seconds, ..)| influence.seconds.total() < seconds.total()) {
-                    best = Some((influence.seconds, bytes, influence.evidence.residual));
+                    let steps: usize = influence
+                        .block_evidence
+                        .iter()
+                        .filter_map(|evidence| evidence.iterations)
+                        .sum();
+                    best = Some((
+                        influence.seconds,
+                        bytes,
+                        influence.evidence.residual,
+                        steps as f64,
+                    ));
                 }
             }
-            let (seconds, bytes, residual) = best.expect("at least one run");
-            let rate = blocks as f64 * flops(&spec.method, n as f64, d as f64, m as f64)
-                / seconds.total()
-                / 1e9;
+            let (seconds, bytes, residual, steps) = best.expect("at least one run");
+            let (fixed, step) = flops(&spec.method, n as f64, d as f64, m as f64);
+            let rate = (blocks as f64 * fixed + steps * step) / seconds.total() / 1e9;
             println!(
                 "| {} | {label} | {:.3} | {:.3} | {:.3} | {:.3} | {rate:.0} | {:.0} % of {top:.0} | {:.1} | {:.3} | {} |",
                 if precision == Precision::F32 {
@@ -123,25 +132,36 @@ fn main() {
     }
 }
 
-/// Floating-point operations of a block: those that the method's products need, score included.
-fn flops(method: &Method, n: f64, d: f64, m: f64) -> f64 {
+/// Floating-point operations that the method's products need: of a block, score included, and of each
+/// iteration or refinement step besides.
+fn flops(method: &Method, n: f64, d: f64, m: f64) -> (f64, f64) {
     let product = 2.0 * m * n * d;
-    let (prepare, apply) = match method {
-        // the smaller factorisation, and one residual (two products)
-        Method::Exact(_) if d <= n => {
-            (n * d * d + d.powi(3) / 3.0, 2.0 * m * d * d + 2.0 * product)
-        }
-        Method::Exact(_) => (n * n * d + n.powi(3) / 3.0, 4.0 * product + 2.0 * m * n * n),
-        Method::DataInf(settings) if settings.group_size == 1 => (2.0 * n * d, 2.0 * product),
+    let (prepare, apply, step) = match method {
+        // the smaller factorisation and one residual (two products); a step is another of both
+        Method::Exact(_) if d <= n => (
+            n * d * d + d.powi(3) / 3.0,
+            2.0 * m * d * d + 2.0 * product,
+            2.0 * m * d * d + 2.0 * product,
+        ),
+        Method::Exact(_) => (
+            n * n * d + n.powi(3) / 3.0,
+            4.0 * product + 2.0 * m * n * n,
+            4.0 * product + 2.0 * m * n * n,
+        ),
+        Method::DataInf(settings) if settings.group_size == 1 => (2.0 * n * d, 2.0 * product, 0.0),
         Method::DataInf(settings) => {
             let b = settings.group_size as f64;
-            (n * b * d + n * b * b / 3.0, 2.0 * product + 2.0 * m * n * b)
+            (
+                n * b * d + n * b * b / 3.0,
+                2.0 * product + 2.0 * m * n * b,
+                0.0,
+            )
         }
-        Method::Lissa(settings) => (0.0, 2.0 * settings.iterations as f64 * product),
-        Method::DiagonalFisher(_) => (2.0 * n * d, m * d),
-        Method::HessianFree(_) | Method::HessianFreeBlockWeighted(_) => (0.0, m * d),
+        Method::Lissa(_) => (0.0, 0.0, 2.0 * product),
+        Method::DiagonalFisher(_) => (2.0 * n * d, m * d, 0.0),
+        Method::HessianFree(_) | Method::HessianFreeBlockWeighted(_) => (0.0, m * d, 0.0),
     };
-    prepare + apply + product
+    (prepare + apply + product, step)
 }
 
 /// GFLOP/s of the best of five 4096×512 by 512×4096 products on all threads.

@@ -275,10 +275,10 @@ fn write(
         "losses": summary.losses,
         "tokens": summary.tokens,
     });
-    crate::results::write_atomically(&summary.companion, format!("{text:#}\n").as_bytes()).map_err(
-        |source| GradientFilesError::Companion {
+    crate::atomic::write(&summary.companion, format!("{text:#}\n").as_bytes()).map_err(|source| {
+        GradientFilesError::Companion {
             path: summary.companion.clone(),
             source,
-        },
-    )
+        }
+    })
 }

@@ -13,6 +13,7 @@
 #[cfg(test)]
 extern crate self as infbench;
 
+pub mod atomic;
 pub mod batching;
 pub mod config;
 pub mod device;

@@ -9,9 +9,10 @@ use safetensors::tensor::TensorView;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::atomic::AtomicFile;
 use crate::config::influence::{Blocks, Precision};
 use crate::config::method::MethodSpec;
-use crate::gradients::store::{AtomicFile, GradientStore, StoreError};
+use crate::gradients::store::{GradientStore, StoreError};
 use crate::influence::{
     BlockLayout, Evidence, InfluenceError, Queries, RunOptions, damping, run_method,
 };
@@ -165,7 +166,8 @@ pub fn score_files(request: &ScoreRequest) -> Result<ScoreSummary, ScoreError> {
     let query = GradientStore::open(&request.query)?;
     train.matching(&query)?;
     // the output's folder is tried before the work, not after
-    let mut file = AtomicFile::create(&request.out)?;
+    let mut file = AtomicFile::create(&request.out)
+        .map_err(StoreError::io(&request.out, "create a file beside"))?;
 
     let layout = BlockLayout::new(train.tensors(), request.blocks);
     let lambda = damping(&train, &layout, request.damping).map_err(ScoreError::Damping)?;
@@ -224,7 +226,8 @@ pub fn score_files(request: &ScoreRequest) -> Result<ScoreSummary, ScoreError> {
     file.file()
         .write_all(&bytes)
         .map_err(StoreError::io(&request.out, "write"))?;
-    file.commit()?;
+    file.commit()
+        .map_err(StoreError::io(&request.out, "write"))?;
     Ok(summary)
 }
 

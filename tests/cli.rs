@@ -459,3 +459,37 @@ fn two_runs_do_not_share_a_folder() {
         .code(2)
         .stderr(contains("another infbench run"));
 }
+
+#[test]
+fn the_reference_names_every_setting() {
+    let output = infbench().arg("schema").output().unwrap();
+    let schema: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/experiments.md");
+    let reference = fs::read_to_string(path).unwrap();
+    for (name, field) in schema["properties"].as_object().unwrap() {
+        assert!(
+            reference.contains(&format!("`{name}")),
+            "{name} is not in docs/experiments.md"
+        );
+        let definition = field["$ref"].as_str().and_then(|r| schema.pointer(&r[1..]));
+        let inner = definition
+            .filter(|_| name != "sweep")
+            .and_then(|d| d["properties"].as_object());
+        for key in inner.into_iter().flat_map(|properties| properties.keys()) {
+            assert!(
+                reference.contains(&format!("`{name}.{key}`")),
+                "{name}.{key} is not in docs/experiments.md"
+            );
+        }
+    }
+    let committed = fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/docs/experiment.schema.json"
+    ))
+    .unwrap();
+    assert_eq!(
+        committed,
+        String::from_utf8(output.stdout).unwrap(),
+        "infbench schema > docs/experiment.schema.json"
+    );
+}

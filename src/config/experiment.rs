@@ -149,9 +149,18 @@ impl Cell {
     }
 }
 
-/// A value without the quotes of its text.
+/// A value in few words: text without its quotes, a mapping by its name or its fields.
 fn plain(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Object(map) => match map.get("name") {
+            Some(Value::String(name)) => name.clone(),
+            _ => map
+                .iter()
+                .map(|(key, value)| format!("{key}:{value}"))
+                .collect::<Vec<_>>()
+                .join(","),
+        },
+        other => other.to_string(),
+    }
 }

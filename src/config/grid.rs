@@ -5,6 +5,7 @@ use std::path::Path as FilePath;
 use serde_json::{Map, Value, json};
 
 use super::check;
+use super::conform;
 use super::document::{Document, Path};
 use super::error::{ConfigError, Problem};
 use super::experiment::{Cell, Experiment, Outputs, Settings};
@@ -117,7 +118,7 @@ pub fn content_hash(value: &Value) -> String {
 
 /// The document as an [`Experiment`], shorthand names written out.
 fn typed(schema: &Value, document: &Document) -> Result<Experiment, Box<ConfigError>> {
-    schema::check(schema, &document.value)
+    conform::check(schema, &document.value)
         .map_err(|misfit| document.error(&misfit.path, misfit.at_key, misfit.problem))?;
     if let Some(Value::Array(methods)) =
         document.get(&["influence".to_owned(), "methods".to_owned()])

@@ -1,6 +1,7 @@
 //! The experiment: YAML as written → checked [`Experiment`] → grid of cells.
 
 mod check;
+mod conform;
 pub mod document;
 pub mod error;
 pub mod experiment;

@@ -1,12 +1,12 @@
 //! Pretrained bases and fine-tuned adapters on disk, by the hash of everything that decides them.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::FinetuneError;
+use crate::atomic;
 use crate::models::files::{self, WeightFileError};
 use crate::models::parameter::Weights;
 use crate::tasks::{Inputs, Split};
@@ -137,17 +137,13 @@ impl Cache<'_> {
         let Some((weights_path, facts_path)) = self.paths(kind, key) else {
             return Ok(());
         };
-        let metadata = HashMap::from([
-            ("kind".into(), kind.into()),
-            ("key".into(), key.into()),
-            ("layout".into(), LAYOUT.to_string()),
-        ]);
-        files::save(&weights_path, weights, metadata)?;
+        let about = format!("{kind} {key}, layout {LAYOUT}");
+        files::save(&weights_path, weights, ("infbench", &about))?;
         let text = serde_json::to_vec_pretty(facts).map_err(|source| FinetuneError::Facts {
             path: facts_path.clone(),
             source,
         })?;
-        files::write_atomically(&facts_path, &text).map_err(|source| WeightFileError::Io {
+        atomic::write(&facts_path, &text).map_err(|source| WeightFileError::Io {
             path: facts_path,
             source,
         })?;

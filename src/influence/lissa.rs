@@ -7,8 +7,9 @@ use super::block::Block;
 use super::element::{column, contiguous_mut};
 use super::error::InfluenceError;
 use super::evidence::Evidence;
-use super::kernels::{combine, sum_of_squares};
+use super::kernels::combine;
 use super::method::{Applied, InfluenceMethod, Preconditioner};
+use super::moments::sum_of_squares;
 use super::registry::{Allowed, Listed, MethodInfo, OptionInfo, Values};
 use crate::random::rng;
 
@@ -47,8 +48,8 @@ pub enum Variant {
 pub enum Scale {
     /// This one.
     Fixed(f64),
-    /// 1.1·(σ + λ), where σ is the largest Rayleigh quotient that [`POWER_STEPS`] steps of a seeded power
-    /// iteration from [`POWER_STARTS`] random vectors reach.
+    /// 1.1·(σ + λ), where σ is the largest Rayleigh quotient that `POWER_STEPS` steps of a seeded power
+    /// iteration from `POWER_STARTS` random vectors reach.
     ///
     /// σ never exceeds σ_max, and for convergence it need only exceed about half of it. From a random start
     /// k steps leave σ within a relative 0.871·ln d/(k − 1) of σ_max on average, whatever the spectrum

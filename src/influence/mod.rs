@@ -18,6 +18,7 @@ mod kernels;
 mod layout;
 pub mod lissa;
 mod method;
+mod moments;
 pub mod registry;
 mod run;
 
@@ -28,3 +29,6 @@ pub use evidence::Evidence;
 pub use layout::{BlockLayout, BlockShape, Segment};
 pub use method::{Applied, InfluenceMethod, METHODS, Method, Preconditioner};
 pub use run::{Influence, Queries, RunOptions, run_method};
+
+#[cfg(test)]
+mod tests;

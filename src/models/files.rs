@@ -1,12 +1,13 @@
 //! Weights as safetensors files, written atomically.
 
 use std::collections::HashMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use thiserror::Error;
+
+use crate::atomic;
 
 use super::parameter::{Array, Weights};
 
@@ -41,19 +42,17 @@ pub enum WeightFileError {
     },
 }
 
-/// Writes `weights` as f32 tensors: a temporary file in the same folder, synchronised, then renamed.
+/// Writes `weights` as f32 tensors, atomically; `about`, a key and a value, goes into the file's metadata.
 ///
 /// # Errors
 /// When the file system refuses.
-pub fn save(
-    path: &Path,
-    weights: &Weights,
-    metadata: HashMap<String, String>,
-) -> Result<(), WeightFileError> {
+pub fn save(path: &Path, weights: &Weights, about: (&str, &str)) -> Result<(), WeightFileError> {
     let format = |source| WeightFileError::Format {
         path: path.to_owned(),
         source,
     };
+    // one entry: the order of several would differ from run to run
+    let metadata = HashMap::from([(about.0.to_owned(), about.1.to_owned())]);
     let views: Result<Vec<_>, _> = weights
         .iter()
         .map(|(name, array)| {
@@ -68,7 +67,7 @@ pub fn save(
         })
         .collect();
     let bytes = safetensors::serialize(views.map_err(format)?, Some(metadata)).map_err(format)?;
-    write_atomically(path, &bytes).map_err(|source| WeightFileError::Io {
+    atomic::write(path, &bytes).map_err(|source| WeightFileError::Io {
         path: path.to_owned(),
         source,
     })
@@ -126,23 +125,6 @@ pub fn reader(dtype: Dtype) -> Option<fn(&[u8], &mut Vec<f32>)> {
     }
 }
 
-/// Whole or not at all: a temporary file in the same folder, synchronised, then renamed.
-///
-/// # Errors
-/// When the file system refuses.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,7 +150,7 @@ mod tests {
                 },
             ),
         ]);
-        save(&path, &weights, HashMap::new()).unwrap();
+        save(&path, &weights, ("infbench", "test")).unwrap();
         let back = load(&path).unwrap();
         assert_eq!(back, weights);
         assert!(back["a.weight"].values[1].is_sign_negative());

@@ -4,7 +4,7 @@
 //! Which matrices are adapted is read off the names of the weights. A setting that would make the
 //! adapter compute something else than W x + (α/r)·B A x is an error.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use super::files::{self, WeightFileError};
 use super::{Model, ModelError, Role, Weights};
+use crate::atomic;
 use crate::config::huggingface::{Family, Fields, HuggingFaceError};
 
 /// Name of the settings' file.
@@ -204,11 +205,9 @@ pub fn save(folder: &Path, model: &mut Model, base: &str, dropout: f64) -> Resul
         .into_iter()
         .map(|(name, array)| (saved_name(family, &name), array))
         .collect();
-    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    files::save(&folder.join(WEIGHTS_FILE), &weights, metadata)?;
+    files::save(&folder.join(WEIGHTS_FILE), &weights, ("format", "pt"))?;
     let path = folder.join(CONFIG_FILE);
     let text = format!("{:#}\n", Value::from(config));
-    files::write_atomically(&path, text.as_bytes())
-        .map_err(|source| WeightFileError::Io { path, source })?;
+    atomic::write(&path, text.as_bytes()).map_err(|source| WeightFileError::Io { path, source })?;
     Ok(())
 }

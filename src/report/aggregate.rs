@@ -11,7 +11,7 @@ use crate::results::record::{MethodRecord, Record, Status};
 /// A metric of one method over the seeds of a group.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Aggregate {
-    /// Mean over the seeds where it is defined.
+    /// Mean over the seeds where it is defined; geometric when `factor` says so.
     pub value: Option<f64>,
     /// Lower end of the 95 % interval.
     pub low: Option<f64>,
@@ -19,6 +19,9 @@ pub struct Aggregate {
     pub high: Option<f64>,
     /// Whether the interval is over seeds (otherwise it is the single cell's own).
     pub over_seeds: bool,
+    /// Whether mean and interval were taken of the logarithms, so that the interval is a factor up and
+    /// down: for what is positive and unbounded (time, memory, relative error) over positive values.
+    pub factor: bool,
     /// Seeds in the mean.
     pub seeds: usize,
     /// Cells where the cell itself or the method failed.
@@ -89,17 +92,24 @@ fn finish(
     own: Option<(f64, f64)>,
     metric: Option<&Metric>,
 ) -> Aggregate {
-    result.value = mean(values);
-    result.seeds = values.len();
     let range = metric.map_or((None, None), |metric| metric.range);
-    let interval = if values.len() > 1 {
-        result.over_seeds = true;
+    result.seeds = values.len();
+    result.over_seeds = values.len() > 1;
+    result.factor =
+        result.over_seeds && range == (Some(0.0), None) && values.iter().all(|x| *x > 0.0);
+    let interval = if result.factor {
+        let logarithms: Vec<f64> = values.iter().map(|x| x.ln()).collect();
+        result.value = mean(&logarithms).map(f64::exp);
+        t_interval(&logarithms).map(|interval| (interval.low.exp(), interval.high.exp()))
+    } else if result.over_seeds {
+        result.value = mean(values);
         let clamp = |x: f64| {
             x.max(range.0.unwrap_or(f64::NEG_INFINITY))
                 .min(range.1.unwrap_or(f64::INFINITY))
         };
         t_interval(values).map(|interval| (clamp(interval.low), clamp(interval.high)))
     } else {
+        result.value = mean(values);
         own.filter(|_| values.len() == 1)
     };
     (result.low, result.high) = (interval.map(|i| i.0), interval.map(|i| i.1));

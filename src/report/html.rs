@@ -94,13 +94,20 @@ pub fn page(
         .iter()
         .map(|(id, text)| format!("<li><a href=\"#{id}\">{}</a></li>\n", escape(text)))
         .collect();
+    let mut descriptions: Vec<&str> = study.records.iter().map(|r| r.description.trim()).collect();
+    descriptions.dedup();
+    let descriptions: String = descriptions
+        .iter()
+        .filter(|text| !text.is_empty())
+        .map(|text| format!("<p>{}</p>\n", escape(text)))
+        .collect();
     let failed = match study.failed() {
         0 => "none failed".to_owned(),
         count => format!("<strong class=\"bad\">{count} failed</strong>"),
     };
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<header><h1>{title}</h1>\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<header><h1>{title}</h1>\n{descriptions}\
          <p>{} cells ({failed}), {} methods. {}</p></header>\n<nav><h2>Contents</h2><ul>\n{links}</ul></nav>\n<main>\n{body}</main>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n",
         study.records.len(),
         study.methods.len(),

@@ -139,7 +139,7 @@ pub fn write(
 }
 
 fn save(path: PathBuf, text: &str, result: &mut ReportSummary) -> Result<(), ReportError> {
-    std::fs::write(&path, text).map_err(|source| ReportError::Write {
+    crate::atomic::write(&path, text.as_bytes()).map_err(|source| ReportError::Write {
         path: path.clone(),
         source,
     })?;

@@ -60,7 +60,7 @@ impl Group<'_> {
         let shown = self
             .axes
             .iter()
-            .filter(|(key, value)| !(key == "task.name" || key == "task" && value.is_string()));
+            .filter(|(key, value)| !(key == "task.name" || key == "task" && !value.is_null()));
         shown
             .map(|(key, value)| format!("{} = {}", axis_short(key), value_text(value)))
             .collect::<Vec<_>>()
@@ -368,6 +368,9 @@ pub fn value_text(value: &Value) -> String {
             .iter()
             .map(|(k, v)| format!("{k} {}", value_text(v)))
             .collect(),
+        Value::Object(map) if map.get("name").is_some_and(Value::is_string) => {
+            value_text(&map["name"])
+        }
         other => other.to_string(),
     }
 }

@@ -9,10 +9,11 @@
 //! ```
 
 use std::fs::{self, File};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
+
+use crate::atomic;
 
 use super::record::{Record, SCHEMA, Status};
 
@@ -68,41 +69,6 @@ fn io<'a>(
         path: path.to_owned(),
         source,
     }
-}
-
-/// Writes a file so that a crash leaves the old one or the new one, never half of it: a temporary
-/// file in the same folder, synced, then renamed.
-///
-/// # Errors
-/// Whatever the file system answers; the temporary file is removed.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let mut file = tempfile::Builder::new()
-        .prefix(".writing-")
-        .tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    let file = file.persist(path).map_err(|e| e.error)?;
-    readable_by_all(&file)?;
-    // the rename itself must survive a crash, too
-    #[cfg(unix)]
-    File::open(folder)?.sync_all()?;
-    Ok(())
-}
-
-/// Temporary files are private to their owner; results are not.
-fn readable_by_all(file: &File) -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        file.set_permissions(fs::Permissions::from_mode(0o644))?;
-    }
-    let _ = file;
-    Ok(())
 }
 
 /// A folder of results.
@@ -181,7 +147,7 @@ impl ResultsDir {
         let path = self.record_path(&record.cell.id);
         let mut text = serde_json::to_vec_pretty(record).expect("a record is plain JSON");
         text.push(b'\n');
-        write_atomically(&path, &text).map_err(io("write", &path))
+        atomic::write(&path, &text).map_err(io("write", &path))
     }
 
     /// Writes `results.jsonl` and `results.csv` from records in the order given.
@@ -195,9 +161,9 @@ impl ResultsDir {
             lines.push(b'\n');
         }
         let path = self.root.join("results.jsonl");
-        write_atomically(&path, &lines).map_err(io("write", &path))?;
+        atomic::write(&path, &lines).map_err(io("write", &path))?;
         let path = self.root.join("results.csv");
-        write_atomically(&path, &super::tidy::csv(records)).map_err(io("write", &path))
+        atomic::write(&path, &super::tidy::csv(records)).map_err(io("write", &path))
     }
 }
 
@@ -298,15 +264,5 @@ mod tests {
             load(folder.path()),
             Err(ResultsError::Broken { .. })
         ));
-    }
-
-    #[test]
-    fn atomic_writes_leave_nothing_beside_them() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a/b.txt");
-        write_atomically(&path, b"one").unwrap();
-        write_atomically(&path, b"two").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"two");
-        assert_eq!(fs::read_dir(folder.path().join("a")).unwrap().count(), 1);
     }
 }

@@ -5,5 +5,5 @@ pub mod files;
 pub mod record;
 mod tidy;
 
-pub use files::{ResultsDir, ResultsError, load, write_atomically};
+pub use files::{ResultsDir, ResultsError, load};
 pub use record::Record;

@@ -1,56 +1,33 @@
-//! One cell: task → fine-tune → gradients → methods → metrics → record.
+//! One cell: its gradients (see `material`) → methods → metrics → record.
 
 use std::path::PathBuf;
 use std::time::Instant;
 
 use ndarray::{Array2, Axis, s};
 
+use super::material::{Material, sentence};
 use super::progress::Progress;
 use super::{Execute, facts};
-use crate::config::{Cell, MethodSpec, ModelConfig, Plan, TaskConfig};
+use crate::config::{Cell, MethodSpec, Plan};
 use crate::device::DeviceChoice;
-use crate::finetune::{self, Stage};
-use crate::gradients::per_example;
-use crate::gradients::store::{GradientStore, StoreWriter, Target, TensorInfo};
 use crate::influence::{
     BlockLayout, Evidence, Influence, Queries, RunOptions, damping, run_method,
 };
 use crate::metrics::{self, Inputs, Scores};
-use crate::models::Model;
-use crate::models::peft::{self, PeftError};
 use crate::results::ResultsDir;
 use crate::results::environment;
 use crate::results::record::{
-    BlockFacts, GradientFacts, MethodRecord, ModelFacts, Provenance, Record, SCHEMA, Status,
-    TaskFacts, TrainingFacts,
+    BlockFacts, GradientFacts, MethodRecord, Provenance, Record, SCHEMA, Status,
 };
-use crate::tasks::{self, Split, Truth};
+use crate::tasks::Truth;
 
 /// Runs cells for real.
 pub struct CellRunner {
-    device: DeviceChoice,
-    description: String,
-    root: PathBuf,
+    pub(super) device: DeviceChoice,
+    pub(super) root: PathBuf,
     scores: bool,
-    adapters: bool,
+    pub(super) adapters: bool,
     gradients: bool,
-}
-
-/// What the methods work on, whatever task it came from.
-struct Material {
-    train: GradientStore,
-    query: GradientStore,
-    truth: Truth,
-    task: TaskFacts,
-    model: Option<ModelFacts>,
-    training: Option<TrainingFacts>,
-    /// Wall time of taking the gradients.
-    seconds: f64,
-}
-
-/// An error as a sentence for the record.
-fn sentence(error: impl std::fmt::Display) -> String {
-    error.to_string()
 }
 
 impl CellRunner {
@@ -58,158 +35,11 @@ impl CellRunner {
     pub fn new(results: &ResultsDir, device: DeviceChoice, plan: &Plan) -> Self {
         Self {
             device,
-            description: plan.description.clone(),
             root: results.root().to_owned(),
             scores: plan.outputs.scores,
             adapters: plan.outputs.adapters,
             gradients: plan.outputs.gradients,
         }
-    }
-
-    /// Where a store of `rows` examples goes: to memory, or above the size of the settings to a file.
-    fn target(
-        &self,
-        cell: &Cell,
-        split: &str,
-        tensors: &[TensorInfo],
-        rows: usize,
-    ) -> Result<Target, String> {
-        let bytes = tensors.iter().map(|t| t.dim() as u64).sum::<u64>() * rows as u64 * 4;
-        if bytes <= cell.settings.store.in_memory_mib << 20 {
-            return Ok(Target::Memory);
-        }
-        let folder = self.root.join("gradients");
-        std::fs::create_dir_all(&folder)
-            .map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
-        Ok(Target::Mapped(self.gradient_path(cell, split)))
-    }
-
-    fn gradient_path(&self, cell: &Cell, split: &str) -> PathBuf {
-        self.root
-            .join("gradients")
-            .join(format!("{}.{split}.safetensors", cell.id))
-    }
-
-    fn material(&self, cell: &Cell, progress: &Progress) -> Result<Material, String> {
-        match &cell.settings.task {
-            TaskConfig::Gradients(task) => {
-                progress.stage("making gradients");
-                let start = Instant::now();
-                let tensors: Vec<TensorInfo> = (0..task.blocks)
-                    .map(|b| TensorInfo::new(format!("block.{b}"), [task.dim]))
-                    .collect();
-                let target = |split, rows| self.target(cell, split, &tensors, rows);
-                let made = tasks::gradients::generate(
-                    task,
-                    cell.seed,
-                    target("train", task.train)?,
-                    target("query", task.query)?,
-                )
-                .map_err(sentence)?;
-                let classes = made
-                    .truth
-                    .train_classes
-                    .as_ref()
-                    .map(|_| task.shared_directions);
-                let task = task_facts("gradients", task.train, task.query, classes, &made.truth);
-                let seconds = start.elapsed().as_secs_f64();
-                Ok(Material {
-                    train: made.train,
-                    query: made.query,
-                    truth: made.truth,
-                    task,
-                    model: None,
-                    training: None,
-                    seconds,
-                })
-            }
-            task => self.from_model(cell, task, progress),
-        }
-    }
-
-    fn from_model(
-        &self,
-        cell: &Cell,
-        task: &TaskConfig,
-        progress: &Progress,
-    ) -> Result<Material, String> {
-        let (Some(model), Some(lora), Some(train)) = (
-            &cell.settings.model,
-            &cell.settings.lora,
-            &cell.settings.train,
-        ) else {
-            return Err(format!("the task `{}` needs a model", task.name()));
-        };
-        progress.stage("making examples");
-        let data = tasks::build_for(task, model, cell.seed).map_err(sentence)?;
-        let cache = self.root.join("cache");
-        let settings = finetune::Settings {
-            model,
-            seed: cell.seed,
-            device: self.device,
-            cache: Some(&cache),
-        };
-        let mut report = |p: finetune::Progress| {
-            let stage = match p.stage {
-                Stage::Pretrain => "pretraining",
-                Stage::FineTune => "fine-tuning",
-            };
-            progress.stage(&format!(
-                "{stage}, epoch {}/{}, loss {:.3}",
-                p.epoch, p.epochs, p.train_loss
-            ));
-        };
-        let base = finetune::pretrained_base(&settings, &data, &mut report).map_err(sentence)?;
-        let mut tuned = finetune::fine_tune(&settings, &base, &data, lora, train, &mut report)
-            .map_err(sentence)?;
-        if self.adapters {
-            let ModelConfig::Checkpoint(checkpoint) = model else {
-                return Err(sentence(PeftError::NothingToSave));
-            };
-            let folder = self.root.join("adapters").join(&cell.id);
-            let base = checkpoint.path.display().to_string();
-            peft::save(&folder, &mut tuned.model, &base, lora.dropout).map_err(sentence)?;
-        }
-        progress.stage("taking gradients");
-        let start = Instant::now();
-        let train = self.collect(cell, "train", &tuned.model, &data.train)?;
-        let query = self.collect(cell, "query", &tuned.model, &data.query)?;
-        let seconds = start.elapsed().as_secs_f64();
-        let task = task_facts(
-            task.name(),
-            data.train.len(),
-            data.query.len(),
-            Some(data.classes),
-            &data.truth,
-        );
-        Ok(Material {
-            train,
-            query,
-            truth: data.truth,
-            task,
-            model: Some(tuned.facts),
-            training: Some(tuned.training),
-            seconds,
-        })
-    }
-
-    fn collect(
-        &self,
-        cell: &Cell,
-        name: &str,
-        model: &Model,
-        split: &Split,
-    ) -> Result<GradientStore, String> {
-        let tensors: Vec<TensorInfo> = model
-            .gradient_tensors()
-            .into_iter()
-            .map(|t| TensorInfo::new(t.name, t.shape))
-            .collect();
-        let target = self.target(cell, name, &tensors, split.len())?;
-        let mut writer = StoreWriter::new(tensors, split.len(), target).map_err(sentence)?;
-        per_example::collect(model, split, per_example::piece_size(split), &mut writer)
-            .map_err(sentence)?;
-        writer.finish().map_err(sentence)
     }
 
     /// Keeps or removes what the settings ask for.
@@ -250,30 +80,10 @@ impl CellRunner {
                 )
             });
             let bytes = safetensors::serialize(views, None).map_err(sentence)?;
-            crate::results::write_atomically(&path, &bytes)
+            crate::atomic::write(&path, &bytes)
                 .map_err(|e| format!("cannot write {}: {e}", path.display()))?;
         }
         Ok(())
-    }
-}
-
-fn task_facts(
-    name: &str,
-    train: usize,
-    query: usize,
-    classes: Option<usize>,
-    truth: &Truth,
-) -> TaskFacts {
-    let flipped = truth
-        .flipped
-        .as_ref()
-        .map(|flipped| flipped.iter().filter(|f| **f).count());
-    TaskFacts {
-        name: name.to_owned(),
-        train,
-        query,
-        classes,
-        flipped,
     }
 }
 
@@ -350,7 +160,7 @@ impl Execute for CellRunner {
         Ok(Record {
             schema: SCHEMA,
             experiment: experiment.to_owned(),
-            description: self.description.clone(),
+            description: String::new(),
             cell: facts(cell),
             status: Status::Ok,
             error: None,

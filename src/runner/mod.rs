@@ -4,6 +4,7 @@
 
 pub mod cell;
 pub mod forecast;
+mod material;
 pub mod progress;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -99,6 +100,7 @@ pub fn run(
         if let Some(mut record) = results.record(&cell.id) {
             // the same cell may have stood elsewhere in the grid when it ran
             record.experiment.clone_from(&plan.name);
+            record.description.clone_from(&plan.description);
             record.cell = facts(cell);
             summary.records.push(record);
         }

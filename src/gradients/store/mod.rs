@@ -6,7 +6,6 @@
 //! digits compare as numbers: `layer.2` before `layer.10`), because a file's own order is an accident of
 //! its writer; a store built in memory keeps the order it was given.
 
-mod atomic;
 mod dtype;
 mod error;
 mod order;
@@ -19,7 +18,6 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-pub use atomic::AtomicFile;
 pub use dtype::Real;
 pub use error::StoreError;
 pub use writer::{StoreWriter, Target};

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::atomic::AtomicFile;
 use super::error::{StoreError, check_tensors};
 use super::{Data, GradientStore, TensorInfo};
+use crate::atomic::AtomicFile;
 
 /// Where a new store lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +56,8 @@ impl StoreWriter {
             ),
             Target::Mapped(path) => {
                 let (header, offsets, size) = header(&tensors, rows);
-                let mut file = AtomicFile::create(&path)?;
+                let mut file = AtomicFile::create(&path)
+                    .map_err(StoreError::io(&path, "create a file beside"))?;
                 file.file()
                     .write_all(&header)
                     .map_err(StoreError::io(&path, "write"))?;
@@ -143,7 +144,7 @@ impl StoreWriter {
             }),
             Sink::File { file, .. } => {
                 let path = file.path().to_owned();
-                file.commit()?;
+                file.commit().map_err(StoreError::io(&path, "write"))?;
                 GradientStore::open(&path)
             }
         }

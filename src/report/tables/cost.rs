@@ -96,7 +96,7 @@ pub fn table(study: &Study) -> Option<Table> {
         }
     }
     let note = format!(
-        "Wall time by stage for all scores (gradients not included), peak memory above what was resident before, and what each solver says of its own answer: the largest ‖(F+λI)x − v‖/‖v‖ over blocks, queries and seeds. Mean over seeds ± half of the 95 % t-interval. {}",
+        "Wall time by stage for all scores (gradients not included), peak memory above what was resident before, and what each solver says of its own answer: the largest ‖(F+λI)x − v‖/‖v‖ over blocks, queries and seeds. Geometric mean over seeds ×÷ the factor of its 95 % t-interval. {}",
         damping_text(study)
     );
     (!rows.is_empty()).then(|| Table {

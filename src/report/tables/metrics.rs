@@ -7,7 +7,7 @@ use crate::report::number::{self, MISSING};
 use crate::report::study::Study;
 
 /// How the entries with ± and brackets are to be read.
-const READING: &str = "Mean over seeds ± half of the 95 % t-interval; with one seed, the value and its interval within the cell in brackets. \
+const READING: &str = "Mean over seeds ± half of the 95 % t-interval (×÷: geometric mean and the factor of the interval of the logarithms); with one seed, the value and its interval within the cell in brackets. \
                        \"Undefined\" counts cases (queries, or one a cell) that have no value and are not in the mean.";
 
 /// One row a setting and method; `None` when none of the metrics was taken.
@@ -104,7 +104,7 @@ fn arrow(metric: &Metric) -> &'static str {
     }
 }
 
-/// `0.912 ± 0.013`, `0.912 [0.90, 0.92]`, or `–`.
+/// `0.912 ± 0.013`, `44.3 ms ×÷ 1.4`, `0.912 [0.90, 0.92]`, or `–`.
 pub fn metric_cell(metric: &Metric, result: &Aggregate) -> Cell {
     let Some(value) = result.value else {
         return Cell::text(MISSING);
@@ -128,6 +128,13 @@ pub fn metric_cell(metric: &Metric, result: &Aggregate) -> Cell {
         format!(" {unit}")
     };
     let text = match result.low.zip(result.high) {
+        Some((_, high)) if result.factor => {
+            format!(
+                "{}{unit} ×÷ {}",
+                show(value),
+                number::significant(high / value, 2)
+            )
+        }
         Some((low, high)) if result.over_seeds => {
             // The interval is cut at the metric's range: the longer side is the half width.
             let half = (value - low).max(high - value);
@@ -177,6 +184,15 @@ mod tests {
             .text,
             "0.912 [0.900, 0.925]"
         );
+        let factor = Aggregate {
+            value: Some(20.0),
+            low: Some(10.0),
+            high: Some(40.0),
+            factor: true,
+            ..seeds
+        };
+        let error = find("relative_error").expect("listed");
+        assert_eq!(metric_cell(error, &factor).text, "20.0 ×÷ 2.0");
         assert_eq!(
             metric_cell(
                 metric,

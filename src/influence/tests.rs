@@ -1,12 +1,14 @@
 //! Every product against plain loops, in both precisions, over one and several tensors, whatever the panels.
 
+use faer::{Mat, Par};
 use rand_distr::{Distribution, StandardNormal};
 
-use super::super::block::Tiles;
-use super::*;
-use crate::config::influence::Blocks;
+use super::block::{Block, Tiles};
+use super::element::column;
+use super::kernels::parallel;
+use super::layout::BlockLayout;
+use crate::config::influence::{Blocks, Precision};
 use crate::gradients::store::{GradientStore, TensorInfo};
-use crate::influence::layout::BlockLayout;
 use crate::random::rng;
 
 const N: usize = 37;

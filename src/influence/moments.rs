@@ -1,0 +1,155 @@
+//! Second moments of the gradients: Gram and Fisher matrices, and their diagonals.
+//!
+//! Like the products in [`kernels`](super::kernels) they never copy G whole, add up in f64, and do not depend
+//! on the number of threads.
+
+use faer::{Mat, MatRef, Par};
+use rayon::prelude::*;
+
+use super::block::{Block, Slab, chunks};
+use super::element::{Element, column_grain, contiguous_mut};
+use super::kernels::parallel;
+use crate::config::influence::Precision;
+
+/// Memory of the rows gathered for one Gram matrix.
+const GRAM_BYTES: usize = 8 << 20;
+/// Memory of the rows widened for one Fisher update.
+const FISHER_BYTES: usize = 16 << 20;
+
+impl Block<'_> {
+    /// Lower triangle of the Gram matrix H Hᵀ, `[b, b]`, of the given rows. b²·d flops.
+    pub(super) fn gram(&self, rows: &[usize], par: Par) -> Mat<f64> {
+        match self.precision() {
+            Precision::F32 => self.gram_in::<f32>(rows, par),
+            Precision::F64 => self.gram_in::<f64>(rows, par),
+        }
+    }
+
+    fn gram_in<T: Element>(&self, rows: &[usize], par: Par) -> Mat<f64> {
+        let mut gram = Mat::zeros(rows.len(), rows.len());
+        let (mut gathered, mut scratch) = (Vec::new(), Vec::new());
+        let width = (GRAM_BYTES / (rows.len().max(1) * size_of::<T>())).clamp(256, 4096);
+        for Slab {
+            tensor, columns, ..
+        } in self.slabs(width)
+        {
+            gathered.resize(rows.len() * columns.len(), T::of_f32(0.0));
+            let read = |(&row, out): (&usize, &mut [T])| {
+                self.store().read_row(tensor, row, columns.clone(), out)
+            };
+            match par {
+                Par::Seq => rows
+                    .iter()
+                    .zip(gathered.chunks_exact_mut(columns.len()))
+                    .for_each(read),
+                _ => rows
+                    .par_iter()
+                    .zip(gathered.par_chunks_exact_mut(columns.len()))
+                    .with_min_len(8)
+                    .for_each(read),
+            }
+            let h = MatRef::from_row_major_slice(&gathered, rows.len(), columns.len());
+            T::add_square(gram.as_mut(), h, &mut scratch, par);
+        }
+        gram
+    }
+
+    /// Lower triangle of the Fisher matrix F = GᵀG/n, `[d, d]`, in f64. n·d² flops.
+    pub(super) fn fisher(&self) -> Mat<f64> {
+        let (n, d) = (self.rows(), self.dim());
+        let mut fisher = Mat::zeros(d, d);
+        let mut panel = Vec::new();
+        let mut scratch = Vec::new();
+        for rows in chunks(n, (FISHER_BYTES / (8 * d.max(1))).clamp(64, 4096)) {
+            panel.resize(rows.len() * d, 0.0);
+            panel
+                .par_chunks_exact_mut(d)
+                .zip(rows.clone())
+                .with_min_len(column_grain(d))
+                .for_each(|(out, row)| {
+                    for s in self.segments() {
+                        self.store().read_row(
+                            s.tensor,
+                            row,
+                            0..s.dim,
+                            &mut out[s.offset..s.offset + s.dim],
+                        );
+                    }
+                });
+            let transposed = MatRef::from_column_major_slice(&panel, d, rows.len());
+            f64::add_square(fisher.as_mut(), transposed, &mut scratch, parallel());
+        }
+        let weight = 1.0 / n as f64;
+        fisher.as_mut().par_col_iter_mut().for_each(|c| {
+            contiguous_mut(c)
+                .iter_mut()
+                .for_each(|value| *value *= weight)
+        });
+        fisher
+    }
+
+    /// ‖g_i‖² of every example, in f64. One pass over G.
+    pub(super) fn squared_norms(&self) -> Vec<f64> {
+        let mut norms = vec![0.0; self.rows()];
+        norms
+            .par_iter_mut()
+            .enumerate()
+            .with_min_len(column_grain(self.dim()))
+            .for_each(|(row, norm)| {
+                for s in self.segments() {
+                    *norm += match self.store().as_f32(s.tensor) {
+                        Some(all) => sum_of_squares(&all[row * s.dim..(row + 1) * s.dim]),
+                        None => {
+                            let mut values = vec![0.0f64; s.dim];
+                            self.store().read_row(s.tensor, row, 0..s.dim, &mut values);
+                            sum_of_squares(&values)
+                        }
+                    };
+                }
+            });
+        norms
+    }
+
+    /// Σ_i g_ij² of every column j, in f64. One pass over G.
+    pub(super) fn column_squares(&self) -> Vec<f64> {
+        let parts: Vec<Vec<f64>> = self
+            .slabs(256)
+            .into_par_iter()
+            .map(
+                |Slab {
+                     tensor, columns, ..
+                 }| {
+                    let mut sums = vec![0.0; columns.len()];
+                    let mut values = vec![0.0f64; columns.len()];
+                    for row in 0..self.rows() {
+                        self.store()
+                            .read_row(tensor, row, columns.clone(), &mut values);
+                        sums.iter_mut()
+                            .zip(&values)
+                            .for_each(|(sum, value)| *sum += value * value);
+                    }
+                    sums
+                },
+            )
+            .collect();
+        parts.concat()
+    }
+}
+
+/// Σ v² in f64, in eight running sums so that it can be vectorised; in a fixed order.
+pub(super) fn sum_of_squares<T: Copy + Into<f64>>(values: &[T]) -> f64 {
+    let (eights, rest) = values.as_chunks::<8>();
+    let mut sums = [0.0f64; 8];
+    for eight in eights {
+        for (sum, &value) in sums.iter_mut().zip(eight) {
+            let value: f64 = value.into();
+            *sum += value * value;
+        }
+    }
+    let tail: f64 = rest
+        .iter()
+        .map(|&value| value.into())
+        .map(|value: f64| value * value)
+        .sum();
+    sums.iter().sum::<f64>() + tail
+}
