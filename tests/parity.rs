@@ -1,7 +1,8 @@
 //! Checkpoints, adapters, tokens and per-example gradients against PyTorch, transformers and PEFT.
 //!
 //! The fixtures are made by `scripts/parity/make.py` and `scripts/parity/minilm.py`. The tests on
-//! all-MiniLM-L6-v2 run when the model is in `$INFBENCH_MINILM` or where `scripts/get-minilm.sh` puts it.
+//! all-MiniLM-L6-v2 run when the model is in `$INFBENCH_MINILM` or where `scripts/get-minilm.sh` puts it;
+//! with `$INFBENCH_PARITY_PYTHON` (a Python with scripts/parity/requirements.txt) PEFT opens our adapters.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -339,6 +340,23 @@ fn what_does_not_fit_a_checkpoint_is_said_by_name() {
     assert_ne!(fresh(1), fresh(2));
 }
 
+/// PEFT itself opens what was saved, when a Python with PEFT is given.
+fn opens_in_peft(case: &str, adapter: &Path) {
+    let Some(python) = std::env::var_os("INFBENCH_PARITY_PYTHON") else {
+        eprintln!("SKIPPED opening {case} with PEFT: $INFBENCH_PARITY_PYTHON is not set");
+        return;
+    };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/parity/open_adapter.py");
+    let output = std::process::Command::new(python)
+        .arg(script)
+        .args([&fixture(case), adapter])
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{case}: {}", text(&output.stderr));
+    println!("{}", text(&output.stdout));
+}
+
 #[test]
 fn adapters_are_saved_as_peft_saves_them() {
     for case in CASES {
@@ -378,6 +396,7 @@ fn adapters_are_saved_as_peft_saves_them() {
         ] {
             assert_eq!(ours[field], theirs[field], "{case}: {field}");
         }
+        opens_in_peft(case, folder.path());
         let mut again = open(&fixture(case).join("model"), &expected);
         peft::load(folder.path(), &mut again).unwrap();
         assert_eq!(logits(&again, &split), logits(&model, &split));

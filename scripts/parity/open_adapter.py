@@ -20,6 +20,7 @@ labels = expected["logits.base"].shape[1]
 config = AutoConfig.from_pretrained(case / "model", num_labels=labels)
 base = AutoModelForSequenceClassification.from_pretrained(case / "model", config=config)
 warnings.simplefilter("error")  # PEFT warns of keys that are missing
+warnings.simplefilter("ignore", FutureWarning)
 model = PeftModel.from_pretrained(base, saved).eval()
 mask = (torch.arange(expected["input_ids"].shape[1])[None] < expected["lengths"][:, None]).long()
 with torch.no_grad():

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use memmap2::{Mmap, UncheckedAdvice};
+use memmap2::Mmap;
 use safetensors::tensor::{Dtype, SafeTensors};
 use serde_json::Value;
 use thiserror::Error;
@@ -210,11 +210,7 @@ impl Checkpoint {
         while start < place.end {
             let end = (start + PIECE).min(place.end);
             append(&map[start..end], &mut values);
-            // SAFETY: the mapping is of a file and never written to, so that pages given back are
-            // read from the file again when someone looks at them.
-            let _ = unsafe {
-                map.unchecked_advise_range(UncheckedAdvice::DontNeed, start, end - start)
-            };
+            give_back(map, start, end);
             start = end;
         }
         Ok(values)
@@ -230,8 +226,10 @@ impl Checkpoint {
         device: &burn::tensor::Device,
     ) -> Result<(), ModelError> {
         for mut parameter in parameters {
-            let values = self.values(&parameter.name, &parameter.slot.shape())?;
-            parameter.slot.take(values, device);
+            let name = &parameter.name;
+            parameter
+                .slot
+                .replace(device, |shape| self.values(name, shape))?;
         }
         Ok(())
     }
@@ -247,6 +245,20 @@ impl Checkpoint {
         hasher.finalize().to_hex()[..32].to_owned()
     }
 }
+
+/// Lets the system take back the memory of pages that have been copied.
+#[cfg(unix)]
+fn give_back(map: &Mmap, start: usize, end: usize) {
+    // SAFETY: the mapping is of a file and never written to, so that pages given back are read from the
+    // file again when someone looks at them. A refusal costs memory only.
+    let _ = unsafe {
+        map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, end - start)
+    };
+}
+
+/// Other systems take pages of a mapped file back by themselves.
+#[cfg(not(unix))]
+fn give_back(_: &Mmap, _: usize, _: usize) {}
 
 /// The safetensors files of a checkpoint, sorted.
 fn list(folder: &Path) -> Result<Vec<PathBuf>, CheckpointError> {

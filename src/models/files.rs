@@ -106,8 +106,11 @@ pub fn load(path: &Path) -> Result<Weights, WeightFileError> {
         .collect()
 }
 
+/// Appends the numbers in some bytes as f32.
+pub type Reader = fn(&[u8], &mut Vec<f32>);
+
 /// How numbers of a type are appended as f32; `None` for a type that weights do not have.
-pub fn reader(dtype: Dtype) -> Option<fn(&[u8], &mut Vec<f32>)> {
+pub fn reader(dtype: Dtype) -> Option<Reader> {
     match dtype {
         Dtype::F32 => Some(|bytes, out| {
             let numbers = bytes.as_chunks::<4>().0.iter();

@@ -73,16 +73,34 @@ impl Slot<'_> {
 
     /// Replaces the numbers; `values` has as many as the tensor.
     pub fn set(&mut self, values: &[f32], device: &Device) {
-        self.take(values.to_vec(), device);
-    }
-
-    /// Replaces the numbers without copying them; `values` has as many as the tensor.
-    pub fn take(&mut self, values: Vec<f32>, device: &Device) {
-        let data = TensorData::new(values, self.shape());
+        let data = TensorData::new(values.to_vec(), self.shape());
         match self {
             Self::Matrix(tensor) => **tensor = Tensor::from_data(data, device),
             Self::Vector(tensor) => **tensor = Tensor::from_data(data, device),
         }
+    }
+
+    /// Replaces the numbers by what `read` makes for the tensor's shape, without copying them. The old
+    /// ones are given up first, so that there are never two tensors; when `read` fails the tensor is empty.
+    ///
+    /// # Errors
+    /// What `read` says.
+    pub fn replace<E>(
+        &mut self,
+        device: &Device,
+        read: impl FnOnce(&[usize]) -> Result<Vec<f32>, E>,
+    ) -> Result<(), E> {
+        let shape = self.shape();
+        match self {
+            Self::Matrix(tensor) => **tensor = Tensor::zeros([0, 0], device),
+            Self::Vector(tensor) => **tensor = Tensor::zeros([0], device),
+        }
+        let data = TensorData::new(read(&shape)?, shape);
+        match self {
+            Self::Matrix(tensor) => **tensor = Tensor::from_data(data, device),
+            Self::Vector(tensor) => **tensor = Tensor::from_data(data, device),
+        }
+        Ok(())
     }
 
     /// Makes the tensor a leaf whose gradient is kept.

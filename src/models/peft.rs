@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use thiserror::Error;
 
 use super::files::{self, WeightFileError};
@@ -207,7 +207,7 @@ pub fn save(folder: &Path, model: &mut Model, base: &str, dropout: f64) -> Resul
         .collect();
     files::save(&folder.join(WEIGHTS_FILE), &weights, ("format", "pt"))?;
     let path = folder.join(CONFIG_FILE);
-    let text = format!("{:#}\n", Value::from(config));
+    let text = format!("{:#}\n", config);
     atomic::write(&path, text.as_bytes()).map_err(|source| WeightFileError::Io { path, source })?;
     Ok(())
 }
