@@ -191,6 +191,16 @@ fn mistakes_are_found_before_anything_is_computed() {
     plan("model={name: transformer}", "only a checkpoint can read");
     plan("model=checkpoint", "unknown value `checkpoint`");
     plan("task=digits", "a checkpoint reads texts");
+    // with a validation file nothing is taken from the training file
+    let validation = folder.path().join("rte/dev.jsonl");
+    pairs(&validation, 6);
+    plan("task.query=7", "task.query is 7; the data has 6");
+    infbench(folder.path())
+        .args(["plan", "tiny.yaml", "--set", "task.query=null"])
+        .assert()
+        .success()
+        .stdout(contains("     40     6      9"));
+    fs::remove_file(validation).unwrap();
     let bad = folder.path().join("bert/config.json");
     let text = fs::read_to_string(&bad).unwrap();
     fs::write(&bad, text.replace("\"gelu\"", "\"silu\"")).unwrap();
