@@ -145,14 +145,10 @@ pub fn score_files(request: &ScoreRequest) -> Result<ScoreSummary, ScoreError> {
     if labels.is_empty() {
         return Err(ScoreError::NoMethod);
     }
-    if let Some((i, label)) = labels
-        .iter()
-        .enumerate()
-        .find(|(i, label)| labels[..*i].contains(label))
-    {
-        debug_assert!(i > 0);
+    let repeated = |i: &usize| labels[..*i].contains(&labels[*i]);
+    if let Some(i) = (0..labels.len()).find(repeated) {
         return Err(ScoreError::Duplicate {
-            label: (*label).to_owned(),
+            label: labels[i].to_owned(),
         });
     }
     for input in [&request.train, &request.query] {

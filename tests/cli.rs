@@ -329,6 +329,40 @@ fn bad_settings_name_their_place_and_write_nothing() {
 }
 
 #[test]
+fn an_error_shows_the_line_and_marks_the_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "name: bad\ntask: digits\nlora:\n  rnk: 2\n";
+    fs::write(folder.path().join("bad.yaml"), text).unwrap();
+    let output = infbench()
+        .current_dir(folder.path())
+        .args(["run", "bad.yaml"])
+        .output()
+        .unwrap();
+    insta::assert_snapshot!(String::from_utf8(output.stderr).unwrap());
+}
+
+#[test]
+fn the_log_tells_what_a_run_does() {
+    let folder = tempfile::tempdir().unwrap();
+    infbench()
+        .env("INFBENCH_LOG", "debug")
+        .args([
+            "run",
+            SMOKE,
+            "--limit",
+            "1",
+            "--quiet",
+            "--set",
+            "outputs.report=false",
+            "--out",
+        ])
+        .arg(folder.path())
+        .assert()
+        .success()
+        .stderr(contains("taking gradients").and(contains("record written")));
+}
+
+#[test]
 fn plan_shows_the_grid_and_what_is_done() {
     let folder = tempfile::tempdir().unwrap();
     let plan = || {

@@ -124,6 +124,11 @@ fn print(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
+/// An error whose text says everything: its sources are in it and are not listed again.
+fn bad(error: impl std::fmt::Display) -> miette::Report {
+    miette::miette!("{error}")
+}
+
 /// All parallel work runs on rayon's global pool.
 fn set_threads(threads: Option<u16>) -> miette::Result<()> {
     let Some(threads) = threads else {

@@ -3,12 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::{Global, bad, print};
 use clap::Args;
 use infbench::report;
 use infbench::results::load;
-use miette::IntoDiagnostic as _;
-
-use super::{Global, print};
 
 /// Arguments of `infbench report`.
 #[derive(Args)]
@@ -23,10 +21,9 @@ pub struct ReportArgs {
 
 /// Draws a report from records.
 pub fn report(args: &ReportArgs, global: Global) -> miette::Result<ExitCode> {
-    let records = load(&args.results).into_diagnostic()?;
+    let records = load(&args.results).map_err(bad)?;
     let out = args.out.as_ref().unwrap_or(&args.results);
-    let summary =
-        report::write(&records, out, &report::ReportOptions::default()).into_diagnostic()?;
+    let summary = report::write(&records, out, &report::ReportOptions::default()).map_err(bad)?;
     if !global.quiet {
         print(&report::summary(&records));
     }

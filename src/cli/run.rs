@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::{ExperimentArgs, Global, bad, print};
 use clap::Args;
 use infbench::device::DeviceChoice;
 use infbench::report;
@@ -9,9 +10,6 @@ use infbench::results::ResultsDir;
 use infbench::runner::cell::CellRunner;
 use infbench::runner::progress::{Progress, plural};
 use infbench::runner::{RunOptions, run as run_plan};
-use miette::IntoDiagnostic as _;
-
-use super::{ExperimentArgs, Global, print};
 
 /// Arguments of `infbench run`.
 #[derive(Args)]
@@ -35,7 +33,7 @@ pub struct RunArgs {
 /// Runs an experiment; failed cells make exit code 1.
 pub fn run(args: &RunArgs, global: Global) -> miette::Result<ExitCode> {
     let (plan, out) = args.experiment.load()?;
-    let results = ResultsDir::create(&out).into_diagnostic()?;
+    let results = ResultsDir::create(&out).map_err(bad)?;
     let progress = if global.quiet {
         Progress::quiet()
     } else {
@@ -53,11 +51,10 @@ pub fn run(args: &RunArgs, global: Global) -> miette::Result<ExitCode> {
         resume: args.resume || !args.no_resume,
         limit: args.limit,
     };
-    let summary = run_plan(&plan, &runner, &results, options, &progress).into_diagnostic()?;
+    let summary = run_plan(&plan, &runner, &results, options, &progress).map_err(bad)?;
     if plan.outputs.report && !summary.records.is_empty() {
         progress.line("Drawing the report …");
-        report::write(&summary.records, &out, &report::ReportOptions::default())
-            .into_diagnostic()?;
+        report::write(&summary.records, &out, &report::ReportOptions::default()).map_err(bad)?;
     }
     print(&report::summary(&summary.records));
     let page = out.join("report.html");

@@ -8,9 +8,7 @@ use clap::Args;
 use infbench::config::{Blocks, MethodSpec, Precision};
 use infbench::score::{ScoreRequest, ScoreSummary, score_files};
 
-use miette::IntoDiagnostic as _;
-
-use super::{Global, print};
+use super::{Global, bad, print};
 
 /// Arguments of `infbench score`.
 #[derive(Args)]
@@ -58,7 +56,7 @@ pub fn score(args: &ScoreArgs, global: Global) -> miette::Result<ExitCode> {
         seed: args.seed,
         out: args.out.clone(),
     })
-    .into_diagnostic()?;
+    .map_err(bad)?;
     if !global.quiet {
         print(&table(&summary));
     }
@@ -89,7 +87,7 @@ fn table(summary: &ScoreSummary) -> String {
         let seconds = method.seconds;
         let peak = method.peak_bytes.map_or_else(
             || "–".to_owned(),
-            |b| format!("{:.1}", b.peak() as f64 / 1e6),
+            |b| format!("{:.3}", b.peak() as f64 / 1e6),
         );
         let residual = method
             .evidence

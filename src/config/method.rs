@@ -9,6 +9,7 @@ use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value as Json, json};
 
+use super::error::nearest;
 use crate::influence::registry::{Allowed, MethodInfo, OptionInfo, Value, Values};
 use crate::influence::{METHODS, Method};
 
@@ -96,11 +97,7 @@ fn options(allowed: &[&str]) -> String {
 
 /// The nearest of `words`, when it is near enough to be meant.
 fn closest(found: &str, words: impl IntoIterator<Item = &'static str>) -> Option<&'static str> {
-    let near = |word: &str| strsim::jaro_winkler(&found.to_lowercase(), word);
-    words
-        .into_iter()
-        .filter(|word| near(word) > 0.8)
-        .max_by(|a, b| near(a).total_cmp(&near(b)))
+    nearest(found, &words.into_iter().collect::<Vec<_>>())
 }
 
 impl MethodSpec {

@@ -48,8 +48,8 @@ pub enum Variant {
 pub enum Scale {
     /// This one.
     Fixed(f64),
-    /// 1.1·(σ + λ), where σ is the largest Rayleigh quotient that `POWER_STEPS` steps of a seeded power
-    /// iteration from `POWER_STARTS` random vectors reach.
+    /// 1.1·(σ + λ), where σ is the largest Rayleigh quotient that 20 steps of a seeded power
+    /// iteration from 4 random vectors, carried at once, reach.
     ///
     /// σ never exceeds σ_max, and for convergence it need only exceed about half of it. From a random start
     /// k steps leave σ within a relative 0.871·ln d/(k − 1) of σ_max on average, whatever the spectrum

@@ -14,6 +14,7 @@ pub mod overlap;
 pub mod rank;
 pub mod relative_error;
 pub mod retrieval;
+pub mod slope;
 mod table;
 mod value;
 

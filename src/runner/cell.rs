@@ -56,9 +56,13 @@ impl CellRunner {
                     std::fs::create_dir_all(self.root.join("gradients")).map_err(sentence)?;
                     store.save(&path).map_err(sentence)?;
                 }
-                // on every system with memory maps, a removed file lives as long as it is mapped
-                (false, true) => std::fs::remove_file(&path)
-                    .map_err(|e| format!("cannot remove {}: {e}", path.display()))?,
+                // where files can be mapped, a removed one lives as long as it is
+                (false, true) => {
+                    std::fs::remove_file(&path)
+                        .map_err(|e| format!("cannot remove {}: {e}", path.display()))?;
+                    // goes when it is empty
+                    let _ = std::fs::remove_dir(self.root.join("gradients"));
+                }
                 _ => {}
             }
         }

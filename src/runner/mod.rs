@@ -78,6 +78,7 @@ pub fn run(
     progress.start(todo.len(), done.len());
     for cell in todo {
         progress.cell(cell);
+        tracing::info!(cell = cell.id, "{} starts", cell.title());
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             executor.execute(&plan.name, cell, progress)
         }));
@@ -91,7 +92,15 @@ pub fn run(
                 format!("panic: {}", panic_message(&*panic)),
             ),
         };
+        if let Some(error) = &record.error {
+            tracing::warn!(cell = cell.id, error, "the cell failed");
+        }
         results.write_record(&record)?;
+        tracing::info!(
+            cell = cell.id,
+            seconds = record.provenance.seconds,
+            "record written"
+        );
         progress.finished(cell, &record);
         summary.ran += 1;
     }

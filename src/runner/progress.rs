@@ -102,8 +102,9 @@ impl Progress {
         }
     }
 
-    /// What the running cell is doing; only a bar shows it, at most ten times a second.
+    /// What the running cell is doing; the log and a bar show it, the bar at most ten times a second.
     pub fn stage(&self, text: &str) {
+        tracing::debug!("{text}");
         let Kind::Bar(bar) = &self.kind else { return };
         let mut state = self.state();
         let now = Instant::now();

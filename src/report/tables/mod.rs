@@ -3,6 +3,7 @@
 mod cost;
 mod failures;
 mod metrics;
+mod scaling;
 mod setup;
 
 use super::number::{self, MISSING};
@@ -124,6 +125,7 @@ pub fn all(study: &Study) -> Vec<Table> {
             false,
         ),
         cost::table(study),
+        scaling::table(study),
         setup::table(study),
         failures::table(study),
     ];
