@@ -54,6 +54,7 @@ fn encoder() -> (ModelConfig, Split, usize) {
         Split {
             inputs: Inputs::Tokens {
                 ids,
+                types: Vec::new(),
                 vocabulary: 1000,
                 max_length: 32,
             },

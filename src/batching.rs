@@ -25,22 +25,23 @@ pub fn input_shape(split: &Split) -> InputShape {
 /// Puts the examples `indices` on a device. Token lists are padded with 0 to the longest of the batch.
 pub fn batch(split: &Split, indices: &[usize], device: &Device) -> Batch {
     let n = indices.len();
-    let (input, lengths) = match &split.inputs {
-        Inputs::Tokens { ids, .. } => {
+    let (input, types, lengths) = match &split.inputs {
+        Inputs::Tokens { ids, types, .. } => {
             let lengths: Vec<usize> = indices.iter().map(|&index| ids[index].len()).collect();
             let longest = lengths.iter().copied().max().unwrap_or(0);
-            let mut padded = vec![0i64; n * longest];
-            for (row, &index) in padded.chunks_exact_mut(longest.max(1)).zip(indices) {
-                row.iter_mut()
-                    .zip(&ids[index])
-                    .for_each(|(slot, &id)| *slot = i64::from(id));
-            }
+            let padded = |lists: &[Vec<u32>]| {
+                let mut padded = vec![0i64; n * longest];
+                for (row, &index) in padded.chunks_exact_mut(longest.max(1)).zip(indices) {
+                    row.iter_mut()
+                        .zip(&lists[index])
+                        .for_each(|(slot, &id)| *slot = i64::from(id));
+                }
+                Tensor::from_data(TensorData::new(padded, [n, longest]), device)
+            };
             let padding = lengths.iter().any(|&length| length < longest);
             (
-                ModelInput::Tokens(Tensor::from_data(
-                    TensorData::new(padded, [n, longest]),
-                    device,
-                )),
+                ModelInput::Tokens(padded(ids)),
+                (!types.is_empty()).then(|| padded(types)),
                 padding.then_some(lengths),
             )
         }
@@ -61,6 +62,7 @@ pub fn batch(split: &Split, indices: &[usize], device: &Device) -> Batch {
                     device,
                 )),
                 None,
+                None,
             )
         }
     };
@@ -70,6 +72,7 @@ pub fn batch(split: &Split, indices: &[usize], device: &Device) -> Batch {
         .collect();
     Batch {
         input,
+        types,
         lengths,
         labels: Tensor::from_data(TensorData::new(labels, [n]), device),
         device: device.clone(),
@@ -86,6 +89,28 @@ pub fn pieces(split: &Split, indices: &[usize], size: usize) -> Vec<Vec<usize>> 
     order.chunks(size.max(1)).map(<[usize]>::to_vec).collect()
 }
 
+/// Tokens of every example.
+pub fn lengths(split: &Split) -> Vec<usize> {
+    match &split.inputs {
+        Inputs::Tokens { ids, .. } => ids.iter().map(Vec::len).collect(),
+        Inputs::Features { tokens, .. } => vec![*tokens; split.len()],
+    }
+}
+
+/// Share of the positions that are padding when a split is computed in pieces of `size`.
+pub fn padding(split: &Split, size: usize) -> f64 {
+    let lengths = lengths(split);
+    let all: Vec<usize> = (0..split.len()).collect();
+    let computed: usize = pieces(split, &all, size)
+        .iter()
+        .map(|piece| {
+            let longest = piece.iter().map(|&index| lengths[index]).max();
+            piece.len() * longest.unwrap_or(0)
+        })
+        .sum();
+    1.0 - lengths.iter().sum::<usize>() as f64 / computed.max(1) as f64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,6 +122,7 @@ mod tests {
         let split = Split {
             inputs: Inputs::Tokens {
                 ids: vec![vec![3], vec![5, 6, 7], vec![4, 4]],
+                types: vec![vec![0], vec![0, 1, 1], vec![1, 1]],
                 vocabulary: 8,
                 max_length: 4,
             },
@@ -114,8 +140,13 @@ mod tests {
                 .unwrap(),
             [4, 4, 0, 5, 6, 7]
         );
+        let types = made.types.unwrap().into_data().convert::<i64>();
+        assert_eq!(types.try_to_vec::<i64>().unwrap(), [1, 1, 0, 0, 1, 1]);
         assert_eq!(batch(&split, &[1], &device).lengths, None);
         assert_eq!(pieces(&split, &[0, 1, 2], 2), [vec![0, 2], vec![1]]);
+        assert_eq!(lengths(&split), [1, 3, 2]);
+        // [1, 2] padded to 2 and [3]: one of seven positions
+        assert!((padding(&split, 2) - 1.0 / 7.0).abs() < 1e-12);
 
         let split = Split {
             inputs: Inputs::Features {

@@ -18,6 +18,7 @@ pub mod batching;
 pub mod config;
 pub mod device;
 pub mod finetune;
+pub mod gradient_files;
 pub mod gradients;
 pub mod influence;
 pub mod measure;

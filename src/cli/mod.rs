@@ -1,5 +1,6 @@
 //! The command line: arguments in, exit code out. 0 is success, 1 a run with failed cells, 2 bad input.
 
+mod gradients;
 mod list;
 mod plan;
 mod report;
@@ -43,6 +44,8 @@ enum Command {
     Run(run::RunArgs),
     /// Influence scores from gradients made elsewhere: safetensors in, safetensors out
     Score(score::ScoreArgs),
+    /// Per-example gradients of a checkpoint on your own texts: for your own analysis, or for `score`
+    Gradients(gradients::GradientsArgs),
     /// Show the cells of an experiment, their cost and memory forecast, and what is done
     Plan(plan::PlanArgs),
     /// Draw figures and tables from results, and write one self-contained HTML page
@@ -100,6 +103,7 @@ pub fn main() -> ExitCode {
     let outcome = set_threads(cli.global.threads).and_then(|()| match cli.command {
         Command::Run(args) => run::run(&args, cli.global),
         Command::Score(args) => score::score(&args, cli.global),
+        Command::Gradients(args) => gradients::gradients(&args, cli.global),
         Command::Plan(args) => plan::plan(&args),
         Command::Report(args) => report::report(&args, cli.global),
         Command::List(args) => list::list(args),

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::document::{Document, Path};
 use super::error::{ConfigError, Problem};
 use super::experiment::Settings;
+use super::huggingface::{HuggingFaceConfig, TOKENIZER_FILE};
 use super::lora::LayerSelection;
 use super::method::MethodSpec;
 use super::task::DigitClasses;
@@ -73,6 +74,15 @@ pub(super) fn settings(
                 );
             }
         }
+        TaskConfig::Glue(task) if !task.path.is_dir() => {
+            return fail(
+                "task.path",
+                format!(
+                    "there is no folder {}; it is relative to the folder that infbench is started in",
+                    task.path.display()
+                ),
+            );
+        }
         TaskConfig::Gradients(task) if task.shared_directions > task.dim => {
             return fail(
                 "task.shared_directions",
@@ -104,7 +114,51 @@ fn model_and_lora(
     let fail =
         |at: &str, message: String| Err(document.error(&path(at), false, Problem::new(message)));
     // (target, smaller side of its matrix)
+    let encoder = |hidden: usize, ffn: usize| {
+        use LoraTarget::{Ffn, Key, Output, Query, Value};
+        let attention = [Query, Key, Value, Output].map(|target| (target, hidden));
+        let all = attention.into_iter().chain([(Ffn, hidden.min(ffn))]);
+        all.collect()
+    };
+    if matches!(task, TaskConfig::Glue(_)) && !matches!(model, ModelConfig::Checkpoint(_)) {
+        return fail(
+            "model",
+            "the task `glue` has texts, which only a checkpoint can read; allowed: {name: checkpoint, path: FOLDER}".to_owned(),
+        );
+    }
     let (layers, sides): (usize, Vec<(LoraTarget, usize)>) = match model {
+        ModelConfig::Checkpoint(c) => {
+            let TaskConfig::Glue(task) = task else {
+                return fail(
+                    "model",
+                    format!(
+                        "a checkpoint reads texts, which the task `{}` does not have; use the task `glue`",
+                        task.name()
+                    ),
+                );
+            };
+            let config = match HuggingFaceConfig::read(&c.path) {
+                Ok(config) => config,
+                Err(error) => return fail("model.path", error.to_string()),
+            };
+            if !c.path.join(TOKENIZER_FILE).is_file() {
+                return fail(
+                    "model.path",
+                    format!("{} has no {TOKENIZER_FILE}", c.path.display()),
+                );
+            }
+            if task.max_length > config.longest() {
+                return fail(
+                    "task.max_length",
+                    format!(
+                        "{} is more than the {} tokens that the checkpoint has positions for",
+                        task.max_length,
+                        config.longest()
+                    ),
+                );
+            }
+            (config.layers, encoder(config.hidden, config.ffn))
+        }
         ModelConfig::Transformer(t) => {
             if t.hidden % t.heads != 0 {
                 return fail(
@@ -115,15 +169,7 @@ fn model_and_lora(
                     ),
                 );
             }
-            use LoraTarget::{Ffn, Key, Output, Query, Value};
-            let attention = [Query, Key, Value, Output].map(|target| (target, t.hidden));
-            (
-                t.layers,
-                attention
-                    .into_iter()
-                    .chain([(Ffn, t.hidden.min(t.ffn))])
-                    .collect(),
-            )
+            (t.layers, encoder(t.hidden, t.ffn))
         }
         ModelConfig::Mlp(m) => {
             if matches!(task, TaskConfig::Sentences(_)) {

@@ -84,6 +84,9 @@ pub struct Outputs {
     /// Keep every cell's scores as `scores/<cell>.safetensors` (one `[m + 1, n]` float64 tensor a
     /// method, the last row for the mean query).
     pub scores: bool,
+    /// Keep every cell's fine-tuned adapter and classifier as `adapters/<cell>/`, in the layout of
+    /// PEFT; for `model: {name: checkpoint}` only.
+    pub adapters: bool,
     /// Keep every cell's gradients as `gradients/<cell>.{train,query}.safetensors`.
     pub gradients: bool,
 }
@@ -93,6 +96,7 @@ impl Default for Outputs {
         Self {
             report: true,
             scores: false,
+            adapters: false,
             gradients: false,
         }
     }

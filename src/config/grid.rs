@@ -70,6 +70,15 @@ pub fn parse(file: &str, text: &str, overrides: &[String]) -> Result<Plan, Box<C
             axes.insert(axis.path.clone(), value);
         }
         let settings = settings(&cell, typed(&schema, &cell)?)?;
+        if experiment.outputs.adapters
+            && !matches!(settings.model, Some(ModelConfig::Checkpoint(_)))
+        {
+            let problem = Problem::new(
+                "only adapters of `model: {name: checkpoint, …}` can be saved for PEFT",
+            );
+            let at = ["outputs".to_owned(), "adapters".to_owned()];
+            return Err(document.error(&at, false, problem));
+        }
         let config = serde_json::to_value(&settings).expect("settings are plain JSON");
         if let Some((other, ..)) = grid.iter().find(|(_, _, known)| *known == config) {
             let problem = Problem::new(format!(
@@ -273,6 +282,14 @@ fn settings(document: &Document, experiment: Experiment) -> Result<Settings, Box
     let model = match (&experiment.task, experiment.model) {
         (TaskConfig::Gradients(_), _) => None,
         (_, Some(model)) => Some(model),
+        (TaskConfig::Glue(_), None) => {
+            let problem = Problem::new("the task `glue` has texts and needs a checkpoint");
+            return Err(document.error(
+                &["task".to_owned()],
+                false,
+                problem.with_help("add `model: {name: checkpoint, path: FOLDER}`"),
+            ));
+        }
         (TaskConfig::Clusters(_), None) => Some(ModelConfig::Mlp(MlpConfig::default())),
         (_, None) => Some(ModelConfig::Transformer(TransformerConfig::default())),
     };

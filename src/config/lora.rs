@@ -60,6 +60,11 @@ pub enum LoraTarget {
     Ffn,
 }
 
+impl LoraTarget {
+    /// Every target.
+    pub const ALL: [Self; 5] = [Self::Query, Self::Key, Self::Value, Self::Output, Self::Ffn];
+}
+
 /// Which layers are adapted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]

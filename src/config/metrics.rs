@@ -61,6 +61,7 @@ fn flip(task: &TaskConfig) -> f64 {
         TaskConfig::Clusters(t) => t.flip,
         TaskConfig::Digits(t) => t.flip,
         TaskConfig::Sentences(t) => t.flip,
+        TaskConfig::Glue(t) => t.flip,
     }
 }
 

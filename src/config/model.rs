@@ -1,5 +1,7 @@
 //! `model:` the architecture and how its base is pretrained.
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +13,17 @@ pub enum ModelConfig {
     Transformer(TransformerConfig),
     /// Multilayer perceptron on flat features; its hidden layers are LoRA target `ffn`.
     Mlp(MlpConfig),
+    /// Pretrained BERT or RoBERTa from a folder in Hugging Face's layout, with its own head.
+    Checkpoint(CheckpointConfig),
+}
+
+/// A pretrained checkpoint, frozen as it is: `model: {name: checkpoint, path: FOLDER}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CheckpointConfig {
+    /// Folder with config.json, model.safetensors (or its shards and their index) and tokenizer.json;
+    /// relative to the folder that infbench is started in. Nothing is downloaded.
+    pub path: PathBuf,
 }
 
 /// Post-LN transformer encoder.

@@ -18,7 +18,13 @@ pub fn schema() -> Value {
         if let Some(some) = definition.get("anyOf").and_then(|any| any.get(0)) {
             definition = resolve(&schema, some).clone();
         }
+        // … where the name is all that is needed
+        let short = |variant: &Value| {
+            let required = variant.get("required").and_then(Value::as_array);
+            required.is_none_or(|fields| fields.iter().all(|field| field == "name"))
+        };
         let names: Vec<Value> = tags(&schema, &definition)
+            .filter(|(_, variant)| short(variant))
             .map(|(tag, _)| json!(tag))
             .collect();
         let mut any_of = vec![json!({ "enum": names })];

@@ -1,5 +1,7 @@
 //! `task:` which data, and what is known about it.
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +17,8 @@ pub enum TaskConfig {
     Digits(DigitsTask),
     /// Ten sentence transformations; classify which one was applied.
     Sentences(SentencesTask),
+    /// A task of the GLUE benchmark, from files; needs `model: {name: checkpoint, path: …}`.
+    Glue(GlueTask),
 }
 
 impl TaskConfig {
@@ -25,6 +29,7 @@ impl TaskConfig {
             Self::Clusters(_) => "clusters",
             Self::Digits(_) => "digits",
             Self::Sentences(_) => "sentences",
+            Self::Glue(_) => "glue",
         }
     }
 }
@@ -218,5 +223,101 @@ impl Default for SentencesTask {
             max_length: 64,
             flip: 0.0,
         }
+    }
+}
+
+/// Real sentences and pairs of sentences with two classes: `task: {name: glue, task: mrpc, path: FOLDER}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GlueTask {
+    /// Which task.
+    pub task: GlueName,
+    /// Folder with `train` and `validation` (or `dev`) as .jsonl (the hub's field names) or .tsv (the
+    /// original archive's); relative to the folder that infbench is started in. Without a validation
+    /// file the query examples are drawn from the training file.
+    pub path: PathBuf,
+    /// Training examples, drawn by the seed. Default: all, at most the paper's 4500.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub train: Option<usize>,
+    /// Query (validation) examples, drawn by the seed. Default: all, at most the paper's 500.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub query: Option<usize>,
+    /// Share of the training labels flipped to the other class.
+    #[serde(default = "glue_flip")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub flip: f64,
+    /// Longest sequence in tokens, special ones included; the longer text of a pair is cut first.
+    #[serde(default = "glue_max_length")]
+    #[schemars(range(min = 8))]
+    pub max_length: usize,
+}
+
+/// The paper's share of flipped labels.
+fn glue_flip() -> f64 {
+    0.2
+}
+
+/// The paper's length.
+fn glue_max_length() -> usize {
+    128
+}
+
+/// A task of GLUE with two classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GlueName {
+    /// Microsoft Research paraphrase corpus: do two sentences say the same?
+    Mrpc,
+    /// Quora question pairs: do two questions ask the same?
+    Qqp,
+    /// Stanford sentiment treebank: is a phrase positive?
+    Sst2,
+    /// Winograd schemas: does the sentence with the pronoun replaced follow?
+    Wnli,
+    /// Recognising textual entailment.
+    Rte,
+    /// Corpus of linguistic acceptability: is a sentence grammatical?
+    Cola,
+    /// Question answering: does the sentence answer the question?
+    Qnli,
+}
+
+impl GlueName {
+    /// Every task.
+    pub const ALL: [Self; 7] = [
+        Self::Mrpc,
+        Self::Qqp,
+        Self::Sst2,
+        Self::Wnli,
+        Self::Rte,
+        Self::Cola,
+        Self::Qnli,
+    ];
+
+    /// The name in the YAML.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mrpc => "mrpc",
+            Self::Qqp => "qqp",
+            Self::Sst2 => "sst2",
+            Self::Wnli => "wnli",
+            Self::Rte => "rte",
+            Self::Cola => "cola",
+            Self::Qnli => "qnli",
+        }
+    }
+}
+
+impl std::str::FromStr for GlueName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let known = Self::ALL.into_iter().find(|task| task.name() == text);
+        known.ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            format!("unknown task `{text}`; allowed: {names}")
+        })
     }
 }

@@ -45,11 +45,12 @@ impl Key {
         match &split.inputs {
             Inputs::Tokens {
                 ids,
+                types,
                 vocabulary,
                 max_length,
             } => {
                 self.numbers(&[*vocabulary, *max_length, ids.len()]);
-                for ids in ids {
+                for ids in ids.iter().chain(types) {
                     self.numbers(&[ids.len()]);
                     ids.iter().for_each(|id| {
                         self.0.update(&id.to_le_bytes());
@@ -137,7 +138,7 @@ impl Cache<'_> {
             return Ok(());
         };
         let about = format!("{kind} {key}, layout {LAYOUT}");
-        files::save(&weights_path, weights, &about)?;
+        files::save(&weights_path, weights, ("infbench", &about))?;
         let text = serde_json::to_vec_pretty(facts).map_err(|source| FinetuneError::Facts {
             path: facts_path.clone(),
             source,

@@ -13,7 +13,6 @@ use thiserror::Error;
 use self::cache::{Cache, Key};
 use self::optimizer::Optimizer;
 use self::training::Run;
-use crate::batching;
 use crate::config::{LoraConfig, ModelConfig, TrainConfig};
 use crate::device::DeviceChoice;
 use crate::models::files::WeightFileError;
@@ -132,15 +131,7 @@ pub fn fine_tune(
     key.settings(&data.classes);
     let key = key.finish();
 
-    let input = batching::input_shape(&data.train);
-    let mut model = Model::new(
-        settings.model,
-        &input,
-        data.classes,
-        settings.seed,
-        &settings.device.inner(),
-    )?;
-    model.import(&[Role::Base], &base.weights)?;
+    let mut model = base.model.clone();
     model.adapt(settings.model, lora, settings.seed)?;
     let roles = [Role::Adapter, Role::Head];
     let facts = facts(settings.model, lora, &mut model);
@@ -210,6 +201,7 @@ fn facts(config: &ModelConfig, lora: &LoraConfig, model: &mut Model) -> ModelFac
         name: match config {
             ModelConfig::Transformer(_) => "transformer",
             ModelConfig::Mlp(_) => "mlp",
+            ModelConfig::Checkpoint(_) => "checkpoint",
         }
         .into(),
         parameters: trainable + model.count(&[Role::Base]),

@@ -11,19 +11,21 @@ use super::{FinetuneError, Progress, Settings, Stage};
 use crate::batching;
 use crate::config::train::Optimizer as OptimizerKind;
 use crate::config::{ModelConfig, PretrainConfig};
-use crate::models::{Model, Role, Weights};
+use crate::models::checkpoint::Checkpoint;
+use crate::models::{Model, ModelError, Role};
 use crate::tasks::TaskData;
 
 /// AdamW's weight decay while pretraining (PyTorch's default).
 const PRETRAIN_DECAY: f64 = 0.01;
 
 /// A base network, pretrained or random, to be frozen.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Base {
     /// Hash of everything that decides it.
     pub key: String,
-    /// All parameters but the head.
-    pub weights: Weights,
+    /// The network with a fresh head for the task's classes, without adapters. Its tensors are shared
+    /// by all who clone it.
+    pub model: Model,
     /// How it was trained.
     pub facts: BaseFacts,
 }
@@ -41,8 +43,8 @@ pub struct BaseFacts {
     pub accuracy: Option<f64>,
 }
 
-/// The base of `settings.model` for a task: pretrained on the task's pretraining split, with a head of
-/// its own that is thrown away; read from the cache when it is there.
+/// The base of `settings.model` for a task: a checkpoint as it is; else pretrained on the task's
+/// pretraining split, with a head of its own that is thrown away, read from the cache when it is there.
 ///
 /// # Errors
 /// See [`FinetuneError`].
@@ -51,16 +53,40 @@ pub fn pretrained_base(
     data: &TaskData,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Base, FinetuneError> {
+    let input = batching::input_shape(&data.train);
+    let device = settings.device.inner();
+    let random = BaseFacts {
+        seconds: 0.0,
+        cached: false,
+        losses: Vec::new(),
+        accuracy: None,
+    };
     let pretrain = match settings.model {
         ModelConfig::Transformer(config) => &config.pretrain,
         ModelConfig::Mlp(config) => &config.pretrain,
+        ModelConfig::Checkpoint(config) => {
+            let start = Instant::now();
+            let checkpoint = Checkpoint::open(&config.path).map_err(ModelError::from)?;
+            let mut key = Key::new("checkpoint");
+            key.text(&checkpoint.hash());
+            key.settings(&settings.seed);
+            key.settings(&settings.device);
+            let model =
+                Model::from_checkpoint(&checkpoint, &input, data.classes, settings.seed, &device)?;
+            return Ok(Base {
+                key: key.finish(),
+                model,
+                facts: BaseFacts {
+                    seconds: start.elapsed().as_secs_f64(),
+                    ..random
+                },
+            });
+        }
     };
     let mut key = Key::new("base");
     key.settings(settings.model);
     key.settings(&settings.seed);
     key.settings(&settings.device);
-    let input = batching::input_shape(&data.train);
-    let device = settings.device.inner();
     let Some(PretrainConfig {
         epochs,
         lr,
@@ -68,17 +94,11 @@ pub fn pretrained_base(
     }) = *pretrain
     else {
         key.text(&format!("{input:?}"));
-        let mut model = Model::new(settings.model, &input, data.classes, settings.seed, &device)?;
-        let facts = BaseFacts {
-            seconds: 0.0,
-            cached: false,
-            losses: Vec::new(),
-            accuracy: None,
-        };
+        let model = Model::new(settings.model, &input, data.classes, settings.seed, &device)?;
         return Ok(Base {
             key: key.finish(),
-            weights: model.export(&[Role::Base]),
-            facts,
+            model,
+            facts: random,
         });
     };
     let (split, classes) = data
@@ -91,9 +111,11 @@ pub fn pretrained_base(
     let key = key.finish();
     let cache = Cache(settings.cache);
     if let Some((weights, facts)) = cache.read::<BaseFacts>("base", &key)? {
+        let mut model = Model::new(settings.model, &input, data.classes, settings.seed, &device)?;
+        model.import(&[Role::Base], &weights)?;
         return Ok(Base {
             key,
-            weights,
+            model,
             facts: BaseFacts {
                 cached: true,
                 ..facts
@@ -134,11 +156,7 @@ pub fn pretrained_base(
         losses,
         accuracy,
     };
-    let weights = model.export(&[Role::Base]);
-    cache.write("base", &key, &weights, &facts)?;
-    Ok(Base {
-        key,
-        weights,
-        facts,
-    })
+    cache.write("base", &key, &model.export(&[Role::Base]), &facts)?;
+    model.replace_head(data.classes, settings.seed);
+    Ok(Base { key, model, facts })
 }

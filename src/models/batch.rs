@@ -35,6 +35,8 @@ pub enum ModelInput {
 pub struct Batch {
     /// The inputs.
     pub input: ModelInput,
+    /// Token types, `[n, t]`; `None` when all are 0.
+    pub types: Option<Tensor<2, Int>>,
     /// Real tokens of every example; `None` when all are real.
     pub lengths: Option<Vec<usize>>,
     /// Labels, `[n]`.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use thiserror::Error;
 
@@ -30,7 +31,7 @@ pub enum WeightFileError {
         source: safetensors::SafeTensorError,
     },
     /// A tensor of another type.
-    #[error("{path}: tensor `{name}` is {found:?}; F32 was expected")]
+    #[error("{path}: tensor `{name}` is {found:?}; allowed: F32, F16, BF16")]
     Type {
         /// The file.
         path: PathBuf,
@@ -41,17 +42,17 @@ pub enum WeightFileError {
     },
 }
 
-/// Writes `weights` as f32 tensors, atomically; `about` goes into the file's metadata.
+/// Writes `weights` as f32 tensors, atomically; `about`, a key and a value, goes into the file's metadata.
 ///
 /// # Errors
 /// When the file system refuses.
-pub fn save(path: &Path, weights: &Weights, about: &str) -> Result<(), WeightFileError> {
+pub fn save(path: &Path, weights: &Weights, about: (&str, &str)) -> Result<(), WeightFileError> {
     let format = |source| WeightFileError::Format {
         path: path.to_owned(),
         source,
     };
     // one entry: the order of several would differ from run to run
-    let metadata = HashMap::from([("infbench".to_owned(), about.to_owned())]);
+    let metadata = HashMap::from([(about.0.to_owned(), about.1.to_owned())]);
     let views: Result<Vec<_>, _> = weights
         .iter()
         .map(|(name, array)| {
@@ -75,7 +76,7 @@ pub fn save(path: &Path, weights: &Weights, about: &str) -> Result<(), WeightFil
 /// Reads every tensor of a file.
 ///
 /// # Errors
-/// When it cannot be read, is damaged, or holds anything but f32.
+/// When it cannot be read, is damaged, or holds anything but f32, f16 and bf16.
 pub fn load(path: &Path) -> Result<Weights, WeightFileError> {
     let bytes = std::fs::read(path).map_err(|source| WeightFileError::Io {
         path: path.to_owned(),
@@ -87,18 +88,13 @@ pub fn load(path: &Path) -> Result<Weights, WeightFileError> {
     })?;
     file.iter()
         .map(|(name, view)| {
-            if view.dtype() != Dtype::F32 {
-                return Err(WeightFileError::Type {
-                    path: path.to_owned(),
-                    name: name.to_owned(),
-                    found: view.dtype(),
-                });
-            }
-            let values = view
-                .data()
-                .chunks_exact(4)
-                .map(|bytes| f32::from_le_bytes(bytes.try_into().expect("chunks of four bytes")))
-                .collect();
+            let append = reader(view.dtype()).ok_or_else(|| WeightFileError::Type {
+                path: path.to_owned(),
+                name: name.to_owned(),
+                found: view.dtype(),
+            })?;
+            let mut values = Vec::with_capacity(view.shape().iter().product());
+            append(view.data(), &mut values);
             Ok((
                 name.to_owned(),
                 Array {
@@ -108,6 +104,28 @@ pub fn load(path: &Path) -> Result<Weights, WeightFileError> {
             ))
         })
         .collect()
+}
+
+/// Appends the numbers in some bytes as f32.
+pub type Reader = fn(&[u8], &mut Vec<f32>);
+
+/// How numbers of a type are appended as f32; `None` for a type that weights do not have.
+pub fn reader(dtype: Dtype) -> Option<Reader> {
+    match dtype {
+        Dtype::F32 => Some(|bytes, out| {
+            let numbers = bytes.as_chunks::<4>().0.iter();
+            out.extend(numbers.map(|number| f32::from_le_bytes(*number)));
+        }),
+        Dtype::F16 => Some(|bytes, out| {
+            let numbers = bytes.as_chunks::<2>().0.iter();
+            out.extend(numbers.map(|number| f16::from_le_bytes(*number).to_f32()));
+        }),
+        Dtype::BF16 => Some(|bytes, out| {
+            let numbers = bytes.as_chunks::<2>().0.iter();
+            out.extend(numbers.map(|number| bf16::from_le_bytes(*number).to_f32()));
+        }),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -135,7 +153,7 @@ mod tests {
                 },
             ),
         ]);
-        save(&path, &weights, "test").unwrap();
+        save(&path, &weights, ("infbench", "test")).unwrap();
         let back = load(&path).unwrap();
         assert_eq!(back, weights);
         assert!(back["a.weight"].values[1].is_sign_negative());

@@ -66,6 +66,11 @@ impl Linear {
         }
     }
 
+    /// Name as in PyTorch.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// W and b; W begins Gaussian with standard deviation `deviation`, b zero.
     pub fn parameters(&mut self, role: Role, deviation: f64) -> [Parameter<'_>; 2] {
         let weight = Parameter {
@@ -119,6 +124,11 @@ impl LoraLinear {
             b: Tensor::zeros([outputs, rank], device),
             scale,
         });
+    }
+
+    /// Takes the adapter away.
+    pub fn strip(&mut self) {
+        self.adapter = None;
     }
 
     /// The adapter, if there is one.

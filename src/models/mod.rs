@@ -3,13 +3,18 @@
 //! Nothing here knows a task, a method or a metric.
 
 mod batch;
+pub mod checkpoint;
 pub mod files;
+mod head;
 pub mod lora;
 pub mod mlp;
 pub mod ops;
 pub mod parameter;
+pub mod peft;
 pub mod transformer;
 mod validate;
+
+use std::collections::BTreeSet;
 
 use burn::tensor::{Device, Int, Tensor, activation};
 
@@ -18,8 +23,11 @@ pub use lora::{Adapter, Pass, Site};
 pub use parameter::{Array, Role, Weights};
 pub use validate::{ModelError, validate};
 
-use crate::config::{LoraConfig, ModelConfig};
-use lora::{Linear, LoraLinear};
+use crate::config::huggingface::{Family, HuggingFaceConfig};
+use crate::config::{LoraConfig, LoraTarget, ModelConfig};
+use checkpoint::{Checkpoint, CheckpointError};
+use head::Head;
+use lora::LoraLinear;
 use mlp::Mlp;
 use parameter::Parameter;
 use transformer::{EncoderShape, Transformer};
@@ -31,14 +39,17 @@ enum Body {
     Mlp(Mlp),
 }
 
-/// A network with LoRA sites and a linear head.
+/// A network with LoRA sites and a head.
 ///
 /// Adapters and head are trained; the head's bias too, although its gradient is not among the blocks
 /// of the Fisher (as in the paper's code).
 #[derive(Clone, Debug)]
 pub struct Model {
     body: Body,
-    head: Linear,
+    head: Head,
+    /// Whether the head came from a checkpoint or an adapter.
+    pretrained_head: bool,
+    family: Option<Family>,
     layers: usize,
     device: Device,
 }
@@ -53,10 +64,11 @@ pub struct GradientTensor {
 }
 
 impl Model {
-    /// The network without adapters; all parameters from `seed`.
+    /// The network without adapters. A checkpoint's parameters come from its files, its head too when
+    /// it has one for as many classes; all others are drawn from `seed`.
     ///
     /// # Errors
-    /// When the settings contradict themselves or the input.
+    /// When the settings contradict themselves or the input, or a checkpoint cannot be loaded.
     pub fn new(
         config: &ModelConfig,
         input: &InputShape,
@@ -64,8 +76,58 @@ impl Model {
         seed: u64,
         device: &Device,
     ) -> Result<Self, ModelError> {
+        if let ModelConfig::Checkpoint(config) = config {
+            let checkpoint = Checkpoint::open(&config.path)?;
+            return Self::from_checkpoint(&checkpoint, input, classes, seed, device);
+        }
+        let mut model = Self::blank(config, input, classes, device)?;
+        model.initialise(&[Role::Base, Role::Head], seed);
+        Ok(model)
+    }
+
+    /// The network of an opened checkpoint; see [`Self::new`].
+    ///
+    /// # Errors
+    /// When the input does not fit it, or a parameter is missing or of another shape.
+    pub fn from_checkpoint(
+        checkpoint: &Checkpoint,
+        input: &InputShape,
+        classes: usize,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        let mut model = Self::encoder(&checkpoint.config, input, classes, device)?;
+        let (base, head): (Vec<_>, Vec<_>) = model
+            .parameters()
+            .into_iter()
+            .partition(|parameter| parameter.role == Role::Base);
+        checkpoint.load(base, device)?;
+        if checkpoint.has(&head) {
+            checkpoint.load(head, device)?;
+            model.pretrained_head = true;
+        } else {
+            model.initialise(&[Role::Head], seed);
+        }
+        Ok(model)
+    }
+
+    /// The network with zeros for parameters: its shape, at little cost.
+    ///
+    /// # Errors
+    /// As [`Self::new`], but for a checkpoint's weights, which are not looked at.
+    pub fn blank(
+        config: &ModelConfig,
+        input: &InputShape,
+        classes: usize,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
         validate::validate_model(config)?;
         let (body, hidden, layers) = match config {
+            ModelConfig::Checkpoint(config) => {
+                let config =
+                    HuggingFaceConfig::read(&config.path).map_err(CheckpointError::from)?;
+                return Self::encoder(&config, input, classes, device);
+            }
             ModelConfig::Transformer(config) => {
                 let shape = EncoderShape::from(config);
                 (
@@ -88,14 +150,55 @@ impl Model {
                 InputShape::Tokens { .. } => return Err(ModelError::TokensForMlp),
             },
         };
-        let mut model = Self {
+        Ok(Self {
             body,
-            head: Linear::new("classifier", hidden, classes, device),
+            head: Head::linear(hidden, classes, device),
+            pretrained_head: false,
+            family: None,
             layers,
             device: device.clone(),
+        })
+    }
+
+    /// A BERT or RoBERTa encoder with its head, zeros.
+    fn encoder(
+        config: &HuggingFaceConfig,
+        input: &InputShape,
+        classes: usize,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        match *input {
+            InputShape::Features { .. } => return Err(ModelError::FeaturesForCheckpoint),
+            InputShape::Tokens { vocabulary, .. } if vocabulary > config.vocabulary => {
+                return Err(ModelError::Vocabulary {
+                    found: vocabulary,
+                    most: config.vocabulary,
+                });
+            }
+            InputShape::Tokens { max_length, .. } if max_length > config.longest() => {
+                return Err(ModelError::TooLong {
+                    found: max_length,
+                    most: config.longest(),
+                });
+            }
+            InputShape::Tokens { .. } => {}
+        }
+        let tables = InputShape::Tokens {
+            vocabulary: config.vocabulary,
+            max_length: config.positions,
         };
-        model.initialise(&[Role::Base, Role::Head], seed);
-        Ok(model)
+        let body = Transformer::new(&EncoderShape::from(config), &tables, device);
+        Ok(Self {
+            body: Body::Transformer(body),
+            head: match config.family {
+                Family::Bert => Head::linear(config.hidden, classes, device),
+                Family::Roberta => Head::dense(config.hidden, classes, device),
+            },
+            pretrained_head: false,
+            family: Some(config.family),
+            layers: config.layers,
+            device: device.clone(),
+        })
     }
 
     /// Hangs fresh adapters on, from `seed`, in place of any that there are.
@@ -127,9 +230,59 @@ impl Model {
 
     /// Replaces the head by a fresh one with `classes` outputs, from `seed`.
     pub fn replace_head(&mut self, classes: usize, seed: u64) {
-        let hidden = self.head.weight.dims()[1];
-        self.head = Linear::new("classifier", hidden, classes, &self.device);
+        self.head.replace(classes, &self.device);
+        self.pretrained_head = false;
         self.initialise(&[Role::Head], seed);
+    }
+
+    /// Whether the head came from a checkpoint or an adapter, not from a seed.
+    pub fn has_pretrained_head(&self) -> bool {
+        self.pretrained_head
+    }
+
+    /// Hangs adapters of zeros on the matrices named in `sites`, and takes those of others away.
+    ///
+    /// # Errors
+    /// The first name that no matrix has.
+    pub fn adapt_matrices(
+        &mut self,
+        mut sites: BTreeSet<String>,
+        rank: usize,
+        scale: f64,
+    ) -> Result<(), String> {
+        let device = self.device.clone();
+        for layer in 0..self.layers {
+            for target in LoraTarget::ALL {
+                let matrices = match &mut self.body {
+                    Body::Transformer(body) => body.targets(layer, target),
+                    Body::Mlp(body) => body.targets(layer, target),
+                };
+                for matrix in matrices {
+                    if sites.remove(matrix.name()) {
+                        matrix.adapt(rank, scale, &device);
+                    } else {
+                        matrix.strip();
+                    }
+                }
+            }
+        }
+        sites.pop_first().map_or(Ok(()), Err)
+    }
+
+    /// Replaces the head by that of `weights`, with as many classes as it has.
+    ///
+    /// # Errors
+    /// When a parameter of it is missing or has another shape.
+    pub fn set_head(&mut self, weights: &Weights) -> Result<(), ModelError> {
+        let name = format!("{}.weight", self.head.last().name());
+        let classes = weights
+            .get(&name)
+            .and_then(|array| array.shape.first().copied())
+            .ok_or(ModelError::MissingWeight { name })?;
+        self.head.replace(classes, &self.device);
+        self.import(&[Role::Head], weights)?;
+        self.pretrained_head = true;
+        Ok(())
     }
 
     fn initialise(&mut self, roles: &[Role], seed: u64) {
@@ -143,7 +296,7 @@ impl Model {
             Body::Transformer(body) => body.encode(batch, pass),
             Body::Mlp(body) => body.encode(batch, pass),
         };
-        self.head.forward_head(pooled, pass).squeeze_dim(1)
+        self.head.forward(pooled, pass).squeeze_dim(1)
     }
 
     /// Every parameter in a stable order; the head comes last.
@@ -152,7 +305,7 @@ impl Model {
             Body::Transformer(body) => body.parameters(),
             Body::Mlp(body) => body.parameters(),
         };
-        all.extend(self.head.parameters(Role::Head, 0.02));
+        all.extend(self.head.parameters());
         all
     }
 
@@ -165,7 +318,7 @@ impl Model {
     }
 
     /// The tensors that per-example gradients consist of: A and B of every adapted matrix in order,
-    /// then `classifier.weight`.
+    /// then the weight of the head's last layer.
     pub fn gradient_tensors(&self) -> Vec<GradientTensor> {
         let mut tensors = Vec::new();
         for linear in self.adapted() {
@@ -181,8 +334,8 @@ impl Model {
             }
         }
         tensors.push(GradientTensor {
-            name: "classifier.weight".into(),
-            shape: self.head.weight.dims(),
+            name: format!("{}.weight", self.head.last().name()),
+            shape: self.head.last().weight.dims(),
         });
         tensors
     }
@@ -203,10 +356,21 @@ impl Model {
 
     /// Number of parameters of `roles`.
     pub fn count(&mut self, roles: &[Role]) -> usize {
-        self.export(roles)
-            .values()
-            .map(|array| array.values.len())
+        self.parameters()
+            .iter()
+            .filter(|parameter| roles.contains(&parameter.role))
+            .map(|parameter| parameter.slot.shape().iter().product::<usize>())
             .sum()
+    }
+
+    /// The family of a checkpoint; `None` for a network of our own.
+    pub fn family(&self) -> Option<Family> {
+        self.family
+    }
+
+    /// Classes of the head.
+    pub fn classes(&self) -> usize {
+        self.head.last().weight.dims()[0]
     }
 
     /// Layers of the network.
@@ -236,7 +400,7 @@ mod tests {
 
     use super::*;
     use crate::config::lora::AllLayers;
-    use crate::config::{LayerSelection, LoraTarget, TransformerConfig};
+    use crate::config::{LayerSelection, TransformerConfig};
     use crate::device::DeviceChoice;
     use crate::random;
 
@@ -278,6 +442,7 @@ mod tests {
                 TensorData::new(ids, [rows.len(), t]),
                 &device,
             )),
+            types: None,
             lengths: Some(rows.iter().map(|row| row.len()).collect()),
             labels: Tensor::from_data(
                 TensorData::new(vec![0i64; rows.len()], [rows.len()]),

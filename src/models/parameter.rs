@@ -80,6 +80,29 @@ impl Slot<'_> {
         }
     }
 
+    /// Replaces the numbers by what `read` makes for the tensor's shape, without copying them. The old
+    /// ones are given up first, so that there are never two tensors; when `read` fails the tensor is empty.
+    ///
+    /// # Errors
+    /// What `read` says.
+    pub fn replace<E>(
+        &mut self,
+        device: &Device,
+        read: impl FnOnce(&[usize]) -> Result<Vec<f32>, E>,
+    ) -> Result<(), E> {
+        let shape = self.shape();
+        match self {
+            Self::Matrix(tensor) => **tensor = Tensor::zeros([0, 0], device),
+            Self::Vector(tensor) => **tensor = Tensor::zeros([0], device),
+        }
+        let data = TensorData::new(read(&shape)?, shape);
+        match self {
+            Self::Matrix(tensor) => **tensor = Tensor::from_data(data, device),
+            Self::Vector(tensor) => **tensor = Tensor::from_data(data, device),
+        }
+        Ok(())
+    }
+
     /// Makes the tensor a leaf whose gradient is kept.
     pub fn require_grad(&mut self) {
         match self {

@@ -1,12 +1,13 @@
-//! Transformer encoder with layer normalisation after each sub-layer, as BERT (Devlin et al., 2019),
-//! mean-pooled, with a linear head.
+//! Transformer encoder with layer normalisation after each sub-layer, as BERT (Devlin et al., 2019) and
+//! RoBERTa (Liu et al., 2019), pooled, without a head.
 
-use burn::tensor::{Device, Tensor, TensorData, module};
+use burn::tensor::{Device, Tensor, TensorData, activation, module};
 
 use super::lora::{Linear, LoraLinear, Pass};
 use super::ops;
 use super::parameter::{Init, Parameter, Role, Slot};
 use super::{Batch, InputShape, ModelInput};
+use crate::config::huggingface::{Activation, Family, HuggingFaceConfig};
 use crate::config::{LoraTarget, TransformerConfig};
 
 /// Sizes and settings of an encoder.
@@ -22,6 +23,25 @@ pub struct EncoderShape {
     pub ffn: usize,
     /// ε of every layer normalisation.
     pub layer_norm_eps: f64,
+    /// Nonlinearity of the feed-forward layers.
+    pub activation: Activation,
+    /// Token types; 0 for an encoder that knows none.
+    pub types: usize,
+    /// Row of the first token in the table of positions.
+    pub position_offset: usize,
+    /// How an example's tokens become one vector.
+    pub pooling: Pooling,
+}
+
+/// How the last layer's tokens become one vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pooling {
+    /// Their mean.
+    Mean,
+    /// The first token.
+    First,
+    /// tanh of a dense layer on the first token: BERT's pooler.
+    Pooler,
 }
 
 impl From<&TransformerConfig> for EncoderShape {
@@ -32,6 +52,29 @@ impl From<&TransformerConfig> for EncoderShape {
             layers: config.layers,
             ffn: config.ffn,
             layer_norm_eps: 1e-12,
+            activation: Activation::Gelu,
+            types: 0,
+            position_offset: 0,
+            pooling: Pooling::Mean,
+        }
+    }
+}
+
+impl From<&HuggingFaceConfig> for EncoderShape {
+    fn from(config: &HuggingFaceConfig) -> Self {
+        Self {
+            hidden: config.hidden,
+            heads: config.heads,
+            layers: config.layers,
+            ffn: config.ffn,
+            layer_norm_eps: config.layer_norm_eps,
+            activation: config.activation,
+            types: config.types,
+            position_offset: config.position_offset,
+            pooling: match config.family {
+                Family::Bert => Pooling::Pooler,
+                Family::Roberta => Pooling::First,
+            },
         }
     }
 }
@@ -99,6 +142,7 @@ struct Layer {
     ffn_output: LoraLinear,
     output_norm: LayerNorm,
     heads: usize,
+    activation: Activation,
 }
 
 impl Layer {
@@ -120,6 +164,7 @@ impl Layer {
             ffn_output: LoraLinear::new(name("output.dense"), shape.ffn, shape.hidden, device),
             output_norm: LayerNorm::new(name("output.LayerNorm"), shape, device),
             heads: shape.heads,
+            activation: shape.activation,
         }
     }
 
@@ -131,7 +176,12 @@ impl Layer {
         let x = self
             .attention_norm
             .forward(self.output.forward(context, pass) + x);
-        let wide = ops::gelu(self.intermediate.forward(x.clone(), pass));
+        let wide = self.intermediate.forward(x.clone(), pass);
+        let wide = match self.activation {
+            Activation::Gelu => ops::gelu(wide),
+            Activation::GeluTanh => activation::gelu_approximate(wide),
+            Activation::Relu => activation::relu(wide),
+        };
         self.output_norm
             .forward(self.ffn_output.forward(wide, pass) + x)
     }
@@ -152,8 +202,14 @@ impl Layer {
 pub struct Transformer {
     embedding: Embedding,
     positions: Tensor<2>,
+    position_offset: usize,
+    /// A row for every token type, `[types, h]`.
+    types: Option<Tensor<2>>,
     embedding_norm: LayerNorm,
     layers: Vec<Layer>,
+    pooling: Pooling,
+    /// The dense layer of [`Pooling::Pooler`].
+    pooler: Option<Linear>,
 }
 
 impl Transformer {
@@ -180,10 +236,15 @@ impl Transformer {
         Self {
             embedding,
             positions: Tensor::zeros([positions, shape.hidden], device),
+            position_offset: shape.position_offset,
+            types: (shape.types > 0).then(|| Tensor::zeros([shape.types, shape.hidden], device)),
             embedding_norm: LayerNorm::new("embeddings.LayerNorm".into(), shape, device),
             layers: (0..shape.layers)
                 .map(|index| Layer::new(index, shape, device))
                 .collect(),
+            pooling: shape.pooling,
+            pooler: (shape.pooling == Pooling::Pooler)
+                .then(|| Linear::new("pooler.dense", shape.hidden, shape.hidden, device)),
         }
     }
 
@@ -194,8 +255,7 @@ impl Transformer {
             .map_or_else(Vec::new, |layer| layer.targets(target))
     }
 
-    /// The embedded tokens, and the hidden states after every layer, pooled: the mean over the real
-    /// tokens of every example, `[n, 1, h]`.
+    /// The tokens, embedded and led through every layer, pooled to one vector an example, `[n, 1, h]`.
     pub fn encode(&self, batch: &Batch, pass: &mut Pass) -> Tensor<3> {
         let (mut x, t) = match (&self.embedding, &batch.input) {
             (Embedding::Words(table), ModelInput::Tokens(ids)) => {
@@ -206,14 +266,24 @@ impl Transformer {
             }
             _ => unreachable!("a batch is made for the input that the model was built for"),
         };
-        x = self
-            .embedding_norm
-            .forward(x + self.positions.clone().narrow(0, 0, t).unsqueeze());
+        let positions = self.positions.clone().narrow(0, self.position_offset, t);
+        x = x + positions.unsqueeze();
+        if let Some(table) = &self.types {
+            x = x + match &batch.types {
+                Some(types) => module::embedding(table.clone(), types.clone()),
+                None => table.clone().narrow(0, 0, 1).unsqueeze(),
+            };
+        }
+        x = self.embedding_norm.forward(x);
         let lengths = batch.lengths.as_deref();
         for layer in &self.layers {
             x = layer.forward(x, lengths, pass);
         }
-        pooling(batch.len(), t, lengths, &batch.device).matmul(x)
+        match (self.pooling, &self.pooler) {
+            (Pooling::Mean, _) => mean_weights(batch.len(), t, lengths, &batch.device).matmul(x),
+            (_, None) => x.narrow(1, 0, 1),
+            (_, Some(pooler)) => pooler.forward(x.narrow(1, 0, 1)).tanh(),
+        }
     }
 
     /// Every parameter: embeddings, then layer by layer.
@@ -242,6 +312,13 @@ impl Transformer {
             0.02,
             Slot::Matrix(&mut self.positions),
         ));
+        if let Some(types) = &mut self.types {
+            all.push(matrix(
+                "embeddings.token_type_embeddings.weight",
+                0.02,
+                Slot::Matrix(types),
+            ));
+        }
         all.extend(self.embedding_norm.parameters());
         for layer in &mut self.layers {
             let ffn = layer.ffn_output.inputs();
@@ -257,6 +334,9 @@ impl Transformer {
             all.extend(layer.intermediate.parameters(fan_in(hidden)));
             all.extend(layer.ffn_output.parameters(fan_in(ffn)));
             all.extend(layer.output_norm.parameters());
+        }
+        if let Some(pooler) = &mut self.pooler {
+            all.extend(pooler.parameters(Role::Base, fan_in(hidden)));
         }
         all
     }
@@ -283,7 +363,7 @@ pub fn fan_in(inputs: usize) -> f64 {
 }
 
 /// `[n, 1, t]`: one over the number of real tokens where there is one, else 0.
-fn pooling(n: usize, t: usize, lengths: Option<&[usize]>, device: &Device) -> Tensor<3> {
+fn mean_weights(n: usize, t: usize, lengths: Option<&[usize]>, device: &Device) -> Tensor<3> {
     let values: Vec<f32> = match lengths {
         None => vec![1.0 / t as f32; n * t],
         Some(lengths) => lengths

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use super::checkpoint::CheckpointError;
+use crate::config::huggingface::HuggingFaceConfig;
 use crate::config::lora::{FirstLayers, LastLayers};
 use crate::config::{LayerSelection, LoraConfig, LoraTarget, ModelConfig};
 
@@ -73,6 +75,28 @@ pub enum ModelError {
     /// A perceptron was given token ids.
     #[error("an mlp takes features, not tokens; use model transformer for this task")]
     TokensForMlp,
+    /// A checkpoint was given features.
+    #[error("a checkpoint takes tokens, not features; use model transformer for this task")]
+    FeaturesForCheckpoint,
+    /// More token ids than a checkpoint has.
+    #[error("the tokenizer has {found} ids; the checkpoint has embeddings for {most}")]
+    Vocabulary {
+        /// Ids of the tokenizer.
+        found: usize,
+        /// Rows of the checkpoint's table.
+        most: usize,
+    },
+    /// Longer sequences than a checkpoint has positions for.
+    #[error("max_length is {found}; the checkpoint has positions for {most} tokens")]
+    TooLong {
+        /// Length asked for.
+        found: usize,
+        /// Longest there is.
+        most: usize,
+    },
+    /// A checkpoint cannot be loaded.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// A file lacks a parameter.
     #[error("the weights lack `{name}`")]
     MissingWeight {
@@ -100,6 +124,8 @@ pub(super) fn validate_model(config: &ModelConfig) -> Result<(), ModelError> {
             ("ffn", c.ffn),
         ],
         ModelConfig::Mlp(c) => &[("hidden", c.hidden), ("layers", c.layers)],
+        // config.json is checked when it is read
+        ModelConfig::Checkpoint(_) => &[],
     };
     if let Some(&(setting, _)) = sizes.iter().find(|(_, size)| *size == 0) {
         return Err(ModelError::Empty { setting });
@@ -120,9 +146,13 @@ pub(super) fn validate_model(config: &ModelConfig) -> Result<(), ModelError> {
 /// that the architecture lacks, nothing to adapt.
 pub fn validate(config: &ModelConfig, lora: &LoraConfig) -> Result<(), ModelError> {
     validate_model(config)?;
-    let layers = match config {
-        ModelConfig::Transformer(c) => c.layers,
-        ModelConfig::Mlp(c) => c.layers,
+    let (layers, hidden, ffn) = match config {
+        ModelConfig::Transformer(c) => (c.layers, c.hidden, c.ffn),
+        ModelConfig::Mlp(c) => (c.layers, c.hidden, c.hidden),
+        ModelConfig::Checkpoint(c) => {
+            let c = HuggingFaceConfig::read(&c.path).map_err(CheckpointError::from)?;
+            (c.layers, c.hidden, c.ffn)
+        }
     };
     match &lora.layers {
         LayerSelection::Every(_) => {}
@@ -153,9 +183,8 @@ pub fn validate(config: &ModelConfig, lora: &LoraConfig) -> Result<(), ModelErro
     for &target in &lora.targets {
         let name = target_name(target);
         let (outputs, inputs) = match config {
-            ModelConfig::Transformer(c) if target == LoraTarget::Ffn => (c.ffn, c.hidden),
-            ModelConfig::Transformer(c) => (c.hidden, c.hidden),
-            ModelConfig::Mlp(c) if target == LoraTarget::Ffn => (c.hidden, c.hidden),
+            _ if target == LoraTarget::Ffn => (ffn, hidden),
+            ModelConfig::Transformer(_) | ModelConfig::Checkpoint(_) => (hidden, hidden),
             ModelConfig::Mlp(_) => {
                 return Err(ModelError::Target {
                     model: "mlp",

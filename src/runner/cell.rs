@@ -26,6 +26,7 @@ pub struct CellRunner {
     pub(super) device: DeviceChoice,
     pub(super) root: PathBuf,
     scores: bool,
+    pub(super) adapters: bool,
     gradients: bool,
 }
 
@@ -36,6 +37,7 @@ impl CellRunner {
             device,
             root: results.root().to_owned(),
             scores: plan.outputs.scores,
+            adapters: plan.outputs.adapters,
             gradients: plan.outputs.gradients,
         }
     }

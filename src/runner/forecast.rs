@@ -69,11 +69,11 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
             else {
                 return Err(format!("the task `{}` needs a model", task.name()));
             };
-            let data = tasks::build(task, cell.seed).map_err(|e| e.to_string())?;
+            let data = tasks::build_for(task, config, cell.seed).map_err(|e| e.to_string())?;
             let input = batching::input_shape(&data.train);
             let device = DeviceChoice::default().inner();
-            let mut model = Model::new(config, &input, data.classes, cell.seed, &device)
-                .map_err(|e| e.to_string())?;
+            let mut model =
+                Model::blank(config, &input, data.classes, &device).map_err(|e| e.to_string())?;
             model
                 .adapt(config, lora, cell.seed)
                 .map_err(|e| e.to_string())?;

@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use super::cell::CellRunner;
 use super::progress::Progress;
-use crate::config::{Cell, TaskConfig};
+use crate::config::{Cell, ModelConfig, TaskConfig};
 use crate::finetune::{self, Stage};
 use crate::gradients::per_example;
 use crate::gradients::store::{GradientStore, StoreWriter, Target, TensorInfo};
 use crate::models::Model;
+use crate::models::peft::{self, PeftError};
 use crate::results::record::{ModelFacts, TaskFacts, TrainingFacts};
 use crate::tasks::{self, Split, Truth};
 
@@ -110,7 +111,7 @@ impl CellRunner {
             return Err(format!("the task `{}` needs a model", task.name()));
         };
         progress.stage("making examples");
-        let data = tasks::build(task, cell.seed).map_err(sentence)?;
+        let data = tasks::build_for(task, model, cell.seed).map_err(sentence)?;
         let cache = self.root.join("cache");
         let settings = finetune::Settings {
             model,
@@ -129,8 +130,16 @@ impl CellRunner {
             ));
         };
         let base = finetune::pretrained_base(&settings, &data, &mut report).map_err(sentence)?;
-        let tuned = finetune::fine_tune(&settings, &base, &data, lora, train, &mut report)
+        let mut tuned = finetune::fine_tune(&settings, &base, &data, lora, train, &mut report)
             .map_err(sentence)?;
+        if self.adapters {
+            let ModelConfig::Checkpoint(checkpoint) = model else {
+                return Err(sentence(PeftError::NothingToSave));
+            };
+            let folder = self.root.join("adapters").join(&cell.id);
+            let base = checkpoint.path.display().to_string();
+            peft::save(&folder, &mut tuned.model, &base, lora.dropout).map_err(sentence)?;
+        }
         progress.stage("taking gradients");
         let start = Instant::now();
         let train = self.collect(cell, "train", &tuned.model, &data.train)?;

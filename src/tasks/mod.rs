@@ -5,12 +5,13 @@
 pub mod clusters;
 pub mod digits;
 pub mod flip;
+pub mod glue;
 pub mod gradients;
 pub mod sentences;
 
 use thiserror::Error;
 
-use crate::config::TaskConfig;
+use crate::config::{ModelConfig, TaskConfig};
 
 /// Why a task cannot be built.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -35,6 +36,22 @@ pub enum TaskError {
         /// Examples that there are.
         available: usize,
     },
+    /// More examples of a split asked for than it has.
+    #[error("{setting} is {asked}; the data has {available}")]
+    TooMany {
+        /// The setting.
+        setting: &'static str,
+        /// Examples asked for.
+        asked: usize,
+        /// Examples that there are.
+        available: usize,
+    },
+    /// Texts need a checkpoint's tokenizer.
+    #[error("task `glue` has texts, which only `model: {{name: checkpoint, path: …}}` can read")]
+    NoTokenizer,
+    /// Texts that cannot be read or turned into tokens.
+    #[error(transparent)]
+    Text(#[from] glue::TextError),
     /// Patches that do not tile an image.
     #[error("task.patch is {found}; 1, 2, 4 or 8 is needed, a divisor of the image's side 8")]
     Patch {
@@ -59,12 +76,32 @@ fn require(setting: &'static str, found: usize, least: usize) -> Result<(), Task
     }
 }
 
-/// The examples of a task; the same for the same settings and seed.
+/// The examples of a task for a model; the same for the same settings, files and seed. Texts become ids
+/// by the tokenizer of the model's checkpoint.
 ///
 /// # Errors
-/// When the settings ask for what the data does not have, and for `gradients`, which has no examples.
+/// As [`build`], and when files cannot be read.
+pub fn build_for(
+    config: &TaskConfig,
+    model: &ModelConfig,
+    seed: u64,
+) -> Result<TaskData, TaskError> {
+    match (config, model) {
+        (TaskConfig::Glue(config), ModelConfig::Checkpoint(model)) => {
+            glue::build(config, model, seed)
+        }
+        _ => build(config, seed),
+    }
+}
+
+/// The examples of a task that needs no tokenizer; the same for the same settings and seed.
+///
+/// # Errors
+/// When the settings ask for what the data does not have, for `gradients`, which has no examples, and
+/// for `glue`, which needs a tokenizer.
 pub fn build(config: &TaskConfig, seed: u64) -> Result<TaskData, TaskError> {
     match config {
+        TaskConfig::Glue(_) => Err(TaskError::NoTokenizer),
         TaskConfig::Gradients(_) => Err(TaskError::NoExamples),
         TaskConfig::Clusters(config) => clusters::build(config, seed),
         TaskConfig::Digits(config) => digits::build(config, seed),
@@ -80,6 +117,8 @@ pub enum Inputs {
     Tokens {
         /// One list of ids an example.
         ids: Vec<Vec<u32>>,
+        /// One list of token types (segments) an example, or no list at all when every type is 0.
+        types: Vec<Vec<u32>>,
         /// Number of ids.
         vocabulary: usize,
         /// Longest list allowed.

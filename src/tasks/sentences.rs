@@ -47,6 +47,7 @@ pub fn build(config: &SentencesTask, seed: u64) -> Result<TaskData, TaskError> {
                 .iter()
                 .map(|text| vocabulary.ids(text, config.max_length))
                 .collect(),
+            types: Vec::new(),
             vocabulary: vocabulary.len(),
             max_length: config.max_length,
         },
@@ -131,6 +132,7 @@ mod tests {
                 ids,
                 vocabulary,
                 max_length,
+                ..
             } = &data.train.inputs
             else {
                 panic!("tokens")

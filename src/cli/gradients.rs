@@ -1,0 +1,118 @@
+//! `infbench gradients`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use infbench::config::task::GlueName;
+use infbench::device::DeviceChoice;
+use infbench::gradient_files::{GradientRequest, gradient_files};
+use miette::IntoDiagnostic as _;
+
+use super::{Global, print};
+
+/// Arguments of `infbench gradients`.
+#[derive(Args)]
+pub struct GradientsArgs {
+    /// Checkpoint: a folder with config.json, model.safetensors and tokenizer.json
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// LoRA adapter in PEFT's layout; without one, the gradients of the classifier alone
+    #[arg(long, value_name = "PEFT_DIR")]
+    adapter: Option<PathBuf>,
+    /// Task that names the examples' fields: mrpc, qqp, sst2, wnli, rte, cola or qnli
+    #[arg(long)]
+    task: GlueName,
+    /// Examples: JSON lines, or tab-separated as in GLUE's archive
+    #[arg(long, value_name = "FILE.jsonl")]
+    examples: PathBuf,
+    /// Longest sequence in tokens, special ones included
+    #[arg(long, default_value_t = 128, value_name = "TOKENS", value_parser = clap::value_parser!(u32).range(8..))]
+    max_length: u32,
+    /// Gradients: one float32 [n, d] tensor a block, named as in PyTorch; losses and token counts go
+    /// beside them as .json
+    #[arg(long, value_name = "G.safetensors")]
+    out: PathBuf,
+    /// Device for the model
+    #[arg(long, default_value = "flex")]
+    device: DeviceChoice,
+}
+
+/// Writes per-example gradients.
+pub fn gradients(args: &GradientsArgs, global: Global) -> miette::Result<ExitCode> {
+    let request = GradientRequest {
+        model: args.model.clone(),
+        adapter: args.adapter.clone(),
+        task: args.task,
+        examples: args.examples.clone(),
+        max_length: args.max_length as usize,
+        out: args.out.clone(),
+        device: args.device,
+    };
+    let display = Display::new(global.quiet);
+    let summary = gradient_files(&request, &|total| display.start(total), &|done| {
+        display.done(done)
+    });
+    display.bar.finish_and_clear();
+    let summary = summary.into_diagnostic()?;
+    if !global.quiet {
+        let mean = summary.losses.iter().map(|&l| f64::from(l)).sum::<f64>()
+            / summary.examples.max(1) as f64;
+        print(&format!(
+            "{} examples, {} tensors, mean loss {mean:.4}, {:.1} examples/s, {:.1} % of the positions padding\n{}\n{}\n",
+            summary.examples,
+            summary.blocks.len(),
+            summary.examples as f64 / summary.seconds,
+            100.0 * summary.padding,
+            request.out.display(),
+            summary.companion.display(),
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A bar on a terminal, a line every ten seconds elsewhere.
+struct Display {
+    bar: ProgressBar,
+    lines: bool,
+    shown: Mutex<Instant>,
+}
+
+impl Display {
+    fn new(quiet: bool) -> Self {
+        let bar = if quiet {
+            ProgressBar::hidden()
+        } else {
+            ProgressBar::new(0)
+        };
+        let style = "{bar:30.cyan/dim} {pos}/{len} examples · {elapsed} · ETA {eta}";
+        bar.set_style(ProgressStyle::with_template(style).expect("the template is well formed"));
+        Self {
+            lines: !quiet && bar.is_hidden(),
+            bar,
+            shown: Mutex::new(Instant::now()),
+        }
+    }
+
+    fn start(&self, total: usize) {
+        self.bar.set_length(total as u64);
+    }
+
+    fn done(&self, done: usize) {
+        self.bar.set_position(done as u64);
+        if !self.lines {
+            return;
+        }
+        let mut shown = self
+            .shown
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if shown.elapsed() > Duration::from_secs(10) {
+            *shown = Instant::now();
+            eprintln!("{done}/{} examples", self.bar.length().unwrap_or(0));
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Per-example gradients of a checkpoint on one's own texts, as files for anyone's analysis.
+//!
+//! `G.safetensors` has one `[n, d]` tensor for every LoRA matrix and the head's last layer, named as
+//! PyTorch and PEFT name the parameters and flattened row-major from their layout; `G.json` beside it
+//! has the losses, the lengths and how the gradients were made. `infbench score` reads the former.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde::Serialize;
+use serde_json::json;
+use thiserror::Error;
+
+use crate::batching;
+use crate::config::task::GlueName;
+use crate::device::DeviceChoice;
+use crate::gradients::store::{StoreError, StoreWriter, Target, TensorInfo};
+use crate::gradients::{GradientError, GradientSink, per_example};
+use crate::models::checkpoint::{Checkpoint, CheckpointError};
+use crate::models::peft::{self, PeftError};
+use crate::models::{Model, ModelError};
+use crate::tasks::Split;
+use crate::tasks::glue::{self, TextError};
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub struct GradientRequest {
+    /// Folder of the checkpoint.
+    pub model: PathBuf,
+    /// Folder of an adapter in PEFT's layout; without one the gradients are the head's alone.
+    pub adapter: Option<PathBuf>,
+    /// The task, which names the fields of the examples.
+    pub task: GlueName,
+    /// Examples: .jsonl or .tsv.
+    pub examples: PathBuf,
+    /// Longest sequence in tokens, special ones included.
+    pub max_length: usize,
+    /// Where the gradients go; the rest goes beside them as `.json`.
+    pub out: PathBuf,
+    /// Where they are computed.
+    pub device: DeviceChoice,
+}
+
+/// What was computed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct GradientSummary {
+    /// Examples n.
+    pub examples: usize,
+    /// Names and sizes of the tensors.
+    pub blocks: Vec<GradientBlock>,
+    /// Cross-entropy of every example, nats.
+    pub losses: Vec<f32>,
+    /// Tokens of every example, special ones included.
+    pub tokens: Vec<usize>,
+    /// Share of the computed positions that were padding.
+    pub padding: f64,
+    /// Wall time of taking the gradients.
+    pub seconds: f64,
+    /// The file beside the gradients.
+    pub companion: PathBuf,
+}
+
+/// A tensor of [`GradientSummary`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct GradientBlock {
+    /// Name, as in PyTorch.
+    pub name: String,
+    /// Shape of one example's gradient before it was flattened.
+    pub shape: [usize; 2],
+}
+
+/// Why there are no gradients.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum GradientFilesError {
+    /// The checkpoint.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The adapter.
+    #[error(transparent)]
+    Adapter(#[from] PeftError),
+    /// The examples or the tokenizer.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// A file without examples.
+    #[error("{path} has no examples")]
+    NoExamples {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Neither adapter nor checkpoint has a classifier for the task.
+    #[error(
+        "neither {model} nor an adapter has a classifier for {classes} classes; a random one would make the gradients meaningless. Give --adapter with a saved classifier"
+    )]
+    NoHead {
+        /// The checkpoint.
+        model: PathBuf,
+        /// Classes of the task.
+        classes: usize,
+    },
+    /// The classifier has other classes than the task.
+    #[error("the adapter's classifier has {found} classes; the task has {expected}")]
+    Classes {
+        /// Classes of the classifier.
+        found: usize,
+        /// Classes of the task.
+        expected: usize,
+    },
+    /// The output would stand in its own way.
+    #[error("{path} ends in .json, where the losses go; give a name such as G.safetensors")]
+    Name {
+        /// The output.
+        path: PathBuf,
+    },
+    /// Taking the gradients.
+    #[error(transparent)]
+    Gradient(#[from] GradientError),
+    /// The gradients' file.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The file beside it.
+    #[error("cannot write {path}: {source}")]
+    Companion {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// Passes rows on to a store and says how many examples are done.
+struct Counted<'a> {
+    writer: StoreWriter,
+    last: usize,
+    width: usize,
+    done: usize,
+    progress: &'a (dyn Fn(usize) + Sync),
+}
+
+impl GradientSink for Counted<'_> {
+    fn write_rows(
+        &mut self,
+        tensor: usize,
+        first_row: usize,
+        rows: &[f32],
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        self.writer.write_rows(tensor, first_row, rows)?;
+        if tensor == self.last {
+            self.done += rows.len() / self.width;
+            (self.progress)(self.done);
+        }
+        Ok(())
+    }
+}
+
+/// Takes the gradients and writes both files; `start` hears the number of examples, `progress` how many
+/// are done.
+///
+/// # Errors
+/// See [`GradientFilesError`].
+pub fn gradient_files(
+    request: &GradientRequest,
+    start: &dyn Fn(usize),
+    progress: &(dyn Fn(usize) + Sync),
+) -> Result<GradientSummary, GradientFilesError> {
+    let companion = request.out.with_extension("json");
+    if companion == request.out {
+        return Err(GradientFilesError::Name {
+            path: request.out.clone(),
+        });
+    }
+    let (mut model, split) = open(request)?;
+    let family = model
+        .family()
+        .expect("a model from a checkpoint has a family");
+    let adapted = !model.adapted().is_empty();
+    let blocks: Vec<GradientBlock> = model
+        .gradient_tensors()
+        .into_iter()
+        .map(|tensor| GradientBlock {
+            name: if adapted {
+                peft::live_name(family, &tensor.name)
+            } else {
+                tensor.name
+            },
+            shape: tensor.shape,
+        })
+        .collect();
+    let infos: Vec<TensorInfo> = blocks
+        .iter()
+        .map(|block| TensorInfo::new(block.name.clone(), [block.shape.iter().product()]))
+        .collect();
+    let width = infos.last().map_or(1, TensorInfo::dim);
+    let target = Target::Mapped(request.out.clone());
+    let mut sink = Counted {
+        last: infos.len() - 1,
+        writer: StoreWriter::new(infos, split.len(), target)?,
+        width,
+        done: 0,
+        progress,
+    };
+    start(split.len());
+    let clock = Instant::now();
+    let piece = per_example::piece_size(&split);
+    let losses = per_example::collect(&model, &split, piece, &mut sink)?;
+    sink.writer.finish()?;
+    let summary = GradientSummary {
+        examples: split.len(),
+        blocks,
+        losses,
+        tokens: batching::lengths(&split),
+        padding: batching::padding(&split, piece),
+        seconds: clock.elapsed().as_secs_f64(),
+        companion,
+    };
+    write(request, &mut model, &summary)?;
+    Ok(summary)
+}
+
+/// The model with its adapter, and the examples as it takes them.
+fn open(request: &GradientRequest) -> Result<(Model, Split), GradientFilesError> {
+    let examples = glue::files::read(&request.examples, request.task)?;
+    if examples.is_empty() {
+        return Err(GradientFilesError::NoExamples {
+            path: request.examples.clone(),
+        });
+    }
+    let checkpoint = Checkpoint::open(&request.model)?;
+    let encoder = glue::tokens::Encoder::open(&request.model, request.max_length)?;
+    let split = encoder.split(&examples)?;
+    let input = batching::input_shape(&split);
+    let device = request.device.inner();
+    let mut model = Model::from_checkpoint(&checkpoint, &input, glue::CLASSES, 0, &device)?;
+    if let Some(folder) = &request.adapter {
+        peft::load(folder, &mut model)?;
+    }
+    if !model.has_pretrained_head() {
+        return Err(GradientFilesError::NoHead {
+            model: request.model.clone(),
+            classes: glue::CLASSES,
+        });
+    }
+    if model.classes() != glue::CLASSES {
+        return Err(GradientFilesError::Classes {
+            found: model.classes(),
+            expected: glue::CLASSES,
+        });
+    }
+    Ok((model, split))
+}
+
+fn write(
+    request: &GradientRequest,
+    model: &mut Model,
+    summary: &GradientSummary,
+) -> Result<(), GradientFilesError> {
+    let shown = |path: &Path| path.display().to_string();
+    let text = json!({
+        "infbench": env!("CARGO_PKG_VERSION"),
+        "gradients": shown(&request.out),
+        "model": shown(&request.model),
+        "adapter": request.adapter.as_deref().map(shown),
+        "task": request.task,
+        "examples_file": shown(&request.examples),
+        "max_length": request.max_length,
+        "device": request.device,
+        "layers": model.layers(),
+        "examples": summary.examples,
+        "seconds": summary.seconds,
+        "padding": summary.padding,
+        "blocks": summary.blocks,
+        "losses": summary.losses,
+        "tokens": summary.tokens,
+    });
+    crate::atomic::write(&summary.companion, format!("{text:#}\n").as_bytes()).map_err(|source| {
+        GradientFilesError::Companion {
+            path: summary.companion.clone(),
+            source,
+        }
+    })
+}

@@ -1,0 +1,70 @@
+//! From the pooled vector to logits.
+
+use burn::tensor::{Device, Tensor};
+
+use super::lora::{Linear, Pass};
+use super::parameter::{Parameter, Role};
+
+/// Standard deviation of fresh weights, as in BERT.
+const DEVIATION: f64 = 0.02;
+
+/// A linear classifier W x + b, or RoBERTa's W tanh(V x + c) + b. All of it is trained; the gradient of
+/// W is one of the blocks of the Fisher (as in the paper's code).
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// V and c.
+    dense: Option<Linear>,
+    /// W and b.
+    last: Linear,
+}
+
+impl Head {
+    /// `classifier`.
+    pub fn linear(hidden: usize, classes: usize, device: &Device) -> Self {
+        Self {
+            dense: None,
+            last: Linear::new("classifier", hidden, classes, device),
+        }
+    }
+
+    /// `classifier.dense` and `classifier.out_proj`.
+    pub fn dense(hidden: usize, classes: usize, device: &Device) -> Self {
+        Self {
+            dense: Some(Linear::new("classifier.dense", hidden, hidden, device)),
+            last: Linear::new("classifier.out_proj", hidden, classes, device),
+        }
+    }
+
+    /// Zeros of the same form, for `classes`.
+    pub fn replace(&mut self, classes: usize, device: &Device) {
+        let hidden = self.last.weight.dims()[1];
+        *self = match self.dense {
+            None => Self::linear(hidden, classes, device),
+            Some(_) => Self::dense(hidden, classes, device),
+        };
+    }
+
+    /// The layer that gives the logits.
+    pub fn last(&self) -> &Linear {
+        &self.last
+    }
+
+    /// `[n, 1, h]` → `[n, 1, classes]`; a probe at the logits when gradients are taken.
+    pub fn forward(&self, x: Tensor<3>, pass: &mut Pass) -> Tensor<3> {
+        let x = match &self.dense {
+            None => x,
+            Some(dense) => dense.forward(x).tanh(),
+        };
+        self.last.forward_head(x, pass)
+    }
+
+    /// Every parameter, the last layer's at the end.
+    pub fn parameters(&mut self) -> Vec<Parameter<'_>> {
+        let mut all = Vec::with_capacity(4);
+        if let Some(dense) = &mut self.dense {
+            all.extend(dense.parameters(Role::Head, DEVIATION));
+        }
+        all.extend(self.last.parameters(Role::Head, DEVIATION));
+        all
+    }
+}

@@ -1,0 +1,126 @@
+//! GLUE (Wang et al., 2019): real sentences and pairs of sentences with two classes, from files.
+//!
+//! Training labels are flipped, query labels are not. Without `train` and `query` a task is drawn down
+//! to 4,500 training and 500 query examples where it has more (the paper's sizes). Drawn examples keep
+//! the order of their file. A folder without validation file gives the query examples of its training
+//! file, which are then no training examples.
+
+pub mod files;
+pub mod tokens;
+
+use rand::seq::SliceRandom;
+
+use self::files::Example;
+use super::{TaskData, TaskError, Truth, flip, require};
+use crate::config::CheckpointConfig;
+use crate::config::task::GlueTask;
+use crate::random;
+
+pub use files::TextError;
+
+/// Classes of every task here.
+pub const CLASSES: usize = 2;
+/// Most training examples when the settings do not say.
+const TRAIN: usize = 4500;
+/// Most query examples when the settings do not say.
+const QUERY: usize = 500;
+
+/// The examples of a GLUE task as token ids of the checkpoint's tokenizer.
+///
+/// # Errors
+/// Files that are missing or not understood, more examples asked for than there are, a tokenizer that
+/// does not fit the checkpoint.
+pub fn build(
+    config: &GlueTask,
+    checkpoint: &CheckpointConfig,
+    seed: u64,
+) -> Result<TaskData, TaskError> {
+    require("task.max_length", config.max_length, 8)?;
+    let (train, query) = files::splits(&config.path)?;
+    let train = files::read(&train, config.task)?;
+    let draw = |from: &[usize], count: usize, purpose: &str| -> Vec<usize> {
+        let mut order = from.to_vec();
+        if count < order.len() {
+            order.shuffle(&mut random::rng(seed, "glue", purpose));
+            order.truncate(count);
+            order.sort_unstable();
+        }
+        order
+    };
+    let all: Vec<usize> = (0..train.len()).collect();
+    let count = |asked: Option<usize>, most: usize, available: usize| {
+        asked.unwrap_or_else(|| most.min(available))
+    };
+    let (train, query): (Vec<Example>, Vec<Example>) = match query {
+        Some(path) => {
+            let query = files::read(&path, config.task)?;
+            let counts = (
+                count(config.train, TRAIN, train.len()),
+                count(config.query, QUERY, query.len()),
+            );
+            enough("task.train", counts.0, train.len())?;
+            enough("task.query", counts.1, query.len())?;
+            let others: Vec<usize> = (0..query.len()).collect();
+            (
+                pick(&train, &draw(&all, counts.0, "train")),
+                pick(&query, &draw(&others, counts.1, "query")),
+            )
+        }
+        None => {
+            let queries = count(config.query, QUERY, train.len() / 5);
+            enough("task.query", queries, train.len())?;
+            let chosen = draw(&all, queries, "query");
+            let rest: Vec<usize> = all
+                .iter()
+                .copied()
+                .filter(|index| chosen.binary_search(index).is_err())
+                .collect();
+            let trained = count(config.train, TRAIN, rest.len());
+            enough("task.train", trained, rest.len())?;
+            (
+                pick(&train, &draw(&rest, trained, "train")),
+                pick(&train, &chosen),
+            )
+        }
+    };
+    let encoder = tokens::Encoder::open(&checkpoint.path, config.max_length)?;
+    let train_classes: Vec<usize> = train.iter().map(|example| example.label).collect();
+    let query_classes: Vec<usize> = query.iter().map(|example| example.label).collect();
+    let mut train = encoder.split(&train)?;
+    let flipped = flip::flip(
+        &mut train.labels,
+        CLASSES,
+        config.flip,
+        &mut random::rng(seed, "glue", "flip"),
+    );
+    Ok(TaskData {
+        train,
+        query: encoder.split(&query)?,
+        pretrain: None,
+        classes: CLASSES,
+        truth: Truth {
+            flipped: (config.flip > 0.0).then_some(flipped),
+            train_classes: Some(train_classes),
+            query_classes: Some(query_classes),
+        },
+    })
+}
+
+fn enough(setting: &'static str, asked: usize, available: usize) -> Result<(), TaskError> {
+    require(setting, asked, 1)?;
+    if asked > available {
+        return Err(TaskError::TooMany {
+            setting,
+            asked,
+            available,
+        });
+    }
+    Ok(())
+}
+
+fn pick(examples: &[Example], indices: &[usize]) -> Vec<Example> {
+    indices
+        .iter()
+        .map(|&index| examples[index].clone())
+        .collect()
+}

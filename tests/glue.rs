@@ -1,0 +1,241 @@
+//! Real texts from outside: a GLUE folder, a checkpoint with its tokenizer, `run`, `gradients`, `score`.
+
+use std::fs;
+use std::path::Path;
+
+use assert_cmd::Command;
+use predicates::prelude::*;
+use predicates::str::contains;
+use serde_json::{Value, json};
+
+const CHECKPOINT: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/fixtures/parity/bert/model"
+);
+
+fn infbench(folder: &Path) -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("infbench"));
+    command.current_dir(folder);
+    command
+}
+
+/// The tiny BERT of the parity tests with a tokenizer that spells: 5 special tokens, 26 letters that
+/// begin a word and 26 that go on.
+fn checkpoint(folder: &Path) {
+    fs::create_dir(folder).unwrap();
+    for file in ["config.json", "model.safetensors"] {
+        fs::copy(Path::new(CHECKPOINT).join(file), folder.join(file)).unwrap();
+    }
+    let special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"].map(str::to_owned);
+    let letters = ('a'..='z')
+        .map(String::from)
+        .chain(('a'..='z').map(|letter| format!("##{letter}")));
+    let vocabulary: serde_json::Map<String, Value> = special
+        .iter()
+        .cloned()
+        .chain(letters)
+        .enumerate()
+        .map(|(id, token)| (token, id.into()))
+        .collect();
+    let added: Vec<Value> = special
+        .iter()
+        .enumerate()
+        .map(|(id, token)| {
+            json!({"id": id, "content": token, "single_word": false, "lstrip": false,
+                   "rstrip": false, "normalized": false, "special": true})
+        })
+        .collect();
+    let tokenizer = json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": added,
+        "normalizer": {"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
+                       "strip_accents": null, "lowercase": true},
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "post_processor": {"type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2]},
+        "decoder": null,
+        "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+                  "max_input_chars_per_word": 100, "vocab": vocabulary},
+    });
+    fs::write(folder.join("tokenizer.json"), tokenizer.to_string()).unwrap();
+}
+
+/// `count` pairs as the hub's RTE.
+fn pairs(path: &Path, count: usize) {
+    let lines: Vec<String> = (0..count)
+        .map(|index| {
+            let word = ["we", "go", "far", "out"][index % 4];
+            let second = ["so", "no", "it"][index % 3];
+            json!({"idx": index, "sentence1": word, "sentence2": second, "label": index % 2})
+                .to_string()
+        })
+        .collect();
+    fs::write(path, lines.join("\n")).unwrap();
+}
+
+/// A folder with `bert/`, `rte/train.jsonl`, and an experiment.
+fn place() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    checkpoint(&folder.path().join("bert"));
+    fs::create_dir(folder.path().join("rte")).unwrap();
+    pairs(&folder.path().join("rte/train.jsonl"), 40);
+    let text = "name: tiny
+task: {name: glue, task: rte, path: rte, query: 8, max_length: 12}
+model: {name: checkpoint, path: bert}
+lora: {rank: 2, targets: [query, value]}
+train: {epochs: 2, batch_size: 8, lr: 1.0e-2}
+influence: {methods: [exact, datainf]}
+outputs: {adapters: true, report: false}
+";
+    fs::write(folder.path().join("tiny.yaml"), text).unwrap();
+    folder
+}
+
+#[test]
+fn a_checkpoint_is_fine_tuned_on_texts_and_its_adapter_goes_out_and_in() {
+    let folder = place();
+    let run = || {
+        infbench(folder.path())
+            .args(["run", "tiny.yaml", "--quiet", "--no-resume"])
+            .assert()
+            .success();
+        let text = fs::read_to_string(folder.path().join("runs/tiny/results.jsonl")).unwrap();
+        serde_json::from_str::<Value>(text.trim()).unwrap()
+    };
+    let record = run();
+    let task = &record["task"];
+    assert_eq!(
+        (&task["train"], &task["query"], &task["classes"]),
+        (&json!(32), &json!(8), &json!(2))
+    );
+    assert_eq!(task["flipped"], 6);
+    assert_eq!(record["model"]["name"], "checkpoint");
+    assert_eq!(record["model"]["trainable"], 2 * 2 * 4 * 16 + 2 * 16 + 2);
+    assert_eq!(record["gradients"]["blocks"].as_array().unwrap().len(), 9);
+    assert_eq!(record["training"]["epochs"].as_array().unwrap().len(), 2);
+    assert_eq!(record["training"]["cached"], false);
+    let again = run();
+    assert_eq!(again["training"]["cached"], true);
+    assert_eq!(
+        again["methods"][1]["metrics"],
+        record["methods"][1]["metrics"]
+    );
+
+    let id = record["cell"]["id"].as_str().unwrap();
+    let adapter = folder.path().join("runs/tiny/adapters").join(id);
+    let config: Value =
+        serde_json::from_slice(&fs::read(adapter.join("adapter_config.json")).unwrap()).unwrap();
+    assert_eq!(
+        (&config["r"], &config["lora_alpha"], &config["lora_dropout"]),
+        (&json!(2), &json!(2), &json!(0.05))
+    );
+    assert_eq!(
+        config["target_modules"][0],
+        "encoder.layer.0.attention.self.query"
+    );
+    for (examples, out) in [("train", "G"), ("train", "V")] {
+        infbench(folder.path())
+            .args(["gradients", "--model", "bert", "--task", "rte", "--adapter"])
+            .arg(&adapter)
+            .args(["--max-length", "12", "--examples"])
+            .arg(format!("rte/{examples}.jsonl"))
+            .args(["--out", &format!("{out}.safetensors")])
+            .assert()
+            .success()
+            .stdout(
+                contains("40 examples, 9 tensors").and(contains("G.json").or(contains("V.json"))),
+            );
+    }
+    infbench(folder.path())
+        .args([
+            "score",
+            "--train",
+            "G.safetensors",
+            "--query",
+            "V.safetensors",
+        ])
+        .args(["--method", "exact", "--out", "S.safetensors"])
+        .assert()
+        .success()
+        .stdout(contains("40 training examples, 40 score rows, 9 blocks"));
+}
+
+#[test]
+fn mistakes_are_found_before_anything_is_computed() {
+    let folder = place();
+    let fails = |arguments: &[&str], text: &str| {
+        infbench(folder.path())
+            .args(arguments)
+            .assert()
+            .code(2)
+            .stderr(contains(text));
+    };
+    let plan = |set: &str, text: &str| fails(&["plan", "tiny.yaml", "--set", set], text);
+    infbench(folder.path())
+        .args(["plan", "tiny.yaml"])
+        .assert()
+        .success()
+        .stdout(contains("to do"));
+    plan(
+        "model.path=roberta-large",
+        "model.path: there is no folder roberta-large. A checkpoint is a folder",
+    );
+    plan("model.path=rte", "cannot read rte/config.json");
+    plan("task.path=nowhere", "task.path: there is no folder nowhere");
+    plan("task.task=stsb", "unknown value `stsb`; allowed: mrpc, qqp");
+    plan(
+        "task.max_length=13",
+        "task.max_length: 13 is more than the 12",
+    );
+    plan("task.train=33", "task.train is 33; the data has 32");
+    plan("lora.rank=17", "more than the smaller side (16)");
+    plan("lora.layers=[2]", "there is no layer 2; allowed: 0 to 1");
+    plan("model={name: transformer}", "only a checkpoint can read");
+    plan("model=checkpoint", "unknown value `checkpoint`");
+    plan("task=digits", "a checkpoint reads texts");
+    // with a validation file nothing is taken from the training file
+    let validation = folder.path().join("rte/dev.jsonl");
+    pairs(&validation, 6);
+    plan("task.query=7", "task.query is 7; the data has 6");
+    infbench(folder.path())
+        .args(["plan", "tiny.yaml", "--set", "task.query=null"])
+        .assert()
+        .success()
+        .stdout(contains("     40     6      9"));
+    fs::remove_file(validation).unwrap();
+    let bad = folder.path().join("bert/config.json");
+    let text = fs::read_to_string(&bad).unwrap();
+    fs::write(&bad, text.replace("\"gelu\"", "\"silu\"")).unwrap();
+    plan(
+        "seed=1",
+        "bert/config.json: `hidden_act` is \"silu\"; allowed: \"gelu\"",
+    );
+    fs::write(&bad, text).unwrap();
+    let gradients = [
+        "gradients",
+        "--model",
+        "bert",
+        "--task",
+        "rte",
+        "--out",
+        "G.safetensors",
+    ];
+    let with = |more: &[&str], text: &str| fails(&[&gradients[..], more].concat(), text);
+    with(
+        &["--examples", "rte/train.jsonl", "--max-length", "12"],
+        "a random one would make the gradients meaningless",
+    );
+    with(
+        &["--examples", "rte/train.jsonl"],
+        "max_length is 128; the checkpoint has positions for 12",
+    );
+    with(&["--examples", "none.jsonl"], "cannot read none.jsonl");
+    assert!(!folder.path().join("G.safetensors").exists());
+    fs::write(
+        folder.path().join("digits.yaml"),
+        "name: d\ntask: digits\noutputs: {adapters: true}\n",
+    )
+    .unwrap();
+    fails(
+        &["plan", "digits.yaml"],
+        "digits.yaml:3:21: outputs.adapters: only adapters of",
+    );
+}

@@ -1,0 +1,622 @@
+//! Checkpoints, adapters, tokens and per-example gradients against PyTorch, transformers and PEFT.
+//!
+//! The fixtures are made by `scripts/parity/make.py` and `scripts/parity/minilm.py`. The tests on
+//! all-MiniLM-L6-v2 run when the model is in `$INFBENCH_MINILM` or where `scripts/get-minilm.sh` puts it;
+//! with `$INFBENCH_PARITY_PYTHON` (a Python with scripts/parity/requirements.txt) PEFT opens our adapters.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use half::{bf16, f16};
+use infbench::batching;
+use infbench::config::task::GlueName;
+use infbench::device::DeviceChoice;
+use infbench::gradient_files::{GradientFilesError, GradientRequest, gradient_files};
+use infbench::gradients::{RowBuffer, per_example};
+use infbench::models::checkpoint::{Checkpoint, CheckpointError};
+use infbench::models::parameter::to_f32;
+use infbench::models::peft::{self, PeftError};
+use infbench::models::{Model, Pass, Role};
+use infbench::tasks::{Inputs, Split};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+const CASES: [&str; 3] = ["bert", "bert_relu", "roberta"];
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/parity")
+        .join(name)
+}
+
+/// Numbers of a file by name: shape and values.
+struct Numbers(BTreeMap<String, (Vec<usize>, Vec<f64>)>);
+
+impl Numbers {
+    fn read(path: &Path) -> Self {
+        let bytes = fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let file = SafeTensors::deserialize(&bytes).expect("a fixture is whole");
+        let numbers = file.iter().map(|(name, view)| {
+            let values = match view.dtype() {
+                Dtype::F32 => view
+                    .data()
+                    .as_chunks::<4>()
+                    .0
+                    .iter()
+                    .map(|b| f64::from(f32::from_le_bytes(*b)))
+                    .collect(),
+                Dtype::I64 => view
+                    .data()
+                    .as_chunks::<8>()
+                    .0
+                    .iter()
+                    .map(|b| i64::from_le_bytes(*b) as f64)
+                    .collect(),
+                other => panic!("{name} is {other:?}"),
+            };
+            (name.to_owned(), (view.shape().to_vec(), values))
+        });
+        Self(numbers.collect())
+    }
+
+    fn get(&self, name: &str) -> &[f64] {
+        &self.0[name].1
+    }
+
+    fn whole(&self, name: &str) -> Vec<usize> {
+        self.get(name).iter().map(|&value| value as usize).collect()
+    }
+
+    /// Names and values of the gradients.
+    fn gradients(&self) -> BTreeMap<&str, &[f64]> {
+        let named = self.0.iter().filter_map(|(name, (_, values))| {
+            Some((name.strip_prefix("gradient.")?, values.as_slice()))
+        });
+        named.collect()
+    }
+}
+
+/// The examples of a tiny case, their padding taken away.
+fn split(expected: &Numbers) -> Split {
+    let lengths = expected.whole("lengths");
+    let width = expected.0["input_ids"].0[1];
+    let rows = |name: &str| -> Vec<Vec<u32>> {
+        let all = expected.whole(name);
+        let rows = all.chunks_exact(width).zip(&lengths);
+        rows.map(|(row, &length)| row[..length].iter().map(|&id| id as u32).collect())
+            .collect()
+    };
+    Split {
+        inputs: Inputs::Tokens {
+            ids: rows("input_ids"),
+            types: rows("token_type_ids"),
+            vocabulary: 60,
+            max_length: width,
+        },
+        labels: expected.whole("labels"),
+    }
+}
+
+fn classes(expected: &Numbers) -> usize {
+    expected.0["logits.base"].0[1]
+}
+
+fn open(folder: &Path, expected: &Numbers) -> Model {
+    let checkpoint = Checkpoint::open(folder).unwrap();
+    let device = DeviceChoice::Flex.inner();
+    let input = batching::input_shape(&split(expected));
+    Model::from_checkpoint(&checkpoint, &input, classes(expected), 1, &device).unwrap()
+}
+
+fn logits(model: &Model, split: &Split) -> Vec<f64> {
+    let all: Vec<usize> = (0..split.len()).collect();
+    let batch = batching::batch(split, &all, model.device());
+    let logits = model.logits(&batch, &mut Pass::Plain);
+    to_f32(logits.inner().into_data())
+        .into_iter()
+        .map(f64::from)
+        .collect()
+}
+
+fn worst(found: &[f64], expected: &[f64]) -> f64 {
+    assert_eq!(found.len(), expected.len());
+    let pairs = found.iter().zip(expected);
+    pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+}
+
+/// Largest relative error of a row, ‖a − b‖/‖b‖.
+///
+/// Queries and keys of an example of one token get no gradient; PyTorch leaves rounding noise there, up to
+/// 3e-6 of the largest row. Rows that small are zero for both, or their error is infinite.
+fn relative(found: &[f64], expected: &[f64], rows: usize) -> f64 {
+    const NOISE: f64 = 1e-5;
+    assert_eq!(found.len(), expected.len());
+    let width = found.len() / rows;
+    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
+    let sizes = |values: &[f64]| -> Vec<f64> {
+        let rows = values.chunks_exact(width);
+        rows.map(|row| norm(&mut row.iter().copied())).collect()
+    };
+    let (ours, theirs) = (sizes(found), sizes(expected));
+    let noise = NOISE * theirs.iter().copied().fold(0.0, f64::max);
+    let pairs = found.chunks_exact(width).zip(expected.chunks_exact(width));
+    let errors = pairs.map(|(a, b)| norm(&mut a.iter().zip(b).map(|(a, b)| a - b)));
+    let errors = errors.zip(ours.into_iter().zip(theirs));
+    errors
+        .map(
+            |(error, (ours, theirs))| match (ours < noise, theirs < noise) {
+                (true, true) => 0.0,
+                (false, true) => f64::INFINITY,
+                (_, false) => error / theirs,
+            },
+        )
+        .fold(0.0, f64::max)
+}
+
+#[test]
+fn logits_and_gradients_of_tiny_models_are_those_of_pytorch() {
+    for case in CASES {
+        let expected = Numbers::read(&fixture(case).join("expected.safetensors"));
+        let split = split(&expected);
+        let mut model = open(&fixture(case).join("model"), &expected);
+        assert!(model.has_pretrained_head());
+        let base = worst(&logits(&model, &split), expected.get("logits.base"));
+        peft::load(&fixture(case).join("adapter"), &mut model).unwrap();
+        let with = worst(&logits(&model, &split), expected.get("logits.adapter"));
+        let moved = worst(expected.get("logits.adapter"), expected.get("logits.base"));
+        assert!(moved > 0.1, "{case}: the adapter does something: {moved}");
+        assert!(base < 1e-5 && with < 1e-5, "{case}: {base:.1e} {with:.1e}");
+
+        let tensors = model.gradient_tensors();
+        let widths = tensors.iter().map(|t| t.shape[0] * t.shape[1]).collect();
+        let mut rows = RowBuffer::new(split.len(), widths);
+        let losses = per_example::collect(&model, &split, 2, &mut rows).unwrap();
+        let losses: Vec<f64> = losses.into_iter().map(f64::from).collect();
+        let loss = worst(&losses, expected.get("losses"));
+        assert!(loss < 1e-5, "{case}: {loss:.1e}");
+        let mut theirs = expected.gradients();
+        let mut error: f64 = 0.0;
+        for (tensor, found) in tensors.iter().zip(&rows.tensors) {
+            let name = peft::live_name(model.family().unwrap(), &tensor.name);
+            let expected = theirs
+                .remove(name.as_str())
+                .unwrap_or_else(|| panic!("{case}: PyTorch has no `{name}`"));
+            let found: Vec<f64> = found.iter().map(|&value| f64::from(value)).collect();
+            let of_tensor = relative(&found, expected, split.len());
+            assert!(of_tensor < 1e-4, "{case}: {name}: {of_tensor:.1e}");
+            error = error.max(of_tensor);
+        }
+        assert!(theirs.is_empty(), "{case}: not computed: {theirs:?}");
+        assert!(error < 1e-4, "{case}: {error:.1e}");
+        println!(
+            "{case}: logits {base:.1e} and {with:.1e}, losses {loss:.1e}, gradients {error:.1e}"
+        );
+    }
+}
+
+/// A tensor to be written: name, type, shape, bytes.
+type Raw = (String, Dtype, Vec<usize>, Vec<u8>);
+
+fn raw(path: &Path) -> Vec<Raw> {
+    let bytes = fs::read(path).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    file.iter()
+        .map(|(name, view)| {
+            let (shape, data) = (view.shape().to_vec(), view.data().to_vec());
+            (name.to_owned(), view.dtype(), shape, data)
+        })
+        .collect()
+}
+
+fn write(path: &Path, tensors: &[Raw]) {
+    let views = tensors.iter().map(|(name, dtype, shape, data)| {
+        let view = TensorView::new(*dtype, shape.clone(), data).unwrap();
+        (name.as_str(), view)
+    });
+    fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
+}
+
+fn with_config(case: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let config = fixture(case).join("model/config.json");
+    fs::copy(config, folder.path().join("config.json")).unwrap();
+    folder
+}
+
+fn halved(tensors: &[Raw], dtype: Dtype) -> Vec<Raw> {
+    let convert = |data: &[u8]| -> Vec<u8> {
+        let numbers = data.as_chunks::<4>().0.iter();
+        let numbers = numbers.map(|b| f32::from_le_bytes(*b));
+        match dtype {
+            Dtype::F16 => numbers
+                .flat_map(|n| f16::from_f32(n).to_le_bytes())
+                .collect(),
+            _ => numbers
+                .flat_map(|n| bf16::from_f32(n).to_le_bytes())
+                .collect(),
+        }
+    };
+    let changed = tensors
+        .iter()
+        .map(|(name, _, shape, data)| (name.clone(), dtype, shape.clone(), convert(data)));
+    changed.collect()
+}
+
+#[test]
+fn names_shards_and_half_precision_are_understood() {
+    for case in ["bert", "roberta"] {
+        let expected = Numbers::read(&fixture(case).join("expected.safetensors"));
+        let split = split(&expected);
+        let file = fixture(case).join("model/model.safetensors");
+        let reference = logits(&open(&fixture(case).join("model"), &expected), &split);
+        let tensors = raw(&file);
+
+        let old = with_config(case);
+        let renamed: Vec<Raw> = tensors
+            .iter()
+            .cloned()
+            .map(|(name, dtype, shape, data)| {
+                let name = name
+                    .trim_start_matches(&format!("{case}."))
+                    .replace("LayerNorm.weight", "LayerNorm.gamma")
+                    .replace("LayerNorm.bias", "LayerNorm.beta");
+                (name, dtype, shape, data)
+            })
+            .collect();
+        assert!(renamed.iter().any(|t| t.0 == "embeddings.LayerNorm.gamma"));
+        write(&old.path().join("model.safetensors"), &renamed);
+        assert_eq!(logits(&open(old.path(), &expected), &split), reference);
+
+        let sharded = with_config(case);
+        let (one, two) = tensors.split_at(tensors.len() / 2);
+        let mut map = serde_json::Map::new();
+        for (name, part) in [("a.safetensors", one), ("b.safetensors", two)] {
+            write(&sharded.path().join(name), part);
+            map.extend(part.iter().map(|t| (t.0.clone(), name.into())));
+        }
+        let index = serde_json::json!({"metadata": {}, "weight_map": map});
+        let index_file = sharded.path().join("model.safetensors.index.json");
+        fs::write(&index_file, index.to_string()).unwrap();
+        assert_eq!(logits(&open(sharded.path(), &expected), &split), reference);
+
+        for (dtype, tolerance) in [(Dtype::F16, 2e-2), (Dtype::BF16, 0.2)] {
+            let half = with_config(case);
+            let file = half.path().join("model.safetensors");
+            write(&file, &halved(&tensors, dtype));
+            let error = worst(&logits(&open(half.path(), &expected), &split), &reference);
+            // relative rounding 2⁻¹¹ and 2⁻⁸ of the weights, through two layers of logits of size 1
+            assert!(error > 0.0 && error < tolerance, "{dtype:?}: {error}");
+        }
+    }
+}
+
+#[test]
+fn what_does_not_fit_a_checkpoint_is_said_by_name() {
+    let expected = Numbers::read(&fixture("bert").join("expected.safetensors"));
+    let tensors = raw(&fixture("bert").join("model/model.safetensors"));
+    let input = batching::input_shape(&split(&expected));
+    let device = DeviceChoice::Flex.inner();
+    let error = |tensors: &[Raw]| {
+        let folder = with_config("bert");
+        write(&folder.path().join("model.safetensors"), tensors);
+        let checkpoint = Checkpoint::open(folder.path()).unwrap();
+        let made = Model::from_checkpoint(&checkpoint, &input, 3, 1, &device);
+        made.unwrap_err().to_string()
+    };
+    let pooler: Vec<Raw> = tensors
+        .iter()
+        .filter(|t| !t.0.contains("pooler.dense.weight"))
+        .cloned()
+        .collect();
+    assert!(error(&pooler).contains(
+        "the weights lack `pooler.dense.weight` (also looked for as `bert.pooler.dense.weight`)"
+    ));
+    let mut turned = tensors.clone();
+    let dense = turned
+        .iter_mut()
+        .find(|t| t.0 == "bert.encoder.layer.1.output.dense.weight");
+    dense.unwrap().2.reverse();
+    assert!(error(&turned).contains(
+        "tensor `bert.encoder.layer.1.output.dense.weight` has shape [24, 16]; config.json makes it [16, 24]"
+    ));
+    let empty = with_config("bert");
+    assert!(matches!(
+        Checkpoint::open(empty.path()),
+        Err(CheckpointError::NoWeights { .. })
+    ));
+    fs::write(empty.path().join("model.safetensors"), [1, 2, 3]).unwrap();
+    assert!(matches!(
+        Checkpoint::open(empty.path()),
+        Err(CheckpointError::Read { .. })
+    ));
+    // another number of classes: the head is drawn from the seed
+    let checkpoint = Checkpoint::open(&fixture("bert").join("model")).unwrap();
+    let fresh = |seed| {
+        let mut model = Model::from_checkpoint(&checkpoint, &input, 5, seed, &device).unwrap();
+        assert!(!model.has_pretrained_head());
+        model.export(&[Role::Head])
+    };
+    assert_eq!(fresh(1), fresh(1));
+    assert_ne!(fresh(1), fresh(2));
+}
+
+/// PEFT itself opens what was saved, when a Python with PEFT is given.
+fn opens_in_peft(case: &str, adapter: &Path) {
+    let Some(python) = std::env::var_os("INFBENCH_PARITY_PYTHON") else {
+        eprintln!("SKIPPED opening {case} with PEFT: $INFBENCH_PARITY_PYTHON is not set");
+        return;
+    };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/parity/open_adapter.py");
+    let output = std::process::Command::new(python)
+        .arg(script)
+        .args([&fixture(case), adapter])
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{case}: {}", text(&output.stderr));
+    println!("{}", text(&output.stdout));
+}
+
+#[test]
+fn adapters_are_saved_as_peft_saves_them() {
+    for case in CASES {
+        let expected = Numbers::read(&fixture(case).join("expected.safetensors"));
+        let split = split(&expected);
+        let mut model = open(&fixture(case).join("model"), &expected);
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(
+            peft::save(folder.path(), &mut model, "base", 0.0),
+            Err(PeftError::NothingToSave)
+        ));
+        peft::load(&fixture(case).join("adapter"), &mut model).unwrap();
+        peft::save(folder.path(), &mut model, "base", 0.05).unwrap();
+        let sorted = |path: &Path| {
+            let mut tensors = raw(path);
+            tensors.sort_by(|a, b| a.0.cmp(&b.0));
+            tensors
+        };
+        let theirs = fixture(case).join("adapter");
+        assert!(
+            sorted(&folder.path().join("adapter_model.safetensors"))
+                == sorted(&theirs.join("adapter_model.safetensors")),
+            "{case}: the same tensors bit by bit"
+        );
+        let read = |folder: &Path| -> serde_json::Value {
+            let text = fs::read_to_string(folder.join("adapter_config.json")).unwrap();
+            serde_json::from_str(&text).unwrap()
+        };
+        let (ours, theirs) = (read(folder.path()), read(&theirs));
+        for field in [
+            "peft_type",
+            "task_type",
+            "r",
+            "lora_alpha",
+            "bias",
+            "use_dora",
+        ] {
+            assert_eq!(ours[field], theirs[field], "{case}: {field}");
+        }
+        opens_in_peft(case, folder.path());
+        let mut again = open(&fixture(case).join("model"), &expected);
+        peft::load(folder.path(), &mut again).unwrap();
+        assert_eq!(logits(&again, &split), logits(&model, &split));
+    }
+}
+
+#[test]
+fn adapters_that_compute_something_else_are_refused() {
+    let expected = Numbers::read(&fixture("bert").join("expected.safetensors"));
+    let mut model = open(&fixture("bert").join("model"), &expected);
+    let adapter = fixture("bert").join("adapter");
+    let text = fs::read_to_string(adapter.join("adapter_config.json")).unwrap();
+    let mut load = |field: &str, value: serde_json::Value| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
+        config[field] = value;
+        fs::write(
+            folder.path().join("adapter_config.json"),
+            config.to_string(),
+        )
+        .unwrap();
+        let weights = "adapter_model.safetensors";
+        fs::copy(adapter.join(weights), folder.path().join(weights)).unwrap();
+        peft::load(folder.path(), &mut model).map_err(|e| e.to_string())
+    };
+    assert_eq!(load("lora_dropout", 0.5.into()), Ok(()));
+    for (field, value, allowed) in [
+        ("peft_type", serde_json::json!("IA3"), "\"LORA\""),
+        ("use_dora", true.into(), "false"),
+        ("bias", "all".into(), "\"none\""),
+        ("rank_pattern", serde_json::json!({"value": 1}), "{}"),
+        ("lora_alpha", "high".into(), "a number"),
+        ("r", 0.into(), "a whole number from 1 on"),
+    ] {
+        let error = load(field, value.clone()).unwrap_err();
+        let said = format!("`{field}` is {value}; allowed: {allowed}");
+        assert!(error.contains(&said), "{error}");
+    }
+    let error = load("r", 3.into()).unwrap_err();
+    assert!(
+        error.contains("has shape [2, 16]; [3, 16] was expected"),
+        "{error}"
+    );
+    let mut roberta = open(
+        &fixture("roberta").join("model"),
+        &Numbers::read(&fixture("roberta").join("expected.safetensors")),
+    );
+    let error = peft::load(&adapter, &mut roberta).unwrap_err().to_string();
+    assert!(error.contains("the model has no place for"), "{error}");
+}
+
+/// The folder of all-MiniLM-L6-v2, if it is there.
+fn minilm(test: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("INFBENCH_MINILM").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("models/all-MiniLM-L6-v2"),
+        PathBuf::from,
+    );
+    if folder.join("model.safetensors").is_file() {
+        return Some(folder);
+    }
+    eprintln!(
+        "SKIPPED {test}: no model in {}; scripts/get-minilm.sh fetches it",
+        folder.display()
+    );
+    None
+}
+
+fn request(model: &Path, examples: &Path, out: &Path) -> GradientRequest {
+    GradientRequest {
+        model: model.to_owned(),
+        adapter: Some(fixture("minilm/adapter")),
+        task: GlueName::Rte,
+        examples: examples.to_owned(),
+        max_length: 128,
+        out: out.to_owned(),
+        device: DeviceChoice::Flex,
+    }
+}
+
+#[test]
+fn tokens_losses_and_gradients_of_a_real_model_are_those_of_pytorch() {
+    let Some(model) = minilm("tokens_losses_and_gradients_of_a_real_model") else {
+        return;
+    };
+    let expected = Numbers::read(&fixture("minilm/expected.safetensors"));
+    let examples = fixture("minilm/examples.jsonl");
+    let texts = infbench::tasks::glue::files::read(&examples, GlueName::Rte).unwrap();
+    let encoder = infbench::tasks::glue::tokens::Encoder::open(&model, 128).unwrap();
+    let split = encoder.split(&texts).unwrap();
+    let Inputs::Tokens { ids, types, .. } = &split.inputs else {
+        panic!("texts become tokens")
+    };
+    let flat = |lists: &[Vec<u32>]| -> Vec<usize> {
+        lists.iter().flatten().map(|&id| id as usize).collect()
+    };
+    assert_eq!(flat(ids), expected.whole("input_ids"));
+    assert_eq!(flat(types), expected.whole("token_type_ids"));
+    assert_eq!(batching::lengths(&split), expected.whole("lengths"));
+    assert_eq!(expected.whole("lengths").into_iter().max(), Some(128));
+
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("G.safetensors");
+    let done = std::sync::atomic::AtomicUsize::new(0);
+    let count = |examples| done.store(examples, std::sync::atomic::Ordering::Relaxed);
+    let summary = gradient_files(&request(&model, &examples, &out), &|_| (), &count).unwrap();
+    assert_eq!(done.into_inner(), texts.len());
+    let losses: Vec<f64> = summary.losses.iter().map(|&loss| f64::from(loss)).collect();
+    let loss = worst(&losses, expected.get("losses"));
+    assert!(loss < 1e-4, "{loss:.1e}");
+    let found = Numbers::read(&out);
+    let theirs = expected.gradients();
+    assert!(found.0.keys().eq(theirs.keys()));
+    let error = theirs.iter().map(|(name, expected)| {
+        assert_eq!(found.0[*name].0, [texts.len(), expected.len() / 2]);
+        relative(&found.get(name)[..expected.len()], expected, 2)
+    });
+    let error = error.fold(0.0, f64::max);
+    assert!(error < 1e-3, "{error:.1e}");
+    println!("losses {loss:.1e}, gradients {error:.1e}");
+    let companion: serde_json::Value =
+        serde_json::from_slice(&fs::read(folder.path().join("G.json")).unwrap()).unwrap();
+    assert_eq!(companion["losses"].as_array().unwrap().len(), texts.len());
+    assert_eq!(companion["tokens"][9], 128);
+    assert_eq!(companion["blocks"][0]["shape"], serde_json::json!([4, 384]));
+}
+
+#[test]
+fn a_golden_case_of_forty_examples_is_met() {
+    let above = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .map(|folder| folder.join("shared"));
+    let golden = std::env::var_os("INFBENCH_SHARED")
+        .map(PathBuf::from)
+        .into_iter()
+        .chain(above)
+        .map(|shared| shared.join("golden/minilm_rte_r4"))
+        .find(|golden| golden.is_dir());
+    let Some(golden) = golden else {
+        eprintln!(
+            "SKIPPED a_golden_case_of_forty_examples: no golden/minilm_rte_r4 under $INFBENCH_SHARED or a shared/ folder above this crate"
+        );
+        return;
+    };
+    let Some(model) = minilm("a_golden_case_of_forty_examples") else {
+        return;
+    };
+    let given: serde_json::Value =
+        serde_json::from_slice(&fs::read(golden.join("examples.json")).unwrap()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for part in ["train", "query"] {
+        let lines: Vec<String> = given[part]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let examples = folder.path().join(format!("{part}.jsonl"));
+        fs::write(&examples, lines.join("\n")).unwrap();
+        let out = folder.path().join(format!("{part}.safetensors"));
+        let request = GradientRequest {
+            adapter: Some(golden.join("adapter")),
+            ..request(&model, &examples, &out)
+        };
+        let summary = gradient_files(&request, &|_| (), &|_| ()).unwrap();
+        let losses: Vec<f64> = summary.losses.iter().map(|&loss| f64::from(loss)).collect();
+        let theirs: Vec<f64> =
+            serde_json::from_value(given[format!("{part}_loss")].clone()).unwrap();
+        assert!(worst(&losses, &theirs) < 1e-4);
+        let (ours, theirs) = (
+            Numbers::read(&out),
+            Numbers::read(&golden.join(format!("{part}.safetensors"))),
+        );
+        assert!(ours.0.keys().eq(theirs.0.keys()));
+        for (name, (shape, values)) in &theirs.0 {
+            let error = relative(ours.get(name), values, shape[0]);
+            assert!(
+                ours.0[name].0 == *shape && error < 1e-3,
+                "{name}: {error:.1e}"
+            );
+        }
+    }
+}
+
+#[test]
+fn gradients_without_a_meaning_are_refused() {
+    let Some(model) = minilm("gradients_without_a_meaning") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("G.safetensors");
+    let good = request(&model, &fixture("minilm/examples.jsonl"), &out);
+    let error = |request: GradientRequest| gradient_files(&request, &|_| (), &|_| ()).unwrap_err();
+    let headless = GradientRequest {
+        adapter: None,
+        ..good.clone()
+    };
+    assert!(matches!(error(headless), GradientFilesError::NoHead { .. }));
+    let name = GradientRequest {
+        out: folder.path().join("G.json"),
+        ..good.clone()
+    };
+    assert!(matches!(error(name), GradientFilesError::Name { .. }));
+    let none = folder.path().join("none.jsonl");
+    fs::write(&none, "\n").unwrap();
+    let empty = GradientRequest {
+        examples: none,
+        ..good.clone()
+    };
+    assert!(matches!(
+        error(empty),
+        GradientFilesError::NoExamples { .. }
+    ));
+    let wrong = GradientRequest {
+        task: GlueName::Qqp,
+        ..good
+    };
+    assert!(
+        error(wrong)
+            .to_string()
+            .contains("examples.jsonl:1: the field `question1`")
+    );
+    assert!(!out.exists());
+}
