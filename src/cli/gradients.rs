@@ -10,9 +10,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use infbench::config::task::GlueName;
 use infbench::device::DeviceChoice;
 use infbench::gradient_files::{GradientRequest, gradient_files};
-use miette::IntoDiagnostic as _;
 
-use super::{Global, print};
+use super::{Global, bad, print};
 
 /// Arguments of `infbench gradients`.
 #[derive(Args)]
@@ -57,7 +56,7 @@ pub fn gradients(args: &GradientsArgs, global: Global) -> miette::Result<ExitCod
         display.done(done)
     });
     display.bar.finish_and_clear();
-    let summary = summary.into_diagnostic()?;
+    let summary = summary.map_err(bad)?;
     if !global.quiet {
         let mean = summary.losses.iter().map(|&l| f64::from(l)).sum::<f64>()
             / summary.examples.max(1) as f64;
