@@ -236,11 +236,12 @@ pub struct GlueTask {
     /// original archive's); relative to the folder that infbench is started in. Without a validation
     /// file the query examples are drawn from the training file.
     pub path: PathBuf,
-    /// Training examples, drawn by the seed. Default: all, at most the paper's 4500.
+    /// Training examples, drawn by the seed. Default: all; 4500 where there are more than 4500 and more
+    /// than 500 query examples, as in the paper.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub train: Option<usize>,
-    /// Query (validation) examples, drawn by the seed. Default: all, at most the paper's 500.
+    /// Query (validation) examples, drawn by the seed. Default: all; 500 where `train` is 4500 by default.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub query: Option<usize>,

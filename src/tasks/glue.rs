@@ -1,8 +1,8 @@
 //! GLUE (Wang et al., 2019): real sentences and pairs of sentences with two classes, from files.
 //!
-//! Training labels are flipped, query labels are not. Without `train` and `query` a task is drawn down
-//! to 4,500 training and 500 query examples where it has more (the paper's sizes). Drawn examples keep
-//! the order of their file. A folder without validation file gives the query examples of its training
+//! Training labels are flipped, query labels are not. Without `train` and `query` a task with more than
+//! 4,500 training and more than 500 query examples is drawn down to these sizes, and any other is taken
+//! whole, as in the paper. Drawn examples keep the order of their file. A folder without validation file gives the query examples of its training
 //! file, which are then no training examples.
 
 pub mod files;
@@ -20,10 +20,15 @@ pub use files::TextError;
 
 /// Classes of every task here.
 pub const CLASSES: usize = 2;
-/// Most training examples when the settings do not say.
+/// Training examples of a large task when the settings do not say.
 const TRAIN: usize = 4500;
-/// Most query examples when the settings do not say.
+/// Query examples of a large task when the settings do not say.
 const QUERY: usize = 500;
+
+/// Whether the paper takes a part of a task only: both of its splits are larger than the parts.
+fn is_large(train: usize, query: usize) -> bool {
+    train > TRAIN && query > QUERY
+}
 
 /// The examples of a GLUE task as token ids of the checkpoint's tokenizer.
 ///
@@ -48,15 +53,20 @@ pub fn build(
         order
     };
     let all: Vec<usize> = (0..train.len()).collect();
-    let count = |asked: Option<usize>, most: usize, available: usize| {
-        asked.unwrap_or_else(|| most.min(available))
+    let count = |asked: Option<usize>, large: bool, part: usize, available: usize| {
+        asked.unwrap_or(if large {
+            part.min(available)
+        } else {
+            available
+        })
     };
     let (train, query): (Vec<Example>, Vec<Example>) = match query {
         Some(path) => {
             let query = files::read(&path, config.task)?;
+            let large = is_large(train.len(), query.len());
             let counts = (
-                count(config.train, TRAIN, train.len()),
-                count(config.query, QUERY, query.len()),
+                count(config.train, large, TRAIN, train.len()),
+                count(config.query, large, QUERY, query.len()),
             );
             enough("task.train", counts.0, train.len())?;
             enough("task.query", counts.1, query.len())?;
@@ -67,7 +77,9 @@ pub fn build(
             )
         }
         None => {
-            let queries = count(config.query, QUERY, train.len() / 5);
+            let held_out = train.len() / 5;
+            let large = is_large(train.len() - held_out, held_out);
+            let queries = count(config.query, large, QUERY, held_out);
             enough("task.query", queries, train.len())?;
             let chosen = draw(&all, queries, "query");
             let rest: Vec<usize> = all
@@ -75,7 +87,7 @@ pub fn build(
                 .copied()
                 .filter(|index| chosen.binary_search(index).is_err())
                 .collect();
-            let trained = count(config.train, TRAIN, rest.len());
+            let trained = count(config.train, large, TRAIN, rest.len());
             enough("task.train", trained, rest.len())?;
             (
                 pick(&train, &draw(&rest, trained, "train")),
@@ -123,4 +135,16 @@ fn pick(examples: &[Example], indices: &[usize]) -> Vec<Example> {
         .iter()
         .map(|&index| examples[index].clone())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_paper_draws_from_tasks_that_are_large_in_both_splits() {
+        // (train, validation): QQP and SST-2 are drawn from, MRPC and WNLI taken whole
+        assert!(is_large(363_846, 40_430) && is_large(67_349, 872));
+        assert!(!is_large(3668, 408) && !is_large(635, 71) && !is_large(2000, 5463));
+    }
 }
