@@ -69,6 +69,8 @@ impl Progress {
         match &self.kind {
             Kind::Quiet => {}
             Kind::Lines => eprintln!("{text}"),
+            // an empty bar is not shown before there is something to count
+            Kind::Bar(_) if self.state().started.is_none() => eprintln!("{text}"),
             Kind::Bar(bar) => bar.suspend(|| eprintln!("{text}")),
         }
     }
