@@ -53,11 +53,6 @@ impl ConfigError {
             span: (offset, length.min(text.len() - offset)).into(),
         })
     }
-
-    /// The suggestion, when there is one.
-    pub fn help_text(&self) -> Option<&str> {
-        self.help.as_deref()
-    }
 }
 
 fn floor_char_boundary(text: &str, offset: usize) -> usize {

@@ -24,9 +24,7 @@ pub fn provenance(device: &str, threads: usize) -> Provenance {
     Provenance {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: commit(),
-        started: jiff::Timestamp::now()
-            .strftime("%Y-%m-%dT%H:%M:%SZ")
-            .to_string(),
+        started: now(),
         seconds: 0.0,
         device: device.to_owned(),
         threads,
@@ -36,6 +34,13 @@ pub fn provenance(device: &str, threads: usize) -> Provenance {
         os: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         libraries: libraries(),
     }
+}
+
+/// The time, RFC 3339, UTC.
+pub fn now() -> String {
+    jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string()
 }
 
 /// Versions of the libraries that decide the numbers, as locked when this program was built.

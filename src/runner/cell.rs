@@ -24,6 +24,8 @@ use crate::tasks::Truth;
 /// Runs cells for real.
 pub struct CellRunner {
     pub(super) device: DeviceChoice,
+    /// Read once: asking git and the system costs more than a small cell.
+    environment: Provenance,
     pub(super) root: PathBuf,
     scores: bool,
     pub(super) adapters: bool,
@@ -35,6 +37,7 @@ impl CellRunner {
     pub fn new(results: &ResultsDir, device: DeviceChoice, plan: &Plan) -> Self {
         Self {
             device,
+            environment: environment::provenance(&device.to_string(), rayon::current_num_threads()),
             root: results.root().to_owned(),
             scores: plan.outputs.scores,
             adapters: plan.outputs.adapters,
@@ -179,7 +182,10 @@ impl Execute for CellRunner {
     }
 
     fn provenance(&self) -> Provenance {
-        environment::provenance(&self.device.to_string(), rayon::current_num_threads())
+        Provenance {
+            started: environment::now(),
+            ..self.environment.clone()
+        }
     }
 }
 
