@@ -1,11 +1,12 @@
 //! Puts the locked versions of the libraries that decide the numbers into the program, for the
-//! provenance in every record.
+//! provenance in every record; with the feature `libtorch`, also where to look for its libraries.
 
 use std::{env, fs, path::Path};
 
-const LIBRARIES: [&str; 6] = [
+const LIBRARIES: [&str; 7] = [
     "burn",
     "burn-flex",
+    "tch",
     "faer",
     "ndarray",
     "safetensors",
@@ -13,6 +14,7 @@ const LIBRARIES: [&str; 6] = [
 ];
 
 fn main() {
+    find_libtorch();
     println!("cargo:rerun-if-changed=Cargo.lock");
     let manifest = env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
     // a dependency's build has no lock file of its own: the versions are then unknown, not wrong
@@ -31,4 +33,31 @@ fn main() {
         }
     }
     println!("cargo:rustc-env=INFBENCH_LIBRARIES={}", found.join(","));
+}
+
+/// Lets the programs of this package find libtorch's libraries where they were when it was built, so that
+/// they start without LD_LIBRARY_PATH.
+fn find_libtorch() {
+    println!("cargo:rerun-if-env-changed=LIBTORCH");
+    println!("cargo:rerun-if-env-changed=LIBTORCH_USE_PYTORCH");
+    if env::var_os("CARGO_FEATURE_LIBTORCH").is_none() {
+        return;
+    }
+    let folder = match env::var("LIBTORCH") {
+        Ok(folder) if env::var_os("LIBTORCH_USE_PYTORCH").is_none() => {
+            Some(format!("{folder}/lib"))
+        }
+        _ => std::process::Command::new("python3")
+            .args([
+                "-c",
+                "import os, torch; print(os.path.join(os.path.dirname(torch.__file__), 'lib'))",
+            ])
+            .output()
+            .ok()
+            .filter(|output| output.status.success())
+            .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()),
+    };
+    if let Some(folder) = folder {
+        println!("cargo:rustc-link-arg=-Wl,--disable-new-dtags,-rpath,{folder}");
+    }
 }

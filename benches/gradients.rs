@@ -109,10 +109,10 @@ fn gradients(criterion: &mut Criterion) {
             .sample_size(20)
             .warm_up_time(Duration::from_secs(1))
             .measurement_time(Duration::from_secs(4));
-        let piece = per_example::piece_size(&split);
+        let tokens = batching::tokens_at_a_time(model.device());
         group.bench_function("batched", |bencher| {
             bencher.iter(|| {
-                per_example::collect(&model, &split, piece, &mut rows).expect("finite losses")
+                per_example::collect(&model, &split, tokens, &mut rows).expect("finite losses")
             })
         });
         group.bench_function("one_by_one", |bencher| {

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::models::{Batch, InputShape, ModelInput};
+use crate::models::{Batch, InputShape, ModelInput, ops};
 use crate::tasks::{Inputs, Split};
 
 /// The form of a split's inputs, for building a model.
@@ -19,6 +19,12 @@ pub fn input_shape(split: &Split) -> InputShape {
         Inputs::Features {
             tokens, features, ..
         } => InputShape::Features { tokens, features },
+        Inputs::Activations {
+            ref rows, width, ..
+        } => InputShape::Features {
+            tokens: rows.iter().map(Vec::len).max().unwrap_or(0) / width.max(1),
+            features: width,
+        },
     }
 }
 
@@ -65,6 +71,29 @@ pub fn batch(split: &Split, indices: &[usize], device: &Device) -> Batch {
                 None,
             )
         }
+        Inputs::Activations { rows, width, layer } => {
+            let lengths: Vec<usize> = indices
+                .iter()
+                .map(|&index| rows[index].len() / width)
+                .collect();
+            let longest = lengths.iter().copied().max().unwrap_or(0);
+            let mut padded = vec![0.0; n * longest * width];
+            for (row, &index) in padded
+                .chunks_exact_mut((longest * width).max(1))
+                .zip(indices)
+            {
+                row[..rows[index].len()].copy_from_slice(&rows[index]);
+            }
+            let padding = lengths.iter().any(|&length| length < longest);
+            (
+                ModelInput::Activations {
+                    x: Tensor::from_data(TensorData::new(padded, [n, longest, *width]), device),
+                    layer: *layer,
+                },
+                None,
+                padding.then_some(lengths),
+            )
+        }
     };
     let labels: Vec<i64> = indices
         .iter()
@@ -79,14 +108,42 @@ pub fn batch(split: &Split, indices: &[usize], device: &Device) -> Batch {
     }
 }
 
-/// How examples are put together in pieces of work: `size` at a time, those of similar length together
-/// so that little is padded. The same for every number of threads.
-pub fn pieces(split: &Split, indices: &[usize], size: usize) -> Vec<Vec<usize>> {
-    let mut order = indices.to_vec();
-    if let Inputs::Tokens { ids, .. } = &split.inputs {
-        order.sort_by_key(|&index| ids[index].len());
+/// Positions that one thread takes at a time on the CPU: their activations stay in its cache.
+const TOKENS: usize = 512;
+/// Positions at a time on a GPU, which wants many at once.
+const TOKENS_ON_GPU: usize = 16_384;
+/// Most examples in a piece.
+const EXAMPLES: usize = 256;
+
+/// How many positions to take at a time on a device.
+pub fn tokens_at_a_time(device: &Device) -> usize {
+    if ops::in_memory(device) {
+        TOKENS
+    } else {
+        TOKENS_ON_GPU
     }
-    order.chunks(size.max(1)).map(<[usize]>::to_vec).collect()
+}
+
+/// How examples are put together in pieces of work: those of similar length together, so that little is
+/// padded, as many as have `tokens` positions when padded to the longest (at least one, at most 256). The
+/// same for every number of threads.
+pub fn pieces(split: &Split, indices: &[usize], tokens: usize) -> Vec<Vec<usize>> {
+    let lengths = lengths(split);
+    let mut order = indices.to_vec();
+    order.sort_by_key(|&index| lengths[index]);
+    let mut pieces: Vec<Vec<usize>> = Vec::new();
+    for index in order {
+        match pieces.last_mut() {
+            // the next one is the longest so far
+            Some(piece)
+                if piece.len() < EXAMPLES && (piece.len() + 1) * lengths[index] <= tokens =>
+            {
+                piece.push(index);
+            }
+            _ => pieces.push(vec![index]),
+        }
+    }
+    pieces
 }
 
 /// Tokens of every example.
@@ -94,21 +151,22 @@ pub fn lengths(split: &Split) -> Vec<usize> {
     match &split.inputs {
         Inputs::Tokens { ids, .. } => ids.iter().map(Vec::len).collect(),
         Inputs::Features { tokens, .. } => vec![*tokens; split.len()],
+        Inputs::Activations { rows, width, .. } => {
+            rows.iter().map(|row| row.len() / width).collect()
+        }
     }
 }
 
-/// Share of the positions that are padding when a split is computed in pieces of `size`.
-pub fn padding(split: &Split, size: usize) -> f64 {
+/// Share of the positions that are padding when a split is computed in `pieces`.
+pub fn padding(split: &Split, pieces: &[Vec<usize>]) -> f64 {
     let lengths = lengths(split);
-    let all: Vec<usize> = (0..split.len()).collect();
-    let computed: usize = pieces(split, &all, size)
-        .iter()
-        .map(|piece| {
-            let longest = piece.iter().map(|&index| lengths[index]).max();
-            piece.len() * longest.unwrap_or(0)
-        })
-        .sum();
-    1.0 - lengths.iter().sum::<usize>() as f64 / computed.max(1) as f64
+    let (mut real, mut computed) = (0, 0);
+    for piece in pieces {
+        let longest = piece.iter().map(|&index| lengths[index]).max();
+        computed += piece.len() * longest.unwrap_or(0);
+        real += piece.iter().map(|&index| lengths[index]).sum::<usize>();
+    }
+    1.0 - real as f64 / computed.max(1) as f64
 }
 
 #[cfg(test)]
@@ -143,10 +201,13 @@ mod tests {
         let types = made.types.unwrap().into_data().convert::<i64>();
         assert_eq!(types.try_to_vec::<i64>().unwrap(), [1, 1, 0, 0, 1, 1]);
         assert_eq!(batch(&split, &[1], &device).lengths, None);
-        assert_eq!(pieces(&split, &[0, 1, 2], 2), [vec![0, 2], vec![1]]);
         assert_eq!(lengths(&split), [1, 3, 2]);
         // [1, 2] padded to 2 and [3]: one of seven positions
-        assert!((padding(&split, 2) - 1.0 / 7.0).abs() < 1e-12);
+        let two = pieces(&split, &[0, 1, 2], 4);
+        assert_eq!(two, [vec![0, 2], vec![1]]);
+        assert!((padding(&split, &two) - 1.0 / 7.0).abs() < 1e-12);
+        assert_eq!(pieces(&split, &[0, 1, 2], 9), [[0, 2, 1]]);
+        assert_eq!(pieces(&split, &[1, 2], 1), [[2], [1]]);
 
         let split = Split {
             inputs: Inputs::Features {

@@ -14,25 +14,73 @@ pub enum DeviceChoice {
     /// The pure-Rust CPU device; needs nothing installed.
     #[default]
     Flex,
+    /// libtorch on the CPU.
+    #[cfg(feature = "libtorch")]
+    LibTorch,
+    /// libtorch on the NVIDIA GPU with this index.
+    #[cfg(feature = "libtorch")]
+    Cuda(usize),
 }
+
+/// What `--device` may be in this build.
+#[cfg(not(feature = "libtorch"))]
+const DEVICES: &str = "flex";
+/// What `--device` may be in this build.
+#[cfg(feature = "libtorch")]
+const DEVICES: &str = "flex, libtorch, cuda:N";
 
 /// Why a `--device` cannot be had.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DeviceError {
     /// A known device that was not compiled in.
-    #[error("device `{0}` is not in this build; it has: flex")]
+    #[error(
+        "device `{0}` is not in this build; it has: {DEVICES}. Build with `--features libtorch` for libtorch and cuda:N (README, \"libtorch and GPUs\")"
+    )]
     NotBuilt(String),
     /// No such device.
-    #[error("unknown device `{0}`; this build has: flex")]
+    #[error("unknown device `{0}`; this build has: {DEVICES}")]
     Unknown(String),
+    /// A GPU that is not there.
+    #[error("device `cuda:{index}` is not here: {found}; use --device libtorch or --device flex")]
+    NoGpu {
+        /// Index asked for.
+        index: usize,
+        /// What there is.
+        found: String,
+    },
 }
 
 impl DeviceChoice {
     /// The device for tensors without gradients.
+    #[cfg_attr(
+        feature = "libtorch",
+        expect(
+            deprecated,
+            reason = "there is no other way to a GPU without a download at build time"
+        )
+    )]
     pub fn inner(self) -> Device {
         match self {
             Self::Flex => Device::flex(),
+            #[cfg(feature = "libtorch")]
+            Self::LibTorch => {
+                // pieces of work run side by side on our own threads, each product on one of them
+                static ONCE: std::sync::Once = std::sync::Once::new();
+                ONCE.call_once(|| tch::set_num_threads(1));
+                Device::libtorch()
+            }
+            #[cfg(feature = "libtorch")]
+            Self::Cuda(index) => Device::libtorch_cuda(index),
         }
+    }
+
+    /// Every device of this build whose tensors lie in this program's memory.
+    pub fn in_memory() -> Vec<Self> {
+        vec![
+            Self::Flex,
+            #[cfg(feature = "libtorch")]
+            Self::LibTorch,
+        ]
     }
 
     /// The same device with automatic differentiation.
@@ -41,11 +89,29 @@ impl DeviceChoice {
     }
 }
 
+/// Whether the GPU with this index can be used.
+#[cfg(feature = "libtorch")]
+fn gpu(index: usize) -> Result<DeviceChoice, DeviceError> {
+    let count = usize::try_from(tch::Cuda::device_count()).unwrap_or(0);
+    let found = if !tch::Cuda::is_available() || count == 0 {
+        "libtorch sees no NVIDIA GPU (or was built for the CPU alone)".to_owned()
+    } else if index >= count {
+        format!("there are {count} GPUs, the last is cuda:{}", count - 1)
+    } else {
+        return Ok(DeviceChoice::Cuda(index));
+    };
+    Err(DeviceError::NoGpu { index, found })
+}
+
 impl fmt::Display for DeviceChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Flex => "flex",
-        })
+        match self {
+            Self::Flex => f.write_str("flex"),
+            #[cfg(feature = "libtorch")]
+            Self::LibTorch => f.write_str("libtorch"),
+            #[cfg(feature = "libtorch")]
+            Self::Cuda(index) => write!(f, "cuda:{index}"),
+        }
     }
 }
 
@@ -53,15 +119,17 @@ impl FromStr for DeviceChoice {
     type Err = DeviceError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "flex" => Ok(Self::Flex),
-            "libtorch" => Err(DeviceError::NotBuilt(text.to_owned())),
-            _ if text
-                .strip_prefix("cuda:")
-                .is_some_and(|index| index.parse::<usize>().is_ok()) =>
-            {
-                Err(DeviceError::NotBuilt(text.to_owned()))
-            }
+        let gpu_index = text
+            .strip_prefix("cuda:")
+            .and_then(|index| index.parse::<usize>().ok());
+        match (text, gpu_index) {
+            ("flex", _) => Ok(Self::Flex),
+            #[cfg(feature = "libtorch")]
+            ("libtorch", _) => Ok(Self::LibTorch),
+            #[cfg(feature = "libtorch")]
+            (_, Some(index)) => gpu(index),
+            #[cfg(not(feature = "libtorch"))]
+            ("libtorch", _) | (_, Some(_)) => Err(DeviceError::NotBuilt(text.to_owned())),
             _ => Err(DeviceError::Unknown(text.to_owned())),
         }
     }
@@ -89,10 +157,20 @@ mod tests {
     fn devices_are_parsed_and_missing_ones_named() {
         assert_eq!("flex".parse(), Ok(DeviceChoice::Flex));
         assert_eq!(DeviceChoice::Flex.to_string(), "flex");
+        #[cfg(not(feature = "libtorch"))]
         for missing in ["libtorch", "cuda:0"] {
             assert_eq!(
                 missing.parse::<DeviceChoice>(),
                 Err(DeviceError::NotBuilt(missing.into()))
+            );
+        }
+        #[cfg(feature = "libtorch")]
+        {
+            assert_eq!("libtorch".parse(), Ok(DeviceChoice::LibTorch));
+            let far = "cuda:4096".parse::<DeviceChoice>().unwrap_err();
+            assert!(
+                matches!(far, DeviceError::NoGpu { index: 4096, .. }),
+                "{far}"
             );
         }
         assert_eq!(

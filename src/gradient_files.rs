@@ -204,16 +204,18 @@ pub fn gradient_files(
     };
     start(split.len());
     let clock = Instant::now();
-    let piece = per_example::piece_size(&split);
-    let losses = per_example::collect(&model, &split, piece, &mut sink)?;
+    let tokens = batching::tokens_at_a_time(model.device());
+    let losses = per_example::collect(&model, &split, tokens, &mut sink)?;
     sink.writer.finish()?;
+    let seconds = clock.elapsed().as_secs_f64();
+    let all: Vec<usize> = (0..split.len()).collect();
     let summary = GradientSummary {
         examples: split.len(),
         blocks,
         losses,
         tokens: batching::lengths(&split),
-        padding: batching::padding(&split, piece),
-        seconds: clock.elapsed().as_secs_f64(),
+        padding: batching::padding(&split, &batching::pieces(&split, &all, tokens)),
+        seconds,
         companion,
     };
     write(request, &mut model, &summary)?;

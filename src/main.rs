@@ -9,5 +9,6 @@ static ALLOCATOR: infbench::measure::TrackingAllocator<mimalloc::MiMalloc> =
     infbench::measure::TrackingAllocator(mimalloc::MiMalloc);
 
 fn main() -> std::process::ExitCode {
+    infbench::measure::keep_freed_memory();
     cli::main()
 }

@@ -44,6 +44,16 @@ impl StageBytes {
     }
 }
 
+/// Lets mimalloc keep freed memory for the next request instead of giving its pages back to the system,
+/// which would clear them again: passes over batches free and ask for the same sizes all the time. For
+/// programs whose allocator is mimalloc; the largest size of the process stays what it was.
+pub fn keep_freed_memory() {
+    // mimalloc.h, `mi_option_purge_delay`: the same number in its versions 2 and 3; −1 is never
+    const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
+    // SAFETY: setting an option has no requirements.
+    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, -1) };
+}
+
 /// Counts the bytes that the program holds, over any allocator. Install it in a binary:
 ///
 /// ```

@@ -10,6 +10,14 @@ use infbench::finetune::{FinetuneError, Progress, Settings, Stage, fine_tune, pr
 use infbench::models::Role;
 use infbench::tasks;
 
+/// The device that is tested: `INFBENCH_TEST_DEVICE`, or the pure-Rust one.
+fn device() -> DeviceChoice {
+    std::env::var("INFBENCH_TEST_DEVICE").map_or_else(
+        |_| DeviceChoice::default(),
+        |name| name.parse().expect("a device of this build"),
+    )
+}
+
 fn quiet(_: Progress) {}
 
 fn small() -> (ModelConfig, TaskConfig, LoraConfig, TrainConfig) {
@@ -62,8 +70,9 @@ fn digits_are_learnt_through_flipped_labels() {
     let settings = Settings {
         model: &model,
         seed: 1,
-        device: DeviceChoice::Flex,
+        device: device(),
         cache: None,
+        activations: 1 << 30,
     };
     let base = pretrained_base(&settings, &data, &mut quiet).unwrap();
     assert!(base.facts.accuracy.unwrap() > 0.9, "{:?}", base.facts);
@@ -98,8 +107,9 @@ fn clusters_are_learnt_by_a_perceptron_on_random_features() {
     let settings = Settings {
         model: &model,
         seed: 1,
-        device: DeviceChoice::Flex,
+        device: device(),
         cache: None,
+        activations: 1 << 30,
     };
     let base = pretrained_base(&settings, &data, &mut quiet).unwrap();
     assert_eq!(base.facts.accuracy, None);
@@ -127,8 +137,9 @@ fn only_adapters_and_head_are_trained() {
     let settings = Settings {
         model: &config,
         seed: 1,
-        device: DeviceChoice::Flex,
+        device: device(),
         cache: None,
+        activations: 1 << 30,
     };
     let mut base = pretrained_base(&settings, &data, &mut quiet).unwrap();
     let mut tuned = fine_tune(&settings, &base, &data, &lora, &train, &mut quiet).unwrap();
@@ -172,8 +183,9 @@ fn runs_repeat_bit_by_bit_and_the_cache_gives_the_same() {
         let settings = Settings {
             model: &config,
             seed,
-            device: DeviceChoice::Flex,
+            device: device(),
             cache,
+            activations: 1 << 30,
         };
         let mut heard = Vec::new();
         let base = pretrained_base(&settings, &data, &mut |progress| heard.push(progress)).unwrap();
@@ -225,8 +237,9 @@ fn divergence_is_an_error_with_its_place() {
     let settings = Settings {
         model: &config,
         seed: 1,
-        device: DeviceChoice::Flex,
+        device: device(),
         cache: None,
+        activations: 1 << 30,
     };
     let base = pretrained_base(&settings, &data, &mut quiet).unwrap();
     let wild = TrainConfig {
@@ -256,8 +269,9 @@ fn a_task_with_nothing_to_pretrain_on_is_an_error() {
     let settings = Settings {
         model: &config,
         seed: 1,
-        device: DeviceChoice::Flex,
+        device: device(),
         cache: None,
+        activations: 1 << 30,
     };
     assert!(matches!(
         pretrained_base(&settings, &data, &mut quiet),

@@ -14,6 +14,14 @@ use rand::RngExt;
 
 use LoraTarget::{Ffn, Key, Output, Query, Value};
 
+/// The device that is tested: `INFBENCH_TEST_DEVICE`, or the pure-Rust one.
+fn device() -> DeviceChoice {
+    std::env::var("INFBENCH_TEST_DEVICE").map_or_else(
+        |_| DeviceChoice::default(),
+        |name| name.parse().expect("a device of this build"),
+    )
+}
+
 struct Case {
     name: &'static str,
     model: ModelConfig,
@@ -126,7 +134,7 @@ fn cases() -> Vec<Case> {
 /// The model with random adapters: B is not zero, or every grad A would be.
 fn build(case: &Case, seed: u64) -> (Model, Split) {
     let data = tasks::build(&case.task, seed).unwrap();
-    let device = DeviceChoice::Flex.inner();
+    let device = device().inner();
     let mut model = Model::new(
         &case.model,
         &batching::input_shape(&data.train),
@@ -168,9 +176,11 @@ fn empty(model: &Model, n: usize) -> RowBuffer {
     )
 }
 
-fn batched(model: &Model, split: &Split, piece: usize) -> (RowBuffer, Vec<f32>) {
+/// About `examples` of the longest at a time.
+fn batched(model: &Model, split: &Split, examples: usize) -> (RowBuffer, Vec<f32>) {
     let mut rows = empty(model, split.len());
-    let losses = per_example::collect(model, split, piece, &mut rows).unwrap();
+    let longest = batching::lengths(split).into_iter().max().unwrap();
+    let losses = per_example::collect(model, split, examples * longest, &mut rows).unwrap();
     (rows, losses)
 }
 

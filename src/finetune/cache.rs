@@ -12,7 +12,7 @@ use crate::models::parameter::Weights;
 use crate::tasks::{Inputs, Split};
 
 /// Raised when training, initialisation or naming changes its numbers: older files are then left alone.
-pub const LAYOUT: u32 = 1;
+pub const LAYOUT: u32 = 2;
 
 /// Collects what decides a result into a key.
 pub struct Key(blake3::Hasher);
@@ -66,6 +66,15 @@ impl Key {
                 values.iter().for_each(|value| {
                     self.0.update(&value.to_le_bytes());
                 });
+            }
+            Inputs::Activations { rows, width, layer } => {
+                self.numbers(&[*width, *layer, rows.len()]);
+                for row in rows {
+                    self.numbers(&[row.len()]);
+                    row.iter().for_each(|value| {
+                        self.0.update(&value.to_le_bytes());
+                    });
+                }
             }
         }
         self.numbers(&split.labels);

@@ -3,6 +3,7 @@
 pub mod cache;
 pub mod optimizer;
 mod pretrain;
+pub mod reuse;
 mod training;
 
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use crate::device::DeviceChoice;
 use crate::models::files::WeightFileError;
 use crate::models::{self, Model, ModelError, Role};
 use crate::results::record::{EpochFacts, ModelFacts, TrainingFacts};
-use crate::tasks::TaskData;
+use crate::tasks::{Split, TaskData};
 
 pub use pretrain::{Base, BaseFacts, pretrained_base};
 pub use training::evaluate;
@@ -70,6 +71,9 @@ pub struct Settings<'a> {
     pub device: DeviceChoice,
     /// Folder for results, or none.
     pub cache: Option<&'a Path>,
+    /// Most bytes of activations below the first adapted layer to keep (see [`reuse`]), training and query
+    /// examples each.
+    pub activations: u64,
 }
 
 /// What is being done, for a progress display.
@@ -105,6 +109,8 @@ pub struct FineTuned {
     pub training: TrainingFacts,
     /// Sizes.
     pub facts: ModelFacts,
+    /// Training and query examples as the first adapted layer sees them, when they were kept.
+    pub reused: [Option<Split>; 2],
 }
 
 /// Fine-tunes adapters and head on the task's training split, the base frozen; read from the cache
@@ -129,6 +135,8 @@ pub fn fine_tune(
     key.split(&data.train);
     key.split(&data.query);
     key.settings(&data.classes);
+    // reuse changes sums by rounding
+    key.settings(&settings.activations);
     let key = key.finish();
 
     let mut model = base.model.clone();
@@ -147,13 +155,18 @@ pub fn fine_tune(
                 ..training
             },
             facts,
+            reused: [None, None],
         });
     }
     let start = Instant::now();
+    let reused = [&data.train, &data.query]
+        .map(|split| reuse::below_adapters(&model, split, settings.activations));
+    let train_split = reused[0].as_ref().unwrap_or(&data.train);
+    let query_split = reused[1].as_ref().unwrap_or(&data.query);
     let mut epochs = Vec::with_capacity(train.epochs);
     let run = Run {
         roles: &roles,
-        split: &data.train,
+        split: train_split,
         epochs: train.epochs,
         batch_size: train.batch_size,
         lr: &|step, total| train.lr_at(step, total),
@@ -165,7 +178,7 @@ pub fn fine_tune(
         &mut model,
         |sizes| Optimizer::new(train.optimizer, train.weight_decay, sizes),
         &mut |model, epoch, train_loss| {
-            let (query_loss, query_accuracy) = evaluate(model, &data.query);
+            let (query_loss, query_accuracy) = evaluate(model, query_split);
             epochs.push(EpochFacts {
                 epoch,
                 train_loss,
@@ -192,6 +205,7 @@ pub fn fine_tune(
         model,
         training,
         facts,
+        reused,
     })
 }
 

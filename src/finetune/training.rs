@@ -10,12 +10,6 @@ use crate::models::{Model, Pass, Role, losses};
 use crate::tasks::Split;
 use crate::{batching, random, workers};
 
-/// Examples whose gradient one thread takes at a time. Fixed, so that sums do not depend on the number
-/// of threads.
-const PIECE: usize = 16;
-/// Examples that one thread evaluates at a time.
-const EVALUATION_PIECE: usize = 64;
-
 /// One run of the loop.
 pub struct Run<'a> {
     /// What is trained.
@@ -107,7 +101,9 @@ impl Run<'_> {
 
     /// Sum of the losses of a batch, and the gradients of their mean.
     fn gradients(&self, model: &Model, indices: &[usize], step: usize) -> (f64, Vec<Vec<f32>>) {
-        let pieces = batching::pieces(self.split, indices, PIECE);
+        // the sums do not depend on the number of threads, since the pieces do not
+        let tokens = batching::tokens_at_a_time(model.device());
+        let pieces = batching::pieces(self.split, indices, tokens);
         let scale = 1.0 / indices.len() as f64;
         let results = workers::map(pieces.len(), |piece| {
             let mut model = model.clone();
@@ -155,7 +151,9 @@ impl Run<'_> {
 /// Mean loss and accuracy of a model on a split, without dropout.
 pub fn evaluate(model: &Model, split: &Split) -> (f64, f64) {
     let all: Vec<usize> = (0..split.len()).collect();
-    let pieces = batching::pieces(split, &all, EVALUATION_PIECE);
+    let pieces = batching::pieces(split, &all, batching::tokens_at_a_time(model.device()));
+    let mut model = model.clone();
+    model.freeze();
     let results = workers::map(pieces.len(), |piece| {
         let batch = batching::batch(split, &pieces[piece], model.device());
         let logits: Tensor<2> = model.logits(&batch, &mut Pass::Plain);

@@ -11,30 +11,15 @@
 
 use std::sync::Mutex;
 
-use burn::tensor::Tensor;
-
 use super::{GradientError, GradientSink};
 use crate::models::parameter::to_f32;
-use crate::models::{Adapter, Model, Pass, Site, losses};
-use crate::tasks::{Inputs, Split};
+use crate::models::{Adapter, Model, Pass, losses, ops};
+use crate::tasks::Split;
 use crate::{batching, workers};
-
-/// Tokens that one thread takes at a time.
-const TOKENS: usize = 512;
-
-/// Examples that one thread takes at a time, for a split: about 512 tokens, whose
-/// activations stay in its cache.
-pub fn piece_size(split: &Split) -> usize {
-    let tokens = match &split.inputs {
-        Inputs::Tokens { max_length, .. } => *max_length,
-        Inputs::Features { tokens, .. } => *tokens,
-    };
-    (TOKENS / tokens.max(1)).clamp(1, 256)
-}
 
 /// Gradients of every example's loss into `sink`, row i for example i; returns the losses.
 ///
-/// `piece` examples are taken at a time on every thread ([`piece_size`] is a good choice); it changes
+/// About `tokens` positions are taken at a time on every thread ([`batching::tokens_at_a_time`] is a good choice); it changes
 /// memory and speed, and the result by rounding at most.
 ///
 /// # Errors
@@ -42,15 +27,17 @@ pub fn piece_size(split: &Split) -> usize {
 pub fn collect(
     model: &Model,
     split: &Split,
-    piece: usize,
+    tokens: usize,
     sink: &mut dyn GradientSink,
 ) -> Result<Vec<f32>, GradientError> {
     let all: Vec<usize> = (0..split.len()).collect();
-    let pieces = batching::pieces(split, &all, piece);
+    let pieces = batching::pieces(split, &all, tokens);
+    let mut model = model.clone();
+    model.freeze();
     let sink = Mutex::new(sink);
     let results = workers::map(pieces.len(), |index| {
         let indices = &pieces[index];
-        let (losses, tensors) = of_batch(model, split, indices);
+        let (losses, tensors) = of_batch(&model, split, indices);
         let mut sink = sink
             .lock()
             .expect("a panic in another piece ends this call");
@@ -104,34 +91,14 @@ fn of_batch(model: &Model, split: &Split, indices: &[usize]) -> (Vec<f32>, Vec<V
     };
     let mut adapters = model.adapted().into_iter().map(|linear| linear.adapter());
     let mut tensors = Vec::new();
-    for Site { x, probe } in sites {
-        let delta = probe
-            .grad_remove(&mut grads)
-            .expect("every loss depends on the output of every layer");
+    for site in sites {
+        let (x, delta) = site.take(&mut grads);
         match adapters.next().flatten() {
-            Some(adapter) => tensors.extend(of_adapter(adapter, x, delta)),
-            None => tensors.push(to_f32(delta.swap_dims(1, 2).matmul(x).into_data())),
+            Some(Adapter { a, b, scale }) => {
+                tensors.extend(ops::adapter_gradients(x, delta, a, b, *scale));
+            }
+            None => tensors.push(ops::weight_gradients(x, delta)),
         }
     }
     (to_f32(losses.inner().into_data()), tensors)
-}
-
-/// grad A `[n, r·in]` and grad B `[n, out·r]` from x `[n, t, in]` and δ `[n, t, out]`.
-fn of_adapter(adapter: &Adapter, x: Tensor<3>, delta: Tensor<3>) -> [Vec<f32>; 2] {
-    let Adapter { a, b, scale } = adapter;
-    let [n, t, inputs] = x.dims();
-    let [outputs, rank] = b.dims();
-    let back = delta
-        .clone()
-        .reshape([n * t, outputs])
-        .matmul(b.clone() * *scale)
-        .reshape([n, t, rank]);
-    let low = x
-        .clone()
-        .reshape([n * t, inputs])
-        .matmul(a.clone().transpose() * *scale)
-        .reshape([n, t, rank]);
-    let grad_a = back.swap_dims(1, 2).matmul(x);
-    let grad_b = delta.swap_dims(1, 2).matmul(low);
-    [grad_a, grad_b].map(|grad| to_f32(grad.into_data()))
 }

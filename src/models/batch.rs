@@ -28,6 +28,13 @@ pub enum ModelInput {
     Tokens(Tensor<2, Int>),
     /// Features, `[n, t, f]`.
     Features(Tensor<3>),
+    /// What the layers below `layer` made of the inputs, `[n, t, h]`.
+    Activations {
+        /// The activations, padded at the end.
+        x: Tensor<3>,
+        /// The layer that takes them.
+        layer: usize,
+    },
 }
 
 /// Examples on a device.

@@ -3,10 +3,11 @@
 //! y = W x + b + s·B A D(x), with s = α/r, A `[r, in]`, B `[out, r]`, D dropout while fine-tuning only
 //! (Hu et al., 2022). A begins Gaussian with standard deviation 1/r (PEFT's `gaussian`), B zero.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Gradients, Tensor};
 use rand::RngExt;
 
 use super::ops;
+use super::ops::encoder::Taps;
 use super::parameter::{Init, Parameter, Role, Slot};
 use crate::random::Rng;
 
@@ -28,9 +29,42 @@ pub enum Pass {
 /// What an adapted layer leaves behind in a [`Pass::Probed`].
 pub struct Site {
     /// Its input without graph, `[n, t, in]`.
-    pub x: Tensor<3>,
-    /// A leaf whose gradient is that of the layer's output, `[n, t, out]`.
-    pub probe: Tensor<3>,
+    x: Tensor<3>,
+    delta: Delta,
+}
+
+/// Where the gradient of a layer's output, `[n, t, out]`, is after the backward pass.
+enum Delta {
+    /// At a leaf that hangs on the output.
+    Probe(Tensor<3>),
+    /// Left behind by the backward pass of a whole encoder layer, for one of its matrices.
+    Tap(Taps, usize),
+}
+
+impl Site {
+    /// A matrix of an encoder layer that is one operation.
+    pub fn tapped(x: Tensor<3>, taps: Taps, matrix: usize) -> Self {
+        Self {
+            x,
+            delta: Delta::Tap(taps, matrix),
+        }
+    }
+
+    /// The layer's input x `[n, t, in]` and the gradient δ of its output `[n, t, out]`, after the backward
+    /// pass that gave `grads`. Only the positions that the output was computed for are there.
+    ///
+    /// # Panics
+    /// When the loss does not depend on the layer's output.
+    pub fn take(self, grads: &mut Gradients) -> (Tensor<3>, Tensor<3>) {
+        let delta = match self.delta {
+            Delta::Probe(probe) => probe.grad_remove(grads),
+            Delta::Tap(taps, matrix) => {
+                taps.lock().expect("nobody panics while holding it")[matrix].take()
+            }
+        };
+        let delta = delta.expect("every loss depends on the output of every layer");
+        (self.x, delta)
+    }
 }
 
 /// W x + b.
@@ -136,6 +170,16 @@ impl LoraLinear {
         self.adapter.as_ref()
     }
 
+    /// W + s·B A and b: one layer without adapter that computes the same.
+    pub fn merged(&self) -> (Tensor<2>, Tensor<1>) {
+        let weight = self.base.weight.clone();
+        let weight = match &self.adapter {
+            Some(Adapter { a, b, scale }) => weight + b.clone().matmul(a.clone()) * *scale,
+            None => weight,
+        };
+        (weight, self.base.bias.clone())
+    }
+
     /// Width of its input.
     pub fn inputs(&self) -> usize {
         self.base.weight.dims()[1]
@@ -154,8 +198,8 @@ impl LoraLinear {
         let dropped = match pass {
             Pass::Probed(sites) => {
                 // A and B are constants here, so that one product with W + sBA does for three
-                let merged = self.base.weight.clone() + b.clone().matmul(a.clone()) * *scale;
-                return probed(x, merged, self.base.bias.clone(), sites);
+                let (weight, bias) = self.merged();
+                return probed(x, weight, bias, sites);
             }
             Pass::Training { dropout, rng } if *dropout > 0.0 => {
                 drop_inputs(x.clone(), *dropout, rng)
@@ -219,7 +263,10 @@ fn probed(x: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>, sites: &mut Vec<Site
         let out = ops::linear(x, weight, bias).autodiff().require_grad();
         (out.clone(), out)
     };
-    sites.push(Site { x: inner, probe });
+    sites.push(Site {
+        x: inner,
+        delta: Delta::Probe(probe),
+    });
     out
 }
 

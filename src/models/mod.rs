@@ -299,6 +299,33 @@ impl Model {
         self.head.forward(pooled, pass).squeeze_dim(1)
     }
 
+    /// Makes passes that train nothing faster, until the parameters are asked for to be changed.
+    pub fn freeze(&mut self) {
+        if let Body::Transformer(body) = &mut self.body {
+            body.freeze();
+        }
+    }
+
+    /// How many layers lie below the first adapted one, so that their activations do not change while
+    /// adapters and head are trained; 0 when there is none.
+    pub fn layers_below_adapters(&self) -> usize {
+        match &self.body {
+            Body::Transformer(body) => body.below_adapters().unwrap_or(0),
+            Body::Mlp(_) => 0,
+        }
+    }
+
+    /// What the embedding and the first `depth` layers make of a batch, `[n, t, h]`.
+    ///
+    /// # Panics
+    /// When the network has no such layers, see [`Self::layers_below_adapters`].
+    pub fn activations(&self, batch: &Batch, depth: usize) -> Tensor<3> {
+        match &self.body {
+            Body::Transformer(body) => body.activations(batch, depth),
+            Body::Mlp(_) => unreachable!("an MLP keeps no activations"),
+        }
+    }
+
     /// Every parameter in a stable order; the head comes last.
     pub fn parameters(&mut self) -> Vec<Parameter<'_>> {
         let mut all = match &mut self.body {
@@ -371,6 +398,11 @@ impl Model {
     /// Classes of the head.
     pub fn classes(&self) -> usize {
         self.head.last().weight.dims()[0]
+    }
+
+    /// Width of the vectors that layers pass on.
+    pub fn width(&self) -> usize {
+        self.head.last().weight.dims()[1]
     }
 
     /// Layers of the network.

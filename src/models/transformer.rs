@@ -1,10 +1,13 @@
 //! Transformer encoder with layer normalisation after each sub-layer, as BERT (Devlin et al., 2019) and
 //! RoBERTa (Liu et al., 2019), pooled, without a head.
 
+use std::sync::Arc;
+
 use burn::tensor::{Device, Tensor, TensorData, activation, module};
 
-use super::lora::{Linear, LoraLinear, Pass};
+use super::lora::{Linear, LoraLinear, Pass, Site};
 use super::ops;
+use super::ops::encoder::{FrozenLayer, encoder_layer};
 use super::parameter::{Init, Parameter, Role, Slot};
 use super::{Batch, InputShape, ModelInput};
 use crate::config::huggingface::{Activation, Family, HuggingFaceConfig};
@@ -168,14 +171,38 @@ impl Layer {
         }
     }
 
-    fn forward(&self, x: Tensor<3>, lengths: Option<&[usize]>, pass: &mut Pass) -> Tensor<3> {
-        let query = self.query.forward(x.clone(), pass);
+    /// The matrices in the order of a forward pass.
+    fn matrices(&self) -> [&LoraLinear; 6] {
+        [
+            &self.query,
+            &self.key,
+            &self.value,
+            &self.output,
+            &self.intermediate,
+            &self.ffn_output,
+        ]
+    }
+
+    /// `[n, t, h]` → `[n, t, h]`, or `[n, 1, h]` with `first`, which asks for the first position alone.
+    fn forward(
+        &self,
+        x: Tensor<3>,
+        lengths: Option<&[usize]>,
+        first: bool,
+        pass: &mut Pass,
+    ) -> Tensor<3> {
+        let asking = if first {
+            x.clone().narrow(1, 0, 1)
+        } else {
+            x.clone()
+        };
+        let query = self.query.forward(asking.clone(), pass);
         let key = self.key.forward(x.clone(), pass);
-        let value = self.value.forward(x.clone(), pass);
+        let value = self.value.forward(x, pass);
         let context = ops::attention(query, key, value, self.heads, lengths);
         let x = self
             .attention_norm
-            .forward(self.output.forward(context, pass) + x);
+            .forward(self.output.forward(context, pass) + asking);
         let wide = self.intermediate.forward(x.clone(), pass);
         let wide = match self.activation {
             Activation::Gelu => ops::gelu(wide),
@@ -184,6 +211,40 @@ impl Layer {
         };
         self.output_norm
             .forward(self.ffn_output.forward(wide, pass) + x)
+    }
+
+    /// The layer with its adapters merged, when it can be one operation.
+    fn freeze(&self, device: &Device) -> Option<FrozenLayer> {
+        let fits = self.activation == Activation::Gelu && ops::in_memory(device);
+        fits.then(|| FrozenLayer {
+            matrices: self.matrices().map(LoraLinear::merged),
+            norms: [&self.attention_norm, &self.output_norm]
+                .map(|norm| (norm.gamma.clone(), norm.beta.clone())),
+            epsilon: self.attention_norm.epsilon,
+            heads: self.heads,
+        })
+    }
+
+    /// [`Self::forward`] as one operation.
+    fn forward_frozen(
+        &self,
+        frozen: &FrozenLayer,
+        x: Tensor<3>,
+        lengths: Option<&[usize]>,
+        first: bool,
+        pass: &mut Pass,
+    ) -> Tensor<3> {
+        let tapped = match pass {
+            Pass::Probed(_) => self.matrices().map(|matrix| matrix.adapter().is_some()),
+            _ => [false; 6],
+        };
+        let output = encoder_layer(x, frozen, lengths, first, tapped);
+        if let Pass::Probed(sites) = pass {
+            for (matrix, input) in output.inputs.into_iter().enumerate() {
+                sites.extend(input.map(|x| Site::tapped(x, output.taps.clone(), matrix)));
+            }
+        }
+        output.out
     }
 
     fn targets(&mut self, target: LoraTarget) -> Vec<&mut LoraLinear> {
@@ -210,6 +271,8 @@ pub struct Transformer {
     pooling: Pooling,
     /// The dense layer of [`Pooling::Pooler`].
     pooler: Option<Linear>,
+    /// The layers as single operations, see [`Self::freeze`].
+    frozen: Option<Arc<[FrozenLayer]>>,
 }
 
 impl Transformer {
@@ -245,11 +308,62 @@ impl Transformer {
             pooling: shape.pooling,
             pooler: (shape.pooling == Pooling::Pooler)
                 .then(|| Linear::new("pooler.dense", shape.hidden, shape.hidden, device)),
+            frozen: None,
         }
+    }
+
+    /// Makes passes that train nothing faster, until the parameters are asked for to be changed: adapters
+    /// are merged into their matrices once, and every layer is one operation.
+    pub fn freeze(&mut self) {
+        let device = self.positions.device();
+        self.frozen = self
+            .layers
+            .iter()
+            .map(|layer| layer.freeze(&device))
+            .collect();
+    }
+
+    /// How many layers lie below the first adapted one; none when nothing is adapted.
+    pub fn below_adapters(&self) -> Option<usize> {
+        self.layers.iter().position(|layer| {
+            layer
+                .matrices()
+                .into_iter()
+                .any(|matrix| matrix.adapter().is_some())
+        })
+    }
+
+    /// What the embedding and the first `depth` layers make of a batch, `[n, t, h]`.
+    pub fn activations(&self, batch: &Batch, depth: usize) -> Tensor<3> {
+        let x = self.embed(batch);
+        self.through(x, 0..depth, batch.lengths.as_deref(), &mut Pass::Plain)
+    }
+
+    /// `layers` of the encoder on x; the last layer of all gives the first position alone when that is all
+    /// that the pooling looks at.
+    fn through(
+        &self,
+        mut x: Tensor<3>,
+        layers: std::ops::Range<usize>,
+        lengths: Option<&[usize]>,
+        pass: &mut Pass,
+    ) -> Tensor<3> {
+        for index in layers {
+            let layer = &self.layers[index];
+            let first = self.pooling != Pooling::Mean && index + 1 == self.layers.len();
+            x = match (&self.frozen, &pass) {
+                (Some(frozen), Pass::Plain | Pass::Probed(_)) => {
+                    layer.forward_frozen(&frozen[index], x, lengths, first, pass)
+                }
+                _ => layer.forward(x, lengths, first, pass),
+            };
+        }
+        x
     }
 
     /// The matrices of `target` in layer `layer`.
     pub fn targets(&mut self, layer: usize, target: LoraTarget) -> Vec<&mut LoraLinear> {
+        self.frozen = None;
         self.layers
             .get_mut(layer)
             .map_or_else(Vec::new, |layer| layer.targets(target))
@@ -257,6 +371,22 @@ impl Transformer {
 
     /// The tokens, embedded and led through every layer, pooled to one vector an example, `[n, 1, h]`.
     pub fn encode(&self, batch: &Batch, pass: &mut Pass) -> Tensor<3> {
+        let (x, below) = match &batch.input {
+            ModelInput::Activations { x, layer } => (x.clone(), *layer),
+            _ => (self.embed(batch), 0),
+        };
+        let t = x.dims()[1];
+        let lengths = batch.lengths.as_deref();
+        let x = self.through(x, below..self.layers.len(), lengths, pass);
+        match (self.pooling, &self.pooler) {
+            (Pooling::Mean, _) => mean_weights(batch.len(), t, lengths, &batch.device).matmul(x),
+            (_, None) => x,
+            (_, Some(pooler)) => pooler.forward(x).tanh(),
+        }
+    }
+
+    /// Tokens or patches as normalised vectors, `[n, t, h]`.
+    fn embed(&self, batch: &Batch) -> Tensor<3> {
         let (mut x, t) = match (&self.embedding, &batch.input) {
             (Embedding::Words(table), ModelInput::Tokens(ids)) => {
                 (module::embedding(table.clone(), ids.clone()), ids.dims()[1])
@@ -274,20 +404,12 @@ impl Transformer {
                 None => table.clone().narrow(0, 0, 1).unsqueeze(),
             };
         }
-        x = self.embedding_norm.forward(x);
-        let lengths = batch.lengths.as_deref();
-        for layer in &self.layers {
-            x = layer.forward(x, lengths, pass);
-        }
-        match (self.pooling, &self.pooler) {
-            (Pooling::Mean, _) => mean_weights(batch.len(), t, lengths, &batch.device).matmul(x),
-            (_, None) => x.narrow(1, 0, 1),
-            (_, Some(pooler)) => pooler.forward(x.narrow(1, 0, 1)).tanh(),
-        }
+        self.embedding_norm.forward(x)
     }
 
     /// Every parameter: embeddings, then layer by layer.
     pub fn parameters(&mut self) -> Vec<Parameter<'_>> {
+        self.frozen = None;
         let hidden = self.positions.dims()[1];
         let matrix = |name: &str, deviation: f64, slot| Parameter {
             name: name.to_owned(),
@@ -343,16 +465,7 @@ impl Transformer {
 
     /// The adapted matrices, layer by layer: query, key, value, output, feed-forward.
     pub fn adapted(&self) -> Vec<&LoraLinear> {
-        let sites = self.layers.iter().flat_map(|layer| {
-            [
-                &layer.query,
-                &layer.key,
-                &layer.value,
-                &layer.output,
-                &layer.intermediate,
-                &layer.ffn_output,
-            ]
-        });
+        let sites = self.layers.iter().flat_map(Layer::matrices);
         sites.filter(|linear| linear.adapter().is_some()).collect()
     }
 }

@@ -82,10 +82,7 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
                 crate::models::Role::Adapter,
                 crate::models::Role::Head,
             ]);
-            let tokens = match &data.train.inputs {
-                tasks::Inputs::Tokens { ids, .. } => ids.iter().map(Vec::len).sum::<usize>(),
-                tasks::Inputs::Features { tokens, .. } => tokens * data.train.len(),
-            };
+            let tokens = batching::lengths(&data.train).iter().sum::<usize>();
             // forward 2, gradients of the inputs 2 operations a parameter and token
             let pass = 4.0 * parameters as f64 * tokens as f64;
             let tensors = model

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::cell::CellRunner;
 use super::progress::Progress;
+use crate::batching;
 use crate::config::{Cell, ModelConfig, TaskConfig};
 use crate::finetune::{self, Stage};
 use crate::gradients::per_example;
@@ -118,6 +119,7 @@ impl CellRunner {
             seed: cell.seed,
             device: self.device,
             cache: Some(&cache),
+            activations: cell.settings.store.activations_mib << 20,
         };
         let mut report = |p: finetune::Progress| {
             let stage = match p.stage {
@@ -142,8 +144,11 @@ impl CellRunner {
         }
         progress.stage("taking gradients");
         let start = Instant::now();
-        let train = self.collect(cell, "train", &tuned.model, &data.train)?;
-        let query = self.collect(cell, "query", &tuned.model, &data.query)?;
+        let [train, query] = &tuned.reused;
+        let train = train.as_ref().unwrap_or(&data.train);
+        let train = self.collect(cell, "train", &tuned.model, train)?;
+        let query = query.as_ref().unwrap_or(&data.query);
+        let query = self.collect(cell, "query", &tuned.model, query)?;
         let seconds = start.elapsed().as_secs_f64();
         let task = task_facts(
             task.name(),
@@ -177,8 +182,8 @@ impl CellRunner {
             .collect();
         let target = self.target(cell, name, &tensors, split.len())?;
         let mut writer = StoreWriter::new(tensors, split.len(), target).map_err(sentence)?;
-        per_example::collect(model, split, per_example::piece_size(split), &mut writer)
-            .map_err(sentence)?;
+        let tokens = batching::tokens_at_a_time(model.device());
+        per_example::collect(model, split, tokens, &mut writer).map_err(sentence)?;
         writer.finish().map_err(sentence)
     }
 }

@@ -133,6 +133,15 @@ pub enum Inputs {
         /// Features a token.
         features: usize,
     },
+    /// What the frozen lower layers of a model made of the examples, computed once.
+    Activations {
+        /// Row-major `[tokens, width]`, one an example.
+        rows: Vec<Vec<f32>>,
+        /// Width of the model.
+        width: usize,
+        /// The layer that takes them, from 0.
+        layer: usize,
+    },
 }
 
 /// Labelled examples.

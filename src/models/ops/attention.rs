@@ -1,20 +1,23 @@
 //! Multi-head scaled dot-product attention.
 
+use std::mem::MaybeUninit;
 use std::sync::Arc;
 
 use burn::tensor::{Shape, Tensor, activation};
-use burn_dispatch::backends::flex::FlexTensor;
+use burn_backend::tensor::FloatTensor;
 use rayon::prelude::*;
 
-use super::cpu::{self, Input, Matrix, Vjp};
+use super::gemm::{self, Matrix, gemm, initialised};
+use super::host::{self, Host, Input, Vjp, on_host};
 use super::simd::{self, Kernel};
 
 /// softmax(Q Kᵀ/√(h/heads)) V within every example and head; position j of example i is attended to
 /// only when j < `lengths[i]`.
 ///
 /// # Shapes
-/// `query`, `key`, `value` and the result are `[n, t, h]`, the heads side by side in h; `lengths` has n
-/// entries between 1 and t, or none when every position is real.
+/// `key` and `value` are `[n, t, h]`, the heads side by side in h; `query` and the result are `[n, q, h]`,
+/// where q may be smaller than t when only some positions are asked for; `lengths` has n entries between
+/// 1 and t, or none when every position is real.
 pub fn attention(
     query: Tensor<3>,
     key: Tensor<3>,
@@ -22,11 +25,11 @@ pub fn attention(
     heads: usize,
     lengths: Option<&[usize]>,
 ) -> Tensor<3> {
-    if cpu::here(&query) {
-        fused(query, key, value, heads, lengths)
-    } else {
+    on_host!(
+        &query,
+        fused(query, key, value, heads, lengths),
         composed(query, key, value, heads, lengths)
-    }
+    )
 }
 
 fn composed(
@@ -36,8 +39,12 @@ fn composed(
     heads: usize,
     lengths: Option<&[usize]>,
 ) -> Tensor<3> {
-    let [n, t, width] = query.dims();
-    let split = |x: Tensor<3>| x.reshape([n, t, heads, width / heads]).swap_dims(1, 2);
+    let [n, t, width] = key.dims();
+    let split = |x: Tensor<3>| {
+        let rows = x.dims()[1];
+        x.reshape([n, rows, heads, width / heads]).swap_dims(1, 2)
+    };
+    let rows = query.dims()[1];
     let mut scores =
         split(query).matmul(split(key).swap_dims(2, 3)) * (heads as f64 / width as f64).sqrt();
     if let Some(lengths) = lengths {
@@ -51,12 +58,15 @@ fn composed(
     activation::softmax(scores, 3)
         .matmul(split(value))
         .swap_dims(1, 2)
-        .reshape([n, t, width])
+        .reshape([n, rows, width])
 }
 
 #[derive(Clone, Debug)]
 struct Sizes {
     n: usize,
+    /// Positions that ask.
+    q: usize,
+    /// Positions that are asked.
     t: usize,
     heads: usize,
     /// Width of one head.
@@ -74,112 +84,124 @@ impl Sizes {
         self.heads * self.part
     }
 
-    /// The `[t, part]` matrix of one head in the `[t, h]` rows of one example.
+    /// The `[rows, part]` matrix of one head in the `[rows, h]` rows of one example.
     fn head<'a>(&self, example: &'a [f32], head: usize) -> Matrix<'a> {
         Matrix::row_major(&example[head * self.part..], self.width())
     }
 
-    fn example<'a>(&self, tensor: &'a FlexTensor, index: usize) -> &'a [f32] {
-        let size = self.t * self.width();
-        &cpu::slice(tensor)[index * size..(index + 1) * size]
+    /// The rows of one example in a tensor with `rows` an example.
+    fn example<'a>(&self, tensor: &'a [f32], rows: usize, index: usize) -> &'a [f32] {
+        let size = rows * self.width();
+        &tensor[index * size..(index + 1) * size]
     }
 
     fn weights<'a>(&self, weights: &'a [f32], index: usize, head: usize) -> &'a [f32] {
-        let size = self.t * self.t;
+        let size = self.q * self.t;
         &weights[(index * self.heads + head) * size..][..size]
     }
 
-    fn shape(&self) -> Shape {
-        Shape::from(vec![self.n, self.t, self.width()])
-    }
-
-    /// `work(example, its rows of every buffer)` for every example, on all threads when there are several.
-    fn for_each<const N: usize>(
-        &self,
-        mut buffers: [(&mut [f32], usize); N],
-        work: impl Fn(usize, [&mut [f32]; N]) + Sync,
-    ) {
-        let mut pieces: Vec<[&mut [f32]; N]> = Vec::with_capacity(self.n);
-        let mut chunks = buffers
-            .each_mut()
-            .map(|(buffer, size)| buffer.chunks_exact_mut(*size));
-        for _ in 0..self.n {
-            pieces.push(
-                chunks
-                    .each_mut()
-                    .map(|chunks| chunks.next().expect("a buffer holds one chunk an example")),
-            );
-        }
-        if rayon::current_num_threads() > 1 && self.n > 1 {
-            pieces
-                .into_par_iter()
-                .enumerate()
-                .for_each(|(index, piece)| work(index, piece));
-        } else {
-            pieces
-                .into_iter()
-                .enumerate()
-                .for_each(|(index, piece)| work(index, piece));
-        }
+    fn shape(&self, rows: usize) -> Shape {
+        Shape::from(vec![self.n, rows, self.width()])
     }
 }
 
-fn fused(
+/// `work(example, its rows of every buffer)` for every example, on all threads when there are several.
+fn for_each<T: Send, const N: usize>(
+    n: usize,
+    mut buffers: [(&mut [T], usize); N],
+    work: impl Fn(usize, [&mut [T]; N]) + Sync,
+) {
+    let mut pieces: Vec<[&mut [T]; N]> = Vec::with_capacity(n);
+    let mut chunks = buffers
+        .each_mut()
+        .map(|(buffer, size)| buffer.chunks_exact_mut(*size));
+    for _ in 0..n {
+        pieces.push(
+            chunks
+                .each_mut()
+                .map(|chunks| chunks.next().expect("a buffer holds one chunk an example")),
+        );
+    }
+    if rayon::current_num_threads() > 1 && n > 1 {
+        pieces
+            .into_par_iter()
+            .enumerate()
+            .for_each(|(index, piece)| work(index, piece));
+    } else {
+        pieces
+            .into_iter()
+            .enumerate()
+            .for_each(|(index, piece)| work(index, piece));
+    }
+}
+
+fn fused<B: Host>(
     query: Tensor<3>,
     key: Tensor<3>,
     value: Tensor<3>,
     heads: usize,
     lengths: Option<&[usize]>,
 ) -> Tensor<3> {
-    let [n, t, width] = query.dims();
+    let [n, t, width] = key.dims();
+    let q = query.dims()[1];
     let lengths = lengths.map_or_else(|| Arc::from(vec![t; n]), Arc::from);
     let sizes = Sizes {
         n,
+        q,
         t,
         heads,
         part: width / heads,
         lengths,
     };
-    let inputs = [Input::new(query), Input::new(key), Input::new(value)];
+    let inputs = [Input::<B>::new(query), Input::new(key), Input::new(value)];
     let [query, key, value] = inputs.each_ref().map(Input::value);
-    let mut out = vec![0.0; n * t * width];
-    let mut weights = vec![0.0; n * heads * t * t];
-    sizes.for_each(
-        [(&mut out, t * width), (&mut weights, heads * t * t)],
-        |index, [out, weights]| {
-            let [query, key, value] =
-                [&query, &key, &value].map(|tensor| sizes.example(tensor, index));
-            for (head, weights) in weights.chunks_exact_mut(t * t).enumerate() {
-                cpu::gemm(
-                    [t, t, sizes.part],
-                    weights,
-                    t,
-                    sizes.head(query, head),
-                    sizes.head(key, head).t(),
-                    false,
-                );
-                simd::dispatch(Softmax {
-                    rows: weights,
-                    width: t,
-                    length: sizes.lengths[index],
-                    scale: sizes.scale(),
-                });
-                cpu::gemm(
-                    [t, sizes.part, t],
-                    &mut out[head * sizes.part..],
-                    width,
-                    Matrix::row_major(weights, t),
-                    sizes.head(value, head),
-                    false,
-                );
-            }
-        },
-    );
-    let shape = sizes.shape();
-    cpu::output(
+    let mut weights: Vec<f32> = Vec::with_capacity(n * heads * q * t);
+    let fill = |out: &mut [MaybeUninit<f32>]| {
+        let weights = &mut weights.spare_capacity_mut()[..n * heads * q * t];
+        for_each(
+            n,
+            [(out, q * width), (weights, heads * q * t)],
+            |index, [out, weights]| {
+                let query = sizes.example(B::slice(&query), q, index);
+                let [key, value] =
+                    [&key, &value].map(|tensor| sizes.example(B::slice(tensor), t, index));
+                for (head, weights) in weights.chunks_exact_mut(q * t).enumerate() {
+                    gemm(
+                        [q, t, sizes.part],
+                        weights,
+                        t,
+                        sizes.head(query, head),
+                        sizes.head(key, head).t(),
+                        false,
+                    );
+                    // SAFETY: the product has written all of them.
+                    let weights = unsafe { gemm::written(weights) };
+                    simd::dispatch(Softmax {
+                        rows: weights,
+                        width: t,
+                        length: sizes.lengths[index],
+                        scale: sizes.scale(),
+                    });
+                    gemm(
+                        [q, sizes.part, t],
+                        &mut out[head * sizes.part..],
+                        width,
+                        Matrix::row_major(weights, t),
+                        sizes.head(value, head),
+                        false,
+                    );
+                }
+            },
+        );
+    };
+    // SAFETY: the heads' columns make up the width, and every example is visited.
+    let out = unsafe { B::create(sizes.shape(q), fill) };
+    // SAFETY: every example and head has written its part.
+    unsafe { weights.set_len(n * heads * q * t) };
+    host::output(
         inputs,
-        cpu::buffer(out, shape),
-        Attention {
+        out,
+        Attention::<B> {
             query,
             key,
             value,
@@ -190,11 +212,15 @@ fn fused(
 }
 
 /// In place: softmax of the first `length` entries of every row, times `scale`; the others become 0.
-struct Softmax<'a> {
-    rows: &'a mut [f32],
-    width: usize,
-    length: usize,
-    scale: f32,
+pub struct Softmax<'a> {
+    /// The rows.
+    pub rows: &'a mut [f32],
+    /// Their length.
+    pub width: usize,
+    /// Entries that count.
+    pub length: usize,
+    /// Factor before the exponential.
+    pub scale: f32,
 }
 
 impl Kernel for Softmax<'_> {
@@ -215,43 +241,53 @@ impl Kernel for Softmax<'_> {
     }
 }
 
-/// What the backward pass needs; `weights` are the softmax, `[n, heads, t, t]`.
+/// What the backward pass needs; `weights` are the softmax, `[n, heads, q, t]`.
 #[derive(Clone, Debug)]
-struct Attention {
-    query: FlexTensor,
-    key: FlexTensor,
-    value: FlexTensor,
+struct Attention<B: Host> {
+    query: FloatTensor<B>,
+    key: FloatTensor<B>,
+    value: FloatTensor<B>,
     weights: Vec<f32>,
     sizes: Sizes,
 }
 
-impl Vjp<3> for Attention {
-    fn backward(self, grad: FlexTensor, [query, key, value]: [bool; 3]) -> [Option<FlexTensor>; 3] {
+impl<B: Host> Vjp<B, 3> for Attention<B> {
+    fn backward(
+        self,
+        grad: FloatTensor<B>,
+        [query, key, value]: [bool; 3],
+    ) -> [Option<FloatTensor<B>>; 3] {
         let Sizes {
-            n, t, heads, part, ..
+            n,
+            q,
+            t,
+            heads,
+            part,
+            ..
         } = self.sizes;
         let width = heads * part;
-        let size = t * width;
         // an unwanted gradient takes a single number an example
-        let sizes = [query, key, value].map(|wanted| if wanted { size } else { 1 });
-        let [mut queries, mut keys, mut values] = sizes.map(|size| vec![0.0; n * size]);
-        self.sizes.for_each(
+        let counts = [(query, q), (key, t), (value, t)]
+            .map(|(wanted, rows)| if wanted { rows * width } else { 1 });
+        let [mut queries, mut keys, mut values] = counts.map(|count| vec![0.0f32; n * count]);
+        for_each(
+            n,
             [
-                (&mut queries, sizes[0]),
-                (&mut keys, sizes[1]),
-                (&mut values, sizes[2]),
+                (&mut queries, counts[0]),
+                (&mut keys, counts[1]),
+                (&mut values, counts[2]),
             ],
             |index, [queries, keys, values]| {
-                let delta = self.sizes.example(&grad, index);
-                let mut scores = vec![0.0; t * t];
+                let delta = self.sizes.example(B::slice(&grad), q, index);
+                let mut scores = vec![0.0; q * t];
                 for head in 0..heads {
                     let start = head * part;
                     let weights = self.sizes.weights(&self.weights, index, head);
                     let delta = self.sizes.head(delta, head);
                     if value {
-                        cpu::gemm(
-                            [t, part, t],
-                            &mut values[start..],
+                        gemm(
+                            [t, part, q],
+                            initialised(&mut values[start..]),
                             width,
                             Matrix::row_major(weights, t).t(),
                             delta,
@@ -261,8 +297,15 @@ impl Vjp<3> for Attention {
                     if query || key {
                         let value = self
                             .sizes
-                            .head(self.sizes.example(&self.value, index), head);
-                        cpu::gemm([t, t, part], &mut scores, t, delta, value.t(), false);
+                            .head(self.sizes.example(B::slice(&self.value), t, index), head);
+                        gemm(
+                            [q, t, part],
+                            initialised(&mut scores),
+                            t,
+                            delta,
+                            value.t(),
+                            false,
+                        );
                         simd::dispatch(SoftmaxBackward {
                             grad: &mut scores,
                             weights,
@@ -271,10 +314,12 @@ impl Vjp<3> for Attention {
                         });
                         let scores = Matrix::row_major(&scores, t);
                         if query {
-                            let key = self.sizes.head(self.sizes.example(&self.key, index), head);
-                            cpu::gemm(
-                                [t, part, t],
-                                &mut queries[start..],
+                            let key = self
+                                .sizes
+                                .head(self.sizes.example(B::slice(&self.key), t, index), head);
+                            gemm(
+                                [q, part, t],
+                                initialised(&mut queries[start..]),
                                 width,
                                 scores,
                                 key,
@@ -284,10 +329,10 @@ impl Vjp<3> for Attention {
                         if key {
                             let query = self
                                 .sizes
-                                .head(self.sizes.example(&self.query, index), head);
-                            cpu::gemm(
-                                [t, part, t],
-                                &mut keys[start..],
+                                .head(self.sizes.example(B::slice(&self.query), q, index), head);
+                            gemm(
+                                [t, part, q],
+                                initialised(&mut keys[start..]),
                                 width,
                                 scores.t(),
                                 query,
@@ -298,18 +343,22 @@ impl Vjp<3> for Attention {
                 }
             },
         );
-        let shape = self.sizes.shape();
-        [(query, queries), (key, keys), (value, values)]
-            .map(|(wanted, values)| wanted.then(|| cpu::buffer(values, shape.clone())))
+        [(query, queries, q), (key, keys, t), (value, values, t)].map(|(wanted, values, rows)| {
+            wanted.then(|| host::from_slice::<B>(&values, self.sizes.shape(rows)))
+        })
     }
 }
 
 /// In place: g ← p·(g − Σ p·g)·scale on every row.
-struct SoftmaxBackward<'a> {
-    grad: &'a mut [f32],
-    weights: &'a [f32],
-    width: usize,
-    scale: f32,
+pub struct SoftmaxBackward<'a> {
+    /// Gradient of the weights, then of the scores.
+    pub grad: &'a mut [f32],
+    /// The softmax.
+    pub weights: &'a [f32],
+    /// Length of a row.
+    pub width: usize,
+    /// Factor before the exponential.
+    pub scale: f32,
 }
 
 impl Kernel for SoftmaxBackward<'_> {
@@ -341,25 +390,25 @@ mod tests {
     fn agrees_with_the_composed_operation_and_its_gradients() {
         let inner = DeviceChoice::Flex.inner();
         let mut rng = random::rng(1, "attention", "test");
-        for (n, t, heads, part) in [(1, 1, 1, 1), (3, 7, 2, 5), (4, 33, 3, 8)] {
+        for (n, q, t, heads, part) in [
+            (1, 1, 1, 1, 1),
+            (3, 7, 7, 2, 5),
+            (4, 1, 9, 3, 8),
+            (4, 33, 33, 3, 8),
+        ] {
             let width = heads * part;
-            let mut draw = || -> TensorData {
+            let mut draw = |t: usize| -> TensorData {
                 let values: Vec<f32> = (0..n * t * width)
                     .map(|_| rng.random::<f32>() * 4.0 - 2.0)
                     .collect();
                 TensorData::new(values, [n, t, width])
             };
-            let data = [draw(), draw(), draw(), draw()];
+            let data = [draw(q), draw(t), draw(t), draw(q)];
             let some: Vec<usize> = (0..n).map(|index| 1 + (index * 5) % t).collect();
             for lengths in [None, Some(some.as_slice())] {
-                let run = |operation: fn(
-                    Tensor<3>,
-                    Tensor<3>,
-                    Tensor<3>,
-                    usize,
-                    Option<&[usize]>,
-                ) -> Tensor<3>|
-                 -> Vec<Vec<f32>> {
+                type Operation =
+                    fn(Tensor<3>, Tensor<3>, Tensor<3>, usize, Option<&[usize]>) -> Tensor<3>;
+                let run = |operation: Operation| -> Vec<Vec<f32>> {
                     let [q, k, v] = [0, 1, 2].map(|index| {
                         Tensor::<3>::from_data(data[index].clone(), &inner)
                             .autodiff()
@@ -378,7 +427,7 @@ mod tests {
                     .map(|tensor| tensor.into_data().try_to_vec().expect("f32"))
                     .into()
                 };
-                for (fused, composed) in run(fused).iter().zip(&run(composed)) {
+                for (fused, composed) in run(attention).iter().zip(&run(composed)) {
                     assert!(fused.iter().any(|&value| value != 0.0) || t == 1);
                     for (fused, composed) in fused.iter().zip(composed) {
                         // sums of t terms of size ~4·width·scale

@@ -1,33 +1,42 @@
 //! GELU, x·Φ(x), with the exact normal distribution function (not its tanh approximation).
 
+use std::mem::MaybeUninit;
+
 use burn::tensor::{Tensor, activation};
-use burn_dispatch::backends::flex::FlexTensor;
+use burn_backend::TensorMetadata as _;
+use burn_backend::tensor::FloatTensor;
 use rayon::prelude::*;
 
-use super::cpu::{self, Input, Vjp};
+use super::host::{self, Host, Input, Vjp, on_host};
 use super::simd::{self, Kernel};
 
 /// GELU(x) = x·Φ(x), element by element; gradient Φ(x) + x·φ(x).
 ///
-/// On the CPU device both are computed in one vectorised pass in f32, each within 3e-7·max(1, |x|) of
-/// the exact value; on other devices this is the framework's GELU.
+/// On a device in this program's memory both are computed in one vectorised pass in f32, each within
+/// 3e-7·max(1, |x|) of the exact value; elsewhere this is the framework's GELU.
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    if !cpu::here(&x) {
-        return activation::gelu(x);
-    }
-    let x = Input::new(x);
+    on_host!(&x, fused[_](x), activation::gelu(x))
+}
+
+fn fused<B: Host, const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    let x = Input::<B>::new(x);
     let input = x.value();
-    let shape = input.layout().shape().clone();
-    let values = cpu::slice(&input);
-    let mut out = vec![0.0; values.len()];
-    if x.is_tracked() {
-        let mut slope = vec![0.0; values.len()];
-        in_chunks(values, &mut out, &mut slope);
-        let slope = cpu::buffer(slope, shape.clone());
-        cpu::output([x], cpu::buffer(out, shape), Slope(slope))
-    } else {
-        in_chunks(values, &mut out, &mut []);
-        cpu::constant(cpu::buffer(out, shape))
+    let shape = input.shape();
+    let values = B::slice(&input);
+    let mut slope = None;
+    // SAFETY: every chunk of both is written.
+    let out = unsafe {
+        B::create(shape.clone(), |out| {
+            if x.is_tracked() {
+                slope = Some(B::create(shape, |slope| in_chunks(values, out, slope)));
+            } else {
+                in_chunks(values, out, &mut []);
+            }
+        })
+    };
+    match slope {
+        Some(slope) => host::output([x], out, Slope::<B>(slope)),
+        None => host::constant::<B, D>(out),
     }
 }
 
@@ -35,7 +44,7 @@ pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 const CHUNK: usize = 1 << 14;
 
 /// Values, and slopes unless `slope` is empty.
-fn in_chunks(x: &[f32], out: &mut [f32], slope: &mut [f32]) {
+fn in_chunks(x: &[f32], out: &mut [MaybeUninit<f32>], slope: &mut [MaybeUninit<f32>]) {
     if x.len() <= CHUNK || rayon::current_num_threads() == 1 {
         simd::dispatch(Gelu { x, out, slope });
     } else if slope.is_empty() {
@@ -58,13 +67,13 @@ fn in_chunks(x: &[f32], out: &mut [f32], slope: &mut [f32]) {
 
 struct Gelu<'a> {
     x: &'a [f32],
-    out: &'a mut [f32],
-    slope: &'a mut [f32],
+    out: &'a mut [MaybeUninit<f32>],
+    slope: &'a mut [MaybeUninit<f32>],
 }
 
 /// Φ(x) and φ(x).
 #[inline(always)]
-fn distribution(x: f32) -> (f32, f32) {
+pub fn distribution(x: f32) -> (f32, f32) {
     let (tail, density) = simd::normal_tail(x.abs());
     (if x < 0.0 { tail } else { 1.0 - tail }, density)
 }
@@ -74,13 +83,13 @@ impl Kernel for Gelu<'_> {
     fn run(self) {
         if self.slope.is_empty() {
             for (&x, out) in self.x.iter().zip(self.out) {
-                *out = x * distribution(x).0;
+                out.write(x * distribution(x).0);
             }
         } else {
             for ((&x, out), slope) in self.x.iter().zip(self.out).zip(self.slope) {
                 let (below, density) = distribution(x);
-                *out = x * below;
-                *slope = below + x * density;
+                out.write(x * below);
+                slope.write(below + x * density);
             }
         }
     }
@@ -88,15 +97,11 @@ impl Kernel for Gelu<'_> {
 
 /// The derivative at every element.
 #[derive(Clone, Debug)]
-struct Slope(FlexTensor);
+struct Slope<B: Host>(FloatTensor<B>);
 
-impl Vjp<1> for Slope {
-    fn backward(self, mut grad: FlexTensor, _: [bool; 1]) -> [Option<FlexTensor>; 1] {
-        for (grad, slope) in grad
-            .storage_mut::<f32>()
-            .iter_mut()
-            .zip(cpu::slice(&self.0))
-        {
+impl<B: Host> Vjp<B, 1> for Slope<B> {
+    fn backward(self, mut grad: FloatTensor<B>, _: [bool; 1]) -> [Option<FloatTensor<B>>; 1] {
+        for (grad, slope) in B::slice_mut(&mut grad).iter_mut().zip(B::slice(&self.0)) {
             *grad *= slope;
         }
         [Some(grad)]

@@ -1,9 +1,12 @@
 //! Layer normalisation over the last dimension.
 
-use burn::tensor::{Tensor, module};
-use burn_dispatch::backends::flex::FlexTensor;
+use std::mem::MaybeUninit;
 
-use super::cpu::{self, Input, Vjp};
+use burn::tensor::{Tensor, module};
+use burn_backend::TensorMetadata as _;
+use burn_backend::tensor::FloatTensor;
+
+use super::host::{self, Host, Input, Vjp, on_host};
 use super::simd::{self, Kernel};
 
 /// γ·(x − μ)/√(σ² + ε) + β with the mean μ and the (biased) variance σ² of every row of `x`.
@@ -16,31 +19,48 @@ pub fn layer_norm<const D: usize>(
     beta: Tensor<1>,
     epsilon: f64,
 ) -> Tensor<D> {
-    if !cpu::here(&x) {
-        return module::layer_norm(x, gamma, Some(beta), epsilon);
-    }
-    let inputs = [Input::new(x), Input::new(gamma), Input::new(beta)];
+    on_host!(
+        &x,
+        fused[_](x, gamma, beta, epsilon),
+        module::layer_norm(x, gamma, Some(beta), epsilon)
+    )
+}
+
+fn fused<B: Host, const D: usize>(
+    x: Tensor<D>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    epsilon: f64,
+) -> Tensor<D> {
+    let inputs = [Input::<B>::new(x), Input::new(gamma), Input::new(beta)];
     let [x, gamma, beta] = inputs.each_ref().map(Input::value);
-    let shape = x.layout().shape().clone();
-    let values = cpu::slice(&x);
-    let width = cpu::slice(&gamma).len();
-    let mut out = vec![0.0; values.len()];
-    let mut normal = vec![0.0; values.len()];
+    let shape = x.shape();
+    let values = B::slice(&x);
+    let width = B::slice(&gamma).len();
     let mut inverse = vec![0.0; values.len() / width.max(1)];
-    simd::dispatch(Forward {
-        x: values,
-        gamma: cpu::slice(&gamma),
-        beta: cpu::slice(&beta),
-        epsilon: epsilon as f32,
-        out: &mut out,
-        normal: &mut normal,
-        inverse: &mut inverse,
-    });
-    cpu::output(
+    let mut normal = None;
+    // SAFETY: every row of both is written.
+    let out = unsafe {
+        B::create(shape.clone(), |out| {
+            normal = Some(B::create(shape, |normal| {
+                simd::dispatch(Forward {
+                    x: values,
+                    gamma: B::slice(&gamma),
+                    beta: B::slice(&beta),
+                    epsilon: epsilon as f32,
+                    out,
+                    normal,
+                    inverse: &mut inverse,
+                });
+            }));
+        })
+    };
+    let normal = normal.expect("made beside the output");
+    host::output(
         inputs,
-        cpu::buffer(out, shape.clone()),
-        LayerNorm {
-            normal: cpu::buffer(normal, shape),
+        out,
+        LayerNorm::<B> {
+            normal,
             gamma,
             inverse,
         },
@@ -52,8 +72,8 @@ struct Forward<'a> {
     gamma: &'a [f32],
     beta: &'a [f32],
     epsilon: f32,
-    out: &'a mut [f32],
-    normal: &'a mut [f32],
+    out: &'a mut [MaybeUninit<f32>],
+    normal: &'a mut [MaybeUninit<f32>],
     inverse: &'a mut [f32],
 }
 
@@ -72,13 +92,16 @@ impl Kernel for Forward<'_> {
             let mean = simd::sum(x) * scale;
             let variance = simd::spread(x, mean) * scale;
             *inverse = 1.0 / (variance + self.epsilon).sqrt();
-            for (normal, x) in normal.iter_mut().zip(x) {
-                *normal = (x - mean) * *inverse;
-            }
-            for (((out, normal), gamma), beta) in
-                out.iter_mut().zip(normal).zip(self.gamma).zip(self.beta)
+            for ((((out, normal), x), gamma), beta) in out
+                .iter_mut()
+                .zip(normal)
+                .zip(x)
+                .zip(self.gamma)
+                .zip(self.beta)
             {
-                *out = *normal * gamma + beta;
+                let value = (x - mean) * *inverse;
+                normal.write(value);
+                out.write(value * gamma + beta);
             }
         }
     }
@@ -86,24 +109,24 @@ impl Kernel for Forward<'_> {
 
 /// What the backward pass needs: (x − μ)/σ, γ, and 1/σ of every row.
 #[derive(Clone, Debug)]
-struct LayerNorm {
-    normal: FlexTensor,
-    gamma: FlexTensor,
+struct LayerNorm<B: Host> {
+    normal: FloatTensor<B>,
+    gamma: FloatTensor<B>,
     inverse: Vec<f32>,
 }
 
-impl Vjp<3> for LayerNorm {
+impl<B: Host> Vjp<B, 3> for LayerNorm<B> {
     fn backward(
         self,
-        mut grad: FlexTensor,
+        mut grad: FloatTensor<B>,
         [x, gamma, beta]: [bool; 3],
-    ) -> [Option<FlexTensor>; 3] {
-        let width = cpu::slice(&self.gamma).len();
-        let normal = cpu::slice(&self.normal);
+    ) -> [Option<FloatTensor<B>>; 3] {
+        let width = B::slice(&self.gamma).len();
+        let normal = B::slice(&self.normal);
         let mut gammas = vec![0.0f32; width];
         let mut betas = vec![0.0f32; width];
         if gamma || beta {
-            for (grad, normal) in cpu::slice(&grad)
+            for (grad, normal) in B::slice(&grad)
                 .chunks_exact(width)
                 .zip(normal.chunks_exact(width))
             {
@@ -115,27 +138,27 @@ impl Vjp<3> for LayerNorm {
         }
         if x {
             simd::dispatch(Backward {
-                grad: grad.storage_mut(),
+                grad: B::slice_mut(&mut grad),
                 normal,
-                gamma: cpu::slice(&self.gamma),
+                gamma: B::slice(&self.gamma),
                 inverse: &self.inverse,
             });
         }
-        let shape = self.gamma.layout().shape().clone();
+        let shape = self.gamma.shape();
         [
             x.then_some(grad),
-            gamma.then(|| cpu::buffer(gammas, shape.clone())),
-            beta.then(|| cpu::buffer(betas, shape)),
+            gamma.then(|| host::from_slice::<B>(&gammas, shape.clone())),
+            beta.then(|| host::from_slice::<B>(&betas, shape)),
         ]
     }
 }
 
 /// In place: g ← (γg − mean(γg) − x̂·mean(γg·x̂))/σ.
-struct Backward<'a> {
-    grad: &'a mut [f32],
-    normal: &'a [f32],
-    gamma: &'a [f32],
-    inverse: &'a [f32],
+pub struct Backward<'a> {
+    pub grad: &'a mut [f32],
+    pub normal: &'a [f32],
+    pub gamma: &'a [f32],
+    pub inverse: &'a [f32],
 }
 
 impl Kernel for Backward<'_> {

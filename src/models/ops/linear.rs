@@ -1,23 +1,23 @@
 //! y = x Wᵀ + b with W as PyTorch lays it out, `[out, in]`.
 
-use burn::tensor::{Shape, Tensor};
-use burn_dispatch::backends::flex::FlexTensor;
+use std::mem::MaybeUninit;
 
-use super::cpu::{self, Input, Matrix, Vjp};
+use burn::tensor::{Shape, Tensor};
+use burn_backend::TensorMetadata as _;
+use burn_backend::tensor::FloatTensor;
+
+use super::gemm::Matrix;
+use super::host::{self, Host, Input, Vjp, on_host};
 
 /// x Wᵀ + b.
 ///
 /// # Shapes
 /// `x` is `[n, t, in]`, `weight` `[out, in]`, `bias` `[out]`; the result `[n, t, out]`.
 pub fn linear(x: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<3> {
-    if !cpu::here(&x) {
-        return product(x, weight) + bias.unsqueeze();
-    }
-    let width = bias.dims()[0];
-    fused(
-        [Input::new(x), Input::new(weight), Input::new(bias)],
-        width,
-        true,
+    on_host!(
+        &x,
+        shared(x, weight, bias),
+        product(x, weight) + bias.unsqueeze()
     )
 }
 
@@ -26,106 +26,102 @@ pub fn linear(x: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<3> {
 /// # Shapes
 /// As [`linear`], with `c` of the result's shape `[n, t, out]`.
 pub fn linear_onto(x: Tensor<3>, weight: Tensor<2>, c: Tensor<3>) -> Tensor<3> {
-    if !cpu::here(&x) {
-        return product(x, weight) + c;
-    }
-    let width = c.dims()[2];
-    fused(
-        [Input::new(x), Input::new(weight), Input::new(c)],
-        width,
-        false,
-    )
+    on_host!(&x, full(x, weight, c), product(x, weight) + c)
 }
 
 fn product(x: Tensor<3>, weight: Tensor<2>) -> Tensor<3> {
     x.matmul(weight.transpose().unsqueeze())
 }
 
+fn shared<B: Host>(x: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<3> {
+    let width = bias.dims()[0];
+    let inputs = [Input::<B>::new(x), Input::new(weight), Input::new(bias)];
+    fused(inputs, width, true)
+}
+
+fn full<B: Host>(x: Tensor<3>, weight: Tensor<2>, c: Tensor<3>) -> Tensor<3> {
+    let width = c.dims()[2];
+    let inputs = [Input::<B>::new(x), Input::new(weight), Input::new(c)];
+    fused(inputs, width, false)
+}
+
 /// The third input is one row, added to every row of the product (`shared`), or has a row for each.
-fn fused(inputs: [Input; 3], out: usize, shared: bool) -> Tensor<3> {
+fn fused<B: Host>(inputs: [Input<B>; 3], out: usize, shared: bool) -> Tensor<3> {
     let [x, weight, addend] = inputs.each_ref().map(Input::value);
-    let dims = x.layout().shape();
+    let dims = x.shape();
     let (n, t, width) = (dims[0], dims[1], dims[2]);
     let rows = n * t;
-    let addend = cpu::slice(&addend);
-    let mut values = Vec::with_capacity(rows * out);
-    if shared {
-        (0..rows).for_each(|_| values.extend_from_slice(addend));
-    } else {
-        values.extend_from_slice(addend);
-    }
-    let lhs = Matrix::row_major(cpu::slice(&x), width);
-    cpu::gemm(
-        [rows, out, width],
-        &mut values,
-        out,
-        lhs,
-        Matrix::row_major(cpu::slice(&weight), width).t(),
-        true,
-    );
+    let addend = B::slice(&addend);
+    let write = |values: &mut [MaybeUninit<f32>]| {
+        if shared {
+            for row in values.chunks_exact_mut(out.max(1)) {
+                row.write_copy_of_slice(addend);
+            }
+        } else {
+            values.write_copy_of_slice(addend);
+        }
+        B::gemm(
+            [rows, out, width],
+            values,
+            Matrix::row_major(B::slice(&x), width),
+            Matrix::row_major(B::slice(&weight), width).t(),
+            true,
+        );
+    };
+    // SAFETY: the addend fills it.
+    let values = unsafe { B::create(Shape::from(vec![n, t, out]), write) };
     let wanted = inputs[1].is_tracked();
-    let vjp = Linear {
+    let vjp = Linear::<B> {
         x: wanted.then_some(x),
         weight,
         shape: Shape::from(vec![n, t, width]),
         shared_addend: shared,
     };
-    cpu::output(
-        inputs,
-        cpu::buffer(values, Shape::from(vec![n, t, out])),
-        vjp,
-    )
+    host::output(inputs, values, vjp)
 }
 
 /// What the backward pass needs; `x` only when the weight is trained.
 #[derive(Clone, Debug)]
-struct Linear {
-    x: Option<FlexTensor>,
-    weight: FlexTensor,
+struct Linear<B: Host> {
+    x: Option<FloatTensor<B>>,
+    weight: FloatTensor<B>,
     shape: Shape,
     shared_addend: bool,
 }
 
-impl Vjp<3> for Linear {
-    fn backward(self, grad: FlexTensor, [x, weight, addend]: [bool; 3]) -> [Option<FlexTensor>; 3] {
+impl<B: Host> Vjp<B, 3> for Linear<B> {
+    fn backward(
+        self,
+        grad: FloatTensor<B>,
+        [x, weight, addend]: [bool; 3],
+    ) -> [Option<FloatTensor<B>>; 3] {
         let (rows, width) = (self.shape[0] * self.shape[1], self.shape[2]);
-        let out = cpu::slice(&self.weight).len() / width.max(1);
-        let delta = Matrix::row_major(cpu::slice(&grad), out);
-        let grad_x = x.then(|| {
-            let mut values = vec![0.0; rows * width];
-            cpu::gemm(
-                [rows, width, out],
-                &mut values,
-                width,
-                delta,
-                Matrix::row_major(cpu::slice(&self.weight), width),
-                false,
-            );
-            cpu::buffer(values, self.shape.clone())
+        let out = B::slice(&self.weight).len() / width.max(1);
+        let delta = Matrix::row_major(B::slice(&grad), out);
+        // SAFETY, here and below: a product that does not accumulate writes all of its output.
+        let grad_x = x.then(|| unsafe {
+            B::create(self.shape.clone(), |values| {
+                let weight = Matrix::row_major(B::slice(&self.weight), width);
+                B::gemm([rows, width, out], values, delta, weight, false);
+            })
         });
-        let grad_weight = self.x.as_ref().filter(|_| weight).map(|x| {
-            let mut values = vec![0.0; out * width];
-            cpu::gemm(
-                [out, width, rows],
-                &mut values,
-                width,
-                delta.t(),
-                Matrix::row_major(cpu::slice(x), width),
-                false,
-            );
-            cpu::buffer(values, self.weight.layout().shape().clone())
+        let grad_weight = self.x.as_ref().filter(|_| weight).map(|x| unsafe {
+            B::create(self.weight.shape(), |values| {
+                let x = Matrix::row_major(B::slice(x), width);
+                B::gemm([out, width, rows], values, delta.t(), x, false);
+            })
         });
         let grad_addend = addend.then(|| {
             if !self.shared_addend {
                 return grad.clone();
             }
             let mut values = vec![0.0; out];
-            for row in cpu::slice(&grad).chunks_exact(out.max(1)) {
+            for row in B::slice(&grad).chunks_exact(out.max(1)) {
                 for (value, delta) in values.iter_mut().zip(row) {
                     *value += delta;
                 }
             }
-            cpu::buffer(values, Shape::from(vec![out]))
+            host::from_slice::<B>(&values, Shape::from(vec![out]))
         });
         [grad_x, grad_weight, grad_addend]
     }

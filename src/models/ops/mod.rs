@@ -1,17 +1,26 @@
-//! Fused operations for the pure-Rust CPU device, with their gradients.
+//! Fused operations for devices whose tensors lie in this program's memory, with their gradients.
 //!
-//! On that device automatic differentiation splits GELU, layer normalisation and attention into many
-//! passes over memory, and its GELU is scalar. Here each is one vectorised pass forward and one
-//! backward. On any other device the same functions fall back to the framework's own operations.
+//! Automatic differentiation splits GELU, layer normalisation and attention into many passes over
+//! memory, and the pure-Rust device's GELU is scalar. Here each is one vectorised pass forward and one
+//! backward. On any other device (a GPU) the same functions fall back to the framework's own operations.
 
 mod attention;
-mod cpu;
+pub mod encoder;
+mod flex;
 mod gelu;
+mod gemm;
+mod host;
 mod layer_norm;
+#[cfg(feature = "libtorch")]
+#[expect(deprecated, reason = "burn is leaving libtorch to users like this one")]
+mod libtorch;
 mod linear;
+mod outer;
 mod simd;
 
 pub use attention::attention;
 pub use gelu::gelu;
+pub use host::in_memory;
 pub use layer_norm::layer_norm;
 pub use linear::{linear, linear_onto};
+pub use outer::{adapter_gradients, weight_gradients};

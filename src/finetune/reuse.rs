@@ -1,0 +1,44 @@
+//! Activations below the first adapted layer, computed once.
+//!
+//! Fine-tuning changes adapters and head alone, and the encoder has no dropout of its own: what the layers
+//! below the first adapted one make of an example is the same in every epoch and when gradients are taken.
+
+use crate::models::Model;
+use crate::models::parameter::to_f32;
+use crate::tasks::{Inputs, Split};
+use crate::{batching, workers};
+
+/// The examples of a split as the first adapted layer of `model` sees them; none when there is no layer
+/// below it, or when the activations would take more than `most` bytes.
+pub fn below_adapters(model: &Model, split: &Split, most: u64) -> Option<Split> {
+    let layer = model.layers_below_adapters();
+    let tokens: usize = batching::lengths(split).iter().sum();
+    let width = model.width();
+    if layer == 0 || (tokens * width * size_of::<f32>()) as u64 > most {
+        return None;
+    }
+    let mut frozen = model.clone();
+    frozen.freeze();
+    let all: Vec<usize> = (0..split.len()).collect();
+    let pieces = batching::pieces(split, &all, batching::tokens_at_a_time(model.device()));
+    let lengths = batching::lengths(split);
+    let results = workers::map(pieces.len(), |piece| {
+        let batch = batching::batch(split, &pieces[piece], model.device());
+        let x = frozen.activations(&batch, layer);
+        let padded = x.dims()[1] * width;
+        let values = to_f32(x.inner().into_data());
+        let rows = values.chunks_exact(padded).zip(&pieces[piece]);
+        rows.map(|(row, &index)| row[..lengths[index] * width].to_vec())
+            .collect::<Vec<_>>()
+    });
+    let mut rows = vec![Vec::new(); split.len()];
+    for (indices, made) in pieces.iter().zip(results) {
+        for (&index, row) in indices.iter().zip(made) {
+            rows[index] = row;
+        }
+    }
+    Some(Split {
+        inputs: Inputs::Activations { rows, width, layer },
+        labels: split.labels.clone(),
+    })
+}
