@@ -192,7 +192,7 @@ impl Bench {
     }
 
     fn mrpc(&self) {
-        self.gradients("mrpc", &self.task().train);
+        self.gradients("mrpc", &self.task(None).train);
     }
 
     fn gradients(&self, what: &str, split: &Split) {
@@ -240,7 +240,7 @@ impl Bench {
 
     /// An epoch of fine-tuning; the evaluation after it, of eight examples, is in the time.
     fn epoch(&self) {
-        let data = self.task();
+        let data = self.task(None);
         let model = self.checkpoint();
         let settings = Settings {
             model: &model,
@@ -254,20 +254,24 @@ impl Bench {
             epochs: 1,
             ..TrainConfig::default()
         };
-        let rates = self.repeated(|| {
-            let tuned = finetune::fine_tune(&settings, &base, &data, &lora(), &train, &mut |_| ())
+        let rate = |data: &TaskData| {
+            let tuned = finetune::fine_tune(&settings, &base, data, &lora(), &train, &mut |_| ())
                 .unwrap_or_else(|e| stop(&e));
             data.train.len() as f64 / tuned.training.seconds
-        });
+        };
+        // a few steps to warm up
+        rate(&self.task(Some(3 * train.batch_size)));
+        let rates: Vec<f64> = (0..self.repeats).map(|_| rate(&data)).collect();
         let by = format!("infbench {}, batch {}", self.device, train.batch_size);
         self.say("epoch", &by, median(&rates), &rates);
     }
 
-    fn task(&self) -> TaskData {
+    /// MRPC with `train` training examples, or all.
+    fn task(&self, train: Option<usize>) -> TaskData {
         let task = TaskConfig::Glue(GlueTask {
             task: GlueName::Mrpc,
             path: self.data.clone(),
-            train: None,
+            train,
             query: Some(8),
             flip: 0.0,
             max_length: 128,
