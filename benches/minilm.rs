@@ -260,7 +260,7 @@ impl Bench {
             data.train.len() as f64 / tuned.training.seconds
         };
         // a few steps to warm up
-        rate(&self.task(Some(3 * train.batch_size)));
+        rate(&self.task(Some(data.train.len().min(3 * train.batch_size))));
         let rates: Vec<f64> = (0..self.repeats).map(|_| rate(&data)).collect();
         let by = format!("infbench {}, batch {}", self.device, train.batch_size);
         self.say("epoch", &by, median(&rates), &rates);

@@ -6,7 +6,8 @@
 #
 # INFBENCH_PARITY_PYTHON has the packages of scripts/parity/requirements.txt. With LIBTORCH or
 # LIBTORCH_USE_PYTORCH set, and the feature in the build, infbench is measured on libtorch as well.
-# ROUNDS (3) rounds take turns, so that a machine that gets slower slows them all; THREADS (2).
+# ROUNDS (3) rounds take turns, so that a machine that gets slower slows them all; THREADS (2). VARIANTS,
+# e.g. autograd:32, are PyTorch's ways at length 64; without it all of variants.py are tried first.
 # Folders: INFBENCH_MINILM and INFBENCH_DATA as in benches/minilm.rs. The lines behind the tables are kept
 # in runs/peers.jsonl.
 set -euo pipefail
@@ -30,10 +31,13 @@ peer() { "$python" benches/peers/minilm.py --threads "$OMP_NUM_THREADS" "$@" >> 
 say() { echo "$(date +%T) $* (load $(cut -d' ' -f1 /proc/loadavg))" >&2; }
 
 cargo bench --quiet "${features[@]}" --bench minilm --no-run
-say "which variant of PyTorch is fastest"
-peer length64 --repeats 2
-best=$("$python" benches/peers/table.py --best "$lines")
-: > "$lines"
+best=${VARIANTS:-}
+if [ -z "$best" ]; then
+  say "which variant of PyTorch is fastest"
+  peer length64 --repeats 1
+  best=$("$python" benches/peers/table.py --best "$lines")
+  : > "$lines"
+fi
 for round in $(seq "$rounds"); do
   say "round $round of $rounds: length 64, PyTorch by $best"
   peer gemm length64 --repeats 3 --variants "$best"

@@ -133,18 +133,18 @@ def in_threads(step, size):
 
 
 SIZES = (8, 16, 32, 64, 128)
-SMALL = (4, 8, 16, 32)
+SMALL = (4, 8, 16)
 # name: step, runner, whether the last layer is computed at the first token alone, batch sizes
 VARIANTS = {
     "autograd": (autograd, in_turn, False, SIZES),
     "autograd-first-token": (autograd, in_turn, True, SIZES),
     "threads-autograd": (autograd, in_threads, False, SMALL),
     "threads-autograd-first-token": (autograd, in_threads, True, SMALL),
-    "compile": (compiled, in_turn, False, (16, 32, 64)),
-    "compile-first-token": (compiled, in_turn, True, (16, 32, 64)),
+    "compile": (compiled, in_turn, False, (16, 32)),
+    "compile-first-token": (compiled, in_turn, True, (16, 32)),
     "threads-compile": (compiled, in_threads, False, (8, 16)),
     "threads-compile-first-token": (compiled, in_threads, True, (8, 16)),
-    "vmap": (vmapped, in_turn, False, SIZES),
+    "vmap": (vmapped, in_turn, False, (8, 16, 32, 64)),
 }
 
 
