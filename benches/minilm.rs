@@ -44,6 +44,7 @@ const SHAPES: [[usize; 3]; 5] = [
 ];
 
 fn main() {
+    infbench::measure::keep_freed_memory();
     let given: Vec<String> = std::env::args().skip(1).collect();
     // cargo passes --test when it only wants to know that this starts
     if given.iter().any(|argument| argument == "--test") {
@@ -203,10 +204,10 @@ impl Bench {
             .map(|tensor| tensor.shape.iter().product())
             .collect();
         let mut rows = RowBuffer::new(split.len(), widths);
-        let piece = per_example::piece_size(split);
+        let tokens = batching::tokens_at_a_time(model.device());
         let rates = self.repeated(|| {
             let clock = Instant::now();
-            per_example::collect(&model, split, piece, &mut rows).expect("finite losses");
+            per_example::collect(&model, split, tokens, &mut rows).expect("finite losses");
             split.len() as f64 / clock.elapsed().as_secs_f64()
         });
         self.say(
@@ -247,6 +248,7 @@ impl Bench {
             seed: 1,
             device: self.device,
             cache: None,
+            activations: 4 << 30,
         };
         let base =
             finetune::pretrained_base(&settings, &data, &mut |_| ()).unwrap_or_else(|e| stop(&e));

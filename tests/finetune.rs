@@ -1,14 +1,15 @@
 //! Fine-tuning: it learns, repeats bit by bit, is cached whole, and ends with an error when it diverges.
 
+use infbench::config::lora::LastLayers;
 use infbench::config::task::{ClustersTask, DigitsTask};
 use infbench::config::{
-    LoraConfig, LoraTarget, MlpConfig, ModelConfig, PretrainConfig, TaskConfig, TrainConfig,
-    TransformerConfig,
+    LayerSelection, LoraConfig, LoraTarget, MlpConfig, ModelConfig, PretrainConfig, TaskConfig,
+    TrainConfig, TransformerConfig,
 };
 use infbench::device::DeviceChoice;
 use infbench::finetune::{FinetuneError, Progress, Settings, Stage, fine_tune, pretrained_base};
 use infbench::models::Role;
-use infbench::tasks;
+use infbench::tasks::{self, Inputs};
 
 /// The device that is tested: `INFBENCH_TEST_DEVICE`, or the pure-Rust one.
 fn device() -> DeviceChoice {
@@ -277,4 +278,44 @@ fn a_task_with_nothing_to_pretrain_on_is_an_error() {
         pretrained_base(&settings, &data, &mut quiet),
         Err(FinetuneError::NothingToPretrain)
     ));
+}
+
+#[test]
+fn activations_below_the_adapters_are_computed_once_and_change_nothing() {
+    let (config, task, _, train) = small();
+    let data = tasks::build(&task, 1).unwrap();
+    let lora = LoraConfig {
+        layers: LayerSelection::Last(LastLayers { last: 1 }),
+        dropout: 0.0,
+        ..LoraConfig::default()
+    };
+    let run = |activations| {
+        let settings = Settings {
+            model: &config,
+            seed: 1,
+            device: device(),
+            cache: None,
+            activations,
+        };
+        let base = pretrained_base(&settings, &data, &mut quiet).unwrap();
+        fine_tune(&settings, &base, &data, &lora, &train, &mut quiet).unwrap()
+    };
+    let (mut anew, mut reused) = (run(0), run(1 << 30));
+    assert!(anew.reused.iter().all(Option::is_none));
+    let kept = reused.reused[0].as_ref().expect("one layer is below");
+    let Inputs::Activations { layer, rows, .. } = &kept.inputs else {
+        panic!("activations")
+    };
+    assert_eq!((*layer, rows.len()), (1, data.train.len()));
+    let roles = [Role::Adapter, Role::Head];
+    let (anew, reused) = (anew.model.export(&roles), reused.model.export(&roles));
+    for (name, anew) in &anew {
+        for (a, b) in anew.values.iter().zip(&reused[name].values) {
+            // AdamW divides by the size of a gradient, so that its rounding shows in a step of lr
+            assert!(
+                (a - b).abs() <= 0.02 * train.lr as f32,
+                "{name}: {a} against {b}"
+            );
+        }
+    }
 }
