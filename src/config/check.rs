@@ -11,6 +11,15 @@ use super::method::MethodSpec;
 use super::task::DigitClasses;
 use super::{LoraConfig, LoraTarget, ModelConfig, TaskConfig};
 
+/// Whether the check looks at the files that settings name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Files {
+    /// They are needed.
+    Read,
+    /// They need not be there: the settings are checked and not used.
+    Ignored,
+}
+
 type Checked<T> = Result<T, Box<ConfigError>>;
 
 fn path(dotted: &str) -> Path {
@@ -46,6 +55,7 @@ pub(super) fn settings(
     document: &Document,
     mut settings: Settings,
     metrics: Option<Vec<String>>,
+    files: Files,
 ) -> Checked<Settings> {
     let fail =
         |at: &str, message: String| Err(document.error(&path(at), false, Problem::new(message)));
@@ -74,7 +84,7 @@ pub(super) fn settings(
                 );
             }
         }
-        TaskConfig::Glue(task) if !task.path.is_dir() => {
+        TaskConfig::Glue(task) if files == Files::Read && !task.path.is_dir() => {
             return fail(
                 "task.path",
                 format!(
@@ -95,7 +105,7 @@ pub(super) fn settings(
         _ => {}
     }
     if let (Some(model), Some(lora)) = (&settings.model, &settings.lora) {
-        model_and_lora(document, &settings.task, model, lora)?;
+        model_and_lora(document, &settings.task, model, lora, files)?;
     }
     settings.metrics = super::metrics::settle(&settings, metrics).map_err(|(index, problem)| {
         let mut at = path("metrics");
@@ -110,11 +120,12 @@ fn model_and_lora(
     task: &TaskConfig,
     model: &ModelConfig,
     lora: &LoraConfig,
+    files: Files,
 ) -> Checked<()> {
     let fail =
         |at: &str, message: String| Err(document.error(&path(at), false, Problem::new(message)));
     // (target, smaller side of its matrix)
-    let encoder = |hidden: usize, ffn: usize| {
+    let encoder = |hidden: usize, ffn: usize| -> Vec<(LoraTarget, usize)> {
         use LoraTarget::{Ffn, Key, Output, Query, Value};
         let attention = [Query, Key, Value, Output].map(|target| (target, hidden));
         let all = attention.into_iter().chain([(Ffn, hidden.min(ffn))]);
@@ -137,6 +148,10 @@ fn model_and_lora(
                     ),
                 );
             };
+            if files == Files::Ignored {
+                // of a size that is not known, so that nothing is too large for it
+                return targets_and_layers(document, lora, usize::MAX, &encoder(usize::MAX, usize::MAX));
+            }
             let config = match HuggingFaceConfig::read(&c.path) {
                 Ok(config) => config,
                 Err(error) => return fail("model.path", error.to_string()),
@@ -178,6 +193,18 @@ fn model_and_lora(
             (m.layers, vec![(LoraTarget::Ffn, m.hidden)])
         }
     };
+    targets_and_layers(document, lora, layers, &sides)
+}
+
+/// The adapters fit a model with so many layers and, for each target, this smaller side of its matrix.
+fn targets_and_layers(
+    document: &Document,
+    lora: &LoraConfig,
+    layers: usize,
+    sides: &[(LoraTarget, usize)],
+) -> Checked<()> {
+    let fail =
+        |at: &str, message: String| Err(document.error(&path(at), false, Problem::new(message)));
     for (index, target) in lora.targets.iter().enumerate() {
         let at = format!("lora.targets.{index}");
         let Some((_, side)) = sides.iter().find(|(known, _)| known == target) else {

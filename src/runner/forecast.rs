@@ -190,14 +190,14 @@ mod tests {
     #[test]
     fn gradients_are_forecast_to_the_byte_and_exact_dominates() {
         let text = "name: t\ntask: {name: gradients, train: 300, query: 10, blocks: 2, dim: 64}\ninfluence: {methods: [exact]}\n";
-        let plan = parse("t.yaml", text, &[]).unwrap();
+        let plan = parse("t.yaml", text, None, &[]).unwrap();
         let exact = forecast(&plan.cells[0]).unwrap();
         assert_eq!(
             (exact.train, exact.query, exact.blocks, exact.dim),
             (300, 10, 2, 128)
         );
         assert_eq!(exact.gradient_bytes, 4.0 * 128.0 * 310.0);
-        let free = parse("t.yaml", &text.replace("[exact]", "[hessian_free]"), &[]).unwrap();
+        let free = parse("t.yaml", &text.replace("[exact]", "[hessian_free]"), None, &[]).unwrap();
         assert!(exact.method_flops > forecast(&free.cells[0]).unwrap().method_flops);
     }
 
@@ -206,6 +206,7 @@ mod tests {
         let plan = parse(
             "t.yaml",
             "name: t\ntask: {name: digits, train: 100, query: 20}\nlora: {rank: 2}\n",
+            None,
             &[],
         )
         .unwrap();

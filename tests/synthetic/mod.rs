@@ -192,6 +192,7 @@ fn record(experiment: &str, shape: &Shape) -> Record {
     Record {
         schema: SCHEMA,
         experiment: experiment.to_owned(),
+        profile: None,
         description: "How does a <made-up> method fare?".to_owned(),
         cell: CellFacts {
             id: format!(
