@@ -245,6 +245,26 @@ fn bad_settings_name_their_place_and_write_nothing() {
         ("lora: {rank: 64}", "bad.yaml:3:14", "1 to 48"),
         ("lora: {layers: [4]}", "bad.yaml:3:17", "0 to 3"),
         (
+            "lora: {layers: {from: 1, to: 4}}",
+            "bad.yaml:3:30",
+            "0 to 3",
+        ),
+        (
+            "lora: {layers: {from: 3, to: 2}}",
+            "bad.yaml:3:23",
+            "above `to`",
+        ),
+        (
+            "lora: {targets: [ffn_in, value, ffn]}",
+            "bad.yaml:3:33",
+            "`ffn_in` and `ffn` share a matrix",
+        ),
+        (
+            "lora: {targets: [ffn_inn]}",
+            "bad.yaml:3:18",
+            "did you mean `ffn_in`",
+        ),
+        (
             "influence: {methods: [exact, datinf]}",
             "bad.yaml:3:30",
             "did you mean `datainf`",

@@ -6,7 +6,7 @@ use super::document::{Document, Path};
 use super::error::{ConfigError, Problem};
 use super::experiment::Settings;
 use super::huggingface::{HuggingFaceConfig, TOKENIZER_FILE};
-use super::lora::LayerSelection;
+use super::lora::{LayerRange, LayerSelection};
 use super::method::MethodSpec;
 use super::task::DigitClasses;
 use super::{LoraConfig, LoraTarget, ModelConfig, TaskConfig};
@@ -126,9 +126,10 @@ fn model_and_lora(
         |at: &str, message: String| Err(document.error(&path(at), false, Problem::new(message)));
     // (target, smaller side of its matrix)
     let encoder = |hidden: usize, ffn: usize| -> Vec<(LoraTarget, usize)> {
-        use LoraTarget::{Ffn, Key, Output, Query, Value};
+        use LoraTarget::{Ffn, FfnIn, FfnOut, Key, Output, Query, Value};
         let attention = [Query, Key, Value, Output].map(|target| (target, hidden));
-        let all = attention.into_iter().chain([(Ffn, hidden.min(ffn))]);
+        let ffn = [Ffn, FfnIn, FfnOut].map(|target| (target, hidden.min(ffn)));
+        let all = attention.into_iter().chain(ffn);
         all.collect()
     };
     if matches!(task, TaskConfig::Glue(_)) && !matches!(model, ModelConfig::Checkpoint(_)) {
@@ -150,7 +151,12 @@ fn model_and_lora(
             };
             if files == Files::Ignored {
                 // of a size that is not known, so that nothing is too large for it
-                return targets_and_layers(document, lora, usize::MAX, &encoder(usize::MAX, usize::MAX));
+                return targets_and_layers(
+                    document,
+                    lora,
+                    usize::MAX,
+                    &encoder(usize::MAX, usize::MAX),
+                );
             }
             let config = match HuggingFaceConfig::read(&c.path) {
                 Ok(config) => config,
@@ -210,8 +216,20 @@ fn targets_and_layers(
         let Some((_, side)) = sides.iter().find(|(known, _)| known == target) else {
             return fail(&at, "an mlp has only the target `ffn`".to_owned());
         };
-        if lora.targets[..index].contains(target) {
-            return fail(&at, "this target is given twice".to_owned());
+        let before = &lora.targets[..index];
+        if let Some(other) = before.iter().find(|other| other.overlaps(*target)) {
+            return fail(
+                &at,
+                if other == target {
+                    "this target is given twice".to_owned()
+                } else {
+                    format!(
+                        "`{}` and `{}` share a matrix; `ffn` is both `ffn_in` and `ffn_out`",
+                        other.name(),
+                        target.name()
+                    )
+                },
+            );
         }
         if lora.rank > *side {
             return fail(
@@ -242,6 +260,20 @@ fn targets_and_layers(
                 "lora.layers",
                 format!("{count} layers are more than the model's {layers}"),
             );
+        }
+        LayerSelection::Range(LayerRange { from, to }) => {
+            if *to >= layers {
+                return fail(
+                    "lora.layers.to",
+                    format!("there is no layer {to}; allowed: 0 to {}", layers - 1),
+                );
+            }
+            if from > to {
+                return fail(
+                    "lora.layers.from",
+                    format!("{from} is above `to`; allowed: 0 to {to}"),
+                );
+            }
         }
         _ => {}
     }

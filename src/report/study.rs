@@ -42,7 +42,10 @@ impl Group<'_> {
             .map(|model| model.adapted_layers as f64);
         counted.or_else(|| match value {
             Value::Array(list) => Some(list.len() as f64),
-            Value::Object(map) => map.get("last").or(map.get("first")).and_then(Value::as_f64),
+            Value::Object(map) => match (map.get("from"), map.get("to")) {
+                (Some(from), Some(to)) => Some(to.as_f64()? - from.as_f64()? + 1.0),
+                _ => map.get("last").or(map.get("first")).and_then(Value::as_f64),
+            },
             _ => None,
         })
     }
