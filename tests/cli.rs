@@ -418,7 +418,8 @@ fn the_log_tells_what_a_run_does() {
         .arg(folder.path())
         .assert()
         .success()
-        .stderr(contains("taking gradients").and(contains("record written")));
+        .stderr(contains("taking gradients").and(contains("record written")))
+        .stderr(predicate::str::is_match(r"fine-tuning, epoch 3/3, loss \d\.\d{3}; queries: loss \d\.\d{3}, accuracy 0\.\d{3}").unwrap());
 }
 
 #[test]
