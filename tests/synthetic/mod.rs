@@ -32,6 +32,7 @@ pub fn all() -> Vec<(&'static str, Vec<Record>)> {
         ("rank", rank()),
         ("size", size()),
         ("layers", layers()),
+        ("glue", glue()),
         ("single", single()),
         ("hopeless", hopeless()),
     ]
@@ -123,6 +124,36 @@ pub fn layers() -> Vec<Record> {
                 };
                 let mut record = record("layers", &shape);
                 record.config["influence"]["damping"] = json!(damping);
+                records.push(record);
+            }
+        }
+    }
+    records
+}
+
+/// Four tasks of GLUE, each in its folder, ranks 1–8, three seeds.
+pub fn glue() -> Vec<Record> {
+    let mut records = Vec::new();
+    for task in ["mrpc", "sst2", "wnli", "qqp"] {
+        for rank in [1, 2, 4, 8] {
+            for seed in 0..3 {
+                let axes = [
+                    ("task.task", json!(task)),
+                    ("task.path", json!(format!("data/{task}"))),
+                    ("lora.rank", json!(rank)),
+                ];
+                let shape = Shape {
+                    task: "glue",
+                    n: 400,
+                    seed,
+                    index: records.len() / 3,
+                    difficulty: f64::from(rank) / 20.0,
+                    layers: 6,
+                    axes: &axes,
+                };
+                let mut record = record("glue_rank", &shape);
+                record.config["task"]["task"] = json!(task);
+                record.profile = Some("laptop".to_owned());
                 records.push(record);
             }
         }
@@ -237,12 +268,12 @@ fn record(experiment: &str, shape: &Shape) -> Record {
             adapted_layers: shape.layers,
         }),
         training: Some(TrainingFacts {
-            seconds: 1.5,
+            seconds: 0.4 * shape.layers as f64 + 0.1 * rng.random::<f64>(),
             cached: false,
             epochs: epochs(rng, shape),
         }),
         gradients: Some(GradientFacts {
-            seconds: 0.4,
+            seconds: 0.1 * shape.layers as f64,
             examples_per_second: 1750.0,
             bytes: (shape.n * shape.layers * 384 * 4) as u64,
             storage: "memory".to_owned(),
