@@ -245,6 +245,26 @@ fn bad_settings_name_their_place_and_write_nothing() {
         ("lora: {rank: 64}", "bad.yaml:3:14", "1 to 48"),
         ("lora: {layers: [4]}", "bad.yaml:3:17", "0 to 3"),
         (
+            "lora: {layers: {from: 1, to: 4}}",
+            "bad.yaml:3:30",
+            "0 to 3",
+        ),
+        (
+            "lora: {layers: {from: 3, to: 2}}",
+            "bad.yaml:3:23",
+            "above `to`",
+        ),
+        (
+            "lora: {targets: [ffn_in, value, ffn]}",
+            "bad.yaml:3:33",
+            "`ffn_in` and `ffn` share a matrix",
+        ),
+        (
+            "lora: {targets: [ffn_inn]}",
+            "bad.yaml:3:18",
+            "did you mean `ffn_in`",
+        ),
+        (
             "influence: {methods: [exact, datinf]}",
             "bad.yaml:3:30",
             "did you mean `datainf`",
@@ -329,6 +349,45 @@ fn bad_settings_name_their_place_and_write_nothing() {
 }
 
 #[test]
+fn profiles_are_chosen_named_and_kept_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "name: sized\ntask: {name: gradients, train: 30, query: 3, blocks: 1, dim: 8}\n\
+                outputs: {report: false}\nprofiles:\n  small: {influence.methods: [exact]}\n  \
+                large: {seeds: [0, 1], sweep.task.dim: [8, 16]}\n";
+    let path = folder.path().join("sized.yaml");
+    fs::write(&path, text).unwrap();
+    let call = |arguments: &[&str]| {
+        infbench()
+            .current_dir(folder.path())
+            .args(arguments)
+            .assert()
+    };
+    let asked = contains("sized.yaml:4:1").and(contains("this experiment has: small, large"));
+    call(&["run", "sized.yaml"]).code(2).stderr(asked);
+    call(&["plan", "sized.yaml", "--profile", "smal"])
+        .code(2)
+        .stderr(contains("did you mean `small`?"));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    call(&["plan", "sized.yaml", "--profile", "large"])
+        .success()
+        .stdout(contains("of 4 cells done in runs/sized-large"));
+    call(&["run", "sized.yaml", "--profile", "small"])
+        .success()
+        .stderr(contains("sized (profile small): 1 cell"));
+    let found = records(&folder.path().join("runs/sized-small"));
+    assert_eq!(found[0]["profile"], "small");
+    assert_eq!(found[0]["methods"].as_array().unwrap().len(), 1);
+    call(&["report", "runs/sized-small"]).success();
+    let page = fs::read_to_string(folder.path().join("runs/sized-small/report.html")).unwrap();
+    assert!(page.contains("<h1>sized (profile small)</h1>"));
+    // the profile that is not chosen is wrong
+    fs::write(&path, text.replace("task.dim: [8", "task.dim: [0")).unwrap();
+    call(&["plan", "sized.yaml", "--profile", "small"])
+        .code(2)
+        .stderr(contains("sized.yaml:6:43: task.dim: 0 is out of range"));
+}
+
+#[test]
 fn an_error_shows_the_line_and_marks_the_place() {
     let folder = tempfile::tempdir().unwrap();
     let text = "name: bad\ntask: digits\nlora:\n  rnk: 2\n";
@@ -359,7 +418,8 @@ fn the_log_tells_what_a_run_does() {
         .arg(folder.path())
         .assert()
         .success()
-        .stderr(contains("taking gradients").and(contains("record written")));
+        .stderr(contains("taking gradients").and(contains("record written")))
+        .stderr(predicate::str::is_match(r"fine-tuning, epoch 3/3, loss \d\.\d{3}; queries: loss \d\.\d{3}, accuracy 0\.\d{3}").unwrap());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Per-example gradients: the batched way against batches of one, and against finite differences.
 
 use infbench::batching;
-use infbench::config::lora::{AllLayers, LastLayers};
+use infbench::config::lora::{AllLayers, LastLayers, LayerRange};
 use infbench::config::task::{ClustersTask, DigitsTask, SentencesTask};
 use infbench::config::{
     LayerSelection, LoraConfig, LoraTarget, MlpConfig, ModelConfig, TaskConfig, TransformerConfig,
@@ -12,7 +12,7 @@ use infbench::models::{Model, Role, Weights};
 use infbench::tasks::{self, Split};
 use rand::RngExt;
 
-use LoraTarget::{Ffn, Key, Output, Query, Value};
+use LoraTarget::{Ffn, FfnIn, FfnOut, Key, Output, Query, Value};
 
 /// The device that is tested: `INFBENCH_TEST_DEVICE`, or the pure-Rust one.
 fn device() -> DeviceChoice {
@@ -111,6 +111,22 @@ fn cases() -> Vec<Case> {
             targets: vec![Output, Key],
             layers: LayerSelection::List(vec![1]),
             rank: 24,
+        },
+        Case {
+            name: "patches, the widening matrix, lower layers",
+            model: transformer(),
+            task: digits(),
+            targets: vec![FfnIn],
+            layers: LayerSelection::Range(LayerRange { from: 0, to: 1 }),
+            rank: 5,
+        },
+        Case {
+            name: "tokens, the narrowing matrix and value, upper layers",
+            model: transformer(),
+            task: sentences(),
+            targets: vec![FfnOut, Value],
+            layers: LayerSelection::Range(LayerRange { from: 1, to: 2 }),
+            rank: 2,
         },
         Case {
             name: "perceptron",

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
 use infbench::batching;
+use infbench::config::lora::LayerRange;
 use infbench::config::task::GlueName;
+use infbench::config::{CheckpointConfig, LayerSelection, LoraConfig, LoraTarget, ModelConfig};
 use infbench::device::DeviceChoice;
 use infbench::gradient_files::{GradientFilesError, GradientRequest, gradient_files};
 use infbench::gradients::{RowBuffer, per_example};
@@ -341,7 +343,7 @@ fn what_does_not_fit_a_checkpoint_is_said_by_name() {
 }
 
 /// PEFT itself opens what was saved, when a Python with PEFT is given.
-fn opens_in_peft(case: &str, adapter: &Path) {
+fn opens_in_peft(case: &str, adapter: &Path, logits: Option<&Path>) {
     let Some(python) = std::env::var_os("INFBENCH_PARITY_PYTHON") else {
         eprintln!("SKIPPED opening {case} with PEFT: $INFBENCH_PARITY_PYTHON is not set");
         return;
@@ -350,6 +352,7 @@ fn opens_in_peft(case: &str, adapter: &Path) {
     let output = std::process::Command::new(python)
         .arg(script)
         .args([&fixture(case), adapter])
+        .args(logits)
         .output()
         .unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -396,11 +399,66 @@ fn adapters_are_saved_as_peft_saves_them() {
         ] {
             assert_eq!(ours[field], theirs[field], "{case}: {field}");
         }
-        opens_in_peft(case, folder.path());
+        opens_in_peft(case, folder.path(), None);
         let mut again = open(&fixture(case).join("model"), &expected);
         peft::load(folder.path(), &mut again).unwrap();
         assert_eq!(logits(&again, &split), logits(&model, &split));
     }
+}
+
+/// Adapters on single matrices of some layers: PEFT matches target modules by the ends of their names,
+/// `output.dense` is the end of the attention's, too.
+#[test]
+fn saved_settings_name_exactly_the_adapted_matrices() {
+    let case = "bert";
+    let expected = Numbers::read(&fixture(case).join("expected.safetensors"));
+    let split = split(&expected);
+    let mut model = open(&fixture(case).join("model"), &expected);
+    let config = ModelConfig::Checkpoint(CheckpointConfig {
+        path: fixture(case).join("model"),
+    });
+    let lora = LoraConfig {
+        rank: 2,
+        alpha: Some(3.0),
+        targets: vec![LoraTarget::FfnOut, LoraTarget::Query],
+        layers: LayerSelection::Range(LayerRange { from: 1, to: 1 }),
+        ..LoraConfig::default()
+    };
+    model.adapt(&config, &lora, 1).unwrap();
+    let mut weights = model.export(&[Role::Adapter]);
+    for (at, value) in weights.values_mut().flat_map(|a| &mut a.values).enumerate() {
+        *value += 0.3 * (at as f32).sin();
+    }
+    model.import(&[Role::Adapter], &weights).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    peft::save(folder.path(), &mut model, "base", 0.05).unwrap();
+    let text = fs::read_to_string(folder.path().join("adapter_config.json")).unwrap();
+    let saved: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let names = [
+        "encoder.layer.1.attention.self.query",
+        "encoder.layer.1.output.dense",
+    ];
+    assert_eq!(saved["target_modules"], serde_json::json!(names));
+    // whole names leave nothing for a choice of layers to do
+    assert_eq!(saved["layers_to_transform"], serde_json::Value::Null);
+    assert_eq!((&saved["r"], &saved["lora_alpha"]), (&2.into(), &3.into()));
+    let mut again = open(&fixture(case).join("model"), &expected);
+    peft::load(folder.path(), &mut again).unwrap();
+    let adapted: Vec<&str> = again.adapted().iter().map(|linear| linear.name()).collect();
+    assert_eq!(adapted, names);
+    let found = logits(&model, &split);
+    assert_eq!(logits(&again, &split), found);
+    let values: Vec<f32> = found.iter().map(|&x| x as f32).collect();
+    let file = folder.path().join("logits.safetensors");
+    let shape = vec![split.len(), values.len() / split.len()];
+    let bytes = bytemuck::cast_slice(&values);
+    let view = TensorView::new(Dtype::F32, shape, bytes).unwrap();
+    fs::write(
+        &file,
+        safetensors::serialize([("logits", view)], None).unwrap(),
+    )
+    .unwrap();
+    opens_in_peft(case, folder.path(), Some(&file));
 }
 
 #[test]

@@ -64,6 +64,7 @@ fn rank_sweep_has_all_figures_and_counts_what_is_missing() {
         "accuracy_cost",
         "class_retrieval",
         "training",
+        "training_cost_lora_rank",
     ];
     assert_eq!(summary.figures, expected);
     assert_eq!(
@@ -211,8 +212,35 @@ fn layers_are_counted_and_damping_is_held_at_the_default() {
                 .contains(&"sweep_influence_damping".to_owned())
     );
     assert!(text(&out, "figures/sweep_lora_layers.svg").contains("Adapted layers"));
+    // damping has no part in the fine-tune
+    let costs: Vec<&String> = summary
+        .figures
+        .iter()
+        .filter(|name| name.starts_with("training_cost"))
+        .collect();
+    assert_eq!(costs, ["training_cost_lora_layers"]);
     assert!(text(&out, "report.html").contains("Held: damping c = 0.1"));
     assert!(text(&out, "tables.md").contains("c = 0.01, 0.1 (the paper's default)"));
+}
+
+#[test]
+fn tasks_of_glue_have_a_panel_each_and_the_profile_is_named() {
+    let (out, _keep) = folder("glue");
+    let summary = write(&synthetic::glue(), &out);
+    for name in ["sweep_lora_rank_mrpc", "sweep_lora_rank_sst_2"] {
+        assert!(summary.figures.contains(&name.to_owned()), "{name}");
+    }
+    let figure = text(&out, "figures/correlation_rank.svg");
+    for label in ["MRPC – mean query", "SST-2 – mean query", "QQP – per query"] {
+        assert!(figure.contains(label), "{label}");
+    }
+    let cost = text(&out, "figures/training_cost_lora_rank.svg");
+    for label in ["Fine-tuning (s)", "Taking gradients (s)", "WNLI"] {
+        assert!(cost.contains(label), "{label}");
+    }
+    assert!(!figure.contains("path") && !text(&out, "tables.md").contains("data/mrpc"));
+    let page = text(&out, "report.html");
+    assert!(page.contains("<h1>glue_rank (profile laptop)</h1>"));
 }
 
 #[test]

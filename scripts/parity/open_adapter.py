@@ -1,6 +1,8 @@
 """Opens an adapter that infbench saved with PEFT and holds its logits against those of PEFT's own.
 
-    python scripts/parity/open_adapter.py tests/fixtures/parity/bert SAVED_ADAPTER
+    python scripts/parity/open_adapter.py tests/fixtures/parity/bert SAVED_ADAPTER [LOGITS]
+
+LOGITS is a safetensors file whose `logits` are expected instead of those of the case's own adapter.
 
 Exit code 1 when a logit differs by more than 1e-6 or a parameter was not loaded.
 """
@@ -16,6 +18,8 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 
 case, saved = Path(sys.argv[1]), sys.argv[2]
 expected = load_file(case / "expected.safetensors")
+if len(sys.argv) > 3:
+    expected["logits.adapter"] = load_file(sys.argv[3])["logits"]
 labels = expected["logits.base"].shape[1]
 config = AutoConfig.from_pretrained(case / "model", num_labels=labels)
 base = AutoModelForSequenceClassification.from_pretrained(case / "model", config=config)

@@ -62,21 +62,26 @@ struct ExperimentArgs {
     /// The experiment (YAML)
     #[arg(value_name = "EXPERIMENT.yaml")]
     experiment: PathBuf,
-    /// Change a setting, e.g. --set lora.rank=2; may be repeated
+    /// Which of the experiment's profiles to use; needed when it has any
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// Change a setting after the profile, e.g. --set lora.rank=2, or an axis of the sweep, e.g.
+    /// --set sweep.lora.rank=[1,4]; may be repeated
     #[arg(long = "set", value_name = "PATH=VALUE")]
     overrides: Vec<String>,
-    /// Folder for the results [default: runs/<name>]
+    /// Folder for the results [default: runs/<name>, or runs/<name>-<profile>]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
 impl ExperimentArgs {
     fn load(&self) -> miette::Result<(infbench::config::Plan, PathBuf)> {
-        let plan = infbench::config::load(&self.experiment, &self.overrides)?;
+        let plan =
+            infbench::config::load(&self.experiment, self.profile.as_deref(), &self.overrides)?;
         let out = self
             .out
             .clone()
-            .unwrap_or_else(|| PathBuf::from("runs").join(&plan.name));
+            .unwrap_or_else(|| PathBuf::from("runs").join(plan.folder()));
         Ok((plan, out))
     }
 }

@@ -40,8 +40,12 @@ pub fn run(args: &RunArgs, global: Global) -> miette::Result<ExitCode> {
         Progress::new()
     };
     progress.line(&format!(
-        "{}: {} cell{}, results in {}",
+        "{}{}: {} cell{}, results in {}",
         plan.name,
+        match &plan.profile {
+            Some(profile) => format!(" (profile {profile})"),
+            None => String::new(),
+        },
         plan.cells.len(),
         plural(plan.cells.len()),
         out.display()

@@ -6,10 +6,19 @@ use super::document::{Document, Path};
 use super::error::{ConfigError, Problem};
 use super::experiment::Settings;
 use super::huggingface::{HuggingFaceConfig, TOKENIZER_FILE};
-use super::lora::LayerSelection;
+use super::lora::{LayerRange, LayerSelection};
 use super::method::MethodSpec;
 use super::task::DigitClasses;
 use super::{LoraConfig, LoraTarget, ModelConfig, TaskConfig};
+
+/// Whether the check looks at the files that settings name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Files {
+    /// They are needed.
+    Read,
+    /// They need not be there: the settings are checked and not used.
+    Ignored,
+}
 
 type Checked<T> = Result<T, Box<ConfigError>>;
 
@@ -46,6 +55,7 @@ pub(super) fn settings(
     document: &Document,
     mut settings: Settings,
     metrics: Option<Vec<String>>,
+    files: Files,
 ) -> Checked<Settings> {
     let fail =
         |at: &str, message: String| Err(document.error(&path(at), false, Problem::new(message)));
@@ -74,7 +84,7 @@ pub(super) fn settings(
                 );
             }
         }
-        TaskConfig::Glue(task) if !task.path.is_dir() => {
+        TaskConfig::Glue(task) if files == Files::Read && !task.path.is_dir() => {
             return fail(
                 "task.path",
                 format!(
@@ -95,7 +105,7 @@ pub(super) fn settings(
         _ => {}
     }
     if let (Some(model), Some(lora)) = (&settings.model, &settings.lora) {
-        model_and_lora(document, &settings.task, model, lora)?;
+        model_and_lora(document, &settings.task, model, lora, files)?;
     }
     settings.metrics = super::metrics::settle(&settings, metrics).map_err(|(index, problem)| {
         let mut at = path("metrics");
@@ -110,14 +120,16 @@ fn model_and_lora(
     task: &TaskConfig,
     model: &ModelConfig,
     lora: &LoraConfig,
+    files: Files,
 ) -> Checked<()> {
     let fail =
         |at: &str, message: String| Err(document.error(&path(at), false, Problem::new(message)));
     // (target, smaller side of its matrix)
-    let encoder = |hidden: usize, ffn: usize| {
-        use LoraTarget::{Ffn, Key, Output, Query, Value};
+    let encoder = |hidden: usize, ffn: usize| -> Vec<(LoraTarget, usize)> {
+        use LoraTarget::{Ffn, FfnIn, FfnOut, Key, Output, Query, Value};
         let attention = [Query, Key, Value, Output].map(|target| (target, hidden));
-        let all = attention.into_iter().chain([(Ffn, hidden.min(ffn))]);
+        let ffn = [Ffn, FfnIn, FfnOut].map(|target| (target, hidden.min(ffn)));
+        let all = attention.into_iter().chain(ffn);
         all.collect()
     };
     if matches!(task, TaskConfig::Glue(_)) && !matches!(model, ModelConfig::Checkpoint(_)) {
@@ -137,6 +149,15 @@ fn model_and_lora(
                     ),
                 );
             };
+            if files == Files::Ignored {
+                // of a size that is not known, so that nothing is too large for it
+                return targets_and_layers(
+                    document,
+                    lora,
+                    usize::MAX,
+                    &encoder(usize::MAX, usize::MAX),
+                );
+            }
             let config = match HuggingFaceConfig::read(&c.path) {
                 Ok(config) => config,
                 Err(error) => return fail("model.path", error.to_string()),
@@ -178,13 +199,37 @@ fn model_and_lora(
             (m.layers, vec![(LoraTarget::Ffn, m.hidden)])
         }
     };
+    targets_and_layers(document, lora, layers, &sides)
+}
+
+/// The adapters fit a model with so many layers and, for each target, this smaller side of its matrix.
+fn targets_and_layers(
+    document: &Document,
+    lora: &LoraConfig,
+    layers: usize,
+    sides: &[(LoraTarget, usize)],
+) -> Checked<()> {
+    let fail =
+        |at: &str, message: String| Err(document.error(&path(at), false, Problem::new(message)));
     for (index, target) in lora.targets.iter().enumerate() {
         let at = format!("lora.targets.{index}");
         let Some((_, side)) = sides.iter().find(|(known, _)| known == target) else {
             return fail(&at, "an mlp has only the target `ffn`".to_owned());
         };
-        if lora.targets[..index].contains(target) {
-            return fail(&at, "this target is given twice".to_owned());
+        let before = &lora.targets[..index];
+        if let Some(other) = before.iter().find(|other| other.overlaps(*target)) {
+            return fail(
+                &at,
+                if other == target {
+                    "this target is given twice".to_owned()
+                } else {
+                    format!(
+                        "`{}` and `{}` share a matrix; `ffn` is both `ffn_in` and `ffn_out`",
+                        other.name(),
+                        target.name()
+                    )
+                },
+            );
         }
         if lora.rank > *side {
             return fail(
@@ -215,6 +260,20 @@ fn model_and_lora(
                 "lora.layers",
                 format!("{count} layers are more than the model's {layers}"),
             );
+        }
+        LayerSelection::Range(LayerRange { from, to }) => {
+            if *to >= layers {
+                return fail(
+                    "lora.layers.to",
+                    format!("there is no layer {to}; allowed: 0 to {}", layers - 1),
+                );
+            }
+            if from > to {
+                return fail(
+                    "lora.layers.from",
+                    format!("{from} is above `to`; allowed: 0 to {to}"),
+                );
+            }
         }
         _ => {}
     }

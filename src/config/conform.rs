@@ -238,7 +238,7 @@ fn any_of(
         };
         path.truncate(depth);
         let kind = usize::from(accepts_kind(root, alternative, value));
-        let score = kind * 1000 + misfit.path.len();
+        let score = kind * 1000 + known_fields(root, alternative, value) * 100 + misfit.path.len();
         if best.as_ref().is_none_or(|(known, _)| score > *known) {
             best = Some((score, misfit));
         }
@@ -283,6 +283,14 @@ fn kinds_of(root: &Value, schema: &Value) -> Vec<String> {
         .flat_map(types_of)
         .filter(|name| *name != "null");
     types.map(|name| type_name(name).to_owned()).collect()
+}
+
+/// How many of a mapping's fields an alternative has, up to 9.
+fn known_fields(root: &Value, schema: &Value, value: &Value) -> usize {
+    let properties = resolve(root, schema).get("properties");
+    let known = |key: &&String| properties.is_some_and(|all| all.get(key.as_str()).is_some());
+    let fields = value.as_object().into_iter().flat_map(Map::keys);
+    fields.filter(known).take(9).count()
 }
 
 fn accepts_kind(root: &Value, schema: &Value, value: &Value) -> bool {
@@ -408,12 +416,22 @@ mod tests {
             (
                 base(json!({"lora": {"targets": ["vlaue"]}})),
                 "lora.targets[0]",
-                "unknown value `vlaue`; allowed: query, key, value, output, ffn",
+                "unknown value `vlaue`; allowed: query, key, value, output, ffn, ffn_in, ffn_out",
             ),
             (
                 base(json!({"lora": {"layers": {"lst": 1}}})),
                 "lora.layers.lst",
                 "unknown field `lst`",
+            ),
+            (
+                base(json!({"lora": {"layers": {"from": 1}}})),
+                "lora.layers",
+                "the field `to` is missing",
+            ),
+            (
+                base(json!({"lora": {"layers": {"from": 1, "upto": 2}}})),
+                "lora.layers.upto",
+                "unknown field `upto`; allowed: from, to",
             ),
             (
                 base(json!({"task": "digit"})),

@@ -10,20 +10,26 @@ use super::error::{ConfigError, Problem};
 /// Place of a value in the tree: field names, and list indices as decimal numbers.
 pub type Path = Vec<String>;
 
-/// Byte offset and length in the file.
-type Place = (usize, usize);
+/// A stretch of one of the document's sources.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    /// Which source: 0 is the file, the others are settings from the command line.
+    source: usize,
+    /// Byte offset.
+    offset: usize,
+    /// Length in bytes.
+    length: usize,
+}
 
-/// A parsed YAML file.
+/// A parsed YAML file, with the settings from the command line.
 #[derive(Clone, Debug)]
 pub struct Document {
-    file: String,
-    text: String,
+    /// Where values come from, as (name, text): the file, then every setting from the command line.
+    sources: Vec<(String, String)>,
     /// The values.
     pub value: Value,
     /// For every path, the place of its key (of the value itself for list items) and of its value.
     places: HashMap<Path, (Place, Place)>,
-    /// Settings given on the command line, with their own text.
-    overrides: Vec<(Path, String)>,
 }
 
 impl Document {
@@ -65,14 +71,12 @@ impl Document {
                 .map(|(byte, _)| byte)
                 .chain([text.len()])
                 .collect();
-            collect(root, &bytes, &mut Vec::new(), (0, 1), &mut places);
+            collect(root, &bytes, &mut Vec::new(), Place::default(), &mut places);
         }
         Ok(Self {
-            file: file.to_owned(),
-            text: text.to_owned(),
+            sources: vec![(file.to_owned(), text.to_owned())],
             value,
             places,
-            overrides: Vec::new(),
         })
     }
 
@@ -87,18 +91,19 @@ impl Document {
     }
 
     /// Puts `value` at `path`, making mappings on the way; what lay below is gone. Errors about it
-    /// will point to `source`, the path of the setting that it came from.
+    /// will point to `origin`, the path of the setting that it came from, and below.
     ///
     /// # Errors
     /// The first segment under which there is a plain value instead of a mapping.
-    pub fn set(&mut self, path: &[String], value: Value, source: &[String]) -> Result<(), String> {
-        let place = self.places(source);
+    pub fn set(&mut self, path: &[String], value: Value, origin: &[String]) -> Result<(), String> {
+        let place = self.places(origin);
         let mut target = &mut self.value;
         for (depth, segment) in path.iter().enumerate() {
             if target.is_null() {
                 *target = Value::Object(serde_json::Map::new());
             }
-            let is_name_shorthand = depth == 1 && target.is_string();
+            let is_name_shorthand =
+                depth == 1 && target.is_string() && matches!(path[0].as_str(), "task" | "model");
             if is_name_shorthand {
                 // `task: digits` is short for `task: {name: digits}`
                 let name = target.take();
@@ -110,7 +115,14 @@ impl Document {
             };
         }
         *target = value;
+        let below: Vec<(Path, (Place, Place))> = self
+            .places
+            .iter()
+            .filter(|(known, _)| known.len() > origin.len() && known.starts_with(origin))
+            .map(|(known, place)| ([path, &known[origin.len()..]].concat(), *place))
+            .collect();
         self.places.retain(|known, _| !known.starts_with(path));
+        self.places.extend(below);
         self.places.insert(path.to_vec(), place);
         Ok(())
     }
@@ -118,56 +130,85 @@ impl Document {
     /// Applies a command-line override `path=value`; the value is read as YAML.
     ///
     /// # Errors
-    /// No `=`, an empty path, a value that is no YAML, a path through a plain value.
+    /// No `=`, a path that is none (see [`setting_path`]), a value that is no YAML, a path through a
+    /// plain value.
     pub fn set_from_command_line(&mut self, text: &str) -> Result<(), Box<ConfigError>> {
-        let error = |message: String| {
-            ConfigError::at("--set", text, (0, text.len()), "", Problem::new(message))
-        };
+        let error = |problem| ConfigError::at("--set", text, (0, text.len()), "", problem);
         let Some((path, value)) = text.split_once('=') else {
-            return Err(error(format!("expected path=value, found `{text}`")));
+            let message = format!("expected path=value, found `{text}`");
+            return Err(error(Problem::new(message)));
         };
-        let path: Path = path.trim().split('.').map(str::to_owned).collect();
-        if path.iter().any(String::is_empty) {
-            return Err(error(format!(
-                "expected a dotted path such as lora.rank before `=`, found `{text}`"
-            )));
-        }
+        let path = setting_path(path.trim()).map_err(error)?;
         let value: Value = serde_yaml::from_str(value)
-            .map_err(|e| error(format!("the value is not YAML: {e}")))?;
-        self.set(&path, value, &path.clone())
-            .map_err(|at| error(format!("`{at}` is a plain value and has no fields")))?;
-        self.overrides.push((path, text.to_owned()));
-        Ok(())
+            .map_err(|e| error(Problem::new(format!("the value is not YAML: {e}"))))?;
+        let place = Place {
+            source: self.sources.len(),
+            offset: 0,
+            length: text.len(),
+        };
+        self.sources.push(("--set".to_owned(), text.to_owned()));
+        self.places.retain(|known, _| !known.starts_with(&path));
+        self.places.insert(path.clone(), (place, place));
+        self.set(&path, value, &path.clone()).map_err(|at| {
+            error(Problem::new(format!(
+                "`{at}` is a plain value and has no fields"
+            )))
+        })
     }
 
     /// An error about the value at `path`, or about the field itself (`at_key`), with its place.
     pub fn error(&self, path: &[String], at_key: bool, problem: Problem) -> Box<ConfigError> {
-        if let Some((_, text)) = self
-            .overrides
-            .iter()
-            .rev()
-            .find(|(set, _)| path.starts_with(set))
-        {
-            return ConfigError::at("--set", text, (0, text.len()), &display(path), problem);
-        }
         let (key, value) = self.places(path);
-        ConfigError::at(
-            &self.file,
-            &self.text,
-            if at_key { key } else { value },
-            &display(path),
-            problem,
-        )
+        let place = if at_key { key } else { value };
+        let (name, text) = &self.sources[place.source];
+        let span = (place.offset, place.length);
+        ConfigError::at(name, text, span, &display(path), problem)
     }
 
     /// Places of the nearest known ancestor of `path`.
     fn places(&self, path: &[String]) -> (Place, Place) {
+        let file = Place {
+            length: 1,
+            ..Place::default()
+        };
         (0..=path.len())
             .rev()
             .find_map(|n| self.places.get(&path[..n]))
             .copied()
-            .unwrap_or(((0, 1), (0, 1)))
+            .unwrap_or((file, file))
     }
+}
+
+/// A dotted path of a setting in its segments. What follows `sweep.` or `sweep.zip.` is one segment:
+/// the axis, a dotted path itself.
+///
+/// # Errors
+/// An empty segment; a path into `profiles`, which are settings to be chosen and not set.
+pub fn setting_path(text: &str) -> Result<Path, Problem> {
+    let (mut path, axis) = match text.strip_prefix("sweep.") {
+        Some("zip") | None => (Path::new(), text),
+        Some(axis) => match axis.strip_prefix("zip.") {
+            Some(axis) => (vec!["sweep".to_owned(), "zip".to_owned()], axis),
+            None => (vec!["sweep".to_owned()], axis),
+        },
+    };
+    if axis.split('.').any(str::is_empty) {
+        return Err(Problem::new(format!(
+            "expected a dotted path such as lora.rank, found `{text}`"
+        )));
+    }
+    if path.is_empty() {
+        path.extend(axis.split('.').map(str::to_owned));
+    } else {
+        path.push(axis.to_owned());
+    }
+    if path[0] == "profiles" {
+        let problem = Problem::new("a profile cannot be changed, only chosen");
+        return Err(
+            problem.with_help("choose one with --profile, and change settings by their own paths")
+        );
+    }
+    Ok(path)
 }
 
 /// `["influence", "methods", "2"]` → `influence.methods[2]`.
@@ -234,8 +275,12 @@ fn collect(
 fn place_of(node: &MarkedYaml<'_>, bytes: &[usize]) -> Place {
     let byte = |index: usize| bytes[index.min(bytes.len() - 1)];
     let (start, end) = (byte(node.span.start.index()), byte(node.span.end.index()));
-    // mark the first line of what spans many
-    (start, end.saturating_sub(start).clamp(1, 60))
+    Place {
+        source: 0,
+        offset: start,
+        // mark the first line of what spans many
+        length: end.saturating_sub(start).clamp(1, 60),
+    }
 }
 
 #[cfg(test)]
@@ -271,6 +316,38 @@ mod tests {
         );
         let error = document.error(&path("task.flip"), false, Problem::new("bad"));
         assert_eq!((error.line, error.column), (3, 20));
+    }
+
+    #[test]
+    fn paths_of_sweeps_keep_their_axis_whole() {
+        let segments = |text: &str| setting_path(text).map(|path| path.join("|"));
+        assert_eq!(segments("lora.rank").as_deref(), Ok("lora|rank"));
+        assert_eq!(segments("sweep").as_deref(), Ok("sweep"));
+        assert_eq!(
+            segments("sweep.lora.rank").as_deref(),
+            Ok("sweep|lora.rank")
+        );
+        assert_eq!(segments("sweep.zip").as_deref(), Ok("sweep|zip"));
+        let zipped = segments("sweep.zip.task.train");
+        assert_eq!(zipped.as_deref(), Ok("sweep|zip|task.train"));
+        for wrong in ["", "lora..rank", "sweep.", "sweep.zip.", "profiles.paper"] {
+            assert!(segments(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn values_of_the_command_line_are_never_placed_in_the_file() {
+        let text = "task: digits\nsweep: {lora.rank: [1, 2]}\n";
+        let mut document = Document::parse("x.yaml", text).unwrap();
+        document
+            .set_from_command_line("sweep.lora.rank=[0]")
+            .unwrap();
+        let origin: Path = vec!["sweep".into(), "lora.rank".into(), "0".into()];
+        document
+            .set(&path("lora.rank"), serde_json::json!(0), &origin)
+            .unwrap();
+        let error = document.error(&path("lora.rank"), false, Problem::new("bad"));
+        assert_eq!(error.to_string(), "--set:1:1: lora.rank: bad");
     }
 
     #[test]

@@ -47,6 +47,10 @@ pub struct Experiment {
     /// The grid: for dotted paths of settings, the values to run. See [`Sweep`].
     #[serde(default)]
     pub sweep: Sweep,
+    /// Named sets of settings, of which one is chosen with `--profile`: for dotted paths of settings,
+    /// as `--set` takes them, the values. See [`Profiles`].
+    #[serde(default)]
+    pub profiles: Profiles,
     /// What is written beside the records.
     #[serde(default)]
     pub outputs: Outputs,
@@ -74,6 +78,18 @@ pub struct Sweep {
     #[serde(flatten)]
     pub grid: BTreeMap<String, Vec<Value>>,
 }
+
+/// Settings for different purposes, chosen by name: `infbench run FILE --profile laptop`. A profile is
+/// applied before `--set`; its paths reach every setting, `seeds` and single axes of the sweep included.
+///
+/// ```yaml
+/// profiles:
+///   laptop:
+///     task.train: 400
+///     sweep.lora.rank: [1, 4]
+///   paper: {seeds: [0, 1, 2, 3, 4]}
+/// ```
+pub type Profiles = BTreeMap<String, BTreeMap<String, Value>>;
 
 /// What a run writes beside the records.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -4,11 +4,12 @@ use std::path::Path as FilePath;
 
 use serde_json::{Map, Value, json};
 
-use super::check;
+use super::check::{self, Files};
 use super::conform;
 use super::document::{Document, Path};
 use super::error::{ConfigError, Problem};
 use super::experiment::{Cell, Experiment, Outputs, Settings};
+use super::profile;
 use super::{MlpConfig, ModelConfig, TaskConfig, TransformerConfig, schema};
 use crate::results::record::SCHEMA;
 
@@ -17,6 +18,8 @@ use crate::results::record::SCHEMA;
 pub struct Plan {
     /// The experiment's name.
     pub name: String,
+    /// The profile that was chosen; `None` when the file has none.
+    pub profile: Option<String>,
     /// What it asks.
     pub description: String,
     /// What is written beside the records.
@@ -25,29 +28,64 @@ pub struct Plan {
     pub cells: Vec<Cell>,
 }
 
-/// Reads an experiment file, applies `overrides` (`path=value`), checks every cell of its grid.
+impl Plan {
+    /// Name of the folder for the results: `<name>`, or `<name>-<profile>`.
+    pub fn folder(&self) -> String {
+        match &self.profile {
+            Some(profile) => format!("{}-{profile}", self.name),
+            None => self.name.clone(),
+        }
+    }
+}
+
+/// Reads an experiment file, applies its profile `profile`, then `overrides` (`path=value`), and checks
+/// every cell of its grid. The other profiles are checked, too, but for the files that they name.
 ///
 /// # Errors
 /// A file that cannot be read, or the first wrong setting, with its place.
-pub fn load(path: &FilePath, overrides: &[String]) -> miette::Result<Plan> {
+pub fn load(path: &FilePath, profile: Option<&str>, overrides: &[String]) -> miette::Result<Plan> {
     let text = std::fs::read_to_string(path)
         .map_err(|e| miette::miette!("cannot read the experiment {}: {e}", path.display()))?;
-    Ok(parse(&path.display().to_string(), &text, overrides).map_err(|error| *error)?)
+    Ok(parse(&path.display().to_string(), &text, profile, overrides).map_err(|error| *error)?)
 }
 
 /// [`load`] on text; `file` is how errors name it.
 ///
 /// # Errors
 /// The first wrong setting, with its place.
-pub fn parse(file: &str, text: &str, overrides: &[String]) -> Result<Plan, Box<ConfigError>> {
+pub fn parse(
+    file: &str,
+    text: &str,
+    profile: Option<&str>,
+    overrides: &[String],
+) -> Result<Plan, Box<ConfigError>> {
     let mut document = Document::parse(file, text)?;
+    let profiles = profile::take(&mut document)?;
+    let schema = schema::schema();
+    let chosen = profile::choose(&document, &profiles, profile)?;
+    for other in profiles.iter().filter(|other| chosen != Some(*other)) {
+        let mut document = document.clone();
+        other.apply(&mut document)?;
+        expand(&schema, &document, Files::Ignored)?;
+    }
+    if let Some(profile) = chosen {
+        profile.apply(&mut document)?;
+    }
     for text in overrides {
         document.set_from_command_line(text)?;
     }
-    let schema = schema::schema();
-    let experiment = typed(&schema, &document)?;
-    let seeds = seeds(&document, &experiment)?;
-    let combinations = combinations(&document)?;
+    let plan = expand(&schema, &document, Files::Read)?;
+    Ok(Plan {
+        profile: chosen.map(|profile| profile.name.clone()),
+        ..plan
+    })
+}
+
+/// The grid of a document without profiles.
+fn expand(schema: &Value, document: &Document, files: Files) -> Result<Plan, Box<ConfigError>> {
+    let experiment = typed(schema, document)?;
+    let seeds = seeds(document, &experiment)?;
+    let combinations = combinations(document)?;
     let mut grid: Vec<(Map<String, Value>, Settings, Value)> = Vec::new();
     for combination in &combinations {
         let mut cell = document.clone();
@@ -69,7 +107,7 @@ pub fn parse(file: &str, text: &str, overrides: &[String]) -> Result<Plan, Box<C
             })?;
             axes.insert(axis.path.clone(), value);
         }
-        let settings = settings(&cell, typed(&schema, &cell)?)?;
+        let settings = settings(&cell, typed(schema, &cell)?, files)?;
         if experiment.outputs.adapters
             && !matches!(settings.model, Some(ModelConfig::Checkpoint(_)))
         {
@@ -105,6 +143,7 @@ pub fn parse(file: &str, text: &str, overrides: &[String]) -> Result<Plan, Box<C
     let cells = cells.collect();
     Ok(Plan {
         name: experiment.name,
+        profile: None,
         description: experiment.description,
         outputs: experiment.outputs,
         cells,
@@ -263,7 +302,11 @@ fn axis_length(
 }
 
 /// Fills in the defaults that depend on the task, and checks what no single field can tell.
-fn settings(document: &Document, experiment: Experiment) -> Result<Settings, Box<ConfigError>> {
+fn settings(
+    document: &Document,
+    experiment: Experiment,
+    files: Files,
+) -> Result<Settings, Box<ConfigError>> {
     let has_model = !matches!(experiment.task, TaskConfig::Gradients(_));
     if !has_model {
         for field in ["model", "lora", "train"] {
@@ -310,7 +353,7 @@ fn settings(document: &Document, experiment: Experiment) -> Result<Settings, Box
         metrics: Vec::new(),
         store: experiment.store,
     };
-    check::settings(document, settings, experiment.metrics)
+    check::settings(document, settings, experiment.metrics, files)
 }
 
 #[cfg(test)]
@@ -320,12 +363,12 @@ mod tests {
     const BASE: &str = "name: t\ntask: {name: gradients, train: 40}\n";
 
     fn titles(extra: &str) -> Vec<String> {
-        let plan = parse("t.yaml", &format!("{BASE}{extra}"), &[]).unwrap();
+        let plan = parse("t.yaml", &format!("{BASE}{extra}"), None, &[]).unwrap();
         plan.cells.iter().map(Cell::title).collect()
     }
 
     fn error(text: &str) -> String {
-        parse("t.yaml", text, &[]).unwrap_err().to_string()
+        parse("t.yaml", text, None, &[]).unwrap_err().to_string()
     }
 
     #[test]
@@ -341,7 +384,11 @@ mod tests {
 
     #[test]
     fn identity_depends_on_settings_and_seed_only() {
-        let id = |text: &str| parse("t.yaml", text, &[]).unwrap().cells[0].id.clone();
+        let id = |text: &str| {
+            parse("t.yaml", text, None, &[]).unwrap().cells[0]
+                .id
+                .clone()
+        };
         assert_eq!(id(BASE), id(&BASE.replace("name: t", "name: other")));
         assert_eq!(
             id(BASE),
@@ -377,12 +424,12 @@ mod tests {
 
     #[test]
     fn overrides_are_checked_and_named() {
-        let plan = parse("t.yaml", BASE, &["task.dim=32".into()]).unwrap();
+        let plan = parse("t.yaml", BASE, None, &["task.dim=32".into()]).unwrap();
         assert_ne!(
             plan.cells[0].id,
-            parse("t.yaml", BASE, &[]).unwrap().cells[0].id
+            parse("t.yaml", BASE, None, &[]).unwrap().cells[0].id
         );
-        let error = parse("t.yaml", BASE, &["task.dim=0".into()])
+        let error = parse("t.yaml", BASE, None, &["task.dim=0".into()])
             .unwrap_err()
             .to_string();
         assert!(
@@ -390,7 +437,7 @@ mod tests {
             "{error}"
         );
         assert!(
-            parse("t.yaml", BASE, &["task.dim".into()])
+            parse("t.yaml", BASE, None, &["task.dim".into()])
                 .unwrap_err()
                 .message
                 .contains("path=value")

@@ -16,7 +16,8 @@ pub struct LoraConfig {
     /// Target matrices. The paper adapts `value` (RoBERTa) or `query` and `value` (Llama).
     #[schemars(length(min = 1))]
     pub targets: Vec<LoraTarget>,
-    /// Adapted layers, counted from 0 at the input: `all`, a list, or `{last: k}` / `{first: k}`.
+    /// Adapted layers, counted from 0 at the input: `all`, a list, `{last: k}`, `{first: k}`, or
+    /// `{from: a, to: b}`, both included.
     pub layers: LayerSelection,
     /// Dropout on the adapter's input while fine-tuning; gradients are taken without it.
     #[schemars(range(min = 0.0, max = 0.99))]
@@ -58,11 +59,35 @@ pub enum LoraTarget {
     Output,
     /// Both feed-forward matrices (in an MLP: each hidden layer's matrix).
     Ffn,
+    /// The feed-forward matrix that widens, `intermediate.dense`.
+    FfnIn,
+    /// The feed-forward matrix that narrows, `output.dense`.
+    FfnOut,
 }
 
 impl LoraTarget {
-    /// Every target.
-    pub const ALL: [Self; 5] = [Self::Query, Self::Key, Self::Value, Self::Output, Self::Ffn];
+    /// Targets that together have every matrix once.
+    pub const EVERY_MATRIX: [Self; 5] =
+        [Self::Query, Self::Key, Self::Value, Self::Output, Self::Ffn];
+
+    /// Name in the settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Query => "query",
+            Self::Key => "key",
+            Self::Value => "value",
+            Self::Output => "output",
+            Self::Ffn => "ffn",
+            Self::FfnIn => "ffn_in",
+            Self::FfnOut => "ffn_out",
+        }
+    }
+
+    /// Whether a matrix belongs to both targets.
+    pub fn overlaps(self, other: Self) -> bool {
+        let part = |target| matches!(target, Self::FfnIn | Self::FfnOut);
+        self == other || self == Self::Ffn && part(other) || other == Self::Ffn && part(self)
+    }
 }
 
 /// Which layers are adapted.
@@ -77,6 +102,8 @@ pub enum LayerSelection {
     Last(LastLayers),
     /// `{first: 2}`
     First(FirstLayers),
+    /// `{from: 2, to: 4}`
+    Range(LayerRange),
 }
 
 /// The word `all`.
@@ -111,6 +138,16 @@ pub struct FirstLayers {
     pub first: usize,
 }
 
+/// The layers `from` to `to`, both included.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LayerRange {
+    /// The lowest.
+    pub from: usize,
+    /// The highest.
+    pub to: usize,
+}
+
 impl LayerSelection {
     /// The chosen layers of a network of `total` layers, ascending, without repetition; indices at
     /// or above `total` are kept out (the checker reports them first).
@@ -129,6 +166,7 @@ impl LayerSelection {
             }
             Self::Last(l) => (total.saturating_sub(l.last)..total).collect(),
             Self::First(l) => (0..l.first.min(total)).collect(),
+            Self::Range(l) => (l.from..total.min(l.to.saturating_add(1))).collect(),
         }
     }
 }
@@ -144,9 +182,19 @@ mod tests {
             ("[2, 0, 2]", vec![0, 2]),
             ("{last: 1}", vec![3]),
             ("{first: 2}", vec![0, 1]),
+            ("{from: 1, to: 2}", vec![1, 2]),
+            ("{from: 3, to: 3}", vec![3]),
         ] {
             let selection: LayerSelection = serde_yaml::from_str(text).unwrap();
             assert_eq!(selection.indices(4), expected, "{text}");
         }
+        assert!(serde_yaml::from_str::<LayerSelection>("{from: 1}").is_err());
+    }
+
+    #[test]
+    fn targets_overlap_where_they_share_a_matrix() {
+        use LoraTarget::{Ffn, FfnIn, FfnOut, Output};
+        assert!(Ffn.overlaps(FfnOut) && FfnIn.overlaps(Ffn) && FfnIn.overlaps(FfnIn));
+        assert!(!FfnIn.overlaps(FfnOut) && !Output.overlaps(FfnOut) && !Ffn.overlaps(Output));
     }
 }

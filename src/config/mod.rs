@@ -12,6 +12,7 @@ pub mod lora;
 pub mod method;
 mod metrics;
 pub mod model;
+mod profile;
 pub mod schema;
 pub mod store;
 pub mod task;

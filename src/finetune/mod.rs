@@ -96,6 +96,8 @@ pub struct Progress {
     pub epochs: usize,
     /// Its mean training loss, nats.
     pub train_loss: f64,
+    /// Loss (nats) and accuracy on the queries after it; `None` while pretraining.
+    pub query: Option<(f64, f64)>,
 }
 
 /// A fine-tuned model.
@@ -190,6 +192,7 @@ pub fn fine_tune(
                 epoch,
                 epochs: train.epochs,
                 train_loss,
+                query: Some((query_loss, query_accuracy)),
             });
             Ok(())
         },

@@ -145,6 +145,7 @@ pub fn pretrained_base(
                 epoch,
                 epochs,
                 train_loss,
+                query: None,
             });
             Ok(())
         },

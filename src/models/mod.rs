@@ -252,7 +252,7 @@ impl Model {
     ) -> Result<(), String> {
         let device = self.device.clone();
         for layer in 0..self.layers {
-            for target in LoraTarget::ALL {
+            for target in LoraTarget::EVERY_MATRIX {
                 let matrices = match &mut self.body {
                     Body::Transformer(body) => body.targets(layer, target),
                     Body::Mlp(body) => body.targets(layer, target),

@@ -254,6 +254,8 @@ impl Layer {
             LoraTarget::Value => vec![&mut self.value],
             LoraTarget::Output => vec![&mut self.output],
             LoraTarget::Ffn => vec![&mut self.intermediate, &mut self.ffn_output],
+            LoraTarget::FfnIn => vec![&mut self.intermediate],
+            LoraTarget::FfnOut => vec![&mut self.ffn_output],
         }
     }
 }

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::checkpoint::CheckpointError;
 use crate::config::huggingface::HuggingFaceConfig;
-use crate::config::lora::{FirstLayers, LastLayers};
+use crate::config::lora::{FirstLayers, LastLayers, LayerRange};
 use crate::config::{LayerSelection, LoraConfig, LoraTarget, ModelConfig};
 
 /// Why a model cannot be built or loaded.
@@ -48,6 +48,14 @@ pub enum ModelError {
         /// Layers that there are.
         layers: usize,
     },
+    /// A range that ends below its start.
+    #[error("lora.layers goes from {from} to {to}; at least {from} is needed as its end")]
+    LayerRange {
+        /// First layer.
+        from: usize,
+        /// Last layer.
+        to: usize,
+    },
     /// More layers asked for than there are.
     #[error("lora.layers asks for {asked} layers; the model has {layers}")]
     LayerCount {
@@ -65,6 +73,14 @@ pub enum ModelError {
         target: &'static str,
         /// What it has.
         has: &'static str,
+    },
+    /// Two targets that share a matrix.
+    #[error("lora.targets: `{first}` and `{second}` share a matrix")]
+    Overlap {
+        /// The one.
+        first: &'static str,
+        /// The other.
+        second: &'static str,
     },
     /// Nothing to adapt.
     #[error("lora.{setting} is empty; at least one is needed")]
@@ -176,22 +192,42 @@ pub fn validate(config: &ModelConfig, lora: &LoraConfig) -> Result<(), ModelErro
                 });
             }
         }
+        LayerSelection::Range(LayerRange { from, to }) => {
+            if *to >= layers {
+                return Err(ModelError::Layer { layer: *to, layers });
+            }
+            if from > to {
+                return Err(ModelError::LayerRange {
+                    from: *from,
+                    to: *to,
+                });
+            }
+        }
     }
     if lora.targets.is_empty() {
         return Err(ModelError::NoTargets { setting: "targets" });
     }
-    for &target in &lora.targets {
-        let name = target_name(target);
-        let (outputs, inputs) = match config {
-            _ if target == LoraTarget::Ffn => (ffn, hidden),
-            ModelConfig::Transformer(_) | ModelConfig::Checkpoint(_) => (hidden, hidden),
-            ModelConfig::Mlp(_) => {
+    for (index, &target) in lora.targets.iter().enumerate() {
+        let name = target.name();
+        let before = &lora.targets[..index];
+        if let Some(other) = before.iter().find(|other| other.overlaps(target)) {
+            return Err(ModelError::Overlap {
+                first: other.name(),
+                second: name,
+            });
+        }
+        let (outputs, inputs) = match (config, target) {
+            (ModelConfig::Mlp(_), LoraTarget::Ffn) => (hidden, hidden),
+            (ModelConfig::Mlp(_), _) => {
                 return Err(ModelError::Target {
                     model: "mlp",
                     target: name,
                     has: "ffn",
                 });
             }
+            (_, LoraTarget::Ffn | LoraTarget::FfnIn) => (ffn, hidden),
+            (_, LoraTarget::FfnOut) => (hidden, ffn),
+            _ => (hidden, hidden),
         };
         let largest = outputs.min(inputs);
         if lora.rank == 0 || lora.rank > largest {
@@ -205,16 +241,6 @@ pub fn validate(config: &ModelConfig, lora: &LoraConfig) -> Result<(), ModelErro
         }
     }
     Ok(())
-}
-
-fn target_name(target: LoraTarget) -> &'static str {
-    match target {
-        LoraTarget::Query => "query",
-        LoraTarget::Key => "key",
-        LoraTarget::Value => "value",
-        LoraTarget::Output => "output",
-        LoraTarget::Ffn => "ffn",
-    }
 }
 
 #[cfg(test)]
@@ -282,6 +308,30 @@ mod tests {
             Err(ModelError::LayerCount {
                 asked: 3,
                 layers: 2
+            })
+        );
+        let range = |from, to| {
+            check(LoraConfig {
+                layers: LayerSelection::Range(LayerRange { from, to }),
+                ..lora(&[LoraTarget::Value])
+            })
+        };
+        assert_eq!(range(0, 1), Ok(()));
+        let beyond = ModelError::Layer {
+            layer: 2,
+            layers: 2,
+        };
+        assert_eq!(range(1, 2), Err(beyond));
+        assert_eq!(range(1, 0), Err(ModelError::LayerRange { from: 1, to: 0 }));
+        assert_eq!(
+            check(lora(&[LoraTarget::FfnIn, LoraTarget::FfnOut])),
+            Ok(())
+        );
+        assert_eq!(
+            check(lora(&[LoraTarget::Ffn, LoraTarget::FfnOut])),
+            Err(ModelError::Overlap {
+                first: "ffn",
+                second: "ffn_out"
             })
         );
         assert_eq!(

@@ -70,6 +70,15 @@ impl Axis {
         } else {
             Scale::Linear
         };
+        Self::at_values_on(title, values, scale)
+    }
+
+    /// An axis of this scale with a tick at each of the given distinct ascending values.
+    pub fn at_values_on(title: impl Into<String>, values: &[f64], scale: Scale) -> Self {
+        let (first, last) = (
+            values.first().copied().unwrap_or(0.0),
+            values.last().copied().unwrap_or(1.0),
+        );
         let (low, high) = padded(first, last, scale, 0.07);
         let ticks = values
             .iter()

@@ -191,6 +191,10 @@ fn provenance(study: &Study) -> String {
     let rows = [
         ("Experiment", all(&|r| r.experiment.clone())),
         (
+            "Profile",
+            all(&|r| r.profile.clone().unwrap_or_else(|| "none".into())),
+        ),
+        (
             "Version of infbench",
             all(&|r| r.provenance.version.clone()),
         ),

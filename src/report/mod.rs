@@ -147,12 +147,15 @@ fn save(path: PathBuf, text: &str, result: &mut ReportSummary) -> Result<(), Rep
     Ok(())
 }
 
-/// The experiments' names.
+/// The experiments' names, with their profiles.
 fn names(study: &Study) -> String {
-    let mut names: Vec<&str> = study
+    let mut names: Vec<String> = study
         .records
         .iter()
-        .map(|record| record.experiment.as_str())
+        .map(|record| match &record.profile {
+            Some(profile) => format!("{} (profile {profile})", record.experiment),
+            None => record.experiment.clone(),
+        })
         .collect();
     names.dedup();
     names.join(", ")

@@ -42,7 +42,10 @@ impl Group<'_> {
             .map(|model| model.adapted_layers as f64);
         counted.or_else(|| match value {
             Value::Array(list) => Some(list.len() as f64),
-            Value::Object(map) => map.get("last").or(map.get("first")).and_then(Value::as_f64),
+            Value::Object(map) => match (map.get("from"), map.get("to")) {
+                (Some(from), Some(to)) => Some(to.as_f64()? - from.as_f64()? + 1.0),
+                _ => map.get("last").or(map.get("first")).and_then(Value::as_f64),
+            },
             _ => None,
         })
     }
@@ -103,7 +106,8 @@ pub struct Study<'a> {
     pub palette: Palette,
 }
 
-const LAYERS: &str = "lora.layers";
+/// The setting that is counted in layers.
+pub const LAYERS: &str = "lora.layers";
 
 impl<'a> Study<'a> {
     /// Sorts and groups; the order in which the records come does not matter.
@@ -155,6 +159,25 @@ impl<'a> Study<'a> {
                     }
                 }
             }
+        }
+        // which of GLUE's tasks a cell has, and its folder, is told by the task's name
+        let told = |axis: &SweptAxis| {
+            let same = |group: &Group, other: &Group| {
+                group.task != other.task || group.axis(&axis.key) == other.axis(&axis.key)
+            };
+            let mut pairs = groups
+                .iter()
+                .flat_map(|a| groups.iter().map(move |b| (a, b)));
+            !axis.numeric && axis.key.starts_with("task.") && pairs.all(|(a, b)| same(a, b))
+        };
+        let told: Vec<String> = axes
+            .iter()
+            .filter(|axis| told(axis))
+            .map(|axis| axis.key.clone())
+            .collect();
+        axes.retain(|axis| !told.contains(&axis.key));
+        for group in &mut groups {
+            group.axes.retain(|(key, _)| !told.contains(key));
         }
         let palette = Palette::new(methods.iter().map(String::as_str));
         Self {
@@ -294,8 +317,11 @@ fn reference(key: &str, values: &[f64]) -> Option<f64> {
         .or_else(|| values.iter().copied().max_by(f64::total_cmp))
 }
 
-/// The cell's task, also of a failed cell.
+/// The cell's task, also of a failed cell; one of GLUE by its own name.
 pub fn task_name(record: &Record) -> String {
+    if let Some(task) = glue_task(record) {
+        return task;
+    }
     let configured = || {
         let task = record.config.get("task")?;
         task.as_str()
@@ -318,6 +344,19 @@ pub fn task_name(record: &Record) -> String {
         .or_else(axis)
         .or_else(configured)
         .unwrap_or_else(|| "task".to_owned())
+}
+
+/// A task of GLUE as its authors write it.
+fn glue_task(record: &Record) -> Option<String> {
+    let task = record.config.get("task")?;
+    if task.get("name")?.as_str()? != "glue" {
+        return None;
+    }
+    Some(match task.get("task")?.as_str()? {
+        "sst2" => "SST-2".to_owned(),
+        "cola" => "CoLA".to_owned(),
+        other => other.to_uppercase(),
+    })
 }
 
 /// One method of one cell.
@@ -425,6 +464,19 @@ mod tests {
         );
         assert_eq!(study.slices(Some("task.train"))[0].groups.len(), 5);
         assert_eq!(study.slices(None)[0].held, "n = 10,000, m = 200");
+    }
+
+    #[test]
+    fn tasks_of_glue_go_by_their_names() {
+        let records = synthetic::glue();
+        let study = Study::new(&records);
+        let axes: Vec<&str> = study.axes.iter().map(|axis| axis.key.as_str()).collect();
+        assert_eq!(axes, ["lora.rank"]);
+        let slices = study.slices(Some("lora.rank"));
+        let titles: Vec<&str> = slices.iter().map(|slice| slice.title.as_str()).collect();
+        assert_eq!(titles, ["MRPC", "SST-2", "WNLI", "QQP"]);
+        assert!(slices.iter().all(|slice| slice.groups.len() == 4));
+        assert_eq!(study.groups[1].setting(), "rank r = 2");
     }
 
     #[test]

@@ -19,6 +19,9 @@ pub struct Record {
     pub schema: u32,
     /// The experiment's `name`.
     pub experiment: String,
+    /// The experiment's profile that ran; `null` when it has none.
+    #[serde(default)]
+    pub profile: Option<String>,
     /// What the experiment asks, in its own words; may be empty.
     #[serde(default)]
     pub description: String,

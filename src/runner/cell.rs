@@ -167,6 +167,7 @@ impl Execute for CellRunner {
         Ok(Record {
             schema: SCHEMA,
             experiment: experiment.to_owned(),
+            profile: None,
             description: String::new(),
             cell: facts(cell),
             status: Status::Ok,

@@ -126,8 +126,11 @@ impl CellRunner {
                 Stage::Pretrain => "pretraining",
                 Stage::FineTune => "fine-tuning",
             };
+            let query = p.query.map_or_else(String::new, |(loss, accuracy)| {
+                format!("; queries: loss {loss:.3}, accuracy {accuracy:.3}")
+            });
             progress.stage(&format!(
-                "{stage}, epoch {}/{}, loss {:.3}",
+                "{stage}, epoch {}/{}, loss {:.3}{query}",
                 p.epoch, p.epochs, p.train_loss
             ));
         };

@@ -82,7 +82,7 @@ pub fn run(
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             executor.execute(&plan.name, cell, progress)
         }));
-        let record = match outcome {
+        let mut record = match outcome {
             Ok(Ok(record)) => record,
             Ok(Err(error)) => failed(&plan.name, cell, executor.provenance(), error),
             Err(panic) => failed(
@@ -95,6 +95,7 @@ pub fn run(
         if let Some(error) = &record.error {
             tracing::warn!(cell = cell.id, error, "the cell failed");
         }
+        record.profile.clone_from(&plan.profile);
         results.write_record(&record)?;
         tracing::info!(
             cell = cell.id,
@@ -109,6 +110,7 @@ pub fn run(
         if let Some(mut record) = results.record(&cell.id) {
             // the same cell may have stood elsewhere in the grid when it ran
             record.experiment.clone_from(&plan.name);
+            record.profile.clone_from(&plan.profile);
             record.description.clone_from(&plan.description);
             record.cell = facts(cell);
             summary.records.push(record);
@@ -138,6 +140,7 @@ fn failed(experiment: &str, cell: &Cell, provenance: Provenance, error: String) 
     Record {
         schema: SCHEMA,
         experiment: experiment.to_owned(),
+        profile: None,
         description: String::new(),
         cell: facts(cell),
         status: Status::Failed,
@@ -194,7 +197,7 @@ mod tests {
 
     fn plan() -> Plan {
         let text = "name: t\nseeds: [0, 1, 2, 3]\ntask: gradients\n";
-        crate::config::grid::parse("t.yaml", text, &[]).unwrap()
+        crate::config::grid::parse("t.yaml", text, None, &[]).unwrap()
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub fn all() -> Vec<(&'static str, Vec<Record>)> {
         ("rank", rank()),
         ("size", size()),
         ("layers", layers()),
+        ("glue", glue()),
         ("single", single()),
         ("hopeless", hopeless()),
     ]
@@ -130,6 +131,36 @@ pub fn layers() -> Vec<Record> {
     records
 }
 
+/// Four tasks of GLUE, each in its folder, ranks 1–8, three seeds.
+pub fn glue() -> Vec<Record> {
+    let mut records = Vec::new();
+    for task in ["mrpc", "sst2", "wnli", "qqp"] {
+        for rank in [1, 2, 4, 8] {
+            for seed in 0..3 {
+                let axes = [
+                    ("task.task", json!(task)),
+                    ("task.path", json!(format!("data/{task}"))),
+                    ("lora.rank", json!(rank)),
+                ];
+                let shape = Shape {
+                    task: "glue",
+                    n: 400,
+                    seed,
+                    index: records.len() / 3,
+                    difficulty: f64::from(rank) / 20.0,
+                    layers: 6,
+                    axes: &axes,
+                };
+                let mut record = record("glue_rank", &shape);
+                record.config["task"]["task"] = json!(task);
+                record.profile = Some("laptop".to_owned());
+                records.push(record);
+            }
+        }
+    }
+    records
+}
+
 /// One cell, one seed, nothing swept; names that would break a page that does not escape them.
 pub fn single() -> Vec<Record> {
     let shape = Shape {
@@ -192,6 +223,7 @@ fn record(experiment: &str, shape: &Shape) -> Record {
     Record {
         schema: SCHEMA,
         experiment: experiment.to_owned(),
+        profile: None,
         description: "How does a <made-up> method fare?".to_owned(),
         cell: CellFacts {
             id: format!(
@@ -236,12 +268,12 @@ fn record(experiment: &str, shape: &Shape) -> Record {
             adapted_layers: shape.layers,
         }),
         training: Some(TrainingFacts {
-            seconds: 1.5,
+            seconds: 0.4 * shape.layers as f64 + 0.1 * rng.random::<f64>(),
             cached: false,
             epochs: epochs(rng, shape),
         }),
         gradients: Some(GradientFacts {
-            seconds: 0.4,
+            seconds: 0.1 * shape.layers as f64,
             examples_per_second: 1750.0,
             bytes: (shape.n * shape.layers * 384 * 4) as u64,
             storage: "memory".to_owned(),

@@ -89,10 +89,10 @@ pub fn draw(study: &Study) -> Outcome {
         .map(String::as_str)
         .filter(|label| *label != "exact")
         .collect();
-    let columns = if slices.len() > 1 {
-        slices.len().min(3)
-    } else {
-        2
+    // rows of one measure, where that is possible
+    let columns = match slices.len() {
+        1 | 2 | 4 => 2,
+        _ => 3,
     };
     let mut sheet = Sheet::new(columns, 240.0, specs, &legend(study, shown), &notes);
     for (panel, series) in content.iter().enumerate() {

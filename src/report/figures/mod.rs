@@ -6,9 +6,11 @@ mod detection;
 mod detection_curve;
 mod dots;
 mod frontier;
+mod lines;
 mod retrieval;
 mod sweep;
 mod training;
+mod training_cost;
 
 use super::aggregate::{Aggregate, Gaps, aggregate};
 use super::axis::{Axis, Labels, Scale, range};
@@ -80,6 +82,7 @@ pub fn all(study: &Study) -> Vec<Outcome> {
         retrieval::draw(study),
         training::draw(study),
     ]);
+    outcomes.extend(training_cost::draw(study));
     outcomes
 }
 
@@ -244,6 +247,18 @@ fn slug(text: &str) -> String {
     slug.trim_end_matches('_').to_owned()
 }
 
+/// Lowers a first letter, unless its word has other capitals (LoRA).
+fn lower_first(text: &str) -> String {
+    let word = text.split(' ').next().unwrap_or(text);
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) if !word.chars().skip(1).any(char::is_uppercase) => {
+            first.to_lowercase().chain(letters).collect()
+        }
+        _ => text.to_owned(),
+    }
+}
+
 /// Horizontal offsets in pixels that keep `count` methods' intervals apart.
 fn dodge(position: usize, count: usize) -> f64 {
     let step = (18.0 / count.max(1) as f64).min(4.0);
@@ -287,6 +302,14 @@ mod tests {
             }
         }
         assert!(drawn > 10, "{drawn}");
+    }
+
+    #[test]
+    fn acronyms_keep_their_capitals() {
+        assert_eq!(
+            (lower_first("LoRA rank r"), lower_first("Adapted layers")),
+            ("LoRA rank r".to_owned(), "adapted layers".to_owned())
+        );
     }
 
     #[test]

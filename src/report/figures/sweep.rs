@@ -1,8 +1,8 @@
 //! Correlation, error, detection, time and memory against any numeric setting that was swept.
 
 use super::{
-    Outcome, caption, compared, dodge, has_values, held_text, interval_text, legend, measure,
-    metric_axis, point, slug,
+    Outcome, caption, compared, dodge, has_values, held_text, interval_text, legend, lower_first,
+    measure, metric_axis, point, slug,
 };
 use crate::report::aggregate::Gaps;
 use crate::report::axis::Axis;
@@ -145,29 +145,4 @@ fn draw_slice(study: &Study, key: &str, slice: &Slice, several: bool) -> Outcome
         format!("sweep_{}", slug(key))
     };
     Outcome::drawn(id, title, text, sheet.finish())
-}
-
-/// Lowers a first letter, unless its word has other capitals (LoRA).
-fn lower_first(text: &str) -> String {
-    let word = text.split(' ').next().unwrap_or(text);
-    let mut letters = text.chars();
-    match letters.next() {
-        Some(first) if !word.chars().skip(1).any(char::is_uppercase) => {
-            first.to_lowercase().chain(letters).collect()
-        }
-        _ => text.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn acronyms_keep_their_capitals() {
-        assert_eq!(
-            (lower_first("LoRA rank r"), lower_first("Adapted layers")),
-            ("LoRA rank r".to_owned(), "adapted layers".to_owned())
-        );
-    }
 }

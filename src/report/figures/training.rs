@@ -1,91 +1,84 @@
-//! Training curves: accuracy after each epoch.
+//! Training curves: accuracy and loss after each epoch.
 
+use super::lines::{MOST, styles};
 use super::{Outcome, caption};
 use crate::metrics::interval::{mean, t_interval};
 use crate::report::axis::{Axis, Scale, range};
-use crate::report::palette::{Colour, Dash, Marker, Style};
 use crate::report::sheet::{Entry, PanelSpec, Point, Series, Sheet};
 use crate::report::study::{Group, Study};
 
 const TITLE: &str = "Fine-tuning: query accuracy and loss by epoch";
 
-/// Lines a panel shows; the first of each setting beyond it stay out.
-const MOST: usize = 8;
-
-/// From dark to light, one a setting: not the methods' colours, since all methods share the fine-tune.
-const COLOURS: [Colour; MOST] = [
-    [0x44, 0x01, 0x54],
-    [0x46, 0x32, 0x7e],
-    [0x36, 0x5c, 0x8d],
-    [0x27, 0x7f, 0x8e],
-    [0x1f, 0xa1, 0x87],
-    [0x4a, 0xc1, 0x6d],
-    [0x8f, 0xb0, 0x30],
-    [0xc8, 0xa0, 0x20],
-];
-const MARKERS: [Marker; 4] = [Marker::Circle, Marker::Square, Marker::Up, Marker::Diamond];
-
-/// Accuracy and loss, one line a setting, mean over seeds.
+/// A row of panels a task: accuracy and loss, one line a setting, mean over seeds.
 pub fn draw(study: &Study) -> Outcome {
-    let trained: Vec<&Group> = study
-        .groups
-        .iter()
-        .filter(|group| {
-            group
-                .records
-                .iter()
-                .any(|r| r.training.as_ref().is_some_and(|t| !t.epochs.is_empty()))
-        })
-        .collect();
+    let is_trained = |group: &&Group| {
+        let mut runs = group.records.iter().filter_map(|r| r.training.as_ref());
+        runs.any(|training| !training.epochs.is_empty())
+    };
+    let trained: Vec<&Group> = study.groups.iter().filter(is_trained).collect();
     if trained.is_empty() {
         return Outcome::omitted(TITLE, "no cell was fine-tuned");
     }
-    let several_tasks = trained.iter().any(|group| group.task != trained[0].task);
-    let shown = &trained[..trained.len().min(MOST)];
-    let name = |group: &Group| match (several_tasks, group.setting()) {
-        (false, setting) if setting.is_empty() => group.task.clone(),
-        (false, setting) => setting,
-        (true, setting) if setting.is_empty() => group.task.clone(),
-        (true, setting) => format!("{}, {setting}", group.task),
-    };
-    let styles: Vec<Style> = shown
-        .iter()
-        .enumerate()
-        .map(|(i, group)| Style {
-            name: name(group),
-            colour: COLOURS[i * MOST / shown.len()],
-            marker: MARKERS[i % MARKERS.len()],
-            dash: Dash::Solid,
-        })
-        .collect();
-    let accuracy: Vec<_> = shown
-        .iter()
-        .map(|group| by_epoch(group, |epoch| epoch.query_accuracy, (0.0, 1.0)))
-        .collect();
-    let loss: Vec<_> = shown
-        .iter()
-        .map(|group| by_epoch(group, |epoch| epoch.query_loss, (0.0, f64::INFINITY)))
-        .collect();
+    let (mut tasks, mut settings) = (Vec::<&str>::new(), Vec::<String>::new());
+    for group in &trained {
+        if !tasks.contains(&group.task.as_str()) {
+            tasks.push(&group.task);
+        }
+        if !settings.contains(&group.setting()) {
+            settings.push(group.setting());
+        }
+    }
+    let all = settings.len();
+    settings.truncate(MOST);
+    let styles = styles(settings.iter().cloned());
     let (mut specs, mut content) = (Vec::new(), Vec::new());
-    for (title, series, bounds) in [
-        ("Query accuracy", accuracy, (Some(0.0), Some(1.0))),
-        ("Query loss (nats)", loss, (Some(0.0), None)),
-    ] {
-        let values: Vec<_> = series
+    for task in &tasks {
+        // a setting's line has the same look in every task
+        let shown: Vec<(usize, &Group)> = trained
             .iter()
-            .flatten()
-            .filter_map(|(_, point)| point.as_ref())
-            .map(|p| (p.value, p.interval))
+            .filter(|group| group.task == **task)
+            .filter_map(|group| {
+                let setting = group.setting();
+                let style = settings.iter().position(|other| *other == setting)?;
+                Some((style, *group))
+            })
             .collect();
-        let last = series.iter().flatten().map(|(x, _)| *x).fold(1.0, f64::max);
-        if let Some((low, high)) = range(&values, Scale::Linear, bounds) {
+        let curves = |pick: fn(&crate::results::record::EpochFacts) -> f64, bounds| {
+            let of = |(style, group): &(usize, &Group)| (*style, by_epoch(group, pick, bounds));
+            shown.iter().map(of).collect::<Vec<(usize, Series)>>()
+        };
+        for (title, series, bounds) in [
+            (
+                "Query accuracy",
+                curves(|epoch| epoch.query_accuracy, (0.0, 1.0)),
+                (Some(0.0), Some(1.0)),
+            ),
+            (
+                "Query loss (nats)",
+                curves(|epoch| epoch.query_loss, (0.0, f64::INFINITY)),
+                (Some(0.0), None),
+            ),
+        ] {
+            let points = || series.iter().flat_map(|(_, points)| points);
+            let values: Vec<_> = points()
+                .filter_map(|(_, point)| point.as_ref())
+                .map(|p| (p.value, p.interval))
+                .collect();
+            let last = points().map(|(x, _)| *x).fold(1.0, f64::max);
+            let Some((low, high)) = range(&values, Scale::Linear, bounds) else {
+                continue;
+            };
             let mut x = Axis::linear("Epoch", 0.5, last + 0.5);
             x.ticks.retain(|(x, _)| x.fract() == 0.0);
             x.ticks
                 .iter_mut()
                 .for_each(|(x, label)| *label = format!("{x}"));
             specs.push(PanelSpec {
-                title: String::new(),
+                title: if tasks.len() > 1 {
+                    (*task).to_owned()
+                } else {
+                    String::new()
+                },
                 x,
                 y: Axis::linear(title, low, high),
             });
@@ -95,15 +88,20 @@ pub fn draw(study: &Study) -> Outcome {
     if content.is_empty() {
         return Outcome::omitted(TITLE, "no epoch has a finite accuracy or loss");
     }
-    let entries: Vec<Entry> = styles.iter().map(Entry::method).collect();
+    // one setting alone has no name, and needs none
+    let entries: Vec<Entry> = styles
+        .iter()
+        .filter(|style| !style.name.is_empty())
+        .map(Entry::method)
+        .collect();
     let mut sheet = Sheet::new(2, 170.0, specs, &entries, &[]);
     for (panel, series) in content.iter().enumerate() {
-        for (points, style) in series.iter().zip(&styles) {
-            sheet.series(panel, points, style, 0.0);
+        for (style, points) in series {
+            sheet.series(panel, points, &styles[*style], 0.0);
         }
     }
-    let rest = if trained.len() > MOST {
-        format!("The first {MOST} of {} settings are shown.", trained.len())
+    let rest = if all > MOST {
+        format!("The first {MOST} of {all} settings are shown.")
     } else {
         String::new()
     };

@@ -1,0 +1,170 @@
+//! What a fine-tune and its gradients take, against a setting that was swept. No method has a part in it.
+
+use super::lines::{MOST, styles};
+use super::{Outcome, caption, dodge, held_text, interval_text, lower_first, point, slug};
+use crate::report::aggregate::{Aggregate, aggregate_cell};
+use crate::report::axis::{Axis, Labels, Scale, range};
+use crate::report::sheet::{Entry, PanelSpec, Point, Series, Sheet};
+use crate::report::study::{LAYERS, Slice, Study, axis_title};
+use crate::results::record::Record;
+
+/// How a number is shown.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Seconds,
+    Bytes,
+    Share,
+}
+
+/// A number of a cell.
+type Pick = fn(&Record) -> Option<f64>;
+
+/// The panels: title, kind, number.
+const NUMBERS: [(&str, Kind, Pick); 4] = [
+    ("Fine-tuning (s)", Kind::Seconds, |record| {
+        Some(record.training.as_ref()?.seconds)
+    }),
+    ("Taking gradients (s)", Kind::Seconds, |record| {
+        Some(record.gradients.as_ref()?.seconds)
+    }),
+    ("Training gradients", Kind::Bytes, |record| {
+        Some(record.gradients.as_ref()?.bytes as f64)
+    }),
+    ("Query accuracy at the end", Kind::Share, |record| {
+        Some(record.training.as_ref()?.epochs.last()?.query_accuracy)
+    }),
+];
+
+/// One figure a swept setting, one line a task.
+pub fn draw(study: &Study) -> Vec<Outcome> {
+    const TITLE: &str = "Fine-tuning and gradients against a swept setting";
+    if study.records.iter().all(|record| record.training.is_none()) {
+        return vec![Outcome::omitted(TITLE, "no cell was fine-tuned")];
+    }
+    // influence has no part in the fine-tune
+    let mut sweeps = study.sweeps();
+    sweeps.retain(|axis| !axis.key.starts_with("influence."));
+    if sweeps.is_empty() {
+        let reason = "no numeric setting of the fine-tune was swept over two values or more";
+        return vec![Outcome::omitted(TITLE, reason)];
+    }
+    sweeps
+        .iter()
+        .map(|axis| draw_axis(study, &axis.key))
+        .collect()
+}
+
+fn draw_axis(study: &Study, key: &str) -> Outcome {
+    let name = axis_title(key);
+    let title = format!("Fine-tuning and gradients against {}", lower_first(&name));
+    let mut slices = study.slices(Some(key));
+    let all = slices.len();
+    slices.truncate(MOST);
+    let styles = styles(slices.iter().map(|slice| slice.title.clone()));
+    let mut x_values: Vec<f64> = slices
+        .iter()
+        .flat_map(|slice| &slice.groups)
+        .filter_map(|group| group.number(key))
+        .collect();
+    x_values.sort_by(f64::total_cmp);
+    x_values.dedup();
+    let (mut specs, mut content, mut aggregates) = (Vec::new(), Vec::new(), Vec::new());
+    for (label, kind, pick) in NUMBERS {
+        let series: Vec<Series> = slices
+            .iter()
+            .map(|slice| series(slice, key, pick, &mut aggregates))
+            .collect();
+        let points = series.iter().flatten().filter_map(|(_, point)| *point);
+        let Some(y) = axis(label, kind, points) else {
+            continue;
+        };
+        specs.push(PanelSpec {
+            title: String::new(),
+            x: match key {
+                // so that what grows with every layer is a straight line
+                LAYERS => Axis::at_values_on(name.clone(), &x_values, Scale::Linear),
+                _ => Axis::at_values(name.clone(), &x_values),
+            },
+            y,
+        });
+        content.push(series);
+    }
+    if content.is_empty() {
+        return Outcome::omitted(title, "no cell has a time or an accuracy");
+    }
+    let entries: Vec<Entry> = styles.iter().map(Entry::method).collect();
+    let mut sheet = Sheet::new(2, 190.0, specs, &entries, &[]);
+    for (panel, series) in content.iter().enumerate() {
+        for (at, (points, style)) in series.iter().zip(&styles).enumerate() {
+            sheet.series(panel, points, style, dodge(at, styles.len()));
+        }
+    }
+    let rest = if all > MOST {
+        format!("The first {MOST} of {all} lines are shown.")
+    } else {
+        String::new()
+    };
+    let held = slices.first().map_or("", |slice| &slice.held);
+    let text = caption(&[
+        "Wall time of the fine-tune and of taking all training and query gradients, the size of the training gradients, and the accuracy after the last epoch.",
+        &interval_text(&aggregates),
+        &held_text(held),
+        &rest,
+    ]);
+    let id = format!("training_cost_{}", slug(key));
+    Outcome::drawn(id, title, text, sheet.finish())
+}
+
+fn series(slice: &Slice, key: &str, pick: Pick, aggregates: &mut Vec<Aggregate>) -> Series {
+    let mut points = Vec::new();
+    for group in &slice.groups {
+        let Some(x) = group.number(key) else { continue };
+        let result = aggregate_cell(group, pick);
+        points.push((x, point(&result)));
+        aggregates.push(result);
+    }
+    points
+}
+
+/// Times start at 0, so that heights compare, unless they differ by a factor of 10.
+fn axis(title: &str, kind: Kind, points: impl Iterator<Item = Point>) -> Option<Axis> {
+    let values: Vec<_> = points.map(|point| (point.value, point.interval)).collect();
+    let positive = || values.iter().map(|value| value.0).filter(|x| *x > 0.0);
+    let factor = positive().fold(0.0, f64::max) / positive().fold(f64::INFINITY, f64::min);
+    let linear = |bounds| range(&values, Scale::Linear, bounds);
+    let log = || range(&values, Scale::Log, (None, None));
+    Some(match kind {
+        Kind::Share => {
+            let (low, high) = linear((Some(0.0), Some(1.0)))?;
+            Axis::linear(title, low, high)
+        }
+        Kind::Bytes => {
+            let (low, high) = log()?;
+            Axis::log(title, low, high, Labels::Bytes)
+        }
+        Kind::Seconds if factor >= 10.0 => {
+            let (low, high) = log()?;
+            Axis::log(title, low, high, Labels::Number)
+        }
+        Kind::Seconds => Axis::linear(title, 0.0, linear((Some(0.0), None))?.1),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_start_at_nothing_unless_they_span_it() {
+        let axis = |values: &[f64]| {
+            let point = |value: &f64| Point {
+                value: *value,
+                interval: None,
+            };
+            axis("t", Kind::Seconds, values.iter().map(point)).map(|axis| (axis.scale, axis.low))
+        };
+        assert_eq!(axis(&[2.0, 3.0]), Some((Scale::Linear, 0.0)));
+        assert_eq!(axis(&[1.0, 30.0]).map(|found| found.0), Some(Scale::Log));
+        assert_eq!(axis(&[]), None);
+    }
+}
