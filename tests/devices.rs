@@ -27,7 +27,13 @@ fn model(device: DeviceChoice, split: &Split, classes: usize) -> Model {
         ..TransformerConfig::default()
     });
     let lora = LoraConfig {
-        targets: LoraTarget::ALL.into(),
+        targets: vec![
+            LoraTarget::Query,
+            LoraTarget::Key,
+            LoraTarget::Value,
+            LoraTarget::Output,
+            LoraTarget::Ffn,
+        ],
         ..LoraConfig::default()
     };
     let input = batching::input_shape(split);
