@@ -97,18 +97,19 @@ pub fn lengths(split: &Split) -> Vec<usize> {
     }
 }
 
-/// Share of the positions that are padding when a split is computed in pieces of `size`.
-pub fn padding(split: &Split, size: usize) -> f64 {
-    let lengths = lengths(split);
-    let all: Vec<usize> = (0..split.len()).collect();
-    let computed: usize = pieces(split, &all, size)
-        .iter()
-        .map(|piece| {
+/// Share of the positions that are padding when every split is computed in pieces of its size.
+pub fn padding(parts: &[(&Split, usize)]) -> f64 {
+    let (mut held, mut computed) = (0, 0);
+    for &(split, size) in parts {
+        let lengths = lengths(split);
+        held += lengths.iter().sum::<usize>();
+        let all: Vec<usize> = (0..split.len()).collect();
+        for piece in pieces(split, &all, size) {
             let longest = piece.iter().map(|&index| lengths[index]).max();
-            piece.len() * longest.unwrap_or(0)
-        })
-        .sum();
-    1.0 - lengths.iter().sum::<usize>() as f64 / computed.max(1) as f64
+            computed += piece.len() * longest.unwrap_or(0);
+        }
+    }
+    1.0 - held as f64 / computed.max(1) as f64
 }
 
 #[cfg(test)]
@@ -146,7 +147,9 @@ mod tests {
         assert_eq!(pieces(&split, &[0, 1, 2], 2), [vec![0, 2], vec![1]]);
         assert_eq!(lengths(&split), [1, 3, 2]);
         // [1, 2] padded to 2 and [3]: one of seven positions
-        assert!((padding(&split, 2) - 1.0 / 7.0).abs() < 1e-12);
+        assert!((padding(&[(&split, 2)]) - 1.0 / 7.0).abs() < 1e-12);
+        // and, as one piece, three more of nine
+        assert!((padding(&[(&split, 2), (&split, 3)]) - 4.0 / 16.0).abs() < 1e-12);
 
         let split = Split {
             inputs: Inputs::Features {

@@ -212,7 +212,7 @@ pub fn gradient_files(
         blocks,
         losses,
         tokens: batching::lengths(&split),
-        padding: batching::padding(&split, piece),
+        padding: batching::padding(&[(&split, piece)]),
         seconds: clock.elapsed().as_secs_f64(),
         companion,
     };

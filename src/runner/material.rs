@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::cell::CellRunner;
 use super::progress::Progress;
+use crate::batching;
 use crate::config::{Cell, ModelConfig, TaskConfig};
 use crate::finetune::{self, Stage};
 use crate::gradients::per_example;
@@ -12,7 +13,7 @@ use crate::gradients::store::{GradientStore, StoreWriter, Target, TensorInfo};
 use crate::models::Model;
 use crate::models::peft::{self, PeftError};
 use crate::results::record::{ModelFacts, TaskFacts, TrainingFacts};
-use crate::tasks::{self, Split, Truth};
+use crate::tasks::{self, Inputs, Split, Truth};
 
 /// What the methods work on, whatever task it came from.
 pub(super) struct Material {
@@ -24,6 +25,8 @@ pub(super) struct Material {
     pub training: Option<TrainingFacts>,
     /// Wall time of taking the gradients.
     pub seconds: f64,
+    /// Share of the computed positions that were padding; `None` where there are no token lists.
+    pub padding: Option<f64>,
 }
 
 /// An error as a sentence for the record.
@@ -91,6 +94,7 @@ impl CellRunner {
                     model: None,
                     training: None,
                     seconds,
+                    padding: None,
                 })
             }
             task => self.fine_tuned(cell, task, progress),
@@ -160,6 +164,7 @@ impl CellRunner {
             model: Some(tuned.facts),
             training: Some(tuned.training),
             seconds,
+            padding: padding(&data.train, &data.query),
         })
     }
 
@@ -181,6 +186,12 @@ impl CellRunner {
             .map_err(sentence)?;
         writer.finish().map_err(sentence)
     }
+}
+
+/// What bucketing by length leaves of the padding, in the pieces that the gradients are taken in.
+fn padding(train: &Split, query: &Split) -> Option<f64> {
+    let parts = [train, query].map(|split| (split, per_example::piece_size(split)));
+    matches!(train.inputs, Inputs::Tokens { .. }).then(|| batching::padding(&parts))
 }
 
 fn task_facts(
