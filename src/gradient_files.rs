@@ -31,7 +31,7 @@ pub struct GradientRequest {
     pub adapter: Option<PathBuf>,
     /// The task, which names the fields of the examples.
     pub task: GlueName,
-    /// Examples: .jsonl or .tsv.
+    /// Examples: .jsonl, .parquet or .tsv.
     pub examples: PathBuf,
     /// Longest sequence in tokens, special ones included.
     pub max_length: usize,

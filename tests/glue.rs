@@ -159,6 +159,60 @@ fn a_checkpoint_is_fine_tuned_on_texts_and_its_adapter_goes_out_and_in() {
 }
 
 #[test]
+fn parquet_from_the_hub_gives_what_json_lines_give() {
+    let folder = place();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/glue");
+    // one root for all tasks: the hub's folders
+    let hub = fixture.join("hub");
+    let run = |path: &Path, out: &str| {
+        infbench(folder.path())
+            .args(["run", "tiny.yaml", "--quiet", "--set", "task.query=null"])
+            .args(["--set", "outputs.gradients=true", "--out", out, "--set"])
+            .arg(format!("task.path={}", path.display()))
+            .assert()
+            .success();
+        let text = fs::read_to_string(folder.path().join(out).join("results.jsonl")).unwrap();
+        let record: Value = serde_json::from_str(text.trim()).unwrap();
+        let id = record["cell"]["id"].as_str().unwrap();
+        let gradients = folder.path().join(out).join("gradients");
+        let gradients = gradients.join(format!("{id}.train.safetensors"));
+        (record["task"].clone(), fs::read(gradients).unwrap(), record)
+    };
+    let (facts, gradients, record) = run(&hub, "parquet");
+    assert_eq!(
+        (&facts["train"], &facts["query"]),
+        (&json!(5), &json!(5)),
+        "two shards and a validation file"
+    );
+    let lines = run(&fixture.join("lines"), "lines");
+    assert!((facts, gradients) == (lines.0, lines.1));
+    let padding = record["gradients"]["padding"].as_f64().unwrap();
+    assert!((0.0..1.0).contains(&padding), "{padding}");
+
+    let adapter = folder.path().join("parquet/adapters");
+    let id = record["cell"]["id"].as_str().unwrap();
+    let gradients = |examples: &Path| {
+        infbench(folder.path())
+            .args(["gradients", "--model", "bert", "--task", "rte", "--adapter"])
+            .arg(adapter.join(id))
+            .args(["--max-length", "12", "--out", "G.safetensors", "--examples"])
+            .arg(examples)
+            .assert()
+    };
+    let bytes = |examples: &Path| {
+        gradients(examples).success();
+        fs::read(folder.path().join("G.safetensors")).unwrap()
+    };
+    let parquet = bytes(&hub.join("rte/validation-00000-of-00001.parquet"));
+    assert!(parquet == bytes(&fixture.join("lines/validation.jsonl")));
+    gradients(&fixture.join("wrong/hidden.parquet"))
+        .code(2)
+        .stderr(contains(
+            "hidden.parquet: row 2: the label is -1; allowed: 0, 1",
+        ));
+}
+
+#[test]
 fn mistakes_are_found_before_anything_is_computed() {
     let folder = place();
     let fails = |arguments: &[&str], text: &str| {
@@ -180,6 +234,10 @@ fn mistakes_are_found_before_anything_is_computed() {
     );
     plan("model.path=rte", "cannot read rte/config.json");
     plan("task.path=nowhere", "task.path: there is no folder nowhere");
+    plan(
+        "task={name: glue, task: qnli, path: .}",
+        "task.path: . has no training file of qnli and no folder of it; it has tiny.yaml, bert, rte. Allowed: train.jsonl",
+    );
     plan("task.task=stsb", "unknown value `stsb`; allowed: mrpc, qqp");
     plan(
         "task.max_length=13",
@@ -200,6 +258,25 @@ fn mistakes_are_found_before_anything_is_computed() {
         .assert()
         .success()
         .stdout(contains("     40     6      9"));
+    // the folder that holds the task's does as well
+    infbench(folder.path())
+        .args([
+            "plan",
+            "tiny.yaml",
+            "--set",
+            "task.query=null",
+            "--set",
+            "task.path=.",
+        ])
+        .assert()
+        .success()
+        .stdout(contains("     40     6      9"));
+    fs::create_dir(folder.path().join("RTE")).unwrap();
+    plan(
+        "task.path=.",
+        "task.path: . has several folders of rte: RTE, rte; give the path of one",
+    );
+    fs::remove_dir(folder.path().join("RTE")).unwrap();
     fs::remove_file(validation).unwrap();
     let bad = folder.path().join("bert/config.json");
     let text = fs::read_to_string(&bad).unwrap();

@@ -25,8 +25,8 @@ pub struct GradientsArgs {
     /// Task that names the examples' fields: mrpc, qqp, sst2, wnli, rte, cola or qnli
     #[arg(long)]
     task: GlueName,
-    /// Examples: JSON lines, or tab-separated as in GLUE's archive
-    #[arg(long, value_name = "FILE.jsonl")]
+    /// Examples: JSON lines, Parquet as on the Hugging Face hub, or tab-separated as in GLUE's archive
+    #[arg(long, value_name = "FILE")]
     examples: PathBuf,
     /// Longest sequence in tokens, special ones included
     #[arg(long, default_value_t = 128, value_name = "TOKENS", value_parser = clap::value_parser!(u32).range(8..))]

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::document::{Document, Path};
 use super::error::{ConfigError, Problem};
 use super::experiment::Settings;
+use super::glue_files::GlueFiles;
 use super::huggingface::{HuggingFaceConfig, TOKENIZER_FILE};
 use super::lora::LayerSelection;
 use super::method::MethodSpec;
@@ -74,14 +75,10 @@ pub(super) fn settings(
                 );
             }
         }
-        TaskConfig::Glue(task) if !task.path.is_dir() => {
-            return fail(
-                "task.path",
-                format!(
-                    "there is no folder {}; it is relative to the folder that infbench is started in",
-                    task.path.display()
-                ),
-            );
+        TaskConfig::Glue(task) => {
+            if let Err(error) = GlueFiles::find(&task.path, task.task) {
+                return fail("task.path", error.to_string());
+            }
         }
         TaskConfig::Gradients(task) if task.shared_directions > task.dim => {
             return fail(

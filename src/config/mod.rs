@@ -5,6 +5,7 @@ mod conform;
 pub mod document;
 pub mod error;
 pub mod experiment;
+pub mod glue_files;
 pub mod grid;
 pub mod huggingface;
 pub mod influence;
