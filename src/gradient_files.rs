@@ -12,6 +12,7 @@ use serde_json::json;
 use thiserror::Error;
 
 use crate::batching;
+use crate::config::hub::{Hub, HubError, Located, Part};
 use crate::config::task::GlueName;
 use crate::device::DeviceChoice;
 use crate::gradients::store::{StoreError, StoreWriter, Target, TensorInfo};
@@ -25,8 +26,12 @@ use crate::tasks::glue::{self, TextError};
 /// What is asked.
 #[derive(Clone, Debug)]
 pub struct GradientRequest {
-    /// Folder of the checkpoint.
+    /// Folder of the checkpoint, or its id on the hub.
     pub model: PathBuf,
+    /// Branch, tag or commit of a model on the hub.
+    pub revision: Option<String>,
+    /// Where ids are looked up.
+    pub hub: Hub,
     /// Folder of an adapter in PEFT's layout; without one the gradients are the head's alone.
     pub adapter: Option<PathBuf>,
     /// The task, which names the fields of the examples.
@@ -73,6 +78,9 @@ pub struct GradientBlock {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum GradientFilesError {
+    /// A checkpoint that is not to be had.
+    #[error(transparent)]
+    Hub(#[from] HubError),
     /// The checkpoint.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -172,7 +180,7 @@ pub fn gradient_files(
             path: request.out.clone(),
         });
     }
-    let (mut model, split) = open(request)?;
+    let (mut model, split, located) = open(request)?;
     let family = model
         .family()
         .expect("a model from a checkpoint has a family");
@@ -216,20 +224,22 @@ pub fn gradient_files(
         seconds: clock.elapsed().as_secs_f64(),
         companion,
     };
-    write(request, &mut model, &summary)?;
+    write(request, &located, &mut model, &summary)?;
     Ok(summary)
 }
 
 /// The model with its adapter, and the examples as it takes them.
-fn open(request: &GradientRequest) -> Result<(Model, Split), GradientFilesError> {
+fn open(request: &GradientRequest) -> Result<(Model, Split, Located), GradientFilesError> {
     let examples = glue::files::read(&request.examples, request.task)?;
     if examples.is_empty() {
         return Err(GradientFilesError::NoExamples {
             path: request.examples.clone(),
         });
     }
-    let checkpoint = Checkpoint::open(&request.model)?;
-    let encoder = glue::tokens::Encoder::open(&request.model, request.max_length)?;
+    let revision = request.revision.as_deref();
+    let located = request.hub.locate(&request.model, revision, Part::Whole)?;
+    let checkpoint = Checkpoint::open(&located.folder)?;
+    let encoder = glue::tokens::Encoder::open(&located.folder, request.max_length)?;
     let split = encoder.split(&examples)?;
     let input = batching::input_shape(&split);
     let device = request.device.inner();
@@ -249,11 +259,12 @@ fn open(request: &GradientRequest) -> Result<(Model, Split), GradientFilesError>
             expected: glue::CLASSES,
         });
     }
-    Ok((model, split))
+    Ok((model, split, located))
 }
 
 fn write(
     request: &GradientRequest,
+    located: &Located,
     model: &mut Model,
     summary: &GradientSummary,
 ) -> Result<(), GradientFilesError> {
@@ -262,6 +273,7 @@ fn write(
         "infbench": env!("CARGO_PKG_VERSION"),
         "gradients": shown(&request.out),
         "model": shown(&request.model),
+        "commit": located.commit,
         "adapter": request.adapter.as_deref().map(shown),
         "task": request.task,
         "examples_file": shown(&request.examples),

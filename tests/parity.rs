@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
 use infbench::batching;
+use infbench::config::hub::Hub;
 use infbench::config::influence::{Blocks, Precision};
 use infbench::config::task::GlueName;
 use infbench::device::DeviceChoice;
@@ -477,6 +478,11 @@ fn minilm(test: &str) -> Option<PathBuf> {
 fn request(model: &Path, examples: &Path, out: &Path) -> GradientRequest {
     GradientRequest {
         model: model.to_owned(),
+        revision: None,
+        hub: Hub {
+            offline: true,
+            ..Hub::from_env()
+        },
         adapter: Some(fixture("minilm/adapter")),
         task: GlueName::Rte,
         examples: examples.to_owned(),

@@ -6,6 +6,7 @@ use super::document::{Document, Path};
 use super::error::{ConfigError, Problem};
 use super::experiment::Settings;
 use super::glue_files::GlueFiles;
+use super::hub::{Checkpoints, HubError};
 use super::huggingface::{HuggingFaceConfig, TOKENIZER_FILE};
 use super::lora::LayerSelection;
 use super::method::MethodSpec;
@@ -47,6 +48,7 @@ pub(super) fn settings(
     document: &Document,
     mut settings: Settings,
     metrics: Option<Vec<String>>,
+    checkpoints: &mut Checkpoints,
 ) -> Checked<Settings> {
     let fail =
         |at: &str, message: String| Err(document.error(&path(at), false, Problem::new(message)));
@@ -91,8 +93,8 @@ pub(super) fn settings(
         }
         _ => {}
     }
-    if let (Some(model), Some(lora)) = (&settings.model, &settings.lora) {
-        model_and_lora(document, &settings.task, model, lora)?;
+    if let (Some(model), Some(lora)) = (&mut settings.model, &settings.lora) {
+        model_and_lora(document, &settings.task, model, lora, checkpoints)?;
     }
     settings.metrics = super::metrics::settle(&settings, metrics).map_err(|(index, problem)| {
         let mut at = path("metrics");
@@ -105,8 +107,9 @@ pub(super) fn settings(
 fn model_and_lora(
     document: &Document,
     task: &TaskConfig,
-    model: &ModelConfig,
+    model: &mut ModelConfig,
     lora: &LoraConfig,
+    checkpoints: &mut Checkpoints,
 ) -> Checked<()> {
     let fail =
         |at: &str, message: String| Err(document.error(&path(at), false, Problem::new(message)));
@@ -120,7 +123,8 @@ fn model_and_lora(
     if matches!(task, TaskConfig::Glue(_)) && !matches!(model, ModelConfig::Checkpoint(_)) {
         return fail(
             "model",
-            "the task `glue` has texts, which only a checkpoint can read; allowed: {name: checkpoint, path: FOLDER}".to_owned(),
+            "the task `glue` has texts, which only a checkpoint can read; allowed: {path: FOLDER}"
+                .to_owned(),
         );
     }
     let (layers, sides): (usize, Vec<(LoraTarget, usize)>) = match model {
@@ -134,14 +138,21 @@ fn model_and_lora(
                     ),
                 );
             };
-            let config = match HuggingFaceConfig::read(&c.path) {
+            match checkpoints.locate(c) {
+                Ok(()) => {}
+                Err(error @ HubError::Revision { .. }) => {
+                    return fail("model.revision", error.to_string());
+                }
+                Err(error) => return fail("model.path", error.to_string()),
+            }
+            let config = match HuggingFaceConfig::read(c.folder()) {
                 Ok(config) => config,
                 Err(error) => return fail("model.path", error.to_string()),
             };
-            if !c.path.join(TOKENIZER_FILE).is_file() {
+            if !c.folder().join(TOKENIZER_FILE).is_file() {
                 return fail(
                     "model.path",
-                    format!("{} has no {TOKENIZER_FILE}", c.path.display()),
+                    format!("{} has no {TOKENIZER_FILE}", c.folder().display()),
                 );
             }
             if task.max_length > config.longest() {

@@ -9,6 +9,7 @@ use super::conform;
 use super::document::{Document, Path};
 use super::error::{ConfigError, Problem};
 use super::experiment::{Cell, Experiment, Outputs, Settings};
+use super::hub::{Checkpoints, Hub, HubError, Part};
 use super::{MlpConfig, ModelConfig, TaskConfig, TransformerConfig, schema};
 use crate::results::record::SCHEMA;
 
@@ -23,6 +24,27 @@ pub struct Plan {
     pub outputs: Outputs,
     /// The cells: seeds outermost, then the axes in the order of the file, the last one fastest.
     pub cells: Vec<Cell>,
+}
+
+impl Plan {
+    /// Makes sure that the weights of every checkpoint are here; settings and tokenizers are since the
+    /// plan was made. `progress` shows downloads.
+    ///
+    /// # Errors
+    /// Weights that cannot be had.
+    pub fn fetch_weights(&mut self, progress: bool) -> Result<(), HubError> {
+        let hub = Hub {
+            progress,
+            ..Hub::from_env()
+        };
+        let mut checkpoints = Checkpoints::new(hub, Part::Whole);
+        for cell in &mut self.cells {
+            if let Some(ModelConfig::Checkpoint(checkpoint)) = &mut cell.settings.model {
+                checkpoints.locate(checkpoint)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Reads an experiment file, applies `overrides` (`path=value`), checks every cell of its grid.
@@ -48,6 +70,7 @@ pub fn parse(file: &str, text: &str, overrides: &[String]) -> Result<Plan, Box<C
     let experiment = typed(&schema, &document)?;
     let seeds = seeds(&document, &experiment)?;
     let combinations = combinations(&document)?;
+    let mut checkpoints = Checkpoints::new(Hub::from_env(), Part::Description);
     let mut grid: Vec<(Map<String, Value>, Settings, Value)> = Vec::new();
     for combination in &combinations {
         let mut cell = document.clone();
@@ -69,7 +92,7 @@ pub fn parse(file: &str, text: &str, overrides: &[String]) -> Result<Plan, Box<C
             })?;
             axes.insert(axis.path.clone(), value);
         }
-        let settings = settings(&cell, typed(&schema, &cell)?)?;
+        let settings = settings(&cell, typed(&schema, &cell)?, &mut checkpoints)?;
         if experiment.outputs.adapters
             && !matches!(settings.model, Some(ModelConfig::Checkpoint(_)))
         {
@@ -130,6 +153,10 @@ fn typed(schema: &Value, document: &Document) -> Result<Experiment, Box<ConfigEr
         if let Some(name @ Value::String(_)) = value.get(field).cloned() {
             value[field] = json!({ "name": name });
         }
+    }
+    if let Some(Value::Object(model)) = value.get_mut("model") {
+        // the schema lets no other model go without its name
+        model.entry("name").or_insert_with(|| "checkpoint".into());
     }
     serde_json::from_value(value)
         .map_err(|e| document.error(&[], false, Problem::new(e.to_string())))
@@ -263,7 +290,11 @@ fn axis_length(
 }
 
 /// Fills in the defaults that depend on the task, and checks what no single field can tell.
-fn settings(document: &Document, experiment: Experiment) -> Result<Settings, Box<ConfigError>> {
+fn settings(
+    document: &Document,
+    experiment: Experiment,
+    checkpoints: &mut Checkpoints,
+) -> Result<Settings, Box<ConfigError>> {
     let has_model = !matches!(experiment.task, TaskConfig::Gradients(_));
     if !has_model {
         for field in ["model", "lora", "train"] {
@@ -287,7 +318,7 @@ fn settings(document: &Document, experiment: Experiment) -> Result<Settings, Box
             return Err(document.error(
                 &["task".to_owned()],
                 false,
-                problem.with_help("add `model: {name: checkpoint, path: FOLDER}`"),
+                problem.with_help("add `model: {path: FOLDER}`"),
             ));
         }
         (TaskConfig::Clusters(_), None) => Some(ModelConfig::Mlp(MlpConfig::default())),
@@ -310,7 +341,7 @@ fn settings(document: &Document, experiment: Experiment) -> Result<Settings, Box
         metrics: Vec::new(),
         store: experiment.store,
     };
-    check::settings(document, settings, experiment.metrics)
+    check::settings(document, settings, experiment.metrics, checkpoints)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub mod error;
 pub mod experiment;
 pub mod glue_files;
 pub mod grid;
+pub mod hub;
 pub mod huggingface;
 pub mod influence;
 pub mod lora;

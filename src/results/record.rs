@@ -122,6 +122,9 @@ pub struct ModelFacts {
     pub layers: usize,
     /// Layers that carry an adapter.
     pub adapted_layers: usize,
+    /// Commit of a checkpoint that was given by its id on the hub.
+    #[serde(default)]
+    pub commit: Option<String>,
 }
 
 /// The fine-tune.

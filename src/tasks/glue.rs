@@ -97,7 +97,7 @@ pub fn build(
             )
         }
     };
-    let encoder = tokens::Encoder::open(&checkpoint.path, config.max_length)?;
+    let encoder = tokens::Encoder::open(checkpoint.folder(), config.max_length)?;
     let train_classes: Vec<usize> = train.iter().map(|example| example.label).collect();
     let query_classes: Vec<usize> = query.iter().map(|example| example.label).collect();
     let mut train = encoder.split(&train)?;

@@ -234,6 +234,7 @@ fn record(experiment: &str, shape: &Shape) -> Record {
             trainable: 3_000,
             layers: 4,
             adapted_layers: shape.layers,
+            commit: None,
         }),
         training: Some(TrainingFacts {
             seconds: 1.5,
