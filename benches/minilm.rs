@@ -282,9 +282,7 @@ impl Bench {
     }
 
     fn checkpoint(&self) -> ModelConfig {
-        ModelConfig::Checkpoint(CheckpointConfig {
-            path: self.model.clone(),
-        })
+        ModelConfig::Checkpoint(CheckpointConfig::new(self.model.clone()))
     }
 
     /// `measure` once to warm up, then as often as asked.

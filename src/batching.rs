@@ -157,16 +157,19 @@ pub fn lengths(split: &Split) -> Vec<usize> {
     }
 }
 
-/// Share of the positions that are padding when a split is computed in `pieces`.
-pub fn padding(split: &Split, pieces: &[Vec<usize>]) -> f64 {
-    let lengths = lengths(split);
-    let (mut real, mut computed) = (0, 0);
-    for piece in pieces {
-        let longest = piece.iter().map(|&index| lengths[index]).max();
-        computed += piece.len() * longest.unwrap_or(0);
-        real += piece.iter().map(|&index| lengths[index]).sum::<usize>();
+/// Share of the positions that are padding when splits are computed in pieces of about `tokens`.
+pub fn padding(splits: &[&Split], tokens: usize) -> f64 {
+    let (mut held, mut computed) = (0, 0);
+    for split in splits {
+        let lengths = lengths(split);
+        held += lengths.iter().sum::<usize>();
+        let all: Vec<usize> = (0..split.len()).collect();
+        for piece in pieces(split, &all, tokens) {
+            let longest = piece.iter().map(|&index| lengths[index]).max();
+            computed += piece.len() * longest.unwrap_or(0);
+        }
     }
-    1.0 - real as f64 / computed.max(1) as f64
+    1.0 - held as f64 / computed.max(1) as f64
 }
 
 #[cfg(test)]
@@ -203,10 +206,11 @@ mod tests {
         assert_eq!(batch(&split, &[1], &device).lengths, None);
         assert_eq!(lengths(&split), [1, 3, 2]);
         // [1, 2] padded to 2 and [3]: one of seven positions
-        let two = pieces(&split, &[0, 1, 2], 4);
-        assert_eq!(two, [vec![0, 2], vec![1]]);
-        assert!((padding(&split, &two) - 1.0 / 7.0).abs() < 1e-12);
+        assert_eq!(pieces(&split, &[0, 1, 2], 4), [vec![0, 2], vec![1]]);
+        assert!((padding(&[&split], 4) - 1.0 / 7.0).abs() < 1e-12);
+        assert!((padding(&[&split, &split], 4) - 1.0 / 7.0).abs() < 1e-12);
         assert_eq!(pieces(&split, &[0, 1, 2], 9), [[0, 2, 1]]);
+        assert!((padding(&[&split], 9) - 3.0 / 9.0).abs() < 1e-12);
         assert_eq!(pieces(&split, &[1, 2], 1), [[2], [1]]);
 
         let split = Split {

@@ -12,6 +12,7 @@ use serde_json::json;
 use thiserror::Error;
 
 use crate::batching;
+use crate::config::hub::{Hub, HubError, Located, Part};
 use crate::config::task::GlueName;
 use crate::device::DeviceChoice;
 use crate::gradients::store::{StoreError, StoreWriter, Target, TensorInfo};
@@ -25,13 +26,17 @@ use crate::tasks::glue::{self, TextError};
 /// What is asked.
 #[derive(Clone, Debug)]
 pub struct GradientRequest {
-    /// Folder of the checkpoint.
+    /// Folder of the checkpoint, or its id on the hub.
     pub model: PathBuf,
+    /// Branch, tag or commit of a model on the hub.
+    pub revision: Option<String>,
+    /// Where ids are looked up.
+    pub hub: Hub,
     /// Folder of an adapter in PEFT's layout; without one the gradients are the head's alone.
     pub adapter: Option<PathBuf>,
     /// The task, which names the fields of the examples.
     pub task: GlueName,
-    /// Examples: .jsonl or .tsv.
+    /// Examples: .jsonl, .parquet or .tsv.
     pub examples: PathBuf,
     /// Longest sequence in tokens, special ones included.
     pub max_length: usize,
@@ -73,6 +78,9 @@ pub struct GradientBlock {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum GradientFilesError {
+    /// A checkpoint that is not to be had.
+    #[error(transparent)]
+    Hub(#[from] HubError),
     /// The checkpoint.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -172,7 +180,7 @@ pub fn gradient_files(
             path: request.out.clone(),
         });
     }
-    let (mut model, split) = open(request)?;
+    let (mut model, split, located) = open(request)?;
     let family = model
         .family()
         .expect("a model from a checkpoint has a family");
@@ -208,30 +216,31 @@ pub fn gradient_files(
     let losses = per_example::collect(&model, &split, tokens, &mut sink)?;
     sink.writer.finish()?;
     let seconds = clock.elapsed().as_secs_f64();
-    let all: Vec<usize> = (0..split.len()).collect();
     let summary = GradientSummary {
         examples: split.len(),
         blocks,
         losses,
         tokens: batching::lengths(&split),
-        padding: batching::padding(&split, &batching::pieces(&split, &all, tokens)),
+        padding: batching::padding(&[&split], tokens),
         seconds,
         companion,
     };
-    write(request, &mut model, &summary)?;
+    write(request, &located, &mut model, &summary)?;
     Ok(summary)
 }
 
 /// The model with its adapter, and the examples as it takes them.
-fn open(request: &GradientRequest) -> Result<(Model, Split), GradientFilesError> {
+fn open(request: &GradientRequest) -> Result<(Model, Split, Located), GradientFilesError> {
     let examples = glue::files::read(&request.examples, request.task)?;
     if examples.is_empty() {
         return Err(GradientFilesError::NoExamples {
             path: request.examples.clone(),
         });
     }
-    let checkpoint = Checkpoint::open(&request.model)?;
-    let encoder = glue::tokens::Encoder::open(&request.model, request.max_length)?;
+    let revision = request.revision.as_deref();
+    let located = request.hub.locate(&request.model, revision, Part::Whole)?;
+    let checkpoint = Checkpoint::open(&located.folder)?;
+    let encoder = glue::tokens::Encoder::open(&located.folder, request.max_length)?;
     let split = encoder.split(&examples)?;
     let input = batching::input_shape(&split);
     let device = request.device.inner();
@@ -251,11 +260,12 @@ fn open(request: &GradientRequest) -> Result<(Model, Split), GradientFilesError>
             expected: glue::CLASSES,
         });
     }
-    Ok((model, split))
+    Ok((model, split, located))
 }
 
 fn write(
     request: &GradientRequest,
+    located: &Located,
     model: &mut Model,
     summary: &GradientSummary,
 ) -> Result<(), GradientFilesError> {
@@ -264,6 +274,7 @@ fn write(
         "infbench": env!("CARGO_PKG_VERSION"),
         "gradients": shown(&request.out),
         "model": shown(&request.model),
+        "commit": located.commit,
         "adapter": request.adapter.as_deref().map(shown),
         "task": request.task,
         "examples_file": shown(&request.examples),

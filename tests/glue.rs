@@ -16,6 +16,10 @@ const CHECKPOINT: &str = concat!(
 fn infbench(folder: &Path) -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("infbench"));
     command.current_dir(folder);
+    // a cache of the hub's models of our own, and no network
+    command.env("HF_HOME", folder.join("huggingface"));
+    command.env("HF_HUB_OFFLINE", "1");
+    command.env_remove("HF_HUB_CACHE");
     command
 }
 
@@ -159,6 +163,149 @@ fn a_checkpoint_is_fine_tuned_on_texts_and_its_adapter_goes_out_and_in() {
 }
 
 #[test]
+fn parquet_from_the_hub_gives_what_json_lines_give() {
+    let folder = place();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/glue");
+    // one root for all tasks: the hub's folders
+    let hub = fixture.join("hub");
+    let run = |path: &Path, out: &str| {
+        infbench(folder.path())
+            .args(["run", "tiny.yaml", "--quiet", "--set", "task.query=null"])
+            .args(["--set", "outputs.gradients=true", "--out", out, "--set"])
+            .arg(format!("task.path={}", path.display()))
+            .assert()
+            .success();
+        let text = fs::read_to_string(folder.path().join(out).join("results.jsonl")).unwrap();
+        let record: Value = serde_json::from_str(text.trim()).unwrap();
+        let id = record["cell"]["id"].as_str().unwrap();
+        let gradients = folder.path().join(out).join("gradients");
+        let gradients = gradients.join(format!("{id}.train.safetensors"));
+        (record["task"].clone(), fs::read(gradients).unwrap(), record)
+    };
+    let (facts, gradients, record) = run(&hub, "parquet");
+    assert_eq!(
+        (&facts["train"], &facts["query"]),
+        (&json!(5), &json!(5)),
+        "two shards and a validation file"
+    );
+    let lines = run(&fixture.join("lines"), "lines");
+    assert!((facts, gradients) == (lines.0, lines.1));
+    let padding = record["gradients"]["padding"].as_f64().unwrap();
+    assert!((0.0..1.0).contains(&padding), "{padding}");
+
+    let adapter = folder.path().join("parquet/adapters");
+    let id = record["cell"]["id"].as_str().unwrap();
+    let gradients = |examples: &Path| {
+        infbench(folder.path())
+            .args(["gradients", "--model", "bert", "--task", "rte", "--adapter"])
+            .arg(adapter.join(id))
+            .args(["--max-length", "12", "--out", "G.safetensors", "--examples"])
+            .arg(examples)
+            .assert()
+    };
+    let bytes = |examples: &Path| {
+        gradients(examples).success();
+        fs::read(folder.path().join("G.safetensors")).unwrap()
+    };
+    let parquet = bytes(&hub.join("rte/validation-00000-of-00001.parquet"));
+    assert!(parquet == bytes(&fixture.join("lines/validation.jsonl")));
+    gradients(&fixture.join("wrong/hidden.parquet"))
+        .code(2)
+        .stderr(contains(
+            "hidden.parquet: row 2: the label is -1; allowed: 0, 1",
+        ));
+}
+
+#[test]
+fn a_model_of_the_hub_comes_from_the_cache() {
+    const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+    let folder = place();
+    let model = folder.path().join("huggingface/hub/models--org--tiny");
+    let snapshot = model.join("snapshots").join(COMMIT);
+    fs::create_dir_all(&snapshot).unwrap();
+    fs::create_dir(model.join("refs")).unwrap();
+    fs::write(model.join("refs/main"), COMMIT).unwrap();
+    let bert = folder.path().join("bert");
+    for file in ["config.json", "tokenizer.json"] {
+        fs::copy(bert.join(file), snapshot.join(file)).unwrap();
+    }
+    let with = |command: &str, set: &str| {
+        let mut command = [command, "tiny.yaml", "--set", set]
+            .map(str::to_owned)
+            .to_vec();
+        if command[0] == "run" {
+            command.push("--quiet".into());
+        }
+        infbench(folder.path()).args(command).assert()
+    };
+    // without a name: a path is a checkpoint's
+    let by_id = "model={path: org/tiny}";
+    with("plan", by_id).success();
+    with("run", by_id).code(2).stderr(contains(
+        "does not hold model.safetensors. Give the path of a folder",
+    ));
+    assert!(!folder.path().join("runs").exists());
+    let gradients = || {
+        infbench(folder.path())
+            .args([
+                "gradients",
+                "--model",
+                "org/tiny",
+                "--task",
+                "rte",
+                "--max-length",
+                "12",
+            ])
+            .args([
+                "--examples",
+                "rte/train.jsonl",
+                "--out",
+                "G.safetensors",
+                "--adapter",
+            ])
+            .arg(
+                fs::read_dir(folder.path().join("runs/tiny/adapters")).map_or_else(
+                    |_| "none".into(),
+                    |mut entries| entries.next().unwrap().unwrap().path(),
+                ),
+            )
+            .assert()
+    };
+    gradients()
+        .code(2)
+        .stderr(contains("does not hold model.safetensors"));
+    fs::copy(
+        bert.join("model.safetensors"),
+        snapshot.join("model.safetensors"),
+    )
+    .unwrap();
+    with("run", by_id).success();
+    let text = fs::read_to_string(folder.path().join("runs/tiny/results.jsonl")).unwrap();
+    let record: Value = serde_json::from_str(text.trim()).unwrap();
+    assert_eq!(
+        record["config"]["model"],
+        json!({"name": "checkpoint", "path": "org/tiny"})
+    );
+    assert_eq!(record["model"]["commit"], COMMIT);
+    gradients().success();
+    let companion: Value =
+        serde_json::from_slice(&fs::read(folder.path().join("G.json")).unwrap()).unwrap();
+    assert_eq!(
+        (&companion["model"], &companion["commit"]),
+        (&json!("org/tiny"), &json!(COMMIT))
+    );
+    // a commit has no name in refs/; another branch is not there
+    with(
+        "plan",
+        &format!("model={{path: org/tiny, revision: {COMMIT}}}"),
+    )
+    .success();
+    with("plan", "model={path: org/tiny, revision: dev}")
+        .code(2)
+        .stderr(contains("model.path").and(contains("(revision dev)")));
+}
+
+#[test]
 fn mistakes_are_found_before_anything_is_computed() {
     let folder = place();
     let fails = |arguments: &[&str], text: &str| {
@@ -176,10 +323,31 @@ fn mistakes_are_found_before_anything_is_computed() {
         .stdout(contains("to do"));
     plan(
         "model.path=roberta-large",
-        "model.path: there is no folder roberta-large. A checkpoint is a folder",
+        "model.path: there is no folder roberta-large, and the model roberta-large (revision main) cannot be had from the Hugging Face hub: HF_HUB_OFFLINE is set",
+    );
+    plan(
+        "model.path=roberta-large",
+        "`hf download roberta-large --local-dir FOLDER` makes one",
+    );
+    plan(
+        "model.path=./roberta-large",
+        "model.path: there is no folder ./roberta-large. A checkpoint is a folder",
+    );
+    plan(
+        "model.revision=main",
+        "model.revision: `main` is not a branch, tag or commit of a model on the Hugging Face hub: bert is a folder",
+    );
+    plan("model={}", "the field `name` is missing");
+    plan(
+        "model={path: bert, hidden: 3}",
+        "unknown field `hidden`; allowed: name, path, revision",
     );
     plan("model.path=rte", "cannot read rte/config.json");
     plan("task.path=nowhere", "task.path: there is no folder nowhere");
+    plan(
+        "task={name: glue, task: qnli, path: .}",
+        "task.path: . has no training file of qnli and no folder of it; it has tiny.yaml, bert, rte. Allowed: train.jsonl",
+    );
     plan("task.task=stsb", "unknown value `stsb`; allowed: mrpc, qqp");
     plan(
         "task.max_length=13",
@@ -200,6 +368,25 @@ fn mistakes_are_found_before_anything_is_computed() {
         .assert()
         .success()
         .stdout(contains("     40     6      9"));
+    // the folder that holds the task's does as well
+    infbench(folder.path())
+        .args([
+            "plan",
+            "tiny.yaml",
+            "--set",
+            "task.query=null",
+            "--set",
+            "task.path=.",
+        ])
+        .assert()
+        .success()
+        .stdout(contains("     40     6      9"));
+    fs::create_dir(folder.path().join("RTE")).unwrap();
+    plan(
+        "task.path=.",
+        "task.path: . has several folders of rte: RTE, rte; give the path of one",
+    );
+    fs::remove_dir(folder.path().join("RTE")).unwrap();
     fs::remove_file(validation).unwrap();
     let bad = folder.path().join("bert/config.json");
     let text = fs::read_to_string(&bad).unwrap();

@@ -117,11 +117,14 @@ fn rank_sweep_has_all_figures_and_counts_what_is_missing() {
             && tables.contains("not converged after 10 iterations")
     );
     assert!(tables.contains("the paper's default"));
+    assert!(tables.contains("| Gradients | Padding | Gradient size |"));
+    assert!(tables.contains("| 3.1 % |") && tables.contains("held no token"));
 
     let page = text(&out, "report.html");
     assert!(
         page.contains("1 failed")
             && page.contains("asked for &lt;gradients&gt;")
+            && page.contains(" examples/s, 3.1 % padding, memory)")
             && !page.contains("<gradients>")
     );
     assert_eq!(page.matches("<figure id=").count(), expected.len());
@@ -220,6 +223,8 @@ fn layers_are_counted_and_damping_is_held_at_the_default() {
         .collect();
     assert_eq!(costs, ["training_cost_lora_layers"]);
     assert!(text(&out, "report.html").contains("Held: damping c = 0.1"));
+    // no token lists, no word of padding
+    assert!(!text(&out, "report.html").contains("adding is the share"));
     assert!(text(&out, "tables.md").contains("c = 0.01, 0.1 (the paper's default)"));
 }
 

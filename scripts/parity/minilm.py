@@ -6,7 +6,8 @@
 GOLDEN is a folder with `adapter/` (PEFT layout) and `examples.json` (texts and labels under `train`).
 Writes `adapter/`, `examples.jsonl` (six examples from there, then pairs with accents, other scripts and
 more than 128 tokens) and `expected.safetensors`: token ids and types end to end, lengths, losses, and
-the gradients of the first two examples, taken one at a time in eval mode, float32.
+the gradients of the first two examples, taken one at a time in eval mode, float32; and
+`golden_tokens.safetensors`: the token ids of all of GOLDEN's examples, end to end, and their lengths.
 """
 
 import json
@@ -63,3 +64,12 @@ save_file(
     | {f"gradient.{name}": torch.stack(grads) for name, grads in rows.items()},
     out / "expected.safetensors",
 )
+parts = json.loads((golden / "examples.json").read_text())
+tokens = {}
+for part in ("train", "query"):
+    ids = [
+        torch.tensor(tokenizer(e["sentence1"], e["sentence2"], truncation=True, max_length=128)["input_ids"])
+        for e in parts[part]
+    ]
+    tokens |= {f"{part}.input_ids": torch.cat(ids), f"{part}.lengths": torch.tensor([len(i) for i in ids])}
+save_file(tokens, out / "golden_tokens.safetensors")

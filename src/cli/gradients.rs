@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use infbench::config::hub::Hub;
 use infbench::config::task::GlueName;
 use infbench::device::DeviceChoice;
 use infbench::gradient_files::{GradientRequest, gradient_files};
@@ -16,17 +17,21 @@ use super::{Global, bad, print};
 /// Arguments of `infbench gradients`.
 #[derive(Args)]
 pub struct GradientsArgs {
-    /// Checkpoint: a folder with config.json, model.safetensors and tokenizer.json
-    #[arg(long, value_name = "DIR")]
+    /// Checkpoint: a folder with config.json, model.safetensors and tokenizer.json, or the id of a model
+    /// on the Hugging Face hub, taken from the local cache or downloaded into it
+    #[arg(long, value_name = "DIR|ID")]
     model: PathBuf,
+    /// Branch, tag or commit of a model on the hub [default: main]
+    #[arg(long)]
+    revision: Option<String>,
     /// LoRA adapter in PEFT's layout; without one, the gradients of the classifier alone
     #[arg(long, value_name = "PEFT_DIR")]
     adapter: Option<PathBuf>,
     /// Task that names the examples' fields: mrpc, qqp, sst2, wnli, rte, cola or qnli
     #[arg(long)]
     task: GlueName,
-    /// Examples: JSON lines, or tab-separated as in GLUE's archive
-    #[arg(long, value_name = "FILE.jsonl")]
+    /// Examples: JSON lines, Parquet as on the Hugging Face hub, or tab-separated as in GLUE's archive
+    #[arg(long, value_name = "FILE")]
     examples: PathBuf,
     /// Longest sequence in tokens, special ones included
     #[arg(long, default_value_t = 128, value_name = "TOKENS", value_parser = clap::value_parser!(u32).range(8..))]
@@ -44,6 +49,11 @@ pub struct GradientsArgs {
 pub fn gradients(args: &GradientsArgs, global: Global) -> miette::Result<ExitCode> {
     let request = GradientRequest {
         model: args.model.clone(),
+        revision: args.revision.clone(),
+        hub: Hub {
+            progress: !global.quiet,
+            ..Hub::from_env()
+        },
         adapter: args.adapter.clone(),
         task: args.task,
         examples: args.examples.clone(),

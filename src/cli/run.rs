@@ -32,7 +32,8 @@ pub struct RunArgs {
 
 /// Runs an experiment; failed cells make exit code 1.
 pub fn run(args: &RunArgs, global: Global) -> miette::Result<ExitCode> {
-    let (plan, out) = args.experiment.load()?;
+    let (mut plan, out) = args.experiment.load()?;
+    plan.fetch_weights(!global.quiet).map_err(bad)?;
     let results = ResultsDir::create(&out).map_err(bad)?;
     let progress = if global.quiet {
         Progress::quiet()

@@ -5,6 +5,8 @@ use serde_json::Value;
 use super::document::{Document, Path};
 use super::error::{ConfigError, Problem};
 use super::experiment::Settings;
+use super::glue_files::GlueFiles;
+use super::hub::{Checkpoints, HubError};
 use super::huggingface::{HuggingFaceConfig, TOKENIZER_FILE};
 use super::lora::{LayerRange, LayerSelection};
 use super::method::MethodSpec;
@@ -12,10 +14,9 @@ use super::task::DigitClasses;
 use super::{LoraConfig, LoraTarget, ModelConfig, TaskConfig};
 
 /// Whether the check looks at the files that settings name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Files {
-    /// They are needed.
-    Read,
+    /// They are needed; checkpoints are found here.
+    Read(Checkpoints),
     /// They need not be there: the settings are checked and not used.
     Ignored,
 }
@@ -55,7 +56,7 @@ pub(super) fn settings(
     document: &Document,
     mut settings: Settings,
     metrics: Option<Vec<String>>,
-    files: Files,
+    files: &mut Files,
 ) -> Checked<Settings> {
     let fail =
         |at: &str, message: String| Err(document.error(&path(at), false, Problem::new(message)));
@@ -84,14 +85,10 @@ pub(super) fn settings(
                 );
             }
         }
-        TaskConfig::Glue(task) if files == Files::Read && !task.path.is_dir() => {
-            return fail(
-                "task.path",
-                format!(
-                    "there is no folder {}; it is relative to the folder that infbench is started in",
-                    task.path.display()
-                ),
-            );
+        TaskConfig::Glue(task) if matches!(files, Files::Read(_)) => {
+            if let Err(error) = GlueFiles::find(&task.path, task.task) {
+                return fail("task.path", error.to_string());
+            }
         }
         TaskConfig::Gradients(task) if task.shared_directions > task.dim => {
             return fail(
@@ -104,7 +101,7 @@ pub(super) fn settings(
         }
         _ => {}
     }
-    if let (Some(model), Some(lora)) = (&settings.model, &settings.lora) {
+    if let (Some(model), Some(lora)) = (&mut settings.model, &settings.lora) {
         model_and_lora(document, &settings.task, model, lora, files)?;
     }
     settings.metrics = super::metrics::settle(&settings, metrics).map_err(|(index, problem)| {
@@ -118,9 +115,9 @@ pub(super) fn settings(
 fn model_and_lora(
     document: &Document,
     task: &TaskConfig,
-    model: &ModelConfig,
+    model: &mut ModelConfig,
     lora: &LoraConfig,
-    files: Files,
+    files: &mut Files,
 ) -> Checked<()> {
     let fail =
         |at: &str, message: String| Err(document.error(&path(at), false, Problem::new(message)));
@@ -135,7 +132,8 @@ fn model_and_lora(
     if matches!(task, TaskConfig::Glue(_)) && !matches!(model, ModelConfig::Checkpoint(_)) {
         return fail(
             "model",
-            "the task `glue` has texts, which only a checkpoint can read; allowed: {name: checkpoint, path: FOLDER}".to_owned(),
+            "the task `glue` has texts, which only a checkpoint can read; allowed: {path: FOLDER}"
+                .to_owned(),
         );
     }
     let (layers, sides): (usize, Vec<(LoraTarget, usize)>) = match model {
@@ -149,7 +147,7 @@ fn model_and_lora(
                     ),
                 );
             };
-            if files == Files::Ignored {
+            let Files::Read(checkpoints) = files else {
                 // of a size that is not known, so that nothing is too large for it
                 return targets_and_layers(
                     document,
@@ -157,15 +155,22 @@ fn model_and_lora(
                     usize::MAX,
                     &encoder(usize::MAX, usize::MAX),
                 );
+            };
+            match checkpoints.locate(c) {
+                Ok(()) => {}
+                Err(error @ HubError::Revision { .. }) => {
+                    return fail("model.revision", error.to_string());
+                }
+                Err(error) => return fail("model.path", error.to_string()),
             }
-            let config = match HuggingFaceConfig::read(&c.path) {
+            let config = match HuggingFaceConfig::read(c.folder()) {
                 Ok(config) => config,
                 Err(error) => return fail("model.path", error.to_string()),
             };
-            if !c.path.join(TOKENIZER_FILE).is_file() {
+            if !c.folder().join(TOKENIZER_FILE).is_file() {
                 return fail(
                     "model.path",
-                    format!("{} has no {TOKENIZER_FILE}", c.path.display()),
+                    format!("{} has no {TOKENIZER_FILE}", c.folder().display()),
                 );
             }
             if task.max_length > config.longest() {

@@ -209,6 +209,17 @@ fn one_of(root: &Value, schema: &Value, value: &Value, path: &mut Path) -> Resul
             })
         }
         None => {
+            // a variant that goes without its name, known by its other fields
+            let nameless = variants.iter().find(|(_, variant)| {
+                let required = variant.get("required").and_then(Value::as_array);
+                required.is_some_and(|fields| {
+                    let mut fields = fields.iter().filter_map(Value::as_str);
+                    fields.all(|field| field != "name" && map.contains_key(field))
+                })
+            });
+            if let Some((_, variant)) = nameless {
+                return walk(root, variant, value, path);
+            }
             let names: Vec<&str> = names.collect();
             let problem = Problem::new(format!(
                 "the field `name` is missing; allowed: {}",

@@ -9,6 +9,7 @@ use super::conform;
 use super::document::{Document, Path};
 use super::error::{ConfigError, Problem};
 use super::experiment::{Cell, Experiment, Outputs, Settings};
+use super::hub::{Checkpoints, Hub, HubError, Part};
 use super::profile;
 use super::{MlpConfig, ModelConfig, TaskConfig, TransformerConfig, schema};
 use crate::results::record::SCHEMA;
@@ -35,6 +36,25 @@ impl Plan {
             Some(profile) => format!("{}-{profile}", self.name),
             None => self.name.clone(),
         }
+    }
+
+    /// Makes sure that the weights of every checkpoint are here; settings and tokenizers are since the
+    /// plan was made. `progress` shows downloads.
+    ///
+    /// # Errors
+    /// Weights that cannot be had.
+    pub fn fetch_weights(&mut self, progress: bool) -> Result<(), HubError> {
+        let hub = Hub {
+            progress,
+            ..Hub::from_env()
+        };
+        let mut checkpoints = Checkpoints::new(hub, Part::Whole);
+        for cell in &mut self.cells {
+            if let Some(ModelConfig::Checkpoint(checkpoint)) = &mut cell.settings.model {
+                checkpoints.locate(checkpoint)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -66,7 +86,7 @@ pub fn parse(
     for other in profiles.iter().filter(|other| chosen != Some(*other)) {
         let mut document = document.clone();
         other.apply(&mut document)?;
-        expand(&schema, &document, Files::Ignored)?;
+        expand(&schema, &document, &mut Files::Ignored)?;
     }
     if let Some(profile) = chosen {
         profile.apply(&mut document)?;
@@ -74,7 +94,8 @@ pub fn parse(
     for text in overrides {
         document.set_from_command_line(text)?;
     }
-    let plan = expand(&schema, &document, Files::Read)?;
+    let mut files = Files::Read(Checkpoints::new(Hub::from_env(), Part::Description));
+    let plan = expand(&schema, &document, &mut files)?;
     Ok(Plan {
         profile: chosen.map(|profile| profile.name.clone()),
         ..plan
@@ -82,7 +103,11 @@ pub fn parse(
 }
 
 /// The grid of a document without profiles.
-fn expand(schema: &Value, document: &Document, files: Files) -> Result<Plan, Box<ConfigError>> {
+fn expand(
+    schema: &Value,
+    document: &Document,
+    files: &mut Files,
+) -> Result<Plan, Box<ConfigError>> {
     let experiment = typed(schema, document)?;
     let seeds = seeds(document, &experiment)?;
     let combinations = combinations(document)?;
@@ -169,6 +194,10 @@ fn typed(schema: &Value, document: &Document) -> Result<Experiment, Box<ConfigEr
         if let Some(name @ Value::String(_)) = value.get(field).cloned() {
             value[field] = json!({ "name": name });
         }
+    }
+    if let Some(Value::Object(model)) = value.get_mut("model") {
+        // the schema lets no other model go without its name
+        model.entry("name").or_insert_with(|| "checkpoint".into());
     }
     serde_json::from_value(value)
         .map_err(|e| document.error(&[], false, Problem::new(e.to_string())))
@@ -305,7 +334,7 @@ fn axis_length(
 fn settings(
     document: &Document,
     experiment: Experiment,
-    files: Files,
+    files: &mut Files,
 ) -> Result<Settings, Box<ConfigError>> {
     let has_model = !matches!(experiment.task, TaskConfig::Gradients(_));
     if !has_model {
@@ -330,7 +359,7 @@ fn settings(
             return Err(document.error(
                 &["task".to_owned()],
                 false,
-                problem.with_help("add `model: {name: checkpoint, path: FOLDER}`"),
+                problem.with_help("add `model: {path: FOLDER}`"),
             ));
         }
         (TaskConfig::Clusters(_), None) => Some(ModelConfig::Mlp(MlpConfig::default())),

@@ -13,13 +13,17 @@ use thiserror::Error;
 pub const CONFIG_FILE: &str = "config.json";
 /// Name of the tokenizer's file in a checkpoint's folder.
 pub const TOKENIZER_FILE: &str = "tokenizer.json";
+/// Name of the weights in a checkpoint's folder.
+pub const WEIGHTS_FILE: &str = "model.safetensors";
+/// Name of the list of files of weights in shards.
+pub const SHARDS_FILE: &str = "model.safetensors.index.json";
 
 /// Why a checkpoint's settings cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum HuggingFaceError {
-    /// No such folder; perhaps the name of a model on the hub.
+    /// No such folder.
     #[error(
-        "there is no folder {path}. A checkpoint is a folder with config.json, model.safetensors and tokenizer.json; nothing is downloaded here. For a model on the hub: `hf download {path} --local-dir FOLDER`, then give FOLDER"
+        "there is no folder {path}. A checkpoint is a folder with config.json, model.safetensors and tokenizer.json"
     )]
     NoFolder {
         /// The path given.
@@ -350,11 +354,7 @@ mod tests {
                 ..
             })
         ));
-        let hub = HuggingFaceConfig::read(Path::new("roberta-large")).unwrap_err();
-        assert!(
-            hub.to_string()
-                .contains("hf download roberta-large --local-dir FOLDER"),
-            "{hub}"
-        );
+        let none = HuggingFaceConfig::read(Path::new("nowhere")).unwrap_err();
+        assert!(none.to_string().starts_with("there is no folder nowhere"));
     }
 }

@@ -1,9 +1,11 @@
 //! `model:` the architecture and how its base is pretrained.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::hub::Located;
 
 /// The network: `model: transformer`, or `model: {name: transformer, hidden: 64}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -13,17 +15,38 @@ pub enum ModelConfig {
     Transformer(TransformerConfig),
     /// Multilayer perceptron on flat features; its hidden layers are LoRA target `ffn`.
     Mlp(MlpConfig),
-    /// Pretrained BERT or RoBERTa from a folder in Hugging Face's layout, with its own head.
+    /// Pretrained BERT or RoBERTa, a folder in Hugging Face's layout or an id of the hub, with its own head.
     Checkpoint(CheckpointConfig),
 }
 
-/// A pretrained checkpoint, frozen as it is: `model: {name: checkpoint, path: FOLDER}`.
+/// A pretrained checkpoint, frozen as it is: `model: {path: FOLDER}`, with or without its
+/// `name: checkpoint`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CheckpointConfig {
-    /// Folder with config.json, model.safetensors (or its shards and their index) and tokenizer.json;
-    /// relative to the folder that infbench is started in. Nothing is downloaded.
+    /// Folder with config.json, model.safetensors (or its shards and their index) and tokenizer.json,
+    /// relative to the folder that infbench is started in; or, where there is no such folder, the id of
+    /// a model on the Hugging Face hub, taken from the local cache or downloaded into it.
     pub path: PathBuf,
+    /// Branch, tag or commit of a model on the hub; `main` when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// Where it lies, once it has been looked up.
+    #[serde(skip)]
+    pub(super) located: Option<Located>,
+}
+
+impl CheckpointConfig {
+    /// Where the files are: `path` itself, or a folder of the cache.
+    pub fn folder(&self) -> &Path {
+        let located = self.located.as_ref();
+        located.map_or(&self.path, |located| &located.folder)
+    }
+
+    /// The commit of a model of the hub, once it has been looked up.
+    pub fn commit(&self) -> Option<&str> {
+        self.located.as_ref()?.commit.as_deref()
+    }
 }
 
 /// Post-LN transformer encoder.

@@ -38,6 +38,17 @@ pub fn schema() -> Value {
             schema["properties"][field]["description"] = description;
         }
     }
+    // a model of which a path is given is a checkpoint
+    for variant in schema["$defs"]["ModelConfig"]["oneOf"]
+        .as_array_mut()
+        .into_iter()
+        .flatten()
+    {
+        if variant["properties"]["name"]["const"] == "checkpoint" {
+            let required = variant["required"].as_array_mut();
+            required.into_iter().for_each(|r| r.retain(|f| f != "name"));
+        }
+    }
     schema
 }
 
@@ -114,6 +125,11 @@ fn listing(root: &Value) -> Vec<Listing> {
     };
     let entries = tags(root, root).map(|(name, variant)| {
         let properties = variant.get("properties").and_then(Value::as_object);
+        let required = variant.get("required").and_then(Value::as_array);
+        let unless_given = |field: &str| {
+            let required = required.is_some_and(|fields| fields.iter().any(|f| f == field));
+            if required { "required" } else { "null" }
+        };
         let fields = properties
             .into_iter()
             .flatten()
@@ -122,7 +138,7 @@ fn listing(root: &Value) -> Vec<Listing> {
                 name: field.clone(),
                 default: schema
                     .get("default")
-                    .map_or_else(|| "required".to_owned(), Value::to_string),
+                    .map_or_else(|| unless_given(field).to_owned(), Value::to_string),
                 summary: text(schema),
             });
         Listing {

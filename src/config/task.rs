@@ -232,9 +232,11 @@ impl Default for SentencesTask {
 pub struct GlueTask {
     /// Which task.
     pub task: GlueName,
-    /// Folder with `train` and `validation` (or `dev`) as .jsonl (the hub's field names) or .tsv (the
-    /// original archive's); relative to the folder that infbench is started in. Without a validation
-    /// file the query examples are drawn from the training file.
+    /// Folder with `train` and `validation` (or `dev`) as .jsonl or .parquet (the hub's field names;
+    /// shards as `train-00000-of-00001.parquet`) or .tsv (the original archive's), or a folder that
+    /// holds the task's under a usual name: `mrpc`, `MRPC`, `glue_mrpc` or `glue_mrpc_*`. Relative to
+    /// the folder that infbench is started in. Without a validation file the query examples are drawn
+    /// from the training file.
     pub path: PathBuf,
     /// Training examples, drawn by the seed. Default: all; 4500 where there are more than 4500 and more
     /// than 500 query examples, as in the paper.

@@ -225,5 +225,9 @@ fn facts(config: &ModelConfig, lora: &LoraConfig, model: &mut Model) -> ModelFac
         trainable,
         layers: model.layers(),
         adapted_layers: lora.layers.indices(model.layers()).len(),
+        commit: match config {
+            ModelConfig::Checkpoint(config) => config.commit().map(str::to_owned),
+            _ => None,
+        },
     }
 }

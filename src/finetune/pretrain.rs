@@ -66,7 +66,7 @@ pub fn pretrained_base(
         ModelConfig::Mlp(config) => &config.pretrain,
         ModelConfig::Checkpoint(config) => {
             let start = Instant::now();
-            let checkpoint = Checkpoint::open(&config.path).map_err(ModelError::from)?;
+            let checkpoint = Checkpoint::open(config.folder()).map_err(ModelError::from)?;
             let mut key = Key::new("checkpoint");
             key.text(&checkpoint.hash());
             key.settings(&settings.seed);

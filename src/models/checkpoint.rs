@@ -16,12 +16,10 @@ use thiserror::Error;
 
 use super::parameter::Parameter;
 use super::{ModelError, files};
-use crate::config::huggingface::{Fields, HuggingFaceConfig, HuggingFaceError};
+use crate::config::huggingface::{
+    Fields, HuggingFaceConfig, HuggingFaceError, SHARDS_FILE, WEIGHTS_FILE,
+};
 
-/// A checkpoint of one file.
-const SINGLE: &str = "model.safetensors";
-/// The list of files of a checkpoint in shards.
-const INDEX: &str = "model.safetensors.index.json";
 /// Bytes that are copied before their pages are given back; a multiple of the page size.
 const PIECE: usize = 8 << 20;
 
@@ -32,7 +30,7 @@ pub enum CheckpointError {
     #[error(transparent)]
     Config(#[from] HuggingFaceError),
     /// There are no weights.
-    #[error("{folder} holds neither {SINGLE} nor {INDEX}; other formats are not read")]
+    #[error("{folder} holds neither {WEIGHTS_FILE} nor {SHARDS_FILE}; other formats are not read")]
     NoWeights {
         /// The folder.
         folder: PathBuf,
@@ -262,11 +260,11 @@ fn give_back(_: &Mmap, _: usize, _: usize) {}
 
 /// The safetensors files of a checkpoint, sorted.
 fn list(folder: &Path) -> Result<Vec<PathBuf>, CheckpointError> {
-    let single = folder.join(SINGLE);
+    let single = folder.join(WEIGHTS_FILE);
     if single.is_file() {
         return Ok(vec![single]);
     }
-    let index = folder.join(INDEX);
+    let index = folder.join(SHARDS_FILE);
     if !index.is_file() {
         return Err(CheckpointError::NoWeights {
             folder: folder.to_owned(),

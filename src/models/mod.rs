@@ -77,7 +77,7 @@ impl Model {
         device: &Device,
     ) -> Result<Self, ModelError> {
         if let ModelConfig::Checkpoint(config) = config {
-            let checkpoint = Checkpoint::open(&config.path)?;
+            let checkpoint = Checkpoint::open(config.folder())?;
             return Self::from_checkpoint(&checkpoint, input, classes, seed, device);
         }
         let mut model = Self::blank(config, input, classes, device)?;
@@ -125,7 +125,7 @@ impl Model {
         let (body, hidden, layers) = match config {
             ModelConfig::Checkpoint(config) => {
                 let config =
-                    HuggingFaceConfig::read(&config.path).map_err(CheckpointError::from)?;
+                    HuggingFaceConfig::read(config.folder()).map_err(CheckpointError::from)?;
                 return Self::encoder(&config, input, classes, device);
             }
             ModelConfig::Transformer(config) => {

@@ -166,7 +166,7 @@ pub fn validate(config: &ModelConfig, lora: &LoraConfig) -> Result<(), ModelErro
         ModelConfig::Transformer(c) => (c.layers, c.hidden, c.ffn),
         ModelConfig::Mlp(c) => (c.layers, c.hidden, c.hidden),
         ModelConfig::Checkpoint(c) => {
-            let c = HuggingFaceConfig::read(&c.path).map_err(CheckpointError::from)?;
+            let c = HuggingFaceConfig::read(c.folder()).map_err(CheckpointError::from)?;
             (c.layers, c.hidden, c.ffn)
         }
     };

@@ -308,12 +308,15 @@ fn cell(study: &Study, record: &Record) -> String {
     }
     if let Some(gradients) = &record.gradients {
         let lambdas = gradients.blocks.iter().map(|block| block.lambda);
+        let padding = gradients.padding.map_or(String::new(), |share| {
+            format!(", {} % padding", number::fixed(100.0 * share, 1))
+        });
         let (low, high) = lambdas.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| {
             (a.min(x), b.max(x))
         });
         let _ = writeln!(
             text,
-            "<p>{} blocks, λ between {} and {}; gradients {} in {} ({} examples/s, {}).</p>",
+            "<p>{} blocks, λ between {} and {}; gradients {} in {} ({} examples/s{padding}, {}).</p>",
             gradients.blocks.len(),
             number::significant(low, 3),
             number::significant(high, 3),

@@ -125,6 +125,9 @@ pub struct ModelFacts {
     pub layers: usize,
     /// Layers that carry an adapter.
     pub adapted_layers: usize,
+    /// Commit of a checkpoint that was given by its id on the hub.
+    #[serde(default)]
+    pub commit: Option<String>,
 }
 
 /// The fine-tune.
@@ -158,6 +161,10 @@ pub struct GradientFacts {
     pub seconds: f64,
     /// Training and query examples a second.
     pub examples_per_second: f64,
+    /// Share of the computed positions that were padding, training and query examples together; `null`
+    /// where there are no token lists, and in records from before it was measured.
+    #[serde(default)]
+    pub padding: Option<f64>,
     /// Size of the training gradients.
     pub bytes: u64,
     /// `memory` or `mapped`.

@@ -153,6 +153,7 @@ impl Execute for CellRunner {
         let gradients = GradientFacts {
             seconds: material.seconds,
             examples_per_second: examples / material.seconds,
+            padding: material.padding,
             bytes: material.train.bytes(),
             storage: material.train.storage().to_owned(),
             blocks: blocks

@@ -13,7 +13,7 @@ use crate::gradients::store::{GradientStore, StoreWriter, Target, TensorInfo};
 use crate::models::Model;
 use crate::models::peft::{self, PeftError};
 use crate::results::record::{ModelFacts, TaskFacts, TrainingFacts};
-use crate::tasks::{self, Split, Truth};
+use crate::tasks::{self, Inputs, Split, Truth};
 
 /// What the methods work on, whatever task it came from.
 pub(super) struct Material {
@@ -25,6 +25,8 @@ pub(super) struct Material {
     pub training: Option<TrainingFacts>,
     /// Wall time of taking the gradients.
     pub seconds: f64,
+    /// Share of the computed positions that were padding; `None` where there are no token lists.
+    pub padding: Option<f64>,
 }
 
 /// An error as a sentence for the record.
@@ -92,6 +94,7 @@ impl CellRunner {
                     model: None,
                     training: None,
                     seconds,
+                    padding: None,
                 })
             }
             task => self.fine_tuned(cell, task, progress),
@@ -168,6 +171,7 @@ impl CellRunner {
             model: Some(tuned.facts),
             training: Some(tuned.training),
             seconds,
+            padding: padding(&data.train, &data.query, &tuned.model),
         })
     }
 
@@ -189,6 +193,13 @@ impl CellRunner {
         per_example::collect(model, split, tokens, &mut writer).map_err(sentence)?;
         writer.finish().map_err(sentence)
     }
+}
+
+/// What bucketing by length leaves of the padding, in the pieces that the gradients are taken in.
+fn padding(train: &Split, query: &Split, model: &Model) -> Option<f64> {
+    let tokens = batching::tokens_at_a_time(model.device());
+    matches!(train.inputs, Inputs::Tokens { .. })
+        .then(|| batching::padding(&[train, query], tokens))
 }
 
 fn task_facts(

@@ -6,6 +6,7 @@
 //! file, which are then no training examples.
 
 pub mod files;
+mod parquet;
 pub mod tokens;
 
 use rand::seq::SliceRandom;
@@ -13,6 +14,7 @@ use rand::seq::SliceRandom;
 use self::files::Example;
 use super::{TaskData, TaskError, Truth, flip, require};
 use crate::config::CheckpointConfig;
+use crate::config::glue_files::GlueFiles;
 use crate::config::task::GlueTask;
 use crate::random;
 
@@ -41,8 +43,8 @@ pub fn build(
     seed: u64,
 ) -> Result<TaskData, TaskError> {
     require("task.max_length", config.max_length, 8)?;
-    let (train, query) = files::splits(&config.path)?;
-    let train = files::read(&train, config.task)?;
+    let found = GlueFiles::find(&config.path, config.task).map_err(TextError::from)?;
+    let train = files::read_all(&found.train, config.task)?;
     let draw = |from: &[usize], count: usize, purpose: &str| -> Vec<usize> {
         let mut order = from.to_vec();
         if count < order.len() {
@@ -60,9 +62,9 @@ pub fn build(
             available
         })
     };
-    let (train, query): (Vec<Example>, Vec<Example>) = match query {
-        Some(path) => {
-            let query = files::read(&path, config.task)?;
+    let (train, query): (Vec<Example>, Vec<Example>) = match found.validation {
+        Some(paths) => {
+            let query = files::read_all(&paths, config.task)?;
             let large = is_large(train.len(), query.len());
             let counts = (
                 count(config.train, large, TRAIN, train.len()),
@@ -95,7 +97,7 @@ pub fn build(
             )
         }
     };
-    let encoder = tokens::Encoder::open(&checkpoint.path, config.max_length)?;
+    let encoder = tokens::Encoder::open(checkpoint.folder(), config.max_length)?;
     let train_classes: Vec<usize> = train.iter().map(|example| example.label).collect();
     let query_classes: Vec<usize> = query.iter().map(|example| example.label).collect();
     let mut train = encoder.split(&train)?;

@@ -266,6 +266,7 @@ fn record(experiment: &str, shape: &Shape) -> Record {
             trainable: 3_000,
             layers: 4,
             adapted_layers: shape.layers,
+            commit: None,
         }),
         training: Some(TrainingFacts {
             seconds: 0.4 * shape.layers as f64 + 0.1 * rng.random::<f64>(),
@@ -275,6 +276,7 @@ fn record(experiment: &str, shape: &Shape) -> Record {
         gradients: Some(GradientFacts {
             seconds: 0.1 * shape.layers as f64,
             examples_per_second: 1750.0,
+            padding: (shape.task == "sentences").then_some(0.031),
             bytes: (shape.n * shape.layers * 384 * 4) as u64,
             storage: "memory".to_owned(),
             blocks: blocks.collect(),

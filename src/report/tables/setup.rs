@@ -8,6 +8,12 @@ use crate::results::record::Record;
 
 /// One row a setting.
 pub fn table(study: &Study) -> Option<Table> {
+    let padding = |record: &Record| record.gradients.as_ref()?.padding;
+    let padded = study
+        .groups
+        .iter()
+        .flat_map(|group| &group.records)
+        .any(|record| padding(record).is_some());
     let mut headers = setting_headers(study);
     headers.extend(
         [
@@ -22,11 +28,11 @@ pub fn table(study: &Study) -> Option<Table> {
             "Final query accuracy",
             "Fine-tune",
             "Gradients",
-            "Gradient size",
-            "Seeds",
         ]
         .map(str::to_owned),
     );
+    headers.extend(padded.then(|| "Padding".to_owned()));
+    headers.extend(["Gradient size", "Seeds"].map(str::to_owned));
     let rows = study.groups.iter().map(|group| {
         let first = |pick: &dyn Fn(&Record) -> Option<usize>| {
             Cell::maybe(
@@ -79,6 +85,11 @@ pub fn table(study: &Study) -> Option<Table> {
             &|r| Some(r.gradients.as_ref()?.seconds),
             &number::seconds,
         ));
+        if padded {
+            row.push(mean(&padding, &|x| {
+                format!("{} %", number::fixed(100.0 * x, 1))
+            }));
+        }
         row.push(mean(
             &|r| Some(r.gradients.as_ref()?.bytes as f64),
             &number::bytes,
@@ -97,9 +108,16 @@ pub fn table(study: &Study) -> Option<Table> {
     });
     let rows: Vec<_> = rows.collect();
     let note = "n training examples, m queries; fine-tune and gradients are shared by all methods of a cell (times are means over seeds).";
+    let note = if padded {
+        format!(
+            "{note} Padding is the share of the positions computed for the gradients that held no token."
+        )
+    } else {
+        note.to_owned()
+    };
     (!rows.is_empty()).then(|| Table {
         title: "Settings, model and gradients".to_owned(),
-        note: note.to_owned(),
+        note,
         headers,
         rows,
     })

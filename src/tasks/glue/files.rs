@@ -1,11 +1,13 @@
-//! GLUE's files: JSON lines with the hub's field names, or the tab-separated files of the original
-//! archive (no quotes, a header in every task but CoLA).
+//! GLUE's files: JSON lines or Parquet with the hub's field names, or the tab-separated files of the
+//! original archive (no quotes, a header in every task but CoLA).
 
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use super::parquet;
+use crate::config::glue_files::GlueFilesError;
 use crate::config::task::GlueName;
 
 /// Why texts cannot be had.
@@ -29,18 +31,33 @@ pub enum TextError {
         /// What is wrong.
         problem: String,
     },
-    /// A folder without a training file, or with several.
-    #[error(
-        "{folder} has {found} as training file; one of train.jsonl, train.tsv is needed, or a single train*.jsonl or train*.tsv"
-    )]
-    Training {
-        /// The folder.
-        folder: PathBuf,
-        /// What was found.
+    /// A row of a Parquet file is not as its task has it.
+    #[error("{path}: row {row}: {problem}")]
+    Row {
+        /// The file.
+        path: PathBuf,
+        /// Row, from 1.
+        row: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A Parquet file lacks a column of its task.
+    #[error("{path}: the column `{name}` of {task} is missing; the file has {found}")]
+    Column {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        name: &'static str,
+        /// The task.
+        task: &'static str,
+        /// Columns of the file.
         found: String,
     },
+    /// The files cannot be found.
+    #[error(transparent)]
+    Files(#[from] GlueFilesError),
     /// A file of another kind.
-    #[error("{path}: not a .jsonl or .tsv file")]
+    #[error("{path}: not a .jsonl, .tsv or .parquet file")]
     Kind {
         /// The file.
         path: PathBuf,
@@ -67,13 +84,13 @@ pub struct Example {
 }
 
 /// What a task calls its fields: the hub's name first, then the archive's.
-struct Names {
-    first: &'static [&'static str],
-    second: &'static [&'static str],
-    label: &'static [&'static str],
+pub(super) struct Names {
+    pub(super) first: &'static [&'static str],
+    pub(super) second: &'static [&'static str],
+    pub(super) label: &'static [&'static str],
 }
 
-fn names(task: GlueName) -> Names {
+pub(super) fn names(task: GlueName) -> Names {
     let (first, second, label): (&[_], &[_], &[_]) = match task {
         GlueName::Mrpc => (
             &["sentence1", "#1 String"],
@@ -93,7 +110,7 @@ fn names(task: GlueName) -> Names {
 }
 
 /// 0 and 1, or what the archive writes instead.
-fn label(text: &str, task: GlueName) -> Result<usize, String> {
+pub(super) fn label(text: &str, task: GlueName) -> Result<usize, String> {
     match (text, task) {
         ("0", _) => Ok(0),
         ("1", _) => Ok(1),
@@ -106,47 +123,13 @@ fn label(text: &str, task: GlueName) -> Result<usize, String> {
     }
 }
 
-/// Training file and validation file of a folder; the latter may be missing.
+/// The examples of several files, one after the other.
 ///
 /// # Errors
-/// When the folder cannot be read, or has no training file or several.
-pub fn splits(folder: &Path) -> Result<(PathBuf, Option<PathBuf>), TextError> {
-    let entries = std::fs::read_dir(folder).map_err(|e| TextError::Read {
-        path: folder.to_owned(),
-        reason: e.to_string(),
-    })?;
-    let mut found: Vec<String> = entries
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| name.ends_with(".jsonl") || name.ends_with(".tsv"))
-        .collect();
-    found.sort();
-    let exact = |stem: &str| {
-        ["jsonl", "tsv"]
-            .map(|kind| format!("{stem}.{kind}"))
-            .into_iter()
-            .find(|name| found.contains(name))
-    };
-    let train = exact("train").map_or_else(
-        || {
-            let alike: Vec<&str> = found
-                .iter()
-                .map(String::as_str)
-                .filter(|name| name.starts_with("train"))
-                .collect();
-            match alike.as_slice() {
-                [one] => Ok((*one).to_owned()),
-                [] => Err("nothing".to_owned()),
-                several => Err(several.join(", ")),
-            }
-        },
-        Ok,
-    );
-    let train = train.map_err(|found| TextError::Training {
-        folder: folder.to_owned(),
-        found,
-    })?;
-    let validation = ["validation", "dev"].into_iter().find_map(exact);
-    Ok((folder.join(train), validation.map(|name| folder.join(name))))
+/// As [`read`].
+pub fn read_all(paths: &[PathBuf], task: GlueName) -> Result<Vec<Example>, TextError> {
+    let parts: Result<Vec<_>, _> = paths.iter().map(|path| read(path, task)).collect();
+    Ok(parts?.concat())
 }
 
 /// The examples of a file, in order.
@@ -155,18 +138,25 @@ pub fn splits(folder: &Path) -> Result<(PathBuf, Option<PathBuf>), TextError> {
 /// When the file cannot be read, or a line is not as the task has it. (Lines of QQP's archive that are
 /// too short, where a question was broken by a newline, are passed over with a warning.)
 pub fn read(path: &Path, task: GlueName) -> Result<Vec<Example>, TextError> {
+    type Parser = fn(&Path, &str, GlueName) -> Result<Vec<Example>, TextError>;
+    let parse: Parser = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("parquet") => return parquet::read(path, task),
+        Some("jsonl") => json_lines,
+        Some("tsv") => tab_separated,
+        // msr_paraphrase_train.txt
+        Some("txt") if task == GlueName::Mrpc => tab_separated,
+        _ => {
+            return Err(TextError::Kind {
+                path: path.to_owned(),
+            });
+        }
+    };
     let text = std::fs::read_to_string(path).map_err(|e| TextError::Read {
         path: path.to_owned(),
         reason: e.to_string(),
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    match path.extension().and_then(|extension| extension.to_str()) {
-        Some("jsonl") => json_lines(path, text, task),
-        Some("tsv") => tab_separated(path, text, task),
-        _ => Err(TextError::Kind {
-            path: path.to_owned(),
-        }),
-    }
+    parse(path, text, task)
 }
 
 fn at(path: &Path, line: usize) -> impl Fn(String) -> TextError {
@@ -397,35 +387,21 @@ mod tests {
                 GlueName::Sst2,
                 "t.tsv:3: 1 columns; at least 2 are needed",
             ),
-            ("t.csv", "", GlueName::Rte, "not a .jsonl or .tsv file"),
+            (
+                "t.csv",
+                "",
+                GlueName::Rte,
+                "not a .jsonl, .tsv or .parquet file",
+            ),
+            (
+                "t.txt",
+                "",
+                GlueName::Rte,
+                "not a .jsonl, .tsv or .parquet file",
+            ),
         ] {
             let error = parse(name, text, task).unwrap_err().to_string();
             assert!(error.ends_with(expected), "{error}");
         }
-    }
-
-    #[test]
-    fn folders_show_their_files() {
-        let folder = tempfile::tempdir().unwrap();
-        let touch = |name: &str| std::fs::write(folder.path().join(name), "").unwrap();
-        let find = || {
-            let (train, query) = splits(folder.path())?;
-            let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
-            Ok::<_, TextError>((name(&train), query.as_ref().map(name)))
-        };
-        assert!(find().unwrap_err().to_string().contains("has nothing as"));
-        touch("train_part.jsonl");
-        assert_eq!(find(), Ok(("train_part.jsonl".into(), None)));
-        touch("train_more.jsonl");
-        assert!(
-            find()
-                .unwrap_err()
-                .to_string()
-                .contains("train_more.jsonl, train_part.jsonl")
-        );
-        touch("train.tsv");
-        touch("dev.tsv");
-        touch("test.tsv");
-        assert_eq!(find(), Ok(("train.tsv".into(), Some("dev.tsv".into()))));
     }
 }
