@@ -15,7 +15,6 @@ use faer::{Accum, Mat, Par};
 use infbench::batching;
 use infbench::config::task::{GlueName, GlueTask};
 use infbench::config::{
-    CheckpointConfig, LoraConfig, LoraTarget, ModelConfig, TaskConfig, TrainConfig,
 };
 use infbench::device::DeviceChoice;
 use infbench::finetune::{self, Settings};
@@ -282,7 +281,9 @@ impl Bench {
     }
 
     fn checkpoint(&self) -> ModelConfig {
-        ModelConfig::Checkpoint(CheckpointConfig::new(self.model.clone()))
+        let path = serde_json::to_value(&self.model).expect("a folder's name is text");
+        serde_json::from_value(json!({"name": "checkpoint", "path": path}))
+            .expect("the settings are sound")
     }
 
     /// `measure` once to warm up, then as often as asked.

@@ -1,16 +1,24 @@
 #!/usr/bin/env bash
 # Runs the shipped experiments and refreshes their reports under results/: a few minutes on two cores.
+# An experiment with profiles is named with one of them: scripts/results.sh glue_rank:laptop
 # Finished cells in runs/ are kept; remove runs/ first to measure everything anew, on an idle machine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo build --release
 [ $# -gt 0 ] || set -- quickstart rank layers dataset_size
-for experiment in "$@"; do
-  ./target/release/infbench run "experiments/$experiment.yaml"
+for asked in "$@"; do
+  experiment=${asked%%:*}
+  run="runs/$experiment"
+  choice=()
+  if [ "$asked" != "$experiment" ]; then
+    run="$run-${asked#*:}"
+    choice=(--profile "${asked#*:}")
+  fi
+  ./target/release/infbench run "experiments/$experiment.yaml" "${choice[@]}"
   target="results/$experiment"
   rm -rf "$target"
   mkdir -p "$target"
-  ./target/release/infbench report "runs/$experiment" --out "$target" --quiet
+  ./target/release/infbench report "$run" --out "$target" --quiet
   rm -f "$target"/figures/*.svg # the page has them inline; the PNGs are for README
-  cp "runs/$experiment/results.jsonl" "runs/$experiment/results.csv" "$target/"
+  cp "$run/results.jsonl" "$run/results.csv" "$target/"
 done

@@ -270,6 +270,10 @@ fn zipped(document: &Document, values: &Value) -> Result<Vec<Vec<Axis>>, Box<Con
     let mut first: Option<(&String, usize)> = None;
     for (path, list) in values.as_object().into_iter().flatten() {
         let source = vec!["sweep".to_owned(), "zip".to_owned(), path.clone()];
+        if document.get(&["sweep".to_owned(), path.clone()]).is_some() {
+            let problem = Problem::new("this setting is swept twice: in `zip` and beside it");
+            return Err(document.error(&source, true, problem));
+        }
         let length = axis_length(document, &source, path, list)?;
         let (other, expected) = *first.get_or_insert((path, length));
         if length != expected {
@@ -446,6 +450,10 @@ mod tests {
         assert!(case("sweep: {task.dm: [8]}\n").contains("unknown field `dm`"));
         assert!(
             case("sweep: {zip: {task.dim: [8], task.blocks: [1, 2]}}\n").contains("equally long")
+        );
+        assert!(
+            case("sweep: {task.dim: [8], zip: {task.dim: [8]}}\n")
+                .contains("t.yaml:3:30: sweep.zip.task.dim: this setting is swept twice")
         );
         assert!(case("seeds: [1, 1]\n").contains("the seed 1 is given twice"));
         assert!(case("lora: {rank: 2}\n").contains("no model"));

@@ -403,13 +403,19 @@ pub fn value_text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Number(x) => x.as_f64().map_or_else(|| x.to_string(), number::plain),
-        Value::Object(map) if map.len() == 1 => map
-            .iter()
-            .map(|(k, v)| format!("{k} {}", value_text(v)))
-            .collect(),
         Value::Object(map) if map.get("name").is_some_and(Value::is_string) => {
             value_text(&map["name"])
         }
+        Value::Object(map) => {
+            let fields: Vec<String> = map
+                .iter()
+                .map(|(k, v)| format!("{k} {}", value_text(v)))
+                .collect();
+            // layers from 1 to 3
+            let range = map.len() == 2 && map.contains_key("from") && map.contains_key("to");
+            fields.join(if range { " " } else { ", " })
+        }
+        Value::Array(list) => list.iter().map(value_text).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
     }
 }
@@ -418,6 +424,7 @@ pub fn value_text(value: &Value) -> String {
 mod tests {
     use super::super::synthetic;
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn cells_that_differ_in_their_seed_are_one_group() {
@@ -464,6 +471,19 @@ mod tests {
         );
         assert_eq!(study.slices(Some("task.train"))[0].groups.len(), 5);
         assert_eq!(study.slices(None)[0].held, "n = 10,000, m = 200");
+    }
+
+    #[test]
+    fn values_read_as_words() {
+        for (value, text) in [
+            (json!({"last": 2}), "last 2"),
+            (json!({"from": 1, "to": 3}), "from 1 to 3"),
+            (json!({"epochs": 10, "lr": 0.5}), "epochs 10, lr 0.5"),
+            (json!({"name": "digits", "flip": 0.2}), "digits"),
+            (json!(["query", "value"]), "query, value"),
+        ] {
+            assert_eq!(value_text(&value), text);
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Training curves: accuracy and loss after each epoch.
 
 use super::lines::{MOST, styles};
-use super::{Outcome, caption};
+use super::{Outcome, caption, dodge};
 use crate::metrics::interval::{mean, t_interval};
 use crate::report::axis::{Axis, Scale, range};
 use crate::report::sheet::{Entry, PanelSpec, Point, Series, Sheet};
@@ -97,7 +97,7 @@ pub fn draw(study: &Study) -> Outcome {
     let mut sheet = Sheet::new(2, 170.0, specs, &entries, &[]);
     for (panel, series) in content.iter().enumerate() {
         for (style, points) in series {
-            sheet.series(panel, points, &styles[*style], 0.0);
+            sheet.series(panel, points, &styles[*style], dodge(*style, styles.len()));
         }
     }
     let rest = if all > MOST {
