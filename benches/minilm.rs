@@ -14,8 +14,7 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
 use infbench::batching;
 use infbench::config::task::{GlueName, GlueTask};
-use infbench::config::{
-};
+use infbench::config::{LoraConfig, LoraTarget, ModelConfig, TaskConfig, TrainConfig};
 use infbench::device::DeviceChoice;
 use infbench::finetune::{self, Settings};
 use infbench::gradients::{RowBuffer, per_example};
