@@ -124,19 +124,30 @@ pub fn tokens_at_a_time(device: &Device) -> usize {
     }
 }
 
+/// How many positions to take at a time of a training step's examples: fewer where that gives every
+/// thread of a small machine its part of a small batch.
+pub fn tokens_of_a_step(split: &Split, indices: &[usize], device: &Device) -> usize {
+    const PARTS: usize = 4;
+    let most = tokens_at_a_time(device);
+    if !ops::in_memory(device) {
+        return most;
+    }
+    let all: usize = indices.iter().map(|&index| length(split, index)).sum();
+    all.div_ceil(PARTS).clamp(1, most)
+}
+
 /// How examples are put together in pieces of work: those of similar length together, so that little is
 /// padded, as many as have `tokens` positions when padded to the longest (at least one, at most 256). The
 /// same for every number of threads.
 pub fn pieces(split: &Split, indices: &[usize], tokens: usize) -> Vec<Vec<usize>> {
-    let lengths = lengths(split);
     let mut order = indices.to_vec();
-    order.sort_by_key(|&index| lengths[index]);
+    order.sort_by_key(|&index| length(split, index));
     let mut pieces: Vec<Vec<usize>> = Vec::new();
     for index in order {
         match pieces.last_mut() {
             // the next one is the longest so far
             Some(piece)
-                if piece.len() < EXAMPLES && (piece.len() + 1) * lengths[index] <= tokens =>
+                if piece.len() < EXAMPLES && (piece.len() + 1) * length(split, index) <= tokens =>
             {
                 piece.push(index);
             }
@@ -148,12 +159,15 @@ pub fn pieces(split: &Split, indices: &[usize], tokens: usize) -> Vec<Vec<usize>
 
 /// Tokens of every example.
 pub fn lengths(split: &Split) -> Vec<usize> {
+    (0..split.len()).map(|index| length(split, index)).collect()
+}
+
+/// Tokens of an example.
+fn length(split: &Split, index: usize) -> usize {
     match &split.inputs {
-        Inputs::Tokens { ids, .. } => ids.iter().map(Vec::len).collect(),
-        Inputs::Features { tokens, .. } => vec![*tokens; split.len()],
-        Inputs::Activations { rows, width, .. } => {
-            rows.iter().map(|row| row.len() / width).collect()
-        }
+        Inputs::Tokens { ids, .. } => ids[index].len(),
+        Inputs::Features { tokens, .. } => *tokens,
+        Inputs::Activations { rows, width, .. } => rows[index].len() / width,
     }
 }
 

@@ -102,7 +102,7 @@ impl Run<'_> {
     /// Sum of the losses of a batch, and the gradients of their mean.
     fn gradients(&self, model: &Model, indices: &[usize], step: usize) -> (f64, Vec<Vec<f32>>) {
         // the sums do not depend on the number of threads, since the pieces do not
-        let tokens = batching::tokens_at_a_time(model.device());
+        let tokens = batching::tokens_of_a_step(self.split, indices, model.device());
         let pieces = batching::pieces(self.split, indices, tokens);
         let scale = 1.0 / indices.len() as f64;
         let results = workers::map(pieces.len(), |piece| {
