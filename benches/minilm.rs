@@ -14,7 +14,9 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
 use infbench::batching;
 use infbench::config::task::{GlueName, GlueTask};
-use infbench::config::{LoraConfig, LoraTarget, ModelConfig, TaskConfig, TrainConfig};
+use infbench::config::{
+    CheckpointConfig, LoraConfig, LoraTarget, ModelConfig, TaskConfig, TrainConfig,
+};
 use infbench::device::DeviceChoice;
 use infbench::finetune::{self, Settings};
 use infbench::gradients::{RowBuffer, per_example};
@@ -280,9 +282,7 @@ impl Bench {
     }
 
     fn checkpoint(&self) -> ModelConfig {
-        let path = serde_json::to_value(&self.model).expect("a folder's name is text");
-        serde_json::from_value(json!({"name": "checkpoint", "path": path}))
-            .expect("the settings are sound")
+        ModelConfig::Checkpoint(CheckpointConfig::at(&self.model))
     }
 
     /// `measure` once to warm up, then as often as asked.

@@ -27,6 +27,14 @@ use infbench::models::{Model, Pass, Role};
 use infbench::tasks::{Inputs, Split};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
+/// The device that is tested: `INFBENCH_TEST_DEVICE`, or the pure-Rust one.
+fn device() -> DeviceChoice {
+    std::env::var("INFBENCH_TEST_DEVICE").map_or_else(
+        |_| DeviceChoice::default(),
+        |name| name.parse().expect("a device of this build"),
+    )
+}
+
 const CASES: [&str; 3] = ["bert", "bert_relu", "roberta"];
 
 fn fixture(name: &str) -> PathBuf {
@@ -116,7 +124,7 @@ fn classes(expected: &Numbers) -> usize {
 
 fn open(folder: &Path, expected: &Numbers) -> Model {
     let checkpoint = Checkpoint::open(folder).unwrap();
-    let device = DeviceChoice::Flex.inner();
+    let device = device().inner();
     let input = batching::input_shape(&split(expected));
     Model::from_checkpoint(&checkpoint, &input, classes(expected), 1, &device).unwrap()
 }
@@ -308,7 +316,7 @@ fn what_does_not_fit_a_checkpoint_is_said_by_name() {
     let expected = Numbers::read(&fixture("bert").join("expected.safetensors"));
     let tensors = raw(&fixture("bert").join("model/model.safetensors"));
     let input = batching::input_shape(&split(&expected));
-    let device = DeviceChoice::Flex.inner();
+    let device = device().inner();
     let error = |tensors: &[Raw]| {
         let folder = with_config("bert");
         write(&folder.path().join("model.safetensors"), tensors);
@@ -425,9 +433,7 @@ fn saved_settings_name_exactly_the_adapted_matrices() {
     let expected = Numbers::read(&fixture(case).join("expected.safetensors"));
     let split = split(&expected);
     let mut model = open(&fixture(case).join("model"), &expected);
-    let config = ModelConfig::Checkpoint(CheckpointConfig {
-        path: fixture(case).join("model"),
-    });
+    let config = ModelConfig::Checkpoint(CheckpointConfig::at(fixture(case).join("model")));
     let lora = LoraConfig {
         rank: 2,
         alpha: Some(3.0),
@@ -546,7 +552,7 @@ fn request(model: &Path, examples: &Path, out: &Path) -> GradientRequest {
         examples: examples.to_owned(),
         max_length: 128,
         out: out.to_owned(),
-        device: DeviceChoice::Flex,
+        device: device(),
     }
 }
 

@@ -37,6 +37,15 @@ pub struct CheckpointConfig {
 }
 
 impl CheckpointConfig {
+    /// A folder, or the id of a model on the hub at its main branch.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            revision: None,
+            located: None,
+        }
+    }
+
     /// Where the files are: `path` itself, or a folder of the cache.
     pub fn folder(&self) -> &Path {
         let located = self.located.as_ref();

@@ -36,7 +36,7 @@ pub struct Site {
 /// Where the gradient of a layer's output, `[n, t, out]`, is after the backward pass.
 enum Delta {
     /// At a leaf that hangs on the output.
-    Probe(Tensor<3>),
+    Probe(Box<Tensor<3>>),
     /// Left behind by the backward pass of a whole encoder layer, for one of its matrices.
     Tap(Taps, usize),
 }
@@ -265,7 +265,7 @@ fn probed(x: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>, sites: &mut Vec<Site
     };
     sites.push(Site {
         x: inner,
-        delta: Delta::Probe(probe),
+        delta: Delta::Probe(Box::new(probe)),
     });
     out
 }
