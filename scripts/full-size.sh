@@ -53,7 +53,7 @@ echo
 echo "| device | gradients, s an example | of that without opening | peak memory MiB | scores s | peak memory MiB |"
 echo "|---|---:|---:|---:|---:|---:|"
 for device in "$@"; do
-  measure target/release/infbench gradients --quiet --model "$folder/model" --adapter "$folder/adapter" \
+  measure "${CARGO_TARGET_DIR:-target}/release/infbench" gradients --quiet --model "$folder/model" --adapter "$folder/adapter" \
     --task rte --examples "$folder/texts.jsonl" --max-length 128 --device "$device" \
     --out "$folder/$device.safetensors"
   row=$("$python" - "$folder/$device.json" "$seconds" <<'FACTS'
@@ -65,7 +65,7 @@ print(f"{float(sys.argv[2]) / n:.2f} | {facts['seconds'] / n:.2f}")
 FACTS
   )
   peak=$memory
-  measure target/release/infbench score --quiet --train "$folder/$device.safetensors" \
+  measure "${CARGO_TARGET_DIR:-target}/release/infbench" score --quiet --train "$folder/$device.safetensors" \
     --query "$folder/$device.safetensors" --method exact --method datainf --method hessian_free \
     --out "$folder/$device.scores.safetensors"
   echo "| $device | $row | $peak | $seconds | $memory |"
