@@ -15,7 +15,7 @@ use burn_dispatch::{
     BackendTensor, DispatchAutodiffContext, DispatchDevice, DispatchTensor, DispatchTensorKind,
 };
 
-use super::gemm::Matrix;
+use super::gemm::{Matrix, buffer};
 
 /// A device whose f32 tensors can be read and written as slices.
 pub trait Host: Backend {
@@ -231,4 +231,10 @@ pub fn from_slice<B: Host>(values: &[f32], shape: Shape) -> FloatTensor<B> {
             out.write_copy_of_slice(values);
         })
     }
+}
+
+/// `lhs · rhs` in a buffer of its own.
+pub fn product<B: Host>([m, n, k]: [usize; 3], lhs: Matrix, rhs: Matrix) -> Vec<f32> {
+    // SAFETY: a product that does not accumulate writes all of its output.
+    unsafe { buffer(m * n, |out| B::gemm([m, n, k], out, lhs, rhs, false)) }
 }

@@ -2,11 +2,12 @@
 
 use std::mem::MaybeUninit;
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 
 use super::gemm::{Matrix, buffer, gemm};
-use super::host::{Host, Input, on_host};
+use super::host::{Host, Input, on_host, product};
 use super::simd::{self, Kernel};
+use crate::models::parameter::to_f32;
 
 /// Gradients of A `[r, in]` and B `[out, r]` of y = W x + s·B A x for every example:
 /// s·(δ B)ᵀ x and s·δᵀ (x Aᵀ).
@@ -30,10 +31,6 @@ pub fn adapter_gradients(
 /// Gradient δᵀ x of W `[out, in]` for every example, row-major `[n, out·in]`; shapes as above.
 pub fn weight_gradients(x: Tensor<3>, delta: Tensor<3>) -> Vec<f32> {
     to_f32(delta.swap_dims(1, 2).matmul(x).into_data())
-}
-
-fn to_f32(data: TensorData) -> Vec<f32> {
-    data.try_into_vec().expect("models compute in f32")
 }
 
 fn composed(
@@ -74,12 +71,7 @@ fn fused<B: Host>(
     let (x, delta) = (B::slice(&x), B::slice(&delta));
     let low_rank = |lhs: &[f32], width: usize, rhs: Matrix| {
         let lhs = Matrix::row_major(lhs, width);
-        // SAFETY: a product that does not accumulate writes all of its output.
-        let mut out = unsafe {
-            buffer(n * t * rank, |out| {
-                B::gemm([n * t, rank, width], out, lhs, rhs, false);
-            })
-        };
+        let mut out = product::<B>([n * t, rank, width], lhs, rhs);
         simd::dispatch(Scale(&mut out, scale as f32));
         out
     };
@@ -99,7 +91,7 @@ fn fused<B: Host>(
                 );
             }
         };
-        // SAFETY: as above, for every example.
+        // SAFETY: a product that does not accumulate writes all of its output, for every example.
         unsafe { buffer(n * size, fill) }
     };
     [
@@ -121,6 +113,7 @@ impl Kernel for Scale<'_> {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::TensorData;
     use rand::RngExt;
 
     use super::*;

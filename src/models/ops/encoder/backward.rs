@@ -5,11 +5,11 @@ use burn_backend::tensor::FloatTensor;
 
 use super::super::attention::SoftmaxBackward;
 use super::super::gemm::{Matrix, gemm, initialised};
-use super::super::host::{self, Host, Vjp};
+use super::super::host::{self, Host, Vjp, product};
 use super::super::layer_norm;
 use super::super::simd;
 use super::kernels::Times;
-use super::{Saved, Sizes, Taps, Weights, product};
+use super::{Saved, Sizes, Taps, Weights};
 
 /// What is recorded for the backward pass.
 #[derive(Clone, Debug)]

@@ -7,10 +7,10 @@ use burn_backend::tensor::FloatTensor;
 
 use super::super::attention::Softmax;
 use super::super::gemm::{Matrix, buffer, gemm, written};
-use super::super::host::Host;
+use super::super::host::{Host, product};
 use super::super::simd;
 use super::kernels::{AddNorm, AddRow, GeluOfSum};
-use super::{Saved, Sizes, Weights, product};
+use super::{Saved, Sizes, Weights};
 
 /// `rows` of x Wᵀ, without the bias.
 fn through<B: Host>(x: &[f32], weights: &Weights<B>, site: usize, rows: usize) -> Vec<f32> {

@@ -16,7 +16,7 @@ use burn::tensor::{Shape, Tensor};
 use burn_backend::TensorMetadata as _;
 use burn_backend::tensor::FloatTensor;
 
-use super::gemm::{Matrix, buffer};
+use super::gemm::Matrix;
 use super::host::{self, Host, Input, on_host};
 use backward::Backward;
 use forward::forward;
@@ -209,10 +209,4 @@ struct Saved {
     /// (z − μ)/σ and 1/σ of both normalisations.
     normal: [Vec<f32>; 2],
     inverse: [Vec<f32>; 2],
-}
-
-/// `lhs · rhs` in a buffer of its own.
-fn product<B: Host>([m, n, k]: [usize; 3], lhs: Matrix, rhs: Matrix) -> Vec<f32> {
-    // SAFETY: a product that does not accumulate writes all of its output.
-    unsafe { buffer(m * n, |out| B::gemm([m, n, k], out, lhs, rhs, false)) }
 }
