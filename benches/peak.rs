@@ -73,6 +73,7 @@ fn main() {
             precision,
             queries: Queries::Each,
             seed: 1,
+            ..RunOptions::default()
         };
         for label in METHODS {
             let spec: MethodSpec = label.parse().expect("a listed method");

@@ -14,7 +14,7 @@ use crate::config::influence::{Blocks, Precision};
 use crate::config::method::MethodSpec;
 use crate::gradients::store::{GradientStore, StoreError};
 use crate::influence::{
-    BlockLayout, Evidence, InfluenceError, Queries, RunOptions, damping, run_method,
+    BlockLayout, Companions, Evidence, InfluenceError, Queries, RunOptions, damping, run_method,
 };
 use crate::measure::{StageBytes, StageSeconds};
 
@@ -175,6 +175,7 @@ pub fn score_files(request: &ScoreRequest) -> Result<ScoreSummary, ScoreError> {
             Queries::Each
         },
         seed: request.seed,
+        companions: Companions::default(),
     };
     let mut scores: Vec<Array2<f64>> = Vec::with_capacity(labels.len());
     let mut methods = Vec::with_capacity(labels.len());

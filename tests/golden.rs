@@ -65,6 +65,7 @@ fn scores(folder: &Path, method: &str, queries: Queries, precision: Precision) -
         precision,
         queries,
         seed: 0,
+        ..RunOptions::default()
     };
     run_method(
         &method.parse().unwrap(),

@@ -103,6 +103,7 @@ fn run_with(
         precision,
         queries: Queries::Each,
         seed: 9,
+        ..RunOptions::default()
     };
     run_method(
         &method.parse().unwrap(),

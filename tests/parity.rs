@@ -702,6 +702,7 @@ fn mean_query_scores(folder: &Path, name: &str) -> Vec<f64> {
         precision: Precision::F64,
         queries: Queries::Mean,
         seed: 0,
+        ..RunOptions::default()
     };
     let method = method.parse().unwrap();
     let found = run_method(&method, &train, &query, &layout, &lambda, &options).unwrap();

@@ -4,6 +4,8 @@
 //! `[r, in]` and B `[out, r]` of every adapted matrix in PEFT's layout, then `classifier.weight`
 //! `[classes, hidden]`. The classifier's bias is trained but not among them, as in the paper's code.
 
+pub mod checkpoints;
+pub mod factors;
 pub mod one_by_one;
 pub mod per_example;
 pub mod sink;

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::companions::Companions;
 use super::layout::{BlockShape, Segment};
 use crate::config::influence::Precision;
 use crate::gradients::store::GradientStore;
@@ -14,6 +15,7 @@ pub struct Block<'a> {
     precision: Precision,
     queries: usize,
     seed: u64,
+    companions: Companions<'a>,
     tiles: Tiles,
 }
 
@@ -84,6 +86,7 @@ impl<'a> Block<'a> {
             precision,
             queries,
             seed,
+            companions: Companions::default(),
             tiles: Tiles::default(),
         }
     }
@@ -122,6 +125,17 @@ impl<'a> Block<'a> {
     #[must_use]
     pub fn with_precision(self, precision: Precision) -> Self {
         Self { precision, ..self }
+    }
+
+    /// The same block with what travels beside the gradients.
+    #[must_use]
+    pub fn with_companions(self, companions: Companions<'a>) -> Self {
+        Self { companions, ..self }
+    }
+
+    /// What travels beside the gradients.
+    pub fn companions(&self) -> Companions<'a> {
+        self.companions
     }
 
     #[cfg(test)]

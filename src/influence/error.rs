@@ -58,4 +58,34 @@ pub enum InfluenceError {
         /// The damping.
         lambda: f64,
     },
+    /// A method lacks what it needs beside the gradients.
+    #[error("`{method}` needs {what}, which are not there")]
+    Missing {
+        /// The method.
+        method: &'static str,
+        /// What it needs.
+        what: &'static str,
+    },
+    /// What came beside the gradients belongs to other tensors.
+    #[error("tensor `{tensor}`: {reason}")]
+    Companion {
+        /// The tensor.
+        tensor: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// An iteration that must converge did not.
+    #[error(
+        "block `{block}`: residual {residual:.1e} after {iterations} iterations, {tolerance:.1e} was asked"
+    )]
+    NotConverged {
+        /// The block.
+        block: String,
+        /// ‖(F+λI)x − v‖/‖v‖, the largest over queries.
+        residual: f64,
+        /// Iterations made.
+        iterations: usize,
+        /// What was asked.
+        tolerance: f64,
+    },
 }

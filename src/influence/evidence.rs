@@ -14,6 +14,21 @@ pub struct Evidence {
     pub solver: Option<String>,
     /// Blocks that did not converge.
     pub not_converged: usize,
+    /// The residual of every query, the largest over blocks; empty when not computed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub residuals: Vec<f64>,
+    /// The residual after every iteration, the largest over blocks and queries; empty when not computed.
+    /// A block that stopped early counts with its last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<f64>,
+}
+
+/// The larger entry of both, the shorter list going on with its last entry.
+fn larger(a: &[f64], b: &[f64]) -> Vec<f64> {
+    let entry = |list: &[f64], i: usize| list.get(i).or(list.last()).copied();
+    (0..a.len().max(b.len()))
+        .filter_map(|i| [entry(a, i), entry(b, i)].into_iter().flatten().reduce(f64::max))
+        .collect()
 }
 
 impl Evidence {
@@ -37,6 +52,8 @@ impl Evidence {
             iterations: self.iterations.max(other.iterations),
             solver,
             not_converged: self.not_converged + other.not_converged,
+            residuals: larger(&self.residuals, &other.residuals),
+            history: larger(&self.history, &other.history),
         }
     }
 }
@@ -52,12 +69,16 @@ mod tests {
             iterations: None,
             solver: Some("primal".into()),
             not_converged: 1,
+            residuals: vec![1e-9, 1e-10],
+            history: vec![0.5, 1e-9],
         };
         let b = Evidence {
             residual: Some(1e-3),
             iterations: Some(4),
             solver: Some("dual".into()),
             not_converged: 2,
+            residuals: vec![1e-4, 1e-3],
+            history: vec![0.9, 0.1, 1e-2, 1e-3],
         };
         let worst = Evidence::default().worst(&a).worst(&b).worst(&a);
         let expected = Evidence {
@@ -65,6 +86,8 @@ mod tests {
             iterations: Some(4),
             solver: Some("dual+primal".into()),
             not_converged: 4,
+            residuals: vec![1e-4, 1e-3],
+            history: vec![0.9, 0.1, 1e-2, 1e-3],
         };
         assert_eq!(worst, expected);
     }

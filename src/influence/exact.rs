@@ -179,6 +179,7 @@ impl Preconditioner for Factorised<'_> {
             iterations: Some(steps),
             solver: Some(if self.dual { "dual" } else { "primal" }.to_owned()),
             not_converged: usize::from(worst.is_nan() || worst > CONVERGED_BELOW),
+            ..Evidence::default()
         };
         Ok(Applied { x, evidence })
     }

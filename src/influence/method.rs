@@ -3,6 +3,7 @@
 use faer::Mat;
 
 use super::block::Block;
+use super::companions::Need;
 use super::error::InfluenceError;
 use super::evidence::Evidence;
 use super::registry::{Listed, MethodInfo, Values};
@@ -32,15 +33,32 @@ pub trait InfluenceMethod: Send + Sync {
     fn measure_residual(&self) -> bool {
         false
     }
+
+    /// What it needs beside the gradients of the fine-tuned model.
+    fn need(&self) -> Need {
+        Need::Nothing
+    }
+
+    /// Whether its scores are divided by the norms of both whole gradients, over all blocks.
+    fn cosine(&self) -> bool {
+        false
+    }
 }
 
 /// What [`InfluenceMethod::prepare`] leaves.
 pub trait Preconditioner {
-    /// X ≈ (F + λI)⁻¹V for queries V `[d, m]`, one query a column.
+    /// X ≈ (F + λI)⁻¹V for queries V `[d, m]`, one query a column; of methods that project, what stands for
+    /// it in the projection.
     ///
     /// # Errors
     /// As of [`InfluenceMethod::prepare`].
     fn apply(&self, v: &Mat<f64>) -> Result<Applied, InfluenceError>;
+
+    /// Of methods that project: the training gradients there, `[n, k]`, whose products with the answers of
+    /// [`apply`](Self::apply), `[k, m]`, are the scores.
+    fn features(&self) -> Option<&Mat<f64>> {
+        None
+    }
 }
 
 /// The answer to [`Preconditioner::apply`].

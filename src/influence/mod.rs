@@ -6,6 +6,7 @@
 
 mod block;
 mod cholesky;
+mod companions;
 mod damping;
 pub mod datainf;
 pub mod diagonal_fisher;
@@ -23,6 +24,7 @@ pub mod registry;
 mod run;
 
 pub use block::Block;
+pub use companions::{Companions, Need, Sampled};
 pub use damping::damping;
 pub use error::InfluenceError;
 pub use evidence::Evidence;

@@ -7,9 +7,11 @@ use ndarray::Array2;
 use rayon::prelude::*;
 
 use super::block::Block;
-use super::element::contiguous_mut;
+use super::companions::{Companions, Need};
+use super::element::{column, contiguous_mut};
 use super::error::InfluenceError;
 use super::evidence::Evidence;
+use super::kernels::parallel;
 use super::layout::{BlockLayout, BlockShape};
 use super::moments::sum_of_squares;
 use crate::config::influence::Precision;
@@ -41,14 +43,16 @@ impl Queries {
 }
 
 /// How [`run_method`] computes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RunOptions {
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RunOptions<'a> {
     /// Precision of the products; `exact` is always f64.
     pub precision: Precision,
     /// Which queries.
     pub queries: Queries,
     /// What seeded methods draw from.
     pub seed: u64,
+    /// What travels beside the gradients, for the methods that need it.
+    pub companions: Companions<'a>,
 }
 
 /// A method's scores and what they cost.
@@ -62,9 +66,13 @@ pub struct Influence {
     /// Peak memory by stage, the largest over blocks, above what was held before the block's first stage
     /// (the gradients, its queries and the scores); `None` without the tracking allocator.
     pub peak_bytes: Option<StageBytes>,
+    /// Bytes of the training gradients fetched from the store, over all stages. Divided by its size they
+    /// are the passes over the data that the method makes.
+    pub bytes_read: u64,
     /// The worst over blocks.
     pub evidence: Evidence,
-    /// One for each block of the layout; a block of zeros has none to show.
+    /// One for each block of the layout, and for each checkpoint if the method goes through them; a block
+    /// of zeros has none to show.
     pub block_evidence: Vec<Evidence>,
 }
 
@@ -76,57 +84,98 @@ pub struct Influence {
 ///
 /// # Errors
 /// Stores or a layout that do not match, λ of another number or kind, NaN or infinities among the queries,
-/// or a factorisation that breaks down.
+/// a method that lacks what it needs beside the gradients, or a factorisation that breaks down.
 pub fn run_method(
     spec: &MethodSpec,
     train: &GradientStore,
     query: &GradientStore,
     layout: &BlockLayout,
     lambda: &[f64],
-    options: &RunOptions,
+    options: &RunOptions<'_>,
 ) -> Result<Influence, InfluenceError> {
-    let place = train.matching(query)?;
     check(train, layout, lambda)?;
+    let method = spec.method.build();
+    let companions = &options.companions;
+    companions.check(spec.name(), method.need())?;
     warm_up();
 
-    let method = spec.method.build();
+    // the fine-tuned model's own gradients, or those of every checkpoint with its learning rate
+    let rounds: Vec<(&GradientStore, &GradientStore, f64)> = match method.need() {
+        Need::Checkpoints => companions
+            .checkpoints
+            .iter()
+            .map(|c| (&c.train, &c.query, c.learning_rate))
+            .collect(),
+        _ => vec![(train, query, 1.0)],
+    };
     let (n, m) = (train.rows(), options.queries.rows(query.rows()));
     // [n, m] by columns, which is [m, n] by rows
     let mut scores = Mat::<f64>::zeros(n, m);
     let mut seconds = StageSeconds::default();
     let mut peak: Option<StageBytes> = None;
+    let mut bytes_read = 0;
     let mut block_evidence = Vec::with_capacity(lambda.len());
-    for (shape, &lambda) in layout.blocks().iter().zip(lambda) {
-        let v = load_queries(query, &place, shape, options.queries)?;
-        if lambda == 0.0 {
-            block_evidence.push(Evidence::default());
-            continue;
-        }
-        let block = Block::new(
-            train,
-            shape,
-            method.precision(options.precision),
-            m,
-            options.seed,
-        );
-        let meter = Meter::start();
-        let (prepared, prepare) = meter.stage(|| method.prepare(&block, lambda));
-        let prepared = prepared?;
-        let (applied, apply) = meter.stage(|| prepared.apply(&v));
-        let (x, mut evidence) = applied.map(|applied| (applied.x, applied.evidence))?;
-        drop(prepared);
-        let ((), score) = meter.stage(|| block.add_scores(&x, -1.0, scores.as_mut()));
-        if method.measure_residual() {
-            let (_, residual) = block.residual(&v, &x, lambda);
-            evidence.residual = residual.is_finite().then_some(residual);
-            evidence.not_converged = usize::from(!residual.is_finite() || residual > 1.0);
-        }
-        block_evidence.push(evidence);
+    let mut norms = method.cosine().then(|| (vec![0.0; n], vec![0.0; m]));
+    for (train_there, query_there, weight) in rounds {
+        train.matching(train_there)?;
+        let place = train_there.matching(query_there)?;
+        for (shape, &lambda) in layout.blocks().iter().zip(lambda) {
+            let v = load_queries(query_there, &place, shape, options.queries)?;
+            if lambda == 0.0 {
+                block_evidence.push(Evidence::default());
+                continue;
+            }
+            let precision = method.precision(options.precision);
+            let block = Block::new(train_there, shape, precision, m, options.seed)
+                .with_companions(options.companions);
+            let read_before = train_there.bytes_read();
+            let meter = Meter::start();
+            let (prepared, prepare) = meter.stage(|| {
+                if let Some((norms, _)) = &mut norms {
+                    add(norms, block.squared_norms());
+                }
+                method.prepare(&block, lambda)
+            });
+            let prepared = prepared?;
+            let (applied, apply) = meter.stage(|| {
+                if let Some((_, norms)) = &mut norms {
+                    add(norms, (0..m).map(|q| sum_of_squares(column(v.as_ref(), q))));
+                }
+                prepared.apply(&v)
+            });
+            let (x, mut evidence) = applied.map(|applied| (applied.x, applied.evidence))?;
+            // what the contraction does not need goes before it
+            let projected = prepared.features().is_some().then_some(prepared);
+            let ((), score) = meter.stage(|| {
+                match projected.as_ref().and_then(|prepared| prepared.features()) {
+                    Some(features) => matmul(
+                        scores.as_mut(),
+                        Accum::Add,
+                        features.as_ref(),
+                        x.as_ref(),
+                        -weight,
+                        parallel(),
+                    ),
+                    None => block.add_scores(&x, -weight, scores.as_mut()),
+                }
+            });
+            bytes_read += train_there.bytes_read() - read_before;
+            if method.measure_residual() {
+                let (_, residual) = block.residual(&v, &x, lambda);
+                evidence.residual = residual.is_finite().then_some(residual);
+                evidence.not_converged = usize::from(!residual.is_finite() || residual > 1.0);
+            }
+            block_evidence.push(evidence);
 
-        seconds.prepare += prepare.seconds;
-        seconds.apply += apply.seconds;
-        seconds.score += score.seconds;
-        peak = largest(peak, [prepare, apply, score]);
+            seconds.prepare += prepare.seconds;
+            seconds.apply += apply.seconds;
+            seconds.score += score.seconds;
+            peak = largest(peak, [prepare, apply, score]);
+        }
+    }
+    if let Some((train, query)) = &norms {
+        let ((), spent) = Meter::start().stage(|| divide(&mut scores, train, query));
+        seconds.score += spent.seconds;
     }
     let evidence = block_evidence
         .iter()
@@ -136,9 +185,26 @@ pub fn run_method(
         scores,
         seconds,
         peak_bytes: peak,
+        bytes_read,
         evidence,
         block_evidence,
     })
+}
+
+/// `sums += values`, one by one.
+fn add(sums: &mut [f64], values: impl IntoIterator<Item = f64>) {
+    sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+}
+
+/// Scores over ‖g_k‖‖v_q‖, from squared norms; a gradient of zeros has the cosine 0 with everything.
+fn divide(scores: &mut Mat<f64>, train: &[f64], query: &[f64]) {
+    for (q, &query) in query.iter().enumerate() {
+        for (score, &train) in contiguous_mut(scores.as_mut().col_mut(q)).iter_mut().zip(train) {
+            // the square roots first: the product of two squares leaves the range of f64 sooner
+            let norms = train.sqrt() * query.sqrt();
+            *score = if norms > 0.0 { *score / norms } else { 0.0 };
+        }
+    }
 }
 
 fn check(

@@ -11,7 +11,7 @@ use super::{Execute, facts};
 use crate::config::{Cell, MethodSpec, Plan};
 use crate::device::DeviceChoice;
 use crate::influence::{
-    BlockLayout, Evidence, Influence, Queries, RunOptions, damping, run_method,
+    BlockLayout, Companions, Evidence, Influence, Queries, RunOptions, damping, run_method,
 };
 use crate::metrics::{self, Inputs, Scores};
 use crate::results::ResultsDir;
@@ -111,6 +111,7 @@ impl Execute for CellRunner {
             precision: influence.precision,
             queries: Queries::EachAndMean,
             seed: cell.seed,
+            companions: Companions::default(),
         };
 
         // exact first: the others are held against it

@@ -355,6 +355,7 @@ fn method(
             iterations: label.starts_with("lissa").then_some(10),
             solver: exact.then(|| "dual".to_owned()),
             not_converged: 0,
+            ..Evidence::default()
         },
         non_finite: 0,
         metrics: vec![

@@ -15,6 +15,7 @@ mod writer;
 use std::borrow::Cow;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 
@@ -54,6 +55,7 @@ pub struct GradientStore {
     rows: usize,
     tensors: Vec<TensorInfo>,
     data: Data,
+    read: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -104,6 +106,7 @@ impl GradientStore {
             rows,
             tensors,
             data: Data::Memory(data),
+            read: AtomicU64::new(0),
         })
     }
 
@@ -124,6 +127,18 @@ impl GradientStore {
             .enumerate()
             .map(|(t, info)| (self.rows * info.dim() * self.dtype(t).bytes()) as u64)
             .sum()
+    }
+
+    /// Bytes that were fetched so far, as their readers declared with [`fetched`](Self::fetched).
+    pub fn bytes_read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+
+    /// Counts `numbers` numbers of a tensor as fetched: whoever reads rows of a block, as a view or
+    /// converted, declares them here, a panel at a time.
+    pub fn fetched(&self, tensor: usize, numbers: usize) {
+        let bytes = numbers * self.dtype(tensor).bytes();
+        self.read.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// `memory` or `mapped`.

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 
 use safetensors::{SafeTensorError, SafeTensors};
 
@@ -72,6 +73,7 @@ impl GradientStore {
                 path: path.to_owned(),
                 places,
             },
+            read: AtomicU64::new(0),
         })
     }
 }

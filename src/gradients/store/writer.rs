@@ -2,6 +2,7 @@
 
 use std::io::{Seek, SeekFrom, Write};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 
 use serde_json::json;
 
@@ -141,6 +142,7 @@ impl StoreWriter {
                 rows: self.rows,
                 tensors: self.tensors,
                 data: Data::Memory(data),
+                read: AtomicU64::new(0),
             }),
             Sink::File { file, .. } => {
                 let path = file.path().to_owned();

@@ -1,0 +1,77 @@
+//! What some methods need beside the gradients of the fine-tuned model.
+
+use super::error::InfluenceError;
+use crate::gradients::checkpoints::Checkpoint;
+use crate::gradients::factors::KroneckerFactors;
+use crate::gradients::store::GradientStore;
+
+/// What travels beside the training gradients.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Companions<'a> {
+    /// Kronecker factors, collected with the training gradients (the empirical Fisher's).
+    pub factors: Option<&'a KroneckerFactors>,
+    /// The same with labels drawn from the model's own predictions.
+    pub sampled: Option<Sampled<'a>>,
+    /// Gradients along the fine-tune; empty when there are none.
+    pub checkpoints: &'a [Checkpoint],
+}
+
+/// What a second pass with labels drawn from the model's own predictions gives.
+#[derive(Clone, Copy, Debug)]
+pub struct Sampled<'a> {
+    /// Gradients of the training examples at the drawn labels.
+    pub gradients: &'a GradientStore,
+    /// Their Kronecker factors.
+    pub factors: &'a KroneckerFactors,
+}
+
+/// What a method needs beside the gradients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// [`Companions::factors`].
+    Factors,
+    /// [`Companions::sampled`].
+    Sampled,
+    /// [`Companions::checkpoints`].
+    Checkpoints,
+}
+
+impl Need {
+    /// What it is and how one comes by it, for messages.
+    pub fn explanation(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Factors => "Kronecker factors, collected with the gradients",
+            Self::Sampled => {
+                "gradients and Kronecker factors at labels drawn from the model's predictions"
+            }
+            Self::Checkpoints => "gradients at checkpoints of the fine-tune",
+        }
+    }
+}
+
+impl Companions<'_> {
+    /// Whether what `need` names is there.
+    ///
+    /// # Errors
+    /// [`InfluenceError::Missing`] naming the method and what it lacks.
+    pub fn check(&self, method: &'static str, need: Need) -> Result<(), InfluenceError> {
+        let there = match need {
+            Need::Nothing => true,
+            Need::Factors => self.factors.is_some(),
+            Need::Sampled => self.sampled.is_some(),
+            Need::Checkpoints => !self.checkpoints.is_empty(),
+        };
+        if there {
+            Ok(())
+        } else {
+            Err(InfluenceError::Missing {
+                method,
+                what: need.explanation(),
+            })
+        }
+    }
+}
