@@ -161,6 +161,27 @@ fn flops(method: &Method, n: f64, d: f64, m: f64) -> (f64, f64) {
         Method::Lissa(_) => (0.0, 0.0, 2.0 * product),
         Method::DiagonalFisher(_) => (2.0 * n * d, m * d, 0.0),
         Method::HessianFree(_) | Method::HessianFreeBlockWeighted(_) => (0.0, m * d, 0.0),
+        Method::GradCos(_) => (2.0 * n * d, 0.0, 0.0),
+        // scores in k dimensions replace the last product
+        Method::RandomProjection(settings) => {
+            let k = settings.dim as f64;
+            (
+                2.0 * n * d * k + n * k * n.min(k),
+                2.0 * m * k * d + 2.0 * m * n * k,
+                -product,
+            )
+        }
+        Method::Logra(settings) => {
+            let (k, sides) = (
+                (settings.out * settings.inputs) as f64,
+                (settings.out + settings.inputs) as f64,
+            );
+            (
+                2.0 * n * d * sides + n * k * n.min(k),
+                2.0 * m * n * k,
+                -product,
+            )
+        }
     };
     (prepare + apply + product, step)
 }

@@ -30,4 +30,5 @@ pub mod results;
 pub mod runner;
 pub mod score;
 pub mod tasks;
+mod vector;
 pub mod workers;

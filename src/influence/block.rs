@@ -33,6 +33,10 @@ pub(super) struct Tiles {
     pub expand_rows: usize,
     /// With fewer tiles than this the sums are cut as well, so that all threads have work.
     pub tasks: usize,
+    /// Bytes of a chunk of rows that is viewed where it is.
+    pub view_bytes: usize,
+    /// Bytes of a chunk of rows that is converted.
+    pub widened_bytes: usize,
 }
 
 impl Default for Tiles {
@@ -44,6 +48,8 @@ impl Default for Tiles {
             expand_columns: 256,
             expand_rows: 512,
             tasks: 16,
+            view_bytes: 64 << 20,
+            widened_bytes: 8 << 20,
         }
     }
 }

@@ -33,7 +33,7 @@ impl<T> Narrowed<'_, T> {
 }
 
 /// A precision: f32 products are added up in f64, f64 products directly.
-pub(super) trait Element: Real + ComplexField {
+pub(super) trait Element: Real + ComplexField + Into<f64> {
     /// A matrix with contiguous columns in this precision.
     fn narrow(values: MatRef<'_, f64>) -> Narrowed<'_, Self>;
 

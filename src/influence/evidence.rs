@@ -27,7 +27,12 @@ pub struct Evidence {
 fn larger(a: &[f64], b: &[f64]) -> Vec<f64> {
     let entry = |list: &[f64], i: usize| list.get(i).or(list.last()).copied();
     (0..a.len().max(b.len()))
-        .filter_map(|i| [entry(a, i), entry(b, i)].into_iter().flatten().reduce(f64::max))
+        .filter_map(|i| {
+            [entry(a, i), entry(b, i)]
+                .into_iter()
+                .flatten()
+                .reduce(f64::max)
+        })
         .collect()
 }
 

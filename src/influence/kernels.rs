@@ -2,18 +2,19 @@
 //!
 //! Query gradients V and their images X are `[d, m]`, coefficients and scores `[n, m]`: **one query a
 //! column**, stored by columns. G is never copied whole: f32 products view it in the store, f64 products
-//! widen it panel by panel into a small buffer.
+//! widen it chunk by chunk into a small buffer; see [`sweep`](super::sweep).
 //!
-//! Both products with G are cut into tiles of the result, each worked on by one thread from start to end:
-//! no thread ever waits for another inside a product, and no number depends on how many there are.
+//! Both products with a chunk are cut into tiles of the result, each worked on by one thread from start to
+//! end: no thread ever waits for another inside a product, and no number depends on how many there are.
 
 use std::ops::Range;
 
-use faer::{Mat, MatMut, MatRef, Par};
+use faer::{Mat, MatMut, Par};
 use rayon::prelude::*;
 
-use super::block::{Block, Slab, chunks};
+use super::block::Block;
 use super::element::{Element, column, column_grain, contiguous_mut};
+use super::few::FEW;
 use super::moments::sum_of_squares;
 use crate::config::influence::Precision;
 
@@ -32,28 +33,23 @@ impl Block<'_> {
 
     /// `scores += factor · G X`, `[n, m]`. 2·m·n·d flops.
     pub(super) fn add_scores(&self, x: &Mat<f64>, factor: f64, scores: MatMut<'_, f64>) {
+        if x.ncols() <= FEW {
+            return self.add_scores_of_few(x, factor, scores);
+        }
         match self.precision() {
             Precision::F32 => self.add_scores_in::<f32>(x, factor, scores),
             Precision::F64 => self.add_scores_in::<f64>(x, factor, scores),
         }
     }
 
-    fn add_scores_in<T: Element>(&self, x: &Mat<f64>, factor: f64, scores: MatMut<'_, f64>) {
+    fn add_scores_in<T: Element>(&self, x: &Mat<f64>, factor: f64, mut scores: MatMut<'_, f64>) {
         let x = T::narrow(x.as_ref());
-        let factor = factor * x.scale();
-        let tiles = cut(scores, chunks(self.rows(), self.tiles().project_rows));
-        let slabs = self.slabs(self.tiles().project_columns);
-        self.run(
-            tiles,
-            &slabs,
-            |rows, slabs, mut out, panel: &mut Panel<T>| {
-                for slab in slabs {
-                    let x = x.mat().subrows(slab.offset, slab.columns.len());
-                    let (g, scratch) = panel.read(self, slab, rows.clone());
-                    T::add_product(out.as_mut(), g, x, factor, scratch);
-                }
-            },
-        );
+        self.sweep::<T>(|rows| {
+            let out = scores
+                .as_mut()
+                .subrows_mut(rows.range.start, rows.range.len());
+            rows.add_project(x.mat(), factor * x.scale(), out);
+        });
     }
 
     /// Gᵀ C, `[d, m]`: for every query the sum of the examples, weighted by its column of C. 2·m·n·d flops.
@@ -67,65 +63,64 @@ impl Block<'_> {
     fn expand_in<T: Element>(&self, c: &Mat<f64>) -> Mat<f64> {
         let mut x = Mat::zeros(self.dim(), c.ncols());
         let c = T::narrow(c.as_ref());
+        self.sweep::<T>(|rows| {
+            let c = c.mat().subrows(rows.range.start, rows.range.len());
+            rows.add_expand(c, 1.0, x.as_mut());
+        });
         let scale = c.scale();
-        let slabs = self.slabs(self.tiles().expand_columns);
-        let tiles = cut(
-            x.as_mut(),
-            slabs
-                .iter()
-                .map(|slab| slab.offset..slab.offset + slab.columns.len()),
-        );
-        let tiles = tiles
-            .into_iter()
-            .zip(&slabs)
-            .map(|((_, out), slab)| (slab.clone(), out))
-            .collect();
-        let rows: Vec<_> = chunks(self.rows(), self.tiles().expand_rows).collect();
-        self.run(tiles, &rows, |slab, rows, mut out, panel: &mut Panel<T>| {
-            for rows in rows {
-                let c = c.mat().subrows(rows.start, rows.len());
-                let (g, scratch) = panel.read(self, slab, rows.clone());
-                T::add_product(out.as_mut(), g.transpose(), c, scale, scratch);
-            }
+        if scale != 1.0 {
+            x.as_mut()
+                .par_col_iter_mut()
+                .for_each(|x| contiguous_mut(x).iter_mut().for_each(|x| *x *= scale));
+        }
+        x
+    }
+
+    /// Σ_i w_i g_i (g_iᵀV), `[d, m]`, with w_i = `weight(i, ‖g_i‖²)`: a Fisher with weights, times V. The norms
+    /// are taken only `with_norms`, else they are 0. 4·m·n·d flops, one pass over G: what is projected is
+    /// expanded chunk by chunk.
+    pub(super) fn weighted_fisher(
+        &self,
+        v: &Mat<f64>,
+        with_norms: bool,
+        weight: impl Fn(usize, f64) -> f64 + Sync,
+    ) -> Mat<f64> {
+        if v.ncols() <= FEW {
+            return self.weighted_fisher_of_few(v, weight);
+        }
+        match self.precision() {
+            Precision::F32 => self.weighted_fisher_in::<f32>(v, with_norms, weight),
+            Precision::F64 => self.weighted_fisher_in::<f64>(v, with_norms, weight),
+        }
+    }
+
+    fn weighted_fisher_in<T: Element>(
+        &self,
+        v: &Mat<f64>,
+        with_norms: bool,
+        weight: impl Fn(usize, f64) -> f64 + Sync,
+    ) -> Mat<f64> {
+        let m = v.ncols();
+        let narrow = T::narrow(v.as_ref());
+        let mut x = Mat::zeros(self.dim(), m);
+        self.sweep::<T>(|rows| {
+            let mut c = Mat::<f64>::zeros(rows.range.len(), m + usize::from(with_norms));
+            rows.add_project(narrow.mat(), narrow.scale(), c.as_mut());
+            let norms = with_norms.then(|| column(c.as_ref(), m).to_vec());
+            c.truncate(rows.range.len(), m);
+            scale_rows(&mut c, |i| {
+                weight(rows.range.start + i, norms.as_ref().map_or(0.0, |n| n[i]))
+            });
+            let c = T::narrow(c.as_ref());
+            rows.add_expand(c.mat(), c.scale(), x.as_mut());
         });
         x
     }
 
-    /// Works on every tile of a result in parallel, adding up `terms` in order. When there are few tiles, the
-    /// terms are cut into parts that are worked on side by side and added up in order; how, depends on sizes
-    /// only.
-    fn run<T: Element, Place: Sync + Send, Term: Sync>(
-        &self,
-        tiles: Vec<(Place, MatMut<'_, f64>)>,
-        terms: &[Term],
-        work: impl Fn(&Place, &[Term], MatMut<'_, f64>, &mut Panel<T>) + Sync,
-    ) {
-        let parts = (self.tiles().tasks / tiles.len().max(1)).clamp(1, terms.len().max(1));
-        let terms_a_part = terms.len().div_ceil(parts).max(1);
-        tiles
-            .into_par_iter()
-            .for_each_init(Panel::new, |panel, (place, mut out)| {
-                if parts == 1 {
-                    return work(&place, terms, out, panel);
-                }
-                let sums: Vec<Mat<f64>> = terms
-                    .par_chunks(terms_a_part)
-                    .map_init(Panel::new, |panel, terms| {
-                        let mut sum = Mat::zeros(out.nrows(), out.ncols());
-                        work(&place, terms, sum.as_mut(), panel);
-                        sum
-                    })
-                    .collect();
-                sums.iter().for_each(|sum| out += sum);
-            });
-    }
-
     /// F V = Gᵀ G V / n, `[d, m]`. 4·m·n·d flops.
     pub(super) fn fisher_times(&self, v: &Mat<f64>) -> Mat<f64> {
-        let mut c = self.project(v);
         let weight = 1.0 / self.rows() as f64;
-        scale_rows(&mut c, |_| weight);
-        self.expand(&c)
+        self.weighted_fisher(v, false, |_, _| weight)
     }
 
     /// The residual matrix V − (F + λI)X, `[d, m]`, in f64, and the largest ‖·‖/‖v‖ over the queries
@@ -193,54 +188,4 @@ pub(super) fn cut(
         rest = below;
     }
     tiles
-}
-
-/// A thread's reused memory.
-struct Panel<T> {
-    widened: Vec<T>,
-    scratch: Vec<T>,
-}
-
-impl<T: Element> Panel<T> {
-    fn new() -> Self {
-        Self {
-            widened: Vec::new(),
-            scratch: Vec::new(),
-        }
-    }
-
-    /// A panel of G, `[rows, columns]`, and the scratch: a view of the store when it holds this very type,
-    /// else converted.
-    fn read<'s>(
-        &'s mut self,
-        block: &Block<'s>,
-        slab: &Slab,
-        rows: Range<usize>,
-    ) -> (MatRef<'s, T>, &'s mut Vec<T>) {
-        let (store, columns) = (block.store(), &slab.columns);
-        let dim = store.tensors()[slab.tensor].dim();
-        if let Some(all) = store.as_f32(slab.tensor).and_then(T::view) {
-            let whole = MatRef::from_row_major_slice(
-                &all[rows.start * dim..rows.end * dim],
-                rows.len(),
-                dim,
-            );
-            return (
-                whole.subcols(columns.start, columns.len()),
-                &mut self.scratch,
-            );
-        }
-        self.widened
-            .resize(rows.len() * columns.len(), T::of_f32(0.0));
-        for (row, out) in rows
-            .clone()
-            .zip(self.widened.chunks_exact_mut(columns.len()))
-        {
-            store.read_row(slab.tensor, row, columns.clone(), out);
-        }
-        (
-            MatRef::from_row_major_slice(&self.widened, rows.len(), columns.len()),
-            &mut self.scratch,
-        )
-    }
 }

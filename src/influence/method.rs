@@ -7,7 +7,9 @@ use super::companions::Need;
 use super::error::InfluenceError;
 use super::evidence::Evidence;
 use super::registry::{Listed, MethodInfo, Values};
-use super::{datainf, diagonal_fisher, exact, hessian_free, lissa};
+use super::{
+    datainf, diagonal_fisher, exact, grad_cos, hessian_free, lissa, logra, random_projection,
+};
 use crate::config::influence::Precision;
 
 /// An approximation of (F + λI)⁻¹ on one block of gradients.
@@ -124,4 +126,10 @@ methods! {
     DiagonalFisher(diagonal_fisher::DiagonalFisher),
     /// See [`lissa`].
     Lissa(lissa::Lissa),
+    /// See [`grad_cos`].
+    GradCos(grad_cos::GradCos),
+    /// See [`random_projection`].
+    RandomProjection(random_projection::RandomProjection),
+    /// See [`logra`].
+    Logra(logra::Logra),
 }

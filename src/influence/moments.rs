@@ -28,12 +28,14 @@ impl Block<'_> {
     fn gram_in<T: Element>(&self, rows: &[usize], par: Par) -> Mat<f64> {
         let mut gram = Mat::zeros(rows.len(), rows.len());
         let (mut gathered, mut scratch) = (Vec::new(), Vec::new());
-        let width = (GRAM_BYTES / (rows.len().max(1) * size_of::<T>())).clamp(256, 4096);
+        // not below a page of the file, which would be read more than once
+        let width = (GRAM_BYTES / (rows.len().max(1) * size_of::<T>())).clamp(1024, 4096);
         for Slab {
             tensor, columns, ..
         } in self.slabs(width)
         {
             gathered.resize(rows.len() * columns.len(), T::of_f32(0.0));
+            self.store().fetched(tensor, rows.len() * columns.len());
             let read = |(&row, out): (&usize, &mut [T])| {
                 self.store().read_row(tensor, row, columns.clone(), out)
             };
@@ -62,6 +64,9 @@ impl Block<'_> {
         let mut scratch = Vec::new();
         for rows in chunks(n, (FISHER_BYTES / (8 * d.max(1))).clamp(64, 4096)) {
             panel.resize(rows.len() * d, 0.0);
+            for s in self.segments() {
+                self.store().fetched(s.tensor, rows.len() * s.dim);
+            }
             panel
                 .par_chunks_exact_mut(d)
                 .zip(rows.clone())
@@ -107,32 +112,32 @@ impl Block<'_> {
                     };
                 }
             });
+        for s in self.segments() {
+            self.store().fetched(s.tensor, self.rows() * s.dim);
+        }
         norms
     }
 
     /// Σ_i g_ij² of every column j, in f64. One pass over G.
     pub(super) fn column_squares(&self) -> Vec<f64> {
-        let parts: Vec<Vec<f64>> = self
-            .slabs(256)
-            .into_par_iter()
-            .map(
-                |Slab {
-                     tensor, columns, ..
-                 }| {
-                    let mut sums = vec![0.0; columns.len()];
-                    let mut values = vec![0.0f64; columns.len()];
-                    for row in 0..self.rows() {
-                        self.store()
-                            .read_row(tensor, row, columns.clone(), &mut values);
-                        sums.iter_mut()
-                            .zip(&values)
-                            .for_each(|(sum, value)| *sum += value * value);
-                    }
-                    sums
-                },
-            )
-            .collect();
-        parts.concat()
+        let mut sums = vec![0.0; self.dim()];
+        self.sweep::<f64>(|rows| {
+            for part in &rows.segments {
+                let sums = &mut sums[part.offset..part.offset + part.dim];
+                sums.par_chunks_mut(256)
+                    .enumerate()
+                    .for_each(|(chunk, sums)| {
+                        let first = chunk * 256;
+                        for row in 0..rows.range.len() {
+                            let values = &part.row(row)[first..first + sums.len()];
+                            sums.iter_mut()
+                                .zip(values)
+                                .for_each(|(sum, value)| *sum += value * value);
+                        }
+                    });
+            }
+        });
+        sums
     }
 }
 

@@ -122,6 +122,9 @@ pub fn run_method(
         for (shape, &lambda) in layout.blocks().iter().zip(lambda) {
             let v = load_queries(query_there, &place, shape, options.queries)?;
             if lambda == 0.0 {
+                if let Some((_, norms)) = &mut norms {
+                    add(norms, (0..m).map(|q| sum_of_squares(column(v.as_ref(), q))));
+                }
                 block_evidence.push(Evidence::default());
                 continue;
             }
@@ -146,19 +149,20 @@ pub fn run_method(
             let (x, mut evidence) = applied.map(|applied| (applied.x, applied.evidence))?;
             // what the contraction does not need goes before it
             let projected = prepared.features().is_some().then_some(prepared);
-            let ((), score) = meter.stage(|| {
-                match projected.as_ref().and_then(|prepared| prepared.features()) {
-                    Some(features) => matmul(
-                        scores.as_mut(),
-                        Accum::Add,
-                        features.as_ref(),
-                        x.as_ref(),
-                        -weight,
-                        parallel(),
-                    ),
-                    None => block.add_scores(&x, -weight, scores.as_mut()),
-                }
-            });
+            let ((), score) =
+                meter.stage(
+                    || match projected.as_ref().and_then(|prepared| prepared.features()) {
+                        Some(features) => matmul(
+                            scores.as_mut(),
+                            Accum::Add,
+                            features.as_ref(),
+                            x.as_ref(),
+                            -weight,
+                            parallel(),
+                        ),
+                        None => block.add_scores(&x, -weight, scores.as_mut()),
+                    },
+                );
             bytes_read += train_there.bytes_read() - read_before;
             if method.measure_residual() {
                 let (_, residual) = block.residual(&v, &x, lambda);
@@ -193,13 +197,18 @@ pub fn run_method(
 
 /// `sums += values`, one by one.
 fn add(sums: &mut [f64], values: impl IntoIterator<Item = f64>) {
-    sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+    sums.iter_mut()
+        .zip(values)
+        .for_each(|(sum, value)| *sum += value);
 }
 
 /// Scores over ‖g_k‖‖v_q‖, from squared norms; a gradient of zeros has the cosine 0 with everything.
 fn divide(scores: &mut Mat<f64>, train: &[f64], query: &[f64]) {
     for (q, &query) in query.iter().enumerate() {
-        for (score, &train) in contiguous_mut(scores.as_mut().col_mut(q)).iter_mut().zip(train) {
+        for (score, &train) in contiguous_mut(scores.as_mut().col_mut(q))
+            .iter_mut()
+            .zip(train)
+        {
             // the square roots first: the product of two squares leaves the range of f64 sooner
             let norms = train.sqrt() * query.sqrt();
             *score = if norms > 0.0 { *score / norms } else { 0.0 };

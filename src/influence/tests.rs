@@ -54,6 +54,9 @@ fn settings() -> Vec<(Precision, Tiles)> {
         expand_columns,
         expand_rows,
         tasks,
+        // chunks of a few rows
+        view_bytes: 11 * D * 4,
+        widened_bytes: 5 * D * 8,
     };
     let all = [
         Tiles::default(),

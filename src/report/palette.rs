@@ -208,6 +208,9 @@ fn known(method: &str, options: &[(&str, &str)]) -> Option<(Colour, Marker, Dash
             (Some("code"), _) => ([0x6a, 0x9a, 0x2d], Marker::Plus, Dash::Dotted),
             _ => ([0x00, 0x9e, 0x73], Marker::Cross, Dash::Dotted),
         },
+        "grad_cos" => ([0xb8, 0x86, 0x0b], Marker::Cross, Dash::Dashed),
+        "random_projection" => ([0x99, 0x99, 0x33], Marker::Diamond, Dash::Dotted),
+        "logra" => ([0x88, 0x22, 0x55], Marker::Down, Dash::Solid),
         _ => return None,
     };
     Some(look)

@@ -171,7 +171,25 @@ fn cost(method: &Method, n: f64, m: f64, d: f64) -> (f64, f64) {
         ),
         Method::DiagonalFisher(_) => (2.0 * n * d, 8.0 * d),
         Method::HessianFree(_) | Method::HessianFreeBlockWeighted(_) => (0.0, 0.0),
+        Method::GradCos(_) => (2.0 * n * d, 0.0),
+        Method::RandomProjection(method) => {
+            projected(n, m, d, method.dim as f64, 2.0 * n * d * method.dim as f64)
+        }
+        // the sides of the tensors are not known here: as if both were larger than what is kept
+        Method::Logra(method) => {
+            let (out, inputs) = (method.out as f64, method.inputs as f64);
+            projected(n, m, d, (out * inputs).min(d), 2.0 * n * d * (out + inputs))
+        }
     }
+}
+
+/// Exact influence among k projected dimensions, with the operations of the projection.
+fn projected(n: f64, m: f64, d: f64, k: f64, projection: f64) -> (f64, f64) {
+    let small = n.min(k);
+    (
+        projection + n * k * small + small.powi(3) / 3.0 + 2.0 * m * small * small,
+        8.0 * (k * (d + n) + small * small),
+    )
 }
 
 /// Rate of f64 matrix products on this machine, operations a second: the best of three products of

@@ -1,0 +1,44 @@
+//! Cosines of whole gradients.
+
+use super::block::Block;
+use super::error::InfluenceError;
+use super::hessian_free::Scaled;
+use super::method::{InfluenceMethod, Preconditioner};
+use super::registry::{Listed, MethodInfo, Values};
+
+/// Cosine of gradients: I(k, q) = −v_qᵀg_k/(‖v_q‖‖g_k‖) with products and norms over all blocks together, not
+/// block by block: a block with small gradients has a small say.
+///
+/// A gradient of zeros has the cosine 0 with everything. Source: Pruthi et al. 2020 (arXiv 2002.08484) and
+/// Barshan et al. 2020 (arXiv 2003.11630) on normalised gradient similarity. Cost: 2·n·d for the norms. It
+/// does not depend on the blocks or on λ. Passes over the gradients: 2.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GradCos;
+
+impl Listed for GradCos {
+    const INFO: MethodInfo = MethodInfo {
+        name: "grad_cos",
+        summary: "cosines of whole gradients: dot products without the norms",
+        formula: "v/(‖v‖‖g‖), norms over all blocks",
+        cost: "n d",
+        options: &[],
+    };
+
+    fn from_values(_: &Values) -> Self {
+        Self
+    }
+}
+
+impl InfluenceMethod for GradCos {
+    fn prepare<'a>(
+        &'a self,
+        _: &'a Block<'a>,
+        _: f64,
+    ) -> Result<Box<dyn Preconditioner + 'a>, InfluenceError> {
+        Ok(Box::new(Scaled(1.0)))
+    }
+
+    fn cosine(&self) -> bool {
+        true
+    }
+}
