@@ -7,7 +7,10 @@ use super::companions::Need;
 use super::error::InfluenceError;
 use super::evidence::Evidence;
 use super::registry::{Listed, MethodInfo, Values};
-use super::{datainf, diagonal_fisher, exact, hessian_free, lissa};
+use super::{
+    arnoldi, conjugate_gradient, datainf, diagonal_fisher, exact, hessian_free, hyperinf, lanczos,
+    lissa, nystrom,
+};
 use crate::config::influence::Precision;
 
 /// An approximation of (F + λI)⁻¹ on one block of gradients.
@@ -124,4 +127,14 @@ methods! {
     DiagonalFisher(diagonal_fisher::DiagonalFisher),
     /// See [`lissa`].
     Lissa(lissa::Lissa),
+    /// See [`conjugate_gradient`].
+    ConjugateGradient(conjugate_gradient::ConjugateGradient),
+    /// See [`lanczos`].
+    Lanczos(lanczos::Lanczos),
+    /// See [`arnoldi`].
+    Arnoldi(arnoldi::Arnoldi),
+    /// See [`nystrom`].
+    Nystrom(nystrom::Nystrom),
+    /// See [`hyperinf`].
+    HyperInf(hyperinf::HyperInf),
 }

@@ -4,22 +4,32 @@
 //! [`BlockLayout`] says what a block is, [`run_method`] computes scores; [`METHODS`] lists what there is. A
 //! method is one file: its settings, its entry in the table, its [`InfluenceMethod`].
 
+pub mod arnoldi;
 mod block;
+mod block_cg;
 mod cholesky;
+mod columns;
 mod companions;
+pub mod conjugate_gradient;
 mod damping;
 pub mod datainf;
+mod dense;
 pub mod diagonal_fisher;
 mod element;
 mod error;
 mod evidence;
 pub mod exact;
 pub mod hessian_free;
+pub mod hyperinf;
 mod kernels;
+mod krylov;
+pub mod lanczos;
 mod layout;
 pub mod lissa;
+mod low_rank;
 mod method;
 mod moments;
+pub mod nystrom;
 pub mod registry;
 mod run;
 
@@ -29,8 +39,11 @@ pub use damping::damping;
 pub use error::InfluenceError;
 pub use evidence::Evidence;
 pub use layout::{BlockLayout, BlockShape, Segment};
+pub use low_rank::Complement;
 pub use method::{Applied, InfluenceMethod, METHODS, Method, Preconditioner};
 pub use run::{Influence, Queries, RunOptions, run_method};
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;
