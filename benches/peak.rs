@@ -14,6 +14,11 @@ use infbench::config::influence::{Blocks, Precision};
 use infbench::config::method::MethodSpec;
 use infbench::config::task::GradientsTask;
 use infbench::gradients::store::Target;
+use infbench::influence::arnoldi::Arnoldi;
+use infbench::influence::conjugate_gradient::Conditioning;
+use infbench::influence::exact::Solver;
+use infbench::influence::hyperinf::Variant;
+use infbench::influence::lanczos::Lanczos;
 use infbench::influence::{BlockLayout, Method, Queries, RunOptions, damping, run_method};
 use infbench::measure::{StageSeconds, TrackingAllocator};
 use infbench::tasks::gradients::generate;
@@ -21,11 +26,15 @@ use infbench::tasks::gradients::generate;
 #[global_allocator]
 static ALLOCATOR: TrackingAllocator<mimalloc::MiMalloc> = TrackingAllocator(mimalloc::MiMalloc);
 
-const METHODS: [&str; 6] = [
+const METHODS: [&str; 10] = [
     "exact",
     "datainf",
     "datainf:group_size=32",
     "lissa",
+    "conjugate_gradient",
+    "lanczos",
+    "arnoldi",
+    "nystrom",
     "hessian_free",
     "diagonal_fisher",
 ];
@@ -138,6 +147,12 @@ fn main() {
 fn flops(method: &Method, n: f64, d: f64, m: f64) -> (f64, f64) {
     let product = 2.0 * m * n * d;
     let (prepare, apply, step) = match method {
+        // a step is one product with F of the block, a QR and three products of it with small matrices
+        Method::Exact(exact) if exact.choose(n as usize, d as usize, m as usize) == Solver::Cg => {
+            let s = m.min(d);
+            let step = 4.0 * s * n * d + 8.0 * s * s * d + 2.0 * m * s * d;
+            (0.0, 2.0 * product, step)
+        }
         // the smaller factorisation and one residual (two products); a step is another of both
         Method::Exact(_) if d <= n => (
             n * d * d + d.powi(3) / 3.0,
@@ -159,6 +174,34 @@ fn flops(method: &Method, n: f64, d: f64, m: f64) -> (f64, f64) {
             )
         }
         Method::Lissa(_) => (0.0, 0.0, 2.0 * product),
+        // a step with all queries open, and the residual at the end
+        Method::ConjugateGradient(settings) => {
+            let prepare = match settings.preconditioner {
+                Conditioning::None => 0.0,
+                Conditioning::Diagonal => 2.0 * n * d,
+                Conditioning::Nystrom { rank } => sketch(n, d, rank),
+            };
+            (prepare, 2.0 * product, 2.0 * product)
+        }
+        Method::Nystrom(settings) => {
+            let k = (settings.rank as f64).min(n).min(d);
+            (sketch(n, d, settings.rank), 4.0 * m * k * d, 0.0)
+        }
+        // a step is one product with F of a vector; the orthogonalisation is of s steps, half of them at a time
+        Method::Lanczos(Lanczos {
+            rank, iterations, ..
+        }) => krylov(n, d, m, *rank, *iterations, 4.0),
+        Method::Arnoldi(Arnoldi {
+            rank, iterations, ..
+        }) => krylov(n, d, m, *rank, *iterations, 2.0),
+        Method::HyperInf(settings) if settings.variant == Variant::Converged => {
+            (n * d * d, 2.0 * m * d * d + 2.0 * product, 3.0 * d.powi(3))
+        }
+        // a block here is one row of d: the r×r matrix is a number, the c×c one is whole
+        Method::HyperInf(settings) if settings.variant == Variant::Published => {
+            (2.0 * n * d, m * d, 0.0)
+        }
+        Method::HyperInf(_) => (2.0 * n * d * d, 2.0 * m * d * d, 3.0 * d.powi(3)),
         Method::DiagonalFisher(_) => (2.0 * n * d, m * d, 0.0),
         Method::HessianFree(_) | Method::HessianFreeBlockWeighted(_) => (0.0, m * d, 0.0),
         Method::GradCos(_) => (2.0 * n * d, 0.0, 0.0),
@@ -184,6 +227,30 @@ fn flops(method: &Method, n: f64, d: f64, m: f64) -> (f64, f64) {
         }
     };
     (prepare + apply + product, step)
+}
+
+/// Operations of a randomised rank-k Fisher.
+fn sketch(n: f64, d: f64, rank: usize) -> f64 {
+    let k = (rank as f64).min(n).min(d);
+    4.0 * k * n * d + 8.0 * k * k * d
+}
+
+/// Operations of k Ritz pairs: prepare and apply beside the steps, then a step.
+fn krylov(
+    n: f64,
+    d: f64,
+    m: f64,
+    rank: usize,
+    steps: Option<usize>,
+    orthogonalise: f64,
+) -> (f64, f64, f64) {
+    let k = (rank as f64).min(n).min(d);
+    let s = steps.map_or(k + k.max(20.0), |s| s as f64).max(k).min(d);
+    (
+        2.0 * s * k * d,
+        4.0 * m * k * d,
+        4.0 * n * d + orthogonalise * s * d,
+    )
 }
 
 /// GFLOP/s of the best of five 4096×512 by 512×4096 products on all threads.

@@ -301,6 +301,10 @@ impl JsonSchema for MethodSpec {
 fn option_schema(allowed: Allowed) -> Json {
     match allowed {
         Allowed::Count => json!({"type": "integer", "minimum": 1}),
+        Allowed::CountOr(words) => {
+            json!({"anyOf": [{"type": "integer", "minimum": 1}, {"enum": words}]})
+        }
+        Allowed::Number => json!({"type": "number", "exclusiveMinimum": 0}),
         Allowed::Switch => json!({"type": "boolean"}),
         Allowed::Word(words) => json!({"enum": words}),
         Allowed::NumberOr(words) => {

@@ -74,6 +74,20 @@ pub enum InfluenceError {
         /// What is wrong.
         reason: String,
     },
+    /// A method that holds a dense matrix, on a block too large for it.
+    #[error(
+        "block `{block}`: `{method}` inverts a dense {size}×{size} matrix, {limit} is the largest allowed"
+    )]
+    TooLarge {
+        /// The block.
+        block: String,
+        /// The method.
+        method: &'static str,
+        /// Size of the matrix.
+        size: usize,
+        /// The largest allowed.
+        limit: usize,
+    },
     /// An iteration that must converge did not.
     #[error(
         "block `{block}`: residual {residual:.1e} after {iterations} iterations, {tolerance:.1e} was asked"

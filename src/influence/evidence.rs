@@ -37,6 +37,25 @@ fn larger(a: &[f64], b: &[f64]) -> Vec<f64> {
 }
 
 impl Evidence {
+    /// Of the residual of every query: the worst, all of them, and not converged when one is above `tolerance` or
+    /// not a number.
+    pub(super) fn of_queries(residuals: &[f64], tolerance: f64) -> Self {
+        let worst = super::columns::worst(residuals.iter().copied());
+        Self {
+            residual: worst.is_finite().then_some(worst),
+            not_converged: usize::from(worst.is_nan() || worst > tolerance),
+            residuals: Self::readable(residuals),
+            ..Self::default()
+        }
+    }
+
+    /// Residuals as they can be written and read: what is not finite becomes the largest number there is, which
+    /// stays the worst.
+    pub(super) fn readable(residuals: &[f64]) -> Vec<f64> {
+        let readable = |&r: &f64| if r.is_finite() { r } else { f64::MAX };
+        residuals.iter().map(readable).collect()
+    }
+
     /// The worst of both: larger residual, more iterations, the solvers of both, the sum of the failures.
     #[must_use]
     pub fn worst(self, other: &Self) -> Self {
@@ -66,6 +85,17 @@ impl Evidence {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn residuals_that_are_no_numbers_stay_the_worst_and_can_be_read_back() {
+        let fine = Evidence::of_queries(&[1e-7, 0.0], 1e-6);
+        assert_eq!((fine.residual, fine.not_converged), (Some(1e-7), 0));
+        let bad = Evidence::of_queries(&[1e-7, f64::NAN, f64::INFINITY], 1e-6);
+        assert_eq!((bad.residual, bad.not_converged), (None, 1));
+        let text = serde_json::to_string(&bad).unwrap();
+        let back: Evidence = serde_json::from_str(&text).unwrap();
+        assert_eq!(back.residuals, [1e-7, f64::MAX, f64::MAX]);
+    }
 
     #[test]
     fn the_worst_over_blocks_is_kept() {

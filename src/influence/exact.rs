@@ -3,7 +3,9 @@
 use faer::Mat;
 
 use super::block::Block;
+use super::block_cg;
 use super::cholesky::Cholesky;
+use super::columns::{norms, relative};
 use super::error::InfluenceError;
 use super::evidence::Evidence;
 use super::kernels::{combine, parallel};
@@ -18,25 +20,44 @@ const MAX_REFINEMENTS: usize = 3;
 /// Residual above which a block counts as not converged.
 const CONVERGED_BELOW: f64 = 1e-9;
 
-/// Exact: X = (F + λI)⁻¹V, always in f64, by whichever of two factorisations is cheaper.
+/// Exact: X = (F + λI)⁻¹V, always in f64, by whichever of two factorisations is cheaper, or without one.
 ///
 /// - primal: Cholesky of F + λI, d×d. n·d² + d³/3 flops to prepare, 2·m·d² to apply; d² numbers.
 /// - dual (Woodbury): X = (V − Gᵀ(nλI + GGᵀ)⁻¹GV)/λ, n×n. n²·d + n³/3 flops to prepare,
 ///   4·m·n·d + 2·m·n² to apply; n² numbers.
 ///
-/// Both give the same answer to rounding. `auto` counts the flops of both for the queries at hand; when
-/// they differ by less than a quarter, the smaller matrix decides.
+/// - cg: block conjugate gradients for all queries in one Krylov space, matrix-free, to a residual of 1e-10. 4·m·n·d
+///   flops an iteration, 5·m·d numbers.
+///
+/// All give the same answer to rounding. `auto` counts the flops of both factorisations for the queries at hand;
+/// when they differ by less than a quarter, the smaller matrix decides. A factorisation whose matrix takes more than
+/// `memory_mib` (8·d² or 8·n² bytes) is out of the question; when both do, it is `cg`. That is not a matter of speed:
+/// at the limit of 4 GiB (n, d ≥ 23,170) a factorisation is some d/3m products with G, and conjugate gradients need
+/// √(1 + d/c)·ln(2/1e-10)/2 iterations at the very worst for λ = c·tr(F)/d, d/m when every eigenvalue counts, and far
+/// fewer on spectra that fall.
 ///
 /// The residual ‖(F+λI)x − v‖/‖v‖ is always computed, from G itself rather than from the factorised matrix,
-/// and the answer is refined (x += (F+λI)⁻¹r) while it is above 1e-12 and improves. Both belong to the
-/// apply time. A block that stays above 1e-9 is counted in [`Evidence::not_converged`].
-#[derive(Clone, Debug, Default, PartialEq)]
+/// and the answer is refined (x += (F+λI)⁻¹r) while it is above 1e-12 and improves (of `cg`,
+/// by starting it again, while it is above 1e-10). Both belong to the apply time. A block that stays above 1e-9 (1e-10
+/// for `cg`) is counted in [`Evidence::not_converged`].
+#[derive(Clone, Debug, PartialEq)]
 pub struct Exact {
-    /// Which factorisation.
+    /// Which way.
     pub solver: Solver,
+    /// Memory that `auto` may give to a matrix, MiB, at least 1.
+    pub memory_mib: usize,
 }
 
-/// Factorisation of [`Exact`].
+impl Default for Exact {
+    fn default() -> Self {
+        Self {
+            solver: Solver::Auto,
+            memory_mib: 4096,
+        }
+    }
+}
+
+/// Way of [`Exact`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Solver {
     /// Whichever costs less.
@@ -46,6 +67,8 @@ pub enum Solver {
     Primal,
     /// n×n.
     Dual,
+    /// None: block conjugate gradients.
+    Cg,
 }
 
 impl Listed for Exact {
@@ -53,42 +76,54 @@ impl Listed for Exact {
         name: "exact",
         summary: "the damped Fisher inverted in f64, with its residual: the reference",
         formula: "(F + λI)⁻¹v, or (v − Gᵀ(nλI + GGᵀ)⁻¹Gv)/λ",
-        cost: "min(n d² + d³, n² d + n³)",
-        options: &[OptionInfo {
-            key: "solver",
-            default: "auto",
-            allowed: Allowed::Word(&["auto", "primal", "dual"]),
-            help: "factorise d×d (primal) or n×n (dual); auto takes the cheaper for each block",
-        }],
+        cost: "min(n d² + d³, n² d + n³), or k n d",
+        options: &[
+            OptionInfo {
+                key: "solver",
+                default: "auto",
+                allowed: Allowed::Word(&["auto", "primal", "dual", "cg"]),
+                help: "factorise d×d (primal) or n×n (dual), or iterate (cg); auto takes the cheaper factorisation that fits for each block",
+            },
+            OptionInfo {
+                key: "memory_mib",
+                default: "4096",
+                allowed: Allowed::Count,
+                help: "largest matrix that auto factorises, MiB; beyond it takes cg",
+            },
+        ],
     };
 
     fn from_values(values: &Values) -> Self {
         let solver = match values.word("solver") {
             Some("primal") => Solver::Primal,
             Some("dual") => Solver::Dual,
+            Some("cg") => Solver::Cg,
             _ => Solver::Auto,
         };
-        Self { solver }
+        Self {
+            solver,
+            memory_mib: values.count("memory_mib"),
+        }
     }
 }
 
-impl Solver {
-    /// The factorisation for n examples, size d and m queries.
-    fn choose(self, n: usize, d: usize, m: usize) -> Self {
-        let (n, d, m) = (n as f64, d as f64, m as f64);
-        let primal = n * d * d + d * d * d / 3.0 + 2.0 * m * d * d;
-        let dual = n * n * d + n * n * n / 3.0 + 4.0 * m * n * d + 2.0 * m * n * n;
-        match self {
-            Self::Auto if primal.max(dual) < 1.25 * primal.min(dual) => {
-                if d <= n {
-                    Self::Primal
-                } else {
-                    Self::Dual
-                }
-            }
-            Self::Auto if primal < dual => Self::Primal,
-            Self::Auto => Self::Dual,
-            chosen => chosen,
+impl Exact {
+    /// The way for n examples, size d and m queries.
+    pub fn choose(&self, n: usize, d: usize, m: usize) -> Solver {
+        if self.solver != Solver::Auto {
+            return self.solver;
+        }
+        let (nf, df, mf) = (n as f64, d as f64, m as f64);
+        let primal = nf * df * df + df * df * df / 3.0 + 2.0 * mf * df * df;
+        let dual = nf * nf * df + nf * nf * nf / 3.0 + 4.0 * mf * nf * df + 2.0 * mf * nf * nf;
+        let alike = primal.max(dual) < 1.25 * primal.min(dual);
+        let primal_first = if alike { d <= n } else { primal < dual };
+        let fits = |size: f64| 8.0 * size * size <= self.memory_mib as f64 * f64::from(1 << 20);
+        match (fits(df), fits(nf)) {
+            (true, true) if primal_first => Solver::Primal,
+            (true, false) => Solver::Primal,
+            (_, true) => Solver::Dual,
+            (false, false) => Solver::Cg,
         }
     }
 }
@@ -101,7 +136,10 @@ impl InfluenceMethod for Exact {
     ) -> Result<Box<dyn Preconditioner + 'a>, InfluenceError> {
         let block = block.with_precision(Precision::F64);
         let (n, d) = (block.rows(), block.dim());
-        let solver = self.solver.choose(n, d, block.queries());
+        let solver = self.choose(n, d, block.queries());
+        if solver == Solver::Cg {
+            return Ok(Box::new(MatrixFree { block, lambda }));
+        }
         let (mut matrix, shift, what) = match solver {
             Solver::Dual => (
                 block.gram(&(0..n).collect::<Vec<_>>(), parallel()),
@@ -174,14 +212,35 @@ impl Preconditioner for Factorised<'_> {
             (x, r, worst) = (refined, next_r, next);
             steps += 1;
         }
+        let residuals = relative(&r, &norms(v));
         let evidence = Evidence {
-            residual: worst.is_finite().then_some(worst),
             iterations: Some(steps),
             solver: Some(if self.dual { "dual" } else { "primal" }.to_owned()),
-            not_converged: usize::from(worst.is_nan() || worst > CONVERGED_BELOW),
-            ..Evidence::default()
+            ..Evidence::of_queries(&residuals, CONVERGED_BELOW)
         };
         Ok(Applied { x, evidence })
+    }
+}
+
+/// Without a factorisation.
+struct MatrixFree<'a> {
+    block: Block<'a>,
+    lambda: f64,
+}
+
+impl Preconditioner for MatrixFree<'_> {
+    fn apply(&self, v: &Mat<f64>) -> Result<Applied, InfluenceError> {
+        let solution = block_cg::solve(&self.block, v, self.lambda);
+        let evidence = Evidence {
+            iterations: Some(solution.iterations),
+            solver: Some("cg".to_owned()),
+            history: Evidence::readable(&solution.history),
+            ..Evidence::of_queries(&solution.residuals, block_cg::TOLERANCE)
+        };
+        Ok(Applied {
+            x: solution.x,
+            evidence,
+        })
     }
 }
 
@@ -190,12 +249,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cheaper_factorisation_is_taken() {
-        assert_eq!(Solver::Auto.choose(10_000, 64, 10), Solver::Primal);
-        assert_eq!(Solver::Auto.choose(100, 4096, 10), Solver::Dual);
-        assert_eq!(Solver::Auto.choose(1000, 1000, 1), Solver::Primal);
+    fn the_cheaper_factorisation_that_fits_is_taken() {
+        let auto = Exact::default();
+        assert_eq!(auto.choose(10_000, 64, 10), Solver::Primal);
+        assert_eq!(auto.choose(100, 4096, 10), Solver::Dual);
+        assert_eq!(auto.choose(1000, 1000, 1), Solver::Primal);
         // many queries: the dual's two products with G outweigh a slightly larger factorisation
-        assert_eq!(Solver::Auto.choose(900, 1000, 10_000), Solver::Primal);
-        assert_eq!(Solver::Dual.choose(10_000, 64, 10), Solver::Dual);
+        assert_eq!(auto.choose(900, 1000, 10_000), Solver::Primal);
+        let dual = Exact {
+            solver: Solver::Dual,
+            ..auto.clone()
+        };
+        assert_eq!(dual.choose(10_000, 64, 10), Solver::Dual);
+        // 8·23,170² bytes are just below 4 GiB
+        assert_eq!(auto.choose(23_170, 100_000, 10), Solver::Dual);
+        assert_eq!(auto.choose(100_000, 23_170, 10), Solver::Primal);
+        assert_eq!(auto.choose(23_171, 100_000, 10), Solver::Cg);
+        // the cheaper does not fit, the other does: 362² numbers are just below 1 MiB
+        let small = Exact {
+            memory_mib: 1,
+            ..auto
+        };
+        assert_eq!(small.choose(362, 363, 10_000), Solver::Dual);
+        assert_eq!(small.choose(400, 400, 1), Solver::Cg);
     }
 }

@@ -2,8 +2,10 @@
 
 use faer::Mat;
 use rand_distr::{Distribution, StandardNormal};
+use rayon::prelude::*;
 
 use super::block::Block;
+use super::columns::{norms, worst};
 use super::element::{column, contiguous_mut};
 use super::error::InfluenceError;
 use super::evidence::Evidence;
@@ -15,14 +17,16 @@ use crate::random::rng;
 
 /// LiSSA: r₀ = v, r_j = v + (I − (F + λI)/s) r_{j−1}, X = r_k/s.
 ///
-/// It converges to (F + λI)⁻¹v if and only if s > (σ_max + λ)/2, σ_max being F's top eigenvalue. The paper has
+/// It converges to (F + λI)⁻¹v if and only if s > (σ_max + λ)/2, σ_max being F's top eigenvalue;
+/// `scale: auto` makes sure of that. The paper has
 /// s = 1 and k = 10: far from converged where gradients are small (r ≈ (k+1) v, which is Hessian-free), and
 /// divergent where they are large. A result that is not finite is no error: the scores show it.
 ///
 /// Source: Agarwal, Bullins, Hazan 2017 (arXiv 1602.03943); Koh and Liang 2017 for influence; the full batch
 /// in every step, as in Kwon et al. 2024. Cost: 4·k·m·n·d to apply; m·d numbers.
 ///
-/// The residual ‖(F+λI)x − v‖/‖v‖ of the true system is measured outside the clock. A block counts in
+/// The residual ‖(F+λI)x − v‖/‖v‖ of the true system after every step but the last is in the history: it is the
+/// difference of two consecutive r, and costs no product. That of the result is measured outside the clock. A block counts in
 /// [`Evidence::not_converged`] when it is not finite or above 1, that is worse than x = 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lissa {
@@ -48,13 +52,18 @@ pub enum Variant {
 pub enum Scale {
     /// This one.
     Fixed(f64),
-    /// 1.1·(σ + λ), where σ is the largest Rayleigh quotient that 20 steps of a seeded power
-    /// iteration from 4 random vectors, carried at once, reach.
+    /// max(σ, 0.55·U) + λ, where σ ≤ σ_max is the largest Rayleigh quotient that 20 steps of a seeded power
+    /// iteration from 4 random vectors, carried at once, reach, and U ≥ σ_max an upper bound, so that
+    /// s > (σ_max + λ)/2 and the iteration converges.
     ///
-    /// σ never exceeds σ_max, and for convergence it need only exceed about half of it. From a random start
-    /// k steps leave σ within a relative 0.871·ln d/(k − 1) of σ_max on average, whatever the spectrum
-    /// (Kuczyński, Woźniakowski 1992): for k = 20 that is 0.38 at d = 4096, and the best of several starts is
-    /// closer still. A spectrum that slow to resolve is flat, where σ is near σ_max anyway.
+    /// U = min(tr F, σ/(1 − ε)). The trace bounds always, and is tight at rank one. The other is Kuczyński and
+    /// Woźniakowski's bound (1992, theorem 4.1), which holds for every spectrum, flat ones included: from one random
+    /// start k steps end below (1 − ε)σ_max with a probability of at most 0.824·√d·(1 − ε)^(k−1/2), from 4
+    /// independent ones with its fourth power. ε is such that this is 10⁻¹² (1 − ε is 0.57 at d = 4096, 0.50 at 10⁶).
+    /// Should even that fail, the residuals of the history, which fall from step to step if and only if s is large
+    /// enough, rise, and the block is counted.
+    ///
+    /// s is chosen near the lower end because the small eigenvalues' parts of the residual fall like (1 − λ/s)^k.
     Auto,
 }
 
@@ -62,8 +71,10 @@ pub enum Scale {
 const POWER_STEPS: usize = 20;
 /// Random starts of the power iteration, all carried at once.
 const POWER_STARTS: usize = 4;
-/// Margin of the automatic scale.
-const POWER_MARGIN: f64 = 1.1;
+/// Chance that the power iteration's bound does not hold.
+const POWER_FAILURE: f64 = 1e-12;
+/// Share of the upper bound that the automatic scale has at least: a half would only just do.
+const POWER_SHARE: f64 = 0.55;
 
 impl Listed for Lissa {
     const INFO: MethodInfo = MethodInfo {
@@ -88,7 +99,7 @@ impl Listed for Lissa {
                 key: "scale",
                 default: "1",
                 allowed: Allowed::NumberOr(&["auto"]),
-                help: "s; the iteration converges when s exceeds half the top eigenvalue of F + λI; auto estimates it",
+                help: "s; the iteration converges when s exceeds half the top eigenvalue of F + λI; auto makes sure of it",
             },
         ],
     };
@@ -114,7 +125,10 @@ impl InfluenceMethod for Lissa {
     ) -> Result<Box<dyn Preconditioner + 'a>, InfluenceError> {
         let scale = match self.scale {
             Scale::Fixed(scale) => scale,
-            Scale::Auto => POWER_MARGIN * (top_eigenvalue(block) + lambda),
+            Scale::Auto => {
+                let reached = top_eigenvalue(block);
+                reached.max(POWER_SHARE * upper_bound(block, reached)) + lambda
+            }
         };
         let damping = if self.variant == Variant::Paper {
             lambda
@@ -123,6 +137,7 @@ impl InfluenceMethod for Lissa {
         };
         Ok(Box::new(Iteration {
             block,
+            lambda,
             damping,
             scale,
             iterations: self.iterations,
@@ -136,6 +151,7 @@ impl InfluenceMethod for Lissa {
 
 struct Iteration<'a> {
     block: &'a Block<'a>,
+    lambda: f64,
     /// λ with the variant's sign.
     damping: f64,
     scale: f64,
@@ -146,12 +162,17 @@ impl Preconditioner for Iteration<'_> {
     fn apply(&self, v: &Mat<f64>) -> Result<Applied, InfluenceError> {
         let inverse = 1.0 / self.scale;
         let keep = 1.0 - self.damping * inverse;
+        let sizes = norms(v);
+        let mut history = Vec::with_capacity(self.iterations);
         let mut r = v.clone();
-        for _ in 0..self.iterations {
+        for step in 0..self.iterations {
             let mut next = self.block.fisher_times(&r);
             // next = keep·r − F r/s, then + v
             combine(&r, &mut next, |r, f| keep * r - f * inverse);
             combine(v, &mut next, |v, x| v + x);
+            if step > 0 {
+                history.push(self.residual(&r, &next, &sizes));
+            }
             r = next;
         }
         if inverse != 1.0 {
@@ -159,10 +180,45 @@ impl Preconditioner for Iteration<'_> {
         }
         let evidence = Evidence {
             iterations: Some(self.iterations),
+            history: Evidence::readable(&history),
             ..Evidence::default()
         };
         Ok(Applied { x: r, evidence })
     }
+}
+
+impl Iteration<'_> {
+    /// The largest residual ‖v − (F+λI)x_j‖/‖v‖ of x_j = r_j/s, from r_j and what came of it: with the paper's
+    /// sign it is r_{j+1} − r_j, since r_{j+1} = v + r_j − (F+λI)r_j/s; with the code's the step was made with −λ,
+    /// and 2λr_j/s are missing.
+    fn residual(&self, r: &Mat<f64>, next: &Mat<f64>, sizes: &[f64]) -> f64 {
+        let missing = (self.lambda - self.damping) / self.scale;
+        let of = |j: usize| {
+            let squares: f64 = column(r.as_ref(), j)
+                .iter()
+                .zip(column(next.as_ref(), j))
+                .map(|(r, next)| next - r - missing * r)
+                .map(|residual| residual * residual)
+                .sum();
+            if squares == 0.0 {
+                0.0
+            } else {
+                squares.sqrt() / sizes[j]
+            }
+        };
+        let all: Vec<f64> = (0..r.ncols()).into_par_iter().map(of).collect();
+        worst(all)
+    }
+}
+
+/// An upper bound of F's top eigenvalue, from what the power iteration reached: see [`Scale::Auto`].
+fn upper_bound(block: &Block<'_>, reached: f64) -> f64 {
+    let trace = block.squared_norms().iter().sum::<f64>() / block.rows() as f64;
+    let one_start = POWER_FAILURE.powf(1.0 / POWER_STARTS as f64);
+    let share = (one_start / (0.824 * (block.dim() as f64).sqrt()))
+        .powf(1.0 / (POWER_STEPS as f64 - 0.5))
+        .min(1.0);
+    trace.min(reached / share)
 }
 
 /// A lower bound of F's top eigenvalue, close to it: see [`Scale::Auto`].
@@ -192,4 +248,41 @@ fn top_eigenvalue(block: &Block<'_>) -> f64 {
         x = next;
     }
     top
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::influence::testing::Axes;
+
+    #[test]
+    fn the_automatic_scale_is_proven_from_both_sides() {
+        let flat = vec![3.0; 40];
+        let falling: Vec<f64> = (0..40).map(|j| 5.0 / (1.0 + f64::from(j))).collect();
+        let close: Vec<f64> = (0..40).map(|j| 2.0 - 1e-3 * f64::from(j)).collect();
+        for (spectrum, d) in [
+            (&flat, 40),
+            (&falling, 60),
+            (&close, 40),
+            (&vec![7.0], 50),
+            (&vec![7.0], 1),
+        ] {
+            let axes = Axes::new(spectrum, d);
+            let block = axes.block();
+            let top = f64::from(spectrum[0] as f32);
+            let reached = top_eigenvalue(&block);
+            let bound = upper_bound(&block, reached);
+            // to the single precision that the gradients are stored in
+            assert!(
+                reached <= top * (1.0 + 1e-6) && bound >= top * (1.0 - 1e-6),
+                "{reached} {bound} {top}"
+            );
+            let scale = reached.max(POWER_SHARE * bound);
+            assert!(scale > 0.5 * top && scale <= 1.1 * top, "{scale} {top}");
+        }
+        // at rank one the trace is the eigenvalue
+        let one = Axes::new(&[7.0], 50);
+        let reached = top_eigenvalue(&one.block());
+        assert!((upper_bound(&one.block(), reached) - 7.0).abs() < 1e-5);
+    }
 }

@@ -8,7 +8,8 @@ use super::error::InfluenceError;
 use super::evidence::Evidence;
 use super::registry::{Listed, MethodInfo, Values};
 use super::{
-    datainf, diagonal_fisher, exact, grad_cos, hessian_free, lissa, logra, random_projection,
+    arnoldi, conjugate_gradient, datainf, diagonal_fisher, exact, grad_cos, hessian_free, hyperinf,
+    lanczos, lissa, logra, nystrom, random_projection,
 };
 use crate::config::influence::Precision;
 
@@ -132,4 +133,14 @@ methods! {
     RandomProjection(random_projection::RandomProjection),
     /// See [`logra`].
     Logra(logra::Logra),
+    /// See [`conjugate_gradient`].
+    ConjugateGradient(conjugate_gradient::ConjugateGradient),
+    /// See [`lanczos`].
+    Lanczos(lanczos::Lanczos),
+    /// See [`arnoldi`].
+    Arnoldi(arnoldi::Arnoldi),
+    /// See [`nystrom`].
+    Nystrom(nystrom::Nystrom),
+    /// See [`hyperinf`].
+    HyperInf(hyperinf::HyperInf),
 }

@@ -4,11 +4,16 @@
 //! [`BlockLayout`] says what a block is, [`run_method`] computes scores; [`METHODS`] lists what there is. A
 //! method is one file: its settings, its entry in the table, its [`InfluenceMethod`].
 
+pub mod arnoldi;
 mod block;
+mod block_cg;
 mod cholesky;
+mod columns;
 mod companions;
+pub mod conjugate_gradient;
 mod damping;
 pub mod datainf;
+mod dense;
 pub mod diagonal_fisher;
 mod element;
 mod error;
@@ -17,12 +22,17 @@ pub mod exact;
 mod few;
 pub mod grad_cos;
 pub mod hessian_free;
+pub mod hyperinf;
 mod kernels;
+mod krylov;
+pub mod lanczos;
 mod layout;
 pub mod lissa;
 pub mod logra;
+mod low_rank;
 mod method;
 mod moments;
+pub mod nystrom;
 mod projection;
 pub mod random_projection;
 pub mod registry;
@@ -35,8 +45,11 @@ pub use damping::damping;
 pub use error::InfluenceError;
 pub use evidence::Evidence;
 pub use layout::{BlockLayout, BlockShape, Segment};
+pub use low_rank::Complement;
 pub use method::{Applied, InfluenceMethod, METHODS, Method, Preconditioner};
 pub use run::{Influence, Queries, RunOptions, run_method};
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;

@@ -33,6 +33,10 @@ pub struct OptionInfo {
 pub enum Allowed {
     /// An integer, at least 1.
     Count,
+    /// An integer, at least 1, or one of these words.
+    CountOr(&'static [&'static str]),
+    /// A positive number.
+    Number,
     /// `true` or `false`.
     Switch,
     /// One of these words.
@@ -45,9 +49,9 @@ impl Allowed {
     /// The words among the values.
     pub fn words(self) -> &'static [&'static str] {
         match self {
-            Self::Count => &[],
+            Self::Count | Self::Number => &[],
             Self::Switch => &["true", "false"],
-            Self::Word(words) | Self::NumberOr(words) => words,
+            Self::Word(words) | Self::NumberOr(words) | Self::CountOr(words) => words,
         }
     }
 
@@ -57,12 +61,12 @@ impl Allowed {
             return Some(Value::Word(word));
         }
         match self {
-            Self::Count => text
+            Self::Count | Self::CountOr(_) => text
                 .parse()
                 .ok()
                 .filter(|&count: &usize| count > 0)
                 .map(Value::Count),
-            Self::NumberOr(_) => text
+            Self::Number | Self::NumberOr(_) => text
                 .parse()
                 .ok()
                 .filter(|v: &f64| v.is_finite() && *v > 0.0)
@@ -76,6 +80,10 @@ impl std::fmt::Display for Allowed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Count => f.write_str("an integer, at least 1"),
+            Self::Number => f.write_str("a positive number"),
+            Self::CountOr(words) => {
+                write!(f, "an integer, at least 1, or {}", words.join(" or "))
+            }
             Self::Switch | Self::Word(_) => f.write_str(&self.words().join(" or ")),
             Self::NumberOr(words) => write!(f, "a positive number or {}", words.join(" or ")),
         }
@@ -85,9 +93,9 @@ impl std::fmt::Display for Allowed {
 /// A checked value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value {
-    /// Of [`Allowed::Count`].
+    /// Of [`Allowed::Count`] or [`Allowed::CountOr`].
     Count(usize),
-    /// Of [`Allowed::NumberOr`].
+    /// Of [`Allowed::Number`] or [`Allowed::NumberOr`].
     Number(f64),
     /// One of [`Allowed::words`].
     Word(&'static str),
@@ -138,6 +146,15 @@ impl Values {
             count
         } else {
             1
+        }
+    }
+
+    /// A [`Value::Count`]; `None` for a word in its place.
+    pub fn count_or(&self, key: &str) -> Option<usize> {
+        if let Value::Count(count) = self.get(key) {
+            Some(count)
+        } else {
+            None
         }
     }
 
@@ -216,7 +233,15 @@ mod tests {
             Allowed::NumberOr(&["auto"]).parse("auto"),
             Some(Value::Word("auto"))
         );
+        let or_auto = Allowed::CountOr(&["auto"]);
+        assert_eq!(or_auto.parse("8"), Some(Value::Count(8)));
+        assert_eq!(or_auto.parse("auto"), Some(Value::Word("auto")));
+        assert_eq!(Allowed::Number.parse("1e-6"), Some(Value::Number(1e-6)));
         for (allowed, text) in [
+            (or_auto, "1.5"),
+            (or_auto, "0"),
+            (Allowed::Number, "auto"),
+            (Allowed::Number, "0"),
             (Allowed::Count, "0"),
             (Allowed::Count, "1.5"),
             (Allowed::Switch, "yes"),

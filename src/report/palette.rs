@@ -211,6 +211,19 @@ fn known(method: &str, options: &[(&str, &str)]) -> Option<(Colour, Marker, Dash
         "grad_cos" => ([0xb8, 0x86, 0x0b], Marker::Cross, Dash::Dashed),
         "random_projection" => ([0x99, 0x99, 0x33], Marker::Diamond, Dash::Dotted),
         "logra" => ([0x88, 0x22, 0x55], Marker::Down, Dash::Solid),
+        "conjugate_gradient" => match option(options, "preconditioner") {
+            Some("diagonal") => ([0x7a, 0x30, 0x8c], Marker::Up, Dash::Dashed),
+            Some("nystrom") => ([0x7a, 0x30, 0x8c], Marker::Diamond, Dash::Dotted),
+            _ => ([0x7a, 0x30, 0x8c], Marker::Circle, Dash::Dashed),
+        },
+        "lanczos" => ([0x8c, 0x51, 0x0a], Marker::Up, Dash::Solid),
+        "arnoldi" => ([0xbf, 0x81, 0x2d], Marker::Down, Dash::Dotted),
+        "nystrom" => ([0x01, 0x66, 0x5e], Marker::Diamond, Dash::Solid),
+        "hyperinf" => match option(options, "variant") {
+            Some("published") => ([0xc5, 0x1b, 0x7d], Marker::Cross, Dash::Dotted),
+            Some("code") => ([0xc5, 0x1b, 0x7d], Marker::Plus, Dash::Alternating),
+            _ => ([0xc5, 0x1b, 0x7d], Marker::Square, Dash::Solid),
+        },
         _ => return None,
     };
     Some(look)
@@ -281,6 +294,27 @@ fn pretty(method: &str, options: &[(&str, &str)]) -> String {
             };
             format!("LiSSA{variant}{scale}{iterations}")
         }
+        "conjugate_gradient" => {
+            shown.push("preconditioner");
+            let named = match option(options, "preconditioner") {
+                None | Some("none") => "",
+                Some("diagonal") => ", diagonal preconditioner",
+                Some("nystrom") => ", Nyström preconditioner",
+                Some(_) => {
+                    shown.clear();
+                    ""
+                }
+            };
+            format!("Conjugate gradient{named}")
+        }
+        "nystrom" => "Nyström".to_owned(),
+        "hyperinf" => {
+            shown.push("variant");
+            match option(options, "variant") {
+                None | Some("converged") => "HyperINF".to_owned(),
+                Some(variant) => format!("HyperINF ({variant})"),
+            }
+        }
         other => {
             let mut text = other.replace('_', " ");
             if let Some(first) = text.get(..1).map(str::to_uppercase) {
@@ -299,7 +333,7 @@ fn pretty(method: &str, options: &[(&str, &str)]) -> String {
 mod tests {
     use super::*;
 
-    const LABELS: [&str; 13] = [
+    const LABELS: [&str; 21] = [
         "exact",
         "datainf",
         "datainf:group_size=2",
@@ -313,6 +347,14 @@ mod tests {
         "lissa:variant=code",
         "lissa:scale=auto,iterations=100",
         "conjugate_gradient:tolerance=1e-6",
+        "conjugate_gradient:preconditioner=nystrom,rank=8",
+        "conjugate_gradient:preconditioner=diagonal",
+        "lanczos",
+        "arnoldi:rank=16",
+        "nystrom:rank=8",
+        "hyperinf",
+        "hyperinf:variant=published",
+        "hyperinf:variant=code",
     ];
 
     #[test]
@@ -348,6 +390,19 @@ mod tests {
         assert_eq!(names[10], "LiSSA (code)");
         assert_eq!(names[11], "LiSSA, scaled, 100 steps");
         assert_eq!(names[12], "Conjugate gradient, tolerance 1e-6");
+        assert_eq!(
+            names[13..],
+            [
+                "Conjugate gradient, Nyström preconditioner, rank 8",
+                "Conjugate gradient, diagonal preconditioner",
+                "Lanczos",
+                "Arnoldi, rank 16",
+                "Nyström, rank 8",
+                "HyperINF",
+                "HyperINF (published)",
+                "HyperINF (code)",
+            ]
+        );
         assert_eq!(palette.style("élan").name, "élan");
     }
 
