@@ -160,7 +160,19 @@ fn flops(method: &Method, n: f64, d: f64, m: f64) -> (f64, f64) {
         }
         Method::Lissa(_) => (0.0, 0.0, 2.0 * product),
         Method::DiagonalFisher(_) => (2.0 * n * d, m * d, 0.0),
-        Method::HessianFree(_) | Method::HessianFreeBlockWeighted(_) => (0.0, m * d, 0.0),
+        Method::HessianFree(_) | Method::HessianFreeBlockWeighted(_) | Method::TracIn(_) => {
+            (0.0, m * d, 0.0)
+        }
+        // of a gradient [r, d/r] with r = 16, as the bench lays them out
+        Method::Kfac(_) => {
+            let side = d / 16.0 + 16.0;
+            (9.0 * side.powi(3), 4.0 * m * d * side, 0.0)
+        }
+        Method::Ekfac(_) => {
+            let side = d / 16.0 + 16.0;
+            let prepare = 9.0 * side.powi(3) + 2.0 * n * d * side;
+            (prepare, 4.0 * m * d * side, 0.0)
+        }
     };
     (prepare + apply + product, step)
 }

@@ -70,7 +70,7 @@ impl InfluenceMethod for HessianFreeBlockWeighted {
 }
 
 /// V times a number.
-struct Scaled(f64);
+pub(super) struct Scaled(pub(super) f64);
 
 impl Preconditioner for Scaled {
     fn apply(&self, v: &Mat<f64>) -> Result<Applied, InfluenceError> {

@@ -7,7 +7,7 @@ use super::companions::Need;
 use super::error::InfluenceError;
 use super::evidence::Evidence;
 use super::registry::{Listed, MethodInfo, Values};
-use super::{datainf, diagonal_fisher, exact, hessian_free, lissa};
+use super::{datainf, diagonal_fisher, ekfac, exact, hessian_free, kfac, lissa, tracin};
 use crate::config::influence::Precision;
 
 /// An approximation of (F + λI)⁻¹ on one block of gradients.
@@ -124,4 +124,10 @@ methods! {
     DiagonalFisher(diagonal_fisher::DiagonalFisher),
     /// See [`lissa`].
     Lissa(lissa::Lissa),
+    /// See [`kfac`].
+    Kfac(kfac::Kfac),
+    /// See [`ekfac`].
+    Ekfac(ekfac::Ekfac),
+    /// See [`tracin`].
+    TracIn(tracin::TracIn),
 }

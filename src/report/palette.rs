@@ -208,9 +208,20 @@ fn known(method: &str, options: &[(&str, &str)]) -> Option<(Colour, Marker, Dash
             (Some("code"), _) => ([0x6a, 0x9a, 0x2d], Marker::Plus, Dash::Dotted),
             _ => ([0x00, 0x9e, 0x73], Marker::Cross, Dash::Dotted),
         },
+        "kfac" => ([0x99, 0x44, 0x55], Marker::Up, sampled(options)),
+        "ekfac" => ([0x88, 0x22, 0x55], Marker::Plus, sampled(options)),
+        "tracin" => ([0x99, 0x77, 0x00], Marker::Down, Dash::Dotted),
         _ => return None,
     };
     Some(look)
+}
+
+/// Methods that take the data's labels are drawn unbroken, those that sample them with short dashes.
+fn sampled(options: &[(&str, &str)]) -> Dash {
+    match option(options, "labels") {
+        Some("sampled") => Dash::Dotted,
+        _ => Dash::Solid,
+    }
 }
 
 /// Groups are the way from DataInf's blue to exact's black: the larger, the darker, with a marker of
@@ -278,6 +289,16 @@ fn pretty(method: &str, options: &[(&str, &str)]) -> String {
             };
             format!("LiSSA{variant}{scale}{iterations}")
         }
+        "kfac" | "ekfac" => {
+            shown.push("labels");
+            let labels = match option(options, "labels") {
+                Some("sampled") => ", sampled labels",
+                _ => "",
+            };
+            let name = if method == "kfac" { "K-FAC" } else { "EK-FAC" };
+            format!("{name}{labels}")
+        }
+        "tracin" => "TracIn".to_owned(),
         other => {
             let mut text = other.replace('_', " ");
             if let Some(first) = text.get(..1).map(str::to_uppercase) {
@@ -296,7 +317,7 @@ fn pretty(method: &str, options: &[(&str, &str)]) -> String {
 mod tests {
     use super::*;
 
-    const LABELS: [&str; 13] = [
+    const LABELS: [&str; 17] = [
         "exact",
         "datainf",
         "datainf:group_size=2",
@@ -310,6 +331,10 @@ mod tests {
         "lissa:variant=code",
         "lissa:scale=auto,iterations=100",
         "conjugate_gradient:tolerance=1e-6",
+        "kfac",
+        "ekfac",
+        "ekfac:labels=sampled",
+        "tracin",
     ];
 
     #[test]
@@ -345,6 +370,7 @@ mod tests {
         assert_eq!(names[10], "LiSSA (code)");
         assert_eq!(names[11], "LiSSA, scaled, 100 steps");
         assert_eq!(names[12], "Conjugate gradient, tolerance 1e-6");
+        assert_eq!(names[13..], ["K-FAC", "EK-FAC", "EK-FAC, sampled labels", "TracIn"]);
         assert_eq!(palette.style("élan").name, "élan");
     }
 

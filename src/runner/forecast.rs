@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use faer::{Accum, Mat, Par};
 
+use super::companions::Wanted;
 use crate::batching;
 use crate::config::{Cell, ModelConfig, TaskConfig};
 use crate::device::DeviceChoice;
@@ -31,7 +32,7 @@ pub struct Forecast {
     pub blocks: usize,
     /// Σ d_l.
     pub dim: usize,
-    /// Size of the training and query gradients, bytes.
+    /// Size of the training and query gradients, those beside the fine-tuned model's own included, bytes.
     pub gradient_bytes: f64,
     /// Largest workspace of a method, bytes.
     pub workspace_bytes: f64,
@@ -61,12 +62,13 @@ impl Forecast {
 /// A task or a model that cannot be built, as a sentence.
 pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
     let settings = &cell.settings;
-    let (tensors, train, query, training_flops) = match &settings.task {
+    let wanted = Wanted::by(&settings.influence.methods);
+    let (tensors, train, query, training_flops, stores) = match &settings.task {
         TaskConfig::Gradients(task) => {
             let tensors = (0..task.blocks)
                 .map(|b| TensorInfo::new(format!("block.{b}"), [task.dim]))
                 .collect();
-            (tensors, task.train, task.query, 0.0)
+            (tensors, task.train, task.query, 0.0, [1.0, 1.0])
         }
         task => {
             let (Some(config), Some(lora), Some(training)) =
@@ -98,11 +100,21 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
                 .into_iter()
                 .map(|t| TensorInfo::new(t.name, t.shape))
                 .collect();
+            // gradients of training and query examples beside the model's own: a draw of labels looks at the
+            // training examples, too
+            let checkpoints = if wanted.checkpoints {
+                training.checkpoint_epochs().len() as f64
+            } else {
+                0.0
+            };
+            let sampled = f64::from(u8::from(wanted.sampled));
+            let beside = pass * (1.5 * sampled + checkpoints) + 2.0 * look * checkpoints;
             (
                 tensors,
                 data.train.len(),
                 data.query.len(),
-                pass * (epochs + 1.0) + look * (epochs + 2.0),
+                pass * (epochs + 1.0) + look * (epochs + 2.0) + beside,
+                [1.0 + sampled + checkpoints, 1.0 + checkpoints],
             )
         }
     };
@@ -122,7 +134,8 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
         }
         workspace_bytes = workspace_bytes.max(largest + 8.0 * m * n);
     }
-    let gradient_bytes = 4.0 * dim as f64 * (train + query) as f64;
+    let rows = stores[0] * train as f64 + stores[1] * query as f64;
+    let gradient_bytes = 4.0 * dim as f64 * rows;
     Ok(Forecast {
         train,
         query,
@@ -170,7 +183,19 @@ fn cost(method: &Method, n: f64, m: f64, d: f64) -> (f64, f64) {
             8.0 * (m * n + m * d),
         ),
         Method::DiagonalFisher(_) => (2.0 * n * d, 8.0 * d),
-        Method::HessianFree(_) | Method::HessianFreeBlockWeighted(_) => (0.0, 0.0),
+        Method::HessianFree(_) | Method::HessianFreeBlockWeighted(_) | Method::TracIn(_) => {
+            (0.0, 0.0)
+        }
+        // the sides of a matrix are not known here: as if one were of rank 8, both bounded by its d
+        Method::Kfac(_) => {
+            let side = d / 8.0 + 8.0;
+            (9.0 * side.powi(3) + 4.0 * m * d * side, 32.0 * side * side)
+        }
+        Method::Ekfac(_) => {
+            let side = d / 8.0 + 8.0;
+            let rotated = (2.0 * n + 4.0 * m) * d * side;
+            (9.0 * side.powi(3) + rotated, 32.0 * side * side + 512.0 * d)
+        }
     }
 }
 

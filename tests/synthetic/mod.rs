@@ -6,7 +6,7 @@ use infbench::measure::{StageBytes, StageSeconds};
 use infbench::metrics::{Curve, MetricValue};
 use infbench::random::{Rng, rng};
 use infbench::results::record::{
-    BlockFacts, CellFacts, EpochFacts, GradientFacts, MethodRecord, ModelFacts, Provenance, Record,
+    BlockFacts, CellFacts, CompanionFacts, EpochFacts, GradientFacts, MethodRecord, ModelFacts, Provenance, Record,
     SCHEMA, Status, TaskFacts, TrainingFacts,
 };
 use rand::RngExt;
@@ -280,6 +280,7 @@ fn record(experiment: &str, shape: &Shape) -> Record {
             bytes: (shape.n * shape.layers * 384 * 4) as u64,
             storage: "memory".to_owned(),
             blocks: blocks.collect(),
+            companions: CompanionFacts::default(),
         }),
         methods: METHODS
             .iter()
