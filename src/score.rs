@@ -193,7 +193,9 @@ pub fn score_files(request: &ScoreRequest) -> Result<ScoreSummary, ScoreError> {
             source,
         })?;
     }
-    companions.fit(&train, &query).map_err(ScoreError::Companion)?;
+    companions
+        .fit(&train, &query)
+        .map_err(ScoreError::Companion)?;
     // the output's folder is tried before the work, not after
     let mut file = AtomicFile::create(&request.out)
         .map_err(StoreError::io(&request.out, "create a file beside"))?;

@@ -57,10 +57,15 @@ fn record(out: &Path) -> Value {
 
 /// Every file of a folder by its name without the cell's id.
 fn files(folder: &Path, id: &str) -> BTreeMap<String, PathBuf> {
-    let all = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let all = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     all.map(|path| {
         let name = path.file_name().unwrap().to_str().unwrap();
-        (name.replace(id, "").trim_start_matches('.').to_owned(), path.clone())
+        (
+            name.replace(id, "").trim_start_matches('.').to_owned(),
+            path.clone(),
+        )
     })
     .collect()
 }
@@ -127,7 +132,10 @@ fn an_experiment_collects_what_is_needed_and_the_files_score_the_same() {
     // three steps an epoch: linear from lr to 0 over 12 steps without a whole step of warm-up
     let rate = |steps: std::ops::Range<i32>| {
         let count = f64::from(steps.end - steps.start);
-        steps.map(|step| 1e-2 * f64::from(12 - step) / 12.0).sum::<f64>() / count
+        steps
+            .map(|step| 1e-2 * f64::from(12 - step) / 12.0)
+            .sum::<f64>()
+            / count
     };
     close(&rates, &[rate(0..6), rate(6..12)], 1e-12, "learning rates");
 
@@ -139,18 +147,24 @@ fn an_experiment_collects_what_is_needed_and_the_files_score_the_same() {
         "checkpoint-2.train",
         "factors",
         "query",
-        "sampled",
         "sampled.factors",
+        "sampled",
         "train",
     ];
     let expected = expected.map(|name| format!("{name}.safetensors"));
-    assert_eq!(kept.keys().collect::<Vec<_>>(), expected.iter().collect::<Vec<_>>());
+    assert_eq!(
+        kept.keys().collect::<Vec<_>>(),
+        expected.iter().collect::<Vec<_>>()
+    );
     let file = |name: &str| kept[&format!("{name}.safetensors")].clone();
     let shown = |name: &str| file(name).display().to_string();
 
     // the last checkpoint is the model
     for tensor in names(&file("train")) {
-        let (last, own) = (numbers(&file("checkpoint-2.train"), &tensor), numbers(&file("train"), &tensor));
+        let (last, own) = (
+            numbers(&file("checkpoint-2.train"), &tensor),
+            numbers(&file("train"), &tensor),
+        );
         close(&last.1, &own.1, 1e-5, &tensor);
     }
 
@@ -165,10 +179,24 @@ fn an_experiment_collects_what_is_needed_and_the_files_score_the_same() {
         )
     };
     let mut command = infbench();
-    command.args(["score", "--train", &shown("train"), "--query", &shown("query")]);
+    command.args([
+        "score",
+        "--train",
+        &shown("train"),
+        "--query",
+        &shown("query"),
+    ]);
     command.args(["--factors", &shown("factors")]);
-    command.args(["--sampled", &format!("{}:{}", shown("sampled"), shown("sampled.factors"))]);
-    command.args(["--checkpoint", &checkpoint(1), "--checkpoint", &checkpoint(2)]);
+    command.args([
+        "--sampled",
+        &format!("{}:{}", shown("sampled"), shown("sampled.factors")),
+    ]);
+    command.args([
+        "--checkpoint",
+        &checkpoint(1),
+        "--checkpoint",
+        &checkpoint(2),
+    ]);
     for method in METHODS {
         command.args(["--method", method]);
     }
@@ -186,7 +214,10 @@ fn an_experiment_collects_what_is_needed_and_the_files_score_the_same() {
     for (c, rate) in rates.iter().enumerate() {
         let at = |split: &str| file(&format!("checkpoint-{}.{split}", c + 1));
         for tensor in names(&at("train")) {
-            let ((_, g), (_, v)) = (numbers(&at("train"), &tensor), numbers(&at("query"), &tensor));
+            let ((_, g), (_, v)) = (
+                numbers(&at("train"), &tensor),
+                numbers(&at("query"), &tensor),
+            );
             let width = g.len() / 60;
             for (q, v) in v.chunks_exact(width).enumerate() {
                 for (k, g) in g.chunks_exact(width).enumerate() {
@@ -196,15 +227,24 @@ fn an_experiment_collects_what_is_needed_and_the_files_score_the_same() {
             }
         }
     }
-    close(&numbers(&scores, "tracin").1, &by_hand, 1e-10, "tracin by hand");
+    close(
+        &numbers(&scores, "tracin").1,
+        &by_hand,
+        1e-10,
+        "tracin by hand",
+    );
 
     // any number of threads, another folder: the same bytes
     let other = tempfile::tempdir().unwrap();
     let again = run(other.path(), &["--threads", "3"]);
     for (name, path) in files(&again.join("gradients"), id) {
-        assert!(fs::read(&path).unwrap() == fs::read(&kept[&name]).unwrap(), "{name}");
+        assert!(
+            fs::read(&path).unwrap() == fs::read(&kept[&name]).unwrap(),
+            "{name}"
+        );
     }
-    let bytes = |out: &Path| fs::read(out.join("scores").join(format!("{id}.safetensors"))).unwrap();
+    let bytes =
+        |out: &Path| fs::read(out.join("scores").join(format!("{id}.safetensors"))).unwrap();
     assert!(bytes(&out) == bytes(&again), "scores");
 
     // from the cache of fine-tunes: the same checkpoints; activations are not kept there, hence rounding
@@ -222,7 +262,12 @@ fn an_experiment_collects_what_is_needed_and_the_files_score_the_same() {
         record["gradients"]["companions"]["checkpoints"]["learning_rates"]
     );
     for (name, before) in &before {
-        close(&numbers(&file("checkpoint-1.train"), name).1, before, 1e-5, name);
+        close(
+            &numbers(&file("checkpoint-1.train"), name).1,
+            before,
+            1e-5,
+            name,
+        );
     }
     assert_eq!(fs::read(file("sampled")).unwrap().len(), sampled.len());
 }
@@ -230,27 +275,42 @@ fn an_experiment_collects_what_is_needed_and_the_files_score_the_same() {
 #[test]
 fn large_gradients_go_through_files_that_do_not_stay() {
     let folder = tempfile::tempdir().unwrap();
-    let set = ["--set", "store.in_memory_mib=0", "--set", "outputs.gradients=false"];
+    let set = [
+        "--set",
+        "store.in_memory_mib=0",
+        "--set",
+        "outputs.gradients=false",
+    ];
     let out = run(folder.path(), &set);
     assert!(!out.join("gradients").exists());
     let streamed = record(&out);
     let other = tempfile::tempdir().unwrap();
     let out = run(other.path(), &["--set", "outputs.gradients=false"]);
     let held = record(&out);
-    for (a, b) in [(&streamed, &held)] {
-        assert_eq!(a["gradients"]["storage"], "mapped");
-        assert_eq!(b["gradients"]["storage"], "memory");
-        let (a, b) = (a["methods"].as_array().unwrap(), b["methods"].as_array().unwrap());
-        for (a, b) in a.iter().zip(b) {
-            assert_eq!(a["metrics"], b["metrics"], "{}", a["label"]);
-        }
+    assert_eq!(streamed["gradients"]["storage"], "mapped");
+    assert_eq!(held["gradients"]["storage"], "memory");
+    // files have their tensors in another order, so that blocks are added up in another
+    let metrics = |record: &Value| -> Vec<f64> {
+        let methods = record["methods"].as_array().unwrap().iter();
+        let metrics = methods.flat_map(|method| method["metrics"].as_array().unwrap());
+        metrics
+            .map(|metric| metric["value"].as_f64().unwrap())
+            .collect()
+    };
+    let (streamed, held) = (metrics(&streamed), metrics(&held));
+    assert!(streamed.len() == held.len() && streamed.len() > 6 * 5);
+    for (a, b) in streamed.iter().zip(&held) {
+        assert!((a - b).abs() <= 1e-9 * b.abs().max(1.0), "{a} {b}");
     }
 }
 
 #[test]
 fn nothing_is_collected_that_no_method_needs() {
     let folder = tempfile::tempdir().unwrap();
-    let out = run(folder.path(), &["--set", "influence.methods=[exact, datainf]"]);
+    let out = run(
+        folder.path(),
+        &["--set", "influence.methods=[exact, datainf]"],
+    );
     let record = record(&out);
     let nothing = serde_json::json!({"factors": null, "sampled": null, "checkpoints": null});
     assert_eq!(record["gradients"]["companions"], nothing);
@@ -258,19 +318,32 @@ fn nothing_is_collected_that_no_method_needs() {
     assert_eq!(files(&out.join("gradients"), id).len(), 2);
     let kept = fs::read_dir(out.join("cache")).unwrap();
     let checkpoints = kept
-        .filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().starts_with("checkpoints"))
+        .filter(|file| {
+            file.as_ref()
+                .unwrap()
+                .file_name()
+                .to_string_lossy()
+                .starts_with("checkpoints")
+        })
         .count();
     assert_eq!(checkpoints, 0);
     // a method that needs them joins: the fine-tune is done again and leaves the same adapters
     let adapters = |out: &Path| {
-        let all = fs::read_dir(out.join("cache")).unwrap().map(|e| e.unwrap().path());
+        let all = fs::read_dir(out.join("cache"))
+            .unwrap()
+            .map(|e| e.unwrap().path());
         let name = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
-        all.filter(|path| name(path).starts_with("adapters-") && name(path).ends_with(".safetensors"))
-            .map(|path| (name(&path), fs::read(&path).unwrap()))
-            .collect::<BTreeMap<_, _>>()
+        all.filter(|path| {
+            name(path).starts_with("adapters-") && name(path).ends_with(".safetensors")
+        })
+        .map(|path| (name(&path), fs::read(&path).unwrap()))
+        .collect::<BTreeMap<_, _>>()
     };
     let before = adapters(&out);
-    run(folder.path(), &["--set", "influence.methods=[exact, tracin]"]);
+    run(
+        folder.path(),
+        &["--set", "influence.methods=[exact, tracin]"],
+    );
     assert!(before.len() == 1 && adapters(&out) == before);
 }
 
@@ -287,7 +360,10 @@ fn what_cannot_be_collected_or_is_not_given_is_said_before_anything_runs() {
             "task: digits\ntrain: {epochs: 0}\ninfluence: {methods: [tracin]}\n",
             "`tracin` needs gradients at checkpoints of the fine-tune, and the task `digits` has no checkpoints with train.epochs = 0",
         ),
-        ("task: digits\ntrain: {checkpoints: 0}\n", "train.checkpoints"),
+        (
+            "task: digits\ntrain: {checkpoints: 0}\n",
+            "train.checkpoints",
+        ),
     ] {
         fs::write(&file, format!("name: e\n{text}")).unwrap();
         for command in ["plan", "run"] {

@@ -50,13 +50,13 @@ fn build(model: &ModelConfig, task: &TaskConfig, targets: &[LoraTarget]) -> (Mod
     (built, data.train)
 }
 
-/// A tiny BERT from a file, whose last layer is computed for the first token alone; texts of 3 to 17 tokens.
+/// A tiny BERT from a file, whose last layer is computed for the first token alone; texts of 3 to 12 tokens.
 fn bert() -> (Model, Split) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity/bert");
     let mut rng = infbench::random::rng(4, "test", "texts");
     let ids: Vec<Vec<u32>> = (0..12)
         .map(|text| {
-            let length = 3 + 5 * text % 15;
+            let length = 3 + 7 * text % 10;
             (0..length).map(|_| rng.random_range(5..60)).collect()
         })
         .collect();
@@ -66,7 +66,7 @@ fn bert() -> (Model, Split) {
             types: ids.iter().map(|ids| vec![0; ids.len()]).collect(),
             ids,
             vocabulary: 60,
-            max_length: 17,
+            max_length: 12,
         },
     };
     let checkpoint = Checkpoint::open(&folder.join("model")).unwrap();
@@ -107,15 +107,25 @@ fn cases() -> Vec<(&'static str, Model, Split)> {
         ..ClustersTask::default()
     });
     let made = [
-        ("tokens", build(&transformer, &sentences, &[Query, Key, Value, Output, Ffn])),
+        (
+            "tokens",
+            build(&transformer, &sentences, &[Query, Key, Value, Output, Ffn]),
+        ),
         ("patches", build(&transformer, &digits, &[Value])),
         ("perceptron", build(&mlp, &clusters, &[Ffn])),
         ("checkpoint", bert()),
     ];
-    made.into_iter().map(|(name, (model, split))| (name, model, split)).collect()
+    made.into_iter()
+        .map(|(name, (model, split))| (name, model, split))
+        .collect()
 }
 
-fn collect(model: &Model, split: &Split, labels: &[usize], tokens: usize) -> (RowBuffer, KroneckerFactors) {
+fn collect(
+    model: &Model,
+    split: &Split,
+    labels: &[usize],
+    tokens: usize,
+) -> (RowBuffer, KroneckerFactors) {
     let tensors = model.gradient_tensors();
     let widths = tensors.iter().map(|t| t.shape.iter().product()).collect();
     let mut rows = RowBuffer::new(split.len(), widths);
@@ -229,7 +239,11 @@ fn by_loops(model: &Model, split: &Split) -> (Vec<Vec<f64>>, KroneckerFactors) {
             counts[t] += xs.len();
             for i in 0..deltas[0].len() {
                 for j in 0..xs[0].len() {
-                    let sum = deltas.iter().zip(xs).map(|(delta, x)| delta[i] * x[j]).sum();
+                    let sum = deltas
+                        .iter()
+                        .zip(xs)
+                        .map(|(delta, x)| delta[i] * x[j])
+                        .sum();
                     gradients[t].push(sum);
                 }
             }
@@ -261,7 +275,10 @@ fn factors_are_sums_over_tokens_of_one_example_at_a_time() {
     for (name, model, split) in cases() {
         let (gradients, expected) = by_loops(&model, &split);
         let longest = batching::lengths(&split).into_iter().max().unwrap();
-        // examples of several lengths together, so that there is padding where there are tokens
+        // examples of several lengths together, so that there is padding where there are texts
+        let padding = batching::padding(&[&split], 5 * longest);
+        let texts = matches!(split.inputs, Inputs::Tokens { .. });
+        assert_eq!(padding > 0.02, texts, "{name}: {padding}");
         let (rows, found) = collect(&model, &split, &split.labels, 5 * longest);
         // eps·√(operations) of a few layers, as for the gradients
         let worst = difference(&found, &expected);
@@ -270,44 +287,38 @@ fn factors_are_sums_over_tokens_of_one_example_at_a_time() {
         for (found, expected) in rows.tensors.iter().zip(&gradients) {
             let size = expected.iter().fold(0.0f64, |max, v| max.max(v.abs()));
             for (found, expected) in found.iter().zip(expected) {
-                assert!((f64::from(*found) - expected).abs() <= 1e-5 * size, "{name}");
+                assert!(
+                    (f64::from(*found) - expected).abs() <= 1e-5 * size,
+                    "{name}"
+                );
             }
         }
         // neither the padding nor the pieces matter
         for tokens in [1, 2 * longest, 1 << 20] {
             let worst = difference(&collect(&model, &split, &split.labels, tokens).1, &found);
-            assert!(worst <= 2e-6, "{name}, {tokens} tokens at a time: {worst:e}");
+            assert!(
+                worst <= 2e-6,
+                "{name}, {tokens} tokens at a time: {worst:e}"
+            );
         }
     }
-}
-
-#[test]
-fn padding_is_there_and_counted_it_would_be_noticed() {
-    let (_, model, split) = cases().remove(0);
-    let lengths = batching::lengths(&split);
-    let padded = batching::padding(&[&split], 1 << 20);
-    assert!(padded > 0.05, "{padded}");
-    // the head sees one vector an example, the others every token
-    let (_, factors) = collect(&model, &split, &split.labels, 1 << 20);
-    let trace = |m: &Mat<f64>| (0..m.nrows()).map(|i| m[(i, i)]).sum::<f64>();
-    let first = &factors.tensors[0];
-    // the first layer's inputs are normalised: h numbers of mean square 1
-    let expected = first.inputs.nrows() as f64;
-    let found = trace(&first.inputs);
-    assert!(
-        (found - expected).abs() <= 1e-3 * expected,
-        "{found} over {} tokens, expected {expected}",
-        lengths.iter().sum::<usize>()
-    );
 }
 
 #[test]
 fn the_same_bits_again_and_the_same_gradients_as_without_factors() {
     for (name, model, split) in cases() {
         let (rows, factors) = collect(&model, &split, &split.labels, 64);
-        assert_eq!(collect(&model, &split, &split.labels, 64), (rows.clone(), factors), "{name}");
+        assert_eq!(
+            collect(&model, &split, &split.labels, 64),
+            (rows.clone(), factors),
+            "{name}"
+        );
         let mut alone = rows.clone();
-        alone.tensors.iter_mut().flatten().for_each(|value| *value = 0.0);
+        alone
+            .tensors
+            .iter_mut()
+            .flatten()
+            .for_each(|value| *value = 0.0);
         per_example::collect(&model, &split, 64, &mut alone).unwrap();
         assert_eq!(alone, rows, "{name}");
     }
@@ -318,7 +329,9 @@ fn sampled_labels_follow_the_seed_and_give_gradients_at_themselves() {
     for (name, model, split) in cases() {
         let labels = sampled::labels(&model, &split, 5).unwrap();
         assert_eq!(labels, sampled::labels(&model, &split, 5).unwrap());
-        let others: Vec<_> = (6..12).map(|seed| sampled::labels(&model, &split, seed).unwrap()).collect();
+        let others: Vec<_> = (6..12)
+            .map(|seed| sampled::labels(&model, &split, seed).unwrap())
+            .collect();
         assert!(others.iter().any(|other| *other != labels), "{name}");
         assert!(labels.iter().all(|label| *label < model.classes()));
         let relabelled = Split {
@@ -328,6 +341,10 @@ fn sampled_labels_follow_the_seed_and_give_gradients_at_themselves() {
         let found = collect(&model, &split, &labels, 64);
         let expected = collect(&model, &relabelled, &relabelled.labels, 64);
         assert_eq!(found, expected, "{name}");
-        assert_ne!(found.0, collect(&model, &split, &split.labels, 64).0, "{name}");
+        assert_ne!(
+            found.0,
+            collect(&model, &split, &split.labels, 64).0,
+            "{name}"
+        );
     }
 }

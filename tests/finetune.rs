@@ -353,10 +353,22 @@ fn checkpoints_are_states_on_the_way_and_come_back_from_the_cache() {
     let mut long = tune(None, 5);
     let epochs: Vec<usize> = long.checkpoints.iter().map(|c| c.epoch).collect();
     assert_eq!(epochs, [2, 5]);
-    assert!(long.checkpoints.iter().all(|c| (c.learning_rate - 1e-2).abs() < 1e-15));
+    assert!(
+        long.checkpoints
+            .iter()
+            .all(|c| (c.learning_rate - 1e-2).abs() < 1e-15)
+    );
     assert_eq!(long.checkpoints[1].weights, long.model.export(&roles));
     let alone = |cache, epochs| {
-        fine_tune(&settings(cache), &base, &data, &lora, &train(epochs), &mut quiet).unwrap()
+        fine_tune(
+            &settings(cache),
+            &base,
+            &data,
+            &lora,
+            &train(epochs),
+            &mut quiet,
+        )
+        .unwrap()
     };
     let mut short = alone(None, 2);
     assert!(short.checkpoints.is_empty());

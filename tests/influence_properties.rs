@@ -136,9 +136,7 @@ fn run_with(
 fn factors(store: &GradientStore) -> KroneckerFactors {
     let of = |(t, info): (usize, &TensorInfo)| {
         let (values, n) = (store.tensor_rows(t, 0..store.rows()), store.rows());
-        let g = Mat::from_fn(n, info.dim(), |i, j| {
-            f64::from(values[i * info.dim() + j])
-        });
+        let g = Mat::from_fn(n, info.dim(), |i, j| f64::from(values[i * info.dim() + j]));
         TensorFactors {
             name: info.name.clone(),
             inputs: fisher(&g),

@@ -68,13 +68,19 @@ fn normal(purpose: &str, count: usize) -> Vec<f64> {
 
 /// Small whole numbers, whose products f32 holds exactly.
 fn whole(purpose: &str, count: usize) -> Vec<f64> {
-    normal(purpose, count).iter().map(|v| (8.0 * v).round()).collect()
+    normal(purpose, count)
+        .iter()
+        .map(|v| (8.0 * v).round())
+        .collect()
 }
 
 fn second_moment(rows: &[f64], width: usize) -> Mat<f64> {
     let n = rows.len() / width;
     Mat::from_fn(width, width, |i, j| {
-        (0..n).map(|k| rows[k * width + i] * rows[k * width + j]).sum::<f64>() / n as f64
+        (0..n)
+            .map(|k| rows[k * width + i] * rows[k * width + j])
+            .sum::<f64>()
+            / n as f64
     })
 }
 
@@ -201,7 +207,10 @@ fn anything(n: usize, purpose: &str) -> (GradientStore, KroneckerFactors) {
     });
     let factors = shapes.map(|(name, [o, i])| {
         let moment = |side: &str, size: usize| {
-            second_moment(&normal(&format!("{purpose} {name} {side}"), 20 * size), size)
+            second_moment(
+                &normal(&format!("{purpose} {name} {side}"), 20 * size),
+                size,
+            )
         };
         TensorFactors {
             name: name.to_owned(),
@@ -343,7 +352,10 @@ fn tracin_is_the_sum_of_dot_products_with_their_learning_rates() {
                     c.query.tensor_rows(t, q..q + 1),
                     c.train.tensor_rows(t, k..k + 1),
                 );
-                v.iter().zip(g.iter()).map(|(v, g)| f64::from(*v) * f64::from(*g)).sum()
+                v.iter()
+                    .zip(g.iter())
+                    .map(|(v, g)| f64::from(*v) * f64::from(*g))
+                    .sum()
             };
             c.learning_rate * (dot(0) + dot(1))
         };
@@ -353,7 +365,9 @@ fn tracin_is_the_sum_of_dot_products_with_their_learning_rates() {
     // two tensors at three checkpoints
     assert_eq!(found.block_evidence.len(), 6);
     assert!(companions.fit(&train, &query).is_ok());
-    let error = companions.fit(&anything(12, "train").0, &query).unwrap_err();
+    let error = companions
+        .fit(&anything(12, "train").0, &query)
+        .unwrap_err();
     assert_eq!(
         error.to_string(),
         "tensor `a`: 11 examples at a checkpoint in memory, 12 in memory"

@@ -92,31 +92,32 @@ pub(super) fn read(
     let Some((mut weights, facts)) = found else {
         return Ok(None);
     };
-    let states = facts.into_iter().map(|Facts { epoch, learning_rate }| {
-        let prefix = prefix(epoch);
-        let rest = weights.split_off(&prefix);
-        let (own, rest): (Weights, Weights) = rest
-            .into_iter()
-            .partition(|(name, _)| name.starts_with(&prefix));
-        weights.extend(rest);
-        AdapterState {
-            epoch,
-            learning_rate,
-            weights: own
+    let states = facts.into_iter().map(
+        |Facts {
+             epoch,
+             learning_rate,
+         }| {
+            let prefix = prefix(epoch);
+            let rest = weights.split_off(&prefix);
+            let (own, rest): (Weights, Weights) = rest
                 .into_iter()
-                .map(|(name, array)| (name[prefix.len()..].to_owned(), array))
-                .collect(),
-        }
-    });
+                .partition(|(name, _)| name.starts_with(&prefix));
+            weights.extend(rest);
+            AdapterState {
+                epoch,
+                learning_rate,
+                weights: own
+                    .into_iter()
+                    .map(|(name, array)| (name[prefix.len()..].to_owned(), array))
+                    .collect(),
+            }
+        },
+    );
     Ok(Some(states.collect()))
 }
 
 /// Writes the states of the fine-tune `key`, all in one file.
-pub(super) fn write(
-    cache: Cache,
-    key: &str,
-    states: &[AdapterState],
-) -> Result<(), FinetuneError> {
+pub(super) fn write(cache: Cache, key: &str, states: &[AdapterState]) -> Result<(), FinetuneError> {
     if states.is_empty() {
         return Ok(());
     }

@@ -33,11 +33,10 @@ pub fn labels(model: &Model, split: &Split, seed: u64) -> Result<Vec<usize>, Gra
     let mut labels = vec![0; split.len()];
     for (indices, logits) in pieces.iter().zip(results) {
         for (&example, logits) in indices.iter().zip(logits.chunks_exact(classes)) {
-            labels[example] =
-                draw(logits, draws[example]).ok_or(GradientError::NotFinite {
-                    example,
-                    loss: f32::NAN,
-                })?;
+            labels[example] = draw(logits, draws[example]).ok_or(GradientError::NotFinite {
+                example,
+                loss: f32::NAN,
+            })?;
         }
     }
     Ok(labels)

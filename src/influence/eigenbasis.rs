@@ -181,7 +181,10 @@ impl Eigenbasis {
     ) -> Vec<f64> {
         let dim = store.tensors()[tensor].dim();
         let n = store.rows();
-        let (q_in, q_out) = (T::narrow(self.inputs.as_ref()), T::narrow(self.outputs.as_ref()));
+        let (q_in, q_out) = (
+            T::narrow(self.inputs.as_ref()),
+            T::narrow(self.outputs.as_ref()),
+        );
         let rows_a_panel = (PANEL / dim).clamp(1, 512);
         let parts: Vec<_> = chunks(n, n.div_ceil(PARTS)).collect();
         let sums: Vec<Vec<f64>> = parts

@@ -68,9 +68,8 @@ mod tests {
     /// Two tensors, their factors in another order than the gradients.
     fn material() -> (GradientStore, KroneckerFactors) {
         let shapes = [("a", [3, 5]), ("b", [4, 2])];
-        let tensors = shapes.map(|(name, [o, i])| {
-            (TensorInfo::new(name, [o, i]), vec![1.0f32; 2 * o * i])
-        });
+        let tensors =
+            shapes.map(|(name, [o, i])| (TensorInfo::new(name, [o, i]), vec![1.0f32; 2 * o * i]));
         let store = GradientStore::from_memory(2, tensors.into()).unwrap();
         let factors = shapes.iter().rev().map(|(name, [o, i])| TensorFactors {
             name: (*name).to_owned(),
@@ -127,7 +126,8 @@ mod tests {
     fn factors_of_other_tensors_are_refused_by_name() {
         let (store, factors) = material();
         let v = Mat::zeros(23, 1);
-        let error = |factors: &KroneckerFactors| solve(&store, factors, &v).unwrap_err().to_string();
+        let error =
+            |factors: &KroneckerFactors| solve(&store, factors, &v).unwrap_err().to_string();
         let mut other = factors.clone();
         other.tensors[0].name = "c".to_owned();
         assert_eq!(

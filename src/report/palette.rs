@@ -370,7 +370,10 @@ mod tests {
         assert_eq!(names[10], "LiSSA (code)");
         assert_eq!(names[11], "LiSSA, scaled, 100 steps");
         assert_eq!(names[12], "Conjugate gradient, tolerance 1e-6");
-        assert_eq!(names[13..], ["K-FAC", "EK-FAC", "EK-FAC, sampled labels", "TracIn"]);
+        assert_eq!(
+            names[13..],
+            ["K-FAC", "EK-FAC", "EK-FAC, sampled labels", "TracIn"]
+        );
         assert_eq!(palette.style("élan").name, "élan");
     }
 

@@ -55,10 +55,10 @@ impl Beside {
     pub(super) fn companions(&self) -> Companions<'_> {
         Companions {
             factors: self.factors.as_ref(),
-            sampled: self.sampled.as_ref().map(|(gradients, factors)| Sampled {
-                gradients,
-                factors,
-            }),
+            sampled: self
+                .sampled
+                .as_ref()
+                .map(|(gradients, factors)| Sampled { gradients, factors }),
             checkpoints: &self.checkpoints,
         }
     }

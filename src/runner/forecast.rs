@@ -128,7 +128,14 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
         let mut largest: f64 = 0.0;
         for block in layout.blocks() {
             let d = block.dim as f64;
-            let (flops, bytes) = cost(&spec.method, n, m, d);
+            // [out, in] of the largest matrix of the block, out + in; d + 1 of what is no matrix
+            let shapes = block.segments.iter().map(|s| &tensors[s.tensor].shape);
+            let sides = shapes.map(|shape| match shape[..] {
+                [outputs, inputs] => outputs + inputs,
+                _ => 1 + shape.iter().product::<usize>(),
+            });
+            let side = sides.max().unwrap_or(0) as f64;
+            let (flops, bytes) = cost(&spec.method, n, m, d, side);
             method_flops += flops + 2.0 * m * n * d;
             largest = largest.max(bytes + 16.0 * m * d);
         }
@@ -157,8 +164,9 @@ fn tokens(split: &Split) -> f64 {
     batching::lengths(split).iter().sum::<usize>() as f64
 }
 
-/// Operations of preparing and applying a method on one block, and the bytes it holds.
-fn cost(method: &Method, n: f64, m: f64, d: f64) -> (f64, f64) {
+/// Operations of preparing and applying a method on one block, and the bytes it holds; `side` is in + out of
+/// its largest matrix.
+fn cost(method: &Method, n: f64, m: f64, d: f64, side: f64) -> (f64, f64) {
     let both_products = 4.0 * m * n * d;
     match method {
         Method::Exact(_) => {
@@ -186,16 +194,12 @@ fn cost(method: &Method, n: f64, m: f64, d: f64) -> (f64, f64) {
         Method::HessianFree(_) | Method::HessianFreeBlockWeighted(_) | Method::TracIn(_) => {
             (0.0, 0.0)
         }
-        // the sides of a matrix are not known here: as if one were of rank 8, both bounded by its d
-        Method::Kfac(_) => {
-            let side = d / 8.0 + 8.0;
-            (9.0 * side.powi(3) + 4.0 * m * d * side, 32.0 * side * side)
-        }
-        Method::Ekfac(_) => {
-            let side = d / 8.0 + 8.0;
-            let rotated = (2.0 * n + 4.0 * m) * d * side;
-            (9.0 * side.powi(3) + rotated, 32.0 * side * side + 512.0 * d)
-        }
+        // all eigenvectors of a symmetric matrix cost about nine times its cube
+        Method::Kfac(_) => (9.0 * side.powi(3) + 4.0 * m * d * side, 32.0 * side * side),
+        Method::Ekfac(_) => (
+            9.0 * side.powi(3) + (2.0 * n + 4.0 * m) * d * side,
+            32.0 * side * side + 512.0 * d,
+        ),
     }
 }
 

@@ -65,11 +65,13 @@ impl FromStr for CheckpointFiles {
             return Err(form.to_owned());
         };
         match rate.parse() {
-            Ok(learning_rate) if f64::is_finite(learning_rate) && learning_rate >= 0.0 => Ok(Self {
-                learning_rate,
-                train: train.into(),
-                query: query.into(),
-            }),
+            Ok(learning_rate) if f64::is_finite(learning_rate) && learning_rate >= 0.0 => {
+                Ok(Self {
+                    learning_rate,
+                    train: train.into(),
+                    query: query.into(),
+                })
+            }
             _ => Err(format!(
                 "the learning rate is `{rate}`, expected a finite number, at least 0"
             )),
@@ -124,10 +126,10 @@ impl Opened {
     pub(super) fn companions(&self) -> Companions<'_> {
         Companions {
             factors: self.factors.as_ref(),
-            sampled: self.sampled.as_ref().map(|(gradients, factors)| Sampled {
-                gradients,
-                factors,
-            }),
+            sampled: self
+                .sampled
+                .as_ref()
+                .map(|(gradients, factors)| Sampled { gradients, factors }),
             checkpoints: &self.checkpoints,
         }
     }

@@ -6,8 +6,8 @@ use infbench::measure::{StageBytes, StageSeconds};
 use infbench::metrics::{Curve, MetricValue};
 use infbench::random::{Rng, rng};
 use infbench::results::record::{
-    BlockFacts, CellFacts, CompanionFacts, EpochFacts, GradientFacts, MethodRecord, ModelFacts, Provenance, Record,
-    SCHEMA, Status, TaskFacts, TrainingFacts,
+    BlockFacts, CellFacts, CompanionFacts, EpochFacts, GradientFacts, MethodRecord, ModelFacts,
+    Provenance, Record, SCHEMA, Status, TaskFacts, TrainingFacts,
 };
 use rand::RngExt;
 use serde_json::{Map, Value, json};

@@ -76,7 +76,10 @@ impl KroneckerFactors {
             .iter()
             .map(|(name, size, values)| {
                 let bytes = bytemuck::cast_slice(values);
-                Ok((name, TensorView::new(Dtype::F64, vec![*size, *size], bytes)?))
+                Ok((
+                    name,
+                    TensorView::new(Dtype::F64, vec![*size, *size], bytes)?,
+                ))
             })
             .collect();
         let bytes = safetensors::serialize(views.map_err(format)?, None).map_err(format)?;
@@ -132,7 +135,11 @@ impl KroneckerFactors {
                 outputs,
             }),
             [inputs, _] => {
-                let lacks = if inputs.is_none() { "inputs" } else { "outputs" };
+                let lacks = if inputs.is_none() {
+                    "inputs"
+                } else {
+                    "outputs"
+                };
                 Err(wrong(&name, format!("has no `{name}.{lacks}`")))
             }
         });
@@ -163,9 +170,14 @@ fn read(view: &TensorView<'_>) -> Result<Mat<f64>, String> {
     };
     if let Some(at) = values.iter().position(|value| !value.is_finite()) {
         let (row, column) = (at / size, at % size);
-        return Err(format!("holds {} at row {row}, column {column}", values[at]));
+        return Err(format!(
+            "holds {} at row {row}, column {column}",
+            values[at]
+        ));
     }
-    let largest = values.iter().fold(0.0f64, |max, value| max.max(value.abs()));
+    let largest = values
+        .iter()
+        .fold(0.0f64, |max, value| max.max(value.abs()));
     let asymmetric = (0..size * size).find(|&k| {
         let (i, j) = (k / size, k % size);
         (values[k] - values[j * size + i]).abs() > ASYMMETRY * largest
@@ -189,7 +201,9 @@ mod tests {
 
     fn factors() -> KroneckerFactors {
         let symmetric = |size: usize, seed: f64| {
-            Mat::from_fn(size, size, |i, j| seed + ((i * j) as f64 + (i + j) as f64 / 3.0))
+            Mat::from_fn(size, size, |i, j| {
+                seed + ((i * j) as f64 + (i + j) as f64 / 3.0)
+            })
         };
         let tensor = |name: &str, inputs, outputs| TensorFactors {
             name: name.to_owned(),
@@ -219,7 +233,10 @@ mod tests {
         let error = |tensors: &[(&str, Vec<usize>, Vec<f32>)]| {
             let views = tensors.iter().map(|(name, shape, values)| {
                 let bytes = bytemuck::cast_slice(values);
-                (*name, TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap())
+                (
+                    *name,
+                    TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap(),
+                )
             });
             let bytes = safetensors::serialize(views, None).unwrap();
             std::fs::write(&path, bytes).unwrap();

@@ -47,9 +47,8 @@ impl KroneckerFactors {
 
     /// Size of both factors of all tensors, bytes.
     pub fn bytes(&self) -> u64 {
-        let numbers = |tensor: &TensorFactors| {
-            tensor.inputs.nrows().pow(2) + tensor.outputs.nrows().pow(2)
-        };
+        let numbers =
+            |tensor: &TensorFactors| tensor.inputs.nrows().pow(2) + tensor.outputs.nrows().pow(2);
         self.tensors.iter().map(|t| 8 * numbers(t) as u64).sum()
     }
 }
