@@ -2,7 +2,9 @@
 //!
 //! `G.safetensors` has one `[n, d]` tensor for every LoRA matrix and the head's last layer, named as
 //! PyTorch and PEFT name the parameters and flattened row-major from their layout; `G.json` beside it
-//! has the losses, the lengths and how the gradients were made. `infbench score` reads the former.
+//! has the losses, the lengths and how the gradients were made. `infbench score` reads the former. What some
+//! methods need besides is written on request: Kronecker factors, and gradients with factors at labels drawn
+//! from the model's predictions.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -15,8 +17,9 @@ use crate::batching;
 use crate::config::hub::{Hub, HubError, Located, Part};
 use crate::config::task::GlueName;
 use crate::device::DeviceChoice;
+use crate::gradients::factors::{FactorError, KroneckerFactors};
 use crate::gradients::store::{StoreError, StoreWriter, Target, TensorInfo};
-use crate::gradients::{GradientError, GradientSink, per_example};
+use crate::gradients::{GradientError, GradientSink, per_example, sampled};
 use crate::models::checkpoint::{Checkpoint, CheckpointError};
 use crate::models::peft::{self, PeftError};
 use crate::models::{Model, ModelError};
@@ -42,8 +45,20 @@ pub struct GradientRequest {
     pub max_length: usize,
     /// Where the gradients go; the rest goes beside them as `.json`.
     pub out: PathBuf,
+    /// Where Kronecker factors go, if they are wanted.
+    pub factors: Option<PathBuf>,
+    /// Where gradients at sampled labels go, if they are wanted; their factors go beside them, see
+    /// [`sampled_factors`].
+    pub sampled: Option<PathBuf>,
+    /// What labels are drawn from.
+    pub seed: u64,
     /// Where they are computed.
     pub device: DeviceChoice,
+}
+
+/// Where the factors of sampled gradients go: `S.factors.safetensors` beside `S.safetensors`.
+pub fn sampled_factors(gradients: &Path) -> PathBuf {
+    gradients.with_extension("factors.safetensors")
 }
 
 /// What was computed.
@@ -63,6 +78,8 @@ pub struct GradientSummary {
     pub seconds: f64,
     /// The file beside the gradients.
     pub companion: PathBuf,
+    /// The labels that were drawn, when they were asked for.
+    pub sampled_labels: Option<Vec<usize>>,
 }
 
 /// A tensor of [`GradientSummary`].
@@ -123,6 +140,15 @@ pub enum GradientFilesError {
         /// The output.
         path: PathBuf,
     },
+    /// Two outputs of one name.
+    #[error("{path} is asked for twice: every output needs a name of its own")]
+    SameOutput {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file of factors.
+    #[error(transparent)]
+    Factors(#[from] FactorError),
     /// Taking the gradients.
     #[error(transparent)]
     Gradient(#[from] GradientError),
@@ -137,6 +163,18 @@ pub enum GradientFilesError {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+impl GradientRequest {
+    /// Every file that is written.
+    fn outputs(&self) -> Vec<PathBuf> {
+        let mut all = vec![self.out.clone(), self.out.with_extension("json")];
+        all.extend(self.factors.clone());
+        if let Some(sampled) = &self.sampled {
+            all.extend([sampled.clone(), sampled_factors(sampled)]);
+        }
+        all
+    }
 }
 
 /// Passes rows on to a store and says how many examples are done.
@@ -164,8 +202,8 @@ impl GradientSink for Counted<'_> {
     }
 }
 
-/// Takes the gradients and writes both files; `start` hears the number of examples, `progress` how many
-/// are done.
+/// Takes the gradients and writes all files; `start` hears the number of examples, twice as many when labels
+/// are sampled, `progress` how many are done.
 ///
 /// # Errors
 /// See [`GradientFilesError`].
@@ -178,6 +216,12 @@ pub fn gradient_files(
     if companion == request.out {
         return Err(GradientFilesError::Name {
             path: request.out.clone(),
+        });
+    }
+    let outputs = request.outputs();
+    if let Some(i) = (1..outputs.len()).find(|&i| outputs[..i].contains(&outputs[i])) {
+        return Err(GradientFilesError::SameOutput {
+            path: outputs[i].clone(),
         });
     }
     let (mut model, split, located) = open(request)?;
@@ -201,20 +245,48 @@ pub fn gradient_files(
         .iter()
         .map(|block| TensorInfo::new(block.name.clone(), [block.shape.iter().product()]))
         .collect();
-    let width = infos.last().map_or(1, TensorInfo::dim);
-    let target = Target::Mapped(request.out.clone());
-    let mut sink = Counted {
-        last: infos.len() - 1,
-        writer: StoreWriter::new(infos, split.len(), target)?,
-        width,
-        done: 0,
-        progress,
-    };
-    start(split.len());
+    let passes = 1 + usize::from(request.sampled.is_some());
+    start(passes * split.len());
     let clock = Instant::now();
     let tokens = batching::tokens_at_a_time(model.device());
-    let losses = per_example::collect(&model, &split, tokens, &mut sink)?;
-    sink.writer.finish()?;
+    let sink = |path: &Path, done| -> Result<Counted<'_>, StoreError> {
+        let target = Target::Mapped(path.to_owned());
+        Ok(Counted {
+            last: infos.len() - 1,
+            width: infos.last().map_or(1, TensorInfo::dim),
+            writer: StoreWriter::new(infos.clone(), split.len(), target)?,
+            done,
+            progress,
+        })
+    };
+    let named = |mut factors: KroneckerFactors| {
+        for (tensor, info) in factors.tensors.iter_mut().zip(&infos) {
+            tensor.name.clone_from(&info.name);
+        }
+        factors
+    };
+    let mut own = sink(&request.out, 0)?;
+    let (losses, factors) = if request.factors.is_some() {
+        let labels = &split.labels;
+        let made = per_example::collect_with_factors(&model, &split, labels, tokens, &mut own)?;
+        (made.losses, Some(named(made.factors)))
+    } else {
+        let losses = per_example::collect(&model, &split, tokens, &mut own)?;
+        (losses, None)
+    };
+    own.writer.finish()?;
+    if let (Some(path), Some(factors)) = (&request.factors, factors) {
+        factors.save(path)?;
+    }
+    let mut sampled_labels = None;
+    if let Some(path) = &request.sampled {
+        let labels = sampled::labels(&model, &split, request.seed)?;
+        let mut own = sink(path, split.len())?;
+        let made = per_example::collect_with_factors(&model, &split, &labels, tokens, &mut own)?;
+        own.writer.finish()?;
+        named(made.factors).save(&sampled_factors(path))?;
+        sampled_labels = Some(labels);
+    }
     let seconds = clock.elapsed().as_secs_f64();
     let summary = GradientSummary {
         examples: split.len(),
@@ -224,6 +296,7 @@ pub fn gradient_files(
         padding: batching::padding(&[&split], tokens),
         seconds,
         companion,
+        sampled_labels,
     };
     write(request, &located, &mut model, &summary)?;
     Ok(summary)
@@ -285,6 +358,13 @@ fn write(
         "seconds": summary.seconds,
         "padding": summary.padding,
         "blocks": summary.blocks,
+        "factors": request.factors.as_deref().map(shown),
+        "sampled": request.sampled.as_deref().map(|path| json!({
+            "gradients": shown(path),
+            "factors": shown(&sampled_factors(path)),
+            "seed": request.seed,
+            "labels": summary.sampled_labels,
+        })),
         "losses": summary.losses,
         "tokens": summary.tokens,
     });

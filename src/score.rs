@@ -9,12 +9,17 @@ use safetensors::tensor::TensorView;
 use serde::Serialize;
 use serde_json::json;
 
+mod companions;
+
+pub use companions::{CheckpointFiles, CompanionFiles, SampledFiles};
+
 use crate::atomic::AtomicFile;
 use crate::config::influence::{Blocks, Precision};
 use crate::config::method::MethodSpec;
+use crate::gradients::factors::FactorError;
 use crate::gradients::store::{GradientStore, StoreError};
 use crate::influence::{
-    BlockLayout, Companions, Evidence, InfluenceError, Queries, RunOptions, damping, run_method,
+    BlockLayout, Evidence, InfluenceError, Queries, RunOptions, damping, run_method,
 };
 use crate::measure::{StageBytes, StageSeconds};
 
@@ -37,8 +42,19 @@ pub struct ScoreRequest {
     pub blocks: Blocks,
     /// What seeded methods draw from.
     pub seed: u64,
+    /// What some methods need besides.
+    pub companions: CompanionFiles,
     /// Where the scores go.
     pub out: PathBuf,
+}
+
+impl ScoreRequest {
+    /// Every file that is read.
+    fn inputs(&self) -> impl Iterator<Item = &PathBuf> {
+        [&self.train, &self.query]
+            .into_iter()
+            .chain(self.companions.paths())
+    }
 }
 
 /// What was computed.
@@ -104,7 +120,13 @@ pub enum ScoreError {
     /// The gradients cannot be read, or the scores not written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A method stopped.
+    /// Factors that cannot be read.
+    #[error(transparent)]
+    Factors(#[from] FactorError),
+    /// What came beside the gradients does not belong to them.
+    #[error("beside the gradients: {0}")]
+    Companion(InfluenceError),
+    /// A method stopped, or lacks what it needs.
     #[error("{label}: {source}")]
     Method {
         /// The string given.
@@ -134,7 +156,8 @@ pub enum ScoreError {
 ///
 /// # Errors
 /// Everything that can be known beforehand is said before anything is computed: duplicate or no methods, an
-/// output that is an input, files that cannot be read or do not match, NaN in the training gradients. After
+/// output that is an input, files that cannot be read or do not match, a method that lacks what it needs beside
+/// the gradients, NaN in the training gradients. After
 /// that, a method that stops, or an output that cannot be written.
 pub fn score_files(request: &ScoreRequest) -> Result<ScoreSummary, ScoreError> {
     let labels: Vec<&str> = request
@@ -151,7 +174,7 @@ pub fn score_files(request: &ScoreRequest) -> Result<ScoreSummary, ScoreError> {
             label: labels[i].to_owned(),
         });
     }
-    for input in [&request.train, &request.query] {
+    for input in request.inputs() {
         if same_file(input, &request.out) {
             return Err(ScoreError::Overwrite {
                 path: input.clone(),
@@ -161,6 +184,18 @@ pub fn score_files(request: &ScoreRequest) -> Result<ScoreSummary, ScoreError> {
     let train = GradientStore::open(&request.train)?;
     let query = GradientStore::open(&request.query)?;
     train.matching(&query)?;
+    let beside = request.companions.open()?;
+    let companions = beside.companions();
+    for method in &request.methods {
+        let check = companions.check(method.name(), method.method.build().need());
+        check.map_err(|source| ScoreError::Method {
+            label: method.label.clone(),
+            source,
+        })?;
+    }
+    companions
+        .fit(&train, &query)
+        .map_err(ScoreError::Companion)?;
     // the output's folder is tried before the work, not after
     let mut file = AtomicFile::create(&request.out)
         .map_err(StoreError::io(&request.out, "create a file beside"))?;
@@ -175,7 +210,7 @@ pub fn score_files(request: &ScoreRequest) -> Result<ScoreSummary, ScoreError> {
             Queries::Each
         },
         seed: request.seed,
-        companions: Companions::default(),
+        companions,
     };
     let mut scores: Vec<Array2<f64>> = Vec::with_capacity(labels.len());
     let mut methods = Vec::with_capacity(labels.len());
@@ -281,6 +316,7 @@ fn metadata(request: &ScoreRequest, summary: &ScoreSummary) -> HashMap<String, S
         "precision": request.precision,
         "blocks": request.blocks,
         "seed": request.seed,
+        "companions": request.companions,
         "sign": "positive = harmful",
     });
     let texts = [
@@ -315,6 +351,7 @@ mod tests {
             precision: Precision::F64,
             blocks: Blocks::PerMatrix,
             seed: 1,
+            companions: CompanionFiles::default(),
             out: folder.join("scores.safetensors"),
         }
     }

@@ -2,12 +2,16 @@
 
 use infbench::config::lora::LastLayers;
 use infbench::config::task::{ClustersTask, DigitsTask};
+use infbench::config::train::Schedule;
 use infbench::config::{
     LayerSelection, LoraConfig, LoraTarget, MlpConfig, ModelConfig, PretrainConfig, TaskConfig,
     TrainConfig, TransformerConfig,
 };
 use infbench::device::DeviceChoice;
-use infbench::finetune::{FinetuneError, Progress, Settings, Stage, fine_tune, pretrained_base};
+use infbench::finetune::{
+    FinetuneError, Progress, Settings, Stage, fine_tune, fine_tune_with_checkpoints,
+    pretrained_base,
+};
 use infbench::models::Role;
 use infbench::tasks::{self, Inputs};
 
@@ -318,4 +322,64 @@ fn activations_below_the_adapters_are_computed_once_and_change_nothing() {
             );
         }
     }
+}
+
+#[test]
+fn checkpoints_are_states_on_the_way_and_come_back_from_the_cache() {
+    let (config, task, lora, train) = small();
+    let data = tasks::build(&task, 1).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let settings = |cache| Settings {
+        model: &config,
+        seed: 1,
+        device: device(),
+        cache,
+        activations: 1 << 30,
+    };
+    // a constant rate, so that a shorter fine-tune is the beginning of a longer one
+    let train = |epochs| TrainConfig {
+        epochs,
+        schedule: Schedule::Constant,
+        checkpoints: 2,
+        ..train.clone()
+    };
+    let roles = [Role::Adapter, Role::Head];
+    let base = pretrained_base(&settings(None), &data, &mut quiet).unwrap();
+    let tune = |cache, epochs| {
+        let settings = settings(cache);
+        fine_tune_with_checkpoints(&settings, &base, &data, &lora, &train(epochs), &mut quiet)
+            .unwrap()
+    };
+    let mut long = tune(None, 5);
+    let epochs: Vec<usize> = long.checkpoints.iter().map(|c| c.epoch).collect();
+    assert_eq!(epochs, [2, 5]);
+    assert!(
+        long.checkpoints
+            .iter()
+            .all(|c| (c.learning_rate - 1e-2).abs() < 1e-15)
+    );
+    assert_eq!(long.checkpoints[1].weights, long.model.export(&roles));
+    let alone = |cache, epochs| {
+        fine_tune(
+            &settings(cache),
+            &base,
+            &data,
+            &lora,
+            &train(epochs),
+            &mut quiet,
+        )
+        .unwrap()
+    };
+    let mut short = alone(None, 2);
+    assert!(short.checkpoints.is_empty());
+    assert_eq!(long.checkpoints[0].weights, short.model.export(&roles));
+    // cached without them first: they are made then, of the same fine-tune
+    let cache = Some(folder.path());
+    assert!(!alone(cache, 5).training.cached);
+    let made = tune(cache, 5);
+    let read = tune(cache, 5);
+    assert!(!made.training.cached && read.training.cached && alone(cache, 5).training.cached);
+    assert_eq!((&made.key, &read.key), (&long.key, &long.key));
+    assert_eq!(made.checkpoints, long.checkpoints);
+    assert_eq!(read.checkpoints, long.checkpoints);
 }

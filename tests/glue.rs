@@ -163,6 +163,103 @@ fn a_checkpoint_is_fine_tuned_on_texts_and_its_adapter_goes_out_and_in() {
 }
 
 #[test]
+fn a_checkpoint_s_factors_sampled_labels_and_checkpoints_go_out_and_score() {
+    let folder = place();
+    let methods = "influence.methods=[exact, kfac, ekfac, \"ekfac:labels=sampled\", tracin]";
+    infbench(folder.path())
+        .args(["run", "tiny.yaml", "--quiet", "--set", methods])
+        .args([
+            "--set",
+            "lora.layers={last: 1}",
+            "--set",
+            "train.checkpoints=2",
+        ])
+        .assert()
+        .success();
+    let text = fs::read_to_string(folder.path().join("runs/tiny/results.jsonl")).unwrap();
+    let record: Value = serde_json::from_str(text.trim()).unwrap();
+    for method in record["methods"].as_array().unwrap() {
+        assert_eq!(
+            (&method["status"], &method["non_finite"]),
+            (&json!("ok"), &json!(0))
+        );
+    }
+    let beside = &record["gradients"]["companions"];
+    assert_eq!(beside["checkpoints"]["epochs"], json!([1, 2]));
+    // query and value of the last layer, each A [2, 16] and B [16, 2], and the head [2, 16]
+    let numbers = 2 * (16 * 16 + 2 * 2) * 2 + 16 * 16 + 2 * 2;
+    assert_eq!(beside["factors"]["bytes"], 8 * numbers);
+
+    let id = record["cell"]["id"].as_str().unwrap();
+    let adapter = folder.path().join("runs/tiny/adapters").join(id);
+    let gradients = |more: &[&str]| {
+        infbench(folder.path())
+            .args(["gradients", "--model", "bert", "--task", "rte", "--adapter"])
+            .arg(&adapter)
+            .args(["--max-length", "12", "--examples", "rte/train.jsonl"])
+            .args(["--out", "G.safetensors"])
+            .args(more)
+            .assert()
+    };
+    gradients(&["--sampled-labels", "G.json"])
+        .code(2)
+        .stderr(contains("G.json is asked for twice"));
+    assert!(!folder.path().join("G.safetensors").exists());
+    let all = [
+        "--factors",
+        "F.safetensors",
+        "--sampled-labels",
+        "S.safetensors",
+        "--seed",
+        "7",
+    ];
+    gradients(&all)
+        .success()
+        .stdout(contains("F.safetensors").and(contains("S.factors.safetensors")));
+    let facts: Value =
+        serde_json::from_slice(&fs::read(folder.path().join("G.json")).unwrap()).unwrap();
+    assert_eq!(facts["sampled"]["labels"].as_array().unwrap().len(), 40);
+    let read = |file: &str| fs::read(folder.path().join(file)).unwrap();
+    let first = [
+        read("G.safetensors"),
+        read("F.safetensors"),
+        read("S.factors.safetensors"),
+    ];
+    // the factors change nothing about the gradients, and all of it repeats
+    gradients(&[]).success();
+    assert!(read("G.safetensors") == first[0]);
+    gradients(&all).success();
+    assert!(read("F.safetensors") == first[1] && read("S.factors.safetensors") == first[2]);
+    infbench(folder.path())
+        .args([
+            "score",
+            "--train",
+            "G.safetensors",
+            "--query",
+            "S.safetensors",
+        ])
+        .args([
+            "--factors",
+            "F.safetensors",
+            "--sampled",
+            "S.safetensors:S.factors.safetensors",
+        ])
+        .args(["--checkpoint", "0.01:G.safetensors:S.safetensors"])
+        .args([
+            "--method",
+            "kfac",
+            "--method",
+            "ekfac:labels=sampled",
+            "--method",
+            "tracin",
+        ])
+        .args(["--out", "scores.safetensors"])
+        .assert()
+        .success()
+        .stdout(contains("40 training examples, 40 score rows, 5 blocks"));
+}
+
+#[test]
 fn parquet_from_the_hub_gives_what_json_lines_give() {
     let folder = place();
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/glue");

@@ -6,9 +6,11 @@
 use faer::linalg::solvers::DenseSolveCore;
 use faer::{Mat, Side};
 use infbench::config::influence::{Blocks, Precision};
+use infbench::gradients::checkpoints::Checkpoint;
+use infbench::gradients::factors::{KroneckerFactors, TensorFactors};
 use infbench::gradients::store::{GradientStore, TensorInfo};
 use infbench::influence::{
-    BlockLayout, Influence, METHODS, Queries, RunOptions, damping, run_method,
+    BlockLayout, Companions, Influence, METHODS, Queries, RunOptions, Sampled, damping, run_method,
 };
 use infbench::random::rng;
 use ndarray::Array2;
@@ -99,11 +101,25 @@ fn run_with(
 ) -> Influence {
     let layout = BlockLayout::new(train.tensors(), blocks);
     let lambda = damping(train, &layout, DAMPING).unwrap();
+    let all = |store: &GradientStore| reordered(store, &(0..store.rows()).collect::<Vec<_>>());
+    let factors = factors(train);
+    let checkpoint = |learning_rate| Checkpoint {
+        learning_rate,
+        train: all(train),
+        query: all(query),
+    };
     let options = RunOptions {
         precision,
         queries: Queries::Each,
         seed: 9,
-        ..RunOptions::default()
+        companions: Companions {
+            factors: Some(&factors),
+            sampled: Some(Sampled {
+                gradients: train,
+                factors: &factors,
+            }),
+            checkpoints: &[checkpoint(0.5), checkpoint(0.125)],
+        },
     };
     run_method(
         &method.parse().unwrap(),
@@ -114,6 +130,22 @@ fn run_with(
         &options,
     )
     .unwrap()
+}
+
+/// Kronecker factors of every tensor as if it were one row: 1 ⊗ GᵀG/n.
+fn factors(store: &GradientStore) -> KroneckerFactors {
+    let of = |(t, info): (usize, &TensorInfo)| {
+        let (values, n) = (store.tensor_rows(t, 0..store.rows()), store.rows());
+        let g = Mat::from_fn(n, info.dim(), |i, j| f64::from(values[i * info.dim() + j]));
+        TensorFactors {
+            name: info.name.clone(),
+            inputs: fisher(&g),
+            outputs: Mat::identity(1, 1),
+        }
+    };
+    KroneckerFactors {
+        tensors: store.tensors().iter().enumerate().map(of).collect(),
+    }
 }
 
 fn run(method: &str, train: &GradientStore, query: &GradientStore) -> Array2<f64> {

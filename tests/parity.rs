@@ -552,6 +552,9 @@ fn request(model: &Path, examples: &Path, out: &Path) -> GradientRequest {
         examples: examples.to_owned(),
         max_length: 128,
         out: out.to_owned(),
+        factors: None,
+        sampled: None,
+        seed: 0,
         device: device(),
     }
 }

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use infbench::config::hub::Hub;
 use infbench::config::task::GlueName;
 use infbench::device::DeviceChoice;
-use infbench::gradient_files::{GradientRequest, gradient_files};
+use infbench::gradient_files::{GradientRequest, gradient_files, sampled_factors};
 
 use super::{Global, bad, print};
 
@@ -40,6 +40,16 @@ pub struct GradientsArgs {
     /// beside them as .json
     #[arg(long, value_name = "G.safetensors")]
     out: PathBuf,
+    /// Also the Kronecker factors that kfac and ekfac need: float64 tensors NAME.inputs and NAME.outputs
+    #[arg(long, value_name = "F.safetensors")]
+    factors: Option<PathBuf>,
+    /// Also gradients at labels drawn from the model's predictions, for kfac and ekfac with labels=sampled;
+    /// their factors go beside them as S.factors.safetensors
+    #[arg(long, value_name = "S.safetensors")]
+    sampled_labels: Option<PathBuf>,
+    /// Seed of the drawn labels
+    #[arg(long, default_value_t = 0, requires = "sampled_labels")]
+    seed: u64,
     /// Device for the model
     #[arg(long, default_value = "flex")]
     device: DeviceChoice,
@@ -59,6 +69,9 @@ pub fn gradients(args: &GradientsArgs, global: Global) -> miette::Result<ExitCod
         examples: args.examples.clone(),
         max_length: args.max_length as usize,
         out: args.out.clone(),
+        factors: args.factors.clone(),
+        sampled: args.sampled_labels.clone(),
+        seed: args.seed,
         device: args.device,
     };
     let display = Display::new(global.quiet);
@@ -70,14 +83,23 @@ pub fn gradients(args: &GradientsArgs, global: Global) -> miette::Result<ExitCod
     if !global.quiet {
         let mean = summary.losses.iter().map(|&l| f64::from(l)).sum::<f64>()
             / summary.examples.max(1) as f64;
+        let sampled = request.sampled.iter();
+        let beside = request
+            .factors
+            .iter()
+            .cloned()
+            .chain(sampled.flat_map(|path| [path.clone(), sampled_factors(path)]));
         print(&format!(
-            "{} examples, {} tensors, mean loss {mean:.4}, {:.1} examples/s, {:.1} % of the positions padding\n{}\n{}\n",
+            "{} examples, {} tensors, mean loss {mean:.4}, {:.1} examples/s, {:.1} % of the positions padding\n{}\n{}\n{}",
             summary.examples,
             summary.blocks.len(),
             summary.examples as f64 / summary.seconds,
             100.0 * summary.padding,
             request.out.display(),
             summary.companion.display(),
+            beside
+                .map(|path| format!("{}\n", path.display()))
+                .collect::<String>(),
         ));
     }
     Ok(ExitCode::SUCCESS)

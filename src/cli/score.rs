@@ -6,7 +6,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 use infbench::config::{Blocks, MethodSpec, Precision};
-use infbench::score::{ScoreRequest, ScoreSummary, score_files};
+use infbench::score::{
+    CheckpointFiles, CompanionFiles, SampledFiles, ScoreRequest, ScoreSummary, score_files,
+};
 
 use super::{Global, bad, print};
 
@@ -38,6 +40,17 @@ pub struct ScoreArgs {
     /// Seed of the methods that draw (groups, power iterations)
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Kronecker factors for kfac and ekfac: NAME.inputs and NAME.outputs of every block's tensor, as
+    /// `infbench gradients --factors` writes them
+    #[arg(long, value_name = "F.safetensors")]
+    factors: Option<PathBuf>,
+    /// Gradients at labels drawn from the model's predictions and their factors, for kfac and ekfac with
+    /// labels=sampled
+    #[arg(long, value_name = "G.safetensors:F.safetensors")]
+    sampled: Option<SampledFiles>,
+    /// Gradients at a checkpoint of the training and its learning rate, for tracin; may be repeated
+    #[arg(long = "checkpoint", value_name = "LR:TRAIN:QUERY")]
+    checkpoints: Vec<CheckpointFiles>,
     /// Scores: one float64 [m, n] tensor a method, named by the very string given
     #[arg(long, value_name = "S.safetensors")]
     out: PathBuf,
@@ -54,6 +67,11 @@ pub fn score(args: &ScoreArgs, global: Global) -> miette::Result<ExitCode> {
         blocks: args.blocks,
         precision: args.precision,
         seed: args.seed,
+        companions: CompanionFiles {
+            factors: args.factors.clone(),
+            sampled: args.sampled.clone(),
+            checkpoints: args.checkpoints.clone(),
+        },
         out: args.out.clone(),
     })
     .map_err(bad)?;

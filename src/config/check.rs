@@ -12,6 +12,7 @@ use super::lora::{LayerRange, LayerSelection};
 use super::method::MethodSpec;
 use super::task::DigitClasses;
 use super::{LoraConfig, LoraTarget, ModelConfig, TaskConfig};
+use crate::influence::Need;
 
 /// Whether the check looks at the files that settings name.
 pub(super) enum Files {
@@ -101,6 +102,7 @@ pub(super) fn settings(
         }
         _ => {}
     }
+    companions(document, &settings)?;
     if let (Some(model), Some(lora)) = (&mut settings.model, &settings.lora) {
         model_and_lora(document, &settings.task, model, lora, files)?;
     }
@@ -110,6 +112,32 @@ pub(super) fn settings(
         document.error(&at, false, problem)
     })?;
     Ok(settings)
+}
+
+/// What methods need beside the gradients can be collected.
+fn companions(document: &Document, settings: &Settings) -> Checked<()> {
+    for (index, spec) in settings.influence.methods.iter().enumerate() {
+        let need = spec.method.build().need();
+        if need == Need::Nothing {
+            continue;
+        }
+        let lacks = match &settings.train {
+            None => "has no model to collect them with".to_owned(),
+            Some(train) if need == Need::Checkpoints && train.epochs == 0 => {
+                "has no checkpoints with train.epochs = 0".to_owned()
+            }
+            Some(_) => continue,
+        };
+        let message = format!(
+            "`{}` needs {}, and the task `{}` {lacks}",
+            spec.label,
+            need.explanation(),
+            settings.task.name()
+        );
+        let at = path(&format!("influence.methods.{index}"));
+        return Err(document.error(&at, false, Problem::new(message)));
+    }
+    Ok(())
 }
 
 fn model_and_lora(

@@ -25,6 +25,10 @@ pub struct TrainConfig {
     /// Share of the steps over which the rate rises linearly from 0 (schedule `linear` only).
     #[schemars(range(min = 0.0, max = 1.0))]
     pub warmup: f64,
+    /// States of adapters and classifier that are kept for methods that go along the fine-tune (`tracin`):
+    /// so many epochs, evenly spaced, the last one among them. Nothing is kept when no method asks.
+    #[schemars(range(min = 1))]
+    pub checkpoints: usize,
 }
 
 impl Default for TrainConfig {
@@ -37,6 +41,7 @@ impl Default for TrainConfig {
             weight_decay: 0.0,
             schedule: Schedule::Linear,
             warmup: 0.06,
+            checkpoints: 5,
         }
     }
 }
@@ -81,9 +86,35 @@ impl TrainConfig {
     }
 }
 
+impl TrainConfig {
+    /// The epochs after which a checkpoint is kept, from 1: k of E, ⌊jE/k⌋ for j = 1..k, all when k is more
+    /// than E.
+    pub fn checkpoint_epochs(&self) -> Vec<usize> {
+        let count = self.checkpoints.min(self.epochs);
+        (1..=count).map(|j| j * self.epochs / count).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn checkpoints_are_evenly_spaced_and_end_with_the_last_epoch() {
+        let of = |epochs, checkpoints| {
+            let train = TrainConfig {
+                epochs,
+                checkpoints,
+                ..TrainConfig::default()
+            };
+            train.checkpoint_epochs()
+        };
+        assert_eq!(of(10, 5), [2, 4, 6, 8, 10]);
+        assert_eq!(of(7, 3), [2, 4, 7]);
+        assert_eq!(of(3, 5), [1, 2, 3]);
+        assert_eq!(of(4, 1), [4]);
+        assert!(of(0, 5).is_empty());
+    }
 
     #[test]
     fn linear_schedule_rises_then_falls_to_zero() {

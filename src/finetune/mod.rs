@@ -1,6 +1,7 @@
 //! From a task to a fine-tuned model: pretrain the base, freeze it, train adapters and head.
 
 pub mod cache;
+pub mod checkpoints;
 pub mod optimizer;
 mod pretrain;
 pub mod reuse;
@@ -12,6 +13,7 @@ use std::time::Instant;
 use thiserror::Error;
 
 use self::cache::{Cache, Key};
+use self::checkpoints::{AdapterState, Keeper};
 use self::optimizer::Optimizer;
 use self::training::Run;
 use crate::config::{LoraConfig, ModelConfig, TrainConfig};
@@ -113,6 +115,8 @@ pub struct FineTuned {
     pub facts: ModelFacts,
     /// Training and query examples as the first adapted layer sees them, when they were kept.
     pub reused: [Option<Split>; 2],
+    /// States along the way, when they were asked for; the last one is the model's.
+    pub checkpoints: Vec<AdapterState>,
 }
 
 /// Fine-tunes adapters and head on the task's training split, the base frozen; read from the cache
@@ -128,12 +132,41 @@ pub fn fine_tune(
     train: &TrainConfig,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<FineTuned, FinetuneError> {
+    run(settings, base, data, lora, train, &[], progress)
+}
+
+/// [`fine_tune`], and the states after the epochs of [`TrainConfig::checkpoint_epochs`]. The same model with or
+/// without them; a fine-tune in the cache that lacks them is done again.
+///
+/// # Errors
+/// See [`FinetuneError`].
+pub fn fine_tune_with_checkpoints(
+    settings: &Settings,
+    base: &Base,
+    data: &TaskData,
+    lora: &LoraConfig,
+    train: &TrainConfig,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<FineTuned, FinetuneError> {
+    let epochs = train.checkpoint_epochs();
+    run(settings, base, data, lora, train, &epochs, progress)
+}
+
+fn run(
+    settings: &Settings,
+    base: &Base,
+    data: &TaskData,
+    lora: &LoraConfig,
+    train: &TrainConfig,
+    kept_epochs: &[usize],
+    progress: &mut dyn FnMut(Progress),
+) -> Result<FineTuned, FinetuneError> {
     models::validate(settings.model, lora)?;
     let mut key = Key::new("adapters");
     key.text(&base.key);
     key.settings(&settings.seed);
     key.settings(lora);
-    key.settings(train);
+    key.settings(&deciding(train));
     key.split(&data.train);
     key.split(&data.query);
     key.settings(&data.classes);
@@ -147,7 +180,9 @@ pub fn fine_tune(
     let facts = facts(settings.model, lora, &mut model);
 
     let cache = Cache(settings.cache);
-    if let Some((weights, training)) = cache.read::<TrainingFacts>("adapters", &key)? {
+    let checkpoints = checkpoints::read(cache, &key, kept_epochs)?;
+    let cached = cache.read::<TrainingFacts>("adapters", &key)?;
+    if let (Some((weights, training)), Some(checkpoints)) = (cached, checkpoints) {
         model.import(&roles, &weights)?;
         return Ok(FineTuned {
             key,
@@ -158,6 +193,7 @@ pub fn fine_tune(
             },
             facts,
             reused: [None, None],
+            checkpoints,
         });
     }
     let start = Instant::now();
@@ -166,6 +202,8 @@ pub fn fine_tune(
     let train_split = reused[0].as_ref().unwrap_or(&data.train);
     let query_split = reused[1].as_ref().unwrap_or(&data.query);
     let mut epochs = Vec::with_capacity(train.epochs);
+    let steps = data.train.len().div_ceil(train.batch_size);
+    let mut keeper = Keeper::new(kept_epochs, steps, |step, total| train.lr_at(step, total));
     let run = Run {
         roles: &roles,
         split: train_split,
@@ -180,6 +218,7 @@ pub fn fine_tune(
         &mut model,
         |sizes| Optimizer::new(train.optimizer, train.weight_decay, sizes),
         &mut |model, epoch, train_loss| {
+            keeper.after_epoch(model, epoch, train.epochs);
             let (query_loss, query_accuracy) = evaluate(model, query_split);
             epochs.push(EpochFacts {
                 epoch,
@@ -202,6 +241,8 @@ pub fn fine_tune(
         cached: false,
         epochs,
     };
+    let checkpoints = keeper.finish();
+    checkpoints::write(cache, &key, &checkpoints)?;
     cache.write("adapters", &key, &model.export(&roles), &training)?;
     Ok(FineTuned {
         key,
@@ -209,7 +250,17 @@ pub fn fine_tune(
         training,
         facts,
         reused,
+        checkpoints,
     })
+}
+
+/// The settings that decide the fine-tuned model: how many states are kept on the way does not.
+fn deciding(train: &TrainConfig) -> serde_json::Value {
+    let mut value = serde_json::to_value(train).expect("settings are plain JSON");
+    if let Some(fields) = value.as_object_mut() {
+        fields.shift_remove("checkpoints");
+    }
+    value
 }
 
 fn facts(config: &ModelConfig, lora: &LoraConfig, model: &mut Model) -> ModelFacts {

@@ -8,6 +8,7 @@ pub mod checkpoints;
 pub mod factors;
 pub mod one_by_one;
 pub mod per_example;
+pub mod sampled;
 pub mod sink;
 pub mod store;
 

@@ -7,10 +7,13 @@
 //!   grad A = s·(δ B)ᵀ x,  grad B = s·δᵀ (x Aᵀ),  grad W_head = δᵀ x,
 //!
 //! each for all examples of the batch at once. Nothing is computed below the first adapted layer, and
-//! no gradient of a frozen weight. Dropout is off.
+//! no gradient of a frozen weight. Dropout is off. Kronecker factors are made of the same x and δ.
 
 use std::sync::Mutex;
 
+use burn::tensor::{Tensor, TensorData};
+
+use super::factors::{FactorSums, KroneckerFactors};
 use super::{GradientError, GradientSink};
 use crate::models::parameter::to_f32;
 use crate::models::{Adapter, Model, Pass, losses, ops};
@@ -30,6 +33,56 @@ pub fn collect(
     tokens: usize,
     sink: &mut dyn GradientSink,
 ) -> Result<Vec<f32>, GradientError> {
+    run(model, split, None, tokens, sink, None)
+}
+
+/// What [`collect_with_factors`] leaves besides the gradients.
+#[derive(Clone, Debug)]
+pub struct WithFactors {
+    /// Loss of every example at the labels given.
+    pub losses: Vec<f32>,
+    /// Kronecker factors over all examples.
+    pub factors: KroneckerFactors,
+    /// What the factors took of the wall time: the time that the threads spent on them, waiting included, over
+    /// the number of threads.
+    pub seconds: f64,
+}
+
+/// [`collect`] at `labels`, one an example (the split's own, or [sampled](super::sampled) ones), with the
+/// Kronecker factors of every tensor. Costs another Σ (in² + out²) operations a token, about what the
+/// backward pass does. The factors do not depend on the number of threads, and on `tokens` by rounding.
+///
+/// # Errors
+/// As [`collect`].
+///
+/// # Panics
+/// When there are not as many labels as examples.
+pub fn collect_with_factors(
+    model: &Model,
+    split: &Split,
+    labels: &[usize],
+    tokens: usize,
+    sink: &mut dyn GradientSink,
+) -> Result<WithFactors, GradientError> {
+    assert_eq!(labels.len(), split.len(), "one label an example");
+    let sums = FactorSums::new(model);
+    let losses = run(model, split, Some(labels), tokens, sink, Some(&sums))?;
+    let (factors, seconds) = sums.finish(split.len());
+    Ok(WithFactors {
+        losses,
+        factors,
+        seconds: seconds / rayon::current_num_threads() as f64,
+    })
+}
+
+fn run(
+    model: &Model,
+    split: &Split,
+    labels: Option<&[usize]>,
+    tokens: usize,
+    sink: &mut dyn GradientSink,
+    sums: Option<&FactorSums>,
+) -> Result<Vec<f32>, GradientError> {
     let all: Vec<usize> = (0..split.len()).collect();
     let pieces = batching::pieces(split, &all, tokens);
     let mut model = model.clone();
@@ -37,7 +90,8 @@ pub fn collect(
     let sink = Mutex::new(sink);
     let results = workers::map(pieces.len(), |index| {
         let indices = &pieces[index];
-        let (losses, tensors) = of_batch(&model, split, indices);
+        let sums = sums.map(|sums| (sums, index));
+        let (losses, tensors) = of_batch(&model, split, labels, indices, sums);
         let mut sink = sink
             .lock()
             .expect("a panic in another piece ends this call");
@@ -80,10 +134,24 @@ fn write(
     Ok(())
 }
 
-/// Losses, and one `[n, d]` matrix a gradient tensor.
-fn of_batch(model: &Model, split: &Split, indices: &[usize]) -> (Vec<f32>, Vec<Vec<f32>>) {
-    let batch = batching::batch(split, indices, model.device());
+/// Losses, and one `[n, d]` matrix a gradient tensor; `sums` with the index of the piece.
+fn of_batch(
+    model: &Model,
+    split: &Split,
+    labels: Option<&[usize]>,
+    indices: &[usize],
+    sums: Option<(&FactorSums, usize)>,
+) -> (Vec<f32>, Vec<Vec<f32>>) {
+    // from here on, so that whoever waits for this piece hears of a panic in it
+    let mut sums = sums.map(|(sums, piece)| sums.piece(piece));
+    let mut batch = batching::batch(split, indices, model.device());
+    if let Some(labels) = labels {
+        let labels: Vec<i64> = indices.iter().map(|&index| labels[index] as i64).collect();
+        let labels = TensorData::new(labels, [indices.len()]);
+        batch.labels = Tensor::from_data(labels, model.device());
+    }
     let mut pass = Pass::Probed(Vec::new());
+    let lengths = batch.lengths.clone();
     let losses = losses(model.logits(&batch, &mut pass), batch.labels);
     let mut grads = losses.clone().sum().backward();
     let Pass::Probed(sites) = pass else {
@@ -93,7 +161,11 @@ fn of_batch(model: &Model, split: &Split, indices: &[usize]) -> (Vec<f32>, Vec<V
     let mut tensors = Vec::new();
     for site in sites {
         let (x, delta) = site.take(&mut grads);
-        match adapters.next().flatten() {
+        let adapter = adapters.next().flatten();
+        if let Some(sums) = &mut sums {
+            sums.add(&x, &delta, adapter, lengths.as_deref());
+        }
+        match adapter {
             Some(Adapter { a, b, scale }) => {
                 tensors.extend(ops::adapter_gradients(x, delta, a, b, *scale));
             }

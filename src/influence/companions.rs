@@ -1,5 +1,6 @@
 //! What some methods need beside the gradients of the fine-tuned model.
 
+use super::eigenbasis::of_tensor;
 use super::error::InfluenceError;
 use crate::gradients::checkpoints::Checkpoint;
 use crate::gradients::factors::KroneckerFactors;
@@ -73,5 +74,40 @@ impl Companions<'_> {
                 what: need.explanation(),
             })
         }
+    }
+    /// Whether all that is there belongs to these gradients: factors of every tensor and its shape, gradients of
+    /// the same tensors, as many examples at every checkpoint.
+    ///
+    /// # Errors
+    /// [`InfluenceError::Companion`], or a store that does not match.
+    pub fn fit(&self, train: &GradientStore, query: &GradientStore) -> Result<(), InfluenceError> {
+        let sampled = self.sampled.map(|sampled| sampled.factors);
+        for factors in self.factors.into_iter().chain(sampled) {
+            for info in train.tensors() {
+                of_tensor(factors, &info.name, &info.shape)?;
+            }
+        }
+        if let Some(sampled) = self.sampled {
+            train.matching(sampled.gradients)?;
+        }
+        for checkpoint in self.checkpoints {
+            let pairs = [(train, &checkpoint.train), (query, &checkpoint.query)];
+            for (ours, theirs) in pairs {
+                ours.matching(theirs)?;
+                if ours.rows() != theirs.rows() {
+                    return Err(InfluenceError::Companion {
+                        tensor: theirs.tensors()[0].name.clone(),
+                        reason: format!(
+                            "{} examples at a checkpoint in {}, {} in {}",
+                            theirs.rows(),
+                            theirs.origin(),
+                            ours.rows(),
+                            ours.origin()
+                        ),
+                    });
+                }
+            }
+        }
+        Ok(())
     }
 }

@@ -8,8 +8,8 @@ use super::error::InfluenceError;
 use super::evidence::Evidence;
 use super::registry::{Listed, MethodInfo, Values};
 use super::{
-    arnoldi, conjugate_gradient, datainf, diagonal_fisher, exact, grad_cos, hessian_free, hyperinf,
-    lanczos, lissa, logra, nystrom, random_projection,
+    arnoldi, conjugate_gradient, datainf, diagonal_fisher, ekfac, exact, grad_cos, hessian_free,
+    hyperinf, kfac, lanczos, lissa, logra, nystrom, random_projection, tracin,
 };
 use crate::config::influence::Precision;
 
@@ -143,4 +143,10 @@ methods! {
     Nystrom(nystrom::Nystrom),
     /// See [`hyperinf`].
     HyperInf(hyperinf::HyperInf),
+    /// See [`kfac`].
+    Kfac(kfac::Kfac),
+    /// See [`ekfac`].
+    Ekfac(ekfac::Ekfac),
+    /// See [`tracin`].
+    TracIn(tracin::TracIn),
 }

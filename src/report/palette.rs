@@ -224,9 +224,20 @@ fn known(method: &str, options: &[(&str, &str)]) -> Option<(Colour, Marker, Dash
             Some("code") => ([0xc5, 0x1b, 0x7d], Marker::Plus, Dash::Alternating),
             _ => ([0xc5, 0x1b, 0x7d], Marker::Square, Dash::Solid),
         },
+        "kfac" => ([0x99, 0x44, 0x55], Marker::Up, sampled(options)),
+        "ekfac" => ([0x88, 0x22, 0x55], Marker::Plus, sampled(options)),
+        "tracin" => ([0x99, 0x77, 0x00], Marker::Down, Dash::Dotted),
         _ => return None,
     };
     Some(look)
+}
+
+/// Methods that take the data's labels are drawn unbroken, those that sample them with short dashes.
+fn sampled(options: &[(&str, &str)]) -> Dash {
+    match option(options, "labels") {
+        Some("sampled") => Dash::Dotted,
+        _ => Dash::Solid,
+    }
 }
 
 /// Groups are the way from DataInf's blue to exact's black: the larger, the darker, with a marker of
@@ -315,6 +326,18 @@ fn pretty(method: &str, options: &[(&str, &str)]) -> String {
                 Some(variant) => format!("HyperINF ({variant})"),
             }
         }
+        "kfac" | "ekfac" => {
+            shown.push("labels");
+            let labels = match option(options, "labels") {
+                Some("sampled") => ", sampled labels",
+                _ => "",
+            };
+            let name = if method == "kfac" { "K-FAC" } else { "EK-FAC" };
+            format!("{name}{labels}")
+        }
+        "tracin" => "TracIn".to_owned(),
+        "grad_cos" => "Gradient cosine".to_owned(),
+        "logra" => "LoGra".to_owned(),
         other => {
             let mut text = other.replace('_', " ");
             if let Some(first) = text.get(..1).map(str::to_uppercase) {
@@ -333,7 +356,7 @@ fn pretty(method: &str, options: &[(&str, &str)]) -> String {
 mod tests {
     use super::*;
 
-    const LABELS: [&str; 21] = [
+    const LABELS: [&str; 28] = [
         "exact",
         "datainf",
         "datainf:group_size=2",
@@ -355,6 +378,13 @@ mod tests {
         "hyperinf",
         "hyperinf:variant=published",
         "hyperinf:variant=code",
+        "kfac",
+        "ekfac",
+        "ekfac:labels=sampled",
+        "tracin",
+        "grad_cos",
+        "random_projection:dim=64",
+        "logra",
     ];
 
     #[test]
@@ -401,6 +431,13 @@ mod tests {
                 "HyperINF",
                 "HyperINF (published)",
                 "HyperINF (code)",
+                "K-FAC",
+                "EK-FAC",
+                "EK-FAC, sampled labels",
+                "TracIn",
+                "Gradient cosine",
+                "Random projection, dim 64",
+                "LoGra",
             ]
         );
         assert_eq!(palette.style("élan").name, "élan");

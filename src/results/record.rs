@@ -171,6 +171,42 @@ pub struct GradientFacts {
     pub storage: String,
     /// The blocks, with their damping.
     pub blocks: Vec<BlockFacts>,
+    /// What was collected beside the gradients because a method needs it; not in `seconds` and `bytes`.
+    #[serde(default)]
+    pub companions: CompanionFacts,
+}
+
+/// What was collected beside the gradients; `null` for what no method of the cell needs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CompanionFacts {
+    /// Kronecker factors, in the same pass as the training gradients.
+    pub factors: Option<CompanionCost>,
+    /// Gradients and Kronecker factors at labels drawn from the model's predictions.
+    pub sampled: Option<CompanionCost>,
+    /// Gradients along the fine-tune.
+    pub checkpoints: Option<CheckpointFacts>,
+}
+
+/// Cost of a companion of the gradients.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CompanionCost {
+    /// Wall time; of factors their share of it: what the threads spent on them over the number of threads.
+    pub seconds: f64,
+    /// Size.
+    pub bytes: u64,
+}
+
+/// Checkpoints of the fine-tune.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckpointFacts {
+    /// Wall time of the gradients at all of them.
+    pub seconds: f64,
+    /// Size of these gradients, training and query examples together.
+    pub bytes: u64,
+    /// The epochs after which they were kept.
+    pub epochs: Vec<usize>,
+    /// η of each: the mean learning rate since the one before.
+    pub learning_rates: Vec<f64>,
 }
 
 /// One block of the Fisher.

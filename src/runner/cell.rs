@@ -11,7 +11,7 @@ use super::{Execute, facts};
 use crate::config::{Cell, MethodSpec, Plan};
 use crate::device::DeviceChoice;
 use crate::influence::{
-    BlockLayout, Companions, Evidence, Influence, Queries, RunOptions, damping, run_method,
+    BlockLayout, Evidence, Influence, Queries, RunOptions, damping, run_method,
 };
 use crate::metrics::{self, Inputs, Scores};
 use crate::results::ResultsDir;
@@ -52,8 +52,10 @@ impl CellRunner {
         material: &Material,
         scores: &[(String, Array2<f64>)],
     ) -> Result<(), String> {
-        for (name, store) in [("train", &material.train), ("query", &material.query)] {
-            let path = self.gradient_path(cell, name);
+        let own = [("train", &material.train), ("query", &material.query)];
+        let own = own.map(|(name, store)| (name.to_owned(), store));
+        for (name, store) in own.into_iter().chain(material.beside.stores()) {
+            let path = self.gradient_path(cell, &name);
             match (self.gradients, store.storage() == "mapped") {
                 (true, false) => {
                     std::fs::create_dir_all(self.root.join("gradients")).map_err(sentence)?;
@@ -67,6 +69,12 @@ impl CellRunner {
                     let _ = std::fs::remove_dir(self.root.join("gradients"));
                 }
                 _ => {}
+            }
+        }
+        for (name, factors) in material.beside.factors() {
+            if self.gradients {
+                let path = self.gradient_path(cell, name);
+                factors.save(&path).map_err(sentence)?;
             }
         }
         if self.scores && !scores.is_empty() {
@@ -111,7 +119,7 @@ impl Execute for CellRunner {
             precision: influence.precision,
             queries: Queries::EachAndMean,
             seed: cell.seed,
-            companions: Companions::default(),
+            companions: material.beside.companions(),
         };
 
         // exact first: the others are held against it
@@ -152,6 +160,7 @@ impl Execute for CellRunner {
         let examples = (material.task.train + material.task.query) as f64;
         let blocks = layout.blocks().iter().zip(&lambda);
         let gradients = GradientFacts {
+            companions: material.beside.facts(),
             seconds: material.seconds,
             examples_per_second: examples / material.seconds,
             padding: material.padding,

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use faer::{Accum, Mat, Par};
 
+use super::companions::Wanted;
 use crate::batching;
 use crate::config::{Cell, ModelConfig, TaskConfig};
 use crate::device::DeviceChoice;
@@ -34,7 +35,7 @@ pub struct Forecast {
     pub blocks: usize,
     /// Σ d_l.
     pub dim: usize,
-    /// Size of the training and query gradients, bytes.
+    /// Size of the training and query gradients, those beside the fine-tuned model's own included, bytes.
     pub gradient_bytes: f64,
     /// Largest workspace of a method, bytes.
     pub workspace_bytes: f64,
@@ -64,12 +65,13 @@ impl Forecast {
 /// A task or a model that cannot be built, as a sentence.
 pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
     let settings = &cell.settings;
-    let (tensors, train, query, training_flops) = match &settings.task {
+    let wanted = Wanted::by(&settings.influence.methods);
+    let (tensors, train, query, training_flops, stores) = match &settings.task {
         TaskConfig::Gradients(task) => {
             let tensors = (0..task.blocks)
                 .map(|b| TensorInfo::new(format!("block.{b}"), [task.dim]))
                 .collect();
-            (tensors, task.train, task.query, 0.0)
+            (tensors, task.train, task.query, 0.0, [1.0, 1.0])
         }
         task => {
             let (Some(config), Some(lora), Some(training)) =
@@ -101,11 +103,21 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
                 .into_iter()
                 .map(|t| TensorInfo::new(t.name, t.shape))
                 .collect();
+            // gradients of training and query examples beside the model's own: a draw of labels looks at the
+            // training examples, too
+            let checkpoints = if wanted.checkpoints {
+                training.checkpoint_epochs().len() as f64
+            } else {
+                0.0
+            };
+            let sampled = f64::from(u8::from(wanted.sampled));
+            let beside = pass * (1.5 * sampled + checkpoints) + 2.0 * look * checkpoints;
             (
                 tensors,
                 data.train.len(),
                 data.query.len(),
-                pass * (epochs + 1.0) + look * (epochs + 2.0),
+                pass * (epochs + 1.0) + look * (epochs + 2.0) + beside,
+                [1.0 + sampled + checkpoints, 1.0 + checkpoints],
             )
         }
     };
@@ -119,13 +131,21 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
         let mut largest: f64 = 0.0;
         for block in layout.blocks() {
             let d = block.dim as f64;
-            let (flops, bytes) = cost(&spec.method, n, m, d);
+            // [out, in] of the largest matrix of the block, out + in; d + 1 of what is no matrix
+            let shapes = block.segments.iter().map(|s| &tensors[s.tensor].shape);
+            let sides = shapes.map(|shape| match shape[..] {
+                [outputs, inputs] => outputs + inputs,
+                _ => 1 + shape.iter().product::<usize>(),
+            });
+            let side = sides.max().unwrap_or(0) as f64;
+            let (flops, bytes) = cost(&spec.method, n, m, d, side);
             method_flops += flops + 2.0 * m * n * d;
             largest = largest.max(bytes + 16.0 * m * d);
         }
         workspace_bytes = workspace_bytes.max(largest + 8.0 * m * n);
     }
-    let gradient_bytes = 4.0 * dim as f64 * (train + query) as f64;
+    let rows = stores[0] * train as f64 + stores[1] * query as f64;
+    let gradient_bytes = 4.0 * dim as f64 * rows;
     Ok(Forecast {
         train,
         query,
@@ -147,8 +167,9 @@ fn tokens(split: &Split) -> f64 {
     batching::lengths(split).iter().sum::<usize>() as f64
 }
 
-/// Operations of preparing and applying a method on one block, and the bytes it holds.
-fn cost(method: &Method, n: f64, m: f64, d: f64) -> (f64, f64) {
+/// Operations of preparing and applying a method on one block, and the bytes it holds; `side` is in + out of
+/// its largest matrix.
+fn cost(method: &Method, n: f64, m: f64, d: f64, side: f64) -> (f64, f64) {
     let both_products = 4.0 * m * n * d;
     match method {
         Method::Exact(exact) if exact.choose(n as usize, d as usize, m as usize) == Solver::Cg => {
@@ -209,7 +230,6 @@ fn cost(method: &Method, n: f64, m: f64, d: f64) -> (f64, f64) {
             }
         },
         Method::DiagonalFisher(_) => (2.0 * n * d, 8.0 * d),
-        Method::HessianFree(_) | Method::HessianFreeBlockWeighted(_) => (0.0, 0.0),
         Method::GradCos(_) => (2.0 * n * d, 0.0),
         Method::RandomProjection(method) => {
             projected(n, m, d, method.dim as f64, 2.0 * n * d * method.dim as f64)
@@ -219,6 +239,15 @@ fn cost(method: &Method, n: f64, m: f64, d: f64) -> (f64, f64) {
             let (out, inputs) = (method.out as f64, method.inputs as f64);
             projected(n, m, d, (out * inputs).min(d), 2.0 * n * d * (out + inputs))
         }
+        Method::HessianFree(_) | Method::HessianFreeBlockWeighted(_) | Method::TracIn(_) => {
+            (0.0, 0.0)
+        }
+        // all eigenvectors of a symmetric matrix cost about nine times its cube
+        Method::Kfac(_) => (9.0 * side.powi(3) + 4.0 * m * d * side, 32.0 * side * side),
+        Method::Ekfac(_) => (
+            9.0 * side.powi(3) + (2.0 * n + 4.0 * m) * d * side,
+            32.0 * side * side + 512.0 * d,
+        ),
     }
 }
 

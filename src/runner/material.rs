@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::cell::CellRunner;
+use super::companions::{Beside, Wanted};
 use super::progress::Progress;
 use crate::batching;
 use crate::config::{Cell, ModelConfig, TaskConfig};
 use crate::finetune::{self, Stage};
-use crate::gradients::per_example;
+use crate::gradients::per_example::{self, WithFactors};
 use crate::gradients::store::{GradientStore, StoreWriter, Target, TensorInfo};
 use crate::models::Model;
 use crate::models::peft::{self, PeftError};
@@ -23,7 +24,9 @@ pub(super) struct Material {
     pub task: TaskFacts,
     pub model: Option<ModelFacts>,
     pub training: Option<TrainingFacts>,
-    /// Wall time of taking the gradients.
+    /// What the methods need beside the gradients.
+    pub beside: Beside,
+    /// Wall time of taking the gradients, without what stands beside them.
     pub seconds: f64,
     /// Share of the computed positions that were padding; `None` where there are no token lists.
     pub padding: Option<f64>,
@@ -35,16 +38,18 @@ pub(super) fn sentence(error: impl std::fmt::Display) -> String {
 }
 
 impl CellRunner {
-    /// Where a store of `rows` examples goes: to memory, or above the size of the settings to a file.
+    /// Where a store of `rows` examples, one of `alike`, goes: to memory, or when they are above the size of the
+    /// settings to a file.
     fn target(
         &self,
         cell: &Cell,
         split: &str,
         tensors: &[TensorInfo],
         rows: usize,
+        alike: usize,
     ) -> Result<Target, String> {
-        let bytes = tensors.iter().map(|t| t.dim() as u64).sum::<u64>() * rows as u64 * 4;
-        if bytes <= cell.settings.store.in_memory_mib << 20 {
+        let numbers = tensors.iter().map(|t| t.dim() as u64).sum::<u64>() * rows as u64;
+        if 4 * numbers * alike as u64 <= cell.settings.store.in_memory_mib << 20 {
             return Ok(Target::Memory);
         }
         let folder = self.root.join("gradients");
@@ -71,7 +76,7 @@ impl CellRunner {
                 let tensors: Vec<TensorInfo> = (0..task.blocks)
                     .map(|b| TensorInfo::new(format!("block.{b}"), [task.dim]))
                     .collect();
-                let target = |split, rows| self.target(cell, split, &tensors, rows);
+                let target = |split, rows| self.target(cell, split, &tensors, rows, 1);
                 let made = tasks::gradients::generate(
                     task,
                     cell.seed,
@@ -93,6 +98,7 @@ impl CellRunner {
                     task,
                     model: None,
                     training: None,
+                    beside: Beside::default(),
                     seconds,
                     padding: None,
                 })
@@ -137,9 +143,15 @@ impl CellRunner {
                 p.epoch, p.epochs, p.train_loss
             ));
         };
+        let wanted = Wanted::by(&cell.settings.influence.methods);
         let base = finetune::pretrained_base(&settings, &data, &mut report).map_err(sentence)?;
-        let mut tuned = finetune::fine_tune(&settings, &base, &data, lora, train, &mut report)
-            .map_err(sentence)?;
+        let tune = if wanted.checkpoints {
+            finetune::fine_tune_with_checkpoints
+        } else {
+            finetune::fine_tune
+        };
+        let mut tuned =
+            tune(&settings, &base, &data, lora, train, &mut report).map_err(sentence)?;
         if self.adapters {
             let ModelConfig::Checkpoint(checkpoint) = model else {
                 return Err(sentence(PeftError::NothingToSave));
@@ -151,11 +163,22 @@ impl CellRunner {
         progress.stage("taking gradients");
         let start = Instant::now();
         let [train, query] = &tuned.reused;
-        let train = train.as_ref().unwrap_or(&data.train);
-        let train = self.collect(cell, "train", &tuned.model, train)?;
-        let query = query.as_ref().unwrap_or(&data.query);
-        let query = self.collect(cell, "query", &tuned.model, query)?;
-        let seconds = start.elapsed().as_secs_f64();
+        let train_split = train.as_ref().unwrap_or(&data.train);
+        let query_split = query.as_ref().unwrap_or(&data.query);
+        let (train, factors) = if wanted.factors {
+            let labels = &train_split.labels;
+            let (store, cost) =
+                self.collect_with_factors(cell, "train", &tuned.model, train_split, labels)?;
+            (store, Some(cost))
+        } else {
+            let store = self.collect(cell, "train", &tuned.model, train_split, 1)?;
+            (store, None)
+        };
+        let query = self.collect(cell, "query", &tuned.model, query_split, 1)?;
+        let of_factors = factors.as_ref().map_or(0.0, |factors| factors.seconds);
+        let seconds = start.elapsed().as_secs_f64() - of_factors;
+        let splits = [train_split, query_split];
+        let beside = self.beside(cell, wanted, &tuned, splits, factors, progress)?;
         let task = task_facts(
             task.name(),
             data.train.len(),
@@ -170,28 +193,58 @@ impl CellRunner {
             task,
             model: Some(tuned.facts),
             training: Some(tuned.training),
+            beside,
             seconds,
             padding: padding(&data.train, &data.query, &tuned.model),
         })
     }
 
-    fn collect(
+    /// The gradients of a split; `alike` stores of this size are held at a time.
+    pub(super) fn collect(
         &self,
         cell: &Cell,
         name: &str,
         model: &Model,
         split: &Split,
+        alike: usize,
     ) -> Result<GradientStore, String> {
+        let mut writer = self.writer(cell, name, model, split, alike)?;
+        let tokens = batching::tokens_at_a_time(model.device());
+        per_example::collect(model, split, tokens, &mut writer).map_err(sentence)?;
+        writer.finish().map_err(sentence)
+    }
+
+    /// The gradients of a split at `labels`, and the Kronecker factors.
+    pub(super) fn collect_with_factors(
+        &self,
+        cell: &Cell,
+        name: &str,
+        model: &Model,
+        split: &Split,
+        labels: &[usize],
+    ) -> Result<(GradientStore, WithFactors), String> {
+        let mut writer = self.writer(cell, name, model, split, 1)?;
+        let tokens = batching::tokens_at_a_time(model.device());
+        let made = per_example::collect_with_factors(model, split, labels, tokens, &mut writer)
+            .map_err(sentence)?;
+        Ok((writer.finish().map_err(sentence)?, made))
+    }
+
+    fn writer(
+        &self,
+        cell: &Cell,
+        name: &str,
+        model: &Model,
+        split: &Split,
+        alike: usize,
+    ) -> Result<StoreWriter, String> {
         let tensors: Vec<TensorInfo> = model
             .gradient_tensors()
             .into_iter()
             .map(|t| TensorInfo::new(t.name, t.shape))
             .collect();
-        let target = self.target(cell, name, &tensors, split.len())?;
-        let mut writer = StoreWriter::new(tensors, split.len(), target).map_err(sentence)?;
-        let tokens = batching::tokens_at_a_time(model.device());
-        per_example::collect(model, split, tokens, &mut writer).map_err(sentence)?;
-        writer.finish().map_err(sentence)
+        let target = self.target(cell, name, &tensors, split.len(), alike)?;
+        StoreWriter::new(tensors, split.len(), target).map_err(sentence)
     }
 }
 

@@ -3,6 +3,7 @@
 //! What a cell computes is behind the trait [`Execute`], so that the scheduling is tested with a fake.
 
 pub mod cell;
+mod companions;
 pub mod forecast;
 mod material;
 pub mod progress;

@@ -6,8 +6,8 @@ use infbench::measure::{StageBytes, StageSeconds};
 use infbench::metrics::{Curve, MetricValue};
 use infbench::random::{Rng, rng};
 use infbench::results::record::{
-    BlockFacts, CellFacts, EpochFacts, GradientFacts, MethodRecord, ModelFacts, Provenance, Record,
-    SCHEMA, Status, TaskFacts, TrainingFacts,
+    BlockFacts, CellFacts, CompanionFacts, EpochFacts, GradientFacts, MethodRecord, ModelFacts,
+    Provenance, Record, SCHEMA, Status, TaskFacts, TrainingFacts,
 };
 use rand::RngExt;
 use serde_json::{Map, Value, json};
@@ -280,6 +280,7 @@ fn record(experiment: &str, shape: &Shape) -> Record {
             bytes: (shape.n * shape.layers * 384 * 4) as u64,
             storage: "memory".to_owned(),
             blocks: blocks.collect(),
+            companions: CompanionFacts::default(),
         }),
         methods: METHODS
             .iter()

@@ -4,7 +4,16 @@ use super::{Cell, Table, setting_cells, setting_headers};
 use crate::report::aggregate::aggregate_cell;
 use crate::report::number;
 use crate::report::study::Study;
-use crate::results::record::Record;
+use crate::results::record::{CompanionFacts, Record};
+
+/// What was collected beside the gradients, and what it took, seconds.
+type Beside = (&'static str, fn(&CompanionFacts) -> Option<f64>);
+
+const BESIDE: [Beside; 3] = [
+    ("Kronecker factors", |c| Some(c.factors.as_ref()?.seconds)),
+    ("Sampled labels", |c| Some(c.sampled.as_ref()?.seconds)),
+    ("Checkpoints", |c| Some(c.checkpoints.as_ref()?.seconds)),
+];
 
 /// One row a setting.
 pub fn table(study: &Study) -> Option<Table> {
@@ -14,6 +23,17 @@ pub fn table(study: &Study) -> Option<Table> {
         .iter()
         .flat_map(|group| &group.records)
         .any(|record| padding(record).is_some());
+    // columns for what some methods need besides, where they were asked for
+    let beside: Vec<&Beside> = BESIDE
+        .iter()
+        .filter(|(_, seconds)| {
+            let mut records = study.groups.iter().flat_map(|group| &group.records);
+            records.any(|record| {
+                let gradients = record.gradients.as_ref();
+                gradients.is_some_and(|facts| seconds(&facts.companions).is_some())
+            })
+        })
+        .collect();
     let mut headers = setting_headers(study);
     headers.extend(
         [
@@ -31,6 +51,7 @@ pub fn table(study: &Study) -> Option<Table> {
         ]
         .map(str::to_owned),
     );
+    headers.extend(beside.iter().map(|(name, _)| (*name).to_owned()));
     headers.extend(padded.then(|| "Padding".to_owned()));
     headers.extend(["Gradient size", "Seeds"].map(str::to_owned));
     let rows = study.groups.iter().map(|group| {
@@ -85,6 +106,12 @@ pub fn table(study: &Study) -> Option<Table> {
             &|r| Some(r.gradients.as_ref()?.seconds),
             &number::seconds,
         ));
+        for (_, seconds) in &beside {
+            row.push(mean(
+                &|r| seconds(&r.gradients.as_ref()?.companions),
+                &number::seconds,
+            ));
+        }
         if padded {
             row.push(mean(&padding, &|x| {
                 format!("{} %", number::fixed(100.0 * x, 1))
@@ -107,14 +134,15 @@ pub fn table(study: &Study) -> Option<Table> {
         row
     });
     let rows: Vec<_> = rows.collect();
-    let note = "n training examples, m queries; fine-tune and gradients are shared by all methods of a cell (times are means over seeds).";
-    let note = if padded {
-        format!(
-            "{note} Padding is the share of the positions computed for the gradients that held no token."
-        )
-    } else {
-        note.to_owned()
-    };
+    let mut note = "n training examples, m queries; fine-tune and gradients are shared by all methods of a cell (times are means over seeds).".to_owned();
+    if !beside.is_empty() {
+        note.push_str(" What some methods need besides has a column of its own: the time that collecting it took, which is not in that of the gradients.");
+    }
+    if padded {
+        note.push_str(
+            " Padding is the share of the positions computed for the gradients that held no token.",
+        );
+    }
     (!rows.is_empty()).then(|| Table {
         title: "Settings, model and gradients".to_owned(),
         note,

@@ -1,0 +1,253 @@
+//! Adding up outer products over pieces of work that finish in any order.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard};
+use std::time::Instant;
+
+use burn::tensor::Tensor;
+use faer::linalg::matmul::matmul;
+use faer::linalg::matmul::triangular::{self, BlockStructure};
+use faer::{Accum, Conj, Mat, MatMut, MatRef, Par};
+
+use super::{KroneckerFactors, TensorFactors};
+use crate::models::parameter::to_f32;
+use crate::models::{Adapter, Model};
+
+/// The sums of x xᵀ and δ δᵀ of every tensor.
+///
+/// Products of a piece are taken in f32 and added up in f64, piece after piece in their order: a thread whose
+/// piece is not next waits for the one before, so that no number depends on how many threads there are and no
+/// more than one product a thread is held besides the sums.
+pub(in crate::gradients) struct FactorSums {
+    /// x xᵀ and δ δᵀ of every tensor, in turn.
+    sums: Vec<InOrder>,
+    names: Vec<String>,
+    /// A piece has panicked: nobody waits for it any more.
+    broken: AtomicBool,
+    nanoseconds: AtomicU64,
+}
+
+/// A sum to which pieces add in their order.
+struct InOrder {
+    state: Mutex<State>,
+    turn: Condvar,
+}
+
+struct State {
+    /// The piece whose turn it is.
+    next: usize,
+    /// Lower triangle.
+    sum: Mat<f64>,
+    /// Rows that were added.
+    rows: usize,
+}
+
+impl FactorSums {
+    /// Zeros for the gradient tensors of a model.
+    pub(in crate::gradients) fn new(model: &Model) -> Self {
+        let tensors = model.gradient_tensors();
+        let zeros = |size: usize| InOrder {
+            state: Mutex::new(State {
+                next: 0,
+                sum: Mat::zeros(size, size),
+                rows: 0,
+            }),
+            turn: Condvar::new(),
+        };
+        Self {
+            sums: tensors
+                .iter()
+                .flat_map(|tensor| [zeros(tensor.shape[1]), zeros(tensor.shape[0])])
+                .collect(),
+            names: tensors.into_iter().map(|tensor| tensor.name).collect(),
+            broken: AtomicBool::new(false),
+            nanoseconds: AtomicU64::new(0),
+        }
+    }
+
+    /// The sums as one piece sees them. Every piece, in the order in which they are taken, adds every tensor.
+    pub(in crate::gradients) fn piece(&self, piece: usize) -> PieceSums<'_> {
+        PieceSums {
+            all: self,
+            piece,
+            matrix: 0,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// The factors over `examples` examples, and the time that the threads spent on them, seconds.
+    pub(in crate::gradients) fn finish(self, examples: usize) -> (KroneckerFactors, f64) {
+        let seconds = self.nanoseconds.into_inner() as f64 / 1e9;
+        let mut states = self.sums.into_iter().map(|sum| {
+            sum.state
+                .into_inner()
+                .expect("a panic in a piece has ended the call")
+        });
+        let whole = |state: State, count: usize| {
+            let weight = 1.0 / count.max(1) as f64;
+            let lower = state.sum;
+            Mat::from_fn(lower.nrows(), lower.ncols(), |i, j| {
+                weight * lower[(i.max(j), i.min(j))]
+            })
+        };
+        let tensors = self.names.into_iter().map(|name| {
+            let mut next = || states.next().expect("two sums a tensor");
+            let (inputs, outputs) = (next(), next());
+            let tokens = inputs.rows;
+            TensorFactors {
+                name,
+                inputs: whole(inputs, tokens),
+                outputs: whole(outputs, examples),
+            }
+        });
+        let tensors = tensors.collect();
+        (KroneckerFactors { tensors }, seconds)
+    }
+}
+
+/// One piece's part in [`FactorSums`].
+pub(in crate::gradients) struct PieceSums<'a> {
+    all: &'a FactorSums,
+    piece: usize,
+    /// Which sum comes next.
+    matrix: usize,
+    scratch: Vec<f32>,
+}
+
+impl PieceSums<'_> {
+    /// Adds a layer: its inputs x `[n, t, in]` and output gradients δ `[n, t, out]`; of example i the first
+    /// `lengths[i]` tokens count.
+    pub(in crate::gradients) fn add(
+        &mut self,
+        x: &Tensor<3>,
+        delta: &Tensor<3>,
+        adapter: Option<&Adapter>,
+        lengths: Option<&[usize]>,
+    ) {
+        let clock = Instant::now();
+        let [_, t, inputs] = x.dims();
+        let outputs = delta.dims()[2];
+        let numbers = |tensor: &Tensor<3>| to_f32(tensor.clone().inner().into_data());
+        let x = unpadded(numbers(x), t, inputs, lengths);
+        let delta = unpadded(numbers(delta), t, outputs, lengths);
+        match adapter {
+            None => {
+                self.add_rows(&x, inputs);
+                self.add_rows(&delta, outputs);
+            }
+            Some(Adapter { a, b, scale }) => {
+                let rank = a.dims()[0];
+                let factor = |tensor: &Tensor<2>| to_f32(tensor.clone().inner().into_data());
+                let (a, b) = (factor(a), factor(b));
+                let a = MatRef::from_row_major_slice(&a, rank, inputs);
+                let b = MatRef::from_row_major_slice(&b, outputs, rank);
+                let back = product(&delta, outputs, b, *scale);
+                let low = product(&x, inputs, a.transpose(), *scale);
+                self.add_rows(&x, inputs);
+                self.add_rows(&back, rank);
+                self.add_rows(&low, rank);
+                self.add_rows(&delta, outputs);
+            }
+        }
+        let spent = clock.elapsed().as_nanos() as u64;
+        self.all.nanoseconds.fetch_add(spent, Ordering::Relaxed);
+    }
+
+    /// Adds Σ r rᵀ over `rows`, row-major `[rows, width]`, to the next sum.
+    fn add_rows(&mut self, rows: &[f32], width: usize) {
+        // divided by a power of two near the largest, which is exact, so that no product leaves f32's range
+        let largest = rows.iter().fold(0.0f32, |max, value| max.max(value.abs()));
+        let scale = if largest.is_normal() {
+            f32::from_bits(largest.to_bits() & (0xff << 23))
+        } else {
+            1.0
+        };
+        let inverse = 1.0 / scale;
+        let scaled: Vec<f32> = rows.iter().map(|value| value * inverse).collect();
+        let count = rows.len() / width.max(1);
+        let lhs = MatRef::from_row_major_slice(&scaled, count, width);
+        self.scratch.resize(width * width, 0.0);
+        triangular::matmul_with_conj(
+            MatMut::from_column_major_slice_mut(&mut self.scratch, width, width),
+            BlockStructure::TriangularLower,
+            Accum::Replace,
+            lhs.transpose(),
+            BlockStructure::Rectangular,
+            Conj::No,
+            lhs,
+            BlockStructure::Rectangular,
+            Conj::No,
+            1.0,
+            Par::Seq,
+        );
+        let weight = f64::from(scale).powi(2);
+        let sum = &self.all.sums[self.matrix];
+        let mut state = self.wait(sum);
+        for j in 0..width {
+            let part = &self.scratch[j * width + j..(j + 1) * width];
+            for (i, &value) in part.iter().enumerate() {
+                state.sum[(j + i, j)] += weight * f64::from(value);
+            }
+        }
+        state.rows += count;
+        state.next += 1;
+        drop(state);
+        sum.turn.notify_all();
+        self.matrix += 1;
+    }
+
+    /// The sum, when it is this piece's turn.
+    fn wait<'s>(&self, sum: &'s InOrder) -> MutexGuard<'s, State> {
+        const HELD: &str = "nobody panics while holding it";
+        let mut state = sum.state.lock().expect(HELD);
+        while state.next != self.piece {
+            assert!(
+                !self.all.broken.load(Ordering::SeqCst),
+                "a piece before this one has panicked"
+            );
+            state = sum.turn.wait(state).expect(HELD);
+        }
+        state
+    }
+}
+
+impl Drop for PieceSums<'_> {
+    /// A piece that panics frees those that wait for it.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.all.broken.store(true, Ordering::SeqCst);
+            for sum in &self.all.sums {
+                // whoever has looked at the flag before holds the lock until it waits
+                drop(sum.state.lock());
+                sum.turn.notify_all();
+            }
+        }
+    }
+}
+
+/// The rows of the first `lengths[i]` of `t` tokens of every example i.
+fn unpadded(values: Vec<f32>, t: usize, width: usize, lengths: Option<&[usize]>) -> Vec<f32> {
+    let Some(lengths) = lengths.filter(|lengths| lengths.iter().any(|&length| length < t)) else {
+        return values;
+    };
+    let examples = values.chunks_exact((t * width).max(1)).zip(lengths);
+    examples
+        .flat_map(|(rows, &length)| &rows[..length.min(t) * width])
+        .copied()
+        .collect()
+}
+
+/// s · rows · rhs, row-major, for rows `[rows, width]`.
+fn product(rows: &[f32], width: usize, rhs: MatRef<'_, f32>, scale: f64) -> Vec<f32> {
+    let count = rows.len() / width.max(1);
+    let mut out = vec![0.0; count * rhs.ncols()];
+    matmul(
+        MatMut::from_row_major_slice_mut(&mut out, count, rhs.ncols()),
+        Accum::Replace,
+        MatRef::from_row_major_slice(rows, count, width),
+        rhs,
+        scale as f32,
+        Par::Seq,
+    );
+    out
+}

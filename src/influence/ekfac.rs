@@ -1,0 +1,75 @@
+//! EK-FAC: the eigenbasis of K-FAC with the true second moments in it.
+
+use super::block::Block;
+use super::companions::Need;
+use super::eigenbasis::{LABELS, Labels, Weighted, of_block};
+use super::error::InfluenceError;
+use super::method::{InfluenceMethod, Preconditioner};
+use super::registry::{Listed, MethodInfo, Values};
+use crate::config::influence::Precision;
+
+/// EK-FAC: X = Q_S [(Q_Sᵀ V Q_A) / (Λ + λ)] Q_Aᵀ for V `[out, in]`, with Λ = mean_i (Q_Sᵀ g_i Q_A)² entry by entry,
+/// the diagonal of the Fisher in [`kfac`](super::kfac)'s eigenbasis, and λ the block's.
+///
+/// Source: George et al., 2018 (arXiv 1806.03884); for influence Grosse et al., 2023 (arXiv 2308.03296). The
+/// mean goes over the training gradients, or over those at sampled labels when the factors are such. Needs
+/// factors collected with the gradients. A tensor of a block is treated by itself: between the tensors of one
+/// block there are zeros. Cost: in³ + out³ and one pass over the gradients with 2·n·d·(in + out) operations to
+/// prepare, 4·m·d·(in + out) to apply, the latter in f64 whatever the precision; in² + out² and 64·d numbers of memory.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ekfac {
+    /// Labels that factors and second moments are taken at.
+    pub labels: Labels,
+}
+
+impl Listed for Ekfac {
+    const INFO: MethodInfo = MethodInfo {
+        name: "ekfac",
+        summary: "the Fisher's diagonal in kfac's eigenbasis; needs factors collected with the gradients",
+        formula: "Q_S ((Q_Sᵀ v Q_A) / (mean_i (Q_Sᵀ g_i Q_A)² + λ)) Q_Aᵀ",
+        cost: "in³ + out³ + (n + m) d (in + out)",
+        options: &[LABELS],
+    };
+
+    fn from_values(values: &Values) -> Self {
+        Self {
+            labels: Labels::from_values(values),
+        }
+    }
+}
+
+impl InfluenceMethod for Ekfac {
+    fn prepare<'a>(
+        &'a self,
+        block: &'a Block<'a>,
+        lambda: f64,
+    ) -> Result<Box<dyn Preconditioner + 'a>, InfluenceError> {
+        let parts = of_block(block, self.labels, Self::INFO.name)?;
+        let (store, place) = match (self.labels, block.companions().sampled) {
+            (Labels::Sampled, Some(sampled)) => {
+                let place = block.store().matching(sampled.gradients)?;
+                (sampled.gradients, Some(place))
+            }
+            _ => (block.store(), None),
+        };
+        let weighted = Weighted::new(parts, lambda, |part| {
+            let tensor = part.segment.tensor;
+            let tensor = place.as_ref().map_or(tensor, |place| place[tensor]);
+            let means = match block.precision() {
+                Precision::F32 => part.basis.mean_squares::<f32>(store, tensor),
+                Precision::F64 => part.basis.mean_squares::<f64>(store, tensor),
+            };
+            // the training gradients are known to be finite, the others are not
+            let finite = means.iter().sum::<f64>().is_finite();
+            match (!finite).then(|| store.non_finite(tensor, 0..store.rows())) {
+                Some(Some(error)) => Err(error.into()),
+                _ => Ok(means),
+            }
+        })?;
+        Ok(Box::new(weighted))
+    }
+
+    fn need(&self) -> Need {
+        self.labels.need()
+    }
+}

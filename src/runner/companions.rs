@@ -1,0 +1,155 @@
+//! What the methods of a cell need beside the gradients: collected when one of them asks.
+
+use std::time::Instant;
+
+use super::cell::CellRunner;
+use super::material::sentence;
+use super::progress::Progress;
+use crate::config::{Cell, MethodSpec};
+use crate::finetune::FineTuned;
+use crate::gradients::checkpoints::Checkpoint;
+use crate::gradients::factors::KroneckerFactors;
+use crate::gradients::per_example::WithFactors;
+use crate::gradients::sampled;
+use crate::gradients::store::GradientStore;
+use crate::influence::{Companions, Need, Sampled};
+use crate::models::Role;
+use crate::results::record::{CheckpointFacts, CompanionCost, CompanionFacts};
+use crate::tasks::Split;
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub factors: bool,
+    pub sampled: bool,
+    pub checkpoints: bool,
+}
+
+impl Wanted {
+    /// What these methods need.
+    pub(super) fn by(methods: &[MethodSpec]) -> Self {
+        let any = |need| {
+            methods
+                .iter()
+                .any(|spec| spec.method.build().need() == need)
+        };
+        Self {
+            factors: any(Need::Factors),
+            sampled: any(Need::Sampled),
+            checkpoints: any(Need::Checkpoints),
+        }
+    }
+}
+
+/// What was collected.
+#[derive(Default)]
+pub(super) struct Beside {
+    factors: Option<KroneckerFactors>,
+    sampled: Option<(GradientStore, KroneckerFactors)>,
+    checkpoints: Vec<Checkpoint>,
+    facts: CompanionFacts,
+}
+
+impl Beside {
+    /// As the methods take it.
+    pub(super) fn companions(&self) -> Companions<'_> {
+        Companions {
+            factors: self.factors.as_ref(),
+            sampled: self
+                .sampled
+                .as_ref()
+                .map(|(gradients, factors)| Sampled { gradients, factors }),
+            checkpoints: &self.checkpoints,
+        }
+    }
+
+    /// What it cost.
+    pub(super) fn facts(&self) -> CompanionFacts {
+        self.facts.clone()
+    }
+
+    /// The gradients, by the names of their files.
+    pub(super) fn stores(&self) -> impl Iterator<Item = (String, &GradientStore)> {
+        let sampled = self.sampled.iter();
+        let sampled = sampled.map(|(store, _)| ("sampled".to_owned(), store));
+        let checkpoints = self.checkpoints.iter().enumerate().flat_map(|(i, c)| {
+            [("train", &c.train), ("query", &c.query)]
+                .map(|(split, store)| (checkpoint_name(i, split), store))
+        });
+        sampled.chain(checkpoints)
+    }
+
+    /// The factors, by the names of their files.
+    pub(super) fn factors(&self) -> impl Iterator<Item = (&'static str, &KroneckerFactors)> {
+        let own = self.factors.iter().map(|factors| ("factors", factors));
+        let sampled = self.sampled.iter();
+        own.chain(sampled.map(|(_, factors)| ("sampled.factors", factors)))
+    }
+}
+
+fn checkpoint_name(index: usize, split: &str) -> String {
+    format!("checkpoint-{}.{split}", index + 1)
+}
+
+impl CellRunner {
+    /// Collects what is `wanted` beside the gradients; `factors` came with these.
+    ///
+    /// # Errors
+    /// A sentence for the record.
+    pub(super) fn beside(
+        &self,
+        cell: &Cell,
+        wanted: Wanted,
+        tuned: &FineTuned,
+        [train, query]: [&Split; 2],
+        factors: Option<WithFactors>,
+        progress: &Progress,
+    ) -> Result<Beside, String> {
+        let mut beside = Beside::default();
+        beside.facts.factors = factors.as_ref().map(|made| CompanionCost {
+            seconds: made.seconds,
+            bytes: made.factors.bytes(),
+        });
+        beside.factors = factors.map(|made| made.factors);
+        if wanted.sampled {
+            progress.stage("taking gradients at sampled labels");
+            let start = Instant::now();
+            let labels = sampled::labels(&tuned.model, train, cell.seed).map_err(sentence)?;
+            let (store, made) =
+                self.collect_with_factors(cell, "sampled", &tuned.model, train, &labels)?;
+            beside.facts.sampled = Some(CompanionCost {
+                seconds: start.elapsed().as_secs_f64(),
+                bytes: store.bytes() + made.factors.bytes(),
+            });
+            beside.sampled = Some((store, made.factors));
+        }
+        if wanted.checkpoints {
+            let start = Instant::now();
+            let states = &tuned.checkpoints;
+            let mut model = tuned.model.clone();
+            for (index, state) in states.iter().enumerate() {
+                progress.stage(&format!("taking gradients after epoch {}", state.epoch));
+                model
+                    .import(&[Role::Adapter, Role::Head], &state.weights)
+                    .map_err(sentence)?;
+                let take = |split: &Split, name: &str| {
+                    let name = checkpoint_name(index, name);
+                    self.collect(cell, &name, &model, split, states.len())
+                };
+                beside.checkpoints.push(Checkpoint {
+                    learning_rate: state.learning_rate,
+                    train: take(train, "train")?,
+                    query: take(query, "query")?,
+                });
+            }
+            let bytes = |c: &Checkpoint| c.train.bytes() + c.query.bytes();
+            beside.facts.checkpoints = Some(CheckpointFacts {
+                seconds: start.elapsed().as_secs_f64(),
+                bytes: beside.checkpoints.iter().map(bytes).sum(),
+                epochs: states.iter().map(|state| state.epoch).collect(),
+                learning_rates: states.iter().map(|state| state.learning_rate).collect(),
+            });
+        }
+        Ok(beside)
+    }
+}

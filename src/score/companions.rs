@@ -1,0 +1,161 @@
+//! Files of what some methods need beside the gradients.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use super::ScoreError;
+use crate::gradients::checkpoints::Checkpoint;
+use crate::gradients::factors::KroneckerFactors;
+use crate::gradients::store::GradientStore;
+use crate::influence::{Companions, Sampled};
+
+/// Files of what some methods need beside the gradients; nothing by default.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct CompanionFiles {
+    /// Kronecker factors: `NAME.inputs` and `NAME.outputs` of every tensor.
+    pub factors: Option<PathBuf>,
+    /// The same at labels drawn from the model's predictions.
+    pub sampled: Option<SampledFiles>,
+    /// Gradients along the fine-tune.
+    pub checkpoints: Vec<CheckpointFiles>,
+}
+
+/// `G:F`: gradients at sampled labels, and their factors.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SampledFiles {
+    /// The gradients.
+    pub gradients: PathBuf,
+    /// Their Kronecker factors.
+    pub factors: PathBuf,
+}
+
+/// `LR:TRAIN:QUERY`: gradients at a checkpoint, and its learning rate.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CheckpointFiles {
+    /// η.
+    pub learning_rate: f64,
+    /// Training gradients there.
+    pub train: PathBuf,
+    /// Query gradients there.
+    pub query: PathBuf,
+}
+
+impl FromStr for SampledFiles {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split(':').collect::<Vec<_>>()[..] {
+            [gradients, factors] if !gradients.is_empty() && !factors.is_empty() => Ok(Self {
+                gradients: gradients.into(),
+                factors: factors.into(),
+            }),
+            _ => Err("expected GRADIENTS:FACTORS, two files without `:` in their names".to_owned()),
+        }
+    }
+}
+
+impl FromStr for CheckpointFiles {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let [rate, train, query] = text.split(':').collect::<Vec<_>>()[..] else {
+            let form = "expected LR:TRAIN:QUERY, a number and two files without `:` in their names";
+            return Err(form.to_owned());
+        };
+        match rate.parse() {
+            Ok(learning_rate) if f64::is_finite(learning_rate) && learning_rate >= 0.0 => {
+                Ok(Self {
+                    learning_rate,
+                    train: train.into(),
+                    query: query.into(),
+                })
+            }
+            _ => Err(format!(
+                "the learning rate is `{rate}`, expected a finite number, at least 0"
+            )),
+        }
+    }
+}
+
+/// The files, opened.
+#[derive(Default)]
+pub(super) struct Opened {
+    factors: Option<KroneckerFactors>,
+    sampled: Option<(GradientStore, KroneckerFactors)>,
+    checkpoints: Vec<Checkpoint>,
+}
+
+impl CompanionFiles {
+    /// Every file.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        let sampled = self.sampled.iter();
+        let checkpoints = self.checkpoints.iter();
+        self.factors
+            .iter()
+            .chain(sampled.flat_map(|files| [&files.gradients, &files.factors]))
+            .chain(checkpoints.flat_map(|files| [&files.train, &files.query]))
+    }
+
+    /// Opens every file.
+    pub(super) fn open(&self) -> Result<Opened, ScoreError> {
+        let checkpoint = |files: &CheckpointFiles| -> Result<Checkpoint, ScoreError> {
+            Ok(Checkpoint {
+                learning_rate: files.learning_rate,
+                train: GradientStore::open(&files.train)?,
+                query: GradientStore::open(&files.query)?,
+            })
+        };
+        let mut opened = Opened::default();
+        if let Some(path) = &self.factors {
+            opened.factors = Some(KroneckerFactors::load(path)?);
+        }
+        if let Some(files) = &self.sampled {
+            let gradients = GradientStore::open(&files.gradients)?;
+            opened.sampled = Some((gradients, KroneckerFactors::load(&files.factors)?));
+        }
+        let checkpoints = self.checkpoints.iter().map(checkpoint);
+        opened.checkpoints = checkpoints.collect::<Result<_, _>>()?;
+        Ok(opened)
+    }
+}
+
+impl Opened {
+    /// As the methods take it.
+    pub(super) fn companions(&self) -> Companions<'_> {
+        Companions {
+            factors: self.factors.as_ref(),
+            sampled: self
+                .sampled
+                .as_ref()
+                .map(|(gradients, factors)| Sampled { gradients, factors }),
+            checkpoints: &self.checkpoints,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_read_from_one_argument() {
+        let sampled: SampledFiles = "a/G.safetensors:F.safetensors".parse().unwrap();
+        assert_eq!(sampled.factors, PathBuf::from("F.safetensors"));
+        let checkpoint: CheckpointFiles = "3e-4:T:Q".parse().unwrap();
+        assert_eq!(
+            (checkpoint.learning_rate, checkpoint.train),
+            (3e-4, PathBuf::from("T"))
+        );
+        for text in ["G", "G:", "G:F:H"] {
+            let error = text.parse::<SampledFiles>().unwrap_err();
+            assert!(error.starts_with("expected GRADIENTS:FACTORS"), "{text}");
+        }
+        assert!("1:T".parse::<CheckpointFiles>().is_err());
+        for text in ["-1:T:Q", "nan:T:Q", "T:1:Q"] {
+            let error = text.parse::<CheckpointFiles>().unwrap_err();
+            assert!(error.starts_with("the learning rate is `"), "{text}");
+        }
+    }
+}
