@@ -15,6 +15,7 @@ use thiserror::Error;
 
 use crate::batching;
 use crate::config::hub::{Hub, HubError, Located, Part};
+use crate::config::store::GradientType;
 use crate::config::task::GlueName;
 use crate::device::DeviceChoice;
 use crate::gradients::factors::{FactorError, KroneckerFactors};
@@ -52,6 +53,8 @@ pub struct GradientRequest {
     pub sampled: Option<PathBuf>,
     /// What labels are drawn from.
     pub seed: u64,
+    /// Type of the numbers in the files.
+    pub dtype: GradientType,
     /// Where they are computed.
     pub device: DeviceChoice,
 }
@@ -250,7 +253,7 @@ pub fn gradient_files(
     let clock = Instant::now();
     let tokens = batching::tokens_at_a_time(model.device());
     let sink = |path: &Path, done| -> Result<Counted<'_>, StoreError> {
-        let target = Target::Mapped(path.to_owned());
+        let target = Target::new(Some(path.to_owned()), request.dtype);
         Ok(Counted {
             last: infos.len() - 1,
             width: infos.last().map_or(1, TensorInfo::dim),

@@ -90,6 +90,8 @@ pub struct ScoredMethod {
     pub seconds: StageSeconds,
     /// Peak memory by stage; `null` when the allocator does not count.
     pub peak_bytes: Option<StageBytes>,
+    /// Bytes of the training gradients fetched: over their size, the passes made.
+    pub bytes_read: u64,
     /// What the solver says of its own answer.
     pub evidence: Evidence,
     /// Scores that are NaN or infinite; they are written as they are.
@@ -226,6 +228,7 @@ pub fn score_files(request: &ScoreRequest) -> Result<ScoreSummary, ScoreError> {
             label: method.label.clone(),
             seconds: influence.seconds,
             peak_bytes: influence.peak_bytes,
+            bytes_read: influence.bytes_read,
             evidence: influence.evidence,
             non_finite: influence
                 .scores
@@ -304,6 +307,7 @@ fn metadata(request: &ScoreRequest, summary: &ScoreSummary) -> HashMap<String, S
             let entry = json!({
                 "seconds": method.seconds,
                 "peak_bytes": method.peak_bytes,
+                "bytes_read": method.bytes_read,
                 "evidence": method.evidence,
                 "non_finite": method.non_finite,
             });

@@ -13,6 +13,7 @@ use infbench::batching;
 use infbench::config::hub::Hub;
 use infbench::config::influence::{Blocks, Precision};
 use infbench::config::lora::LayerRange;
+use infbench::config::store::GradientType;
 use infbench::config::task::GlueName;
 use infbench::config::{CheckpointConfig, LayerSelection, LoraConfig, LoraTarget, ModelConfig};
 use infbench::device::DeviceChoice;
@@ -555,6 +556,7 @@ fn request(model: &Path, examples: &Path, out: &Path) -> GradientRequest {
         factors: None,
         sampled: None,
         seed: 0,
+        dtype: GradientType::F32,
         device: device(),
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use infbench::config::hub::Hub;
+use infbench::config::store::GradientType;
 use infbench::config::task::GlueName;
 use infbench::device::DeviceChoice;
 use infbench::gradient_files::{GradientRequest, gradient_files, sampled_factors};
@@ -50,6 +51,9 @@ pub struct GradientsArgs {
     /// Seed of the drawn labels
     #[arg(long, default_value_t = 0, requires = "sampled_labels")]
     seed: u64,
+    /// Type of the numbers written: f16 and bf16 take half the room
+    #[arg(long, value_enum, default_value_t)]
+    dtype: GradientType,
     /// Device for the model
     #[arg(long, default_value = "flex")]
     device: DeviceChoice,
@@ -72,6 +76,7 @@ pub fn gradients(args: &GradientsArgs, global: Global) -> miette::Result<ExitCod
         factors: args.factors.clone(),
         sampled: args.sampled_labels.clone(),
         seed: args.seed,
+        dtype: args.dtype,
         device: args.device,
     };
     let display = Display::new(global.quiet);

@@ -1,23 +1,29 @@
 //! `infbench list`
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use infbench::config::schema::{models, tasks};
 use infbench::influence::METHODS;
 use infbench::metrics::METRICS;
+use infbench::results::load;
 
-use super::print;
+use super::handbook::handbook;
+use super::{bad, print};
 
 /// Arguments of `infbench list`.
-#[derive(Args, Clone, Copy)]
+#[derive(Args, Clone)]
 pub struct ListArgs {
     /// What to list
     what: What,
+    /// Methods as a Markdown page, with each one's cost, memory, source and use, and its place in the given results
+    #[arg(long, value_name = "RESULTS_DIR", num_args = 0..)]
+    handbook: Option<Vec<PathBuf>>,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum What {
     /// Influence methods, their formulas and options
     Methods,
@@ -30,7 +36,24 @@ enum What {
 }
 
 /// Prints a listing from the same tables that the settings are checked against.
-pub fn list(args: ListArgs) -> miette::Result<ExitCode> {
+///
+/// # Errors
+/// A handbook of anything but methods, or results that cannot be read.
+pub fn list(args: &ListArgs) -> miette::Result<ExitCode> {
+    if let Some(folders) = &args.handbook {
+        if args.what != What::Methods {
+            return Err(bad(
+                "--handbook is of methods: infbench list methods --handbook",
+            ));
+        }
+        let mut measured = Vec::new();
+        for folder in folders {
+            let name = folder.file_name().unwrap_or(folder.as_os_str());
+            measured.push((name.display().to_string(), load(folder).map_err(bad)?));
+        }
+        print(&handbook(&measured));
+        return Ok(ExitCode::SUCCESS);
+    }
     print(&match args.what {
         What::Methods => methods(),
         What::Tasks => settings(&tasks()),

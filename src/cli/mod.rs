@@ -1,6 +1,7 @@
 //! The command line: arguments in, exit code out. 0 is success, 1 a run with failed cells, 2 bad input.
 
 mod gradients;
+mod handbook;
 mod list;
 mod plan;
 mod report;
@@ -111,7 +112,7 @@ pub fn main() -> ExitCode {
         Command::Gradients(args) => gradients::gradients(&args, cli.global),
         Command::Plan(args) => plan::plan(&args),
         Command::Report(args) => report::report(&args, cli.global),
-        Command::List(args) => list::list(args),
+        Command::List(args) => list::list(&args),
         Command::Schema => {
             print(&format!("{:#}\n", schema()));
             Ok(ExitCode::SUCCESS)

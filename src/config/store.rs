@@ -13,6 +13,45 @@ pub struct StoreConfig {
     /// MiB of them are computed once an example and reused in every epoch and for the gradients. 0 computes
     /// them anew every time. They are computed anew, too, when a cell's would be larger.
     pub activations_mib: u64,
+    /// Type that training and query gradients are kept in. Products are taken in `influence.precision`
+    /// whatever it is.
+    pub dtype: GradientType,
+}
+
+/// Type of stored gradients.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    clap::ValueEnum,
+)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub enum GradientType {
+    /// As they are computed.
+    #[default]
+    F32,
+    /// Half the size, 11 bits of precision; what is below 6e-8 becomes 0, above 65504 infinite.
+    F16,
+    /// Half the size, 8 bits of precision, the range of f32.
+    Bf16,
+}
+
+impl GradientType {
+    /// Size of one number, bytes.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 | Self::Bf16 => 2,
+        }
+    }
 }
 
 impl Default for StoreConfig {
@@ -20,6 +59,7 @@ impl Default for StoreConfig {
         Self {
             in_memory_mib: 4096,
             activations_mib: 4096,
+            dtype: GradientType::F32,
         }
     }
 }

@@ -38,6 +38,11 @@ impl Listed for Arnoldi {
         summary: "the top eigenpairs of the Fisher by Arnoldi, the rest dropped",
         formula: "U(Θ + λI)⁻¹Uᵀv",
         cost: "s n d + s² d",
+        memory: "s d",
+        passes: "s + 1",
+        damping: "λ_l added to the Ritz values; outside them nothing",
+        source: "Schioppa et al. 2022, arXiv 2112.03052",
+        when: "to reproduce published results; lanczos keeps what it drops",
         options: &[
             OptionInfo {
                 key: "rank",

@@ -61,6 +61,11 @@ impl Listed for ConjugateGradient {
         summary: "conjugate gradients for all queries at once, to a residual",
         formula: "(F + λI)⁻¹v to ‖(F + λI)x − v‖ ≤ tolerance·‖v‖",
         cost: "k n d",
+        memory: "4 m d",
+        passes: "k + 2 for each restart; preconditioner=diagonal 1, nystrom 2 more",
+        damping: "λ_l added to F",
+        source: "Hestenes, Stiefel 1952; Martens 2010; Frangella, Tropp, Udell 2021, arXiv 2110.02820",
+        when: "exact influence to a chosen residual where neither n² nor d² numbers fit",
         options: &[
             OptionInfo {
                 key: "tolerance",

@@ -21,6 +21,11 @@ impl Listed for DiagonalFisher {
         summary: "the Fisher's diagonal inverted entry by entry",
         formula: "v/(diag F + λ)",
         cost: "n d",
+        memory: "d",
+        passes: "2",
+        damping: "λ_l on every diagonal entry",
+        source: "the diagonal empirical Fisher of natural-gradient work",
+        when: "hardly ever: as a cheap control between hessian_free and kfac",
         options: &[],
     };
 

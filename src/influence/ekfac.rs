@@ -28,6 +28,11 @@ impl Listed for Ekfac {
         summary: "the Fisher's diagonal in kfac's eigenbasis; needs factors collected with the gradients",
         formula: "Q_S ((Q_Sᵀ v Q_A) / (mean_i (Q_Sᵀ g_i Q_A)² + λ)) Q_Aᵀ",
         cost: "in³ + out³ + (n + m) d (in + out)",
+        memory: "in² + out² + d a matrix",
+        passes: "2",
+        damping: "λ_l added to the corrected eigenvalues",
+        source: "George et al. 2018, arXiv 1806.03884; Grosse et al. 2023, arXiv 2308.03296",
+        when: "when the model was run here, so that the factors could be collected: the diagonal in a good basis",
         options: &[LABELS],
     };
 

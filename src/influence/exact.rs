@@ -77,6 +77,11 @@ impl Listed for Exact {
         summary: "the damped Fisher inverted in f64, with its residual: the reference",
         formula: "(F + λI)⁻¹v, or (v − Gᵀ(nλI + GGᵀ)⁻¹Gv)/λ",
         cost: "min(n d² + d³, n² d + n³), or k n d",
+        memory: "min(n, d)² numbers; cg: 5 m d",
+        passes: "primal 3, dual 5, each refinement 3 more; cg k + 2",
+        damping: "λ_l on the diagonal of F",
+        source: "the definition; Woodbury 1950; O'Leary 1980 and Dubrulle 2001 for cg",
+        when: "always, while it fits the time: the ground truth, and for n in the thousands often cheap enough to be the answer",
         options: &[
             OptionInfo {
                 key: "solver",

@@ -21,6 +21,11 @@ impl Listed for GradCos {
         summary: "cosines of whole gradients: dot products without the norms",
         formula: "v/(‖v‖‖g‖), norms over all blocks",
         cost: "n d",
+        memory: "n + m",
+        passes: "2",
+        damping: "none",
+        source: "Pruthi et al. 2020, arXiv 2002.08484; Barshan et al. 2020, arXiv 2003.11630",
+        when: "when a few examples with huge gradients would head every list",
         options: &[],
     };
 

@@ -20,6 +20,11 @@ impl Listed for HessianFree {
         summary: "dot products of gradients: the inverse left out",
         formula: "v",
         cost: "0",
+        memory: "none",
+        passes: "1",
+        damping: "none",
+        source: "the paper's baseline; gradient dot product",
+        when: "as the control that every other method has to beat",
         options: &[],
     };
 
@@ -51,6 +56,11 @@ impl Listed for HessianFreeBlockWeighted {
         summary: "hessian_free with DataInf's weight of each block: the control that separates the two",
         formula: "v/λ",
         cost: "0",
+        memory: "none",
+        passes: "1",
+        damping: "the weight 1/λ_l of a block",
+        source: "ours, as a control",
+        when: "to see what of DataInf's gain comes from the weights of the blocks alone",
         options: &[],
     };
 

@@ -72,6 +72,11 @@ impl Listed for HyperInf {
         summary: "the damped Fisher inverted by Schulz's iteration; as published with variant",
         formula: "X ← X(2I − (F + λI)X), result Xv",
         cost: "n d² + k d³; published: n r d + k r³",
+        memory: "4 d²; published: r²",
+        passes: "3; published 2",
+        damping: "λ_l added to F (to its r×r stand-in when published)",
+        source: "Zhou, Fan, Jaggi 2024, arXiv 2410.05090; Schulz 1933",
+        when: "to reproduce published results; exact costs less and knows more",
         options: &[
             OptionInfo {
                 key: "variant",

@@ -27,6 +27,11 @@ impl Listed for Kfac {
         summary: "the Fisher of a matrix as a Kronecker product; needs factors collected with the gradients",
         formula: "Q_S ((Q_Sᵀ v Q_A) / (λ_S ⊗ λ_A + λ)) Q_Aᵀ",
         cost: "in³ + out³ + m d (in + out)",
+        memory: "in² + out² a matrix",
+        passes: "1",
+        damping: "λ_l added to the products of eigenvalues",
+        source: "Martens, Grosse 2015, arXiv 1503.05671; Grosse et al. 2023, arXiv 2308.03296",
+        when: "when the factors are at hand and matrices are small",
         options: &[LABELS],
     };
 

@@ -35,6 +35,11 @@ impl Listed for Lanczos {
         summary: "the top eigenpairs of the Fisher by Lanczos, the rest damped",
         formula: "U(Θ + λI)⁻¹Uᵀv + (v − UUᵀv)/λ",
         cost: "s n d + s² d",
+        memory: "s d",
+        passes: "s + 1, and one for the start",
+        damping: "λ_l added to the Ritz values; 1/λ_l outside",
+        source: "Lanczos 1950; Parlett 1980",
+        when: "when few directions carry the Fisher and queries keep coming",
         options: &[
             OptionInfo {
                 key: "rank",

@@ -39,6 +39,11 @@ impl Listed for Logra {
         summary: "exact influence among gradients whose two sides are projected",
         formula: "Pᵀ(PFPᵀ + λI)⁻¹Pv with P = P_o ⊗ P_i",
         cost: "n d (k_i + k_o) + n k² + k³, k = k_i k_o",
+        memory: "k n + k², k = k_i k_o",
+        passes: "1",
+        damping: "λ_l of the unprojected block, in the projected space",
+        source: "Choe et al. 2024, arXiv 2405.13954",
+        when: "as random_projection, for matrices too large for a full projection",
         options: &[
             OptionInfo {
                 key: "out",

@@ -38,6 +38,11 @@ impl Listed for Nystrom {
         summary: "a randomised rank-k Fisher, inverted by Woodbury's formula",
         formula: "(v − UΘ(Θ + λI)⁻¹Uᵀv)/λ with UΘUᵀ = (FΩ)(ΩᵀFΩ)⁺(FΩ)ᵀ",
         cost: "k n d + k² d",
+        memory: "k (d + n)",
+        passes: "3",
+        damping: "λ_l by Woodbury's formula",
+        source: "Frangella, Tropp, Udell 2021, arXiv 2110.02820",
+        when: "as lanczos, with all products at once instead of one after another",
         options: &[OptionInfo {
             key: "rank",
             default: "32",

@@ -34,6 +34,11 @@ impl Listed for RandomProjection {
         summary: "exact influence among randomly projected gradients",
         formula: "Pᵀ(PFPᵀ + λI)⁻¹Pv",
         cost: "n d k + n k² + k³",
+        memory: "k (d + n) + k²",
+        passes: "1",
+        damping: "λ_l of the unprojected block, in the projected space",
+        source: "Park et al. 2023, arXiv 2303.14186; Schioppa et al. 2022, arXiv 2112.03052",
+        when: "when scores are asked many times: the gradients are read once, and n × k numbers are kept",
         options: &[
             OptionInfo {
                 key: "dim",

@@ -9,8 +9,19 @@ pub struct MethodInfo {
     pub summary: &'static str,
     /// What it computes for one query v of one block.
     pub formula: &'static str,
-    /// Cost a block.
+    /// Cost a block, in operations: n examples of size d, m queries.
     pub cost: &'static str,
+    /// Numbers held a block, beside the queries and their answers.
+    pub memory: &'static str,
+    /// How often all gradients are fetched from the store, the contraction included; k iterations. A test
+    /// counts the bytes.
+    pub passes: &'static str,
+    /// How λ_l enters.
+    pub damping: &'static str,
+    /// Who it is due to.
+    pub source: &'static str,
+    /// When to use it.
+    pub when: &'static str,
     /// Its options.
     pub options: &'static [OptionInfo],
 }
@@ -207,9 +218,18 @@ mod tests {
                 info.name
             );
             assert!(
-                [info.summary, info.formula, info.cost]
-                    .iter()
-                    .all(|text| !text.is_empty()),
+                [
+                    info.summary,
+                    info.formula,
+                    info.cost,
+                    info.memory,
+                    info.passes,
+                    info.damping,
+                    info.source,
+                    info.when,
+                ]
+                .iter()
+                .all(|text| !text.is_empty()),
                 "{}",
                 info.name
             );

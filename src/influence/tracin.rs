@@ -24,6 +24,11 @@ impl Listed for TracIn {
         summary: "dot products of gradients along the fine-tune; needs the gradients at checkpoints",
         formula: "η_c v_c, summed over checkpoints c against g_c",
         cost: "a gradient pass a checkpoint",
+        memory: "none",
+        passes: "1 of each checkpoint",
+        damping: "none",
+        source: "Pruthi et al. 2020, arXiv 2002.08484",
+        when: "when the question is what training did, not what the optimum does",
         options: &[],
     };
 

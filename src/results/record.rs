@@ -235,6 +235,11 @@ pub struct MethodRecord {
     pub seconds: Option<StageSeconds>,
     /// Peak memory by stage, above what was resident before; `null` when the allocator does not count.
     pub peak_bytes: Option<StageBytes>,
+    /// Bytes of the training gradients fetched from the store over all stages: over the size of the
+    /// gradients, the passes that the method made. `null` when it failed, and in records from before it
+    /// was counted.
+    #[serde(default)]
+    pub bytes_read: Option<u64>,
     /// What the solver says of its own answer.
     pub evidence: Evidence,
     /// Scores that are NaN or infinite.

@@ -234,6 +234,7 @@ fn method_record(
         error: None,
         seconds: Some(found.seconds),
         peak_bytes: found.peak_bytes,
+        bytes_read: Some(found.bytes_read),
         evidence: found.evidence.clone(),
         non_finite: found
             .scores
@@ -253,6 +254,7 @@ fn failed_method(spec: &MethodSpec, error: String) -> MethodRecord {
         error: Some(error),
         seconds: None,
         peak_bytes: None,
+        bytes_read: None,
         evidence: Evidence::default(),
         non_finite: 0,
         metrics: Vec::new(),

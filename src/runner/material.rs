@@ -49,13 +49,15 @@ impl CellRunner {
         alike: usize,
     ) -> Result<Target, String> {
         let numbers = tensors.iter().map(|t| t.dim() as u64).sum::<u64>() * rows as u64;
-        if 4 * numbers * alike as u64 <= cell.settings.store.in_memory_mib << 20 {
-            return Ok(Target::Memory);
+        let dtype = cell.settings.store.dtype;
+        let bytes = dtype.bytes() as u64 * numbers;
+        if bytes * alike as u64 <= cell.settings.store.in_memory_mib << 20 {
+            return Ok(Target::new(None, dtype));
         }
         let folder = self.root.join("gradients");
         std::fs::create_dir_all(&folder)
             .map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
-        Ok(Target::Mapped(self.gradient_path(cell, split)))
+        Ok(Target::new(Some(self.gradient_path(cell, split)), dtype))
     }
 
     pub(super) fn gradient_path(&self, cell: &Cell, split: &str) -> PathBuf {

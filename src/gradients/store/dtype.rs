@@ -2,6 +2,8 @@
 
 use half::{bf16, f16};
 
+use crate::config::store::GradientType;
+
 #[cfg(target_endian = "big")]
 compile_error!(
     "safetensors are little-endian and are viewed in place: a big-endian machine needs a copying reader"
@@ -37,6 +39,40 @@ impl Dtype {
         }
     }
 
+    /// The type that such numbers are written in.
+    pub(super) fn kept(self) -> GradientType {
+        match self {
+            Self::F16 => GradientType::F16,
+            Self::Bf16 => GradientType::Bf16,
+            Self::F32 | Self::F64 => GradientType::F32,
+        }
+    }
+
+    /// Its name in the file format.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::F16 => "F16",
+            Self::Bf16 => "BF16",
+            Self::F32 => "F32",
+            Self::F64 => "F64",
+        }
+    }
+
+    /// Numbers → little-endian bytes, rounded to the nearest.
+    pub(super) fn encode(self, values: &[f32], out: &mut [u8]) {
+        fn each<const N: usize>(values: &[f32], out: &mut [u8], convert: impl Fn(f32) -> [u8; N]) {
+            for (out, value) in out.as_chunks_mut::<N>().0.iter_mut().zip(values) {
+                *out = convert(*value);
+            }
+        }
+        match self {
+            Self::F16 => each(values, out, |v| f16::from_f32(v).to_le_bytes()),
+            Self::Bf16 => each(values, out, |v| bf16::from_f32(v).to_le_bytes()),
+            Self::F32 => each(values, out, f32::to_le_bytes),
+            Self::F64 => each(values, out, |v| f64::from(v).to_le_bytes()),
+        }
+    }
+
     /// Little-endian bytes → numbers; `bytes` may be unaligned.
     pub(super) fn decode<T: Real>(self, bytes: &[u8], out: &mut [T]) {
         fn each<const N: usize, T>(bytes: &[u8], out: &mut [T], convert: impl Fn([u8; N]) -> T) {
@@ -49,6 +85,16 @@ impl Dtype {
             Self::Bf16 => each(bytes, out, |b| T::of_f32(bf16::from_le_bytes(b).to_f32())),
             Self::F32 => each(bytes, out, |b| T::of_f32(f32::from_le_bytes(b))),
             Self::F64 => each(bytes, out, |b| T::of_f64(f64::from_le_bytes(b))),
+        }
+    }
+}
+
+impl From<GradientType> for Dtype {
+    fn from(dtype: GradientType) -> Self {
+        match dtype {
+            GradientType::F32 => Self::F32,
+            GradientType::F16 => Self::F16,
+            GradientType::Bf16 => Self::Bf16,
         }
     }
 }

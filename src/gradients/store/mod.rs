@@ -61,6 +61,8 @@ pub struct GradientStore {
 #[derive(Debug)]
 enum Data {
     Memory(Vec<Vec<f32>>),
+    /// Little-endian numbers of another type.
+    Packed(Vec<Vec<u8>>, Dtype),
     Mapped {
         map: memmap2::Mmap,
         path: PathBuf,
@@ -144,7 +146,7 @@ impl GradientStore {
     /// `memory` or `mapped`.
     pub fn storage(&self) -> &'static str {
         match self.data {
-            Data::Memory(_) => "memory",
+            Data::Memory(_) | Data::Packed(..) => "memory",
             Data::Mapped { .. } => "mapped",
         }
     }
@@ -152,7 +154,7 @@ impl GradientStore {
     /// Where the store came from, for messages: its path, or `memory`.
     pub fn origin(&self) -> String {
         match &self.data {
-            Data::Memory(_) => "memory".to_owned(),
+            Data::Memory(_) | Data::Packed(..) => "memory".to_owned(),
             Data::Mapped { path, .. } => path.display().to_string(),
         }
     }
@@ -176,6 +178,7 @@ impl GradientStore {
     pub fn as_f32(&self, tensor: usize) -> Option<&[f32]> {
         match &self.data {
             Data::Memory(values) => Some(&values[tensor]),
+            Data::Packed(..) => None,
             Data::Mapped { map, places, .. } => {
                 let Place { offset, dtype } = places[tensor];
                 let bytes =
@@ -237,7 +240,7 @@ impl GradientStore {
             });
     }
 
-    /// Writes the store as f32 safetensors, atomically: a temporary file in the same folder, fsync, rename.
+    /// Writes the store as safetensors of the type it has in memory (f32 if it is f64), atomically: a temporary file in the same folder, fsync, rename.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -245,7 +248,7 @@ impl GradientStore {
         let mut writer = StoreWriter::new(
             self.tensors.clone(),
             self.rows,
-            Target::Mapped(path.to_owned()),
+            Target::new(Some(path.to_owned()), self.dtype(0).kept()),
         )?;
         for (t, info) in self.tensors.iter().enumerate() {
             let rows_a_chunk = (1 << 22) / info.dim().max(1) + 1;
@@ -319,6 +322,7 @@ impl GradientStore {
     fn dtype(&self, tensor: usize) -> Dtype {
         match &self.data {
             Data::Memory(_) => Dtype::F32,
+            Data::Packed(_, dtype) => *dtype,
             Data::Mapped { places, .. } => places[tensor].dtype,
         }
     }
@@ -333,6 +337,10 @@ impl GradientStore {
         let (first, last) = (row * dim + columns.start, row * dim + columns.end);
         match &self.data {
             Data::Memory(values) => Stored::Float(&values[tensor][first..last]),
+            Data::Packed(bytes, dtype) => {
+                let size = dtype.bytes();
+                Stored::Bytes(&bytes[tensor][first * size..last * size], *dtype)
+            }
             Data::Mapped { map, places, .. } => {
                 let Place { offset, dtype } = places[tensor];
                 let bytes = &map[offset + first * dtype.bytes()..offset + last * dtype.bytes()];

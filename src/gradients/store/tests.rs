@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use safetensors::tensor::TensorView;
 
 use super::*;
+use crate::config::store::GradientType;
 
 fn tensors() -> Vec<TensorInfo> {
     vec![
@@ -71,6 +72,41 @@ fn mapped_and_memory_hold_the_same_rows() {
         .map(|e| e.unwrap().file_name())
         .collect();
     assert_eq!(names.len(), 2, "no temporary file stays: {names:?}");
+}
+
+#[test]
+fn narrow_types_round_to_the_nearest_and_take_half_the_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let exact = sample(Target::Memory);
+    // half a unit in the last place, relative to a number's power of two
+    for (dtype, rounding) in [
+        (GradientType::F16, 2f32.powi(-11)),
+        (GradientType::Bf16, 2f32.powi(-8)),
+    ] {
+        let file = folder.path().join(format!("{dtype:?}.safetensors"));
+        let memory = sample(Target::new(None, dtype));
+        let mapped = sample(Target::new(Some(file), dtype));
+        assert_eq!((memory.storage(), mapped.storage()), ("memory", "mapped"));
+        assert_eq!([memory.bytes(), mapped.bytes()], [exact.bytes() / 2; 2]);
+        assert!(memory.as_f32(0).is_none());
+        let mut worst = 0.0f32;
+        for (t, p) in exact.matching(&mapped).unwrap().into_iter().enumerate() {
+            let narrow = memory.tensor_rows(t, 0..4);
+            assert_eq!(narrow, mapped.tensor_rows(p, 0..4));
+            for (narrow, exact) in narrow.iter().zip(exact.tensor_rows(t, 0..4).iter()) {
+                let error = (narrow - exact).abs();
+                assert!(error <= rounding * exact.abs(), "{narrow} for {exact}");
+                worst = worst.max(error / exact.abs());
+            }
+        }
+        assert!(worst > 0.1 * rounding, "{dtype:?} rounds: {worst}");
+        // a copy is of the same type and loses nothing more
+        let copy = folder.path().join("copy.safetensors");
+        mapped.save(&copy).unwrap();
+        let copied = GradientStore::open(&copy).unwrap();
+        assert_eq!(copied.bytes(), mapped.bytes());
+        assert_eq!(copied.tensor_rows(0, 0..4), mapped.tensor_rows(0, 0..4));
+    }
 }
 
 #[test]

@@ -6,9 +6,11 @@ use std::sync::atomic::AtomicU64;
 
 use serde_json::json;
 
+use super::dtype::Dtype;
 use super::error::{StoreError, check_tensors};
 use super::{Data, GradientStore, TensorInfo};
 use crate::atomic::AtomicFile;
+use crate::config::store::GradientType;
 
 /// Where a new store lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +19,24 @@ pub enum Target {
     Memory,
     /// In a safetensors file, memory-mapped once it is finished.
     Mapped(PathBuf),
+    /// In either, as numbers of another type than f32.
+    Packed {
+        /// The file; `None`: in memory.
+        file: Option<PathBuf>,
+        /// The type.
+        dtype: GradientType,
+    },
+}
+
+impl Target {
+    /// In a file, or in memory when there is none, as numbers of a type.
+    pub fn new(file: Option<PathBuf>, dtype: GradientType) -> Self {
+        match (file, dtype) {
+            (None, GradientType::F32) => Self::Memory,
+            (Some(file), GradientType::F32) => Self::Mapped(file),
+            (file, dtype) => Self::Packed { file, dtype },
+        }
+    }
 }
 
 /// Fills a store by rows, in any order, each row once.
@@ -34,7 +54,12 @@ pub struct StoreWriter {
 #[derive(Debug)]
 enum Sink {
     Memory(Vec<Vec<f32>>),
-    File { file: AtomicFile, offsets: Vec<u64> },
+    Packed(Vec<Vec<u8>>, Dtype),
+    File {
+        file: AtomicFile,
+        offsets: Vec<u64>,
+        dtype: Dtype,
+    },
 }
 
 impl StoreWriter {
@@ -43,20 +68,32 @@ impl StoreWriter {
     /// # Errors
     /// No tensor, a size of 0, a repeated name, or a file that cannot be created.
     pub fn new(tensors: Vec<TensorInfo>, rows: usize, target: Target) -> Result<Self, StoreError> {
-        let origin = match &target {
-            Target::Memory => "memory".to_owned(),
-            Target::Mapped(path) => path.display().to_string(),
+        let (file, dtype) = match target {
+            Target::Memory => (None, Dtype::F32),
+            Target::Mapped(path) => (Some(path), Dtype::F32),
+            Target::Packed { file, dtype } => (file, dtype.into()),
         };
+        let origin = file
+            .as_ref()
+            .map_or("memory".to_owned(), |path| path.display().to_string());
         check_tensors(&origin, rows, &tensors)?;
-        let sink = match target {
-            Target::Memory => Sink::Memory(
+        let numbers = |info: &TensorInfo| rows * info.dim();
+        let sink = match file {
+            None if dtype == Dtype::F32 => Sink::Memory(
                 tensors
                     .iter()
-                    .map(|info| vec![0.0; rows * info.dim()])
+                    .map(|info| vec![0.0; numbers(info)])
                     .collect(),
             ),
-            Target::Mapped(path) => {
-                let (header, offsets, size) = header(&tensors, rows);
+            None => Sink::Packed(
+                tensors
+                    .iter()
+                    .map(|info| vec![0; numbers(info) * dtype.bytes()])
+                    .collect(),
+                dtype,
+            ),
+            Some(path) => {
+                let (header, offsets, size) = header(&tensors, rows, dtype);
                 let mut file = AtomicFile::create(&path)
                     .map_err(StoreError::io(&path, "create a file beside"))?;
                 file.file()
@@ -65,7 +102,11 @@ impl StoreWriter {
                 file.file()
                     .set_len(size)
                     .map_err(StoreError::io(&path, "reserve room for"))?;
-                Sink::File { file, offsets }
+                Sink::File {
+                    file,
+                    offsets,
+                    dtype,
+                }
             }
         };
         Ok(Self {
@@ -110,13 +151,28 @@ impl StoreWriter {
         }
         match &mut self.sink {
             Sink::Memory(data) => data[tensor][first_row * dim..last * dim].copy_from_slice(values),
-            Sink::File { file, offsets } => {
-                let offset = offsets[tensor] + (first_row * dim * size_of::<f32>()) as u64;
+            Sink::Packed(data, dtype) => {
+                let size = dtype.bytes();
+                let out = &mut data[tensor][first_row * dim * size..last * dim * size];
+                dtype.encode(values, out);
+            }
+            Sink::File {
+                file,
+                offsets,
+                dtype,
+            } => {
+                let offset = offsets[tensor] + (first_row * dim * dtype.bytes()) as u64;
                 let path = file.path().to_owned();
                 let out = file.file();
-                out.seek(SeekFrom::Start(offset))
-                    .and_then(|_| out.write_all(bytemuck::cast_slice(values)))
-                    .map_err(StoreError::io(&path, "write"))?;
+                let written = out.seek(SeekFrom::Start(offset)).and_then(|_| match dtype {
+                    Dtype::F32 => out.write_all(bytemuck::cast_slice(values)),
+                    _ => {
+                        let mut bytes = vec![0; values.len() * dtype.bytes()];
+                        dtype.encode(values, &mut bytes);
+                        out.write_all(&bytes)
+                    }
+                });
+                written.map_err(StoreError::io(&path, "write"))?;
             }
         }
         self.written[tensor] += count;
@@ -144,6 +200,12 @@ impl StoreWriter {
                 data: Data::Memory(data),
                 read: AtomicU64::new(0),
             }),
+            Sink::Packed(data, dtype) => Ok(GradientStore {
+                rows: self.rows,
+                tensors: self.tensors,
+                data: Data::Packed(data, dtype),
+                read: AtomicU64::new(0),
+            }),
             Sink::File { file, .. } => {
                 let path = file.path().to_owned();
                 file.commit().map_err(StoreError::io(&path, "write"))?;
@@ -154,19 +216,19 @@ impl StoreWriter {
 }
 
 /// The file's first bytes, where each tensor starts, and the size of the whole.
-fn header(tensors: &[TensorInfo], rows: usize) -> (Vec<u8>, Vec<u64>, u64) {
+fn header(tensors: &[TensorInfo], rows: usize, dtype: Dtype) -> (Vec<u8>, Vec<u64>, u64) {
     let mut map = serde_json::Map::new();
     let mut starts = Vec::with_capacity(tensors.len());
     let mut end = 0u64;
     for info in tensors {
         let start = end;
-        end += (rows * info.dim() * size_of::<f32>()) as u64;
+        end += (rows * info.dim() * dtype.bytes()) as u64;
         let shape: Vec<usize> = std::iter::once(rows)
             .chain(info.shape.iter().copied())
             .collect();
         map.insert(
             info.name.clone(),
-            json!({"dtype": "F32", "shape": shape, "data_offsets": [start, end]}),
+            json!({"dtype": dtype.name(), "shape": shape, "data_offsets": [start, end]}),
         );
         starts.push(start);
     }

@@ -1,0 +1,98 @@
+//! How often every method fetches the gradients, counted where they are fetched.
+
+use infbench::config::influence::{Blocks, Precision};
+use infbench::gradients::store::{GradientStore, TensorInfo};
+use infbench::influence::{BlockLayout, Queries, RunOptions, damping, run_method};
+use infbench::random::rng;
+use rand_distr::{Distribution, StandardNormal};
+
+const N: usize = 40;
+const SHAPES: [[usize; 2]; 2] = [[4, 9], [2, 7]];
+
+fn store(purpose: &str, rows: usize) -> GradientStore {
+    let tensor = |(t, shape): (usize, &[usize; 2])| {
+        let mut random = rng(5, "passes", &format!("{purpose}{t}"));
+        let size = rows * shape[0] * shape[1];
+        let values = (0..size).map(|_| {
+            let value: f64 = StandardNormal.sample(&mut random);
+            value as f32
+        });
+        (TensorInfo::new(format!("t{t}"), *shape), values.collect())
+    };
+    GradientStore::from_memory(rows, SHAPES.iter().enumerate().map(tensor).collect()).unwrap()
+}
+
+/// Passes of a method over the training gradients, with its iterations.
+fn passes(label: &str, queries: usize, precision: Precision) -> (f64, usize) {
+    let (train, query) = (store("train", N), store("query", queries));
+    let layout = BlockLayout::new(train.tensors(), Blocks::Whole);
+    let lambda = damping(&train, &layout, 0.1).unwrap();
+    let options = RunOptions {
+        precision,
+        queries: Queries::Each,
+        seed: 1,
+        ..RunOptions::default()
+    };
+    let spec = label.parse().unwrap();
+    let found = run_method(&spec, &train, &query, &layout, &lambda, &options).unwrap();
+    let iterations = found.evidence.iterations.unwrap_or(0);
+    (found.bytes_read as f64 / train.bytes() as f64, iterations)
+}
+
+/// Passes, and passes for each iteration, as the table of methods states them.
+const STATED: [(&str, f64, f64); 20] = [
+    ("exact:solver=primal", 3.0, 3.0),
+    ("exact:solver=dual", 5.0, 3.0),
+    ("exact:solver=cg", 2.0, 1.0),
+    ("datainf", 2.0, 0.0),
+    ("datainf:group_size=8", 4.0, 0.0),
+    ("hessian_free", 1.0, 0.0),
+    ("hessian_free_block_weighted", 1.0, 0.0),
+    ("diagonal_fisher", 2.0, 0.0),
+    ("grad_cos", 2.0, 0.0),
+    ("lissa:iterations=7", 1.0, 1.0),
+    ("lissa:iterations=7,scale=auto", 21.0, 1.0),
+    ("random_projection:dim=5", 1.0, 0.0),
+    ("logra:in=3,out=2", 1.0, 0.0),
+    ("conjugate_gradient", 2.0, 1.0),
+    ("conjugate_gradient:preconditioner=diagonal", 3.0, 1.0),
+    ("conjugate_gradient:preconditioner=nystrom,rank=5", 4.0, 1.0),
+    ("nystrom:rank=5", 3.0, 0.0),
+    ("hyperinf", 3.0, 0.0),
+    ("hyperinf:variant=published", 2.0, 0.0),
+    ("hyperinf:variant=code", 2.0, 0.0),
+];
+
+#[test]
+fn every_method_reads_as_often_as_it_states() {
+    let mut wrong = Vec::new();
+    for (label, fixed, each) in STATED {
+        for (queries, precision) in [
+            (1, Precision::F32),
+            (1, Precision::F64),
+            (9, Precision::F32),
+            (9, Precision::F64),
+        ] {
+            let (found, iterations) = passes(label, queries, precision);
+            let stated = fixed + each * iterations as f64;
+            if found != stated {
+                wrong.push(format!(
+                    "{label}, {queries} queries, {precision:?}: {found}, stated {stated}"
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// One vector at a time, as many as steps, which a Krylov space is built of.
+#[test]
+fn krylov_spaces_cost_a_pass_a_step() {
+    for (label, start) in [
+        ("lanczos:rank=4,iterations=11", 1.0),
+        ("arnoldi:rank=4,iterations=11", 0.0),
+    ] {
+        let (found, _) = passes(label, 9, Precision::F32);
+        assert_eq!(found, start + 11.0 + 1.0, "{label}");
+    }
+}
