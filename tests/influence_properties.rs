@@ -484,7 +484,7 @@ fn zeros_contribute_nothing() {
             let block = |name: &str, values| (TensorInfo::new(name, [2]), values);
             GradientStore::from_memory(
                 rows,
-                vec![block("a", values), block("b", vec![0.0; 2 * rows])],
+                vec![block("t", values), block("b", vec![0.0; 2 * rows])],
             )
             .unwrap()
         };
