@@ -27,8 +27,8 @@ const MAX_STEPS: usize = 100;
 /// HyperINF: X ← X(2I − MX), Schulz's iteration for M⁻¹, in one of three forms.
 ///
 /// - `converged`: M = F + λI of the whole block, `[d, d]`, x = M⁻¹v. Starts at I/min(‖M‖₁, ‖M‖_F), from where it
-///   converges for any M, and stops when ‖I − MX‖_F/√d, the root mean square over random queries of their
-///   residual, is below the tolerance. It is exact influence by another way.
+///   converges for any M, and stops when ‖I − MX‖_F, which bounds the residual of every query, is below the
+///   tolerance. It is exact influence by another way.
 /// - `published`: the paper's low-rank form. With the gradient of a tensor as a matrix g `[r, c]`, the shorter
 ///   side first, M = (1/n) Σ_i g_i g_iᵀ + λI is `[r, r]` and x = M⁻¹v with v as `[r, c]`: the Fisher
 ///   (1/n) Σ vec(g_i)vec(g_i)ᵀ is replaced by I_c ⊗ M, which is another matrix. 15 steps from 5·10⁻⁵·I, no
@@ -176,7 +176,7 @@ struct Inverse {
     history: Vec<f64>,
 }
 
-/// At most `steps` of X ← X(2I − MX) from `start`·I, until ‖I − MX‖_F/√s ≤ `tolerance`, or rounding keeps it
+/// At most `steps` of X ← X(2I − MX) from `start`·I, until ‖I − MX‖_F ≤ `tolerance`, or rounding keeps it
 /// from falling; with a tolerance of 0, exactly `steps`.
 fn schulz(m: &Mat<f64>, start: f64, steps: usize, tolerance: f64) -> Inverse {
     let size = m.nrows();
@@ -193,10 +193,10 @@ fn schulz(m: &Mat<f64>, start: f64, steps: usize, tolerance: f64) -> Inverse {
         let now = distance(&y);
         let last = history.last().copied();
         history.push(now);
-        // below 1 each step squares ‖I − MX‖_F at least: one that does not even halve it is rounding. Not so the mean,
-        // which one direction that is still far off hardly shows in
-        let near = now * (size as f64).sqrt() < 0.1;
-        let done = now <= tolerance || (near && last.is_some_and(|last| now > 0.5 * last));
+        // the norm over all directions, not their mean: it bounds the residual of every query, and shows one direction
+        // that is still far off. Below 1 each step squares it; one that does not even halve it is rounding
+        let whole = now * (size as f64).sqrt();
+        let done = whole <= tolerance || (whole < 0.1 && last.is_some_and(|last| now > 0.5 * last));
         if tolerance > 0.0 && (done || !now.is_finite()) {
             break;
         }
