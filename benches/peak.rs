@@ -213,7 +213,7 @@ fn flops(method: &Method, n: f64, d: f64, m: f64) -> (f64, f64) {
             (prepare, 2.0 * product, 2.0 * product)
         }
         Method::Nystrom(settings) => {
-            let k = (settings.rank as f64).min(n).min(d);
+            let k = (settings.rank as f64).min(d);
             (sketch(n, d, settings.rank), 4.0 * m * k * d, 0.0)
         }
         // a step is one product with F of a vector; the orthogonalisation is of s steps, half of them at a time
@@ -224,13 +224,13 @@ fn flops(method: &Method, n: f64, d: f64, m: f64) -> (f64, f64) {
             rank, iterations, ..
         }) => krylov(n, d, m, *rank, *iterations, 2.0),
         Method::HyperInf(settings) if settings.variant == Variant::Converged => {
-            (n * d * d, 2.0 * m * d * d + 2.0 * product, 3.0 * d.powi(3))
+            (n * d * d, 2.0 * m * d * d + 2.0 * product, 4.0 * d.powi(3))
         }
         // a block here is one row of d: the r×r matrix is a number, the c×c one is whole
         Method::HyperInf(settings) if settings.variant == Variant::Published => {
             (2.0 * n * d, m * d, 0.0)
         }
-        Method::HyperInf(_) => (2.0 * n * d * d, 2.0 * m * d * d, 3.0 * d.powi(3)),
+        Method::HyperInf(_) => (2.0 * n * d * d, 2.0 * m * d * d, 4.0 * d.powi(3)),
         Method::DiagonalFisher(_) => (2.0 * n * d, m * d, 0.0),
         Method::GradCos(_) => (2.0 * n * d, 0.0, 0.0),
         // scores in k dimensions replace the last product
@@ -273,7 +273,7 @@ fn flops(method: &Method, n: f64, d: f64, m: f64) -> (f64, f64) {
 
 /// Operations of a randomised rank-k Fisher.
 fn sketch(n: f64, d: f64, rank: usize) -> f64 {
-    let k = (rank as f64).min(n).min(d);
+    let k = (rank as f64).min(d);
     4.0 * k * n * d + 8.0 * k * k * d
 }
 

@@ -396,8 +396,13 @@ proptest! {
         let order: Vec<usize> = (0..case.m).rev().collect();
         let turned = reordered(&query, &order);
         for (info, _) in METHODS {
-            let (straight, moved) = (run(info.name, &train, &query), run(info.name, &train, &turned));
-            let alone = run(info.name, &train, &reordered(&query, &[0]));
+            // rounding decides which iteration is the last, and the answers differ by what the last one gains
+            let method = match info.name {
+                "conjugate_gradient" => "conjugate_gradient:tolerance=1e-13,must_converge=false",
+                name => name,
+            };
+            let (straight, moved) = (run(method, &train, &query), run(method, &train, &turned));
+            let alone = run(method, &train, &reordered(&query, &[0]));
             for k in 0..case.n {
                 let scale = straight.iter().filter(|v| v.is_finite()).fold(0.0f64, |max, v| max.max(v.abs()));
                 let near = |a: f64, b: f64| (a - b).abs() <= case.tolerance() * scale || (!a.is_finite() && !b.is_finite());
@@ -516,7 +521,7 @@ fn zeros_contribute_nothing() {
             let block = |name: &str, values| (TensorInfo::new(name, [2]), values);
             GradientStore::from_memory(
                 rows,
-                vec![block("t", values), block("u", vec![0.0; 2 * rows])],
+                vec![block("t", values), block("b", vec![0.0; 2 * rows])],
             )
             .unwrap()
         };

@@ -1,16 +1,15 @@
 //! HyperINF: the inverse by Schulz's iteration.
 
-use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, Mat};
 use rayon::prelude::*;
 
 use super::block::{Block, chunks};
-use super::columns::{add_scaled, each_column, norms, relative, worst};
+use super::columns::{norms, relative, worst};
 use super::dense::product;
 use super::element::{column, contiguous_mut};
 use super::error::InfluenceError;
 use super::evidence::Evidence;
-use super::kernels::parallel;
+use super::kernels::combine;
 use super::method::{Applied, InfluenceMethod, Preconditioner};
 use super::moments::sum_of_squares;
 use super::registry::{Allowed, Listed, MethodInfo, OptionInfo, Values};
@@ -28,8 +27,8 @@ const MAX_STEPS: usize = 100;
 /// HyperINF: X ← X(2I − MX), Schulz's iteration for M⁻¹, in one of three forms.
 ///
 /// - `converged`: M = F + λI of the whole block, `[d, d]`, x = M⁻¹v. Starts at I/min(‖M‖₁, ‖M‖_F), from where it
-///   converges for any M, and stops when ‖I − MX‖_F/√d, the root mean square over random queries of their
-///   residual, is below the tolerance. It is exact influence by another way.
+///   converges for any M, and stops when ‖I − MX‖_F, which bounds the residual of every query, is below the
+///   tolerance. It is exact influence by another way.
 /// - `published`: the paper's low-rank form. With the gradient of a tensor as a matrix g `[r, c]`, the shorter
 ///   side first, M = (1/n) Σ_i g_i g_iᵀ + λI is `[r, r]` and x = M⁻¹v with v as `[r, c]`: the Fisher
 ///   (1/n) Σ vec(g_i)vec(g_i)ᵀ is replaced by I_c ⊗ M, which is another matrix. 15 steps from 5·10⁻⁵·I, no
@@ -38,8 +37,8 @@ const MAX_STEPS: usize = 100;
 /// - `code`: the public code, which multiplies on the other side: M = (1/n) Σ_i g_iᵀg_i + λI, `[c, c]`, x = vM⁻¹;
 ///   15 steps as in its data selection (its detection of mislabelled data makes 30, with 10⁻³ more damping).
 ///
-/// Source: Zhou, Fan, Jaggi 2024 (arXiv 2410.05090). Schulz 1933 for the iteration. Cost a step: 3·s³ for an s×s
-/// matrix, XMX being symmetric; `converged` 4·d² numbers and 2·m·d² to apply, the others n·r·d to build M.
+/// Source: Zhou, Fan, Jaggi 2024 (arXiv 2410.05090). Schulz 1933 for the iteration. Cost a step: 4·s³ for an s×s
+/// matrix; `converged` 4·d² numbers and 2·m·d² to apply, the others n·r·d to build M.
 /// Always f64. Matrices above 16,384 are refused.
 ///
 /// The history is of ‖I − MX‖_F/√s, the largest over tensors. `converged` computes the residual of every query
@@ -182,7 +181,7 @@ struct Inverse {
     history: Vec<f64>,
 }
 
-/// At most `steps` of X ← X(2I − MX) from `start`·I, until ‖I − MX‖_F/√s ≤ `tolerance`, or rounding keeps it
+/// At most `steps` of X ← X(2I − MX) from `start`·I, until ‖I − MX‖_F ≤ `tolerance`, or rounding keeps it
 /// from falling; with a tolerance of 0, exactly `steps`.
 fn schulz(m: &Mat<f64>, start: f64, steps: usize, tolerance: f64) -> Inverse {
     let size = m.nrows();
@@ -190,30 +189,19 @@ fn schulz(m: &Mat<f64>, start: f64, steps: usize, tolerance: f64) -> Inverse {
     let mut y = product(m.as_ref(), x.as_ref());
     let mut history: Vec<f64> = Vec::new();
     for _ in 0..steps {
-        // X MX is symmetric for any symmetric X, so that half of it is enough
-        let mut next = Mat::zeros(size, size);
-        triangular::matmul(
-            next.as_mut(),
-            BlockStructure::TriangularLower,
-            Accum::Replace,
-            x.as_ref(),
-            BlockStructure::Rectangular,
-            y.as_ref(),
-            BlockStructure::Rectangular,
-            -1.0,
-            parallel(),
-        );
-        let mut next = mirrored(next);
-        each_column(&mut next, |j, next| {
-            add_scaled(next, 2.0, column(x.as_ref(), j))
-        });
+        // the whole product, though XMX is symmetric: rounding of MX, ε·κ, stays so in the residual M·X(MX) as
+        // long as X multiplies it from the left, and becomes ε·κ² when half of the product is mirrored
+        let mut next = product(x.as_ref(), y.as_ref());
+        combine(&x, &mut next, |x, xmx| 2.0 * x - xmx);
         x = next;
         y = product(m.as_ref(), x.as_ref());
         let now = distance(&y);
         let last = history.last().copied();
         history.push(now);
-        // close to the inverse each step squares the residual: one that does not is rounding
-        let done = now <= tolerance || (now < 0.1 && last.is_some_and(|last| now > 0.5 * last));
+        // the norm over all directions, not their mean: it bounds the residual of every query, and shows one direction
+        // that is still far off. Below 1 each step squares it; one that does not even halve it is rounding
+        let whole = now * (size as f64).sqrt();
+        let done = whole <= tolerance || (whole < 0.1 && last.is_some_and(|last| now > 0.5 * last));
         if tolerance > 0.0 && (done || !now.is_finite()) {
             break;
         }

@@ -100,7 +100,7 @@ pub(super) fn ritz(block: &Block<'_>, rank: usize, steps: usize, process: Proces
                 let left = sum_of_squares(column(start.as_ref(), 0)).sqrt();
                 // of a start in the range of F, the rounding of the product that made it is left
                 let rounding = if process == Process::Lanczos {
-                    1e4 * rounding
+                    10.0 * rounding
                 } else {
                     rounding
                 };

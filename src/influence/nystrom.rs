@@ -17,18 +17,21 @@ use crate::random::rng;
 /// Randomised Nyström: F̂ = (FΩ)(ΩᵀFΩ)⁺(FΩ)ᵀ with k random columns Ω, X = (F̂ + λI)⁻¹V.
 ///
 /// F̂ = UΘUᵀ is the best approximation from what F does to Ω that lies below F (0 ≤ F̂ ≤ F), so X overstates in
-/// the directions it missed: F counts as zero there. It is exact once k reaches the rank of F.
+/// the directions it missed: F counts as zero there. It is exact once k reaches the rank of F;
+/// a few columns more make it so to rounding, since the shift below is amplified by ‖Ω⊥Ω_r⁺‖² (Ω outside and inside the
+/// range of F), about d/p with p columns to spare.
 ///
 /// Source: Frangella, Tropp, Udell 2021 (arXiv 2110.02820), algorithm 2.1: Ω a seeded Gaussian `[d, k]` made
-/// orthonormal; F shifted by ν = √d·ε·‖FΩ‖_F, which is taken off Θ again, so that rounding leaves ΩᵀFΩ
-/// positive. The sketch is always f64: rounding of f32 would need a shift as large as a small λ.
+/// orthonormal; F shifted by ν = (n + d)·ε·‖FΩ‖_F, which is taken off Θ again, so that rounding leaves ΩᵀFΩ
+/// positive (there √d in place of n + d; but what is divided by ν must not exceed it, and that is the
+/// rounding of FΩ, sums over n and d). The sketch is always f64: rounding of f32 would need a shift as large as a small λ.
 ///
 /// Cost: 4·k·n·d + 8·k²·d to prepare, 4·m·k·d to apply; k·d numbers. It passes over the gradients twice.
 /// The residual ‖(F+λI)x − v‖/‖v‖ is measured outside the clock; a block counts in
 /// [`Evidence::not_converged`](super::Evidence::not_converged) when it is above 1, that is worse than x = 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Nystrom {
-    /// Columns of the sketch k, at least 1; at most min(n, d) are used, which is exact.
+    /// Columns of the sketch k, at least 1; at most d are used.
     pub rank: usize,
 }
 
@@ -86,18 +89,18 @@ impl Preconditioner for Sketched {
     }
 }
 
-/// F̂ = UΘUᵀ of rank at most `rank`, min(n, d) at most.
+/// F̂ = UΘUᵀ of rank at most `rank`, d at most.
 pub(super) fn sketch(block: &Block<'_>, rank: usize) -> LowRank {
     let block = block.with_precision(Precision::F64);
     let (n, d) = (block.rows(), block.dim());
-    let k = rank.min(n).min(d);
+    let k = rank.min(d);
     let mut random = rng(block.seed(), block.name(), "nystrom_sketch");
     let gaussian = Mat::from_fn(d, k, |_, _| StandardNormal.sample(&mut random));
     let (omega, _) = thin_qr(gaussian);
 
     let mut y = block.fisher_times(&omega);
     let size = sum_of_squares(&norms(&y)).sqrt();
-    let shift = (d as f64).sqrt() * f64::EPSILON * size;
+    let shift = (n + d) as f64 * f64::EPSILON * size;
     super::kernels::combine(&omega, &mut y, |omega, y| y + shift * omega);
     let core = product(omega.transpose(), y.as_ref());
     let core = Mat::from_fn(k, k, |i, j| 0.5 * (core[(i, j)] + core[(j, i)]));
@@ -156,7 +159,7 @@ mod tests {
                 }
             }
         }
-        // more columns than F has rows or columns are not drawn
-        assert_eq!(sketch(&axes.block(), 100).values.len(), 7);
+        // more columns than dimensions are not drawn
+        assert_eq!(sketch(&axes.block(), 100).values.len(), 9);
     }
 }

@@ -211,7 +211,7 @@ fn cost(method: &Method, n: f64, m: f64, d: f64, side: f64) -> (f64, f64) {
             )
         }
         Method::Nystrom(method) => {
-            let k = (method.rank as f64).min(n).min(d);
+            let k = (method.rank as f64).min(d);
             let (flops, bytes) = sketch(n, d, method.rank);
             (flops + 4.0 * m * k * d, bytes + 8.0 * m * d)
         }
@@ -220,7 +220,7 @@ fn cost(method: &Method, n: f64, m: f64, d: f64, side: f64) -> (f64, f64) {
         Method::HyperInf(method) => match method.variant {
             // from a condition of 1 + d/0.1 to ten digits
             Variant::Converged => (
-                n * d * d + 3.0 * d.powi(3) * ((10.0 * d).log2() + 6.0) + 2.0 * m * d * d,
+                n * d * d + 4.0 * d.powi(3) * ((10.0 * d).log2() + 6.0) + 2.0 * m * d * d,
                 8.0 * (4.0 * d * d + m * n),
             ),
             // sides are not known here: as of a square matrix
@@ -268,7 +268,7 @@ fn conjugate_steps(n: f64, d: f64) -> f64 {
 
 /// Operations and bytes of a randomised rank-k Fisher.
 fn sketch(n: f64, d: f64, rank: usize) -> (f64, f64) {
-    let k = (rank as f64).min(n).min(d);
+    let k = (rank as f64).min(d);
     (
         4.0 * k * n * d + 8.0 * k * k * d,
         8.0 * (3.0 * k * d + k * n),
