@@ -51,7 +51,7 @@ const STATED: [(&str, f64, f64); 20] = [
     ("diagonal_fisher", 2.0, 0.0),
     ("grad_cos", 2.0, 0.0),
     ("lissa:iterations=7", 1.0, 1.0),
-    ("lissa:iterations=7,scale=auto", 21.0, 1.0),
+    ("lissa:iterations=7,scale=auto", 22.0, 1.0),
     ("random_projection:dim=5", 1.0, 0.0),
     ("logra:in=3,out=2", 1.0, 0.0),
     ("conjugate_gradient", 2.0, 1.0),

@@ -62,7 +62,7 @@ impl Listed for ConjugateGradient {
         formula: "(F + λI)⁻¹v to ‖(F + λI)x − v‖ ≤ tolerance·‖v‖",
         cost: "k n d",
         memory: "4 m d",
-        passes: "k + 2 for each restart; preconditioner=diagonal 1, nystrom 2 more",
+        passes: "k + 2, and 1 for each restart; preconditioner=diagonal or nystrom 1 more",
         damping: "λ_l added to F",
         source: "Hestenes, Stiefel 1952; Martens 2010; Frangella, Tropp, Udell 2021, arXiv 2110.02820",
         when: "exact influence to a chosen residual where neither n² nor d² numbers fit",

@@ -288,6 +288,10 @@ fn rotate<T: ComplexField + Copy>(
 fn decompose(matrix: &Mat<f64>) -> Result<(Mat<f64>, Vec<f64>), ()> {
     let size = matrix.nrows();
     let par = Par::rayon(0);
+    // small matrices of NaN would pass
+    if (0..size).any(|j| (j..size).any(|i| !matrix[(i, j)].is_finite())) {
+        return Err(());
+    }
     let mut vectors = Mat::zeros(size, size);
     let mut values = Diag::zeros(size);
     let scratch =

@@ -16,7 +16,7 @@ use super::registry::{Allowed, Listed, MethodInfo, OptionInfo, Values};
 ///
 /// Source: Lanczos 1950; full reorthogonalisation as in Parlett, The Symmetric Eigenvalue Problem.
 /// Cost with s steps: 4·s·n·d + 4·s²·d to prepare, 4·m·k·d to apply; s·d numbers. One vector a step, so it is
-/// bound by memory: s passes over the gradients, twice. Always f64.
+/// bound by memory: a pass over the gradients a step. Always f64.
 ///
 /// The residual is measured outside the clock; a block counts as not converged when it is above 1.
 #[derive(Clone, Debug, PartialEq)]

@@ -83,7 +83,7 @@ impl Listed for Lissa {
         formula: "r ← v + (I − (F + λI)/s) r, result r/s",
         cost: "k n d",
         memory: "2 m d",
-        passes: "k + 1; scale=auto 20 more",
+        passes: "k + 1; scale=auto 21 more",
         damping: "λ_l inside the iteration",
         source: "Agarwal, Bullins, Hazan 2017, arXiv 1602.03943; Koh, Liang 2017, arXiv 1703.04730",
         when: "to reproduce published results; conjugate_gradient reaches the same answer in far fewer passes",

@@ -26,7 +26,7 @@ use crate::random::rng;
 /// positive (there √d in place of n + d; but what is divided by ν must not exceed it, and that is the
 /// rounding of FΩ, sums over n and d). The sketch is always f64: rounding of f32 would need a shift as large as a small λ.
 ///
-/// Cost: 4·k·n·d + 8·k²·d to prepare, 4·m·k·d to apply; k·d numbers. It passes over the gradients twice.
+/// Cost: 4·k·n·d + 8·k²·d to prepare, 4·m·k·d to apply; k·d numbers. Passes over the gradients, the contraction included: 2.
 /// The residual ‖(F+λI)x − v‖/‖v‖ is measured outside the clock; a block counts in
 /// [`Evidence::not_converged`](super::Evidence::not_converged) when it is above 1, that is worse than x = 0.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,7 +42,7 @@ impl Listed for Nystrom {
         formula: "(v − UΘ(Θ + λI)⁻¹Uᵀv)/λ with UΘUᵀ = (FΩ)(ΩᵀFΩ)⁺(FΩ)ᵀ",
         cost: "k n d + k² d",
         memory: "k (d + n)",
-        passes: "3",
+        passes: "2",
         damping: "λ_l by Woodbury's formula",
         source: "Frangella, Tropp, Udell 2021, arXiv 2110.02820",
         when: "as lanczos, with all products at once instead of one after another",

@@ -7,6 +7,7 @@ use ndarray::Array2;
 use rayon::prelude::*;
 
 use super::block::Block;
+use super::columns::{norms as lengths, relative};
 use super::companions::{Companions, Need};
 use super::element::{column, contiguous_mut};
 use super::error::InfluenceError;
@@ -165,9 +166,20 @@ pub fn run_method(
                 );
             bytes_read += train_there.bytes_read() - read_before;
             if method.measure_residual() {
-                let (_, residual) = block.residual(&v, &x, lambda);
-                evidence.residual = residual.is_finite().then_some(residual);
-                evidence.not_converged = usize::from(!residual.is_finite() || residual > 1.0);
+                let (r, _) = block.residual(&v, &x, lambda);
+                let measured = Evidence::of_queries(&relative(&r, &lengths(&v)), 1.0);
+                // iterations know all residuals but that of their answer
+                if !evidence.history.is_empty() {
+                    evidence
+                        .history
+                        .extend(measured.residuals.iter().copied().reduce(f64::max));
+                }
+                evidence = Evidence {
+                    iterations: evidence.iterations,
+                    solver: evidence.solver,
+                    history: evidence.history,
+                    ..measured
+                };
             }
             block_evidence.push(evidence);
 
