@@ -75,6 +75,7 @@ impl Companions<'_> {
             })
         }
     }
+
     /// Whether all that is there belongs to these gradients: factors of every tensor and its shape, gradients of
     /// the same tensors, as many examples at every checkpoint.
     ///

@@ -31,6 +31,8 @@ use crate::gradients::store::GradientStore;
 const PANEL: usize = 1 << 17;
 /// The same of queries, which are fewer.
 const QUERY_PANEL: usize = 1 << 15;
+/// Parts that an eigendecomposition is cut into, whatever the number of threads: its sums depend on it.
+const DEGREE: usize = 8;
 /// Parts of the examples that are summed side by side and added up in order, whatever the number of threads.
 const PARTS: usize = 64;
 
@@ -287,11 +289,7 @@ fn rotate<T: ComplexField + Copy>(
 /// negative is 0.
 fn decompose(matrix: &Mat<f64>) -> Result<(Mat<f64>, Vec<f64>), ()> {
     let size = matrix.nrows();
-    let par = Par::rayon(0);
-    // small matrices of NaN would pass
-    if (0..size).any(|j| (j..size).any(|i| !matrix[(i, j)].is_finite())) {
-        return Err(());
-    }
+    let par = Par::rayon(DEGREE);
     let mut vectors = Mat::zeros(size, size);
     let mut values = Diag::zeros(size);
     let scratch =
@@ -306,6 +304,10 @@ fn decompose(matrix: &Mat<f64>) -> Result<(Mat<f64>, Vec<f64>), ()> {
         Default::default(),
     )
     .map_err(|_| ())?;
+    // NaN in, NaN out: it must not become a 0 here
+    if (0..size).any(|i| !values[i].is_finite()) {
+        return Err(());
+    }
     let values: Vec<f64> = (0..size).map(|i| values[i].max(0.0)).collect();
     Ok((vectors, values))
 }
@@ -413,6 +415,19 @@ pub(super) mod tests {
                 assert!((found - expected).abs() <= tolerance, "{found} {expected}");
             }
         }
+    }
+
+    #[test]
+    fn decompositions_are_the_same_on_any_number_of_threads() {
+        // above the size from which the library splits its sums
+        let matrix = covariance("threads", 330);
+        let on = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+            pool.build()
+                .unwrap()
+                .install(|| decompose(&matrix).unwrap())
+        };
+        assert!(on(1) == on(3));
     }
 
     #[test]
