@@ -98,6 +98,7 @@ pub fn run_method(
     let method = spec.method.build();
     let companions = &options.companions;
     companions.check(spec.name(), method.need())?;
+    companions.fit(train, query)?;
     warm_up();
 
     // the fine-tuned model's own gradients, or those of every checkpoint with its learning rate
@@ -122,7 +123,8 @@ pub fn run_method(
         let place = train_there.matching(query_there)?;
         for (shape, &lambda) in layout.blocks().iter().zip(lambda) {
             let v = load_queries(query_there, &place, shape, options.queries)?;
-            if lambda == 0.0 {
+            // gradients that vanish at the end need not have vanished on the way
+            if lambda == 0.0 && method.need() != Need::Checkpoints {
                 if let Some((_, norms)) = &mut norms {
                     add(norms, (0..m).map(|q| sum_of_squares(column(v.as_ref(), q))));
                 }

@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod axis;
+mod families;
 mod figures;
 mod font;
 mod html;

@@ -210,7 +210,7 @@ fn known(method: &str, options: &[(&str, &str)]) -> Option<(Colour, Marker, Dash
         },
         "grad_cos" => ([0xb8, 0x86, 0x0b], Marker::Cross, Dash::Dashed),
         "random_projection" => ([0x99, 0x99, 0x33], Marker::Diamond, Dash::Dotted),
-        "logra" => ([0x88, 0x22, 0x55], Marker::Down, Dash::Solid),
+        "logra" => ([0x33, 0x22, 0x88], Marker::Down, Dash::Solid),
         "conjugate_gradient" => match option(options, "preconditioner") {
             Some("diagonal") => ([0x7a, 0x30, 0x8c], Marker::Up, Dash::Dashed),
             Some("nystrom") => ([0x7a, 0x30, 0x8c], Marker::Diamond, Dash::Dotted),
@@ -306,7 +306,7 @@ fn pretty(method: &str, options: &[(&str, &str)]) -> String {
             format!("LiSSA{variant}{scale}{iterations}")
         }
         "conjugate_gradient" => {
-            shown.push("preconditioner");
+            shown.extend(["preconditioner", "must_converge"]);
             let named = match option(options, "preconditioner") {
                 None | Some("none") => "",
                 Some("diagonal") => ", diagonal preconditioner",

@@ -1,0 +1,138 @@
+//! Variants of one method that differ in numbers only: a knob, and what it is turned to.
+
+use super::palette::{Palette, Style};
+
+/// Labels of one method that differ in numeric options only.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Family<'l> {
+    /// The labels, in the order of the settings.
+    pub labels: Vec<&'l str>,
+    /// The first one's look, with the name of the family and the values of its knob.
+    pub style: Style,
+}
+
+/// The families of `labels`, in the order of their first members.
+pub fn families<'l>(
+    labels: impl IntoIterator<Item = &'l str>,
+    palette: &Palette,
+) -> Vec<Family<'l>> {
+    let mut found: Vec<(String, Vec<&str>)> = Vec::new();
+    for label in labels {
+        let key = family(label);
+        match found.iter_mut().find(|(other, _)| *other == key) {
+            Some((_, members)) => members.push(label),
+            None => found.push((key, vec![label])),
+        }
+    }
+    found
+        .into_iter()
+        .map(|(key, labels)| {
+            let mut style = palette.style(labels[0]);
+            if labels.len() > 1 {
+                style.name = name(&key, &labels);
+            }
+            Family { labels, style }
+        })
+        .collect()
+}
+
+/// The label without its numeric options.
+fn family(label: &str) -> String {
+    let (name, options) = label.split_once(':').unwrap_or((label, ""));
+    let mut kept: Vec<&str> = options
+        .split(',')
+        .filter(|option| !option.is_empty() && number(option).is_none())
+        .collect();
+    kept.sort_unstable();
+    if kept.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{name}:{}", kept.join(","))
+    }
+}
+
+/// Key and value of a numeric option.
+fn number(option: &str) -> Option<(&str, &str)> {
+    let (key, value) = option.split_once('=')?;
+    let value = value.trim();
+    value.parse::<f64>().is_ok().then_some((key.trim(), value))
+}
+
+/// The family's name with the values of what differs, e.g. `Lanczos, rank 4, 16, 64`.
+fn name(family: &str, labels: &[&str]) -> String {
+    let options = |label: &str| -> Vec<(String, String)> {
+        let (_, options) = label.split_once(':').unwrap_or((label, ""));
+        options
+            .split(',')
+            .filter_map(number)
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect()
+    };
+    let all: Vec<_> = labels.iter().map(|label| options(label)).collect();
+    let value = |options: &[(String, String)], key: &str| -> String {
+        let given = options.iter().find(|(k, _)| k == key);
+        given.map_or_else(|| "default".to_owned(), |(_, value)| value.clone())
+    };
+    let mut keys: Vec<&str> = Vec::new();
+    for (key, _) in all.iter().flatten() {
+        let differs = all.iter().any(|o| value(o, key) != value(&all[0], key));
+        if differs && !keys.contains(&key.as_str()) {
+            keys.push(key);
+        }
+    }
+    let values: Vec<String> = all
+        .iter()
+        .map(|options| {
+            let values: Vec<String> = keys.iter().map(|key| value(options, key)).collect();
+            values.join("·")
+        })
+        .collect();
+    let bare = Palette::new([family]).style(family).name;
+    let keys: Vec<String> = keys.iter().map(|key| key.replace('_', " ")).collect();
+    format!("{bare}, {} {}", keys.join("·"), values.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knobs_make_a_family_and_variants_do_not() {
+        assert_eq!(family("datainf"), family("datainf:group_size=8"));
+        assert_eq!(
+            family("lissa:iterations=5,scale=auto"),
+            family("lissa:scale=auto,iterations=50")
+        );
+        assert_ne!(family("lissa"), family("lissa:variant=code"));
+        assert_ne!(
+            family("datainf:group_size=8"),
+            family("datainf:group_size=8,shuffle=false")
+        );
+    }
+
+    #[test]
+    fn a_family_is_named_with_its_values() {
+        let labels = [
+            "exact",
+            "datainf",
+            "datainf:group_size=8",
+            "logra:out=4,in=4",
+            "logra:out=8,in=16",
+            "nystrom:rank=4",
+        ];
+        let palette = Palette::new(labels);
+        let names: Vec<String> = families(labels, &palette)
+            .into_iter()
+            .map(|family| family.style.name)
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "Exact",
+                "DataInf, group size default, 8",
+                "LoGra, out·in 4·4, 8·16",
+                "Nyström, rank 4"
+            ]
+        );
+    }
+}
