@@ -183,12 +183,12 @@ fn flops(method: &Method, n: f64, d: f64, m: f64) -> (f64, f64) {
             (0.0, 2.0 * product, step)
         }
         // the smaller factorisation and one residual (two products); a step is another of both
-        Method::Exact(_) if d <= n => (
+        Method::Exact(_) | Method::ExactPydvl(_) if d <= n => (
             n * d * d + d.powi(3) / 3.0,
             2.0 * m * d * d + 2.0 * product,
             2.0 * m * d * d + 2.0 * product,
         ),
-        Method::Exact(_) => (
+        Method::Exact(_) | Method::ExactPydvl(_) => (
             n * n * d + n.powi(3) / 3.0,
             4.0 * product + 2.0 * m * n * n,
             4.0 * product + 2.0 * m * n * n,
@@ -202,7 +202,6 @@ fn flops(method: &Method, n: f64, d: f64, m: f64) -> (f64, f64) {
                 0.0,
             )
         }
-        Method::Lissa(_) => (0.0, 0.0, 2.0 * product),
         // a step with all queries open, and the residual at the end
         Method::ConjugateGradient(settings) => {
             let prepare = match settings.preconditioner {
@@ -231,6 +230,19 @@ fn flops(method: &Method, n: f64, d: f64, m: f64) -> (f64, f64) {
             (2.0 * n * d, m * d, 0.0)
         }
         Method::HyperInf(_) => (2.0 * n * d * d, 2.0 * m * d * d, 4.0 * d.powi(3)),
+        Method::DataInfDattri(_) | Method::DataInfPydvl(_) => (2.0 * n * d, 2.0 * product, 0.0),
+        Method::ExactDattri(settings) => {
+            let b = (settings.batch_size as f64).min(n);
+            (
+                n * b * d + n * b * b / 3.0,
+                2.0 * product + 2.0 * m * n * b,
+                0.0,
+            )
+        }
+        Method::Lissa(_) | Method::LissaDattri(_) | Method::LissaPydvl(_) => {
+            (0.0, 0.0, 2.0 * product)
+        }
+        Method::ConjugateGradientDattri(_) => (0.0, 2.0 * product, 2.0 * product),
         Method::DiagonalFisher(_) => (2.0 * n * d, m * d, 0.0),
         Method::GradCos(_) => (2.0 * n * d, 0.0, 0.0),
         // scores in k dimensions replace the last product

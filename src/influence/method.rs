@@ -8,7 +8,7 @@ use super::error::InfluenceError;
 use super::evidence::Evidence;
 use super::registry::{Listed, MethodInfo, Values};
 use super::{
-    arnoldi, conjugate_gradient, datainf, diagonal_fisher, ekfac, exact, grad_cos, hessian_free,
+    arnoldi, conjugate_gradient, datainf, diagonal_fisher, ekfac, exact, faithful, grad_cos, hessian_free,
     hyperinf, kfac, lanczos, lissa, logra, nystrom, random_projection, tracin,
 };
 use crate::config::influence::Precision;
@@ -149,4 +149,18 @@ methods! {
     Ekfac(ekfac::Ekfac),
     /// See [`tracin`].
     TracIn(tracin::TracIn),
+    /// See [`faithful`].
+    DataInfDattri(faithful::datainf::DataInfDattri),
+    /// See [`faithful`].
+    DataInfPydvl(faithful::datainf::DataInfPydvl),
+    /// See [`faithful`].
+    ExactDattri(faithful::exact::ExactDattri),
+    /// See [`faithful`].
+    ExactPydvl(faithful::exact::ExactPydvl),
+    /// See [`faithful`].
+    LissaDattri(faithful::iterations::LissaDattri),
+    /// See [`faithful`].
+    LissaPydvl(faithful::iterations::LissaPydvl),
+    /// See [`faithful`].
+    ConjugateGradientDattri(faithful::iterations::ConjugateGradientDattri),
 }

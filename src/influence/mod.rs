@@ -21,6 +21,7 @@ mod element;
 mod error;
 mod evidence;
 pub mod exact;
+pub mod faithful;
 mod few;
 pub mod grad_cos;
 pub mod hessian_free;

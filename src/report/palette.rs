@@ -287,6 +287,13 @@ fn pretty(method: &str, options: &[(&str, &str)]) -> String {
         "hessian_free" => "Hessian-free".to_owned(),
         "hessian_free_block_weighted" => "Hessian-free, 1/λ per block".to_owned(),
         "diagonal_fisher" => "Diagonal Fisher".to_owned(),
+        "datainf_dattri" => "DataInf as in dattri".to_owned(),
+        "datainf_pydvl" => "DataInf as in pyDVL".to_owned(),
+        "exact_dattri" => "Exact as in dattri".to_owned(),
+        "exact_pydvl" => "Exact as in pyDVL".to_owned(),
+        "lissa_dattri" => "LiSSA as in dattri".to_owned(),
+        "lissa_pydvl" => "LiSSA as in pyDVL".to_owned(),
+        "conjugate_gradient_dattri" => "CG as in dattri".to_owned(),
         "lissa" => {
             shown.extend(["variant", "scale", "iterations"]);
             let variant = option(options, "variant").unwrap_or("paper");

@@ -177,7 +177,7 @@ fn cost(method: &Method, n: f64, m: f64, d: f64, side: f64) -> (f64, f64) {
             let step = 4.0 * s * n * d + 8.0 * s * s * d + 2.0 * m * s * d;
             (conjugate_steps(n, d) * step, 8.0 * (5.0 * m * d + m * n))
         }
-        Method::Exact(_) => {
+        Method::Exact(_) | Method::ExactPydvl(_) => {
             let k = n.min(d);
             // half of a symmetric product, a factorisation, two solves, and the residual's products
             (
@@ -229,6 +229,28 @@ fn cost(method: &Method, n: f64, m: f64, d: f64, side: f64) -> (f64, f64) {
                 (2.0 * (n + m) * r * d, 8.0 * (16.0 * r * r + m * d))
             }
         },
+        Method::DataInfDattri(_) | Method::DataInfPydvl(_) => {
+            (both_products + 2.0 * n * d, 8.0 * (n + m * n))
+        }
+        Method::ExactDattri(method) => {
+            let b = (method.batch_size as f64).min(n);
+            (
+                both_products + n * b * d + n * b * b / 3.0 + 2.0 * m * n * b,
+                8.0 * (n * b + m * n),
+            )
+        }
+        Method::LissaDattri(method) => (
+            both_products * method.iterations as f64,
+            8.0 * (m * n + m * d),
+        ),
+        Method::LissaPydvl(method) => (
+            both_products * method.iterations as f64,
+            8.0 * (m * n + m * d),
+        ),
+        Method::ConjugateGradientDattri(method) => (
+            both_products * (method.iterations + 1) as f64,
+            8.0 * (m * n + 3.0 * m * d),
+        ),
         Method::DiagonalFisher(_) => (2.0 * n * d, 8.0 * d),
         Method::GradCos(_) => (2.0 * n * d, 0.0),
         Method::RandomProjection(method) => {
