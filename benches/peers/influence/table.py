@@ -26,8 +26,8 @@ OURS = {
     "kfac": "exact",
     "ekfac": "exact",
     "lissa": "lissa:iterations=10",
-    "conjugate_gradient": "conjugate_gradient",
-    "block_conjugate_gradient": "conjugate_gradient",
+    "conjugate_gradient": "conjugate_gradient:iterations=20,must_converge=false",
+    "block_conjugate_gradient": "conjugate_gradient:iterations=20,must_converge=false",
     "arnoldi": "arnoldi:rank=50",
     "nystrom": "nystrom:rank=50",
 }
