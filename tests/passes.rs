@@ -40,7 +40,7 @@ fn passes(label: &str, queries: usize, precision: Precision) -> (f64, usize) {
 }
 
 /// Passes, and passes for each iteration, as the table of methods states them.
-const STATED: [(&str, f64, f64); 20] = [
+const STATED: [(&str, f64, f64); 27] = [
     ("exact:solver=primal", 3.0, 3.0),
     ("exact:solver=dual", 5.0, 3.0),
     ("exact:solver=cg", 2.0, 1.0),
@@ -70,6 +70,13 @@ const STATED: [(&str, f64, f64); 20] = [
     ("hyperinf", 3.0, 0.0),
     ("hyperinf:variant=published", 2.0, 0.0),
     ("hyperinf:variant=code", 2.0, 0.0),
+    ("datainf_dattri", 4.0, 0.0),
+    ("datainf_pydvl", 4.0, 0.0),
+    ("exact_dattri:batch_size=8", 4.0, 0.0),
+    ("exact_pydvl:batch_size=8", 5.0, 3.0),
+    ("lissa_dattri:iterations=7", 1.0, 1.0),
+    ("lissa_pydvl:iterations=7", 1.0, 1.0),
+    ("conjugate_gradient_dattri:iterations=7", 2.0, 1.0),
 ];
 
 #[test]

@@ -8,8 +8,8 @@ use super::error::InfluenceError;
 use super::evidence::Evidence;
 use super::registry::{Listed, MethodInfo, Values};
 use super::{
-    arnoldi, conjugate_gradient, datainf, diagonal_fisher, ekfac, exact, faithful, grad_cos, hessian_free,
-    hyperinf, kfac, lanczos, lissa, logra, nystrom, random_projection, tracin,
+    arnoldi, conjugate_gradient, datainf, diagonal_fisher, ekfac, exact, faithful, grad_cos,
+    hessian_free, hyperinf, kfac, lanczos, lissa, logra, nystrom, random_projection, tracin,
 };
 use crate::config::influence::Precision;
 
