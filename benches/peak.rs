@@ -1,7 +1,8 @@
 //! Speed of the methods against this machine's matrix-product peak, and their memory against the gradients.
 //!
 //! `cargo bench --bench peak` takes 2,000 examples, 24 blocks of 4,096, 100 queries, made in single
-//! precision, and prints a Markdown table; `-- --quick` takes small sizes. Peak is the best of several
+//! precision, and prints a Markdown table; `-- --quick` takes small sizes, `-- --one-query` leaves the table
+//! out and measures a single query against the memory's speed, as the end of a whole run does. Peak is the best of several
 //! 4096×512 by 512×4096 products in the same run. A method's GFLOP/s counts its products (see the
 //! functions below) over all of prepare, apply and score, best of three runs. `kfac` and `ekfac` take the
 //! gradients as those of matrices [16, d/16] and get factors that are made up: their speed is what counts.
@@ -15,7 +16,7 @@ use infbench::config::influence::{Blocks, Precision};
 use infbench::config::method::MethodSpec;
 use infbench::config::task::GradientsTask;
 use infbench::gradients::factors::{KroneckerFactors, TensorFactors};
-use infbench::gradients::store::Target;
+use infbench::gradients::store::{GradientStore, Target};
 use infbench::influence::arnoldi::Arnoldi;
 use infbench::influence::conjugate_gradient::Conditioning;
 use infbench::influence::exact::Solver;
@@ -26,6 +27,7 @@ use infbench::influence::{
 };
 use infbench::measure::{StageSeconds, TrackingAllocator};
 use infbench::tasks::gradients::generate;
+use rayon::prelude::*;
 
 #[global_allocator]
 static ALLOCATOR: TrackingAllocator<mimalloc::MiMalloc> = TrackingAllocator(mimalloc::MiMalloc);
@@ -35,7 +37,7 @@ const METHODS: [&str; 12] = [
     "datainf",
     "datainf:group_size=32",
     "lissa",
-    "conjugate_gradient",
+    "conjugate_gradient:iterations=20,must_converge=false",
     "lanczos",
     "arnoldi",
     "nystrom",
@@ -50,7 +52,8 @@ const ROWS: usize = 16;
 
 fn main() {
     // cargo passes --bench, and --test when it only wants to know that this runs
-    let quick = std::env::args().any(|argument| argument == "--quick" || argument == "--test");
+    let argument = |name: &str| std::env::args().any(|argument| argument == name);
+    let quick = argument("--quick") || argument("--test");
     let (n, blocks, d, m, runs) = if quick {
         (300, 2, 256, 20, 1)
     } else {
@@ -113,7 +116,7 @@ fn main() {
                 ..Companions::default()
             },
         };
-        for label in METHODS {
+        for label in METHODS.iter().filter(|_| !argument("--one-query")) {
             let spec: MethodSpec = label.parse().expect("a listed method");
             // exact is f64 whatever is asked: it is run, and held against the f64 peak, once
             if matches!(spec.method, Method::Exact(_)) && precision == Precision::F32 {
@@ -169,6 +172,77 @@ fn main() {
             );
         }
     }
+    one_query(&made.train, &made.query, &layout, &lambda, runs);
+}
+
+/// One query, where the memory's speed is the limit: bytes of the passes that the method makes over seconds,
+/// against the fastest of several plain sums over the same gradients.
+fn one_query(
+    train: &GradientStore,
+    query: &GradientStore,
+    layout: &BlockLayout,
+    lambda: &[f64],
+    runs: usize,
+) {
+    let options = RunOptions {
+        precision: Precision::F32,
+        queries: Queries::Mean,
+        seed: 1,
+        ..RunOptions::default()
+    };
+    println!(
+        "\nOne query, f32, median of {} runs; reading alone in the same run\n",
+        2 * runs + 1
+    );
+    println!("| method | passes | total s | GB/s | reading GB/s | share |");
+    println!("|---|---:|---:|---:|---:|---:|");
+    for label in ["datainf", "hessian_free"] {
+        let spec: MethodSpec = label.parse().expect("a listed method");
+        let (mut seconds, mut rates, mut bytes) = (Vec::new(), Vec::new(), 0);
+        for _ in 0..2 * runs + 1 {
+            rates.push(train.bytes() as f64 / reading(train));
+            let influence =
+                run_method(&spec, train, query, layout, lambda, &options).expect("the method runs");
+            seconds.push(influence.seconds.total());
+            bytes = influence.bytes_read;
+        }
+        let median = |values: &mut Vec<f64>| {
+            values.sort_by(f64::total_cmp);
+            values[values.len() / 2]
+        };
+        let (seconds, reading) = (median(&mut seconds), median(&mut rates));
+        let rate = bytes as f64 / seconds;
+        println!(
+            "| {label} | {:.0} | {seconds:.4} | {:.1} | {:.1} | {:.0} % |",
+            bytes as f64 / train.bytes() as f64,
+            rate / 1e9,
+            reading / 1e9,
+            100.0 * rate / reading
+        );
+    }
+}
+
+/// Seconds of one sum over all gradients, on all threads.
+fn reading(store: &GradientStore) -> f64 {
+    let clock = Instant::now();
+    for tensor in 0..store.tensors().len() {
+        let all = store.as_f32(tensor).expect("gradients in memory are f32");
+        let sum: f32 = all
+            .par_chunks(1 << 16)
+            .map(|chunk| {
+                let mut lanes = [0.0f32; 64];
+                for values in chunk.as_chunks::<64>().0 {
+                    lanes
+                        .iter_mut()
+                        .zip(values)
+                        .for_each(|(lane, value)| *lane += value);
+                }
+                lanes.iter().sum::<f32>()
+            })
+            .sum();
+        std::hint::black_box(sum);
+    }
+    clock.elapsed().as_secs_f64()
 }
 
 /// Floating-point operations that the method's products need: of a block, score included, and of each

@@ -76,11 +76,14 @@ fn section(page: &mut String, info: &MethodInfo, measured: &[(String, Vec<Record
     }
 }
 
+/// A method of a cell, with the cell.
+type Entry<'r> = (&'r Record, &'r MethodRecord);
+
 /// The rows of one method, a label and a study each.
 fn places(name: &str, measured: &[(String, Vec<Record>)]) -> Vec<String> {
     let mut rows = Vec::new();
     for (study, records) in measured {
-        let mut labels: BTreeMap<usize, (&str, Vec<(&Record, &MethodRecord)>)> = BTreeMap::new();
+        let mut labels: BTreeMap<usize, (&str, Vec<Entry<'_>>)> = BTreeMap::new();
         for record in records {
             for (i, method) in record.methods.iter().enumerate() {
                 if method.name == name {
@@ -99,7 +102,7 @@ fn places(name: &str, measured: &[(String, Vec<Record>)]) -> Vec<String> {
     rows
 }
 
-fn row(study: &str, label: &str, entries: &[(&Record, &MethodRecord)]) -> String {
+fn row(study: &str, label: &str, entries: &[Entry<'_>]) -> String {
     let mean = |value: &dyn Fn(&Record, &MethodRecord) -> Option<f64>| {
         let values: Vec<f64> = entries
             .iter()

@@ -4,7 +4,7 @@ use faer::Mat;
 
 use super::block::Block;
 use super::cholesky::Cholesky;
-use super::columns::{each_column, keep, norms, relative, worst};
+use super::columns::{above, each_column, keep, norms, relative, worst};
 use super::dense::{product, thin_qr};
 use super::element::column;
 use super::kernels::{combine, parallel};
@@ -54,7 +54,7 @@ pub(super) fn solve(block: &Block<'_>, v: &Mat<f64>, lambda: f64) -> Solution {
     let mut history = Vec::new();
     loop {
         let open: Vec<usize> = (0..v.ncols())
-            .filter(|&j| !(residuals[j] <= TOLERANCE))
+            .filter(|&j| above(residuals[j], TOLERANCE))
             .collect();
         let before = worst(residuals.iter().copied());
         if open.is_empty() || history.len() >= MAX_ITERATIONS {
@@ -76,7 +76,7 @@ pub(super) fn solve(block: &Block<'_>, v: &Mat<f64>, lambda: f64) -> Solution {
             *last = now;
         }
         // rounding is reached, or worse
-        if !(now < 0.5 * before) {
+        if now.is_nan() || now >= 0.5 * before {
             break;
         }
     }
@@ -114,7 +114,7 @@ fn round(block: &Block<'_>, r: Mat<f64>, lambda: f64, history: &mut Vec<f64>) ->
         // ‖r_j‖ is the norm of the column of C, Q being orthonormal
         let now = worst(norms(&c));
         history.push(now);
-        if !(now > TOLERANCE) {
+        if now.is_nan() || now <= TOLERANCE {
             break;
         }
     }

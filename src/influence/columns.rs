@@ -72,6 +72,11 @@ pub(super) fn relative(r: &Mat<f64>, sizes: &[f64]) -> Vec<f64> {
         .collect()
 }
 
+/// Whether a residual stands above what was asked; NaN does.
+pub(super) fn above(residual: f64, tolerance: f64) -> bool {
+    residual.is_nan() || residual > tolerance
+}
+
 /// The largest; NaN when any is.
 pub(super) fn worst(values: impl IntoIterator<Item = f64>) -> f64 {
     values.into_iter().fold(0.0, |worst: f64, value| {

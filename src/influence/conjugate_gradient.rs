@@ -3,7 +3,7 @@
 use faer::Mat;
 
 use super::block::Block;
-use super::columns::{add_scaled, dots, each_column, keep, norms, relative, worst};
+use super::columns::{above, add_scaled, dots, each_column, keep, norms, relative, worst};
 use super::element::{column, contiguous_mut};
 use super::error::InfluenceError;
 use super::evidence::Evidence;
@@ -185,7 +185,7 @@ impl Preconditioner for Iteration<'_> {
         loop {
             // NaN stays open
             let open: Vec<usize> = (0..v.ncols())
-                .filter(|&j| !(progress.residuals[j] <= tolerance))
+                .filter(|&j| above(progress.residuals[j], tolerance))
                 .collect();
             let before = worst(progress.residuals.iter().copied());
             if open.is_empty() || progress.history.len() >= iterations {
@@ -198,12 +198,12 @@ impl Preconditioner for Iteration<'_> {
             if let Some(last) = progress.history.last_mut() {
                 *last = now;
             }
-            if !(now < 0.5 * before) {
+            if now.is_nan() || now >= 0.5 * before {
                 break;
             }
         }
         let residual = worst(progress.residuals.iter().copied());
-        if must_converge && !(residual <= tolerance) {
+        if must_converge && above(residual, tolerance) {
             return Err(InfluenceError::NotConverged {
                 block: self.block.name().to_owned(),
                 residual,

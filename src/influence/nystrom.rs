@@ -135,7 +135,7 @@ mod tests {
     fn the_sketch_lies_below_f_and_meets_it_at_its_rank() {
         let sigma = [8.0, 4.0, 2.0, 1.0, 0.5, 0.0, 0.0];
         let axes = Axes::new(&sigma, 9);
-        let mut before = vec![0.0; 9];
+        let mut before = [0.0; 9];
         for rank in 1..=7 {
             let low = sketch(&axes.block(), rank);
             let u = &low.vectors;
