@@ -15,7 +15,11 @@ for asked in "$@"; do
     choice=(--profile "${asked#*:}")
   fi
   ./target/release/infbench run "experiments/$experiment.yaml" "${choice[@]}"
+  # the laptop's results are an experiment's own; other profiles stand beside one another
   target="results/$experiment"
+  if [ "$asked" != "$experiment" ] && [ "${asked#*:}" != laptop ]; then
+    target="${target}_${asked#*:}"
+  fi
   rm -rf "$target"
   mkdir -p "$target"
   ./target/release/infbench report "$run" --out "$target" --quiet

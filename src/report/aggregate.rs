@@ -133,6 +133,7 @@ fn reading(method: &MethodRecord, metric: &str) -> Option<Reading> {
         "apply_seconds" => seconds(|s| s.apply),
         "score_seconds" => seconds(|s| s.score),
         "total_seconds" => seconds(|s| s.total()),
+        "operations" => method.operations,
         "peak_bytes" => method.peak_bytes.as_ref().map(|bytes| bytes.peak() as f64),
         _ => {
             let value = method

@@ -235,6 +235,10 @@ pub struct MethodRecord {
     pub seconds: Option<StageSeconds>,
     /// Peak memory by stage, above what was resident before; `null` when the allocator does not count.
     pub peak_bytes: Option<StageBytes>,
+    /// Operations by the formula of the method's cost; `null` when it failed, and in records from before they
+    /// were kept.
+    #[serde(default)]
+    pub operations: Option<f64>,
     /// Bytes of the training gradients fetched from the store over all stages: over the size of the
     /// gradients, the passes that the method made. `null` when it failed, and in records from before it
     /// was counted.

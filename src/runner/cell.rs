@@ -6,6 +6,7 @@ use std::time::Instant;
 use ndarray::{Array2, Axis, s};
 
 use super::material::{Material, sentence};
+use super::method_cost;
 use super::progress::Progress;
 use super::{Execute, facts};
 use crate::config::{Cell, MethodSpec, Plan};
@@ -141,11 +142,24 @@ impl Execute for CellRunner {
                     &options,
                 ) {
                     Ok(found) => {
+                        let (operations, _) = method_cost::total(
+                            &spec.method,
+                            material.train.tensors(),
+                            &layout,
+                            material.train.rows() as f64,
+                            options.queries.rows(material.query.rows()) as f64,
+                        );
                         if spec.is_exact() && exact.is_none() {
                             exact = Some(found.scores.clone());
                         }
-                        let record =
-                            method_record(spec, &found, exact.as_ref(), &material.truth, cell)?;
+                        let record = method_record(
+                            spec,
+                            &found,
+                            exact.as_ref(),
+                            &material.truth,
+                            cell,
+                            operations,
+                        )?;
                         if self.scores {
                             kept.push((spec.label.clone(), found.scores));
                         }
@@ -216,6 +230,7 @@ fn method_record(
     exact: Option<&Array2<f64>>,
     truth: &Truth,
     cell: &Cell,
+    operations: f64,
 ) -> Result<MethodRecord, String> {
     let inputs = Inputs {
         scores: parts(&found.scores),
@@ -234,6 +249,7 @@ fn method_record(
         error: None,
         seconds: Some(found.seconds),
         peak_bytes: found.peak_bytes,
+        operations: Some(operations),
         bytes_read: Some(found.bytes_read),
         evidence: found.evidence.clone(),
         non_finite: found
@@ -254,6 +270,7 @@ fn failed_method(spec: &MethodSpec, error: String) -> MethodRecord {
         error: Some(error),
         seconds: None,
         peak_bytes: None,
+        operations: None,
         bytes_read: None,
         evidence: Evidence::default(),
         non_finite: 0,

@@ -6,6 +6,7 @@ pub mod cell;
 mod companions;
 pub mod forecast;
 mod material;
+mod method_cost;
 pub mod progress;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

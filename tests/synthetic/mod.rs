@@ -351,6 +351,7 @@ fn method(
             apply: (1e6 * thousands) as u64,
             score: 100_000,
         }),
+        operations: Some(1e6 * thousands * thousands),
         bytes_read: Some(2_000_000),
         evidence: Evidence {
             residual: Some(if exact { 3e-15 } else { 1.0 - quality }),

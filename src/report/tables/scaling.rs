@@ -15,7 +15,7 @@ pub fn table(study: &Study) -> Option<Table> {
     for axis in study.axes.iter().filter(|axis| axis.numeric) {
         for slice in study.slices(Some(&axis.key)) {
             for label in &study.methods {
-                let exponents = ["total_seconds", "peak_bytes"].map(|metric| {
+                let exponents = ["total_seconds", "operations", "peak_bytes"].map(|metric| {
                     let points = slice.groups.iter().filter_map(|group| {
                         Some((
                             group.number(&axis.key)?,
@@ -63,9 +63,10 @@ pub fn table(study: &Study) -> Option<Table> {
     (!rows.is_empty()).then(|| Table {
         title: "Growth of time and memory".to_owned(),
         note: "Exponent p of a fitted power law, runtime or peak memory ∝ x^p, with its 95 % t-interval: the least-squares slope \
-               of the logarithms over the settings' geometric means. Small sizes are dominated by fixed costs, which flatten it."
+               of the logarithms over the settings' geometric means. Operations are those of the method's cost formula at the same settings: \
+               the slope that theory expects of the runtime. Small sizes are dominated by fixed costs, which flatten it."
             .to_owned(),
-        headers: ["Setting x", "At", "Method", "Runtime ∝ x^p", "Peak memory ∝ x^p", "Settings"].map(str::to_owned).to_vec(),
+        headers: ["Setting x", "At", "Method", "Runtime ∝ x^p", "Operations ∝ x^p", "Peak memory ∝ x^p", "Settings"].map(str::to_owned).to_vec(),
         rows,
     })
 }
