@@ -1,6 +1,6 @@
 //! Variants of one method that differ in numbers only: a knob, and what it is turned to.
 
-use super::palette::{Palette, Style};
+use super::palette::{MARKERS, Palette, Style};
 
 /// Labels of one method that differ in numeric options only.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,17 +24,32 @@ pub fn families<'l>(
             None => found.push((key, vec![label])),
         }
     }
-    found
-        .into_iter()
-        .map(|(key, labels)| {
-            let mut style = palette.style(labels[0]);
-            if labels.len() > 1 {
-                style.name = name(&key, &labels);
+    let mut families: Vec<Family> = Vec::with_capacity(found.len());
+    for (key, labels) in found {
+        let mut style = palette.style(labels[0]);
+        if labels.len() > 1 {
+            style.name = name(&key, &labels);
+        }
+        // points alone show no dash: two of one colour need two markers
+        let taken = |style: &Style| {
+            let looks = families.iter().map(|f| (f.style.colour, f.style.marker));
+            looks
+                .into_iter()
+                .any(|look| look == (style.colour, style.marker))
+        };
+        for marker in MARKERS {
+            if !taken(&style) {
+                break;
             }
-            Family { labels, style }
-        })
-        .collect()
+            style.marker = marker;
+        }
+        families.push(Family { labels, style });
+    }
+    families
 }
+
+/// Values up to which all are named; of more, the ends.
+const NAMED: usize = 3;
 
 /// The label without its numeric options.
 fn family(label: &str) -> String {
@@ -58,7 +73,7 @@ fn number(option: &str) -> Option<(&str, &str)> {
     value.parse::<f64>().is_ok().then_some((key.trim(), value))
 }
 
-/// The family's name with the values of what differs, e.g. `Lanczos, rank 4, 16, 64`.
+/// The family's name with the values of what differs, e.g. `Lanczos, rank 4, 16, 64`; `rank 4 to 256` of more.
 fn name(family: &str, labels: &[&str]) -> String {
     let options = |label: &str| -> Vec<(String, String)> {
         let (_, options) = label.split_once(':').unwrap_or((label, ""));
@@ -71,7 +86,10 @@ fn name(family: &str, labels: &[&str]) -> String {
     let all: Vec<_> = labels.iter().map(|label| options(label)).collect();
     let value = |options: &[(String, String)], key: &str| -> String {
         let given = options.iter().find(|(k, _)| k == key);
-        given.map_or_else(|| "default".to_owned(), |(_, value)| value.clone())
+        let default = if key == "group_size" { "1" } else { "default" };
+        given
+            .map_or(default, |(_, value)| value.as_str())
+            .to_owned()
     };
     let mut keys: Vec<&str> = Vec::new();
     for (key, _) in all.iter().flatten() {
@@ -89,7 +107,11 @@ fn name(family: &str, labels: &[&str]) -> String {
         .collect();
     let bare = Palette::new([family]).style(family).name;
     let keys: Vec<String> = keys.iter().map(|key| key.replace('_', " ")).collect();
-    format!("{bare}, {} {}", keys.join("·"), values.join(", "))
+    let values = match &values[..] {
+        [first, .., last] if values.len() > NAMED => format!("{first} to {last}"),
+        few => few.join(", "),
+    };
+    format!("{bare}, {} {values}", keys.join("·"))
 }
 
 #[cfg(test)]
@@ -129,7 +151,7 @@ mod tests {
             names,
             [
                 "Exact",
-                "DataInf, group size default, 8",
+                "DataInf, group size 1, 8",
                 "LoGra, out·in 4·4, 8·16",
                 "Nyström, rank 4"
             ]

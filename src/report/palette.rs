@@ -34,7 +34,8 @@ pub enum Marker {
     Plus,
 }
 
-const MARKERS: [Marker; 7] = [
+/// All of them, in the order that variants take them.
+pub const MARKERS: [Marker; 7] = [
     Marker::Circle,
     Marker::Square,
     Marker::Diamond,

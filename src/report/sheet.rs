@@ -287,7 +287,15 @@ impl Sheet {
         dash: Dash,
         opacity: f64,
     ) {
-        let points: Vec<(f64, f64)> = points.iter().map(|point| self.pixel(i, *point)).collect();
+        let mut points: Vec<(f64, f64)> =
+            points.iter().map(|point| self.pixel(i, *point)).collect();
+        // a line within half a pixel of upright is drawn upright: plotters joins the edges of a thick line at
+        // their intersection, which for nearly parallel ones lies far outside the figure
+        for at in 1..points.len() {
+            if (points[at].0 - points[at - 1].0).abs() < 0.5 {
+                points[at].0 = points[at - 1].0;
+            }
+        }
         self.scene
             .line_with_opacity(&points, colour, width, dash, opacity);
     }

@@ -90,12 +90,11 @@ pub fn draw(study: &Study) -> Outcome {
                     .iter()
                     .filter(|(label, ..)| family.labels.contains(label))
             };
-            let mut places: Vec<(f64, f64)> = members()
+            // as the settings turn the knob
+            let places: Vec<(f64, f64)> = members()
                 .map(|(_, x, y)| (x.value, y.value))
                 .filter(|place| sheet.shows(panel, *place))
                 .collect();
-            // In the order of the cost.
-            places.sort_by(|a, b| a.0.total_cmp(&b.0));
             sheet.line(panel, &places, family.style.colour, 1.6, Dash::Solid, 0.45);
             for (_, x, y) in members() {
                 sheet.point(panel, *x, *y, &family.style);
@@ -103,7 +102,7 @@ pub fn draw(study: &Study) -> Outcome {
         }
     }
     let text = caption(&[
-        "Up and to the left is better. Exact stands at r = 1 at its own cost. Variants of one method that differ in a number (group size, steps, rank, dimensions) are one line, in the order of their cost.",
+        "Up and to the left is better. Exact stands at r = 1 at its own cost. Variants of one method that differ in a number (group size, steps, rank, dimensions) are one line, in the order of the settings.",
         "Seconds for all scores without gradients; memory is the peak above what was resident before.",
         &interval_text(&aggregates),
         &held_text(&held),
