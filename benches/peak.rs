@@ -342,6 +342,8 @@ fn flops(method: &Method, n: f64, d: f64, m: f64) -> (f64, f64) {
         Method::HessianFree(_) | Method::HessianFreeBlockWeighted(_) | Method::TracIn(_) => {
             (0.0, m * d, 0.0)
         }
+        // nine times the cube for all eigenvectors; three products of d×d, one of them the residual's
+        Method::TrueHessian(_) => (9.0 * d.powi(3), 6.0 * m * d * d, 0.0),
         // nine times the cube for all eigenvectors of a symmetric matrix
         Method::Kfac(_) => {
             let (o, i) = (ROWS as f64, d / ROWS as f64);

@@ -17,6 +17,7 @@ use crate::atomic::AtomicFile;
 use crate::config::influence::{Blocks, Precision};
 use crate::config::method::MethodSpec;
 use crate::gradients::factors::FactorError;
+use crate::gradients::hessian::HessianFileError;
 use crate::gradients::store::{GradientStore, StoreError};
 use crate::influence::{
     BlockLayout, Evidence, InfluenceError, Queries, RunOptions, damping, run_method,
@@ -125,6 +126,9 @@ pub enum ScoreError {
     /// Factors that cannot be read.
     #[error(transparent)]
     Factors(#[from] FactorError),
+    /// Second derivatives that cannot be read.
+    #[error(transparent)]
+    Hessian(#[from] HessianFileError),
     /// What came beside the gradients does not belong to them.
     #[error("beside the gradients: {0}")]
     Companion(InfluenceError),

@@ -312,7 +312,8 @@ fn nothing_is_collected_that_no_method_needs() {
         &["--set", "influence.methods=[exact, datainf]"],
     );
     let record = record(&out);
-    let nothing = serde_json::json!({"factors": null, "sampled": null, "checkpoints": null});
+    let nothing =
+        serde_json::json!({"factors": null, "sampled": null, "hessian": null, "checkpoints": null});
     assert_eq!(record["gradients"]["companions"], nothing);
     let id = record["cell"]["id"].as_str().unwrap();
     assert_eq!(files(&out.join("gradients"), id).len(), 2);

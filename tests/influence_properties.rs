@@ -8,6 +8,7 @@ use faer::{Mat, Side};
 use infbench::config::influence::{Blocks, Precision};
 use infbench::gradients::checkpoints::Checkpoint;
 use infbench::gradients::factors::{KroneckerFactors, TensorFactors};
+use infbench::gradients::hessian::{HessianGroup, Hessians};
 use infbench::gradients::store::{GradientStore, TensorInfo};
 use infbench::influence::{
     BlockLayout, Companions, Influence, METHODS, Queries, RunOptions, Sampled, damping, run_method,
@@ -103,6 +104,7 @@ fn run_with(
     let lambda = damping(train, &layout, DAMPING).unwrap();
     let all = |store: &GradientStore| reordered(store, &(0..store.rows()).collect::<Vec<_>>());
     let factors = factors(train);
+    let hessians = hessians(train);
     let checkpoint = |learning_rate| Checkpoint {
         learning_rate,
         train: all(train),
@@ -118,6 +120,7 @@ fn run_with(
                 gradients: train,
                 factors: &factors,
             }),
+            hessians: Some(&hessians),
             checkpoints: &[checkpoint(0.5), checkpoint(0.125)],
         },
     };
@@ -145,6 +148,18 @@ fn factors(store: &GradientStore) -> KroneckerFactors {
     };
     KroneckerFactors {
         tensors: store.tensors().iter().enumerate().map(of).collect(),
+    }
+}
+
+/// The Fisher of all tensors together in place of their Hessian.
+fn hessians(store: &GradientStore) -> Hessians {
+    let tensor = |info: &TensorInfo| (info.name.clone(), info.dim());
+    let group = HessianGroup {
+        tensors: store.tensors().iter().map(tensor).collect(),
+        matrix: fisher(&dense(store)),
+    };
+    Hessians {
+        groups: vec![group],
     }
 }
 

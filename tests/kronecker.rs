@@ -297,6 +297,7 @@ fn sampled_labels_bring_factors_and_moments_of_their_own() {
             gradients: &gradients,
             factors: &sampled,
         }),
+        hessians: None,
         checkpoints: &[],
     };
     let run = |method: &str, companions| {

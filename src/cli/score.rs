@@ -48,6 +48,10 @@ pub struct ScoreArgs {
     /// labels=sampled
     #[arg(long, value_name = "G.safetensors:F.safetensors")]
     sampled: Option<SampledFiles>,
+    /// Second derivatives of the mean training loss, for true_hessian: a [d, d] tensor for every tensor of the gradients,
+    /// of its name, or of several tensors side by side (see docs/experiments.md)
+    #[arg(long, value_name = "H.safetensors")]
+    hessian: Option<PathBuf>,
     /// Gradients at a checkpoint of the training and its learning rate, for tracin; may be repeated
     #[arg(long = "checkpoint", value_name = "LR:TRAIN:QUERY")]
     checkpoints: Vec<CheckpointFiles>,
@@ -70,6 +74,7 @@ pub fn score(args: &ScoreArgs, global: Global) -> miette::Result<ExitCode> {
         companions: CompanionFiles {
             factors: args.factors.clone(),
             sampled: args.sampled.clone(),
+            hessian: args.hessian.clone(),
             checkpoints: args.checkpoints.clone(),
         },
         out: args.out.clone(),

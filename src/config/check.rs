@@ -12,7 +12,7 @@ use super::lora::{LayerRange, LayerSelection};
 use super::method::MethodSpec;
 use super::task::DigitClasses;
 use super::{LoraConfig, LoraTarget, ModelConfig, TaskConfig};
-use crate::influence::Need;
+use crate::influence::{Method, Need};
 
 /// Whether the check looks at the files that settings name.
 pub(super) enum Files {
@@ -106,6 +106,7 @@ pub(super) fn settings(
     if let (Some(model), Some(lora)) = (&mut settings.model, &settings.lora) {
         model_and_lora(document, &settings.task, model, lora, files)?;
     }
+    hessian(document, &settings, files)?;
     settings.metrics = super::metrics::settle(&settings, metrics).map_err(|(index, problem)| {
         let mut at = path("metrics");
         at.push(index.to_string());
@@ -136,6 +137,48 @@ fn companions(document: &Document, settings: &Settings) -> Checked<()> {
         );
         let at = path(&format!("influence.methods.{index}"));
         return Err(document.error(&at, false, Problem::new(message)));
+    }
+    Ok(())
+}
+
+/// A Hessian is not of more parameters than the method's limit, as far as the settings tell: adapters, and a row of the
+/// head for each of at least two classes.
+fn hessian(document: &Document, settings: &Settings, files: &Files) -> Checked<()> {
+    let (Some(model), Some(lora)) = (&settings.model, &settings.lora) else {
+        return Ok(());
+    };
+    let (layers, hidden, ffn) = match model {
+        ModelConfig::Mlp(m) => (m.layers, m.hidden, m.hidden),
+        ModelConfig::Transformer(t) => (t.layers, t.hidden, t.ffn),
+        ModelConfig::Checkpoint(c) => match files {
+            Files::Ignored => return Ok(()),
+            Files::Read(_) => match HuggingFaceConfig::read(c.folder()) {
+                Ok(config) => (config.layers, config.hidden, config.ffn),
+                // said where the model is checked
+                Err(_) => return Ok(()),
+            },
+        },
+    };
+    let sides = |target: &LoraTarget| match (model, target) {
+        (ModelConfig::Mlp(_), _) => 2 * hidden,
+        (_, LoraTarget::Ffn) => 2 * (hidden + ffn),
+        (_, LoraTarget::FfnIn | LoraTarget::FfnOut) => hidden + ffn,
+        _ => 2 * hidden,
+    };
+    let sides: usize = lora.targets.iter().map(sides).sum();
+    let least = lora.layers.indices(layers).len() * lora.rank * sides + 2 * hidden;
+    for (index, spec) in settings.influence.methods.iter().enumerate() {
+        let Method::TrueHessian(method) = &spec.method else {
+            continue;
+        };
+        if least > method.limit {
+            let message = format!(
+                "`{}` needs the Hessian of at least {least} parameters; {} is the largest allowed (option `limit`)",
+                spec.label, method.limit
+            );
+            let at = path(&format!("influence.methods.{index}"));
+            return Err(document.error(&at, false, Problem::new(message)));
+        }
     }
     Ok(())
 }

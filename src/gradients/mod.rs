@@ -6,6 +6,7 @@
 
 pub mod checkpoints;
 pub mod factors;
+pub mod hessian;
 pub mod one_by_one;
 pub mod per_example;
 pub mod sampled;

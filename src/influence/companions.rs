@@ -4,6 +4,7 @@ use super::eigenbasis::of_tensor;
 use super::error::InfluenceError;
 use crate::gradients::checkpoints::Checkpoint;
 use crate::gradients::factors::KroneckerFactors;
+use crate::gradients::hessian::Hessians;
 use crate::gradients::store::GradientStore;
 
 /// What travels beside the training gradients.
@@ -13,6 +14,8 @@ pub struct Companions<'a> {
     pub factors: Option<&'a KroneckerFactors>,
     /// The same with labels drawn from the model's own predictions.
     pub sampled: Option<Sampled<'a>>,
+    /// Second derivatives of the mean training loss.
+    pub hessians: Option<&'a Hessians>,
     /// Gradients along the fine-tune; empty when there are none.
     pub checkpoints: &'a [Checkpoint],
 }
@@ -36,6 +39,8 @@ pub enum Need {
     Factors,
     /// [`Companions::sampled`].
     Sampled,
+    /// [`Companions::hessians`].
+    Hessian,
     /// [`Companions::checkpoints`].
     Checkpoints,
 }
@@ -48,6 +53,9 @@ impl Need {
             Self::Factors => "Kronecker factors, collected with the gradients",
             Self::Sampled => {
                 "gradients and Kronecker factors at labels drawn from the model's predictions"
+            }
+            Self::Hessian => {
+                "second derivatives of the training loss, computed with a small model or given as files"
             }
             Self::Checkpoints => "gradients at checkpoints of the fine-tune",
         }
@@ -64,6 +72,7 @@ impl Companions<'_> {
             Need::Nothing => true,
             Need::Factors => self.factors.is_some(),
             Need::Sampled => self.sampled.is_some(),
+            Need::Hessian => self.hessians.is_some(),
             Need::Checkpoints => !self.checkpoints.is_empty(),
         };
         if there {
@@ -76,8 +85,8 @@ impl Companions<'_> {
         }
     }
 
-    /// Whether all that is there belongs to these gradients: factors of every tensor and its shape, gradients of
-    /// the same tensors, as many examples at every checkpoint.
+    /// Whether all that is there belongs to these gradients: factors and second derivatives of
+    /// every tensor and its shape, gradients of the same tensors, as many examples at every checkpoint.
     ///
     /// # Errors
     /// [`InfluenceError::Companion`], or a store that does not match.
@@ -90,6 +99,11 @@ impl Companions<'_> {
         }
         if let Some(sampled) = self.sampled {
             train.matching(sampled.gradients)?;
+        }
+        if let Some(hessians) = self.hessians {
+            for info in train.tensors() {
+                second_derivatives(hessians, &info.name, info.dim())?;
+            }
         }
         for checkpoint in self.checkpoints {
             let pairs = [(train, &checkpoint.train), (query, &checkpoint.query)];
@@ -111,4 +125,17 @@ impl Companions<'_> {
         }
         Ok(())
     }
+}
+
+/// There are second derivatives of the tensor, and they are of its size.
+fn second_derivatives(hessians: &Hessians, name: &str, dim: usize) -> Result<(), InfluenceError> {
+    let reason = match hessians.dim(name) {
+        Some(found) if found == dim => return Ok(()),
+        Some(found) => format!("its Hessian is of {found} parameters, a gradient has {dim}"),
+        None => "has no second derivatives among those given".to_owned(),
+    };
+    Err(InfluenceError::Companion {
+        tensor: name.to_owned(),
+        reason,
+    })
 }

@@ -285,9 +285,18 @@ fn rotate<T: ComplexField + Copy>(
     product(between, left, result);
 }
 
-/// Eigenvectors and eigenvalues of a symmetric matrix of which the lower triangle is read; what rounding makes
-/// negative is 0.
+/// [`eigenpairs`] of a matrix without negative eigenvalues; what rounding makes negative is 0.
 fn decompose(matrix: &Mat<f64>) -> Result<(Mat<f64>, Vec<f64>), ()> {
+    let (vectors, values) = eigenpairs(matrix)?;
+    Ok((
+        vectors,
+        values.into_iter().map(|value| value.max(0.0)).collect(),
+    ))
+}
+
+/// Eigenvectors and eigenvalues, in rising order, of a symmetric matrix of which the lower triangle is read. On several
+/// threads, and the same whatever their number.
+pub(super) fn eigenpairs(matrix: &Mat<f64>) -> Result<(Mat<f64>, Vec<f64>), ()> {
     let size = matrix.nrows();
     let par = Par::rayon(DEGREE);
     let mut vectors = Mat::zeros(size, size);
@@ -308,7 +317,7 @@ fn decompose(matrix: &Mat<f64>) -> Result<(Mat<f64>, Vec<f64>), ()> {
     if (0..size).any(|i| !values[i].is_finite()) {
         return Err(());
     }
-    let values: Vec<f64> = (0..size).map(|i| values[i].max(0.0)).collect();
+    let values = (0..size).map(|i| values[i]).collect();
     Ok((vectors, values))
 }
 

@@ -12,6 +12,10 @@ pub struct Evidence {
     /// How each block was solved, e.g. `primal`, `dual`, when there is a choice; `dual+primal` when
     /// blocks differ.
     pub solver: Option<String>,
+    /// Of methods that invert a matrix which may be indefinite: its negative eigenvalues, and all of them, summed over
+    /// blocks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub negative: Option<[usize; 2]>,
     /// Blocks that did not converge.
     pub not_converged: usize,
     /// The residual of every query, the largest over blocks; empty when not computed.
@@ -56,7 +60,8 @@ impl Evidence {
         residuals.iter().map(readable).collect()
     }
 
-    /// The worst of both: larger residual, more iterations, the solvers of both, the sum of the failures.
+    /// The worst of both: larger residual, more iterations, the solvers of both, the sums of failures and
+    /// negative eigenvalues.
     #[must_use]
     pub fn worst(self, other: &Self) -> Self {
         let solver = match (self.solver, &other.solver) {
@@ -75,6 +80,10 @@ impl Evidence {
                 .reduce(f64::max),
             iterations: self.iterations.max(other.iterations),
             solver,
+            negative: match (self.negative, other.negative) {
+                (Some([a, b]), Some([c, d])) => Some([a + c, b + d]),
+                (a, b) => a.or(b),
+            },
             not_converged: self.not_converged + other.not_converged,
             residuals: larger(&self.residuals, &other.residuals),
             history: larger(&self.history, &other.history),
@@ -103,6 +112,7 @@ mod tests {
             residual: Some(1e-9),
             iterations: None,
             solver: Some("primal".into()),
+            negative: Some([1, 8]),
             not_converged: 1,
             residuals: vec![1e-9, 1e-10],
             history: vec![0.5, 1e-9],
@@ -111,6 +121,7 @@ mod tests {
             residual: Some(1e-3),
             iterations: Some(4),
             solver: Some("dual".into()),
+            negative: None,
             not_converged: 2,
             residuals: vec![1e-4, 1e-3],
             history: vec![0.9, 0.1, 1e-2, 1e-3],
@@ -120,6 +131,7 @@ mod tests {
             residual: Some(1e-3),
             iterations: Some(4),
             solver: Some("dual+primal".into()),
+            negative: Some([2, 16]),
             not_converged: 4,
             residuals: vec![1e-4, 1e-3],
             history: vec![0.9, 0.1, 1e-2, 1e-3],

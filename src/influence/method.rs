@@ -10,6 +10,7 @@ use super::registry::{Listed, MethodInfo, Values};
 use super::{
     arnoldi, conjugate_gradient, datainf, diagonal_fisher, ekfac, exact, faithful, grad_cos,
     hessian_free, hyperinf, kfac, lanczos, lissa, logra, nystrom, random_projection, tracin,
+    true_hessian,
 };
 use crate::config::influence::Precision;
 
@@ -147,6 +148,8 @@ methods! {
     Kfac(kfac::Kfac),
     /// See [`ekfac`].
     Ekfac(ekfac::Ekfac),
+    /// See [`true_hessian`].
+    TrueHessian(true_hessian::TrueHessian),
     /// See [`tracin`].
     TracIn(tracin::TracIn),
     /// See [`faithful`].

@@ -43,6 +43,7 @@ pub mod registry;
 mod run;
 mod sweep;
 pub mod tracin;
+pub mod true_hessian;
 
 pub use block::Block;
 pub use companions::{Companions, Need, Sampled};

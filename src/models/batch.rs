@@ -1,6 +1,6 @@
 //! What a model takes.
 
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{DType, Device, Int, Tensor};
 
 /// Form of a model's inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +56,20 @@ impl Batch {
     /// Number of examples.
     pub fn len(&self) -> usize {
         self.labels.dims()[0]
+    }
+
+    /// The same examples for a model in f64.
+    #[must_use]
+    pub fn widen(mut self) -> Self {
+        self.input = match self.input {
+            ModelInput::Features(x) => ModelInput::Features(x.cast(DType::F64)),
+            ModelInput::Activations { x, layer } => ModelInput::Activations {
+                x: x.cast(DType::F64),
+                layer,
+            },
+            tokens @ ModelInput::Tokens(_) => tokens,
+        };
+        self
     }
 
     /// Whether there are none.

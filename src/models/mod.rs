@@ -306,6 +306,14 @@ impl Model {
         }
     }
 
+    /// Turns every parameter into f64, for derivatives that f32 is too coarse for: passes then go through the
+    /// framework's own operations, far slower, on batches that are [widened](Batch::widen) too.
+    pub fn widen(&mut self) {
+        for parameter in &mut self.parameters() {
+            parameter.slot.widen();
+        }
+    }
+
     /// How many layers lie below the first adapted one, so that their activations do not change while
     /// adapters and head are trained; 0 when there is none.
     pub fn layers_below_adapters(&self) -> usize {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use burn::tensor::{DType, Device, Gradients, Tensor, TensorData};
 use rand_distr::{Distribution, Normal};
 
 use super::ModelError;
@@ -111,6 +111,40 @@ impl Slot<'_> {
         }
     }
 
+    /// The same numbers in f64.
+    pub fn widen(&mut self) {
+        match self {
+            Self::Matrix(tensor) => **tensor = tensor.clone().cast(DType::F64),
+            Self::Vector(tensor) => **tensor = tensor.clone().cast(DType::F64),
+        }
+    }
+
+    /// Replaces the numbers of a tensor in f64; `values` has as many as the tensor.
+    pub fn set_wide(&mut self, values: &[f64], device: &Device) {
+        let data = TensorData::new(values.to_vec(), self.shape());
+        match self {
+            Self::Matrix(tensor) => **tensor = Tensor::from_data(data, (device, DType::F64)),
+            Self::Vector(tensor) => **tensor = Tensor::from_data(data, (device, DType::F64)),
+        }
+    }
+
+    /// [`take_grad`](Self::take_grad) of a tensor in f64.
+    pub fn take_wide_grad(&self, grads: &mut Gradients) -> Vec<f64> {
+        let data = match self {
+            Self::Matrix(tensor) => tensor.grad_remove(grads).map(Tensor::into_data),
+            Self::Vector(tensor) => tensor.grad_remove(grads).map(Tensor::into_data),
+        };
+        data.map_or_else(|| vec![0.0; self.shape().iter().product()], to_f64)
+    }
+
+    /// A plain copy of the numbers of a tensor in f64.
+    pub fn wide_values(&self) -> Vec<f64> {
+        to_f64(match self {
+            Self::Matrix(tensor) => (**tensor).clone().inner().into_data(),
+            Self::Vector(tensor) => (**tensor).clone().inner().into_data(),
+        })
+    }
+
     /// Takes the gradient of a leaf; zeros when the loss does not depend on it.
     pub fn take_grad(&self, grads: &mut Gradients) -> Vec<f32> {
         let data = match self {
@@ -133,6 +167,11 @@ impl Slot<'_> {
 /// The numbers of a float tensor.
 pub fn to_f32(data: TensorData) -> Vec<f32> {
     data.try_into_vec().expect("models compute in f32")
+}
+
+/// The numbers of a float tensor of a widened model.
+fn to_f64(data: TensorData) -> Vec<f64> {
+    data.try_into_vec().expect("widened models compute in f64")
 }
 
 /// Draws the initial values of the parameters of `roles`; each from its own generator, named after it.

@@ -381,7 +381,9 @@ impl Transformer {
         let lengths = batch.lengths.as_deref();
         let x = self.through(x, below..self.layers.len(), lengths, pass);
         match (self.pooling, &self.pooler) {
-            (Pooling::Mean, _) => mean_weights(batch.len(), t, lengths, &batch.device).matmul(x),
+            (Pooling::Mean, _) => mean_weights(batch.len(), t, lengths, &batch.device)
+                .cast(x.dtype())
+                .matmul(x),
             (_, None) => x,
             (_, Some(pooler)) => pooler.forward(x).tanh(),
         }

@@ -225,6 +225,14 @@ fn known(method: &str, options: &[(&str, &str)]) -> Option<(Colour, Marker, Dash
             Some("code") => ([0xc5, 0x1b, 0x7d], Marker::Plus, Dash::Alternating),
             _ => ([0xc5, 0x1b, 0x7d], Marker::Square, Dash::Solid),
         },
+        "true_hessian" => {
+            let dash = match option(options, "negative") {
+                Some("absolute") => Dash::Dashed,
+                Some("clip") => Dash::Dotted,
+                _ => Dash::Solid,
+            };
+            ([0xaa, 0x33, 0x11], Marker::Circle, dash)
+        }
         "kfac" => ([0x99, 0x44, 0x55], Marker::Up, sampled(options)),
         "ekfac" => ([0x88, 0x22, 0x55], Marker::Plus, sampled(options)),
         "tracin" => ([0x99, 0x77, 0x00], Marker::Down, Dash::Dotted),
@@ -343,6 +351,14 @@ fn pretty(method: &str, options: &[(&str, &str)]) -> String {
             let name = if method == "kfac" { "K-FAC" } else { "EK-FAC" };
             format!("{name}{labels}")
         }
+        "true_hessian" => {
+            shown.push("negative");
+            match option(options, "negative") {
+                Some("absolute") => "True Hessian, absolute".to_owned(),
+                Some("clip") => "True Hessian, clipped".to_owned(),
+                _ => "True Hessian".to_owned(),
+            }
+        }
         "tracin" => "TracIn".to_owned(),
         "grad_cos" => "Gradient cosine".to_owned(),
         "logra" => "LoGra".to_owned(),
@@ -364,7 +380,7 @@ fn pretty(method: &str, options: &[(&str, &str)]) -> String {
 mod tests {
     use super::*;
 
-    const LABELS: [&str; 28] = [
+    const LABELS: [&str; 30] = [
         "exact",
         "datainf",
         "datainf:group_size=2",
@@ -393,6 +409,8 @@ mod tests {
         "grad_cos",
         "random_projection:dim=64",
         "logra",
+        "true_hessian",
+        "true_hessian:negative=absolute",
     ];
 
     #[test]
@@ -446,6 +464,8 @@ mod tests {
                 "Gradient cosine",
                 "Random projection, dim 64",
                 "LoGra",
+                "True Hessian",
+                "True Hessian, absolute",
             ]
         );
         assert_eq!(palette.style("élan").name, "élan");

@@ -183,6 +183,9 @@ pub struct CompanionFacts {
     pub factors: Option<CompanionCost>,
     /// Gradients and Kronecker factors at labels drawn from the model's predictions.
     pub sampled: Option<CompanionCost>,
+    /// Second derivatives of the mean training loss.
+    #[serde(default)]
+    pub hessian: Option<HessianFacts>,
     /// Gradients along the fine-tune.
     pub checkpoints: Option<CheckpointFacts>,
 }
@@ -194,6 +197,17 @@ pub struct CompanionCost {
     pub seconds: f64,
     /// Size.
     pub bytes: u64,
+}
+
+/// The Hessian of the mean training loss.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HessianFacts {
+    /// Wall time.
+    pub seconds: f64,
+    /// Size.
+    pub bytes: u64,
+    /// ‖H − Hᵀ‖/‖H‖ as computed, the largest over blocks: the error of H as far as it can be seen.
+    pub asymmetry: f64,
 }
 
 /// Checkpoints of the fine-tune.

@@ -78,6 +78,10 @@ impl CellRunner {
                 factors.save(&path).map_err(sentence)?;
             }
         }
+        if let Some(hessians) = material.beside.hessians().filter(|_| self.gradients) {
+            let path = self.gradient_path(cell, "hessian");
+            hessians.save(&path).map_err(sentence)?;
+        }
         if self.scores && !scores.is_empty() {
             let path = self
                 .root

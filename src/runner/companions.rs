@@ -9,12 +9,14 @@ use crate::config::{Cell, MethodSpec};
 use crate::finetune::FineTuned;
 use crate::gradients::checkpoints::Checkpoint;
 use crate::gradients::factors::KroneckerFactors;
+use crate::gradients::hessian::Hessians;
+use crate::gradients::hessian::differences::hessian;
 use crate::gradients::per_example::WithFactors;
 use crate::gradients::sampled;
-use crate::gradients::store::GradientStore;
-use crate::influence::{Companions, Need, Sampled};
+use crate::gradients::store::{GradientStore, TensorInfo};
+use crate::influence::{BlockLayout, BlockShape, Companions, Method, Need, Sampled};
 use crate::models::Role;
-use crate::results::record::{CheckpointFacts, CompanionCost, CompanionFacts};
+use crate::results::record::{CheckpointFacts, CompanionCost, CompanionFacts, HessianFacts};
 use crate::tasks::Split;
 
 /// What is asked for.
@@ -23,6 +25,8 @@ pub(super) struct Wanted {
     pub factors: bool,
     pub sampled: bool,
     pub checkpoints: bool,
+    /// Of at most this many parameters.
+    pub hessian: Option<usize>,
 }
 
 impl Wanted {
@@ -37,6 +41,13 @@ impl Wanted {
             factors: any(Need::Factors),
             sampled: any(Need::Sampled),
             checkpoints: any(Need::Checkpoints),
+            hessian: methods
+                .iter()
+                .filter_map(|spec| match &spec.method {
+                    Method::TrueHessian(method) => Some(method.limit),
+                    _ => None,
+                })
+                .max(),
         }
     }
 }
@@ -46,6 +57,7 @@ impl Wanted {
 pub(super) struct Beside {
     factors: Option<KroneckerFactors>,
     sampled: Option<(GradientStore, KroneckerFactors)>,
+    hessians: Option<Hessians>,
     checkpoints: Vec<Checkpoint>,
     facts: CompanionFacts,
 }
@@ -59,6 +71,7 @@ impl Beside {
                 .sampled
                 .as_ref()
                 .map(|(gradients, factors)| Sampled { gradients, factors }),
+            hessians: self.hessians.as_ref(),
             checkpoints: &self.checkpoints,
         }
     }
@@ -84,6 +97,13 @@ impl Beside {
         let own = self.factors.iter().map(|factors| ("factors", factors));
         let sampled = self.sampled.iter();
         own.chain(sampled.map(|(_, factors)| ("sampled.factors", factors)))
+    }
+}
+
+impl Beside {
+    /// Second derivatives.
+    pub(super) fn hessians(&self) -> Option<&Hessians> {
+        self.hessians.as_ref()
     }
 }
 
@@ -123,6 +143,19 @@ impl CellRunner {
             });
             beside.sampled = Some((store, made.factors));
         }
+        if let Some(limit) = wanted.hessian {
+            let start = Instant::now();
+            let mut report = |done: usize, all: usize| {
+                progress.stage(&format!("taking the Hessian, column {done} of {all}"));
+            };
+            let found = hessian(&tuned.model, train, limit, &mut report).map_err(sentence)?;
+            beside.facts.hessian = Some(HessianFacts {
+                seconds: start.elapsed().as_secs_f64(),
+                bytes: found.bytes(),
+                asymmetry: asymmetry(cell, tuned, &found),
+            });
+            beside.hessians = Some(found);
+        }
         if wanted.checkpoints {
             let start = Instant::now();
             let states = &tuned.checkpoints;
@@ -152,4 +185,17 @@ impl CellRunner {
         }
         Ok(beside)
     }
+}
+
+/// The worst ‖H − Hᵀ‖/‖H‖ over the blocks of the settings.
+fn asymmetry(cell: &Cell, tuned: &FineTuned, hessians: &Hessians) -> f64 {
+    let tensors = tuned.model.gradient_tensors().into_iter();
+    let tensors: Vec<_> = tensors.map(|t| TensorInfo::new(t.name, t.shape)).collect();
+    let layout = BlockLayout::new(&tensors, cell.settings.influence.blocks);
+    let of_block = |block: &BlockShape| {
+        let names = block.segments.iter().map(|s| &*tensors[s.tensor].name);
+        hessians.asymmetry(&names.collect::<Vec<_>>())
+    };
+    let all = layout.blocks().iter().filter_map(of_block);
+    all.fold(0.0, f64::max)
 }

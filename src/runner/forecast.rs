@@ -96,11 +96,15 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
             let forward = |split: &Split| 2.0 * multiplied as f64 * tokens(split);
             let (pass, look) = (2.0 * forward(&data.train), forward(&data.query));
             let epochs = training.epochs as f64;
-            let tensors = model
+            let tensors: Vec<TensorInfo> = model
                 .gradient_tensors()
                 .into_iter()
                 .map(|t| TensorInfo::new(t.name, t.shape))
                 .collect();
+            let dims =
+                |tensors: &Vec<TensorInfo>| tensors.iter().map(TensorInfo::dim).sum::<usize>();
+            // two passes a parameter
+            let parameters = wanted.hessian.map_or(0.0, |_| dims(&tensors) as f64);
             // gradients of training and query examples beside the model's own: a draw of labels looks at the
             // training examples, too
             let checkpoints = if wanted.checkpoints {
@@ -109,7 +113,9 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
                 0.0
             };
             let sampled = f64::from(u8::from(wanted.sampled));
-            let beside = pass * (1.5 * sampled + checkpoints) + 2.0 * look * checkpoints;
+            let beside = pass * (1.5 * sampled + checkpoints)
+                + 2.0 * look * checkpoints
+                + 2.0 * parameters * pass;
             (
                 tensors,
                 data.train.len(),
@@ -122,6 +128,7 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
     let tensors: Vec<TensorInfo> = tensors;
     let layout = BlockLayout::new(&tensors, settings.influence.blocks);
     let dim: usize = tensors.iter().map(TensorInfo::dim).sum();
+    let hessian_bytes = wanted.hessian.map_or(0.0, |_| 8.0 * (dim as f64).powi(2));
     let (n, m) = (train as f64, query as f64 + 1.0);
     let mut method_flops = 0.0;
     let mut workspace_bytes: f64 = 0.0;
@@ -131,7 +138,7 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
         workspace_bytes = workspace_bytes.max(bytes);
     }
     let rows = stores[0] * train as f64 + stores[1] * query as f64;
-    let gradient_bytes = 4.0 * dim as f64 * rows;
+    let gradient_bytes = 4.0 * dim as f64 * rows + hessian_bytes;
     Ok(Forecast {
         train,
         query,

@@ -136,6 +136,8 @@ fn cost(method: &Method, n: f64, m: f64, d: f64, side: f64) -> (f64, f64) {
         Method::HessianFree(_) | Method::HessianFreeBlockWeighted(_) | Method::TracIn(_) => {
             (0.0, 0.0)
         }
+        // the Hessian itself is counted with the gradients
+        Method::TrueHessian(_) => (9.0 * d.powi(3) + 6.0 * m * d * d, 24.0 * d * d),
         // all eigenvectors of a symmetric matrix cost about nine times its cube
         Method::Kfac(_) => (9.0 * side.powi(3) + 4.0 * m * d * side, 32.0 * side * side),
         Method::Ekfac(_) => (

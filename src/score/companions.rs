@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::ScoreError;
 use crate::gradients::checkpoints::Checkpoint;
 use crate::gradients::factors::KroneckerFactors;
+use crate::gradients::hessian::Hessians;
 use crate::gradients::store::GradientStore;
 use crate::influence::{Companions, Sampled};
 
@@ -18,6 +19,8 @@ pub struct CompanionFiles {
     pub factors: Option<PathBuf>,
     /// The same at labels drawn from the model's predictions.
     pub sampled: Option<SampledFiles>,
+    /// Second derivatives of the mean training loss: a `[d, d]` tensor for every tensor of the gradients.
+    pub hessian: Option<PathBuf>,
     /// Gradients along the fine-tune.
     pub checkpoints: Vec<CheckpointFiles>,
 }
@@ -84,6 +87,7 @@ impl FromStr for CheckpointFiles {
 pub(super) struct Opened {
     factors: Option<KroneckerFactors>,
     sampled: Option<(GradientStore, KroneckerFactors)>,
+    hessians: Option<Hessians>,
     checkpoints: Vec<Checkpoint>,
 }
 
@@ -94,6 +98,7 @@ impl CompanionFiles {
         let checkpoints = self.checkpoints.iter();
         self.factors
             .iter()
+            .chain(&self.hessian)
             .chain(sampled.flat_map(|files| [&files.gradients, &files.factors]))
             .chain(checkpoints.flat_map(|files| [&files.train, &files.query]))
     }
@@ -115,6 +120,9 @@ impl CompanionFiles {
             let gradients = GradientStore::open(&files.gradients)?;
             opened.sampled = Some((gradients, KroneckerFactors::load(&files.factors)?));
         }
+        if let Some(path) = &self.hessian {
+            opened.hessians = Some(Hessians::load(path)?);
+        }
         let checkpoints = self.checkpoints.iter().map(checkpoint);
         opened.checkpoints = checkpoints.collect::<Result<_, _>>()?;
         Ok(opened)
@@ -130,6 +138,7 @@ impl Opened {
                 .sampled
                 .as_ref()
                 .map(|(gradients, factors)| Sampled { gradients, factors }),
+            hessians: self.hessians.as_ref(),
             checkpoints: &self.checkpoints,
         }
     }

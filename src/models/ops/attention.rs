@@ -53,7 +53,8 @@ fn composed(
             .flat_map(|&length| (0..t).map(move |j| if j < length { 0.0 } else { -1e9 }))
             .collect();
         let device = scores.clone().inner().device();
-        scores = scores + Tensor::<1>::from_floats(mask.as_slice(), &device).reshape([n, 1, 1, t]);
+        let mask = Tensor::<1>::from_floats(mask.as_slice(), &device).cast(scores.dtype());
+        scores = scores + mask.reshape([n, 1, 1, t]);
     }
     activation::softmax(scores, 3)
         .matmul(split(value))

@@ -66,9 +66,17 @@ pub fn table(study: &Study) -> Option<Table> {
                 .iter()
                 .filter_map(|entry| entry.evidence.iterations)
                 .max();
-            let mut solvers: Vec<&str> = entries
+            let mut solvers: Vec<String> = entries
                 .iter()
-                .filter_map(|entry| entry.evidence.solver.as_deref())
+                .filter_map(|entry| {
+                    let solver = entry.evidence.solver.as_ref()?;
+                    // of what may be indefinite, how far it is so
+                    let negative = entry.evidence.negative;
+                    Some(negative.map_or_else(
+                        || solver.clone(),
+                        |[negative, all]| format!("{solver}, {negative} of {all} negative"),
+                    ))
+                })
                 .collect();
             solvers.sort_unstable();
             solvers.dedup();

@@ -9,9 +9,10 @@ use crate::results::record::{CompanionFacts, Record};
 /// What was collected beside the gradients, and what it took, seconds.
 type Beside = (&'static str, fn(&CompanionFacts) -> Option<f64>);
 
-const BESIDE: [Beside; 3] = [
+const BESIDE: [Beside; 4] = [
     ("Kronecker factors", |c| Some(c.factors.as_ref()?.seconds)),
     ("Sampled labels", |c| Some(c.sampled.as_ref()?.seconds)),
+    ("Hessian", |c| Some(c.hessian.as_ref()?.seconds)),
     ("Checkpoints", |c| Some(c.checkpoints.as_ref()?.seconds)),
 ];
 
