@@ -282,6 +282,7 @@ fn record(experiment: &str, shape: &Shape) -> Record {
             blocks: blocks.collect(),
             companions: CompanionFacts::default(),
         }),
+        ground_truth: None,
         methods: METHODS
             .iter()
             .map(|entry| method(rng, shape, *entry, classes))
