@@ -20,6 +20,7 @@ pub mod device;
 pub mod finetune;
 pub mod gradient_files;
 pub mod gradients;
+pub mod ground_truth;
 pub mod influence;
 pub mod measure;
 pub mod metrics;

@@ -2,14 +2,21 @@
 //!
 //! A piece runs inside a rayon pool of a single thread, so that what it calls does not split its work
 //! further: small tensor operations are faster whole, and a thread that waits never starts another
-//! piece. What a piece computes does not depend on the number of threads.
+//! piece. A piece that divides its own work does its parts one after the other. What a piece computes does not
+//! depend on the number of threads.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 static POOLS: OnceLock<Vec<ThreadPool>> = OnceLock::new();
+
+thread_local! {
+    /// Whether this thread is working on a piece.
+    static IN_PIECE: Cell<bool> = const { Cell::new(false) };
+}
 
 /// One pool of one thread for each thread of the global rayon pool (`RAYON_NUM_THREADS`).
 fn pools() -> &'static [ThreadPool] {
@@ -29,7 +36,8 @@ fn pools() -> &'static [ThreadPool] {
 /// `work(0), …, work(pieces − 1)` on all threads; results in order.
 pub fn map<T: Send>(pieces: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let pools = pools();
-    if pools.is_empty() {
+    // waiting for the other pools from inside a piece could wait for itself
+    if pools.is_empty() || IN_PIECE.get() {
         return (0..pieces).map(work).collect();
     }
     let next = AtomicUsize::new(0);
@@ -40,7 +48,10 @@ pub fn map<T: Send>(pieces: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
             if piece >= pieces {
                 break;
             }
-            let result = work(piece);
+            let result = {
+                let _inside = Inside::enter();
+                work(piece)
+            };
             *results[piece]
                 .lock()
                 .expect("only this piece locks its result") = Some(result);
@@ -54,6 +65,22 @@ pub fn map<T: Send>(pieces: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
                 .expect("every piece was taken and finished")
         })
         .collect()
+}
+
+/// Marks its thread as working on a piece while it lives, also when the piece panics.
+struct Inside;
+
+impl Inside {
+    fn enter() -> Self {
+        IN_PIECE.set(true);
+        Self
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        IN_PIECE.set(false);
+    }
 }
 
 /// Runs `job` once on every pool, at the same time.
@@ -77,6 +104,18 @@ mod tests {
             (0..100).map(|piece| piece * piece).collect::<Vec<_>>()
         );
         assert!(map(0, |piece| piece).is_empty());
+    }
+
+    #[test]
+    fn pieces_of_pieces_are_done_in_place() {
+        let found = map(16, |outer| {
+            let thread = std::thread::current().id();
+            map(5, |inner| {
+                (outer * 5 + inner, std::thread::current().id() == thread)
+            })
+        });
+        let flat: Vec<_> = found.into_iter().flatten().collect();
+        assert_eq!(flat, (0..80).map(|index| (index, true)).collect::<Vec<_>>());
     }
 
     #[test]

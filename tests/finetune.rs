@@ -9,7 +9,7 @@ use infbench::config::{
 };
 use infbench::device::DeviceChoice;
 use infbench::finetune::{
-    FinetuneError, Progress, Settings, Stage, fine_tune, fine_tune_with_checkpoints,
+    FinetuneError, Progress, Retrainer, Settings, Stage, fine_tune, fine_tune_with_checkpoints,
     pretrained_base,
 };
 use infbench::models::Role;
@@ -382,4 +382,99 @@ fn checkpoints_are_states_on_the_way_and_come_back_from_the_cache() {
     assert_eq!((&made.key, &read.key), (&long.key, &long.key));
     assert_eq!(made.checkpoints, long.checkpoints);
     assert_eq!(read.checkpoints, long.checkpoints);
+}
+
+#[test]
+fn retraining_on_everything_with_the_seed_of_a_fine_tune_is_that_fine_tune() {
+    let (model, task, lora, train) = small();
+    let data = tasks::build(&task, 5).unwrap();
+    let settings = Settings {
+        model: &model,
+        seed: 5,
+        device: device(),
+        cache: None,
+        activations: 1 << 30,
+    };
+    let base = pretrained_base(&settings, &data, &mut quiet).unwrap();
+    let tuned = fine_tune(&settings, &base, &data, &lora, &train, &mut quiet).unwrap();
+    let retrainer = Retrainer::new(&settings, &base, &data, &lora, &train).unwrap();
+    let all = vec![true; data.train.len()];
+    let found = retrainer.run(&all, 5, true).unwrap();
+    let epochs = &tuned.training.epochs;
+    let accuracy: Vec<f64> = epochs.iter().map(|epoch| epoch.query_accuracy).collect();
+    assert_eq!(found.accuracy, accuracy);
+    // the same losses, summed in another order
+    let mean = found.losses.iter().sum::<f64>() / found.losses.len() as f64;
+    assert!((mean - epochs.last().unwrap().query_loss).abs() < 1e-12);
+    // inside a piece of work, as retrainings run: the same bits
+    let inside = infbench::workers::map(3, |_| retrainer.run(&all, 5, true).unwrap());
+    assert!(inside.iter().all(|outcome| *outcome == found));
+    // what is left out decides, also when a whole batch of one is
+    let mut some = all.clone();
+    some[7] = false;
+    assert_ne!(retrainer.run(&some, 5, false).unwrap().losses, found.losses);
+    assert_ne!(retrainer.run(&all, 6, false).unwrap().losses, found.losses);
+    let single = TrainConfig {
+        batch_size: 1,
+        ..train
+    };
+    let single = Retrainer::new(&settings, &base, &data, &lora, &single).unwrap();
+    some[..50].fill(false);
+    let losses = single.run(&some, 5, false).unwrap().losses;
+    assert!(losses.iter().all(|loss| loss.is_finite()));
+}
+
+/// With plain gradient descent and one batch an epoch, training on a part is training on that part alone.
+#[test]
+fn full_batches_of_a_part_are_the_part() {
+    let (model, task, lora, train) = small();
+    let data = tasks::build(&task, 5).unwrap();
+    let settings = Settings {
+        model: &model,
+        seed: 5,
+        device: device(),
+        cache: None,
+        activations: 1 << 30,
+    };
+    let train = TrainConfig {
+        batch_size: data.train.len(),
+        ..train
+    };
+    let lora = LoraConfig {
+        dropout: 0.0,
+        ..lora
+    };
+    let base = pretrained_base(&settings, &data, &mut quiet).unwrap();
+    let retrainer = Retrainer::new(&settings, &base, &data, &lora, &train).unwrap();
+    let kept: Vec<bool> = (0..data.train.len()).map(|k| k % 3 != 0).collect();
+    let found = retrainer.run(&kept, 5, false).unwrap().losses;
+    let mut part = data.clone();
+    let Inputs::Features {
+        values,
+        tokens,
+        features,
+    } = &data.train.inputs
+    else {
+        panic!("digits are features");
+    };
+    let chosen = || (0..kept.len()).filter(|&k| kept[k]);
+    let size = tokens * features;
+    part.train.inputs = Inputs::Features {
+        values: chosen()
+            .flat_map(|k| values[k * size..(k + 1) * size].to_vec())
+            .collect(),
+        tokens: *tokens,
+        features: *features,
+    };
+    part.train.labels = chosen().map(|k| data.train.labels[k]).collect();
+    let alone = Retrainer::new(&settings, &base, &part, &lora, &train).unwrap();
+    let all = vec![true; part.train.len()];
+    let expected = alone.run(&all, 5, false).unwrap().losses;
+    // the same sums in another order, through two steps of AdamW
+    for (found, expected) in found.iter().zip(&expected) {
+        assert!(
+            (found - expected).abs() < 1e-4 * expected.abs().max(1.0),
+            "{found} {expected}"
+        );
+    }
 }

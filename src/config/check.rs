@@ -103,6 +103,7 @@ pub(super) fn settings(
         _ => {}
     }
     companions(document, &settings)?;
+    ground_truth(document, &settings)?;
     if let (Some(model), Some(lora)) = (&mut settings.model, &settings.lora) {
         model_and_lora(document, &settings.task, model, lora, files)?;
     }
@@ -181,6 +182,39 @@ fn hessian(document: &Document, settings: &Settings, files: &Files) -> Checked<(
         }
     }
     Ok(())
+}
+
+/// Retraining has something to do, and enough examples.
+fn ground_truth(document: &Document, settings: &Settings) -> Checked<()> {
+    let Some(config) = &settings.ground_truth else {
+        return Ok(());
+    };
+    let train = match &settings.task {
+        TaskConfig::Digits(task) => Some(task.train),
+        TaskConfig::Clusters(task) => Some(task.train),
+        TaskConfig::Sentences(task) => Some(task.train),
+        TaskConfig::Gradients(task) => Some(task.train),
+        TaskConfig::Glue(task) => task.train,
+    };
+    let problem = match &settings.train {
+        Some(train) if train.epochs == 0 => Some((
+            String::new(),
+            "there is nothing to retrain with train.epochs = 0".to_owned(),
+        )),
+        _ => config.problem(train),
+    };
+    match problem {
+        None => Ok(()),
+        Some((at, message)) => {
+            let mut place = path("ground_truth");
+            place.extend(
+                at.split('.')
+                    .filter(|part| !part.is_empty())
+                    .map(str::to_owned),
+            );
+            Err(document.error(&place, false, Problem::new(message)))
+        }
+    }
 }
 
 fn model_and_lora(

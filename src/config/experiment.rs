@@ -6,7 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{InfluenceConfig, LoraConfig, ModelConfig, StoreConfig, TaskConfig, TrainConfig};
+use super::{
+    GroundTruthConfig, InfluenceConfig, LoraConfig, ModelConfig, StoreConfig, TaskConfig,
+    TrainConfig,
+};
 
 /// An infbench experiment: one task, one model, several influence methods, swept over a grid.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -40,6 +43,9 @@ pub struct Experiment {
     /// Damping, blocks, precision, methods.
     #[serde(default)]
     pub influence: InfluenceConfig,
+    /// What retraining says, to hold influence against. Default: nothing is retrained.
+    #[serde(default)]
+    pub ground_truth: Option<GroundTruthConfig>,
     /// The metrics, by name (`infbench list metrics`). Default: all that the task and the methods allow.
     #[serde(default)]
     #[schemars(length(min = 1))]
@@ -131,6 +137,9 @@ pub struct Settings {
     pub train: Option<TrainConfig>,
     /// Influence.
     pub influence: InfluenceConfig,
+    /// Retraining; not written without it, so that the ids of other cells do not know of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ground_truth: Option<GroundTruthConfig>,
     /// The metrics, by name.
     pub metrics: Vec<String>,
     /// Where the gradients live.

@@ -302,7 +302,15 @@ fn axis_length(
     values: &Value,
 ) -> Result<usize, Box<ConfigError>> {
     let root = path.split('.').next().unwrap_or_default();
-    const ROOTS: [&str; 6] = ["task", "model", "lora", "train", "influence", "store"];
+    const ROOTS: [&str; 7] = [
+        "task",
+        "model",
+        "lora",
+        "train",
+        "influence",
+        "ground_truth",
+        "store",
+    ];
     if !ROOTS.contains(&root) {
         let problem = match root {
             "seed" | "seeds" => Problem::new("seeds are given by `seeds: [...]`, not swept"),
@@ -342,7 +350,7 @@ fn settings(
 ) -> Result<Settings, Box<ConfigError>> {
     let has_model = !matches!(experiment.task, TaskConfig::Gradients(_));
     if !has_model {
-        for field in ["model", "lora", "train"] {
+        for field in ["model", "lora", "train", "ground_truth"] {
             if document.value.get(field).is_some() {
                 let problem = Problem::new(
                     "the task `gradients` has no model: this setting would do nothing",
@@ -383,6 +391,7 @@ fn settings(
         lora: has_model.then_some(lora),
         train: has_model.then_some(experiment.train),
         influence: experiment.influence,
+        ground_truth: experiment.ground_truth,
         metrics: Vec::new(),
         store: experiment.store,
     };

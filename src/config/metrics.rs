@@ -50,6 +50,25 @@ fn missing(settings: &Settings, metric: &Metric) -> Option<String> {
         Need::Flipped if flip(&settings.task) == 0.0 => {
             Some("the task flips no labels (task.flip is 0)".to_owned())
         }
+        Need::LeaveOneOut
+            if settings
+                .ground_truth
+                .as_ref()
+                .is_none_or(|truth| truth.leave_one_out.is_none()) =>
+        {
+            Some("it needs retraining; add ground_truth.leave_one_out".to_owned())
+        }
+        Need::Subsets(percent)
+            if settings
+                .ground_truth
+                .as_ref()
+                .is_none_or(|truth| !truth.has_fraction(*percent)) =>
+        {
+            Some(format!(
+                "it needs retraining; add {} to ground_truth.subset_retraining.fractions",
+                f64::from(*percent) / 100.0
+            ))
+        }
         Need::Classes if !has_classes(&settings.task) => Some("the task has no classes".to_owned()),
         _ => None,
     })

@@ -4,6 +4,7 @@ pub mod cache;
 pub mod checkpoints;
 pub mod optimizer;
 mod pretrain;
+pub mod retrain;
 pub mod reuse;
 mod training;
 
@@ -24,6 +25,7 @@ use crate::results::record::{EpochFacts, ModelFacts, TrainingFacts};
 use crate::tasks::{Split, TaskData};
 
 pub use pretrain::{Base, BaseFacts, pretrained_base};
+pub use retrain::Retrainer;
 pub use training::evaluate;
 
 /// Why fine-tuning ended.
@@ -213,6 +215,7 @@ fn run(
         dropout: lora.dropout,
         seed: settings.seed,
         scope: "finetune",
+        kept: None,
     };
     run.train(
         &mut model,

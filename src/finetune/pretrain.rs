@@ -134,6 +134,7 @@ pub fn pretrained_base(
         dropout: 0.0,
         seed: settings.seed,
         scope: "pretrain",
+        kept: None,
     };
     run.train(
         &mut model,

@@ -28,6 +28,13 @@ pub struct Run<'a> {
     pub seed: u64,
     /// What the draws belong to.
     pub scope: &'a str,
+    /// Which examples of the split are trained on; `None`: all.
+    ///
+    /// The order of the examples, the batches, the steps and their learning rates are those of the whole
+    /// split; the others are passed over where they would have come. A step follows the sum of the gradients
+    /// of what is left of its batch over |batch| · |kept|/n, an unbiased estimate of the mean over the kept
+    /// examples; one with nothing left is no step.
+    pub kept: Option<&'a [bool]>,
 }
 
 impl Run<'_> {
@@ -51,6 +58,8 @@ impl Run<'_> {
         let total = self.epochs * n.div_ceil(self.batch_size);
         let mut step = 0;
         let mut order: Vec<usize> = (0..n).collect();
+        let keeps = |index: &usize| self.kept.is_none_or(|kept| kept[*index]);
+        let count = order.iter().filter(|index| keeps(index)).count();
         for epoch in 1..=self.epochs {
             order.shuffle(&mut random::rng(
                 self.seed,
@@ -58,8 +67,17 @@ impl Run<'_> {
                 &format!("order/{epoch}"),
             ));
             let mut sum = 0.0;
-            for indices in order.chunks(self.batch_size) {
-                let (loss, gradients) = self.gradients(model, indices, step);
+            for batch in order.chunks(self.batch_size) {
+                let indices: Vec<usize> = batch.iter().copied().filter(keeps).collect();
+                if indices.is_empty() {
+                    step += 1;
+                    continue;
+                }
+                let scale = match count {
+                    all if all == n => 1.0 / batch.len() as f64,
+                    _ => n as f64 / (count * batch.len()) as f64,
+                };
+                let (loss, gradients) = self.gradients(model, &indices, scale, step);
                 let finite =
                     loss.is_finite() && gradients.iter().flatten().all(|value| value.is_finite());
                 if !finite {
@@ -82,7 +100,7 @@ impl Run<'_> {
                 }
                 step += 1;
             }
-            after_epoch(model, epoch, sum / n as f64)?;
+            after_epoch(model, epoch, sum / count as f64)?;
         }
         Ok(())
     }
@@ -99,12 +117,17 @@ impl Run<'_> {
             .collect()
     }
 
-    /// Sum of the losses of a batch, and the gradients of their mean.
-    fn gradients(&self, model: &Model, indices: &[usize], step: usize) -> (f64, Vec<Vec<f32>>) {
+    /// Sum of the losses of a batch, and the gradients of `scale` times it.
+    fn gradients(
+        &self,
+        model: &Model,
+        indices: &[usize],
+        scale: f64,
+        step: usize,
+    ) -> (f64, Vec<Vec<f32>>) {
         // the sums do not depend on the number of threads, since the pieces do not
         let tokens = batching::tokens_of_a_step(self.split, indices, model.device());
         let pieces = batching::pieces(self.split, indices, tokens);
-        let scale = 1.0 / indices.len() as f64;
         let results = workers::map(pieces.len(), |piece| {
             let mut model = model.clone();
             for parameter in model
@@ -177,6 +200,29 @@ pub fn evaluate(model: &Model, split: &Split) -> (f64, f64) {
             (loss + more, right + other)
         });
     (loss / n, right as f64 / n)
+}
+
+/// Loss of every example of a split, nats, and accuracy, without dropout.
+pub fn losses_and_accuracy(model: &Model, split: &Split) -> (Vec<f64>, f64) {
+    let all: Vec<usize> = (0..split.len()).collect();
+    let pieces = batching::pieces(split, &all, batching::tokens_at_a_time(model.device()));
+    let mut model = model.clone();
+    model.freeze();
+    let results = workers::map(pieces.len(), |piece| {
+        let batch = batching::batch(split, &pieces[piece], model.device());
+        let logits: Tensor<2> = model.logits(&batch, &mut Pass::Plain);
+        let values = to_f32(losses(logits.clone(), batch.labels).into_data());
+        let classes = logits.dims()[1];
+        (values, to_f32(logits.into_data()), classes)
+    });
+    let (mut each, mut right) = (vec![0.0; split.len()], 0);
+    for (indices, (values, logits, classes)) in pieces.iter().zip(results) {
+        for ((&index, loss), row) in indices.iter().zip(values).zip(logits.chunks_exact(classes)) {
+            each[index] = f64::from(loss);
+            right += usize::from(largest(row) == split.labels[index]);
+        }
+    }
+    (each, right as f64 / split.len() as f64)
 }
 
 fn largest(row: &[f32]) -> usize {

@@ -4,6 +4,7 @@ use ndarray::{ArrayView1, ArrayView2};
 use thiserror::Error;
 
 use super::detection_curve::detection_curve;
+use super::retraining::Retraining;
 use super::table::{Need, computed, find};
 use super::value::{Curve, Estimate, MetricValue};
 
@@ -29,6 +30,8 @@ pub struct Inputs<'a> {
     pub train_classes: Option<&'a [usize]>,
     /// Class of each of the m queries.
     pub query_classes: Option<&'a [usize]>,
+    /// Losses of the m queries after retraining on parts of the n examples.
+    pub retraining: Option<&'a Retraining>,
     /// Seeds the bootstrap intervals.
     pub seed: u64,
 }
@@ -132,7 +135,19 @@ fn check(inputs: &Inputs) -> Result<(), MetricsError> {
             });
         }
     }
-    Ok(())
+    let loo = inputs
+        .retraining
+        .and_then(|r| r.leave_one_out.as_ref()?.misfit(m, n));
+    let subsets = inputs.retraining.iter().flat_map(|r| &r.subsets);
+    let misfit = loo.or_else(|| subsets.filter_map(|s| s.misfit(m, n)).next());
+    match misfit {
+        Some((what, expected, found)) => Err(MetricsError::Shape {
+            what,
+            expected,
+            found,
+        }),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -147,8 +162,13 @@ mod tests {
         })
     }
 
+    /// The metrics that need no retraining: those have tests of their own.
     fn all() -> Vec<&'static str> {
-        computed().map(|metric| metric.name).collect()
+        let retrained = |need: &Need| matches!(need, Need::LeaveOneOut | Need::Subsets(_));
+        computed()
+            .filter(|metric| !metric.needs.iter().any(retrained))
+            .map(|metric| metric.name)
+            .collect()
     }
 
     #[test]
@@ -167,6 +187,7 @@ mod tests {
             flipped: Some(&flipped),
             train_classes: Some(&classes),
             query_classes: Some(&[0, 1, 2, 0, 1, 2]),
+            retraining: None,
             seed: 1,
         };
         let (values, curves) = evaluate(&inputs, &all()).expect("shapes agree");
@@ -217,6 +238,7 @@ mod tests {
             flipped: Some(&flipped),
             train_classes: Some(&classes),
             query_classes: Some(&[0; 6]),
+            retraining: None,
             seed: 1,
         };
         let (values, curves) = evaluate(&inputs, &all()).expect("shapes agree");
@@ -254,9 +276,11 @@ mod tests {
             flipped: None,
             train_classes: None,
             query_classes: None,
+            retraining: None,
             seed: 0,
         };
-        let (values, curves) = evaluate(&inputs, &all()).expect("shapes agree");
+        let names: Vec<&str> = computed().map(|metric| metric.name).collect();
+        let (values, curves) = evaluate(&inputs, &names).expect("shapes agree");
         assert!(
             values
                 .iter()

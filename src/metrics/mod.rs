@@ -7,12 +7,16 @@
 pub mod auc;
 pub mod average_precision;
 pub mod correlation;
+pub mod datamodel;
 pub mod detection_curve;
 mod evaluate;
+pub mod hierarchical;
 pub mod interval;
+pub mod leave_one_out;
 pub mod overlap;
 pub mod rank;
 pub mod relative_error;
+pub mod retraining;
 pub mod retrieval;
 pub mod slope;
 mod table;

@@ -1,8 +1,12 @@
 //! The one listing of metrics: command line, axis labels, table headers and settings checks read it.
 
 use super::evaluate::Inputs;
+use super::hierarchical::Correlation;
 use super::value::Estimate;
-use super::{auc, average_precision, correlation, overlap, relative_error, retrieval};
+use super::{
+    auc, average_precision, correlation, datamodel, leave_one_out, overlap, relative_error,
+    retrieval,
+};
 
 /// Which way is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +28,10 @@ pub enum Need {
     Flipped,
     /// The classes of training and query examples.
     Classes,
+    /// Losses after retraining without an example.
+    LeaveOneOut,
+    /// Losses after retraining on subsets that keep so many percent.
+    Subsets(u32),
 }
 
 impl Need {
@@ -33,6 +41,8 @@ impl Need {
             Self::Exact => "exact scores",
             Self::Flipped => "flipped labels",
             Self::Classes => "classes",
+            Self::LeaveOneOut => "retraining without an example",
+            Self::Subsets(_) => "retraining on subsets",
         }
     }
 }
@@ -275,6 +285,55 @@ pub static METRICS: &[Metric] = &[
             ))
         }),
     },
+    retrained(
+        "loo_pearson",
+        "LOO Pearson r",
+        &[Need::LeaveOneOut],
+        "Pearson's r of the influence with the loss that leaving an example out saves, mean over queries; undefined where noise exceeds signal (bootstrap over examples and queries)",
+        |i| {
+            Some(leave_one_out::correlation(
+                i.scores.per_query,
+                i.retraining?.leave_one_out.as_ref()?,
+                Correlation::Pearson,
+                i.seed,
+            ))
+        },
+    ),
+    retrained(
+        "loo_spearman",
+        "LOO Spearman ρ",
+        &[Need::LeaveOneOut],
+        "Spearman's ρ of the influence with the loss that leaving an example out saves, mean over queries; undefined where noise exceeds signal (bootstrap over examples and queries)",
+        |i| {
+            Some(leave_one_out::correlation(
+                i.scores.per_query,
+                i.retraining?.leave_one_out.as_ref()?,
+                Correlation::Spearman,
+                i.seed,
+            ))
+        },
+    ),
+    retrained(
+        "lds_50",
+        "LDS at 50 %",
+        &[Need::Subsets(50)],
+        LDS_SUMMARIES[0],
+        |i| datamodel_at(i, 50),
+    ),
+    retrained(
+        "lds_90",
+        "LDS at 90 %",
+        &[Need::Subsets(90)],
+        LDS_SUMMARIES[1],
+        |i| datamodel_at(i, 90),
+    ),
+    retrained(
+        "lds_99",
+        "LDS at 99 %",
+        &[Need::Subsets(99)],
+        LDS_SUMMARIES[2],
+        |i| datamodel_at(i, 99),
+    ),
     measured(
         "prepare_seconds",
         "Prepare time",
@@ -306,6 +365,40 @@ pub static METRICS: &[Metric] = &[
         "largest of the stages, above what was resident before",
     ),
 ];
+
+const LDS_SUMMARIES: [&str; 3] = [
+    "linear datamodeling score: Spearman's ρ of the summed influence of a random half of the examples with the loss after training on it, mean over queries (bootstrap over subsets and queries)",
+    "the linear datamodeling score for random subsets of 90 % of the examples (see lds_50)",
+    "the linear datamodeling score for random subsets of 99 % of the examples (see lds_50)",
+];
+
+fn datamodel_at(inputs: &Inputs, percent: u32) -> Option<Estimate> {
+    let subsets = inputs.retraining?.share(percent)?;
+    Some(datamodel::lds(
+        inputs.scores.per_query,
+        subsets,
+        inputs.seed,
+    ))
+}
+
+const fn retrained(
+    name: &'static str,
+    title: &'static str,
+    needs: &'static [Need],
+    summary: &'static str,
+    compute: fn(&Inputs) -> Option<Estimate>,
+) -> Metric {
+    Metric {
+        name,
+        title,
+        unit: "",
+        direction: Direction::Higher,
+        needs,
+        range: CORRELATION,
+        summary,
+        compute: Some(compute),
+    }
+}
 
 const fn measured(
     name: &'static str,

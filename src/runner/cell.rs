@@ -11,9 +11,11 @@ use super::progress::Progress;
 use super::{Execute, facts};
 use crate::config::{Cell, MethodSpec, Plan};
 use crate::device::DeviceChoice;
+use crate::ground_truth::{self, Bench, Journal, selection};
 use crate::influence::{
     BlockLayout, Evidence, Influence, Queries, RunOptions, damping, run_method,
 };
+use crate::metrics::retraining::Retraining;
 use crate::metrics::{self, Inputs, Scores};
 use crate::results::ResultsDir;
 use crate::results::environment;
@@ -127,6 +129,22 @@ impl Execute for CellRunner {
             companions: material.beside.companions(),
         };
 
+        let cache = self.root.join("cache");
+        let counter = progress.counter();
+        let heard = |what: &str, done: usize, all: usize| counter.heard(what, done, all);
+        let bench = material.retrainer.as_ref().map(|retrainer| Bench {
+            retrain: retrainer,
+            seed: cell.seed,
+            journal: Journal::new(Some(&cache), ground_truth::Retrain::key(retrainer)),
+            heard: &heard,
+        });
+        let wanted = cell.settings.ground_truth.as_ref().zip(bench.as_ref());
+        let truth = match wanted {
+            Some((config, bench)) => Some(ground_truth::measure(config, bench)?),
+            None => None,
+        };
+        let retraining = truth.as_ref().map(|truth| &truth.retraining);
+
         // exact first: the others are held against it
         let mut order: Vec<usize> = (0..influence.methods.len()).collect();
         order.sort_by_key(|&i| !influence.methods[i].is_exact());
@@ -156,14 +174,21 @@ impl Execute for CellRunner {
                         if spec.is_exact() && exact.is_none() {
                             exact = Some(found.scores.clone());
                         }
-                        let record = method_record(
+                        let mut record = method_record(
                             spec,
                             &found,
                             exact.as_ref(),
                             &material.truth,
+                            retraining,
                             cell,
                             operations,
                         )?;
+                        if let Some((config, bench)) = wanted {
+                            let mean = parts(&found.scores).mean_query.to_vec();
+                            record
+                                .curves
+                                .extend(selection::curves(config, &mean, bench)?);
+                        }
                         if self.scores {
                             kept.push((spec.label.clone(), found.scores));
                         }
@@ -207,6 +232,7 @@ impl Execute for CellRunner {
             model: material.model,
             training: material.training,
             gradients: Some(gradients),
+            ground_truth: truth.map(|truth| truth.facts),
             methods: methods.into_iter().flatten().collect(),
         })
     }
@@ -233,6 +259,7 @@ fn method_record(
     found: &Influence,
     exact: Option<&Array2<f64>>,
     truth: &Truth,
+    retraining: Option<&Retraining>,
     cell: &Cell,
     operations: f64,
 ) -> Result<MethodRecord, String> {
@@ -242,6 +269,7 @@ fn method_record(
         flipped: truth.flipped.as_deref(),
         train_classes: truth.train_classes.as_deref(),
         query_classes: truth.query_classes.as_deref(),
+        retraining,
         seed: cell.seed,
     };
     let wanted: Vec<&str> = cell.settings.metrics.iter().map(String::as_str).collect();

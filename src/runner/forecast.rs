@@ -37,7 +37,7 @@ pub struct Forecast {
     pub gradient_bytes: f64,
     /// Largest workspace of a method, bytes.
     pub workspace_bytes: f64,
-    /// Floating-point operations of the fine-tune, its evaluations, and of taking gradients.
+    /// Floating-point operations of the fine-tune, its evaluations, of retraining, and of taking gradients.
     pub training_flops: f64,
     /// Share of the matrix-product rate at which they are done.
     pub training_efficiency: f64,
@@ -96,6 +96,12 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
             let forward = |split: &Split| 2.0 * multiplied as f64 * tokens(split);
             let (pass, look) = (2.0 * forward(&data.train), forward(&data.query));
             let epochs = training.epochs as f64;
+            // a retraining on a part passes over that part alone, and looks at the queries once
+            let retraining = settings.ground_truth.as_ref().map_or(0.0, |truth| {
+                let methods = settings.influence.methods.len();
+                let (fits, looks) = truth.retrainings(data.train.len(), methods, training.epochs);
+                fits * pass * epochs + looks * look
+            });
             let tensors: Vec<TensorInfo> = model
                 .gradient_tensors()
                 .into_iter()
@@ -120,7 +126,7 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
                 tensors,
                 data.train.len(),
                 data.query.len(),
-                pass * (epochs + 1.0) + look * (epochs + 2.0) + beside,
+                pass * (epochs + 1.0) + look * (epochs + 2.0) + beside + retraining,
                 [1.0 + sampled + checkpoints, 1.0 + checkpoints],
             )
         }

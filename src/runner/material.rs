@@ -8,6 +8,7 @@ use super::companions::{Beside, Wanted};
 use super::progress::Progress;
 use crate::batching;
 use crate::config::{Cell, ModelConfig, TaskConfig};
+use crate::finetune::Retrainer;
 use crate::finetune::{self, Stage};
 use crate::gradients::per_example::{self, WithFactors};
 use crate::gradients::store::{GradientStore, StoreWriter, Target, TensorInfo};
@@ -30,6 +31,8 @@ pub(super) struct Material {
     pub seconds: f64,
     /// Share of the computed positions that were padding; `None` where there are no token lists.
     pub padding: Option<f64>,
+    /// The fine-tune on parts of the training examples, when the settings ask for it.
+    pub retrainer: Option<Retrainer>,
 }
 
 /// An error as a sentence for the record.
@@ -103,6 +106,7 @@ impl CellRunner {
                     beside: Beside::default(),
                     seconds,
                     padding: None,
+                    retrainer: None,
                 })
             }
             task => self.fine_tuned(cell, task, progress),
@@ -162,6 +166,13 @@ impl CellRunner {
             let base = checkpoint.path.display().to_string();
             peft::save(&folder, &mut tuned.model, &base, lora.dropout).map_err(sentence)?;
         }
+        let retrainer = match &cell.settings.ground_truth {
+            None => None,
+            Some(_) => {
+                let retrainer = Retrainer::new(&settings, &base, &data, lora, train);
+                Some(retrainer.map_err(sentence)?)
+            }
+        };
         progress.stage("taking gradients");
         let start = Instant::now();
         let [train, query] = &tuned.reused;
@@ -198,6 +209,7 @@ impl CellRunner {
             beside,
             seconds,
             padding: padding(&data.train, &data.query, &tuned.model),
+            retrainer,
         })
     }
 

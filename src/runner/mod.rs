@@ -153,6 +153,7 @@ fn failed(experiment: &str, cell: &Cell, provenance: Provenance, error: String) 
         model: None,
         training: None,
         gradients: None,
+        ground_truth: None,
         methods: Vec::new(),
     }
 }

@@ -119,6 +119,14 @@ impl Progress {
         }
     }
 
+    /// Counts work of one kind after another within a cell.
+    pub fn counter(&self) -> Counter<'_> {
+        Counter {
+            progress: self,
+            state: Mutex::default(),
+        }
+    }
+
     /// A cell is done and its record on disk.
     pub fn finished(&self, cell: &Cell, record: &Record) {
         let (text, left) = {
@@ -161,6 +169,56 @@ impl Progress {
     pub fn end(&self) {
         if let Kind::Bar(bar) = &self.kind {
             bar.finish_and_clear();
+        }
+    }
+}
+
+/// How often work within a cell is heard of where there is no bar.
+const LINE_EVERY: Duration = Duration::from_secs(30);
+
+/// Many like pieces of work within a cell, with the time left.
+pub struct Counter<'p> {
+    progress: &'p Progress,
+    state: Mutex<Option<Counted>>,
+}
+
+struct Counted {
+    what: String,
+    /// Finished when this was first heard of.
+    before: usize,
+    started: Instant,
+    line: Instant,
+}
+
+impl Counter<'_> {
+    /// `done` of `all` pieces of `what` are finished: shown by a bar, as a line every half minute elsewhere.
+    pub fn heard(&self, what: &str, done: usize, all: usize) {
+        let now = Instant::now();
+        let mut state = self
+            .state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let counted = match &mut *state {
+            Some(counted) if counted.what == what && done > counted.before => counted,
+            other => other.insert(Counted {
+                what: what.to_owned(),
+                before: done,
+                started: now,
+                line: now,
+            }),
+        };
+        let made = done - counted.before;
+        let left = (now - counted.started).mul_f64((all - done) as f64 / made.max(1) as f64);
+        let left = if made == 0 || done == all {
+            String::new()
+        } else {
+            format!(", about {} left", HumanDuration(left))
+        };
+        let text = format!("retraining, {what}: {done}/{all}{left}");
+        self.progress.stage(&text);
+        if matches!(self.progress.kind, Kind::Lines) && now - counted.line > LINE_EVERY {
+            counted.line = now;
+            eprintln!("  {text}");
         }
     }
 }

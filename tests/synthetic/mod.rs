@@ -6,8 +6,9 @@ use infbench::measure::{StageBytes, StageSeconds};
 use infbench::metrics::{Curve, MetricValue};
 use infbench::random::{Rng, rng};
 use infbench::results::record::{
-    BlockFacts, CellFacts, CompanionFacts, EpochFacts, GradientFacts, MethodRecord, ModelFacts,
-    Provenance, Record, SCHEMA, Status, TaskFacts, TrainingFacts,
+    BlockFacts, CellFacts, CompanionFacts, EpochFacts, GradientFacts, GroundTruthFacts,
+    LeaveOneOutFacts, MethodRecord, ModelFacts, Provenance, Record, SCHEMA, Status, SubsetFacts,
+    TaskFacts, TrainingFacts,
 };
 use rand::RngExt;
 use serde_json::{Map, Value, json};
@@ -33,6 +34,8 @@ pub fn all() -> Vec<(&'static str, Vec<Record>)> {
         ("size", size()),
         ("layers", layers()),
         ("glue", glue()),
+        ("retraining", retraining(2)),
+        ("retraining of one seed", retraining(1)),
         ("single", single()),
         ("hopeless", hopeless()),
     ]
@@ -186,6 +189,78 @@ pub fn single() -> Vec<Record> {
     vec![record]
 }
 
+/// Retraining of one setting, two seeds and one: scores below their ceilings, a metric that is undefined, curves.
+pub fn retraining(seeds: u64) -> Vec<Record> {
+    let value = |metric: &str, value: f64, half: f64| MetricValue {
+        metric: metric.to_owned(),
+        value: Some(value),
+        low: Some(value - half),
+        high: Some(value + half),
+        cases: 100,
+        undefined: 3,
+    };
+    let curve = |name: &str, from: f64, to: f64| {
+        let x: Vec<f64> = (1..=5).map(f64::from).collect();
+        Curve {
+            name: name.to_owned(),
+            y: x.iter()
+                .map(|x| from + (to - from) * (x - 1.0) / 4.0)
+                .collect(),
+            x,
+        }
+    };
+    let of = |seed| {
+        let shape = Shape {
+            task: "digits",
+            n: 200,
+            seed,
+            index: 0,
+            difficulty: 0.1,
+            layers: 2,
+            axes: &[],
+        };
+        let mut record = record("retraining", &shape);
+        let own = 0.01 * seed as f64;
+        record.ground_truth = Some(GroundTruthFacts {
+            seconds: 100.0,
+            leave_one_out: Some(LeaveOneOutFacts {
+                examples: 200,
+                seeds: 5,
+                min_snr: 1.0,
+                snr: vec![Some(3.0), None],
+                ceiling: value("loo_ceiling", 0.9 + own, 0.02),
+            }),
+            subsets: [50, 90, 99]
+                .map(|percent| SubsetFacts {
+                    percent,
+                    subsets: 100,
+                    seeds: 5,
+                    split_half: value("split_half", 0.8, 0.05),
+                    ceiling: value("lds_ceiling", 0.95 - own, 0.03),
+                })
+                .to_vec(),
+            curves: vec![
+                curve("selection_accuracy/full", 0.4, 0.86 + own),
+                curve("selection_accuracy/random", 0.4, 0.82 + own),
+                curve("removal_loss/random", 0.5, 0.55 + own),
+            ],
+        });
+        for (i, method) in record.methods.iter_mut().enumerate() {
+            let less = 0.05 * i as f64 + own;
+            for metric in ["loo_pearson", "loo_spearman", "lds_50", "lds_90", "lds_99"] {
+                method.metrics.push(value(metric, 0.7 - less, 0.06));
+            }
+            let loss = curve("removal_loss", 0.5, 0.9 - less);
+            let accuracy = curve("selection_accuracy", 0.4, 0.9 - less / 2.0);
+            method.curves.extend([loss, accuracy]);
+        }
+        let last = record.methods.last_mut().expect("ten methods");
+        diverge(last);
+        record
+    };
+    (0..seeds).map(of).collect()
+}
+
 /// Nothing but failures.
 pub fn hopeless() -> Vec<Record> {
     let mut records = single();
@@ -282,6 +357,7 @@ fn record(experiment: &str, shape: &Shape) -> Record {
             blocks: blocks.collect(),
             companions: CompanionFacts::default(),
         }),
+        ground_truth: None,
         methods: METHODS
             .iter()
             .map(|entry| method(rng, shape, *entry, classes))

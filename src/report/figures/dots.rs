@@ -5,8 +5,8 @@ use crate::report::aggregate::Gaps;
 use crate::report::axis::Axis;
 use crate::report::palette::{Dash, GREY};
 use crate::report::scene::Scene;
-use crate::report::sheet::{PanelSpec, Point, Sheet, short_name};
-use crate::report::study::Study;
+use crate::report::sheet::{Entry, PanelSpec, Point, Sheet, short_name};
+use crate::report::study::{Group, Study};
 
 /// Draws one row of panels a task at the reference setting; `None` when no metric has a value.
 ///
@@ -15,6 +15,17 @@ pub fn draw(
     study: &Study,
     metrics: &[&str],
     chance: impl Fn(&str) -> Option<f64>,
+    text: &str,
+) -> Option<(Scene, String)> {
+    draw_below(study, metrics, chance, |_, _| None, text)
+}
+
+/// [`draw`] with what a method could reach at most at a setting by a metric: a line with a band for its interval.
+pub fn draw_below(
+    study: &Study,
+    metrics: &[&str],
+    chance: impl Fn(&str) -> Option<f64>,
+    ceiling: impl Fn(&Group, &str) -> Option<Point>,
     text: &str,
 ) -> Option<(Scene, String)> {
     let (mut specs, mut content, mut gaps, mut aggregates) =
@@ -51,7 +62,8 @@ pub fn draw(
             };
             let names: Vec<String> = labels.iter().map(name).collect();
             let points: Vec<_> = results.iter().map(point).collect();
-            let x = metric_axis(metric, points.iter().flatten());
+            let most = ceiling(group, metric);
+            let x = metric_axis(metric, points.iter().flatten().chain(most.as_ref()));
             rows_most = rows_most.max(names.len());
             // Without a value the axis is drawn over an arbitrary range, with "undefined" at every row.
             let x = x.unwrap_or_else(|| Axis {
@@ -63,7 +75,7 @@ pub fn draw(
                 x,
                 y: Axis::rows(&names),
             });
-            content.push((metric, labels, results, points));
+            content.push((metric, labels, results, points, most));
             aggregates.extend(content.last().map(|c| c.2.clone()).unwrap_or_default());
         }
     }
@@ -75,20 +87,39 @@ pub fn draw(
         .into_iter()
         .filter(|note| !note.is_empty())
         .collect();
+    let entries: Vec<Entry> = content
+        .iter()
+        .find_map(|panel| panel.4)
+        .map(|_| Entry {
+            name: "noise ceiling".to_owned(),
+            colour: GREY,
+            marker: None,
+            dash: Some(Dash::Solid),
+        })
+        .into_iter()
+        .collect();
     let mut sheet = Sheet::new(
         metrics.len(),
         24.0 * rows_most as f64 + 8.0,
         specs,
-        &[],
+        &entries,
         &notes,
     );
-    for (panel, (metric, labels, results, points)) in content.iter().enumerate() {
+    for (panel, (metric, labels, results, points, most)) in content.iter().enumerate() {
+        let (top, bottom) = (0.5, 0.5 - labels.len() as f64);
+        if let Some(most) = most {
+            if let Some((low, high)) = most.interval {
+                let at = |y: f64| [(low, y), (high, y)];
+                sheet.band(panel, &at(bottom), &at(top), GREY);
+            }
+            let line = [(most.value, top), (most.value, bottom)];
+            sheet.line(panel, &line, GREY, 1.3, Dash::Solid, 1.0);
+        }
         if let Some(x) = chance(metric) {
-            let bottom = 0.5 - labels.len() as f64;
             if sheet.shows(panel, (x, 0.0)) && sheet.x_shows(panel, x) {
                 sheet.line(
                     panel,
-                    &[(x, 0.5), (x, bottom)],
+                    &[(x, top), (x, bottom)],
                     GREY,
                     1.3,
                     Dash::Dashed,

@@ -7,7 +7,9 @@ mod detection_curve;
 mod dots;
 mod frontier;
 mod lines;
+mod retraining;
 mod retrieval;
+mod selection;
 mod sweep;
 mod training;
 mod training_cost;
@@ -77,11 +79,10 @@ pub fn all(study: &Study) -> Vec<Outcome> {
         detection_curve::draw(study),
     ];
     outcomes.extend(sweep::draw(study));
-    outcomes.extend([
-        frontier::draw(study),
-        retrieval::draw(study),
-        training::draw(study),
-    ]);
+    outcomes.extend([frontier::draw(study), retrieval::draw(study)]);
+    outcomes.extend(retraining::draw(study));
+    outcomes.extend(selection::draw(study));
+    outcomes.push(training::draw(study));
     outcomes.extend(training_cost::draw(study));
     outcomes
 }

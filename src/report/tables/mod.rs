@@ -105,6 +105,13 @@ pub fn all(study: &Study) -> Vec<Table> {
             .filter(move |metric| metric.needs.contains(&need))
             .collect::<Vec<_>>()
     };
+    let retrained: Vec<_> = METRICS
+        .iter()
+        .filter(|metric| {
+            let of = |need: &Need| matches!(need, Need::LeaveOneOut | Need::Subsets(_));
+            metric.needs.iter().any(of)
+        })
+        .collect();
     let tables = [
         metrics::table(
             study,
@@ -124,6 +131,7 @@ pub fn all(study: &Study) -> Vec<Table> {
             &with(Need::Classes),
             false,
         ),
+        metrics::table(study, "Agreement with retraining", &retrained, false),
         cost::table(study),
         scaling::table(study),
         setup::table(study),

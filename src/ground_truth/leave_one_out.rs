@@ -1,0 +1,61 @@
+//! Retraining without one example, for each of some.
+
+use ndarray::{Array2, Array3};
+
+use super::{Bench, Job, choose, seeds, without};
+use crate::config::ground_truth::LeaveOneOutConfig;
+use crate::metrics::leave_one_out::{noise_ceiling, signals};
+use crate::metrics::retraining::LeaveOneOut;
+use crate::results::record::LeaveOneOutFacts;
+
+/// Losses with all examples and without each, with the same seeds: pairs that differ by one example.
+///
+/// (examples + 1) · seeds retrainings.
+///
+/// # Errors
+/// See [`Bench::run`].
+pub fn measure(settings: &LeaveOneOutConfig, bench: &Bench) -> Result<LeaveOneOut, String> {
+    let (n, m) = (bench.retrain.examples(), bench.retrain.queries());
+    let examples = choose(
+        n,
+        settings.examples.unwrap_or(n),
+        bench.seed,
+        "leave one out",
+    );
+    let seeds = seeds(bench.seed, settings.seeds);
+    let job = |kept: &[bool], &seed: &u64| Job {
+        kept: kept.to_vec(),
+        seed,
+        by_epoch: false,
+    };
+    let mut jobs: Vec<Job> = seeds.iter().map(|seed| job(&vec![true; n], seed)).collect();
+    for &k in &examples {
+        let kept = without(n, &[k]);
+        jobs.extend(seeds.iter().map(|seed| job(&kept, seed)));
+    }
+    let outcomes = bench.run("leave one out", &jobs)?;
+    let (full, rest) = outcomes.split_at(seeds.len());
+    Ok(LeaveOneOut {
+        full: Array2::from_shape_fn((seeds.len(), m), |(s, q)| full[s].losses[q]),
+        without: Array3::from_shape_fn((examples.len(), seeds.len(), m), |(k, s, q)| {
+            rest[k * seeds.len() + s].losses[q]
+        }),
+        examples,
+        min_snr: settings.min_snr,
+    })
+}
+
+/// What the record says.
+pub fn facts(losses: &LeaveOneOut) -> LeaveOneOutFacts {
+    let (examples, seeds, _) = losses.without.dim();
+    LeaveOneOutFacts {
+        examples,
+        seeds,
+        min_snr: losses.min_snr,
+        snr: signals(losses)
+            .iter()
+            .map(|s| Some(s.ratio()).filter(|ratio| ratio.is_finite()))
+            .collect(),
+        ceiling: noise_ceiling(losses).named("loo_ceiling", (Some(0.0), Some(1.0))),
+    }
+}

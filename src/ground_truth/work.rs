@@ -1,0 +1,110 @@
+//! Retrainings on all threads, kept as they finish.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::{Journal, Outcome, Retrain};
+use crate::workers;
+
+/// One retraining.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// Which of the n examples are trained on.
+    pub kept: Vec<bool>,
+    /// The seed.
+    pub seed: u64,
+    /// Whether the accuracy after every epoch is wanted.
+    pub by_epoch: bool,
+}
+
+/// Hears what is retrained for, how many retrainings are finished, and of how many.
+pub type Heard<'a> = &'a (dyn Fn(&str, usize, usize) + Sync);
+
+/// Where retrainings are done.
+pub struct Bench<'a> {
+    /// What is retrained.
+    pub retrain: &'a dyn Retrain,
+    /// The cell's seed: subsets and the seeds of retrainings are drawn from it.
+    pub seed: u64,
+    /// Where outcomes are kept.
+    pub journal: Journal,
+    /// For a progress display.
+    pub heard: Heard<'a>,
+}
+
+impl Bench<'_> {
+    /// The outcomes of `jobs`, in order; what is in the journal is not done again, nor the same job twice.
+    ///
+    /// # Errors
+    /// The first failure; jobs that were not started then are not, finished ones are kept.
+    pub fn run(&self, what: &str, jobs: &[Job]) -> Result<Vec<Outcome>, String> {
+        let m = self.retrain.queries();
+        let names: Vec<String> = jobs
+            .iter()
+            .map(|job| Journal::name(&job.kept, job.seed, job.by_epoch))
+            .collect();
+        let mut known: HashMap<&str, Outcome> = HashMap::new();
+        let mut todo: Vec<usize> = Vec::new();
+        for (index, name) in names.iter().enumerate() {
+            if known.contains_key(name.as_str()) || todo.iter().any(|&other| names[other] == *name)
+            {
+                continue;
+            }
+            match self.journal.read(name, m) {
+                Some(outcome) => {
+                    known.insert(name, outcome);
+                }
+                None => todo.push(index),
+            }
+        }
+        let (before, all) = (known.len(), known.len() + todo.len());
+        let done = AtomicUsize::new(before);
+        let stopped = AtomicBool::new(false);
+        let failure: Mutex<Option<String>> = Mutex::new(None);
+        if !todo.is_empty() {
+            (self.heard)(what, before, all);
+        }
+        let made = workers::map(todo.len(), |piece| {
+            if stopped.load(Ordering::Relaxed) {
+                return None;
+            }
+            let job = &jobs[todo[piece]];
+            let outcome = self.retrain.retrain(&job.kept, job.seed, job.by_epoch);
+            let kept = outcome.and_then(|outcome| {
+                self.journal.write(&names[todo[piece]], &outcome)?;
+                Ok(outcome)
+            });
+            match kept {
+                Ok(outcome) => {
+                    (self.heard)(what, done.fetch_add(1, Ordering::Relaxed) + 1, all);
+                    Some(outcome)
+                }
+                Err(error) => {
+                    stopped.store(true, Ordering::Relaxed);
+                    let left_out = job.kept.iter().filter(|kept| !**kept).count();
+                    let mut failure = failure.lock().unwrap_or_else(|e| e.into_inner());
+                    failure.get_or_insert(format!(
+                        "retraining ({what}) without {left_out} of {} examples, seed {}: {error}",
+                        job.kept.len(),
+                        job.seed
+                    ));
+                    None
+                }
+            }
+        });
+        if let Some(failure) = failure.into_inner().unwrap_or_else(|e| e.into_inner()) {
+            return Err(failure);
+        }
+        for (&index, outcome) in todo.iter().zip(made) {
+            known.insert(
+                &names[index],
+                outcome.expect("without a failure every job was done"),
+            );
+        }
+        Ok(names
+            .iter()
+            .map(|name| known[name.as_str()].clone())
+            .collect())
+    }
+}

@@ -1,0 +1,187 @@
+//! Training on what a method calls helpful, and without it: the paper's Figure 7 and its opposite.
+
+use super::{Outcome, caption, dodge, held_text, interval_text, legend};
+use crate::metrics::Curve;
+use crate::metrics::interval::{mean, t_interval};
+use crate::report::aggregate::Aggregate;
+use crate::report::axis::{Axis, Scale, range};
+use crate::report::palette::{Colour, Dash, GREY, INK, Marker, Style};
+use crate::report::sheet::{Entry, PanelSpec, Point, Series, Sheet};
+use crate::report::study::{Group, Study, method};
+use crate::results::record::Record;
+
+const TITLE: &str = "Choosing training data by influence";
+
+/// One row a task at the reference setting: accuracy by epoch on the choice, loss by share taken away. Nothing
+/// where nothing was retrained.
+pub fn draw(study: &Study) -> Option<Outcome> {
+    let mut baselines: Vec<Style> = Vec::new();
+    let (mut specs, mut content) = (Vec::new(), Vec::new());
+    let (mut held, mut aggregates) = (String::new(), Vec::new());
+    let slices = study.slices(None);
+    for slice in &slices {
+        let Some(group) = slice.groups.first() else {
+            continue;
+        };
+        for (name, x_title, y_title, bounds) in [
+            (
+                "selection_accuracy",
+                "Epoch",
+                "Query accuracy",
+                (Some(0.0), Some(1.0)),
+            ),
+            (
+                "removal_loss",
+                "Share taken away, most helpful first",
+                "Query loss (nats)",
+                (Some(0.0), None),
+            ),
+        ] {
+            let mut lines: Vec<(Style, Series)> = Vec::new();
+            for label in &study.methods {
+                let own = |record: &'_ Record| {
+                    let method = method(record, label)?;
+                    method
+                        .curves
+                        .iter()
+                        .find(|curve| curve.name == name)
+                        .cloned()
+                };
+                if let Some(series) = series(group, own, bounds, &mut aggregates) {
+                    lines.push((study.palette.style(label), series));
+                }
+            }
+            for (ending, text, colour, marker, dash) in BASELINES {
+                let own = |record: &'_ Record| {
+                    let truth = record.ground_truth.as_ref()?;
+                    let curves = truth.curves.iter();
+                    curves
+                        .clone()
+                        .find(|curve| curve.name == format!("{name}/{ending}"))
+                        .cloned()
+                };
+                if let Some(series) = series(group, own, bounds, &mut aggregates) {
+                    let style = Style {
+                        name: text.to_owned(),
+                        colour,
+                        marker,
+                        dash,
+                    };
+                    if !baselines.iter().any(|known| known.name == style.name) {
+                        baselines.push(style.clone());
+                    }
+                    lines.push((style, series));
+                }
+            }
+            let points = || lines.iter().flat_map(|(_, series)| series);
+            let values: Vec<_> = points()
+                .filter_map(|(_, point)| point.as_ref())
+                .map(|point| (point.value, point.interval))
+                .collect();
+            let Some((low, high)) = range(&values, Scale::Linear, bounds) else {
+                continue;
+            };
+            let last = points().map(|(x, _)| *x).fold(0.0, f64::max);
+            let x = if x_title == "Epoch" {
+                let mut x = Axis::linear(x_title, 0.5, last + 0.5);
+                x.ticks.retain(|(x, _)| x.fract() == 0.0);
+                x.ticks
+                    .iter_mut()
+                    .for_each(|(x, label)| *label = format!("{x}"));
+                x
+            } else {
+                Axis::linear(x_title, -0.05 * last, 1.05 * last)
+            };
+            specs.push(PanelSpec {
+                title: slice.title.clone(),
+                x,
+                y: Axis::linear(y_title, low, high),
+            });
+            content.push(lines);
+            held.clone_from(&slice.held);
+        }
+    }
+    if content.is_empty() {
+        return None;
+    }
+    let shown = study.methods.iter().map(String::as_str).filter(|label| {
+        let name = study.palette.style(label).name;
+        content
+            .iter()
+            .flatten()
+            .any(|(style, _)| style.name == name)
+    });
+    let mut entries = legend(study, shown);
+    entries.extend(baselines.iter().map(Entry::method));
+    let columns = content.len().min(2);
+    let mut sheet = Sheet::new(
+        columns,
+        if columns == 1 { 300.0 } else { 230.0 },
+        specs,
+        &entries,
+        &[],
+    );
+    for (panel, lines) in content.iter().enumerate() {
+        for (position, (style, series)) in lines.iter().enumerate() {
+            sheet.series(panel, series, style, dodge(position, lines.len()));
+        }
+    }
+    let text = caption(&[
+        "Retrained on the examples that a method's mean-query scores call most helpful (accuracy after each epoch), and \
+         without the most helpful ones (loss at the end: a right method makes it rise). Scores and accuracy are of the \
+         same queries.",
+        &interval_text(&aggregates),
+        &held_text(&held),
+    ]);
+    Some(Outcome::drawn("selection", TITLE, text, sheet.finish()))
+}
+
+/// Ending of the curve's name, name in the legend, look.
+const BASELINES: [(&str, &str, Colour, Marker, Dash); 2] = [
+    ("full", "all examples", INK, Marker::Circle, Dash::Solid),
+    (
+        "random",
+        "random choice",
+        GREY,
+        Marker::Square,
+        Dash::Dashed,
+    ),
+];
+
+/// Mean over the seeds of a curve with t-intervals; `None` when no cell has it.
+fn series(
+    group: &Group,
+    own: impl Fn(&Record) -> Option<Curve>,
+    bounds: (Option<f64>, Option<f64>),
+    aggregates: &mut Vec<Aggregate>,
+) -> Option<Series> {
+    let curves: Vec<Curve> = group
+        .records
+        .iter()
+        .filter_map(|record| own(record))
+        .collect();
+    let first = curves.first()?;
+    let clamp = |x: f64| x.max(bounds.0.unwrap_or(x)).min(bounds.1.unwrap_or(x));
+    let at = |i: usize| {
+        let values: Vec<f64> = curves
+            .iter()
+            .filter_map(|curve| curve.y.get(i).copied())
+            .filter(|value| value.is_finite())
+            .collect();
+        let interval = t_interval(&values).map(|i| (clamp(i.low), clamp(i.high)));
+        mean(&values).map(|value| Point { value, interval })
+    };
+    let series: Series = first
+        .x
+        .iter()
+        .enumerate()
+        .map(|(i, x)| (*x, at(i)))
+        .collect();
+    aggregates.push(Aggregate {
+        value: Some(0.0),
+        over_seeds: curves.len() > 1,
+        seeds: curves.len(),
+        ..Aggregate::default()
+    });
+    Some(series)
+}
