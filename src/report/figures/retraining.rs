@@ -13,10 +13,10 @@ const LOO: &str = "Predicting retraining without one example";
 /// The figures that there are data for; none, and no word of it, where nothing was retrained.
 pub fn draw(study: &Study) -> Vec<Outcome> {
     let lds = "Spearman's ρ over random subsets between the summed influence of the examples in a subset and the \
-               query loss after training on it, mean over queries (dashed: chance). Grey: what a method could reach \
+               query loss after training on it, mean over queries (0 is chance). Grey: what a method could reach \
                that knew every expected loss, given the noise of retraining, with its interval.";
     let loo = "Correlation over training examples between influence and the loss that leaving the example out saves \
-               (paired seeds), mean over the queries whose signal exceeds the noise (dashed: chance). Grey: Pearson's r \
+               (paired seeds), mean over the queries whose signal exceeds the noise (0 is chance). Grey: Pearson's r \
                that the expected truth itself would have with the measured one.";
     let figures: [(&str, &str, &[&str], &str); 2] = [
         ("lds", LDS, &["lds_50", "lds_90", "lds_99"], lds),

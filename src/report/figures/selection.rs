@@ -5,7 +5,7 @@ use crate::metrics::Curve;
 use crate::metrics::interval::{mean, t_interval};
 use crate::report::aggregate::Aggregate;
 use crate::report::axis::{Axis, Scale, range};
-use crate::report::palette::{Colour, Dash, GREY, INK, Marker, Style};
+use crate::report::palette::{Colour, Dash, GREY, Marker, Style};
 use crate::report::sheet::{Entry, PanelSpec, Point, Series, Sheet};
 use crate::report::study::{Group, Study, method};
 use crate::results::record::Record;
@@ -138,7 +138,7 @@ pub fn draw(study: &Study) -> Option<Outcome> {
 
 /// Ending of the curve's name, name in the legend, look.
 const BASELINES: [(&str, &str, Colour, Marker, Dash); 2] = [
-    ("full", "all examples", INK, Marker::Circle, Dash::Solid),
+    ("full", "all examples", GREY, Marker::Circle, Dash::Solid),
     (
         "random",
         "random choice",
