@@ -30,5 +30,6 @@ pub mod results;
 pub mod runner;
 pub mod score;
 pub mod tasks;
+pub mod theory;
 mod vector;
 pub mod workers;

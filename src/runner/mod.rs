@@ -7,6 +7,7 @@ mod companions;
 pub mod forecast;
 mod material;
 pub mod progress;
+pub mod theory;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
