@@ -448,8 +448,9 @@ fn check(
     Ok(record)
 }
 
-/// Writes `witness_<claim>.safetensors` (`train` `[n', d']`, perhaps `query`, f64) and `.json`; returns the
-/// name of the former.
+/// Writes `witness_<claim>.safetensors` (one tensor, `block` `[n', d']`, f64), the same of the queries as
+/// `witness_<claim>.query.safetensors`, and what was found as `.json`, with the c that gives its λ, so that
+/// `gradients: {path: …, query: …}` checks it again. Returns the name of the first.
 fn save_witness(
     claim: &dyn Claim,
     case: &Case,
@@ -458,47 +459,46 @@ fn save_witness(
     out: &Path,
 ) -> Result<String, TheoryRunError> {
     let (gradients, queries) = smallest_witness(claim, case);
-    let bytes = |m: &Mat<f64>| -> Vec<u8> {
-        (0..m.nrows())
-            .flat_map(|i| (0..m.ncols()).flat_map(move |j| m[(i, j)].to_le_bytes()))
-            .collect()
-    };
-    let mut data = vec![(
-        "train",
-        [gradients.nrows(), gradients.ncols()],
-        bytes(&gradients),
-    )];
-    if let Some(v) = &queries {
-        data.push(("query", [v.nrows(), v.ncols()], bytes(v)));
-    }
-    let tensors = data.iter().map(|(name, shape, bytes)| {
-        let view = TensorView::new(Dtype::F64, shape.to_vec(), bytes);
-        (*name, view.expect("the shape is that of the bytes"))
-    });
-    let name = format!("witness_{}.safetensors", claim.info().name);
-    let path = out.join(&name);
-    let write = |path: PathBuf, bytes: &[u8]| {
+    let file = |ending: &str| format!("witness_{}{ending}", claim.info().name);
+    let write = |name: String, bytes: &[u8]| {
+        let path = out.join(name);
         atomic::write(&path, bytes).map_err(|source| TheoryRunError::Write { path, source })
     };
-    let file = safetensors::serialize(tensors, None).map_err(|e| TheoryRunError::Write {
-        path: path.clone(),
-        source: std::io::Error::other(e.to_string()),
-    })?;
-    write(path, &file)?;
+    let save = |name: String, m: &Mat<f64>| {
+        let bytes: Vec<u8> = (0..m.nrows())
+            .flat_map(|i| (0..m.ncols()).flat_map(move |j| m[(i, j)].to_le_bytes()))
+            .collect();
+        let tensor = TensorView::new(Dtype::F64, vec![m.nrows(), m.ncols()], &bytes)
+            .expect("the shape is that of the bytes");
+        let file = safetensors::serialize([("block", tensor)], None).map_err(|e| {
+            TheoryRunError::Write {
+                path: out.join(&name),
+                source: std::io::Error::other(e.to_string()),
+            }
+        })?;
+        write(name, &file)
+    };
+    save(file(".safetensors"), &gradients)?;
+    if let Some(queries) = &queries {
+        save(file(".query.safetensors"), queries)?;
+    }
+    let size = (gradients.nrows() * gradients.ncols()) as f64;
+    let damping = case.lambda() * size / gradients.squared_norm_l2();
+    let again = match Case::new(gradients, queries, case.lambda()) {
+        Ok(small) => claim.check(&small),
+        Err(error) => error.into(),
+    };
+    let name = claim.info().name;
     let about = serde_json::json!({
-        "claim": claim.info().name,
+        "claim": name,
         "statement": claim.info().statement,
         "measures": claim.info().measures,
         "lambda": case.lambda(),
+        "damping": damping,
         "found_at": record.place(),
-        "found": finding_record(claim.info().name, finding),
-        "cut_down_to": finding_record(claim.info().name, &claim.check(
-            &Case::new(gradients, queries, case.lambda()).map_err(|e| TheoryRunError::Settings(e.to_string()))?
-        )),
+        "found": finding_record(name, finding),
+        "cut_down": finding_record(name, &again),
     });
-    write(
-        out.join(format!("witness_{}.json", claim.info().name)),
-        format!("{about:#}\n").as_bytes(),
-    )?;
-    Ok(name)
+    write(file(".json"), format!("{about:#}\n").as_bytes())?;
+    Ok(file(".safetensors"))
 }

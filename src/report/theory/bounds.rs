@@ -159,7 +159,7 @@ fn figure(
         }
     }
     let caption = format!(
-        "Each panel varies one setting; the others are as in the base. Points: geometric mean over seeds and \
+        "In units of 1/λ, so that λ⁻³ is a slope of −2. Each panel varies one setting; the others are as in the base. Points: geometric mean over seeds and \
          blocks; bars: 95 % t-interval of the logarithm. {}",
         notes.join(" ")
     );
