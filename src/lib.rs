@@ -31,5 +31,6 @@ pub mod results;
 pub mod runner;
 pub mod score;
 pub mod tasks;
+pub mod theory;
 mod vector;
 pub mod workers;

@@ -40,7 +40,14 @@ fn offences(room: &str, words: &[String]) -> Vec<String> {
 
 #[test]
 fn the_deep_learning_framework_stops_at_the_gradients() {
-    for room in ["influence", "metrics", "report", "results", "config"] {
+    for room in [
+        "influence",
+        "metrics",
+        "theory",
+        "report",
+        "results",
+        "config",
+    ] {
         let found = offences(room, &["burn::".into()]);
         assert!(
             found.is_empty(),
@@ -56,6 +63,7 @@ fn the_report_reads_results_only() {
         "report",
         &[
             "crate::influence",
+            "crate::theory",
             "crate::models",
             "crate::tasks",
             "crate::gradients",
@@ -78,6 +86,23 @@ fn tasks_models_influence_and_metrics_do_not_know_one_another() {
         let found = offences(room, &others);
         assert!(found.is_empty(), "{}", found.join("\n"));
     }
+}
+
+#[test]
+fn theory_sees_matrices_only() {
+    let found = offences(
+        "theory",
+        &[
+            "crate::models",
+            "crate::tasks",
+            "crate::finetune",
+            "crate::runner",
+            "crate::report",
+            "crate::results",
+        ]
+        .map(String::from),
+    );
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
 #[test]

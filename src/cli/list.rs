@@ -9,6 +9,7 @@ use infbench::config::schema::{models, tasks};
 use infbench::influence::METHODS;
 use infbench::metrics::METRICS;
 use infbench::results::load;
+use infbench::theory::infos;
 
 use super::handbook::handbook;
 use super::{bad, print};
@@ -33,6 +34,8 @@ enum What {
     Models,
     /// Metrics, their units and directions
     Metrics,
+    /// Claims about DataInf's error, what is measured and where they come from
+    Claims,
 }
 
 /// Prints a listing from the same tables that the settings are checked against.
@@ -59,6 +62,7 @@ pub fn list(args: &ListArgs) -> miette::Result<ExitCode> {
         What::Tasks => settings(&tasks()),
         What::Models => settings(&models()),
         What::Metrics => metrics(),
+        What::Claims => claims(),
     });
     Ok(ExitCode::SUCCESS)
 }
@@ -93,6 +97,18 @@ fn settings(list: &[infbench::config::schema::Listing]) -> String {
                 field.name, field.default, field.summary
             );
         }
+    }
+    text
+}
+
+fn claims() -> String {
+    let mut text = String::new();
+    for info in infos() {
+        let _ = writeln!(
+            text,
+            "{}\n    {}\n    measured: {}\n    source: {}",
+            info.name, info.statement, info.measures, info.source
+        );
     }
     text
 }

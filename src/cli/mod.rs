@@ -1,4 +1,5 @@
-//! The command line: arguments in, exit code out. 0 is success, 1 a run with failed cells, 2 bad input.
+//! The command line: arguments in, exit code out. 0 is success, 1 a run with failed cells or a violated
+//! claim, 2 bad input.
 
 mod gradients;
 mod handbook;
@@ -7,6 +8,7 @@ mod plan;
 mod report;
 mod run;
 mod score;
+mod theory;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -51,7 +53,9 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Draw figures and tables from results, and write one self-contained HTML page
     Report(report::ReportArgs),
-    /// List what there is: methods, tasks, models or metrics
+    /// Check the claims about DataInf's error on a grid of gradients, synthetic or stored
+    Theory(theory::TheoryArgs),
+    /// List what there is: methods, tasks, models, metrics or claims
     List(list::ListArgs),
     /// Print the JSON schema of experiment files, for editors
     Schema,
@@ -112,6 +116,7 @@ pub fn main() -> ExitCode {
         Command::Gradients(args) => gradients::gradients(&args, cli.global),
         Command::Plan(args) => plan::plan(&args),
         Command::Report(args) => report::report(&args, cli.global),
+        Command::Theory(args) => theory::theory(&args, cli.global),
         Command::List(args) => list::list(&args),
         Command::Schema => {
             print(&format!("{:#}\n", schema()));

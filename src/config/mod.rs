@@ -19,6 +19,7 @@ mod profile;
 pub mod schema;
 pub mod store;
 pub mod task;
+pub mod theory;
 pub mod train;
 
 pub use error::ConfigError;

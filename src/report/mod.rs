@@ -20,6 +20,7 @@ mod summary;
 #[path = "../../tests/synthetic/mod.rs"]
 mod synthetic;
 mod tables;
+pub mod theory;
 
 use std::path::{Path, PathBuf};
 

@@ -3,6 +3,7 @@
 pub mod environment;
 pub mod files;
 pub mod record;
+pub mod theory;
 mod tidy;
 
 pub use files::{ResultsDir, ResultsError, load};

@@ -8,6 +8,7 @@ pub mod forecast;
 mod material;
 mod method_cost;
 pub mod progress;
+pub mod theory;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -1,0 +1,118 @@
+//! `infbench theory`
+
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use infbench::atomic;
+use infbench::config::theory::load;
+use infbench::results::theory::{ClaimRecord, TheoryResults, Verdict};
+use infbench::runner::theory::{Watch, run};
+
+use super::{Global, bad, print};
+
+/// Arguments of `infbench theory`.
+#[derive(Args)]
+pub struct TheoryArgs {
+    /// The experiment (YAML): gradients, and what to vary
+    #[arg(value_name = "EXPERIMENT.yaml")]
+    experiment: PathBuf,
+    /// Folder for theory.json, theory.md, figures and witnesses [default: runs/<name>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// Checks the claims; a violated one makes exit code 1.
+pub fn theory(args: &TheoryArgs, global: Global) -> miette::Result<ExitCode> {
+    let plan = load(&args.experiment)?;
+    let out = args
+        .out
+        .clone()
+        .unwrap_or_else(|| PathBuf::from("runs").join(&plan.name));
+    let progress = Progress::new(global.quiet);
+    let results = run(&plan, &out, &progress).map_err(bad)?;
+    progress.0.finish_and_clear();
+    let json = serde_json::to_string_pretty(&results).map_err(bad)? + "\n";
+    let file = out.join("theory.json");
+    atomic::write(&file, json.as_bytes())
+        .map_err(|e| bad(format!("cannot write {}: {e}", file.display())))?;
+    infbench::report::theory::write(&results, &out).map_err(bad)?;
+    print(&table(&results));
+    print(&format!("\nReport: {}\n", out.join("theory.md").display()));
+    let violated = results
+        .claims
+        .iter()
+        .filter(|claim| claim.verdict == Verdict::Violated)
+        .count();
+    Ok(if violated > 0 {
+        eprintln!("{violated} of {} claims are violated", results.claims.len());
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// A line a claim.
+fn table(results: &TheoryResults) -> String {
+    let width = |of: fn(&ClaimRecord) -> usize| results.claims.iter().map(of).max().unwrap_or(0);
+    let name = width(|claim| claim.name.len());
+    let mut text = format!(
+        "{:name$}  {:17}  {:>9}  {:>10}  worst margin at\n",
+        "claim", "verdict", "cases", "margin"
+    );
+    for claim in &results.claims {
+        let tested = claim.held + claim.violated;
+        let margin = claim
+            .worst
+            .as_ref()
+            .map_or_else(|| "–".to_owned(), |worst| format!("{:.2e}", worst.margin));
+        let place = match (&claim.worst, &claim.witness, &claim.reason) {
+            (_, Some(witness), _) => format!("witness: {witness}"),
+            (Some(worst), ..) => worst.place.clone(),
+            (None, _, Some(reason)) => reason.clone(),
+            (None, ..) => String::new(),
+        };
+        let _ = writeln!(
+            text,
+            "{:name$}  {:17}  {:>9}  {margin:>10}  {place}",
+            claim.name,
+            claim.verdict.text(),
+            format!("{}/{}", claim.held, tested),
+        );
+    }
+    text
+}
+
+/// A bar on a terminal, nothing elsewhere.
+struct Progress(ProgressBar);
+
+impl Progress {
+    fn new(quiet: bool) -> Self {
+        if quiet || !std::io::stderr().is_terminal() {
+            return Self(ProgressBar::hidden());
+        }
+        let bar = ProgressBar::new(0);
+        let style = ProgressStyle::with_template(
+            "{bar:30.cyan/dim} {pos}/{len} cases · {elapsed} · ETA {eta} · {wide_msg}",
+        );
+        bar.set_style(style.expect("the template is well formed"));
+        Self(bar)
+    }
+}
+
+impl Watch for Progress {
+    fn start(&self, cases: usize) {
+        self.0.set_length(cases as u64);
+    }
+
+    fn done(&self) {
+        self.0.inc(1);
+    }
+
+    fn stage(&self, text: &str) {
+        self.0.set_message(text.to_owned());
+    }
+}

@@ -1,0 +1,167 @@
+//! The measured error beside its bounds along every varied setting, and how tight they are.
+
+use super::along::{cases, series, short, slope, title, values};
+use super::{drawn, omitted};
+use crate::report::axis::{Axis, Labels, Scale, range};
+use crate::report::figures::Outcome;
+use crate::report::palette::{Colour, Dash, Marker, Style};
+use crate::report::sheet::{Entry, PanelSpec, Series, Sheet};
+use crate::results::theory::{Quantities, TheoryResults};
+
+/// A curve: how it looks, and its value.
+struct Curve {
+    name: &'static str,
+    colour: Colour,
+    marker: Marker,
+    dash: Dash,
+    of: fn(&Quantities) -> f64,
+}
+
+const ERROR: Curve = Curve {
+    name: "measured ‖D − E‖",
+    colour: [0, 0, 0],
+    marker: Marker::Circle,
+    dash: Dash::Solid,
+    of: |q| q.error,
+};
+
+const BOUNDS: [Curve; 5] = [
+    Curve {
+        name: "Theorem 1",
+        colour: [0xd5, 0x5e, 0x00],
+        marker: Marker::Cross,
+        dash: Dash::Dotted,
+        of: |q| q.theorem,
+    },
+    Curve {
+        name: "second order",
+        colour: [0xe6, 0x9f, 0x00],
+        marker: Marker::Square,
+        dash: Dash::Dashed,
+        of: |q| q.second_order,
+    },
+    Curve {
+        name: "second order through E",
+        colour: [0x00, 0x9e, 0x73],
+        marker: Marker::Diamond,
+        dash: Dash::Alternating,
+        of: |q| q.second_order_inner,
+    },
+    Curve {
+        name: "ceiling",
+        colour: [0x00, 0x72, 0xb2],
+        marker: Marker::Up,
+        dash: Dash::Dashed,
+        of: |q| q.ceiling,
+    },
+    Curve {
+        name: "from below",
+        colour: [0x6b, 0x6b, 0x6b],
+        marker: Marker::Down,
+        dash: Dash::Dotted,
+        of: |q| q.second_order_lower,
+    },
+];
+
+impl Curve {
+    fn style(&self) -> Style {
+        Style {
+            name: self.name.to_owned(),
+            colour: self.colour,
+            marker: self.marker,
+            dash: self.dash,
+        }
+    }
+}
+
+/// Error and bounds.
+pub fn errors(results: &TheoryResults) -> Outcome {
+    let curves: Vec<&Curve> = BOUNDS.iter().chain([&ERROR]).collect();
+    figure(
+        results,
+        "theory_bounds",
+        "Error of swapping inverse and mean, beside its bounds",
+        "Spectral norm · λ",
+        &curves,
+        |curve, quantities| (curve.of)(quantities),
+    )
+}
+
+/// Measured error over each bound: 1 is tight.
+pub fn tightness(results: &TheoryResults) -> Outcome {
+    let curves: Vec<&Curve> = BOUNDS.iter().take(4).collect();
+    figure(
+        results,
+        "theory_tightness",
+        "How much of each bound is used",
+        "measured / bound",
+        &curves,
+        |curve, quantities| quantities.error / (curve.of)(quantities),
+    )
+}
+
+fn figure(
+    results: &TheoryResults,
+    id: &str,
+    heading: &str,
+    y_title: &str,
+    curves: &[&Curve],
+    value: impl Fn(&Curve, &Quantities) -> f64,
+) -> Outcome {
+    let (mut specs, mut panels, mut notes) = (Vec::new(), Vec::new(), Vec::new());
+    for varied in &results.varied {
+        let along = cases(results, &varied.axis);
+        let x = values(&along);
+        if x.len() < 2 {
+            continue;
+        }
+        let lines: Vec<Series> = curves
+            .iter()
+            .map(|curve| series(&along, |quantities| value(curve, quantities)))
+            .collect();
+        let shown: Vec<_> = lines
+            .iter()
+            .flatten()
+            .filter_map(|(_, point)| point.as_ref())
+            .map(|point| (point.value, point.interval))
+            .collect();
+        let Some((low, high)) = range(&shown, Scale::Log, (None, None)) else {
+            continue;
+        };
+        specs.push(PanelSpec {
+            title: String::new(),
+            x: Axis::at_values(title(&varied.axis), &x),
+            y: Axis::log(y_title, low, high, Labels::Number),
+        });
+        let slopes: Vec<String> = curves
+            .iter()
+            .zip(&lines)
+            .filter_map(|(curve, line)| Some(format!("{} {}", curve.name, slope(line)?)))
+            .collect();
+        if !slopes.is_empty() {
+            notes.push(format!(
+                "Slope in {}: {}.",
+                short(&varied.axis),
+                slopes.join(", ")
+            ));
+        }
+        panels.push(lines);
+    }
+    if panels.is_empty() {
+        return omitted(heading, "no setting was varied over two values");
+    }
+    let styles: Vec<Style> = curves.iter().map(|curve| curve.style()).collect();
+    let legend: Vec<Entry> = styles.iter().map(Entry::method).collect();
+    let mut sheet = Sheet::new(2, 210.0, specs, &legend, &notes);
+    for (i, lines) in panels.iter().enumerate() {
+        for (line, style) in lines.iter().zip(&styles) {
+            sheet.series(i, line, style, 0.0);
+        }
+    }
+    let caption = format!(
+        "In units of 1/λ, so that λ⁻³ is a slope of −2. Each panel varies one setting; the others are as in the base. Points: geometric mean over seeds and \
+         blocks; bars: 95 % t-interval of the logarithm. {}",
+        notes.join(" ")
+    );
+    drawn(id, heading, caption, sheet.finish())
+}
