@@ -115,17 +115,18 @@ pub fn draw_below(
             let line = [(most.value, top), (most.value, bottom)];
             sheet.line(panel, &line, GREY, 1.3, Dash::Solid, 1.0);
         }
-        if let Some(x) = chance(metric) {
-            if sheet.shows(panel, (x, 0.0)) && sheet.x_shows(panel, x) {
-                sheet.line(
-                    panel,
-                    &[(x, top), (x, bottom)],
-                    GREY,
-                    1.3,
-                    Dash::Dashed,
-                    1.0,
-                );
-            }
+        if let Some(x) = chance(metric)
+            && sheet.shows(panel, (x, 0.0))
+            && sheet.x_shows(panel, x)
+        {
+            sheet.line(
+                panel,
+                &[(x, top), (x, bottom)],
+                GREY,
+                1.3,
+                Dash::Dashed,
+                1.0,
+            );
         }
         for (row, label) in labels.iter().enumerate() {
             let y = -(row as f64);
