@@ -197,7 +197,7 @@ mod tests {
             let size = tensors.iter().map(|(_, d)| d).sum();
             HessianGroup {
                 tensors,
-                matrix: Mat::from_fn(size, size, |i, j| 1.0 / (0.5 + i as f64 - 3.0 * j as f64)),
+                matrix: Mat::from_fn(size, size, |i, j| 1.0 / (1.0 + i as f64 + 3.0 * j as f64)),
             }
         };
         let hessians = Hessians {
