@@ -18,8 +18,7 @@ def read(path):
         for line in map(json.loads, file):
             repeats.setdefault(line["what"], {}).setdefault(line["by"], []).extend(line["repeats"])
     return {
-        what: {by: (max if what in ("gemm", "bound") or what.startswith("bound,") else statistics.median)(all)
-               for by, all in rows.items()}
+        what: {by: statistics.median(all) for by, all in rows.items()}
         for what, rows in repeats.items()
     }
 
