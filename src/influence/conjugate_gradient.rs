@@ -24,7 +24,7 @@ use super::registry::{Allowed, Listed, MethodInfo, OptionInfo, Values};
 ///
 /// A preconditioner P makes eigenvalues of P⁻¹(F+λI) lie closer, so that fewer iterations do: `diagonal`
 /// P = diag F + λ; `nystrom` P = U(Θ+λI)Uᵀ/(θ_k+λ) + I − UUᵀ of the randomised rank-k Fisher UΘUᵀ of
-/// [`nystrom`](super::nystrom), which takes the top of the spectrum away.
+/// [`nystrom`], which takes the top of the spectrum away.
 ///
 /// Source: Hestenes, Stiefel 1952; for influence Martens 2010, Koh and Liang 2017; preconditioner Frangella, Tropp,
 /// Udell 2021 (arXiv 2110.02820). Cost: 4·m·n·d an iteration with m the queries still open; 4·m·d numbers. About
