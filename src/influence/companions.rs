@@ -29,6 +29,34 @@ pub struct Sampled<'a> {
     pub factors: &'a KroneckerFactors,
 }
 
+/// [`Companions`] that were collected or read, owned.
+#[derive(Debug, Default)]
+pub struct OwnedCompanions {
+    /// [`Companions::factors`].
+    pub factors: Option<KroneckerFactors>,
+    /// [`Companions::sampled`].
+    pub sampled: Option<(GradientStore, KroneckerFactors)>,
+    /// [`Companions::hessians`].
+    pub hessians: Option<Hessians>,
+    /// [`Companions::checkpoints`].
+    pub checkpoints: Vec<Checkpoint>,
+}
+
+impl OwnedCompanions {
+    /// As the methods take it.
+    pub fn companions(&self) -> Companions<'_> {
+        Companions {
+            factors: self.factors.as_ref(),
+            sampled: self
+                .sampled
+                .as_ref()
+                .map(|(gradients, factors)| Sampled { gradients, factors }),
+            hessians: self.hessians.as_ref(),
+            checkpoints: &self.checkpoints,
+        }
+    }
+}
+
 /// What a method needs beside the gradients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Need {

@@ -6,7 +6,8 @@ use rayon::prelude::*;
 
 use super::block::{Block, chunks};
 use super::cholesky::Cholesky;
-use super::element::{column, column_grain, contiguous_mut};
+use super::columns::each_column;
+use super::element::{column, contiguous_mut};
 use super::error::InfluenceError;
 use super::kernels::{combine, cut, parallel};
 use super::method::{Applied, InfluenceMethod, Preconditioner};
@@ -164,7 +165,7 @@ impl Preconditioner for Groups<'_> {
         let c = self.block.project(v);
         // the rows of C, group after group: one right-hand side a query
         let mut grouped = Mat::zeros(n, m);
-        by_column(&mut grouped, |j, out| {
+        each_column(&mut grouped, |j, out| {
             let c = column(c.as_ref(), j);
             out.iter_mut()
                 .zip(&self.order)
@@ -194,7 +195,7 @@ impl Preconditioner for Groups<'_> {
                 .for_each(|group| solve(group, parallel()));
         }
         let mut c = c;
-        by_column(&mut c, |j, out| {
+        each_column(&mut c, |j, out| {
             column(grouped.as_ref(), j)
                 .iter()
                 .zip(&self.order)
@@ -202,15 +203,6 @@ impl Preconditioner for Groups<'_> {
         });
         Ok(remainder(v, self.block.expand(&c), self.lambda).into())
     }
-}
-
-fn by_column(c: &mut Mat<f64>, work: impl Fn(usize, &mut [f64]) + Sync) {
-    let grain = column_grain(c.nrows());
-    c.as_mut()
-        .par_col_iter_mut()
-        .with_min_len(grain)
-        .enumerate()
-        .for_each(|(j, out)| work(j, contiguous_mut(out)));
 }
 
 #[cfg(test)]

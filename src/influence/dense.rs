@@ -44,22 +44,19 @@ pub(super) fn thin_qr(mut a: Mat<f64>) -> (Mat<f64>, Mat<f64>) {
 }
 
 /// Eigenvalues in rising order and eigenvectors, one a column, of a symmetric matrix of which the lower
-/// triangle is read; `None` when the iteration fails, which finite numbers do not make it do.
-pub(super) fn eigen(a: &Mat<f64>) -> Option<(Vec<f64>, Mat<f64>)> {
+/// triangle is read; `None` when the iteration fails, which finite numbers do not make it do. The sums
+/// depend on the degree of `par`, not on the number of threads.
+pub(super) fn eigen(a: &Mat<f64>, par: Par) -> Option<(Vec<f64>, Mat<f64>)> {
     let size = a.nrows();
     let mut values = Diag::zeros(size);
     let mut vectors = Mat::zeros(size, size);
-    let scratch = self_adjoint_evd_scratch::<f64>(
-        size,
-        ComputeEigenvectors::Yes,
-        Par::Seq,
-        Default::default(),
-    );
+    let scratch =
+        self_adjoint_evd_scratch::<f64>(size, ComputeEigenvectors::Yes, par, Default::default());
     self_adjoint_evd(
         a.as_ref(),
         values.as_mut(),
         Some(vectors.as_mut()),
-        Par::Seq,
+        par,
         MemStack::new(&mut MemBuffer::new(scratch)),
         Default::default(),
     )
@@ -109,7 +106,7 @@ mod tests {
     #[test]
     fn eigenpairs_rise_and_give_the_matrix_back() {
         let a = Mat::from_fn(6, 6, |i, j| 1.0 / (1.0 + i as f64 + j as f64));
-        let (values, vectors) = eigen(&a).unwrap();
+        let (values, vectors) = eigen(&a, Par::Seq).unwrap();
         assert!(values.is_sorted() && skew(&vectors) < 1e-14);
         let scaled = Mat::from_fn(6, 6, |i, j| vectors[(i, j)] * values[j]);
         let back = product(scaled.as_ref(), vectors.transpose());

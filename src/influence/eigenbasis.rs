@@ -8,9 +8,6 @@
 //! A tensor is treated by itself, also in a block of several: between the tensors of a block the approximation
 //! has zeros, and they share the block's λ.
 
-use faer::diag::Diag;
-use faer::dyn_stack::{MemBuffer, MemStack};
-use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
 use faer::linalg::matmul::matmul;
 use faer::traits::ComplexField;
 use faer::traits::math_utils::one;
@@ -19,6 +16,7 @@ use rayon::prelude::*;
 
 use super::block::{Block, chunks};
 use super::companions::{Companions, Need};
+use super::dense::eigen;
 use super::element::{Element, column, contiguous_mut};
 use super::error::InfluenceError;
 use super::layout::Segment;
@@ -297,28 +295,11 @@ fn decompose(matrix: &Mat<f64>) -> Result<(Mat<f64>, Vec<f64>), ()> {
 /// Eigenvectors and eigenvalues, in rising order, of a symmetric matrix of which the lower triangle is read. On several
 /// threads, and the same whatever their number.
 pub(super) fn eigenpairs(matrix: &Mat<f64>) -> Result<(Mat<f64>, Vec<f64>), ()> {
-    let size = matrix.nrows();
-    let par = Par::rayon(DEGREE);
-    let mut vectors = Mat::zeros(size, size);
-    let mut values = Diag::zeros(size);
-    let scratch =
-        self_adjoint_evd_scratch::<f64>(size, ComputeEigenvectors::Yes, par, Default::default());
-    let mut memory = MemBuffer::new(scratch);
-    self_adjoint_evd(
-        matrix.as_ref(),
-        values.as_mut(),
-        Some(vectors.as_mut()),
-        par,
-        MemStack::new(&mut memory),
-        Default::default(),
-    )
-    .map_err(|_| ())?;
-    // NaN in, NaN out: it must not become a 0 here
-    if (0..size).any(|i| !values[i].is_finite()) {
-        return Err(());
-    }
-    let values = (0..size).map(|i| values[i]).collect();
-    Ok((vectors, values))
+    // NaN in, NaN out: it must not become a 0 later
+    eigen(matrix, Par::rayon(DEGREE))
+        .filter(|(values, _)| values.iter().all(|value| value.is_finite()))
+        .map(|(values, vectors)| (vectors, values))
+        .ok_or(())
 }
 
 /// V weighted in the eigenbases: X = Q_S [(Q_Sᵀ V Q_A) / (Λ + λ)] Q_Aᵀ, tensor by tensor.

@@ -13,9 +13,9 @@ use faer::{Mat, MatMut, Par};
 use rayon::prelude::*;
 
 use super::block::Block;
+use super::columns::{each_column, norms, relative, worst};
 use super::element::{Element, column, column_grain, contiguous_mut};
 use super::few::FEW;
-use super::moments::sum_of_squares;
 use crate::config::influence::Precision;
 
 /// All threads of the pool.
@@ -127,22 +127,13 @@ impl Block<'_> {
     /// (NaN when any is). A query of zeros has residual 0 when its image is zero too.
     pub(super) fn residual(&self, v: &Mat<f64>, x: &Mat<f64>, lambda: f64) -> (Mat<f64>, f64) {
         let mut r = self.with_precision(Precision::F64).fisher_times(x);
-        let relative = (0..v.ncols()).map(|j| {
+        each_column(&mut r, |j, r| {
             let (v, x) = (column(v.as_ref(), j), column(x.as_ref(), j));
-            let r = contiguous_mut(r.as_mut().col_mut(j));
             for ((r, v), x) in r.iter_mut().zip(v).zip(x) {
                 *r = v - *r - lambda * x;
             }
-            let (r, v) = (sum_of_squares(r).sqrt(), sum_of_squares(v).sqrt());
-            if r == 0.0 { 0.0 } else { r / v }
         });
-        let worst = relative.fold(0.0, |worst: f64, r| {
-            if r.is_nan() || worst.is_nan() {
-                f64::NAN
-            } else {
-                worst.max(r)
-            }
-        });
+        let worst = worst(relative(&r, &norms(v)));
         (r, worst)
     }
 }

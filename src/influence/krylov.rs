@@ -4,7 +4,7 @@
 //! whose eigenpairs (θ, y) give the Ritz pairs (θ, Qy) of F. Since F is symmetric, H is symmetric and
 //! tridiagonal in exact arithmetic, and the two processes are one.
 
-use faer::Mat;
+use faer::{Mat, Par};
 use rand_distr::{Distribution, StandardNormal};
 
 use super::block::Block;
@@ -179,7 +179,7 @@ fn pairs(
         }),
     };
     let (values, vectors) =
-        eigen(&h).unwrap_or_else(|| (vec![0.0; used], Mat::identity(used, used)));
+        eigen(&h, Par::Seq).unwrap_or_else(|| (vec![0.0; used], Mat::identity(used, used)));
     let mut order: Vec<usize> = (0..used).rev().collect();
     if process == Process::Arnoldi {
         order.sort_by(|&a, &b| values[b].abs().total_cmp(&values[a].abs()));

@@ -46,7 +46,7 @@ pub mod tracin;
 pub mod true_hessian;
 
 pub use block::Block;
-pub use companions::{Companions, Need, Sampled};
+pub use companions::{Companions, Need, OwnedCompanions, Sampled};
 pub use damping::damping;
 pub use error::InfluenceError;
 pub use evidence::Evidence;

@@ -1,6 +1,6 @@
 //! Nyström: a randomised low-rank Fisher, inverted by Woodbury's formula.
 
-use faer::Mat;
+use faer::{Mat, Par};
 use rand_distr::{Distribution, StandardNormal};
 
 use super::block::Block;
@@ -106,7 +106,8 @@ pub(super) fn sketch(block: &Block<'_>, rank: usize) -> LowRank {
     let core = Mat::from_fn(k, k, |i, j| 0.5 * (core[(i, j)] + core[(j, i)]));
     // B = Y W S^(−1/2) with ΩᵀY = W S Wᵀ, so that BBᵀ = Y(ΩᵀY)⁻¹Yᵀ; what the shift should have lifted and
     // did not is rounding
-    let decomposed = |a: &Mat<f64>| eigen(a).unwrap_or_else(|| (vec![0.0; k], Mat::identity(k, k)));
+    let decomposed =
+        |a: &Mat<f64>| eigen(a, Par::Seq).unwrap_or_else(|| (vec![0.0; k], Mat::identity(k, k)));
     let (s, w) = decomposed(&core);
     let mut b = product(y.as_ref(), w.as_ref());
     each_column(&mut b, |j, b| {

@@ -2,13 +2,14 @@
 
 use std::str::FromStr;
 
-use faer::linalg::matmul::matmul;
-use faer::{Accum, Mat};
+use faer::Mat;
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::block::Block;
 use super::cholesky::Cholesky;
+use super::dense::product;
+use super::element::Element;
 use super::error::InfluenceError;
 use super::kernels::{combine, parallel};
 use super::method::Applied;
@@ -96,15 +97,10 @@ impl Projected {
         } else {
             (features.transpose(), 1.0 / n as f64, lambda)
         };
+        // Cholesky reads the lower triangle, and that is all there is
         let mut gram = Mat::<f64>::zeros(size, size);
-        matmul(
-            gram.as_mut(),
-            Accum::Replace,
-            matrix,
-            matrix.transpose(),
-            weight,
-            parallel(),
-        );
+        f64::add_square(gram.as_mut(), matrix, &mut Vec::new(), parallel());
+        gram *= faer::Scale(weight);
         (0..size).for_each(|i| gram[(i, i)] += shift);
         let factor = Cholesky::new(gram, parallel()).map_err(|pivot| {
             InfluenceError::NotPositiveDefinite {
@@ -129,25 +125,9 @@ impl Projected {
             self.factor.solve(u.as_mut(), parallel());
             return u.into();
         }
-        let mut c = Mat::<f64>::zeros(self.features.nrows(), u.ncols());
-        matmul(
-            c.as_mut(),
-            Accum::Replace,
-            self.features.as_ref(),
-            u.as_ref(),
-            1.0,
-            parallel(),
-        );
+        let mut c = product(self.features.as_ref(), u.as_ref());
         self.factor.solve(c.as_mut(), parallel());
-        let mut y = Mat::<f64>::zeros(u.nrows(), u.ncols());
-        matmul(
-            y.as_mut(),
-            Accum::Replace,
-            self.features.transpose(),
-            c.as_ref(),
-            1.0,
-            parallel(),
-        );
+        let mut y = product(self.features.transpose(), c.as_ref());
         combine(&u, &mut y, |u, y| (u - y) / self.lambda);
         y.into()
     }

@@ -1,11 +1,10 @@
 //! Influence among randomly projected gradients.
 
-use faer::linalg::matmul::matmul;
-use faer::{Accum, Mat};
+use faer::Mat;
 
 use super::block::Block;
+use super::dense::product;
 use super::error::InfluenceError;
-use super::kernels::parallel;
 use super::method::{Applied, InfluenceMethod, Preconditioner};
 use super::projection::{Kind, Projected};
 use super::registry::{Allowed, Listed, MethodInfo, OptionInfo, Values};
@@ -89,15 +88,7 @@ struct Ready {
 
 impl Preconditioner for Ready {
     fn apply(&self, v: &Mat<f64>) -> Result<Applied, InfluenceError> {
-        let mut u = Mat::<f64>::zeros(self.projection.ncols(), v.ncols());
-        matmul(
-            u.as_mut(),
-            Accum::Replace,
-            self.projection.transpose(),
-            v.as_ref(),
-            1.0,
-            parallel(),
-        );
+        let u = product(self.projection.transpose(), v.as_ref());
         Ok(self.projected.solve(u))
     }
 

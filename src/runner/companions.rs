@@ -14,7 +14,7 @@ use crate::gradients::hessian::differences::hessian;
 use crate::gradients::per_example::WithFactors;
 use crate::gradients::sampled;
 use crate::gradients::store::{GradientStore, TensorInfo};
-use crate::influence::{BlockLayout, BlockShape, Companions, Method, Need, Sampled};
+use crate::influence::{BlockLayout, BlockShape, Companions, Method, Need, OwnedCompanions};
 use crate::models::Role;
 use crate::results::record::{CheckpointFacts, CompanionCost, CompanionFacts, HessianFacts};
 use crate::tasks::Split;
@@ -55,25 +55,14 @@ impl Wanted {
 /// What was collected.
 #[derive(Default)]
 pub(super) struct Beside {
-    factors: Option<KroneckerFactors>,
-    sampled: Option<(GradientStore, KroneckerFactors)>,
-    hessians: Option<Hessians>,
-    checkpoints: Vec<Checkpoint>,
+    owned: OwnedCompanions,
     facts: CompanionFacts,
 }
 
 impl Beside {
     /// As the methods take it.
     pub(super) fn companions(&self) -> Companions<'_> {
-        Companions {
-            factors: self.factors.as_ref(),
-            sampled: self
-                .sampled
-                .as_ref()
-                .map(|(gradients, factors)| Sampled { gradients, factors }),
-            hessians: self.hessians.as_ref(),
-            checkpoints: &self.checkpoints,
-        }
+        self.owned.companions()
     }
 
     /// What it cost.
@@ -83,19 +72,28 @@ impl Beside {
 
     /// The gradients, by the names of their files.
     pub(super) fn stores(&self) -> impl Iterator<Item = (String, &GradientStore)> {
-        let sampled = self.sampled.iter();
+        let sampled = self.owned.sampled.iter();
         let sampled = sampled.map(|(store, _)| ("sampled".to_owned(), store));
-        let checkpoints = self.checkpoints.iter().enumerate().flat_map(|(i, c)| {
-            [("train", &c.train), ("query", &c.query)]
-                .map(|(split, store)| (checkpoint_name(i, split), store))
-        });
+        let checkpoints = self
+            .owned
+            .checkpoints
+            .iter()
+            .enumerate()
+            .flat_map(|(i, c)| {
+                [("train", &c.train), ("query", &c.query)]
+                    .map(|(split, store)| (checkpoint_name(i, split), store))
+            });
         sampled.chain(checkpoints)
     }
 
     /// The factors, by the names of their files.
     pub(super) fn factors(&self) -> impl Iterator<Item = (&'static str, &KroneckerFactors)> {
-        let own = self.factors.iter().map(|factors| ("factors", factors));
-        let sampled = self.sampled.iter();
+        let own = self
+            .owned
+            .factors
+            .iter()
+            .map(|factors| ("factors", factors));
+        let sampled = self.owned.sampled.iter();
         own.chain(sampled.map(|(_, factors)| ("sampled.factors", factors)))
     }
 }
@@ -103,7 +101,7 @@ impl Beside {
 impl Beside {
     /// Second derivatives.
     pub(super) fn hessians(&self) -> Option<&Hessians> {
-        self.hessians.as_ref()
+        self.owned.hessians.as_ref()
     }
 }
 
@@ -130,7 +128,7 @@ impl CellRunner {
             seconds: made.seconds,
             bytes: made.factors.bytes(),
         });
-        beside.factors = factors.map(|made| made.factors);
+        beside.owned.factors = factors.map(|made| made.factors);
         if wanted.sampled {
             progress.stage("taking gradients at sampled labels");
             let start = Instant::now();
@@ -141,7 +139,7 @@ impl CellRunner {
                 seconds: start.elapsed().as_secs_f64(),
                 bytes: store.bytes() + made.factors.bytes(),
             });
-            beside.sampled = Some((store, made.factors));
+            beside.owned.sampled = Some((store, made.factors));
         }
         if let Some(limit) = wanted.hessian {
             let start = Instant::now();
@@ -154,7 +152,7 @@ impl CellRunner {
                 bytes: found.bytes(),
                 asymmetry: asymmetry(cell, tuned, &found),
             });
-            beside.hessians = Some(found);
+            beside.owned.hessians = Some(found);
         }
         if wanted.checkpoints {
             let start = Instant::now();
@@ -169,7 +167,7 @@ impl CellRunner {
                     let name = checkpoint_name(index, name);
                     self.collect(cell, &name, &model, split, states.len())
                 };
-                beside.checkpoints.push(Checkpoint {
+                beside.owned.checkpoints.push(Checkpoint {
                     learning_rate: state.learning_rate,
                     train: take(train, "train")?,
                     query: take(query, "query")?,
@@ -178,7 +176,7 @@ impl CellRunner {
             let bytes = |c: &Checkpoint| c.train.bytes() + c.query.bytes();
             beside.facts.checkpoints = Some(CheckpointFacts {
                 seconds: start.elapsed().as_secs_f64(),
-                bytes: beside.checkpoints.iter().map(bytes).sum(),
+                bytes: beside.owned.checkpoints.iter().map(bytes).sum(),
                 epochs: states.iter().map(|state| state.epoch).collect(),
                 learning_rates: states.iter().map(|state| state.learning_rate).collect(),
             });

@@ -10,7 +10,7 @@ use crate::gradients::checkpoints::Checkpoint;
 use crate::gradients::factors::KroneckerFactors;
 use crate::gradients::hessian::Hessians;
 use crate::gradients::store::GradientStore;
-use crate::influence::{Companions, Sampled};
+use crate::influence::OwnedCompanions;
 
 /// Files of what some methods need beside the gradients; nothing by default.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -82,15 +82,6 @@ impl FromStr for CheckpointFiles {
     }
 }
 
-/// The files, opened.
-#[derive(Default)]
-pub(super) struct Opened {
-    factors: Option<KroneckerFactors>,
-    sampled: Option<(GradientStore, KroneckerFactors)>,
-    hessians: Option<Hessians>,
-    checkpoints: Vec<Checkpoint>,
-}
-
 impl CompanionFiles {
     /// Every file.
     pub(super) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
@@ -104,7 +95,7 @@ impl CompanionFiles {
     }
 
     /// Opens every file.
-    pub(super) fn open(&self) -> Result<Opened, ScoreError> {
+    pub(super) fn open(&self) -> Result<OwnedCompanions, ScoreError> {
         let checkpoint = |files: &CheckpointFiles| -> Result<Checkpoint, ScoreError> {
             Ok(Checkpoint {
                 learning_rate: files.learning_rate,
@@ -112,7 +103,7 @@ impl CompanionFiles {
                 query: GradientStore::open(&files.query)?,
             })
         };
-        let mut opened = Opened::default();
+        let mut opened = OwnedCompanions::default();
         if let Some(path) = &self.factors {
             opened.factors = Some(KroneckerFactors::load(path)?);
         }
@@ -126,21 +117,6 @@ impl CompanionFiles {
         let checkpoints = self.checkpoints.iter().map(checkpoint);
         opened.checkpoints = checkpoints.collect::<Result<_, _>>()?;
         Ok(opened)
-    }
-}
-
-impl Opened {
-    /// As the methods take it.
-    pub(super) fn companions(&self) -> Companions<'_> {
-        Companions {
-            factors: self.factors.as_ref(),
-            sampled: self
-                .sampled
-                .as_ref()
-                .map(|(gradients, factors)| Sampled { gradients, factors }),
-            hessians: self.hessians.as_ref(),
-            checkpoints: &self.checkpoints,
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use faer::Mat;
 use super::{BATCH_SIZE, Damping, batches, damping_option};
 use crate::influence::block::Block;
 use crate::influence::error::InfluenceError;
-use crate::influence::kernels::{combine, scale_rows};
+use crate::influence::kernels::combine;
 use crate::influence::method::{Applied, InfluenceMethod, Preconditioner};
 use crate::influence::registry::{Listed, MethodInfo, OptionInfo, Values};
 
@@ -28,7 +28,7 @@ impl Listed for DataInfDattri {
         formula: "(v − (1/n) Σ_i g_i (g_iᵀv)/(c + ‖g_i‖²))/c, c constant",
         cost: "n d",
         memory: "n + m n",
-        passes: "4",
+        passes: "2",
         damping: "one constant c for all blocks; auto: λ_l",
         source: "dattri 0.3.0; Kwon, Wu, Wu, Zou 2024, arXiv 2310.00902",
         when: "to explain figures published with dattri",
@@ -50,12 +50,12 @@ impl InfluenceMethod for DataInfDattri {
     ) -> Result<Box<dyn Preconditioner + 'a>, InfluenceError> {
         let lambda = self.damping.of(lambda);
         let n = block.rows();
-        Ok(Box::new(WeightedMean::new(
+        Ok(Box::new(WeightedMean {
             block,
             lambda,
-            1.0,
-            vec![1.0 / n as f64; n],
-        )))
+            total: 1.0,
+            weights: vec![1.0 / n as f64; n],
+        }))
     }
 }
 
@@ -82,7 +82,7 @@ impl Listed for DataInfPydvl {
         formula: "(x₁ + m Σ_{b≥2} x_b)/(B m), x_b DataInf on batch b of B, m queries",
         cost: "n d",
         memory: "n + m n",
-        passes: "4",
+        passes: "2",
         damping: "λ_l, or one constant as in the library",
         source: "pyDVL 0.10.0; Kwon, Wu, Wu, Zou 2024, arXiv 2310.00902",
         when: "to explain figures published with pyDVL",
@@ -115,7 +115,12 @@ impl InfluenceMethod for DataInfPydvl {
             weights.extend(rows.clone().map(|_| weight / rows.len() as f64));
         }
         let lambda = self.damping.of(lambda);
-        Ok(Box::new(WeightedMean::new(block, lambda, total, weights)))
+        Ok(Box::new(WeightedMean {
+            block,
+            lambda,
+            total,
+            weights,
+        }))
     }
 }
 
@@ -125,30 +130,14 @@ struct WeightedMean<'a> {
     lambda: f64,
     /// w.
     total: f64,
-    /// w_i/(λ + ‖g_i‖²).
+    /// w_i.
     weights: Vec<f64>,
-}
-
-impl<'a> WeightedMean<'a> {
-    /// `weights` are w_i and sum to `total`.
-    fn new(block: &'a Block<'a>, lambda: f64, total: f64, mut weights: Vec<f64>) -> Self {
-        for (weight, norm) in weights.iter_mut().zip(block.squared_norms()) {
-            *weight /= lambda + norm;
-        }
-        Self {
-            block,
-            lambda,
-            total,
-            weights,
-        }
-    }
 }
 
 impl Preconditioner for WeightedMean<'_> {
     fn apply(&self, v: &Mat<f64>) -> Result<Applied, InfluenceError> {
-        let mut c = self.block.project(v);
-        scale_rows(&mut c, |row| self.weights[row]);
-        let mut x = self.block.expand(&c);
+        let weight = |row: usize, norm: f64| self.weights[row] / (self.lambda + norm);
+        let mut x = self.block.weighted_fisher(v, true, weight);
         combine(v, &mut x, |v, y| (self.total * v - y) / self.lambda);
         Ok(x.into())
     }
