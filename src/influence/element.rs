@@ -184,7 +184,7 @@ pub(super) fn contiguous_mut<T>(column: faer::ColMut<'_, T>) -> &mut [T] {
 }
 
 /// The largest power of two ≤ `value`, or 1 when `value` is zero, subnormal or not finite.
-fn power_of_two(value: f64) -> f64 {
+pub(super) fn power_of_two(value: f64) -> f64 {
     if value.is_normal() {
         f64::from_bits(value.to_bits() & (0x7ff << 52))
     } else {

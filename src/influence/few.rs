@@ -1,19 +1,26 @@
 //! Products with a handful of queries, where the memory's speed is the limit: one row after another, its
-//! dot products, norm and weighted sum while it is in the cache. In f64 from the stored numbers on.
+//! dot products, norm and weighted sum while it is in the cache. In f64 from the stored numbers on, but that
+//! with products in f32 four weighted rows at a time are added up in it.
 
-use std::ops::Range;
+use std::marker::PhantomData;
+use std::ops::{Add, Mul, Range};
 
 use faer::{Mat, MatMut};
 use rayon::prelude::*;
 
 use super::block::{Block, chunks};
-use super::element::{Element, column, contiguous_mut};
+use super::element::{Element, column, contiguous_mut, power_of_two};
 use super::kernels::cut;
-use super::sweep::Rows;
+use super::sweep::{Part, Rows};
+use crate::config::influence::Precision;
+use crate::gradients::store::Real;
 use crate::vector::{Kernel, dispatch};
 
 /// Queries up to which rows are gone through one by one: measured with 1, 2, 4 and 8.
 pub(super) const FEW: usize = 4;
+
+/// Rows that are multiplied, then added, while they are in the cache.
+const TOGETHER: usize = 16;
 
 /// Parts of a chunk that are worked on side by side, whatever the number of threads.
 const PARTS: usize = 16;
@@ -58,14 +65,14 @@ impl Block<'_> {
         v: &Mat<f64>,
         weight: impl Fn(usize, f64) -> f64 + Sync,
     ) -> Mat<f64> {
-        if self.stored_as_f32() {
-            self.weighted_fisher_by_rows::<f32>(v, weight)
-        } else {
-            self.weighted_fisher_by_rows::<f64>(v, weight)
+        match (self.stored_as_f32(), self.precision()) {
+            (true, Precision::F32) => self.weighted_fisher_by_rows::<f32, f32>(v, weight),
+            (true, Precision::F64) => self.weighted_fisher_by_rows::<f32, f64>(v, weight),
+            (false, _) => self.weighted_fisher_by_rows::<f64, f64>(v, weight),
         }
     }
 
-    fn weighted_fisher_by_rows<T: Element>(
+    fn weighted_fisher_by_rows<T: Element + Into<A>, A: Sum>(
         &self,
         v: &Mat<f64>,
         weight: impl Fn(usize, f64) -> f64 + Sync,
@@ -83,6 +90,7 @@ impl Block<'_> {
                         v,
                         weight: &weight,
                         x: sum.as_mut(),
+                        sums: PhantomData::<A>,
                     });
                     sum
                 })
@@ -136,16 +144,17 @@ impl<T: Element> Kernel for Project<'_, T> {
     }
 }
 
-struct Weigh<'a, T, W> {
+struct Weigh<'a, T, A, W> {
     rows: &'a Rows<'a, T>,
     /// Within the chunk.
     range: Range<usize>,
     v: &'a Mat<f64>,
     weight: &'a W,
     x: MatMut<'a, f64>,
+    sums: PhantomData<A>,
 }
 
-impl<T: Element, W: Fn(usize, f64) -> f64> Kernel for Weigh<'_, T, W> {
+impl<T: Element + Into<A>, A: Sum, W: Fn(usize, f64) -> f64> Kernel for Weigh<'_, T, A, W> {
     #[inline(always)]
     fn run(self) {
         let Self {
@@ -154,33 +163,90 @@ impl<T: Element, W: Fn(usize, f64) -> f64> Kernel for Weigh<'_, T, W> {
             v,
             weight,
             mut x,
+            sums: _,
         } = self;
-        let mut products = [0.0; FEW];
-        for row in range {
-            let mut norm = 0.0;
-            for (q, product) in products.iter_mut().enumerate().take(v.ncols()) {
-                let v = column(v.as_ref(), q);
-                *product = 0.0;
-                for part in &rows.segments {
-                    let (sum, squares) =
-                        dot(part.row(row), &v[part.offset..part.offset + part.dim]);
-                    *product += sum;
-                    if q == 0 {
-                        norm += squares;
+        for first in range.clone().step_by(TOGETHER) {
+            let together = first..range.end.min(first + TOGETHER);
+            let mut weights = [[0.0; TOGETHER]; FEW];
+            for (at, row) in together.clone().enumerate() {
+                let mut norm = 0.0;
+                for q in 0..v.ncols() {
+                    let v = column(v.as_ref(), q);
+                    for part in &rows.segments {
+                        let (sum, squares) =
+                            dot(part.row(row), &v[part.offset..part.offset + part.dim]);
+                        weights[q][at] += sum;
+                        if q == 0 {
+                            norm += squares;
+                        }
                     }
                 }
+                let weight = weight(rows.range.start + row, norm);
+                for weights in &mut weights {
+                    weights[at] *= weight;
+                }
             }
-            let weight = weight(rows.range.start + row, norm);
-            for (q, product) in products.iter().enumerate().take(v.ncols()) {
+            for (q, weights) in weights.iter().enumerate().take(v.ncols()) {
                 let x = contiguous_mut(x.as_mut().col_mut(q));
                 for part in &rows.segments {
                     let x = &mut x[part.offset..part.offset + part.dim];
-                    add_multiple(x, part.row(row), weight * product);
+                    add_rows::<T, A>(x, part, together.clone(), weights);
                 }
             }
         }
     }
 }
+
+/// `x += Σ weight · row`, a stretch of x that stays in the cache after another; four rows at a time, which are
+/// added up in A, with the weights brought near 1 by a power of two.
+#[inline(always)]
+fn add_rows<T: Copy + Into<A> + Into<f64>, A: Sum>(
+    x: &mut [f64],
+    part: &Part<'_, T>,
+    rows: Range<usize>,
+    weights: &[f64; TOGETHER],
+) {
+    const STRETCH: usize = 1024;
+    let scale = power_of_two(
+        weights
+            .iter()
+            .fold(0.0, |max, weight| weight.abs().max(max)),
+    );
+    let mut scaled = [A::of_f64(0.0); TOGETHER];
+    for (scaled, weight) in scaled.iter_mut().zip(weights) {
+        *scaled = A::of_f64(weight / scale);
+    }
+    let mut begin = 0;
+    for x in x.chunks_mut(STRETCH) {
+        let end = begin + x.len();
+        let mut row = rows.start;
+        while row + 4 <= rows.end {
+            let scaled = &scaled[row - rows.start..][..4];
+            let (a, b) = (&part.row(row)[begin..end], &part.row(row + 1)[begin..end]);
+            let (c, d) = (
+                &part.row(row + 2)[begin..end],
+                &part.row(row + 3)[begin..end],
+            );
+            for ((((x, &a), &b), &c), &d) in x.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+                let (a, b): (A, A) = (a.into(), b.into());
+                let (c, d): (A, A) = (c.into(), d.into());
+                let sum = (scaled[0] * a + scaled[1] * b) + (scaled[2] * c + scaled[3] * d);
+                *x += scale * sum.into();
+            }
+            row += 4;
+        }
+        while row < rows.end {
+            add_multiple(x, &part.row(row)[begin..end], weights[row - rows.start]);
+            row += 1;
+        }
+        begin = end;
+    }
+}
+
+/// What four rows are added up in.
+trait Sum: Real + Into<f64> + Mul<Output = Self> + Add<Output = Self> {}
+
+impl<A: Real + Into<f64> + Mul<Output = A> + Add<Output = A>> Sum for A {}
 
 /// Σ a·b and Σ a², in a fixed order for any width of the vectors.
 #[inline(always)]
@@ -211,5 +277,48 @@ fn add_multiple<T: Copy + Into<f64>>(x: &mut [f64], a: &[T], factor: f64) {
     for (x, &a) in x.iter_mut().zip(a) {
         let value: f64 = a.into();
         *x += factor * value;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Four rows at a time, the rest one by one, over two stretches: against plain loops.
+    fn check<A: Sum>(tolerance: f64)
+    where
+        f32: Into<A>,
+    {
+        let (count, dim) = (7, 1030);
+        let values: Vec<f32> = (0..count * dim).map(|i| (i as f32 * 0.37).sin()).collect();
+        let part = Part {
+            offset: 0,
+            dim,
+            values: &values,
+        };
+        // weights far below the range of f32
+        let mut weights = [0.0; TOGETHER];
+        for (i, weight) in weights.iter_mut().enumerate().take(count) {
+            *weight = (1.0 + i as f64) * 1e-60;
+        }
+        let mut x = vec![1e-60; dim];
+        add_rows::<f32, A>(&mut x, &part, 0..count, &weights);
+        for (j, &found) in x.iter().enumerate() {
+            let expected = 1.0
+                + (0..count)
+                    .map(|i| (1.0 + i as f64) * f64::from(values[i * dim + j]))
+                    .sum::<f64>();
+            assert!(
+                (found * 1e60 - expected).abs() < tolerance,
+                "{j}: {found} {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn rows_are_added_four_at_a_time() {
+        // sums of weights up to 28, in units of the type's rounding
+        check::<f32>(28.0 * f64::from(f32::EPSILON));
+        check::<f64>(28.0 * 4.0 * f64::EPSILON);
     }
 }

@@ -14,7 +14,6 @@ use crate::random::rng;
 const N: usize = 37;
 const DIMS: [usize; 3] = [5, 1, 13];
 const D: usize = 19;
-const M: usize = 4;
 
 fn normal(purpose: &str, count: usize) -> Vec<f64> {
     let mut random = rng(1, "kernels", purpose);
@@ -101,14 +100,21 @@ fn products_equal_plain_loops() {
     let store = store();
     let g = dense(&store);
     let layout = BlockLayout::new(store.tensors(), Blocks::Whole);
-    let v = normal("v", D * M);
-    let v = Mat::from_fn(D, M, |i, j| v[i + D * j]);
-    let c = normal("c", M * N);
-    let c = Mat::from_fn(N, M, |k, q| c[k + N * q]);
+    // a handful, by rows; one panel; several
+    for m in [4, 7, 70] {
+        products_of(m, &store, &g, &layout);
+    }
+}
+
+fn products_of(m: usize, store: &GradientStore, g: &[Vec<f64>], layout: &BlockLayout) {
+    let v = normal("v", D * m);
+    let v = Mat::from_fn(D, m, |i, j| v[i + D * j]);
+    let c = normal("c", m * N);
+    let c = Mat::from_fn(N, m, |k, q| c[k + N * q]);
     let query = |q: usize| column(v.as_ref(), q).to_vec();
     for (precision, tiles) in settings() {
-        let block = Block::new(&store, &layout.blocks()[0], precision, M, 0).with_tiles(tiles);
-        let what = format!("{precision:?} {tiles:?}");
+        let block = Block::new(store, &layout.blocks()[0], precision, m, 0).with_tiles(tiles);
+        let what = format!("{m} {precision:?} {tiles:?}");
         close(
             &block.project(&v),
             |k, q| dot(&query(q), &g[k]),
@@ -158,7 +164,7 @@ fn fisher_norms_and_columns_equal_plain_loops() {
     let store = store();
     let g = dense(&store);
     let layout = BlockLayout::new(store.tensors(), Blocks::Whole);
-    let block = Block::new(&store, &layout.blocks()[0], Precision::F64, M, 0);
+    let block = Block::new(&store, &layout.blocks()[0], Precision::F64, 1, 0);
     let fisher = block.fisher();
     let entry = |i: usize, j: usize| (0..N).map(|k| g[k][i] * g[k][j]).sum::<f64>() / N as f64;
     close(
