@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod axis;
+mod comparison;
 mod families;
 mod figures;
 mod font;
