@@ -27,6 +27,7 @@ pub mod metrics;
 pub mod models;
 pub mod random;
 pub mod report;
+pub mod reproduce;
 pub mod results;
 pub mod runner;
 pub mod score;

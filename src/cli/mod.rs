@@ -6,6 +6,7 @@ mod handbook;
 mod list;
 mod plan;
 mod report;
+mod reproduce;
 mod run;
 mod score;
 mod theory;
@@ -14,8 +15,8 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
-use infbench::config::schema::schema;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use infbench::config::schema;
 
 /// How well do fast influence approximations agree with exact influence on LoRA fine-tunes?
 ///
@@ -53,12 +54,33 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Draw figures and tables from results, and write one self-contained HTML page
     Report(report::ReportArgs),
+    /// Reproduce the paper's figures, tables and theorem, beside its numbers; without a name, list them with what they
+    /// need and what is done
+    Reproduce(reproduce::ReproduceArgs),
     /// Check the claims about DataInf's error on a grid of gradients, synthetic or stored
     Theory(theory::TheoryArgs),
     /// List what there is: methods, tasks, models, metrics or claims
     List(list::ListArgs),
     /// Print the JSON schema of experiment files, for editors
-    Schema,
+    Schema(SchemaArgs),
+}
+
+/// Arguments of `infbench schema`.
+#[derive(Args)]
+struct SchemaArgs {
+    /// Of which files
+    #[arg(value_name = "FILES", value_enum, default_value_t)]
+    of: Files,
+}
+
+/// Kinds of experiment files.
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum Files {
+    /// Those of `infbench run` and `plan`
+    #[default]
+    Experiment,
+    /// Those of `infbench theory`
+    Theory,
 }
 
 /// An experiment file and changes to it.
@@ -116,10 +138,15 @@ pub fn main() -> ExitCode {
         Command::Gradients(args) => gradients::gradients(&args, cli.global),
         Command::Plan(args) => plan::plan(&args),
         Command::Report(args) => report::report(&args, cli.global),
+        Command::Reproduce(args) => reproduce::reproduce(&args, cli.global),
         Command::Theory(args) => theory::theory(&args, cli.global),
         Command::List(args) => list::list(&args),
-        Command::Schema => {
-            print(&format!("{:#}\n", schema()));
+        Command::Schema(args) => {
+            let schema = match args.of {
+                Files::Experiment => schema::schema(),
+                Files::Theory => infbench::config::theory::schema(),
+            };
+            print(&format!("{schema:#}\n"));
             Ok(ExitCode::SUCCESS)
         }
     });

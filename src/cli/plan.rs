@@ -89,7 +89,8 @@ pub fn plan(args: &PlanArgs) -> miette::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn size(bytes: f64) -> String {
+/// `1.2 GB`
+pub fn size(bytes: f64) -> String {
     match bytes {
         b if b >= 1e9 => format!("{:.1} GB", b / 1e9),
         b if b >= 1e6 => format!("{:.1} MB", b / 1e6),
@@ -97,7 +98,8 @@ fn size(bytes: f64) -> String {
     }
 }
 
-fn duration(seconds: f64) -> String {
+/// `12 min`
+pub fn duration(seconds: f64) -> String {
     match seconds {
         s if s >= 5400.0 => format!("{:.1} h", s / 3600.0),
         s if s >= 90.0 => format!("{:.0} min", s / 60.0),

@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use infbench::atomic;
-use infbench::config::theory::load;
+use infbench::config::theory::{TheoryPlan, load};
 use infbench::results::theory::{ClaimRecord, TheoryResults, Verdict};
 use infbench::runner::theory::{Watch, run};
 
@@ -32,27 +32,41 @@ pub fn theory(args: &TheoryArgs, global: Global) -> miette::Result<ExitCode> {
         .out
         .clone()
         .unwrap_or_else(|| PathBuf::from("runs").join(&plan.name));
+    let results = check(&plan, &out, global)?;
+    Ok(exit_code(&results))
+}
+
+/// Checks the claims of a plan, writes everything into `out` and prints a line a claim.
+///
+/// # Errors
+/// Gradients that cannot be had, files that cannot be written.
+pub fn check(plan: &TheoryPlan, out: &Path, global: Global) -> miette::Result<TheoryResults> {
     let progress = Progress::new(global.quiet);
-    let results = run(&plan, &out, &progress).map_err(bad)?;
+    let results = run(plan, out, &progress).map_err(bad)?;
     progress.0.finish_and_clear();
     let json = serde_json::to_string_pretty(&results).map_err(bad)? + "\n";
     let file = out.join("theory.json");
     atomic::write(&file, json.as_bytes())
         .map_err(|e| bad(format!("cannot write {}: {e}", file.display())))?;
-    infbench::report::theory::write(&results, &out).map_err(bad)?;
+    infbench::report::theory::write(&results, out).map_err(bad)?;
     print(&table(&results));
     print(&format!("\nReport: {}\n", out.join("theory.md").display()));
+    Ok(results)
+}
+
+/// 1 where a claim is violated, which is said on standard error.
+pub fn exit_code(results: &TheoryResults) -> ExitCode {
     let violated = results
         .claims
         .iter()
         .filter(|claim| claim.verdict == Verdict::Violated)
         .count();
-    Ok(if violated > 0 {
+    if violated > 0 {
         eprintln!("{violated} of {} claims are violated", results.claims.len());
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
-    })
+    }
 }
 
 /// A line a claim.

@@ -79,6 +79,30 @@ pub fn parse(
     profile: Option<&str>,
     overrides: &[String],
 ) -> Result<Plan, Box<ConfigError>> {
+    let mut files = Files::Read(Checkpoints::new(Hub::from_env(), Part::Description));
+    read(file, text, profile, overrides, &mut files)
+}
+
+/// [`parse`] without a look at the files that the settings name: what would run, whether or not it can here.
+///
+/// # Errors
+/// The first wrong setting, with its place.
+pub fn describe(
+    file: &str,
+    text: &str,
+    profile: Option<&str>,
+    overrides: &[String],
+) -> Result<Plan, Box<ConfigError>> {
+    read(file, text, profile, overrides, &mut Files::Ignored)
+}
+
+fn read(
+    file: &str,
+    text: &str,
+    profile: Option<&str>,
+    overrides: &[String],
+    files: &mut Files,
+) -> Result<Plan, Box<ConfigError>> {
     let mut document = Document::parse(file, text)?;
     let profiles = profile::take(&mut document)?;
     let schema = schema::schema();
@@ -94,8 +118,7 @@ pub fn parse(
     for text in overrides {
         document.set_from_command_line(text)?;
     }
-    let mut files = Files::Read(Checkpoints::new(Hub::from_env(), Part::Description));
-    let plan = expand(&schema, &document, &mut files)?;
+    let plan = expand(&schema, &document, files)?;
     Ok(Plan {
         profile: chosen.map(|profile| profile.name.clone()),
         ..plan

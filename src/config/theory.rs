@@ -222,6 +222,32 @@ pub fn parse(file: &str, text: &str) -> Result<TheoryPlan, Box<ConfigError>> {
     }
 }
 
+/// JSON schema (draft 2020-12) of an experiment file, for editors: gradients of either kind, and what stored ones cannot
+/// have.
+pub fn schema() -> Value {
+    let of =
+        |schema: schemars::Schema| serde_json::to_value(schema).expect("a schema is plain JSON");
+    let mut schema = of(schemars::schema_for!(Written<GradientsTask>));
+    let stored = of(schemars::schema_for!(Written<StoredGradients>));
+    let both = [&schema, &stored].map(|schema| schema["properties"]["gradients"].clone());
+    let description = both[0]["description"].clone();
+    let kinds = both.map(|kind| serde_json::json!({ "$ref": kind["$ref"] }));
+    if let (Value::Object(all), Value::Object(more)) = (&mut schema["$defs"], &stored["$defs"]) {
+        all.extend(more.iter().map(|(name, kind)| (name.clone(), kind.clone())));
+    }
+    schema["title"] = "Theory experiment".into();
+    schema["description"] = "An experiment of `infbench theory`.".into();
+    schema["properties"]["gradients"] =
+        serde_json::json!({ "description": description, "oneOf": kinds });
+    // see [`parse`]
+    schema["if"] = serde_json::json!({ "properties": { "gradients": { "required": ["path"] } } });
+    schema["then"] = serde_json::json!({ "properties": {
+        "seeds": false,
+        "vary": { "properties": { "spectrum_decay": false, "norm_tail": false } },
+    } });
+    schema
+}
+
 fn at(path: &str) -> Path {
     path.split('.').map(str::to_owned).collect()
 }
@@ -399,6 +425,27 @@ mod tests {
         assert_eq!(all.settings[0], all.base);
         assert_eq!(all.varied.len(), 2);
         assert_eq!(plan("").claims.len(), infos().count());
+    }
+
+    #[test]
+    fn the_schema_has_both_kinds_of_gradients_and_no_loose_ends() {
+        let schema = schema();
+        let kinds = schema["properties"]["gradients"]["oneOf"]
+            .as_array()
+            .unwrap();
+        assert_eq!(kinds.len(), 2);
+        for (kind, field) in kinds.iter().zip(["spectrum_decay", "query"]) {
+            let pointer = kind["$ref"].as_str().unwrap().trim_start_matches('#');
+            let kind = schema.pointer(pointer).unwrap();
+            assert!(kind["properties"].get(field).is_some(), "{kind}");
+            assert_eq!(kind["additionalProperties"], false);
+        }
+        // every reference is there
+        let text = schema.to_string();
+        for name in text.split("#/$defs/").skip(1) {
+            let name = name.split('"').next().unwrap();
+            assert!(schema["$defs"].get(name).is_some(), "{name}");
+        }
     }
 
     #[test]

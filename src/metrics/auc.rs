@@ -26,33 +26,52 @@ pub fn auc(scores: &[f64], positive: &[bool]) -> Option<f64> {
 pub fn auc_delong(scores: &[f64], positive: &[bool]) -> Option<(f64, Option<Interval>)> {
     let (p, q) = counts(scores, positive)?;
     let value = auc(scores, positive)?;
-    let of = |class: bool| -> Vec<f64> {
-        scores
-            .iter()
-            .zip(positive)
-            .filter(|(_, label)| **label == class)
-            .map(|(score, _)| *score)
-            .collect()
-    };
-    let overall = mid_ranks(scores);
-    // Placement of a positive: share of the negatives below it; of a negative: share of the positives above it.
-    let placements = |class: bool, others: f64| -> Vec<f64> {
-        let joint = overall
-            .iter()
-            .zip(positive)
-            .filter(|(_, label)| **label == class)
-            .map(|(rank, _)| *rank);
-        joint
-            .zip(mid_ranks(&of(class)))
-            .map(|(joint, own)| (joint - own) / others)
-            .collect()
-    };
     if p < 2.0 || q < 2.0 {
         return Some((value, None));
     }
-    let variance =
-        sample_variance(&placements(true, q)) / p + sample_variance(&placements(false, p)) / q;
+    let variance = sample_variance(&placements(scores, positive, true, q)) / p
+        + sample_variance(&placements(scores, positive, false, p)) / q;
     Some((value, Some(normal_interval(value, variance.sqrt()))))
+}
+
+/// [`auc`] and its deviations: one number an example, such that the covariance of the AUCs of two scores is the product
+/// of theirs (DeLong, DeLong and Clarke-Pearson, 1988).
+///
+/// Of a positive (placement − AUC)/√(p(p − 1)), of a negative (placement − AUC)/√(q(q − 1)), the positives first. `None`
+/// where [`auc`] is undefined or a class has a single example.
+pub fn deviations(scores: &[f64], positive: &[bool]) -> Option<(f64, Vec<f64>)> {
+    let (p, q) = counts(scores, positive)?;
+    if p < 2.0 || q < 2.0 {
+        return None;
+    }
+    let value = auc(scores, positive)?;
+    let of = |class: bool, own: f64, others: f64| {
+        let placed = placements(scores, positive, class, others);
+        placed
+            .into_iter()
+            .map(move |placement| (placement - value) / (own * (own - 1.0)).sqrt())
+    };
+    Some((value, of(true, p, q).chain(of(false, q, p)).collect()))
+}
+
+/// Placement of a positive: share of the negatives below it; of a negative: share of the positives above it, as
+/// 1 less the share below.
+fn placements(scores: &[f64], positive: &[bool], class: bool, others: f64) -> Vec<f64> {
+    let overall = mid_ranks(scores);
+    let of = |values: &[f64]| -> Vec<f64> {
+        let all = values.iter().zip(positive);
+        all.filter(|(_, label)| **label == class)
+            .map(|(value, _)| *value)
+            .collect()
+    };
+    let own = mid_ranks(&of(scores));
+    let below = of(&overall)
+        .into_iter()
+        .zip(own)
+        .map(|(joint, own)| (joint - own) / others);
+    below
+        .map(|below| if class { below } else { 1.0 - below })
+        .collect()
 }
 
 /// Numbers of positives and negatives, when the question makes sense.

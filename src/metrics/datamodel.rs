@@ -32,18 +32,30 @@ pub fn predicted(scores: ArrayView2<f64>, kept: &[Vec<bool>]) -> Array2<f64> {
 /// `scores` is `[m, n]`. The interval is the bootstrap over subsets and queries; the noise of retraining is
 /// in it, since every subset carries its own.
 pub fn lds(scores: ArrayView2<f64>, subsets: &Subsets, seed: u64) -> Estimate {
-    let predicted = predicted(scores, &subsets.kept);
-    let Some(measured) = subsets.losses.mean_axis(Axis(1)) else {
+    let Some(queries) = pairs(scores, subsets) else {
         return Estimate::default();
     };
-    let kind = Correlation::Spearman;
-    let queries: Vec<_> = predicted
+    let purpose = format!("lds/{}", subsets.percent);
+    let rng = &mut rng(seed, "metrics", &purpose);
+    mean_over_queries(&queries, Correlation::Spearman, rng)
+}
+
+/// For every query [`predicted`] and the measured loss over the subsets; `None` without retrainings.
+pub fn pairs(scores: ArrayView2<f64>, subsets: &Subsets) -> Option<Vec<Option<Vec<Pair>>>> {
+    let predicted = predicted(scores, &subsets.kept);
+    let measured = subsets.losses.mean_axis(Axis(1))?;
+    let queries = predicted
         .axis_iter(Axis(1))
         .zip(measured.axis_iter(Axis(1)))
-        .map(|(p, l)| Some(vec![Pair::new(p.to_vec(), l.to_vec(), kind)]))
+        .map(|(p, l)| {
+            Some(vec![Pair::new(
+                p.to_vec(),
+                l.to_vec(),
+                Correlation::Spearman,
+            )])
+        })
         .collect();
-    let purpose = format!("lds/{}", subsets.percent);
-    mean_over_queries(&queries, kind, &mut rng(seed, "metrics", &purpose))
+    Some(queries)
 }
 
 /// What retraining noise leaves of it.

@@ -122,13 +122,9 @@ pub fn mean_over_queries(
     kind: Correlation,
     rng: &mut Rng,
 ) -> Estimate {
-    let of = |pairs: &[Pair], r: &dyn Fn(&Pair) -> Option<f64>| -> Option<f64> {
-        let rs: Option<Vec<f64>> = pairs.iter().map(r).collect();
-        rs.and_then(|rs| super::interval::mean(&rs))
-    };
     let values: Vec<Option<f64>> = queries
         .iter()
-        .map(|pairs| of(pairs.as_ref()?, &|pair| pair.r))
+        .map(|pairs| query_value(pairs.as_ref()?, |pair| pair.r))
         .collect();
     let defined: Vec<&[Pair]> = queries
         .iter()
@@ -148,7 +144,7 @@ pub fn mean_over_queries(
             let drawn = multiplicities(defined.len(), rng);
             let (mut sum, mut count) = (0.0, 0.0);
             for (pairs, times) in defined.iter().zip(drawn).filter(|(_, times)| *times > 0.0) {
-                if let Some(r) = of(pairs, &|pair| pair.weighted(kind, &weights)) {
+                if let Some(r) = query_value(pairs, |pair| pair.weighted(kind, &weights)) {
                     sum += times * r;
                     count += times;
                 }
@@ -160,6 +156,50 @@ pub fn mean_over_queries(
         interval,
         ..Estimate::mean(&values)
     }
+}
+
+/// The mean over the queries, and `count` resamples of it over items and queries.
+///
+/// Drawn from `rng` whatever is defined: two methods with the same items and queries are drawn alike, so that the
+/// resamples of their difference are the differences of their resamples. A query as of [`mean_over_queries`].
+pub fn replicates(
+    queries: &[Option<Vec<Pair>>],
+    kind: Correlation,
+    count: usize,
+    rng: &mut Rng,
+) -> (Option<f64>, Vec<Option<f64>>) {
+    let first = queries.iter().flatten().flatten().next();
+    let items = first.map_or(0, |pair| pair.a.values.len());
+    let values = queries
+        .iter()
+        .map(|pairs| query_value(pairs.as_deref()?, |pair| pair.r));
+    let values: Vec<Option<f64>> = values.collect();
+    let defined: Vec<f64> = values.iter().flatten().copied().collect();
+    let resamples = (0..count)
+        .map(|_| {
+            let weights = multiplicities(items, rng);
+            let drawn = multiplicities(queries.len(), rng);
+            let (mut sum, mut total) = (0.0, 0.0);
+            let all = queries.iter().zip(&values).zip(drawn);
+            for ((pairs, value), times) in all.filter(|(_, times)| *times > 0.0) {
+                let (Some(pairs), Some(_)) = (pairs, value) else {
+                    continue;
+                };
+                if let Some(r) = query_value(pairs, |pair| pair.weighted(kind, &weights)) {
+                    sum += times * r;
+                    total += times;
+                }
+            }
+            (total > 0.0).then(|| sum / total)
+        })
+        .collect();
+    (super::interval::mean(&defined), resamples)
+}
+
+/// The mean of the correlations of a query, or undefined.
+fn query_value(pairs: &[Pair], r: impl Fn(&Pair) -> Option<f64>) -> Option<f64> {
+    let rs: Option<Vec<f64>> = pairs.iter().map(r).collect();
+    rs.and_then(|rs| super::interval::mean(&rs))
 }
 
 /// How often each of `count` things is drawn in `count` draws with replacement.

@@ -97,9 +97,19 @@ pub fn correlation(
     kind: Correlation,
     seed: u64,
 ) -> Estimate {
+    let queries = pairs(scores, losses, kind);
+    mean_over_queries(&queries, kind, &mut rng(seed, "metrics", "leave one out"))
+}
+
+/// For every query its scores and T over the left-out examples; `None` below the least ratio of signal to noise.
+pub fn pairs(
+    scores: ArrayView2<f64>,
+    losses: &LeaveOneOut,
+    kind: Correlation,
+) -> Vec<Option<Vec<Pair>>> {
     let truth = truth(losses);
     let signals = signals(losses);
-    let queries: Vec<_> = scores
+    scores
         .axis_iter(Axis(0))
         .zip(truth.axis_iter(Axis(1)))
         .zip(&signals)
@@ -107,8 +117,7 @@ pub fn correlation(
             let own = losses.examples.iter().map(|&k| row[k]).collect();
             (signal.ratio() >= losses.min_snr).then(|| vec![Pair::new(own, truth.to_vec(), kind)])
         })
-        .collect();
-    mean_over_queries(&queries, kind, &mut rng(seed, "metrics", "leave one out"))
+        .collect()
 }
 
 /// Mean over the queries of [`Signal::ceiling`], with its t-interval; queries below the least ratio are

@@ -37,6 +37,21 @@ pub fn class_recall(scores: &[f64], same_class: &[bool]) -> Option<f64> {
     )
 }
 
+/// A measure of every query (row of `[m, n]`).
+pub fn per_query(
+    scores: ArrayView2<f64>,
+    train_classes: &[usize],
+    query_classes: &[usize],
+    measure: fn(&[f64], &[bool]) -> Option<f64>,
+) -> Vec<Option<f64>> {
+    let rows = scores.axis_iter(Axis(0)).zip(query_classes);
+    let of = |(row, class): (ndarray::ArrayView1<f64>, &usize)| {
+        let same: Vec<bool> = train_classes.iter().map(|train| train == class).collect();
+        measure(&row.to_vec(), &same)
+    };
+    rows.map(of).collect()
+}
+
 /// Mean over the queries (rows of `[m, n]`) with its t-interval.
 pub fn mean_over_queries(
     scores: ArrayView2<f64>,
@@ -44,12 +59,7 @@ pub fn mean_over_queries(
     query_classes: &[usize],
     measure: fn(&[f64], &[bool]) -> Option<f64>,
 ) -> Estimate {
-    let rows = scores.axis_iter(Axis(0)).zip(query_classes);
-    let of = |(row, class): (ndarray::ArrayView1<f64>, &usize)| {
-        let same: Vec<bool> = train_classes.iter().map(|train| train == class).collect();
-        measure(&row.to_vec(), &same)
-    };
-    Estimate::mean(&rows.map(of).collect::<Vec<_>>())
+    Estimate::mean(&per_query(scores, train_classes, query_classes, measure))
 }
 
 fn negated(scores: &[f64]) -> Vec<f64> {

@@ -116,6 +116,16 @@ fn finish(
     result
 }
 
+/// The finite value of a metric of one method in one cell; `None` when the cell or the method failed, or it is undefined.
+pub fn value(record: &Record, label: &str, metric: &str) -> Option<f64> {
+    if record.status == Status::Failed {
+        return None;
+    }
+    let method = method(record, label)?;
+    (method.status == Status::Ok).then_some(())?;
+    reading(method, metric)?.value
+}
+
 struct Reading {
     value: Option<f64>,
     low: Option<f64>,
@@ -168,6 +178,7 @@ pub struct Gaps {
     cells: usize,
     failed_cells: usize,
     methods: Vec<Gap>,
+    curves: Vec<String>,
 }
 
 /// What is missing of one method.
@@ -208,6 +219,24 @@ impl Gaps {
         gap.cases += aggregate.cases;
     }
 
+    /// Counts the cells that have a curve of a method (or of a setting), by its pretty name.
+    pub fn curve(&mut self, name: &str, group: &Group, found: usize) {
+        let cells = group.records.len() - group.failed();
+        if found < cells {
+            let setting = group.setting();
+            let at = if setting.is_empty() {
+                String::new()
+            } else {
+                format!(", {setting}")
+            };
+            self.curves.push(format!(
+                "{name} ({}{at}): no curve in {} of {cells} cells",
+                group.task,
+                cells - found
+            ));
+        }
+    }
+
     /// One sentence, or nothing when nothing is missing.
     pub fn text(&self) -> Option<String> {
         let mut parts = Vec::new();
@@ -238,6 +267,7 @@ impl Gaps {
                 parts.push(format!("{}: {}", gap.name, both.join(", ")));
             }
         }
+        parts.extend(self.curves.iter().cloned());
         (!parts.is_empty()).then(|| format!("Missing: {}.", parts.join("; ")))
     }
 }

@@ -5,12 +5,14 @@
 
 mod aggregate;
 mod axis;
+mod comparison;
 mod families;
 mod figures;
 mod font;
 mod html;
 mod number;
 mod palette;
+pub mod paper;
 mod render;
 mod scene;
 mod sheet;
@@ -79,6 +81,9 @@ pub enum ReportError {
         /// Why.
         source: std::io::Error,
     },
+    /// Results that lack what is asked of them.
+    #[error("{0}")]
+    Results(String),
     /// A figure could not be drawn.
     #[error("cannot draw a figure: {0}")]
     Drawing(String),

@@ -48,6 +48,10 @@ pub struct Record {
     pub ground_truth: Option<GroundTruthFacts>,
     /// One entry a method, in the order of the settings.
     pub methods: Vec<MethodRecord>,
+    /// Differences between methods within this cell; not there in records from before they were kept, and of a cell
+    /// with one method.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pairing: Vec<PairingFacts>,
 }
 
 /// Position of a cell in its grid.
@@ -278,6 +282,23 @@ pub struct SubsetFacts {
     pub split_half: MetricValue,
     /// The score that a method would have that predicts every expected loss.
     pub ceiling: MetricValue,
+}
+
+/// Differences of one metric between the methods of a cell, with queries, examples or subsets resampled together for both
+/// methods of a pair: what one fine-tune can tell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PairingFacts {
+    /// The metric.
+    pub metric: String,
+    /// What is resampled, in words.
+    pub over: String,
+    /// Labels of the methods, in the order of the rows.
+    pub methods: Vec<String>,
+    /// Row i has a number for each of the methods before i: value of i less that of the other; `null` where either is
+    /// undefined.
+    pub differences: Vec<Vec<Option<f64>>>,
+    /// Standard errors of the differences.
+    pub errors: Vec<Vec<Option<f64>>>,
 }
 
 /// One method on one cell.

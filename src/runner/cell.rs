@@ -7,6 +7,7 @@ use ndarray::{Array2, Axis, s};
 
 use super::material::{Material, sentence};
 use super::method_cost;
+use super::pairing::{Spreads, paired, pairing};
 use super::progress::Progress;
 use super::{Execute, facts};
 use crate::config::{Cell, MethodSpec, Plan};
@@ -15,14 +16,12 @@ use crate::ground_truth::{self, Bench, Journal, selection};
 use crate::influence::{
     BlockLayout, Evidence, Influence, Queries, RunOptions, damping, run_method,
 };
-use crate::metrics::retraining::Retraining;
 use crate::metrics::{self, Inputs, Scores};
 use crate::results::ResultsDir;
 use crate::results::environment;
 use crate::results::record::{
     BlockFacts, GradientFacts, MethodRecord, Provenance, Record, SCHEMA, Status,
 };
-use crate::tasks::Truth;
 
 /// Runs cells for real.
 pub struct CellRunner {
@@ -151,6 +150,7 @@ impl Execute for CellRunner {
         let mut exact: Option<Array2<f64>> = None;
         let mut kept = Vec::new();
         let mut methods: Vec<Option<MethodRecord>> = vec![None; influence.methods.len()];
+        let mut spreads: Spreads = vec![Vec::new(); influence.methods.len()];
         for index in order {
             let spec = &influence.methods[index];
             progress.stage(&spec.label);
@@ -174,15 +174,17 @@ impl Execute for CellRunner {
                         if spec.is_exact() && exact.is_none() {
                             exact = Some(found.scores.clone());
                         }
-                        let mut record = method_record(
-                            spec,
-                            &found,
-                            exact.as_ref(),
-                            &material.truth,
+                        let inputs = Inputs {
+                            scores: parts(&found.scores),
+                            exact: exact.as_ref().map(parts),
+                            flipped: material.truth.flipped.as_deref(),
+                            train_classes: material.truth.train_classes.as_deref(),
+                            query_classes: material.truth.query_classes.as_deref(),
                             retraining,
-                            cell,
-                            operations,
-                        )?;
+                            seed: cell.seed,
+                        };
+                        let mut record = method_record(spec, &found, &inputs, cell, operations)?;
+                        spreads[index] = paired(cell, spec, &inputs);
                         if let Some((config, bench)) = wanted {
                             let mean = parts(&found.scores).mean_query.to_vec();
                             record
@@ -234,6 +236,7 @@ impl Execute for CellRunner {
             gradients: Some(gradients),
             ground_truth: truth.map(|truth| truth.facts),
             methods: methods.into_iter().flatten().collect(),
+            pairing: pairing(&spreads),
         })
     }
 
@@ -257,23 +260,12 @@ fn parts(scores: &Array2<f64>) -> Scores<'_> {
 fn method_record(
     spec: &MethodSpec,
     found: &Influence,
-    exact: Option<&Array2<f64>>,
-    truth: &Truth,
-    retraining: Option<&Retraining>,
+    inputs: &Inputs,
     cell: &Cell,
     operations: f64,
 ) -> Result<MethodRecord, String> {
-    let inputs = Inputs {
-        scores: parts(&found.scores),
-        exact: exact.map(parts),
-        flipped: truth.flipped.as_deref(),
-        train_classes: truth.train_classes.as_deref(),
-        query_classes: truth.query_classes.as_deref(),
-        retraining,
-        seed: cell.seed,
-    };
     let wanted: Vec<&str> = cell.settings.metrics.iter().map(String::as_str).collect();
-    let (metrics, curves) = metrics::evaluate(&inputs, &wanted).map_err(sentence)?;
+    let (metrics, curves) = metrics::evaluate(inputs, &wanted).map_err(sentence)?;
     Ok(MethodRecord {
         label: spec.label.clone(),
         name: spec.name().to_owned(),

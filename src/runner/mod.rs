@@ -7,6 +7,7 @@ mod companions;
 pub mod forecast;
 mod material;
 mod method_cost;
+mod pairing;
 pub mod progress;
 pub mod theory;
 
@@ -156,6 +157,7 @@ fn failed(experiment: &str, cell: &Cell, provenance: Provenance, error: String) 
         gradients: None,
         ground_truth: None,
         methods: Vec::new(),
+        pairing: Vec::new(),
     }
 }
 

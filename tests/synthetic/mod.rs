@@ -362,6 +362,7 @@ fn record(experiment: &str, shape: &Shape) -> Record {
             .iter()
             .map(|entry| method(rng, shape, *entry, classes))
             .collect(),
+        pairing: Vec::new(),
     }
 }
 

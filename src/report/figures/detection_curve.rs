@@ -2,6 +2,7 @@
 
 use super::{Outcome, caption, held_text, legend};
 use crate::metrics::interval::{mean, t_interval};
+use crate::report::aggregate::Gaps;
 use crate::report::axis::Axis;
 use crate::report::palette::{Dash, GREY};
 use crate::report::sheet::{Entry, PanelSpec, Sheet};
@@ -22,8 +23,8 @@ struct Band {
 /// One panel a task at the reference setting.
 pub fn draw(study: &Study) -> Outcome {
     let slices = study.slices(None);
-    let (mut specs, mut content, mut held, mut missing) =
-        (Vec::new(), Vec::new(), String::new(), Vec::new());
+    let (mut specs, mut content, mut held, mut gaps) =
+        (Vec::new(), Vec::new(), String::new(), Gaps::default());
     for slice in &slices {
         let Some(group) = slice.groups.first() else {
             continue;
@@ -36,25 +37,10 @@ pub fn draw(study: &Study) -> Outcome {
         if bands.iter().all(|(_, band)| band.is_none()) {
             continue;
         }
-        let without: Vec<String> = bands
-            .iter()
-            .filter(|(_, band)| band.is_none())
-            .map(|(label, _)| study.palette.style(label).name)
-            .collect();
-        if !without.is_empty() {
-            missing.push(format!(
-                "{}: no curve for {}",
-                slice.title,
-                without.join("; ")
-            ));
-        }
-        if group.failed() > 0 {
-            missing.push(format!(
-                "{}: {} of {} cells failed",
-                slice.title,
-                group.failed(),
-                group.records.len()
-            ));
+        gaps.group(group);
+        for (label, band) in &bands {
+            let found = band.as_ref().map_or(0, |band| band.seeds);
+            gaps.curve(&study.palette.style(label).name, group, found);
         }
         held.clone_from(&slice.held);
         specs.push(PanelSpec {
@@ -99,10 +85,7 @@ pub fn draw(study: &Study) -> Outcome {
         marker: None,
         dash: Some(Dash::Solid),
     });
-    let notes: Vec<String> = missing
-        .iter()
-        .map(|note| format!("Missing: {note}."))
-        .collect();
+    let notes: Vec<String> = gaps.text().into_iter().collect();
     let columns = content.len().min(2);
     let mut sheet = Sheet::new(
         columns,

@@ -84,6 +84,16 @@ pub fn all(study: &Study) -> Vec<Outcome> {
     outcomes.extend(selection::draw(study));
     outcomes.push(training::draw(study));
     outcomes.extend(training_cost::draw(study));
+    for outcome in &mut outcomes {
+        // every figure says what it leaves out, also when that is nothing
+        if let Outcome::Drawn(figure) = outcome
+            && !figure.caption.contains("Missing: ")
+        {
+            figure
+                .caption
+                .push_str(" Missing: nothing, no cell failed and no value is undefined.");
+        }
+    }
     outcomes
 }
 

@@ -3,7 +3,7 @@
 use super::{Outcome, caption, dodge, held_text, interval_text, legend};
 use crate::metrics::Curve;
 use crate::metrics::interval::{mean, t_interval};
-use crate::report::aggregate::Aggregate;
+use crate::report::aggregate::{Aggregate, Gaps};
 use crate::report::axis::{Axis, Scale, range};
 use crate::report::palette::{Colour, Dash, GREY, Marker, Style};
 use crate::report::sheet::{Entry, PanelSpec, Point, Series, Sheet};
@@ -17,7 +17,8 @@ const TITLE: &str = "Choosing training data by influence";
 pub fn draw(study: &Study) -> Option<Outcome> {
     let mut baselines: Vec<Style> = Vec::new();
     let (mut specs, mut content) = (Vec::new(), Vec::new());
-    let (mut held, mut aggregates) = (String::new(), Vec::new());
+    let (mut held, mut aggregates, mut gaps) = (String::new(), Vec::new(), Gaps::default());
+    let mut counted_groups: Vec<String> = Vec::new();
     let slices = study.slices(None);
     for slice in &slices {
         let Some(group) = slice.groups.first() else {
@@ -38,6 +39,7 @@ pub fn draw(study: &Study) -> Option<Outcome> {
             ),
         ] {
             let mut lines: Vec<(Style, Series)> = Vec::new();
+            let mut counted: Vec<(String, usize)> = Vec::new();
             for label in &study.methods {
                 let own = |record: &'_ Record| {
                     let method = method(record, label)?;
@@ -47,8 +49,11 @@ pub fn draw(study: &Study) -> Option<Outcome> {
                         .find(|curve| curve.name == name)
                         .cloned()
                 };
+                let style = study.palette.style(label);
+                let found = group.records.iter().filter(|r| own(r).is_some()).count();
+                counted.push((style.name.clone(), found));
                 if let Some(series) = series(group, own, bounds, &mut aggregates) {
-                    lines.push((study.palette.style(label), series));
+                    lines.push((style, series));
                 }
             }
             for (ending, text, colour, marker, dash) in BASELINES {
@@ -98,6 +103,13 @@ pub fn draw(study: &Study) -> Option<Outcome> {
                 y: Axis::linear(y_title, low, high),
             });
             content.push(lines);
+            for (name, found) in counted {
+                gaps.curve(&name, group, found);
+            }
+            if !counted_groups.contains(&slice.title) {
+                gaps.group(group);
+                counted_groups.push(slice.title.clone());
+            }
             held.clone_from(&slice.held);
         }
     }
@@ -132,6 +144,7 @@ pub fn draw(study: &Study) -> Option<Outcome> {
          same queries.",
         &interval_text(&aggregates),
         &held_text(&held),
+        &gaps.text().unwrap_or_default(),
     ]);
     Some(Outcome::drawn("selection", TITLE, text, sheet.finish()))
 }

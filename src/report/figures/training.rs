@@ -3,6 +3,7 @@
 use super::lines::{MOST, styles};
 use super::{Outcome, caption, dodge};
 use crate::metrics::interval::{mean, t_interval};
+use crate::report::aggregate::Gaps;
 use crate::report::axis::{Axis, Scale, range};
 use crate::report::sheet::{Entry, PanelSpec, Point, Series, Sheet};
 use crate::report::study::{Group, Study};
@@ -105,11 +106,32 @@ pub fn draw(study: &Study) -> Outcome {
     } else {
         String::new()
     };
+    let mut gaps = Gaps::default();
+    study.groups.iter().for_each(|group| gaps.group(group));
     let text = caption(&[
         "After each epoch, on the queries; all methods share the fine-tune. Mean over seeds with its 95 % t-interval.",
         &rest,
+        &gaps.text().unwrap_or_default(),
+        &not_finite(&trained),
     ]);
     Outcome::drawn("training", TITLE, text, sheet.finish())
+}
+
+/// Epochs whose accuracy or loss is NaN or infinite: they are in no mean.
+fn not_finite(groups: &[&Group]) -> String {
+    let records = groups.iter().flat_map(|group| &group.records);
+    let epochs = records.filter_map(|record| record.training.as_ref());
+    let (mut all, mut bad) = (0, 0);
+    for epoch in epochs.flat_map(|training| &training.epochs) {
+        all += 1;
+        let finite = epoch.query_accuracy.is_finite() && epoch.query_loss.is_finite();
+        bad += usize::from(!finite);
+    }
+    if bad > 0 {
+        format!("Missing: {bad} of {all} epochs have an accuracy or a loss that is not finite.")
+    } else {
+        String::new()
+    }
 }
 
 fn by_epoch(

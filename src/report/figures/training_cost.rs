@@ -2,7 +2,7 @@
 
 use super::lines::{MOST, styles};
 use super::{Outcome, caption, dodge, held_text, interval_text, lower_first, point, slug};
-use crate::report::aggregate::{Aggregate, aggregate_cell};
+use crate::report::aggregate::{Aggregate, Gaps, aggregate_cell};
 use crate::report::axis::{Axis, Labels, Scale, range};
 use crate::report::sheet::{Entry, PanelSpec, Point, Series, Sheet};
 use crate::report::study::{LAYERS, Slice, Study, axis_title};
@@ -105,11 +105,15 @@ fn draw_axis(study: &Study, key: &str) -> Outcome {
         String::new()
     };
     let held = slices.first().map_or("", |slice| &slice.held);
+    let mut gaps = Gaps::default();
+    let shown = slices.iter().flat_map(|slice| &slice.groups);
+    shown.for_each(|group| gaps.group(group));
     let text = caption(&[
         "Wall time of the fine-tune and of taking all training and query gradients, the size of the training gradients, and the accuracy after the last epoch.",
         &interval_text(&aggregates),
         &held_text(held),
         &rest,
+        &gaps.text().unwrap_or_default(),
     ]);
     let id = format!("training_cost_{}", slug(key));
     Outcome::drawn(id, title, text, sheet.finish())

@@ -3,6 +3,7 @@
 mod cost;
 mod failures;
 mod metrics;
+mod ranking;
 mod scaling;
 mod setup;
 
@@ -132,6 +133,8 @@ pub fn all(study: &Study) -> Vec<Table> {
             false,
         ),
         metrics::table(study, "Agreement with retraining", &retrained, false),
+        ranking::best(study),
+        ranking::differences(study),
         cost::table(study),
         scaling::table(study),
         setup::table(study),

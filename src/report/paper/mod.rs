@@ -1,0 +1,219 @@
+//! An item of the paper beside records of ours: numbers with intervals, what a reader asks, what differs.
+//!
+//! Nothing is computed here but means over seeds and differences between them.
+
+pub mod items;
+mod page;
+mod questions;
+mod rows;
+mod setup;
+mod theory;
+
+use std::path::{Path, PathBuf};
+
+use super::figures::{Figure, Outcome};
+use super::study::Study;
+use super::{ReportError, figures, number, render, tables};
+use crate::atomic;
+use crate::results::record::{Record, Status};
+use items::Item;
+use page::{Page, Section};
+
+/// What was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PaperSummary {
+    /// The files; the HTML page is the last.
+    pub files: Vec<PathBuf>,
+    /// The page as text for a terminal: the numbers and the sentences.
+    pub text: String,
+}
+
+/// Writes `<name>.md`, `<name>.csv`, `<name>.html` and `figures/<name>_*.png` into the folder `out`: the item beside
+/// these records.
+///
+/// # Errors
+/// No records, a file that cannot be written, or a failure of the drawing library.
+pub fn write(
+    item: &Item,
+    records: &[Record],
+    name: &str,
+    out: &Path,
+) -> Result<PaperSummary, ReportError> {
+    if records.is_empty() {
+        return Err(ReportError::Empty);
+    }
+    let study = Study::new(records);
+    let rows = rows::rows(item, &study);
+    let settings = setup::settings(item, &study);
+    let mut page = Page::new(item, name);
+    page.facts.push(run_facts(&study));
+    if !settings.is_empty() {
+        page.facts.push(setup::sentence(&settings));
+    }
+    page.facts.push(tables::damping_text(&study));
+    page.facts.push(missing(&study, &rows));
+    page.sections.push(page::numbers(&rows, &study.palette));
+    let answers = questions::findings(item, &study);
+    if !answers.is_empty() {
+        page.sections.push(Section::list(
+            "Questions",
+            "Each is a difference within every seed. For one setting the interval is over its seeds, over all it is over tasks and seeds, each the mean over its settings.",
+            answers
+                .iter()
+                .map(|finding| format!("{}: {}.", finding.statement, finding.text()))
+                .collect(),
+        ));
+    }
+    if !settings.is_empty() {
+        page.sections.push(page::settings(&settings));
+    }
+    page.csv = page::csv(item, &rows);
+    for outcome in figures::all(&study) {
+        if let (Outcome::Drawn(figure), Some(wanted)) = (outcome, item.figure)
+            && figure.id.starts_with(wanted)
+        {
+            page.figures.push(*figure);
+        }
+    }
+    save(&page, out)
+}
+
+/// [`write`] of Table 1 and Theorem 1, from the `theory.json` of `infbench theory`.
+///
+/// # Errors
+/// A text that is not such a file, or a file that cannot be written.
+pub fn write_theory(
+    item: &Item,
+    theory: &str,
+    name: &str,
+    out: &Path,
+) -> Result<PaperSummary, ReportError> {
+    let mut page = Page::new(item, name);
+    theory::fill(&mut page, item, theory).map_err(ReportError::Results)?;
+    save(&page, out)
+}
+
+fn save(page: &Page, out: &Path) -> Result<PaperSummary, ReportError> {
+    let fail = |path: &Path| {
+        let path = path.to_owned();
+        move |source| ReportError::Write { path, source }
+    };
+    std::fs::create_dir_all(out).map_err(fail(out))?;
+    let mut files = Vec::new();
+    let mut drawings = Vec::new();
+    for figure in &page.figures {
+        let folder = out.join("figures");
+        std::fs::create_dir_all(&folder).map_err(fail(&folder))?;
+        let path = folder.join(picture(page, figure));
+        render::png(&figure.scene, &path)?;
+        files.push(path);
+        drawings.push(render::svg(&figure.scene, &figure.title)?);
+    }
+    let texts = [
+        ("md", page.markdown()),
+        ("csv", page.csv.clone()),
+        ("html", page.html(&drawings)),
+    ];
+    for (kind, text) in texts {
+        let path = out.join(format!("{}.{kind}", page.name));
+        atomic::write(&path, text.as_bytes()).map_err(fail(&path))?;
+        files.push(path);
+    }
+    Ok(PaperSummary {
+        files,
+        text: page.terminal(),
+    })
+}
+
+fn picture(page: &Page, figure: &Figure) -> String {
+    format!("{}_{}.png", page.name, figure.id)
+}
+
+/// Where the numbers come from.
+fn run_facts(study: &Study) -> String {
+    let first = &study.records[0];
+    let profile = first.profile.as_ref();
+    let profile = profile.map_or(String::new(), |p| format!(", profile `{p}`"));
+    let mut seeds: Vec<u64> = study.records.iter().map(|r| r.cell.seed).collect();
+    seeds.sort_unstable();
+    seeds.dedup();
+    let provenance = &first.provenance;
+    let commit = provenance
+        .commit
+        .as_deref()
+        .map_or(String::new(), |commit| {
+            format!(", commit {}", &commit[..commit.len().min(10)])
+        });
+    format!(
+        "Experiment `{}`{profile}: {} cells, {} seed{}, started {}{commit}, on {} ({}), {} threads.",
+        first.experiment,
+        study.records.len(),
+        seeds.len(),
+        if seeds.len() == 1 { "" } else { "s" },
+        provenance.started,
+        provenance.device,
+        provenance.cpu.as_deref().unwrap_or("unknown processor"),
+        provenance.threads,
+    )
+}
+
+/// Failed cells and methods, undefined values and the paper's numbers without a counterpart.
+fn missing(study: &Study, rows: &[rows::Row]) -> String {
+    let methods = study.records.iter().flat_map(|record| &record.methods);
+    let failed = methods.filter(|m| m.status == Status::Failed).count();
+    let ours = rows.iter().filter_map(|row| row.ours);
+    let (undefined, cases) = ours.fold((0, 0), |(u, c), a| (u + a.undefined, c + a.cases));
+    let alone = rows.iter().filter(|row| row.ours.is_none()).count();
+    format!(
+        "Missing: {} of {} cells failed, {failed} methods in the others, {} of {} values undefined, {alone} of the paper's numbers without a counterpart here.",
+        study.failed(),
+        study.records.len(),
+        number::plain(undefined as f64),
+        number::plain(cases as f64),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::synthetic;
+
+    #[test]
+    fn a_page_has_numbers_answers_and_what_differs_in_three_forms() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let item = items::find("figure-1").expect("listed");
+        let found = write(item, &synthetic::glue(), "figure-1-laptop", folder.path());
+        let found = found.expect("written");
+        assert_eq!(found.files.len(), 4);
+        let read = |ending: &str| {
+            let path = folder.path().join(format!("figure-1-laptop.{ending}"));
+            std::fs::read_to_string(path).expect("written")
+        };
+        let page = read("md");
+        for part in [
+            "# Figure 1",
+            "| MRPC | rank r = 1 | DataInf | Pearson r with exact, mean query | 0.640 | 0.",
+            "Experiment `glue_rank`, profile `laptop`: 48 cells, 3 seeds",
+            "What differs here: ",
+            "Missing: 0 of 48 cells failed",
+            "(12 pairs of task and seed)",
+            "![",
+        ] {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+        let csv = read("csv");
+        assert!(
+            csv.starts_with("item,task,setting,method,metric,paper,"),
+            "{csv}"
+        );
+        assert_eq!(csv.lines().count(), 1 + 16 * 9);
+        assert!(
+            csv.contains("\nfigure-1,MRPC,rank r = 1,datainf,pearson_mean_query,0.64,,Figure 1,0.")
+        );
+        let html = read("html");
+        assert!(html.contains("<svg") && html.contains("0.640") && !html.contains("src=\"http"));
+        assert!(found.text.contains("0.640") && found.text.contains("What differs"));
+        let none = write(item, &[], "x", folder.path());
+        assert!(matches!(none, Err(ReportError::Empty)));
+    }
+}

@@ -1,0 +1,386 @@
+//! The page in Markdown, HTML and CSV, and as text for a terminal.
+
+use std::fmt::Write as _;
+
+use super::items::Item;
+use super::picture;
+use super::rows::Row;
+use super::setup::Setting;
+use crate::metrics::find;
+use crate::report::aggregate::Aggregate;
+use crate::report::figures::Figure;
+use crate::report::html::escape;
+use crate::report::number::{self, MISSING};
+use crate::report::palette::Palette;
+use crate::report::tables::{clean, metric_cell};
+
+const STYLE: &str = include_str!("../page.css");
+
+/// A heading with a table or a list.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Section {
+    /// Heading.
+    pub title: String,
+    /// How to read it.
+    pub note: String,
+    /// Column headers; empty for a list.
+    pub headers: Vec<String>,
+    /// Rows of the table, or of the list, which has one column.
+    pub rows: Vec<Vec<String>>,
+}
+
+impl Section {
+    /// A list of sentences.
+    pub fn list(title: &str, note: &str, sentences: Vec<String>) -> Self {
+        Self {
+            title: title.to_owned(),
+            note: note.to_owned(),
+            headers: Vec::new(),
+            rows: sentences
+                .into_iter()
+                .map(|sentence| vec![sentence])
+                .collect(),
+        }
+    }
+}
+
+/// A page.
+#[derive(Clone, Debug)]
+pub struct Page {
+    item: &'static str,
+    shows: &'static str,
+    /// File name without ending.
+    pub name: String,
+    /// Sentences at the top.
+    pub facts: Vec<String>,
+    /// Tables and lists.
+    pub sections: Vec<Section>,
+    /// Figures.
+    pub figures: Vec<Figure>,
+    /// The numbers as CSV.
+    pub csv: String,
+}
+
+impl Page {
+    /// Without any content yet.
+    pub fn new(item: &Item, name: &str) -> Self {
+        Self {
+            item: item.title,
+            shows: item.shows,
+            name: name.to_owned(),
+            facts: Vec::new(),
+            sections: Vec::new(),
+            figures: Vec::new(),
+            csv: String::new(),
+        }
+    }
+
+    fn heading(&self) -> String {
+        format!("{} of the paper, and here", self.item)
+    }
+
+    /// As Markdown.
+    pub fn markdown(&self) -> String {
+        let mut text = format!("# {}\n\nIn the paper: {}.\n", self.heading(), self.shows);
+        for fact in &self.facts {
+            let _ = write!(text, "\n{}\n", clean(fact));
+        }
+        for section in &self.sections {
+            let _ = write!(text, "\n## {}\n", section.title);
+            if !section.note.is_empty() {
+                let _ = write!(text, "\n{}\n", clean(&section.note));
+            }
+            text.push('\n');
+            if section.headers.is_empty() {
+                for row in &section.rows {
+                    let _ = writeln!(text, "- {}", clean(&row[0]));
+                }
+                continue;
+            }
+            let line = |cells: &[String]| {
+                let cells: Vec<String> = cells.iter().map(|cell| clean(cell)).collect();
+                format!("| {} |\n", cells.join(" | "))
+            };
+            text.push_str(&line(&section.headers));
+            text.push_str(&line(&vec!["---".to_owned(); section.headers.len()]));
+            section
+                .rows
+                .iter()
+                .for_each(|row| text.push_str(&line(row)));
+        }
+        for figure in &self.figures {
+            let _ = write!(
+                text,
+                "\n## {}\n\n![{}](figures/{})\n\n{}\n",
+                figure.title,
+                figure.title,
+                picture(self, figure),
+                clean(&figure.caption)
+            );
+        }
+        text
+    }
+
+    /// As one self-contained HTML page; the figures' drawings are given.
+    pub fn html(&self, drawings: &[String]) -> String {
+        let mut body = String::new();
+        for section in &self.sections {
+            let _ = write!(
+                body,
+                "<section><h2>{}</h2><p>{}</p>\n",
+                escape(&section.title),
+                code(&section.note)
+            );
+            if section.headers.is_empty() {
+                body.push_str("<ul>\n");
+                for row in &section.rows {
+                    let _ = writeln!(body, "<li>{}</li>", code(&row[0]));
+                }
+                body.push_str("</ul></section>\n");
+                continue;
+            }
+            let cells = |tag: &str, row: &[String]| -> String {
+                row.iter()
+                    .map(|cell| format!("<{tag}>{}</{tag}>", code(cell)))
+                    .collect()
+            };
+            let _ = write!(
+                body,
+                "<div class=\"scroll\"><table><thead><tr>{}</tr></thead><tbody>\n",
+                cells("th", &section.headers)
+            );
+            for row in &section.rows {
+                let _ = writeln!(body, "<tr>{}</tr>", cells("td", row));
+            }
+            body.push_str("</tbody></table></div></section>\n");
+        }
+        for (figure, svg) in self.figures.iter().zip(drawings) {
+            let _ = write!(
+                body,
+                "<figure><h2>{}</h2><div class=\"card\">{svg}</div><figcaption>{}</figcaption></figure>\n",
+                escape(&figure.title),
+                code(&figure.caption)
+            );
+        }
+        let facts: String = self
+            .facts
+            .iter()
+            .map(|fact| format!("<p>{}</p>\n", code(fact)))
+            .collect();
+        format!(
+            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
+             <header><h1>{title}</h1>\n<p>In the paper: {}.</p>\n{facts}</header>\n<main>\n{body}</main>\n</body>\n</html>\n",
+            escape(self.shows),
+            title = escape(&self.heading()),
+        )
+    }
+
+    /// The sentences, what has a number of the paper, and the answers.
+    pub fn terminal(&self) -> String {
+        let mut text = format!("{}\n\n", self.heading());
+        for section in &self.sections {
+            if section.headers.is_empty() {
+                section.rows.iter().for_each(|row| {
+                    let _ = writeln!(text, "- {}", row[0]);
+                });
+                text.push('\n');
+                continue;
+            }
+            let Some(paper) = section.headers.iter().position(|h| h == "Paper") else {
+                continue;
+            };
+            let shown: Vec<&Vec<String>> = std::iter::once(&section.headers)
+                .chain(section.rows.iter().filter(|row| row[paper] != MISSING))
+                .collect();
+            let width = |column: usize| {
+                let cells = shown.iter().map(|row| row[column].chars().count());
+                cells.max().unwrap_or(0)
+            };
+            let widths: Vec<usize> = (0..section.headers.len()).map(width).collect();
+            for row in &shown {
+                let cells = row.iter().zip(&widths);
+                let line: Vec<String> = cells.map(|(c, w)| format!("{c:w$}", w = *w)).collect();
+                let _ = writeln!(text, "{}", line.join("  ").trim_end());
+            }
+            text.push('\n');
+        }
+        for fact in &self.facts {
+            let _ = writeln!(text, "{fact}");
+        }
+        text
+    }
+}
+
+/// Escaped text with `code` between backticks.
+fn code(text: &str) -> String {
+    let pieces: Vec<String> = text.split('`').map(escape).collect();
+    if pieces.len().is_multiple_of(2) {
+        return pieces.join("`");
+    }
+    let mark = |(i, piece): (usize, &String)| {
+        if i % 2 == 1 {
+            format!("<code>{piece}</code>")
+        } else {
+            piece.clone()
+        }
+    };
+    pieces.iter().enumerate().map(mark).collect()
+}
+
+/// The paper's numbers beside ours.
+pub fn numbers(rows: &[Row], palette: &Palette) -> Section {
+    let text = |x: f64, metric: &str| match find(metric).map(|metric| metric.unit) {
+        Some("s") => number::seconds(x),
+        _ if metric == "time_ratio" => number::significant(x, 3),
+        _ => number::fixed(x, 3),
+    };
+    let of = |row: &Row| {
+        let paper = row.paper.map_or(MISSING.to_owned(), |number| {
+            let deviation = number.deviation.map_or(String::new(), |d| {
+                format!(" (deviation {})", number::fixed(d, 3))
+            });
+            format!("{}{deviation}", text(number.value, &row.metric))
+        });
+        let ours = row.ours.as_ref();
+        let inside = match row.agrees() {
+            Some(true) => "yes",
+            Some(false) => "no",
+            None => MISSING,
+        };
+        let name = match row.method.as_str() {
+            "full" => "all examples".to_owned(),
+            "random" => "random choice".to_owned(),
+            label => palette.style(label).name,
+        };
+        vec![
+            row.task.clone(),
+            if row.setting.is_empty() {
+                MISSING.to_owned()
+            } else {
+                row.setting.clone()
+            },
+            name,
+            row.title(),
+            paper,
+            ours.map_or(MISSING.to_owned(), |ours| shown(&row.metric, ours)),
+            inside.to_owned(),
+            ours.map_or(MISSING.to_owned(), |ours| ours.seeds.to_string()),
+            ours.map_or(MISSING.to_owned(), |o| {
+                format!("{} / {}", o.undefined, o.failed)
+            }),
+            row.paper
+                .map_or(MISSING.to_owned(), |number| number.source.to_owned()),
+        ]
+    };
+    Section {
+        title: "Numbers".to_owned(),
+        note: "Here: mean over seeds ± half of the 95 % t-interval (×÷: geometric mean and the factor of the interval of the logarithms); with one seed the value and its interval within the cell in brackets. A dash in the paper's column: it gives no number."
+            .to_owned(),
+        headers: [
+            "Task",
+            "Setting",
+            "Method",
+            "Measure",
+            "Paper",
+            "Here",
+            "Paper's within our interval",
+            "Seeds",
+            "Undefined / failed",
+            "Source",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+        rows: rows.iter().map(of).collect(),
+    }
+}
+
+/// A number of ours with its interval.
+fn shown(metric: &str, ours: &Aggregate) -> String {
+    // accuracies and ratios are no metrics of records: shown as the one that they are like
+    let like = match metric {
+        "selection_accuracy" => "detection_auc",
+        "time_ratio" => "relative_error",
+        other => other,
+    };
+    find(like).map_or(MISSING.to_owned(), |metric| metric_cell(metric, ours).text)
+}
+
+/// The paper's settings beside ours.
+pub fn settings(settings: &[Setting]) -> Section {
+    let of = |setting: &Setting| {
+        vec![
+            setting.what.to_owned(),
+            setting.paper.to_owned(),
+            setting.here.clone(),
+            if setting.same() { "yes" } else { "no" }.to_owned(),
+        ]
+    };
+    Section {
+        title: "Settings".to_owned(),
+        note: String::new(),
+        headers: ["What", "In the paper", "Here", "The same"]
+            .map(str::to_owned)
+            .to_vec(),
+        rows: settings.iter().map(of).collect(),
+    }
+}
+
+/// The rows as CSV; missing numbers are empty.
+pub fn csv(item: &Item, rows: &[Row]) -> String {
+    let number = |x: Option<f64>| x.map(|x| x.to_string()).unwrap_or_default();
+    let mut table = csv::Writer::from_writer(Vec::new());
+    let header = [
+        "item",
+        "task",
+        "setting",
+        "method",
+        "metric",
+        "paper",
+        "paper_deviation",
+        "paper_source",
+        "here",
+        "low",
+        "high",
+        "seeds",
+        "cases",
+        "undefined",
+        "failed",
+        "paper_in_interval",
+    ];
+    table.write_record(header).expect("memory takes every row");
+    for row in rows {
+        let ours = row.ours.unwrap_or_default();
+        let count = |count: usize| {
+            if row.ours.is_some() {
+                count.to_string()
+            } else {
+                String::new()
+            }
+        };
+        let fields = [
+            item.name.to_owned(),
+            row.task.clone(),
+            row.setting.clone(),
+            row.method.clone(),
+            row.metric.clone(),
+            number(row.paper.map(|paper| paper.value)),
+            number(row.paper.and_then(|paper| paper.deviation)),
+            row.paper
+                .map_or(String::new(), |paper| paper.source.to_owned()),
+            number(ours.value),
+            number(ours.low),
+            number(ours.high),
+            count(ours.seeds),
+            count(ours.cases),
+            count(ours.undefined),
+            count(ours.failed),
+            row.agrees()
+                .map(|agrees| agrees.to_string())
+                .unwrap_or_default(),
+        ];
+        table.write_record(fields).expect("memory takes every row");
+    }
+    let bytes = table.into_inner().expect("memory takes every row");
+    String::from_utf8(bytes).expect("every field is text")
+}
