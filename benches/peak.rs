@@ -90,6 +90,7 @@ fn main() {
                 name: info.name.clone(),
                 inputs: factor(info.dim() / ROWS),
                 outputs: factor(ROWS),
+                tokens: None,
             })
             .collect(),
     };
