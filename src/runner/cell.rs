@@ -6,14 +6,13 @@ use std::time::Instant;
 use ndarray::{Array2, Axis, s};
 
 use super::material::{Material, sentence};
-use super::method_cost;
 use super::progress::Progress;
 use super::{Execute, facts};
 use crate::config::{Cell, MethodSpec, Plan};
 use crate::device::DeviceChoice;
 use crate::ground_truth::{self, Bench, Journal, selection};
 use crate::influence::{
-    BlockLayout, Evidence, Influence, Queries, RunOptions, damping, run_method,
+    BlockLayout, Evidence, Influence, Queries, RunOptions, cost, damping, run_method,
 };
 use crate::metrics::retraining::Retraining;
 use crate::metrics::{self, Inputs, Scores};
@@ -164,7 +163,7 @@ impl Execute for CellRunner {
                     &options,
                 ) {
                     Ok(found) => {
-                        let (operations, _) = method_cost::total(
+                        let (operations, _) = cost::total(
                             &spec.method,
                             material.train.tensors(),
                             &layout,

@@ -7,12 +7,11 @@ use std::time::Instant;
 use faer::{Accum, Mat, Par};
 
 use super::companions::Wanted;
-use super::method_cost;
 use crate::batching;
 use crate::config::{Cell, ModelConfig, TaskConfig};
 use crate::device::DeviceChoice;
 use crate::gradients::store::TensorInfo;
-use crate::influence::BlockLayout;
+use crate::influence::{BlockLayout, cost};
 use crate::models::Model;
 use crate::tasks::{self, Split};
 
@@ -139,7 +138,7 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
     let mut method_flops = 0.0;
     let mut workspace_bytes: f64 = 0.0;
     for spec in &settings.influence.methods {
-        let (flops, bytes) = method_cost::total(&spec.method, &tensors, &layout, n, m);
+        let (flops, bytes) = cost::total(&spec.method, &tensors, &layout, n, m);
         method_flops += flops;
         workspace_bytes = workspace_bytes.max(bytes);
     }
