@@ -54,9 +54,7 @@ impl CellRunner {
         material: &Material,
         scores: &[(String, Array2<f64>)],
     ) -> Result<(), String> {
-        let own = [("train", &material.train), ("query", &material.query)];
-        let own = own.map(|(name, store)| (name.to_owned(), store));
-        for (name, store) in own.into_iter().chain(material.beside.stores()) {
+        for (name, store) in material.stores() {
             let path = self.gradient_path(cell, &name);
             match (self.gradients, store.storage() == "mapped") {
                 (true, false) => {
@@ -147,7 +145,7 @@ impl Execute for CellRunner {
         // exact first: the others are held against it
         let mut order: Vec<usize> = (0..influence.methods.len()).collect();
         order.sort_by_key(|&i| !influence.methods[i].is_exact());
-        let mut exact: Option<Array2<f64>> = None;
+        let mut exact = unrounded_exact(cell, &material, &layout, &options, progress)?;
         let mut kept = Vec::new();
         let mut methods: Vec<Option<MethodRecord>> = vec![None; influence.methods.len()];
         for index in order {
@@ -242,6 +240,25 @@ impl Execute for CellRunner {
             ..self.environment.clone()
         }
     }
+}
+
+/// Exact influence on the gradients before they were rounded, when the settings ask for it.
+fn unrounded_exact(
+    cell: &Cell,
+    material: &Material,
+    layout: &BlockLayout,
+    options: &RunOptions<'_>,
+    progress: &Progress,
+) -> Result<Option<Array2<f64>>, String> {
+    let influence = &cell.settings.influence;
+    let exact = influence.methods.iter().find(|spec| spec.is_exact());
+    let Some((spec, [train, query])) = exact.zip(material.unrounded.as_ref()) else {
+        return Ok(None);
+    };
+    progress.stage("exact on f32 gradients");
+    let lambda = damping(train, layout, influence.damping).map_err(sentence)?;
+    let found = run_method(spec, train, query, layout, &lambda, options).map_err(sentence)?;
+    Ok(Some(found.scores))
 }
 
 /// Scores with the mean query as the last row, in two parts.

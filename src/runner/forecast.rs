@@ -143,7 +143,14 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
         workspace_bytes = workspace_bytes.max(bytes);
     }
     let rows = stores[0] * train as f64 + stores[1] * query as f64;
-    let gradient_bytes = 4.0 * dim as f64 * rows + hessian_bytes;
+    let store = &settings.store;
+    let number = store.dtype.bytes() as f64;
+    let unrounded = if store.keeps_unrounded() {
+        4.0 * (train + query) as f64
+    } else {
+        0.0
+    };
+    let gradient_bytes = dim as f64 * (number * rows + unrounded) + hessian_bytes;
     Ok(Forecast {
         train,
         query,
