@@ -149,15 +149,12 @@ fn scores_are_the_librarys_own() {
 
 #[test]
 fn scores_are_kronfluences_own() {
-    let peers = network();
-    // of Λ + λ, and of the eigenvectors, whose error is that of the factors over the gaps of their eigenvalues: 1e3
-    let gaps = 1e3;
-    let all = peers.differences(|name| gaps * condition(name));
+    let all = network().differences(condition);
     assert_eq!(all.len(), 19, "the fixtures are there");
     none_is_far(&all);
 }
 
-/// At most 1 + tr(F)/λ, where tr(F) is below 1 and λ constant, or 0.1 times the mean of at most 30 eigenvalues.
+/// Of Λ + λ: at most 1 + tr(F)/λ, where tr(F) is below 1 and λ constant, or 0.1 times the mean of at most 30 eigenvalues.
 fn condition(name: &str) -> f64 {
     if name.contains("heuristic") || name == "hessian_free" {
         1.0 + 10.0 * 30.0
