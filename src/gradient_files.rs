@@ -18,9 +18,9 @@ use crate::config::hub::{Hub, HubError, Located, Part};
 use crate::config::store::GradientType;
 use crate::config::task::GlueName;
 use crate::device::DeviceChoice;
-use crate::gradients::factors::{FactorError, KroneckerFactors};
+use crate::gradients::factors::KroneckerFactors;
 use crate::gradients::store::{StoreError, StoreWriter, Target, TensorInfo};
-use crate::gradients::{GradientError, GradientSink, per_example, sampled};
+use crate::gradients::{GradientError, GradientSink, MatrixFileError, per_example, sampled};
 use crate::models::checkpoint::{Checkpoint, CheckpointError};
 use crate::models::peft::{self, PeftError};
 use crate::models::{Model, ModelError};
@@ -151,7 +151,7 @@ pub enum GradientFilesError {
     },
     /// The file of factors.
     #[error(transparent)]
-    Factors(#[from] FactorError),
+    Factors(#[from] MatrixFileError),
     /// Taking the gradients.
     #[error(transparent)]
     Gradient(#[from] GradientError),

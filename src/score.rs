@@ -16,8 +16,7 @@ pub use companions::{CheckpointFiles, CompanionFiles, SampledFiles};
 use crate::atomic::AtomicFile;
 use crate::config::influence::{Blocks, Precision};
 use crate::config::method::MethodSpec;
-use crate::gradients::factors::FactorError;
-use crate::gradients::hessian::HessianFileError;
+use crate::gradients::MatrixFileError;
 use crate::gradients::store::{GradientStore, StoreError};
 use crate::influence::{
     BlockLayout, Evidence, InfluenceError, Queries, RunOptions, damping, run_method,
@@ -123,12 +122,9 @@ pub enum ScoreError {
     /// The gradients cannot be read, or the scores not written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Factors that cannot be read.
+    /// Factors or second derivatives that cannot be read.
     #[error(transparent)]
-    Factors(#[from] FactorError),
-    /// Second derivatives that cannot be read.
-    #[error(transparent)]
-    Hessian(#[from] HessianFileError),
+    Matrices(#[from] MatrixFileError),
     /// What came beside the gradients does not belong to them.
     #[error("beside the gradients: {0}")]
     Companion(InfluenceError),

@@ -116,6 +116,15 @@ fn an_experiment_collects_what_is_needed_and_the_files_score_the_same() {
     for method in record["methods"].as_array().unwrap() {
         assert_eq!(method["status"], "ok", "{method}");
         assert_eq!(method["non_finite"], 0, "{method}");
+        // what is fetched of the gradients at sampled labels, or at checkpoints, counts
+        let passes = match method["label"].as_str().unwrap() {
+            "ekfac" | "ekfac:labels=sampled" | "tracin" => 2.0,
+            "kfac" | "kfac:labels=sampled" => 1.0,
+            _ => continue,
+        };
+        let size = record["gradients"]["bytes"].as_f64().unwrap();
+        let read = method["bytes_read"].as_f64().unwrap();
+        assert_eq!(read, passes * size, "{method}");
     }
     let beside = &record["gradients"]["companions"];
     for kind in ["factors", "sampled", "checkpoints"] {

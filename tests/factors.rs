@@ -227,6 +227,7 @@ fn by_loops(model: &Model, split: &Split) -> (Vec<Vec<f64>>, KroneckerFactors) {
                 name: tensor.name,
                 inputs: Mat::zeros(tensor.shape[1], tensor.shape[1]),
                 outputs: Mat::zeros(tensor.shape[0], tensor.shape[0]),
+                tokens: None,
             }
         })
         .collect();
@@ -252,6 +253,7 @@ fn by_loops(model: &Model, split: &Split) -> (Vec<Vec<f64>>, KroneckerFactors) {
     for (factors, count) in tensors.iter_mut().zip(counts) {
         factors.inputs *= faer::Scale(1.0 / count as f64);
         factors.outputs *= faer::Scale(1.0 / n as f64);
+        factors.tokens = Some(count as f64 / n as f64);
     }
     (gradients, KroneckerFactors { tensors })
 }
@@ -262,7 +264,7 @@ fn difference(a: &KroneckerFactors, b: &KroneckerFactors) -> f64 {
     let pairs = a.tensors.iter().zip(&b.tensors);
     pairs
         .flat_map(|(a, b)| {
-            assert_eq!(a.name, b.name);
+            assert_eq!((&a.name, a.tokens), (&b.name, b.tokens));
             assert!(b.inputs.norm_l2() > 0.0 && b.outputs.norm_l2() > 0.0);
             [(&a.inputs, &b.inputs), (&a.outputs, &b.outputs)]
                 .map(|(a, b)| (a - b).norm_l2() / b.norm_l2())

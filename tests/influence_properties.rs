@@ -144,6 +144,7 @@ fn factors(store: &GradientStore) -> KroneckerFactors {
             name: info.name.clone(),
             inputs: fisher(&g),
             outputs: Mat::identity(1, 1),
+            tokens: Some(1.0),
         }
     };
     KroneckerFactors {
@@ -420,6 +421,9 @@ proptest! {
                 "datainf_pydvl" | "lissa_pydvl" | "conjugate_gradient_dattri" => continue,
                 // a constant makes any condition possible
                 "datainf_dattri" => "datainf_dattri:damping=auto",
+                "ekfac_kronfluence" => "ekfac_kronfluence:damping=auto",
+                "kfac_kronfluence" => "kfac_kronfluence:damping=auto",
+                "diagonal_kronfluence" => "diagonal_kronfluence:damping=auto",
                 name => name,
             };
             let (straight, moved) = (run(method, &train, &query), run(method, &train, &turned));

@@ -101,6 +101,7 @@ fn independent(outputs: usize, inputs: usize) -> (GradientStore, KroneckerFactor
         name: "w".to_owned(),
         inputs: second_moment(&x, inputs),
         outputs: second_moment(&delta, outputs),
+        tokens: Some(1.0),
     };
     let tensors = vec![factors];
     (store, KroneckerFactors { tensors })
@@ -216,6 +217,7 @@ fn anything(n: usize, purpose: &str) -> (GradientStore, KroneckerFactors) {
             name: name.to_owned(),
             inputs: moment("in", i),
             outputs: moment("out", o),
+            tokens: Some(2.5),
         }
     });
     (

@@ -2,9 +2,13 @@
 
 use faer::Mat;
 use infbench::config::influence::{Blocks, Precision};
+use infbench::gradients::checkpoints::Checkpoint;
+use infbench::gradients::factors::{KroneckerFactors, TensorFactors};
 use infbench::gradients::hessian::{HessianGroup, Hessians};
 use infbench::gradients::store::{GradientStore, TensorInfo};
-use infbench::influence::{BlockLayout, Companions, Queries, RunOptions, damping, run_method};
+use infbench::influence::{
+    BlockLayout, Companions, Queries, RunOptions, Sampled, damping, run_method,
+};
 use infbench::random::rng;
 use rand_distr::{Distribution, StandardNormal};
 
@@ -24,6 +28,19 @@ fn store(purpose: &str, rows: usize) -> GradientStore {
     GradientStore::from_memory(rows, SHAPES.iter().enumerate().map(tensor).collect()).unwrap()
 }
 
+/// Factors of every tensor, which are no matter here.
+fn factors(store: &GradientStore) -> KroneckerFactors {
+    let of = |info: &TensorInfo| TensorFactors {
+        name: info.name.clone(),
+        inputs: Mat::identity(info.shape[1], info.shape[1]),
+        outputs: Mat::identity(info.shape[0], info.shape[0]),
+        tokens: Some(3.0),
+    };
+    KroneckerFactors {
+        tensors: store.tensors().iter().map(of).collect(),
+    }
+}
+
 /// Passes of a method over the training gradients, with its iterations.
 fn passes(label: &str, queries: usize, precision: Precision) -> (f64, usize) {
     let (train, query) = (store("train", N), store("query", queries));
@@ -37,13 +54,25 @@ fn passes(label: &str, queries: usize, precision: Precision) -> (f64, usize) {
             matrix: Mat::identity(size, size),
         }],
     };
+    let factors = factors(&train);
+    let sampled = store("sampled", N);
+    let checkpoint = |c: usize| Checkpoint {
+        learning_rate: 0.1,
+        train: store(&format!("train {c}"), N),
+        query: store(&format!("query {c}"), queries),
+    };
     let options = RunOptions {
         precision,
         queries: Queries::Each,
         seed: 1,
         companions: Companions {
+            factors: Some(&factors),
+            sampled: Some(Sampled {
+                gradients: &sampled,
+                factors: &factors,
+            }),
             hessians: Some(&hessians),
-            ..Companions::default()
+            checkpoints: &[checkpoint(1), checkpoint(2), checkpoint(3)],
         },
     };
     let spec = label.parse().unwrap();
@@ -53,7 +82,7 @@ fn passes(label: &str, queries: usize, precision: Precision) -> (f64, usize) {
 }
 
 /// Passes, and passes for each iteration, as the table of methods states them.
-const STATED: [(&str, f64, f64); 28] = [
+const STATED: [(&str, f64, f64); 38] = [
     ("exact:solver=primal", 3.0, 3.0),
     ("exact:solver=dual", 5.0, 3.0),
     ("exact:solver=cg", 2.0, 1.0),
@@ -91,6 +120,18 @@ const STATED: [(&str, f64, f64); 28] = [
     ("lissa_pydvl:iterations=7", 1.0, 1.0),
     ("conjugate_gradient_dattri:iterations=7", 2.0, 1.0),
     ("true_hessian", 1.0, 0.0),
+    ("kfac", 1.0, 0.0),
+    ("kfac:labels=sampled", 1.0, 0.0),
+    ("ekfac", 2.0, 0.0),
+    // one of the gradients at sampled labels, one of the training gradients
+    ("ekfac:labels=sampled", 2.0, 0.0),
+    // one at each of three checkpoints
+    ("tracin", 3.0, 0.0),
+    ("kfac_kronfluence", 1.0, 0.0),
+    ("ekfac_kronfluence", 2.0, 0.0),
+    ("ekfac_kronfluence:labels=empirical", 2.0, 0.0),
+    ("diagonal_kronfluence", 2.0, 0.0),
+    ("diagonal_kronfluence:labels=empirical", 2.0, 0.0),
 ];
 
 #[test]

@@ -103,8 +103,8 @@ fn table(summary: &ScoreSummary) -> String {
         .max("method".len());
     let _ = writeln!(
         text,
-        "{:width$}  {:>9}  {:>9}  {:>9}  {:>10}  {:>9}  non-finite",
-        "method", "prepare s", "apply s", "score s", "peak MB", "residual"
+        "{:width$}  {:>9}  {:>9}  {:>9}  {:>10}  {:>10}  {:>9}  non-finite",
+        "method", "prepare s", "apply s", "score s", "peak MB", "read MB", "residual"
     );
     for method in &summary.methods {
         let seconds = method.seconds;
@@ -118,8 +118,13 @@ fn table(summary: &ScoreSummary) -> String {
             .map_or_else(|| "–".to_owned(), |r| format!("{r:.1e}"));
         let _ = writeln!(
             text,
-            "{:width$}  {:>9.4}  {:>9.4}  {:>9.4}  {peak:>10}  {residual:>9}  {}",
-            method.label, seconds.prepare, seconds.apply, seconds.score, method.non_finite
+            "{:width$}  {:>9.4}  {:>9.4}  {:>9.4}  {peak:>10}  {:>10.3}  {residual:>9}  {}",
+            method.label,
+            seconds.prepare,
+            seconds.apply,
+            seconds.score,
+            method.bytes_read as f64 / 1e6,
+            method.non_finite
         );
     }
     text

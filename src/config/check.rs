@@ -10,6 +10,7 @@ use super::hub::{Checkpoints, HubError};
 use super::huggingface::{HuggingFaceConfig, TOKENIZER_FILE};
 use super::lora::{LayerRange, LayerSelection};
 use super::method::MethodSpec;
+use super::store::Reference;
 use super::task::DigitClasses;
 use super::{LoraConfig, LoraTarget, ModelConfig, TaskConfig};
 use crate::influence::{Method, Need};
@@ -101,6 +102,11 @@ pub(super) fn settings(
             );
         }
         _ => {}
+    }
+    let exact = settings.influence.methods.iter().any(MethodSpec::is_exact);
+    if settings.store.reference == Reference::F32 && !exact {
+        let message = "`f32` is what `exact` is computed from, which is not among the methods";
+        return fail("store.reference", message.to_owned());
     }
     companions(document, &settings)?;
     ground_truth(document, &settings)?;

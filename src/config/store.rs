@@ -16,6 +16,34 @@ pub struct StoreConfig {
     /// Type that training and query gradients are kept in. Products are taken in `influence.precision`
     /// whatever it is.
     pub dtype: GradientType,
+    /// Gradients that exact influence, against which the metrics hold every method, is computed from. `f32` needs the
+    /// method `exact`; where `dtype` is another, the gradients are held in f32 beside.
+    #[serde(skip_serializing_if = "Reference::is_default")]
+    pub reference: Reference,
+}
+
+impl StoreConfig {
+    /// Whether the gradients are kept as they come, too, before they are rounded to `dtype`.
+    pub fn keeps_unrounded(&self) -> bool {
+        self.reference == Reference::F32 && self.dtype != GradientType::F32
+    }
+}
+
+/// What the metrics' exact influence is computed from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reference {
+    /// The gradients as they are kept, which the methods see, too: errors are the methods' own.
+    #[default]
+    Stored,
+    /// The gradients in f32, before they are rounded to `dtype`: errors are of the methods and of the storage.
+    F32,
+}
+
+impl Reference {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Type of stored gradients.
@@ -60,6 +88,7 @@ impl Default for StoreConfig {
             in_memory_mib: 4096,
             activations_mib: 4096,
             dtype: GradientType::F32,
+            reference: Reference::Stored,
         }
     }
 }

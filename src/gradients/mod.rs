@@ -7,10 +7,12 @@
 pub mod checkpoints;
 pub mod factors;
 pub mod hessian;
+mod matrices;
 pub mod one_by_one;
 pub mod per_example;
 pub mod sampled;
 pub mod sink;
 pub mod store;
 
+pub use matrices::MatrixFileError;
 pub use sink::{GradientError, GradientSink, RowBuffer};

@@ -2,10 +2,10 @@
 
 use super::block::Block;
 use super::error::InfluenceError;
-use super::krylov::{Inverted, Process, default_steps, ritz};
+use super::krylov::{Inverted, Process, RANK, STEPS, complement, default_steps, ritz};
 use super::low_rank::Complement;
 use super::method::{InfluenceMethod, Preconditioner};
-use super::registry::{Allowed, Listed, MethodInfo, OptionInfo, Values};
+use super::registry::{Listed, MethodInfo, Values};
 
 /// Arnoldi: X = U(Θ+λI)⁻¹UᵀV with the k Ritz pairs (Θ, U) of F that are largest in magnitude.
 ///
@@ -16,6 +16,9 @@ use super::registry::{Allowed, Listed, MethodInfo, OptionInfo, Values};
 /// [`lanczos`](super::lanczos) up to rounding and the start. Because every training gradient lies in the
 /// range of F, the dropped part costs no score once k reaches the rank of F: only then is it exact, and only in
 /// scores; its residual stays ‖v⊥‖/‖v‖.
+///
+/// `complement` is `drop` here because the paper, its code, dattri and pyDVL (without `use_woodbury`) have it so, and
+/// `damp` in `lanczos` because that is right in the null space of F: the other settings and their defaults are the same.
 ///
 /// Source: Schioppa, Zablotskaia, Vilar, Sokolov 2022 (arXiv 2112.03052), and their public code. Cost with s
 /// steps: 4·s·n·d + 2·s²·d to prepare, 4·m·k·d to apply; s·d numbers; s passes over the gradients, twice. Always
@@ -43,32 +46,13 @@ impl Listed for Arnoldi {
         damping: "λ_l added to the Ritz values; outside them nothing",
         source: "Schioppa et al. 2022, arXiv 2112.03052",
         when: "to reproduce published results; lanczos keeps what it drops",
-        options: &[
-            OptionInfo {
-                key: "rank",
-                default: "32",
-                allowed: Allowed::Count,
-                help: "Ritz pairs kept k; exact in scores at the rank of F",
-            },
-            OptionInfo {
-                key: "iterations",
-                default: "auto",
-                allowed: Allowed::CountOr(&["auto"]),
-                help: "dimensions s of the Krylov space; auto is k + max(k, 20)",
-            },
-            OptionInfo {
-                key: "complement",
-                default: "drop",
-                allowed: Allowed::Word(&["drop", "damp"]),
-                help: "what becomes of the query outside the pairs: nothing, or times 1/λ",
-            },
-        ],
+        options: &[RANK, STEPS, complement("drop")],
     };
 
     fn from_values(values: &Values) -> Self {
         Self {
-            rank: values.count("rank"),
-            iterations: values.count_or("iterations"),
+            rank: values.count(RANK.key),
+            iterations: values.count_or(STEPS.key),
             complement: Complement::of(values.word("complement")),
         }
     }

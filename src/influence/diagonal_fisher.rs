@@ -50,9 +50,10 @@ impl InfluenceMethod for DiagonalFisher {
     }
 }
 
-struct Diagonal {
+/// V times a diagonal.
+pub(super) struct Diagonal {
     /// 1/(diag F + λ).
-    inverse: Vec<f64>,
+    pub inverse: Vec<f64>,
 }
 
 impl Preconditioner for Diagonal {

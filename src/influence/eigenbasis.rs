@@ -68,7 +68,7 @@ impl Labels {
     }
 
     /// The factors at these labels.
-    fn factors<'a>(
+    pub(super) fn factors<'a>(
         self,
         companions: &Companions<'a>,
         method: &'static str,
@@ -382,6 +382,7 @@ pub(super) mod tests {
             name: "w".to_owned(),
             inputs: covariance("inputs", inputs),
             outputs: covariance("outputs", outputs),
+            tokens: None,
         };
         let basis = Eigenbasis::new(&factors).unwrap();
         let v = Mat::<f64>::from_fn(outputs, inputs, |i, j| ((3 * i + 5 * j) as f64).sin());

@@ -2,11 +2,12 @@
 
 use super::block::Block;
 use super::companions::Need;
-use super::eigenbasis::{LABELS, Labels, Weighted, of_block};
+use super::eigenbasis::{LABELS, Labels, Part, Weighted, of_block};
 use super::error::InfluenceError;
 use super::method::{InfluenceMethod, Preconditioner};
 use super::registry::{Listed, MethodInfo, Values};
 use crate::config::influence::Precision;
+use crate::gradients::store::GradientStore;
 
 /// EK-FAC: X = Q_S [(Q_Sᵀ V Q_A) / (Λ + λ)] Q_Aᵀ for V `[out, in]`, with Λ = mean_i (Q_Sᵀ g_i Q_A)² entry by entry,
 /// the diagonal of the Fisher in [`kfac`](super::kfac)'s eigenbasis, and λ the block's.
@@ -50,31 +51,70 @@ impl InfluenceMethod for Ekfac {
         lambda: f64,
     ) -> Result<Box<dyn Preconditioner + 'a>, InfluenceError> {
         let parts = of_block(block, self.labels, Self::INFO.name)?;
-        let (store, place) = match (self.labels, block.companions().sampled) {
-            (Labels::Sampled, Some(sampled)) => {
-                let place = block.store().matching(sampled.gradients)?;
-                (sampled.gradients, Some(place))
-            }
-            _ => (block.store(), None),
-        };
+        let moments = Moments::of(block, self.labels)?;
         let weighted = Weighted::new(parts, lambda, |part| {
-            let tensor = part.segment.tensor;
-            let tensor = place.as_ref().map_or(tensor, |place| place[tensor]);
-            let means = match block.precision() {
-                Precision::F32 => part.basis.mean_squares::<f32>(store, tensor),
-                Precision::F64 => part.basis.mean_squares::<f64>(store, tensor),
-            };
-            // the training gradients are known to be finite, the others are not
-            let finite = means.iter().sum::<f64>().is_finite();
-            match (!finite).then(|| store.non_finite(tensor, 0..store.rows())) {
-                Some(Some(error)) => Err(error.into()),
-                _ => Ok(means),
-            }
+            moments.in_basis(part, block.precision())
         })?;
         Ok(Box::new(weighted))
     }
 
     fn need(&self) -> Need {
         self.labels.need()
+    }
+}
+
+/// The gradients whose second moments stand for the Fisher: the training gradients, or those at sampled labels.
+pub(super) struct Moments<'a> {
+    pub store: &'a GradientStore,
+    /// Where the training store's tensors are in it; `None`: in the same places.
+    place: Option<Vec<usize>>,
+}
+
+impl<'a> Moments<'a> {
+    pub(super) fn of(block: &Block<'a>, labels: Labels) -> Result<Self, InfluenceError> {
+        Ok(match (labels, block.companions().sampled) {
+            (Labels::Sampled, Some(sampled)) => Self {
+                store: sampled.gradients,
+                place: Some(block.store().matching(sampled.gradients)?),
+            },
+            _ => Self {
+                store: block.store(),
+                place: None,
+            },
+        })
+    }
+
+    /// Index of a tensor of the training gradients.
+    pub(super) fn tensor(&self, tensor: usize) -> usize {
+        self.place.as_ref().map_or(tensor, |place| place[tensor])
+    }
+
+    /// Mean over the gradients of their squared coordinates in the eigenbasis of a tensor.
+    pub(super) fn in_basis(
+        &self,
+        part: &Part,
+        precision: Precision,
+    ) -> Result<Vec<f64>, InfluenceError> {
+        let tensor = self.tensor(part.segment.tensor);
+        let means = match precision {
+            Precision::F32 => part.basis.mean_squares::<f32>(self.store, tensor),
+            Precision::F64 => part.basis.mean_squares::<f64>(self.store, tensor),
+        };
+        self.checked(tensor, means)
+    }
+
+    /// Means over the gradients of one tensor of this store, or the error that names a gradient that is not finite:
+    /// the training gradients are known to be, the others are not.
+    pub(super) fn checked(
+        &self,
+        tensor: usize,
+        means: Vec<f64>,
+    ) -> Result<Vec<f64>, InfluenceError> {
+        let finite = means.iter().sum::<f64>().is_finite();
+        let found = || self.store.non_finite(tensor, 0..self.store.rows());
+        match (!finite).then(found).flatten() {
+            Some(error) => Err(error.into()),
+            None => Ok(means),
+        }
     }
 }

@@ -80,6 +80,7 @@ mod tests {
             name: (*name).to_owned(),
             inputs: covariance(&format!("{name} in"), *i),
             outputs: covariance(&format!("{name} out"), *o),
+            tokens: None,
         });
         let tensors = factors.collect();
         (store, KroneckerFactors { tensors })

@@ -16,6 +16,7 @@ use super::evidence::Evidence;
 use super::low_rank::{Complement, LowRank};
 use super::method::{Applied, Preconditioner};
 use super::moments::sum_of_squares;
+use super::registry::{Allowed, OptionInfo};
 use crate::config::influence::Precision;
 use crate::random::rng;
 
@@ -29,6 +30,33 @@ pub(super) enum Process {
     /// Starts at a Gaussian z; modified Gram–Schmidt once; H cut to its three diagonals and made symmetric
     /// by the mean with its transpose; the θ largest in magnitude are kept. This is what is published.
     Arnoldi,
+}
+
+/// Option of both methods.
+pub(super) const RANK: OptionInfo = OptionInfo {
+    key: "rank",
+    default: "32",
+    allowed: Allowed::Count,
+    help: "Ritz pairs kept k; exact in scores at the rank of F",
+};
+
+/// Option of both methods.
+pub(super) const STEPS: OptionInfo = OptionInfo {
+    key: "iterations",
+    default: "auto",
+    allowed: Allowed::CountOr(&["auto"]),
+    help: "dimensions s of the Krylov space; auto is k + max(k, 20)",
+};
+
+/// The option in whose default the methods differ on purpose: `lanczos` damps what the pairs miss, `arnoldi` drops it
+/// as published.
+pub(super) const fn complement(default: &'static str) -> OptionInfo {
+    OptionInfo {
+        key: "complement",
+        default,
+        allowed: Allowed::Word(&["damp", "drop"]),
+        help: "what becomes of the query outside the pairs: times 1/λ, or nothing, as published",
+    }
 }
 
 /// Ritz pairs of F.
@@ -252,6 +280,23 @@ mod tests {
         }
         // from the range of F no step is spent on the null space
         assert_eq!(ritz(&block, 8, 28, Process::Lanczos).steps, 8);
+    }
+
+    #[test]
+    fn the_methods_share_their_settings_but_for_the_complement() {
+        use crate::influence::arnoldi::Arnoldi;
+        use crate::influence::lanczos::Lanczos;
+        use crate::influence::registry::{Listed, Values};
+        let lanczos = Lanczos::from_values(&Values::new(&Lanczos::INFO, &[]));
+        let arnoldi = Arnoldi::from_values(&Values::new(&Arnoldi::INFO, &[]));
+        assert_eq!(
+            (lanczos.rank, lanczos.iterations),
+            (arnoldi.rank, arnoldi.iterations)
+        );
+        assert_eq!(
+            (lanczos.complement, arnoldi.complement),
+            (Complement::Damp, Complement::Drop)
+        );
     }
 
     #[test]

@@ -2,17 +2,19 @@
 
 use super::block::Block;
 use super::error::InfluenceError;
-use super::krylov::{Inverted, Process, default_steps, ritz};
+use super::krylov::{Inverted, Process, RANK, STEPS, complement, default_steps, ritz};
 use super::low_rank::Complement;
 use super::method::{InfluenceMethod, Preconditioner};
-use super::registry::{Allowed, Listed, MethodInfo, OptionInfo, Values};
+use super::registry::{Listed, MethodInfo, Values};
 
 /// Lanczos: X = U(Θ+λI)⁻¹UᵀV + (V − UUᵀV)/λ with the k largest Ritz pairs (Θ, U) of F.
 ///
-/// The same space as [`arnoldi`](super::arnoldi), done for accuracy: it starts in the range of F, where all its
+/// The same space as [`arnoldi`](super::arnoldi) and the same settings, done for accuracy, where that one is done as
+/// published; so `complement` is `damp` here and `drop` there. It starts in the range of F, where all its
 /// steps count; every vector is orthogonalised against all others twice; an invariant space is gone on
-/// from with a fresh vector; and what the pairs miss is damped by 1/λ, not dropped. Exact when k reaches the
-/// rank of F.
+/// from with a fresh vector; and what the pairs miss is damped by 1/λ, not dropped. Along an eigenvector
+/// that they miss with eigenvalue θ the answer is too large by θ/λ of the right one, where dropping loses all of it: so
+/// damping is closer where θ < λ. Exact when k reaches the rank of F.
 ///
 /// Source: Lanczos 1950; full reorthogonalisation as in Parlett, The Symmetric Eigenvalue Problem.
 /// Cost with s steps: 4·s·n·d + 4·s²·d to prepare, 4·m·k·d to apply; s·d numbers. One vector a step, so it is
@@ -40,32 +42,13 @@ impl Listed for Lanczos {
         damping: "λ_l added to the Ritz values; 1/λ_l outside",
         source: "Lanczos 1950; Parlett 1980",
         when: "when few directions carry the Fisher and queries keep coming",
-        options: &[
-            OptionInfo {
-                key: "rank",
-                default: "32",
-                allowed: Allowed::Count,
-                help: "Ritz pairs kept k; exact at the rank of F",
-            },
-            OptionInfo {
-                key: "iterations",
-                default: "auto",
-                allowed: Allowed::CountOr(&["auto"]),
-                help: "dimensions s of the Krylov space; auto is k + max(k, 20)",
-            },
-            OptionInfo {
-                key: "complement",
-                default: "damp",
-                allowed: Allowed::Word(&["damp", "drop"]),
-                help: "what becomes of the query outside the pairs: times 1/λ, or nothing",
-            },
-        ],
+        options: &[RANK, STEPS, complement("damp")],
     };
 
     fn from_values(values: &Values) -> Self {
         Self {
-            rank: values.count("rank"),
-            iterations: values.count_or("iterations"),
+            rank: values.count(RANK.key),
+            iterations: values.count_or(STEPS.key),
             complement: Complement::of(values.word("complement")),
         }
     }

@@ -166,4 +166,10 @@ methods! {
     LissaPydvl(faithful::iterations::LissaPydvl),
     /// See [`faithful`].
     ConjugateGradientDattri(faithful::iterations::ConjugateGradientDattri),
+    /// See [`faithful`].
+    EkfacKronfluence(faithful::kronfluence::EkfacKronfluence),
+    /// See [`faithful`].
+    KfacKronfluence(faithful::kronfluence::KfacKronfluence),
+    /// See [`faithful`].
+    DiagonalKronfluence(faithful::kronfluence::DiagonalKronfluence),
 }

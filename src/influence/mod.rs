@@ -11,6 +11,7 @@ mod cholesky;
 mod columns;
 mod companions;
 pub mod conjugate_gradient;
+pub mod cost;
 mod damping;
 pub mod datainf;
 mod dense;

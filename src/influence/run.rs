@@ -67,8 +67,8 @@ pub struct Influence {
     /// Peak memory by stage, the largest over blocks, above what was held before the block's first stage
     /// (the gradients, its queries and the scores); `None` without the tracking allocator.
     pub peak_bytes: Option<StageBytes>,
-    /// Bytes of the training gradients fetched from the store, over all stages. Divided by its size they
-    /// are the passes over the data that the method makes.
+    /// Bytes of the training gradients fetched from the store, over all stages, those at sampled labels
+    /// included. Divided by the size of the store they are the passes over the data that the method makes.
     pub bytes_read: u64,
     /// The worst over blocks.
     pub evidence: Evidence,
@@ -134,7 +134,8 @@ pub fn run_method(
             let precision = method.precision(options.precision);
             let block = Block::new(train_there, shape, precision, m, options.seed)
                 .with_companions(options.companions);
-            let read_before = train_there.bytes_read();
+            let fetched = || bytes_fetched(train_there, companions);
+            let read_before = fetched();
             let meter = Meter::start();
             let (prepared, prepare) = meter.stage(|| {
                 if let Some((norms, _)) = &mut norms {
@@ -166,7 +167,7 @@ pub fn run_method(
                         None => block.add_scores(&x, -weight, scores.as_mut()),
                     },
                 );
-            bytes_read += train_there.bytes_read() - read_before;
+            bytes_read += fetched() - read_before;
             if method.measure_residual() {
                 let (r, _) = block.residual(&v, &x, lambda);
                 let measured = Evidence::of_queries(&relative(&r, &lengths(&v)), 1.0);
@@ -207,6 +208,14 @@ pub fn run_method(
         evidence,
         block_evidence,
     })
+}
+
+/// Bytes that were fetched of the training gradients so far, those at sampled labels included.
+fn bytes_fetched(train: &GradientStore, companions: &Companions<'_>) -> u64 {
+    let sampled = companions.sampled.map(|sampled| sampled.gradients);
+    // one store in both places counts once
+    let other = sampled.filter(|other| !std::ptr::eq(*other, train));
+    train.bytes_read() + other.map_or(0, GradientStore::bytes_read)
 }
 
 /// `sums += values`, one by one.

@@ -303,6 +303,9 @@ fn pretty(method: &str, options: &[(&str, &str)]) -> String {
         "lissa_dattri" => "LiSSA as in dattri".to_owned(),
         "lissa_pydvl" => "LiSSA as in pyDVL".to_owned(),
         "conjugate_gradient_dattri" => "CG as in dattri".to_owned(),
+        "ekfac_kronfluence" => "EK-FAC as in kronfluence".to_owned(),
+        "kfac_kronfluence" => "K-FAC as in kronfluence".to_owned(),
+        "diagonal_kronfluence" => "Diagonal as in kronfluence".to_owned(),
         "lissa" => {
             shown.extend(["variant", "scale", "iterations"]);
             let variant = option(options, "variant").unwrap_or("paper");

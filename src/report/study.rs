@@ -29,9 +29,14 @@ impl Group<'_> {
             .map(|(_, value)| value)
     }
 
-    /// Value of a swept setting as a number: its own, or, for `lora.layers`, how many layers are adapted.
+    /// Value of a swept setting as a number: its own, or, for `lora.layers`, how many layers are adapted, and for
+    /// `store.dtype` the bits of precision.
     pub fn number(&self, key: &str) -> Option<f64> {
         let value = self.axis(key)?;
+        if key == DTYPE {
+            let named = |(name, _): &&(&str, f64)| value.as_str() == Some(*name);
+            return DTYPES.iter().find(named).map(|(_, bits)| *bits);
+        }
         if key != LAYERS {
             return value.as_f64();
         }
@@ -76,7 +81,7 @@ impl Group<'_> {
 pub struct SweptAxis {
     /// Dotted path.
     pub key: String,
-    /// Whether every value is a number (or a choice of layers, which is counted).
+    /// Whether every value is a number (or a choice of layers or a type of numbers, which are counted).
     pub numeric: bool,
 }
 
@@ -108,6 +113,10 @@ pub struct Study<'a> {
 
 /// The setting that is counted in layers.
 pub const LAYERS: &str = "lora.layers";
+/// The setting that is counted in bits of precision.
+pub const DTYPE: &str = "store.dtype";
+/// Types of stored gradients with their bits of precision, ascending.
+const DTYPES: [(&str, f64); 3] = [("bf16", 8.0), ("f16", 11.0), ("f32", 24.0)];
 
 impl<'a> Study<'a> {
     /// Sorts and groups; the order in which the records come does not matter.
@@ -128,7 +137,7 @@ impl<'a> Study<'a> {
                 .collect();
             let task = task_name(record);
             for (key, value) in &pairs {
-                let numeric = value.is_number() || key == LAYERS;
+                let numeric = value.is_number() || key == LAYERS || key == DTYPE;
                 match axes.iter_mut().find(|axis| axis.key == *key) {
                     Some(axis) => axis.numeric &= numeric,
                     None => axes.push(SweptAxis {
@@ -192,6 +201,12 @@ impl<'a> Study<'a> {
     /// Cells that failed.
     pub fn failed(&self) -> usize {
         self.groups.iter().map(Group::failed).sum()
+    }
+
+    /// Whether exact influence itself is held against exact on gradients that were not rounded.
+    pub fn exact_is_measured(&self) -> bool {
+        let reference = |record: &&&Record| record.config["store"]["reference"] == "f32";
+        self.records.iter().any(|record| reference(&record))
     }
 
     /// The numeric settings with at least two values, one of each set that was swept together.
@@ -380,8 +395,17 @@ pub fn axis_title(key: &str) -> String {
         "influence.damping" => "Damping c (λ = c · mean eigenvalue)".into(),
         "train.epochs" => "Epochs".into(),
         "train.lr" => "Learning rate".into(),
+        DTYPE => "Stored gradients (bits of precision)".into(),
         other => other.to_owned(),
     }
+}
+
+/// What a number on the axis of a swept setting stands for, where that is a name.
+pub fn tick_text(key: &str, number: f64) -> Option<String> {
+    let named = DTYPES
+        .iter()
+        .find(|(_, bits)| key == DTYPE && *bits == number);
+    named.map(|(name, bits)| format!("{name} ({bits})"))
 }
 
 /// Short name of a swept setting, for `name = value`.

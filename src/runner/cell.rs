@@ -6,7 +6,6 @@ use std::time::Instant;
 use ndarray::{Array2, Axis, s};
 
 use super::material::{Material, sentence};
-use super::method_cost;
 use super::pairing::{Spreads, paired, pairing};
 use super::progress::Progress;
 use super::{Execute, facts};
@@ -14,7 +13,7 @@ use crate::config::{Cell, MethodSpec, Plan};
 use crate::device::DeviceChoice;
 use crate::ground_truth::{self, Bench, Journal, selection};
 use crate::influence::{
-    BlockLayout, Evidence, Influence, Queries, RunOptions, damping, run_method,
+    BlockLayout, Evidence, Influence, Queries, RunOptions, cost, damping, run_method,
 };
 use crate::metrics::{self, Inputs, Scores};
 use crate::results::ResultsDir;
@@ -54,9 +53,7 @@ impl CellRunner {
         material: &Material,
         scores: &[(String, Array2<f64>)],
     ) -> Result<(), String> {
-        let own = [("train", &material.train), ("query", &material.query)];
-        let own = own.map(|(name, store)| (name.to_owned(), store));
-        for (name, store) in own.into_iter().chain(material.beside.stores()) {
+        for (name, store) in material.stores() {
             let path = self.gradient_path(cell, &name);
             match (self.gradients, store.storage() == "mapped") {
                 (true, false) => {
@@ -147,7 +144,7 @@ impl Execute for CellRunner {
         // exact first: the others are held against it
         let mut order: Vec<usize> = (0..influence.methods.len()).collect();
         order.sort_by_key(|&i| !influence.methods[i].is_exact());
-        let mut exact: Option<Array2<f64>> = None;
+        let mut exact = unrounded_exact(cell, &material, &layout, &options, progress)?;
         let mut kept = Vec::new();
         let mut methods: Vec<Option<MethodRecord>> = vec![None; influence.methods.len()];
         let mut spreads: Spreads = vec![Vec::new(); influence.methods.len()];
@@ -164,7 +161,7 @@ impl Execute for CellRunner {
                     &options,
                 ) {
                     Ok(found) => {
-                        let (operations, _) = method_cost::total(
+                        let (operations, _) = cost::total(
                             &spec.method,
                             material.train.tensors(),
                             &layout,
@@ -246,6 +243,25 @@ impl Execute for CellRunner {
             ..self.environment.clone()
         }
     }
+}
+
+/// Exact influence on the gradients before they were rounded, when the settings ask for it.
+fn unrounded_exact(
+    cell: &Cell,
+    material: &Material,
+    layout: &BlockLayout,
+    options: &RunOptions<'_>,
+    progress: &Progress,
+) -> Result<Option<Array2<f64>>, String> {
+    let influence = &cell.settings.influence;
+    let exact = influence.methods.iter().find(|spec| spec.is_exact());
+    let Some((spec, [train, query])) = exact.zip(material.unrounded.as_ref()) else {
+        return Ok(None);
+    };
+    progress.stage("exact on f32 gradients");
+    let lambda = damping(train, layout, influence.damping).map_err(sentence)?;
+    let found = run_method(spec, train, query, layout, &lambda, options).map_err(sentence)?;
+    Ok(Some(found.scores))
 }
 
 /// Scores with the mean query as the last row, in two parts.

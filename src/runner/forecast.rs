@@ -7,12 +7,11 @@ use std::time::Instant;
 use faer::{Accum, Mat, Par};
 
 use super::companions::Wanted;
-use super::method_cost;
 use crate::batching;
 use crate::config::{Cell, ModelConfig, TaskConfig};
 use crate::device::DeviceChoice;
 use crate::gradients::store::TensorInfo;
-use crate::influence::BlockLayout;
+use crate::influence::{BlockLayout, cost};
 use crate::models::Model;
 use crate::tasks::{self, Split};
 
@@ -139,12 +138,19 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
     let mut method_flops = 0.0;
     let mut workspace_bytes: f64 = 0.0;
     for spec in &settings.influence.methods {
-        let (flops, bytes) = method_cost::total(&spec.method, &tensors, &layout, n, m);
+        let (flops, bytes) = cost::total(&spec.method, &tensors, &layout, n, m);
         method_flops += flops;
         workspace_bytes = workspace_bytes.max(bytes);
     }
     let rows = stores[0] * train as f64 + stores[1] * query as f64;
-    let gradient_bytes = 4.0 * dim as f64 * rows + hessian_bytes;
+    let store = &settings.store;
+    let number = store.dtype.bytes() as f64;
+    let unrounded = if store.keeps_unrounded() {
+        4.0 * (train + query) as f64
+    } else {
+        0.0
+    };
+    let gradient_bytes = dim as f64 * (number * rows + unrounded) + hessian_bytes;
     Ok(Forecast {
         train,
         query,

@@ -7,6 +7,7 @@ use super::cell::CellRunner;
 use super::companions::{Beside, Wanted};
 use super::progress::Progress;
 use crate::batching;
+use crate::config::store::GradientType;
 use crate::config::{Cell, ModelConfig, TaskConfig};
 use crate::finetune::Retrainer;
 use crate::finetune::{self, Stage};
@@ -21,6 +22,9 @@ use crate::tasks::{self, Inputs, Split, Truth};
 pub(super) struct Material {
     pub train: GradientStore,
     pub query: GradientStore,
+    /// Training and query gradients before they were rounded, when the settings hold exact influence on these
+    /// against the methods.
+    pub unrounded: Option<[GradientStore; 2]>,
     pub truth: Truth,
     pub task: TaskFacts,
     pub model: Option<ModelFacts>,
@@ -33,6 +37,25 @@ pub(super) struct Material {
     pub padding: Option<f64>,
     /// The fine-tune on parts of the training examples, when the settings ask for it.
     pub retrainer: Option<Retrainer>,
+}
+
+/// Names of the stores that are rounded.
+const SPLITS: [&str; 2] = ["train", "query"];
+
+/// Name of a split's gradients before they are rounded.
+fn unrounded(split: &str) -> String {
+    format!("{split}.f32")
+}
+
+impl Material {
+    /// The gradients, by the names of their files.
+    pub(super) fn stores(&self) -> impl Iterator<Item = (String, &GradientStore)> {
+        let names = SPLITS.map(str::to_owned).into_iter();
+        let own = names.zip([&self.train, &self.query]);
+        let first = SPLITS.map(unrounded).into_iter();
+        own.chain(first.zip(self.unrounded.iter().flatten()))
+            .chain(self.beside.stores())
+    }
 }
 
 /// An error as a sentence for the record.
@@ -52,7 +75,25 @@ impl CellRunner {
         alike: usize,
     ) -> Result<Target, String> {
         let numbers = tensors.iter().map(|t| t.dim() as u64).sum::<u64>() * rows as u64;
-        let dtype = cell.settings.store.dtype;
+        let store = &cell.settings.store;
+        // what is rounded later comes in f32, under another name
+        let first = store.keeps_unrounded() && SPLITS.contains(&split);
+        let (dtype, file) = if first {
+            (GradientType::F32, unrounded(split))
+        } else {
+            (store.dtype, split.to_owned())
+        };
+        self.target_of(cell, &file, dtype, numbers, alike)
+    }
+
+    fn target_of(
+        &self,
+        cell: &Cell,
+        file: &str,
+        dtype: GradientType,
+        numbers: u64,
+        alike: usize,
+    ) -> Result<Target, String> {
         let bytes = dtype.bytes() as u64 * numbers;
         if bytes * alike as u64 <= cell.settings.store.in_memory_mib << 20 {
             return Ok(Target::new(None, dtype));
@@ -60,7 +101,7 @@ impl CellRunner {
         let folder = self.root.join("gradients");
         std::fs::create_dir_all(&folder)
             .map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
-        Ok(Target::new(Some(self.gradient_path(cell, split)), dtype))
+        Ok(Target::new(Some(self.gradient_path(cell, file)), dtype))
     }
 
     pub(super) fn gradient_path(&self, cell: &Cell, split: &str) -> PathBuf {
@@ -74,6 +115,26 @@ impl CellRunner {
     /// # Errors
     /// A sentence for the record.
     pub(super) fn material(&self, cell: &Cell, progress: &Progress) -> Result<Material, String> {
+        let material = self.as_collected(cell, progress)?;
+        if !cell.settings.store.keeps_unrounded() {
+            return Ok(material);
+        }
+        let rounded = |split: &str, store: &GradientStore| {
+            let dtype = cell.settings.store.dtype;
+            let numbers = store.bytes() / GradientType::F32.bytes() as u64;
+            let target = self.target_of(cell, split, dtype, numbers, 1)?;
+            store.copy(target).map_err(sentence)
+        };
+        let [train, query] = SPLITS;
+        Ok(Material {
+            train: rounded(train, &material.train)?,
+            query: rounded(query, &material.query)?,
+            unrounded: Some([material.train, material.query]),
+            ..material
+        })
+    }
+
+    fn as_collected(&self, cell: &Cell, progress: &Progress) -> Result<Material, String> {
         match &cell.settings.task {
             TaskConfig::Gradients(task) => {
                 progress.stage("making gradients");
@@ -99,6 +160,7 @@ impl CellRunner {
                 Ok(Material {
                     train: made.train,
                     query: made.query,
+                    unrounded: None,
                     truth: made.truth,
                     task,
                     model: None,
@@ -202,6 +264,7 @@ impl CellRunner {
         Ok(Material {
             train,
             query,
+            unrounded: None,
             truth: data.truth,
             task,
             model: Some(tuned.facts),

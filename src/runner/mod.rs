@@ -6,7 +6,6 @@ pub mod cell;
 mod companions;
 pub mod forecast;
 mod material;
-mod method_cost;
 mod pairing;
 pub mod progress;
 pub mod theory;

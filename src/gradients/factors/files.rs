@@ -1,92 +1,42 @@
-//! Factors as safetensors: two square tensors a matrix, `NAME.inputs` and `NAME.outputs`.
+//! Factors as safetensors: two square tensors a matrix, `NAME.inputs` and `NAME.outputs`, and how many tokens an
+//! example has, `NAME.tokens`.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
 use faer::Mat;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use thiserror::Error;
 
 use super::{KroneckerFactors, TensorFactors};
-use crate::atomic;
+use crate::gradients::matrices::{self, MatrixFileError};
 
-/// Why factors cannot be read or written.
-#[derive(Debug, Error)]
-pub enum FactorError {
-    /// The file system refused.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What it said.
-        source: std::io::Error,
-    },
-    /// Not a safetensors file, or damaged.
-    #[error("{}: {source}", path.display())]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: safetensors::SafeTensorError,
-    },
-    /// A tensor that cannot be a factor.
-    #[error("{}: tensor `{tensor}` {reason}", path.display())]
-    Tensor {
-        /// The file.
-        path: PathBuf,
-        /// The tensor.
-        tensor: String,
-        /// What is wrong, and what is expected.
-        reason: String,
-    },
-    /// No factor in the file.
-    #[error("{} holds no factor: expected `NAME.inputs` and `NAME.outputs` of every tensor", path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
-}
+/// What follows a tensor's name.
+const ENDS: [&str; 3] = [".inputs", ".outputs", ".tokens"];
 
 /// Entries of a factor and its transpose may differ by this share of the largest: rounding of f32 sums.
 const ASYMMETRY: f64 = 1e-4;
 
 impl KroneckerFactors {
-    /// Writes two float64 tensors a matrix, `NAME.inputs` `[in, in]` and `NAME.outputs` `[out, out]`,
-    /// atomically.
+    /// Writes float64 tensors, `NAME.inputs` `[in, in]`, `NAME.outputs` `[out, out]` and, where it is known,
+    /// `NAME.tokens` `[1, 1]`, atomically.
     ///
     /// # Errors
     /// When the file system refuses.
-    pub fn save(&self, path: &Path) -> Result<(), FactorError> {
-        let format = |source| FactorError::Format {
-            path: path.to_owned(),
-            source,
+    pub fn save(&self, path: &Path) -> Result<(), MatrixFileError> {
+        let tokens = |tensor: &TensorFactors| {
+            let count = tensor.tokens?;
+            Some(Mat::from_fn(1, 1, |_, _| count))
         };
-        let named: Vec<(String, usize, Vec<f64>)> = self
+        let tokens: Vec<Option<Mat<f64>>> = self.tensors.iter().map(tokens).collect();
+        let named = self
             .tensors
             .iter()
-            .flat_map(|tensor| {
-                [("inputs", &tensor.inputs), ("outputs", &tensor.outputs)].map(|(side, factor)| {
-                    let size = factor.nrows();
-                    let values = (0..size * size).map(|k| factor[(k / size, k % size)]);
-                    (format!("{}.{side}", tensor.name), size, values.collect())
-                })
-            })
-            .collect();
-        let views: Result<Vec<_>, _> = named
-            .iter()
-            .map(|(name, size, values)| {
-                let bytes = bytemuck::cast_slice(values);
-                Ok((
-                    name,
-                    TensorView::new(Dtype::F64, vec![*size, *size], bytes)?,
-                ))
-            })
-            .collect();
-        let bytes = safetensors::serialize(views.map_err(format)?, None).map_err(format)?;
-        atomic::write(path, &bytes).map_err(|source| FactorError::Io {
-            path: path.to_owned(),
-            source,
-        })
+            .zip(&tokens)
+            .flat_map(|(tensor, tokens)| {
+                let parts = [Some(&tensor.inputs), Some(&tensor.outputs), tokens.as_ref()];
+                let ends = ENDS.iter().zip(parts);
+                ends.filter_map(|(end, matrix)| Some((format!("{}{end}", tensor.name), matrix?)))
+            });
+        matrices::write(path, named, HashMap::new())
     }
 
     /// Reads what [`save`](Self::save) wrote, or another program: square symmetric tensors of type F32 or F64,
@@ -94,54 +44,49 @@ impl KroneckerFactors {
     ///
     /// # Errors
     /// A file that cannot be read or is damaged, a name without ending or without its pair, another type or
-    /// form, NaN or infinities, or an entry that is not its own transpose's.
-    pub fn load(path: &Path) -> Result<Self, FactorError> {
-        let bytes = std::fs::read(path).map_err(|source| FactorError::Io {
-            path: path.to_owned(),
-            source,
-        })?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|source| FactorError::Format {
-            path: path.to_owned(),
-            source,
-        })?;
-        let wrong = |tensor: &str, reason: String| FactorError::Tensor {
-            path: path.to_owned(),
-            tensor: tensor.to_owned(),
-            reason,
-        };
-        let mut pairs: BTreeMap<String, [Option<Mat<f64>>; 2]> = BTreeMap::new();
-        for (name, view) in file.iter() {
-            let ends = [".inputs", ".outputs"];
-            let found = ends
-                .iter()
-                .enumerate()
-                .find_map(|(side, end)| Some((side, name.strip_suffix(end)?)));
-            let Some((side, tensor)) = found else {
-                let reason = "is no factor, expected NAME.inputs or NAME.outputs";
-                return Err(wrong(name, reason.to_owned()));
+    /// form, NaN or infinities, an entry that is not its own transpose's, or a number of tokens that is none.
+    pub fn load(path: &Path) -> Result<Self, MatrixFileError> {
+        let wrong = |tensor: &str, reason: &str| MatrixFileError::tensor(path, tensor, reason);
+        let mut found: BTreeMap<String, [Option<Mat<f64>>; 3]> = BTreeMap::new();
+        for (name, matrix) in matrices::read(path)?.matrices {
+            let mut ends = ENDS.iter().enumerate();
+            let known = ends.find_map(|(side, end)| Some((side, name.strip_suffix(end)?)));
+            let Some((side, tensor)) = known else {
+                return Err(wrong(
+                    &name,
+                    "is no factor, expected NAME.inputs or NAME.outputs",
+                ));
             };
-            let factor = read(&view).map_err(|reason| wrong(name, reason))?;
-            pairs.entry(tensor.to_owned()).or_default()[side] = Some(factor);
+            let factor = symmetric(&matrix).map_err(|reason| wrong(&name, &reason))?;
+            found.entry(tensor.to_owned()).or_default()[side] = Some(factor);
         }
-        if pairs.is_empty() {
-            return Err(FactorError::Empty {
+        if found.is_empty() {
+            return Err(MatrixFileError::Empty {
                 path: path.to_owned(),
+                what: "factor",
+                expected: "`NAME.inputs` and `NAME.outputs` of every tensor",
             });
         }
-        let tensors = pairs.into_iter().map(|(name, pair)| match pair {
-            [Some(inputs), Some(outputs)] => Ok(TensorFactors {
+        let tensors = found.into_iter().map(|(name, parts)| {
+            let [inputs, outputs, tokens] = parts;
+            let lacks = |end: &str| wrong(&name, &format!("has no `{name}{end}`"));
+            let inputs = inputs.ok_or_else(|| lacks(ENDS[0]))?;
+            let outputs = outputs.ok_or_else(|| lacks(ENDS[1]))?;
+            let tokens = tokens.map(|tokens| match (tokens.nrows(), tokens[(0, 0)]) {
+                (1, count) if count > 0.0 => Ok(count),
+                (size, count) => Err(wrong(
+                    &format!("{name}{}", ENDS[2]),
+                    &format!(
+                        "is {count} in [{size}, {size}], expected a positive number in [1, 1]"
+                    ),
+                )),
+            });
+            Ok(TensorFactors {
+                tokens: tokens.transpose()?,
                 name,
                 inputs,
                 outputs,
-            }),
-            [inputs, _] => {
-                let lacks = if inputs.is_none() {
-                    "inputs"
-                } else {
-                    "outputs"
-                };
-                Err(wrong(&name, format!("has no `{name}.{lacks}`")))
-            }
+            })
         });
         Ok(Self {
             tensors: tensors.collect::<Result<_, _>>()?,
@@ -149,54 +94,28 @@ impl KroneckerFactors {
     }
 }
 
-/// A square symmetric finite matrix.
-fn read(view: &TensorView<'_>) -> Result<Mat<f64>, String> {
-    let size = match *view.shape() {
-        [rows, columns] if rows == columns && rows > 0 => rows,
-        ref shape => return Err(format!("has shape {shape:?}, expected a square matrix")),
-    };
-    let values: Vec<f64> = match view.dtype() {
-        Dtype::F64 => {
-            let numbers = view.data().as_chunks::<8>().0.iter();
-            numbers.map(|number| f64::from_le_bytes(*number)).collect()
-        }
-        Dtype::F32 => {
-            let numbers = view.data().as_chunks::<4>().0.iter();
-            numbers
-                .map(|number| f64::from(f32::from_le_bytes(*number)))
-                .collect()
-        }
-        other => return Err(format!("has type {other:?}, expected F32 or F64")),
-    };
-    if let Some(at) = values.iter().position(|value| !value.is_finite()) {
-        let (row, column) = (at / size, at % size);
-        return Err(format!(
-            "holds {} at row {row}, column {column}",
-            values[at]
-        ));
-    }
-    let largest = values
-        .iter()
-        .fold(0.0f64, |max, value| max.max(value.abs()));
-    let asymmetric = (0..size * size).find(|&k| {
-        let (i, j) = (k / size, k % size);
-        (values[k] - values[j * size + i]).abs() > ASYMMETRY * largest
-    });
-    if let Some(at) = asymmetric {
-        let (row, column) = (at / size, at % size);
+/// The mean of a matrix and its transpose, which it must be but for rounding.
+fn symmetric(matrix: &Mat<f64>) -> Result<Mat<f64>, String> {
+    let size = matrix.nrows();
+    let all = || (0..size).flat_map(|i| (0..size).map(move |j| (i, j)));
+    let largest = all().fold(0.0f64, |max, at| max.max(matrix[at].abs()));
+    let apart = |&(i, j): &(usize, usize)| (matrix[(i, j)] - matrix[(j, i)]).abs();
+    if let Some((row, column)) = all().find(|at| apart(at) > ASYMMETRY * largest) {
         return Err(format!(
             "is not symmetric at row {row}, column {column}: {} against {}",
-            values[at],
-            values[column * size + row]
+            matrix[(row, column)],
+            matrix[(column, row)]
         ));
     }
     Ok(Mat::from_fn(size, size, |i, j| {
-        0.5 * (values[i * size + j] + values[j * size + i])
+        0.5 * (matrix[(i, j)] + matrix[(j, i)])
     }))
 }
 
 #[cfg(test)]
 mod tests {
+    use safetensors::tensor::{Dtype, TensorView};
+
     use super::*;
 
     fn factors() -> KroneckerFactors {
@@ -205,13 +124,17 @@ mod tests {
                 seed + ((i * j) as f64 + (i + j) as f64 / 3.0)
             })
         };
-        let tensor = |name: &str, inputs, outputs| TensorFactors {
+        let tensor = |name: &str, inputs, outputs, tokens| TensorFactors {
             name: name.to_owned(),
             inputs: symmetric(inputs, 0.1),
             outputs: symmetric(outputs, 1e-9),
+            tokens,
         };
         KroneckerFactors {
-            tensors: vec![tensor("a.weight", 3, 2), tensor("b.weight", 1, 4)],
+            tensors: vec![
+                tensor("a.weight", 3, 2, Some(17.3)),
+                tensor("b.weight", 1, 4, None),
+            ],
         }
     }
 
@@ -230,20 +153,18 @@ mod tests {
     fn what_is_no_factor_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("factors.safetensors");
-        let error = |tensors: &[(&str, Vec<usize>, Vec<f32>)]| {
-            let views = tensors.iter().map(|(name, shape, values)| {
+        let error = |tensors: &[(&str, usize, Vec<f32>)]| {
+            let views = tensors.iter().map(|(name, size, values)| {
                 let bytes = bytemuck::cast_slice(values);
-                (
-                    *name,
-                    TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap(),
-                )
+                let view = TensorView::new(Dtype::F32, vec![*size; 2], bytes);
+                (*name, view.unwrap())
             });
             let bytes = safetensors::serialize(views, None).unwrap();
             std::fs::write(&path, bytes).unwrap();
             let error = KroneckerFactors::load(&path).unwrap_err().to_string();
             error.replace(&path.display().to_string(), "F")
         };
-        let one = |name: &'static str| (name, vec![1, 1], vec![2.0f32]);
+        let one = |name: &'static str| (name, 1, vec![2.0f32]);
         assert_eq!(
             error(&[one("a.inputs")]),
             "F: tensor `a` has no `a.outputs`"
@@ -253,17 +174,14 @@ mod tests {
             "F: tensor `a.weight` is no factor, expected NAME.inputs or NAME.outputs"
         );
         assert_eq!(
-            error(&[("a.inputs", vec![1, 2], vec![1.0, 2.0])]),
-            "F: tensor `a.inputs` has shape [1, 2], expected a square matrix"
-        );
-        assert_eq!(
-            error(&[("a.inputs", vec![2, 2], vec![1.0, 2.0, 2.5, 1.0])]),
+            error(&[("a.inputs", 2, vec![1.0, 2.0, 2.5, 1.0])]),
             "F: tensor `a.inputs` is not symmetric at row 0, column 1: 2 against 2.5"
         );
+        let negative = ("a.tokens", 1, vec![-1.0]);
         assert_eq!(
-            error(&[("a.inputs", vec![1, 1], vec![f32::NAN])]),
-            "F: tensor `a.inputs` holds NaN at row 0, column 0"
+            error(&[one("a.inputs"), one("a.outputs"), negative]),
+            "F: tensor `a.tokens` is -1 in [1, 1], expected a positive number in [1, 1]"
         );
-        assert!(error(&[]).starts_with("F holds no factor"));
+        assert!(error(&[]).starts_with("F holds no factor: expected `NAME.inputs`"));
     }
 }

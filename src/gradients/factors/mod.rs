@@ -18,7 +18,6 @@ mod sums;
 
 use faer::Mat;
 
-pub use files::FactorError;
 pub(super) use sums::FactorSums;
 
 /// The two factors of every tensor.
@@ -37,6 +36,9 @@ pub struct TensorFactors {
     pub inputs: Mat<f64>,
     /// S = Σ δ δᵀ / (number of examples), `[out, out]`, summed over tokens.
     pub outputs: Mat<f64>,
+    /// Tokens of all examples over the number of examples; `None` when a file does not say. No method of ours
+    /// needs it: other libraries divide S by the number of tokens.
+    pub tokens: Option<f64>,
 }
 
 impl KroneckerFactors {

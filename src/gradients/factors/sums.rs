@@ -98,6 +98,7 @@ impl FactorSums {
                 name,
                 inputs: whole(inputs, tokens),
                 outputs: whole(outputs, examples),
+                tokens: Some(tokens as f64 / examples.max(1) as f64),
             }
         });
         let tensors = tensors.collect();

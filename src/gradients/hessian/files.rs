@@ -1,55 +1,15 @@
 //! Hessians as safetensors: one square tensor a group, named by its tensors with `+` between them.
 
-use std::path::{Path, PathBuf};
-
-use faer::Mat;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use thiserror::Error;
+use std::collections::HashMap;
+use std::path::Path;
 
 use super::{HessianGroup, Hessians};
-use crate::atomic;
+use crate::gradients::matrices::{self, MatrixFileError};
 
 /// What stands between the names of a group.
 const BETWEEN: &str = "+";
 /// Where the sizes of a group of several tensors stand among the file's metadata: this and the group's name.
 const SIZES: &str = "sizes of ";
-
-/// Why Hessians cannot be read or written.
-#[derive(Debug, Error)]
-pub enum HessianFileError {
-    /// The file system refused.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What it said.
-        source: std::io::Error,
-    },
-    /// Not a safetensors file, or damaged.
-    #[error("{}: {source}", path.display())]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: safetensors::SafeTensorError,
-    },
-    /// A tensor that cannot be a Hessian.
-    #[error("{}: tensor `{tensor}` {reason}", path.display())]
-    Tensor {
-        /// The file.
-        path: PathBuf,
-        /// The tensor.
-        tensor: String,
-        /// What is wrong, and what is expected.
-        reason: String,
-    },
-    /// No Hessian in the file.
-    #[error("{} holds no Hessian: expected one [d, d] tensor for every tensor of the gradients, of its name", path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
-}
 
 impl Hessians {
     /// Writes a float64 tensor `[d, d]` a group, of its tensor's name or `FIRST+SECOND+…`, whose sizes are in the
@@ -57,12 +17,8 @@ impl Hessians {
     ///
     /// # Errors
     /// When the file system refuses.
-    pub fn save(&self, path: &Path) -> Result<(), HessianFileError> {
-        let format = |source| HessianFileError::Format {
-            path: path.to_owned(),
-            source,
-        };
-        let mut sizes = std::collections::HashMap::new();
+    pub fn save(&self, path: &Path) -> Result<(), MatrixFileError> {
+        let mut sizes = HashMap::new();
         let mut named = Vec::new();
         for group in &self.groups {
             let names: Vec<&str> = group.tensors.iter().map(|(name, _)| &**name).collect();
@@ -71,27 +27,10 @@ impl Hessians {
             if dims.len() > 1 {
                 sizes.insert(format!("{SIZES}{name}"), dims.join(","));
             }
-            let size = group.matrix.nrows();
-            let values = (0..size * size).map(|k| group.matrix[(k / size, k % size)]);
-            named.push((name, size, values.collect::<Vec<f64>>()));
+            named.push((name, &group.matrix));
         }
-        let views: Result<Vec<_>, _> = named
-            .iter()
-            .map(|(name, size, values)| {
-                let bytes = bytemuck::cast_slice(values);
-                Ok((
-                    name,
-                    TensorView::new(Dtype::F64, vec![*size, *size], bytes)?,
-                ))
-            })
-            .collect();
-        // a map has no order of its own: with one group there is one entry at most, and the bytes are the same
-        let sizes = (!sizes.is_empty()).then_some(sizes);
-        let bytes = safetensors::serialize(views.map_err(format)?, sizes).map_err(format)?;
-        atomic::write(path, &bytes).map_err(|source| HessianFileError::Io {
-            path: path.to_owned(),
-            source,
-        })
+        // with one group there is one entry of metadata at most, and the bytes are the same
+        matrices::write(path, named, sizes)
     }
 
     /// Reads what [`save`](Self::save) wrote, or another program: square tensors of type F32 or F64.
@@ -99,33 +38,21 @@ impl Hessians {
     /// # Errors
     /// A file that cannot be read or is damaged, another type or form, NaN or infinities, a group of several
     /// tensors without their sizes.
-    pub fn load(path: &Path) -> Result<Self, HessianFileError> {
-        let bytes = std::fs::read(path).map_err(|source| HessianFileError::Io {
-            path: path.to_owned(),
-            source,
-        })?;
-        let format = |source| HessianFileError::Format {
-            path: path.to_owned(),
-            source,
+    pub fn load(path: &Path) -> Result<Self, MatrixFileError> {
+        let found = matrices::read(path)?;
+        let group = |(name, matrix): (String, faer::Mat<f64>)| {
+            let sizes = found.metadata.get(&format!("{SIZES}{name}"));
+            let tensors = split(&name, sizes, matrix.nrows())
+                .map_err(|reason| MatrixFileError::tensor(path, &name, reason))?;
+            Ok(HessianGroup { tensors, matrix })
         };
-        let file = SafeTensors::deserialize(&bytes).map_err(format)?;
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(format)?;
-        let mut groups = Vec::new();
-        for (name, view) in file.iter() {
-            let wrong = |reason: String| HessianFileError::Tensor {
-                path: path.to_owned(),
-                tensor: name.to_owned(),
-                reason,
-            };
-            let matrix = read(&view).map_err(wrong)?;
-            let key = format!("{SIZES}{name}");
-            let sizes = header.metadata().as_ref().and_then(|map| map.get(&key));
-            let tensors = split(name, sizes, matrix.nrows()).map_err(wrong)?;
-            groups.push(HessianGroup { tensors, matrix });
-        }
+        let groups = found.matrices.into_iter().map(group);
+        let groups = groups.collect::<Result<Vec<_>, _>>()?;
         if groups.is_empty() {
-            return Err(HessianFileError::Empty {
+            return Err(MatrixFileError::Empty {
                 path: path.to_owned(),
+                what: "Hessian",
+                expected: "one [d, d] tensor for every tensor of the gradients, of its name",
             });
         }
         Ok(Self { groups })
@@ -154,37 +81,11 @@ fn split(name: &str, sizes: Option<&String>, total: usize) -> Result<Vec<(String
     }
 }
 
-/// A square finite matrix.
-fn read(view: &TensorView<'_>) -> Result<Mat<f64>, String> {
-    let size = match *view.shape() {
-        [rows, columns] if rows == columns && rows > 0 => rows,
-        ref shape => return Err(format!("has shape {shape:?}, expected a square matrix")),
-    };
-    let values: Vec<f64> = match view.dtype() {
-        Dtype::F64 => {
-            let numbers = view.data().as_chunks::<8>().0.iter();
-            numbers.map(|number| f64::from_le_bytes(*number)).collect()
-        }
-        Dtype::F32 => {
-            let numbers = view.data().as_chunks::<4>().0.iter();
-            numbers
-                .map(|number| f64::from(f32::from_le_bytes(*number)))
-                .collect()
-        }
-        other => return Err(format!("has type {other:?}, expected F32 or F64")),
-    };
-    if let Some(at) = values.iter().position(|value| !value.is_finite()) {
-        let (row, column) = (at / size, at % size);
-        return Err(format!(
-            "holds {} at row {row}, column {column}",
-            values[at]
-        ));
-    }
-    Ok(Mat::from_fn(size, size, |i, j| values[i * size + j]))
-}
-
 #[cfg(test)]
 mod tests {
+    use faer::Mat;
+    use safetensors::tensor::{Dtype, TensorView};
+
     use super::*;
 
     #[test]
@@ -213,29 +114,21 @@ mod tests {
     fn what_is_no_hessian_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("hessian.safetensors");
-        let error = |name: &str, shape: Vec<usize>, values: &[f32]| {
-            let bytes = bytemuck::cast_slice(values);
-            let view = TensorView::new(Dtype::F32, shape, bytes).unwrap();
-            let bytes = safetensors::serialize([(name, view)], None).unwrap();
-            std::fs::write(&path, bytes).unwrap();
+        let error = |names: &[&str]| {
+            let bytes = [0u8; 32];
+            let view = || TensorView::new(Dtype::F64, vec![2, 2], &bytes).unwrap();
+            let views = names.iter().map(|name| (*name, view()));
+            std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
             let error = Hessians::load(&path).unwrap_err().to_string();
             error.replace(&path.display().to_string(), "H")
         };
         assert_eq!(
-            error("a", vec![1, 2], &[1.0, 2.0]),
-            "H: tensor `a` has shape [1, 2], expected a square matrix"
-        );
-        assert_eq!(
-            error("a", vec![1, 1], &[f32::INFINITY]),
-            "H: tensor `a` holds inf at row 0, column 0"
-        );
-        assert_eq!(
-            error("a+b", vec![2, 2], &[0.0; 4]),
+            error(&["a+b"]),
             "H: tensor `a+b` is of several tensors without their sizes, expected 2 sizes that add up to 2 in the metadata `sizes of a+b`"
         );
-        let nothing: [(&str, TensorView<'_>); 0] = [];
-        std::fs::write(&path, safetensors::serialize(nothing, None).unwrap()).unwrap();
-        let error = Hessians::load(&path).unwrap_err().to_string();
-        assert!(error.contains("holds no Hessian"), "{error}");
+        assert_eq!(
+            error(&[]),
+            "H holds no Hessian: expected one [d, d] tensor for every tensor of the gradients, of its name"
+        );
     }
 }

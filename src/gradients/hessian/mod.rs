@@ -10,8 +10,6 @@ mod files;
 
 use faer::Mat;
 
-pub use files::HessianFileError;
-
 /// Second derivatives, in one or more groups of tensors.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hessians {

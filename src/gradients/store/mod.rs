@@ -245,11 +245,16 @@ impl GradientStore {
     /// # Errors
     /// The file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), StoreError> {
-        let mut writer = StoreWriter::new(
-            self.tensors.clone(),
-            self.rows,
-            Target::new(Some(path.to_owned()), self.dtype(0).kept()),
-        )?;
+        let target = Target::new(Some(path.to_owned()), self.dtype(0).kept());
+        self.copy(target).map(drop)
+    }
+
+    /// The same gradients in another place or as numbers of another type, rounded to the nearest (f64 to f32 first).
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn copy(&self, target: Target) -> Result<Self, StoreError> {
+        let mut writer = StoreWriter::new(self.tensors.clone(), self.rows, target)?;
         for (t, info) in self.tensors.iter().enumerate() {
             let rows_a_chunk = (1 << 22) / info.dim().max(1) + 1;
             for first in (0..self.rows).step_by(rows_a_chunk) {
@@ -257,7 +262,7 @@ impl GradientStore {
                 writer.write_rows(t, first, &self.tensor_rows(t, first..last))?;
             }
         }
-        writer.finish().map(drop)
+        writer.finish()
     }
 
     /// For every tensor of `self`, its index in `other`: the same names with the same d in both, in any order.

@@ -106,6 +106,9 @@ fn narrow_types_round_to_the_nearest_and_take_half_the_room() {
         let copied = GradientStore::open(&copy).unwrap();
         assert_eq!(copied.bytes(), mapped.bytes());
         assert_eq!(copied.tensor_rows(0, 0..4), mapped.tensor_rows(0, 0..4));
+        // one in this type is what would have been written in it
+        let rounded = exact.copy(Target::new(None, dtype)).unwrap();
+        assert_eq!(rounded.tensor_rows(1, 0..4), memory.tensor_rows(1, 0..4));
     }
 }
 

@@ -3,12 +3,14 @@
 //!
 //! `benches/peers/influence/CONVENTIONS.md` has the formulas of all that were read, with versions, files and
 //! functions; those of the libraries that equal one of our methods with some option are named there and have no
-//! entry here. The scores keep our sign, positive = harmful; dattri's and pyDVL's have the other.
-//! `tests/peers.rs` holds them to scores made by the libraries themselves (`scripts/peers.py`).
+//! entry here. The scores keep our sign, positive = harmful; the libraries' have the other.
+//! `tests/peers.rs` holds them to scores made by the libraries themselves (`scripts/peers.py`,
+//! `scripts/peers_kronfluence.py`).
 
 pub mod datainf;
 pub mod exact;
 pub mod iterations;
+pub mod kronfluence;
 
 use super::registry::{Allowed, OptionInfo, Values};
 

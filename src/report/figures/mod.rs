@@ -119,9 +119,11 @@ fn has_values(study: &Study, metric: &str) -> bool {
     })
 }
 
-/// Methods that a metric says something about: exact is not compared with itself.
+/// Methods that a metric says something about: exact is not compared with itself, unless the reference is exact
+/// influence on other gradients.
 fn compared<'s>(study: &'s Study, metric: &str) -> impl Iterator<Item = &'s str> {
-    let against_exact = find(metric).is_some_and(|metric| metric.needs.contains(&Need::Exact));
+    let against_exact = find(metric).is_some_and(|metric| metric.needs.contains(&Need::Exact))
+        && !study.exact_is_measured();
     study
         .methods
         .iter()

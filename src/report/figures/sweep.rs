@@ -7,7 +7,7 @@ use super::{
 use crate::report::aggregate::Gaps;
 use crate::report::axis::Axis;
 use crate::report::sheet::{PanelSpec, Series, Sheet};
-use crate::report::study::{Slice, Study, axis_title};
+use crate::report::study::{Slice, Study, axis_title, tick_text};
 
 const METRICS: [&str; 5] = [
     "relative_error",
@@ -89,9 +89,15 @@ fn draw_slice(study: &Study, key: &str, slice: &Slice, several: bool) -> Outcome
             zeros += shown().filter(|point| point.value <= 0.0).count();
         }
         // The vertical axis names the metric.
+        let mut x = Axis::at_values(name.clone(), &x_values);
+        for (value, text) in &mut x.ticks {
+            if let Some(named) = tick_text(key, *value) {
+                *text = named;
+            }
+        }
         specs.push(PanelSpec {
             title: String::new(),
-            x: Axis::at_values(name.clone(), &x_values),
+            x,
             y,
         });
         content.push(series);
@@ -130,8 +136,13 @@ fn draw_slice(study: &Study, key: &str, slice: &Slice, several: bool) -> Outcome
     }
     let text = caption(&[
         &format!(
-            "Every method at each value of `{key}` ({}). Exact is the reference: it has time and memory, but no error.",
-            slice.title
+            "Every method at each value of `{key}` ({}). {}",
+            slice.title,
+            if study.exact_is_measured() {
+                "The reference is exact influence on the gradients in f32, before they were rounded: the error of exact is that of the storage."
+            } else {
+                "Exact is the reference: it has time and memory, but no error."
+            }
         ),
         "Runtime is for all scores, gradients not included; memory is the peak above what was resident before.",
         &interval_text(&aggregates),

@@ -27,6 +27,7 @@ pub fn table(study: &Study, title: &str, metrics: &[&Metric], skip_exact: bool) 
     if used.is_empty() {
         return None;
     }
+    let skip_exact = skip_exact && !study.exact_is_measured();
     let mut headers = setting_headers(study);
     headers.push("Method".to_owned());
     headers.extend(

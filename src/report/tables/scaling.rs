@@ -4,7 +4,7 @@ use super::{Cell, Table};
 use crate::metrics::slope::growth;
 use crate::report::aggregate::aggregate;
 use crate::report::number;
-use crate::report::study::{Study, axis_title};
+use crate::report::study::{DTYPE, Study, axis_title};
 
 /// Fewest settings that a slope is fitted to.
 const FEWEST: usize = 3;
@@ -12,7 +12,11 @@ const FEWEST: usize = 3;
 /// One row a numeric setting, slice and method; `None` without a setting of three values or more.
 pub fn table(study: &Study) -> Option<Table> {
     let mut rows = Vec::new();
-    for axis in study.axes.iter().filter(|axis| axis.numeric) {
+    for axis in study
+        .axes
+        .iter()
+        .filter(|axis| axis.numeric && axis.key != DTYPE)
+    {
         for slice in study.slices(Some(&axis.key)) {
             for label in &study.methods {
                 let exponents = ["total_seconds", "operations", "peak_bytes"].map(|metric| {
