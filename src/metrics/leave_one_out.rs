@@ -59,20 +59,24 @@ impl Signal {
     }
 }
 
+/// The variance of T(k, q) by seeds, var_s/S.
+pub(super) fn noise(losses: &LeaveOneOut, truth: ArrayView2<f64>, k: usize, q: usize) -> f64 {
+    let seeds = losses.full.len_of(Axis(0));
+    let square = |s: usize| {
+        let paired = losses.full[[s, q]] - losses.without[[k, s, q]];
+        (paired - truth[[k, q]]).powi(2)
+    };
+    (0..seeds).map(square).sum::<f64>() / (seeds as f64 - 1.0) / seeds as f64
+}
+
 /// Signal and noise of every query; NaN with fewer than two seeds or examples.
 pub fn signals(losses: &LeaveOneOut) -> Vec<Signal> {
     let truth = truth(losses);
-    let (examples, seeds, m) = losses.without.dim();
+    let (examples, _, m) = losses.without.dim();
     (0..m)
         .map(|q| {
             let noise: f64 = (0..examples)
-                .map(|k| {
-                    let square = |s: usize| {
-                        let paired = losses.full[[s, q]] - losses.without[[k, s, q]];
-                        (paired - truth[[k, q]]).powi(2)
-                    };
-                    (0..seeds).map(square).sum::<f64>() / (seeds as f64 - 1.0) / seeds as f64
-                })
+                .map(|k| noise(losses, truth.view(), k, q))
                 .sum::<f64>()
                 / examples as f64;
             let column = truth.column(q);
@@ -97,9 +101,19 @@ pub fn correlation(
     kind: Correlation,
     seed: u64,
 ) -> Estimate {
+    let queries = pairs(scores, losses, kind);
+    mean_over_queries(&queries, kind, &mut rng(seed, "metrics", "leave one out"))
+}
+
+/// For every query, scores and T over the left-out examples; `None` below the least ratio of signal to noise.
+pub(super) fn pairs(
+    scores: ArrayView2<f64>,
+    losses: &LeaveOneOut,
+    kind: Correlation,
+) -> Vec<Option<Vec<Pair>>> {
     let truth = truth(losses);
     let signals = signals(losses);
-    let queries: Vec<_> = scores
+    scores
         .axis_iter(Axis(0))
         .zip(truth.axis_iter(Axis(1)))
         .zip(&signals)
@@ -107,8 +121,7 @@ pub fn correlation(
             let own = losses.examples.iter().map(|&k| row[k]).collect();
             (signal.ratio() >= losses.min_snr).then(|| vec![Pair::new(own, truth.to_vec(), kind)])
         })
-        .collect();
-    mean_over_queries(&queries, kind, &mut rng(seed, "metrics", "leave one out"))
+        .collect()
 }
 
 /// Mean over the queries of [`Signal::ceiling`], with its t-interval; queries below the least ratio are
