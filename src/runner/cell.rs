@@ -5,12 +5,15 @@ use std::time::Instant;
 
 use ndarray::{Array2, Axis, s};
 
+use super::decomposition::{Setting, Whole, decompose};
 use super::material::{Material, sentence};
 use super::method_cost;
 use super::progress::Progress;
 use super::{Execute, facts};
+use crate::config::influence::DEFAULT_DAMPING;
 use crate::config::{Cell, MethodSpec, Plan};
 use crate::device::DeviceChoice;
+use crate::gradients::store::TensorInfo;
 use crate::ground_truth::{self, Bench, Journal, selection};
 use crate::influence::{
     BlockLayout, Evidence, Influence, Queries, RunOptions, damping, run_method,
@@ -20,7 +23,7 @@ use crate::metrics::{self, Inputs, Scores};
 use crate::results::ResultsDir;
 use crate::results::environment;
 use crate::results::record::{
-    BlockFacts, GradientFacts, MethodRecord, Provenance, Record, SCHEMA, Status,
+    BlockFacts, GradientFacts, GroundTruthFacts, MethodRecord, Provenance, Record, SCHEMA, Status,
 };
 use crate::tasks::Truth;
 
@@ -48,6 +51,36 @@ impl CellRunner {
         }
     }
 
+    /// What the rungs of a decomposition are computed from.
+    fn decomposition_of<'a>(
+        &self,
+        cell: &'a Cell,
+        material: &'a Material,
+        layout: &'a BlockLayout,
+    ) -> Setting<'a> {
+        let settings = &cell.settings;
+        let truth = settings.ground_truth.as_ref();
+        let limit = truth
+            .and_then(|truth| truth.decomposition.as_ref())
+            .map_or(0, |config| config.hessian_limit);
+        let parameters: usize = material.train.tensors().iter().map(TensorInfo::dim).sum();
+        Setting {
+            gradients: match &material.as_computed {
+                Some([train, query]) => [train, query],
+                None => [&material.train, &material.query],
+            },
+            layout,
+            damping: settings.influence.damping,
+            seed: cell.seed,
+            companions: material.beside.companions(),
+            no_hessian: format!(
+                "no Hessian: {parameters} parameters are more than hessian_limit = {limit}"
+            ),
+            dtype: settings.store.dtype,
+            precision: settings.influence.precision,
+        }
+    }
+
     /// Keeps or removes what the settings ask for.
     fn outputs(
         &self,
@@ -56,8 +89,12 @@ impl CellRunner {
         scores: &[(String, Array2<f64>)],
     ) -> Result<(), String> {
         let own = [("train", &material.train), ("query", &material.query)];
+        let computed = material.as_computed.iter().flat_map(|[train, query]| {
+            [("train.as_computed", train), ("query.as_computed", query)]
+        });
+        let own = own.into_iter().chain(computed);
         let own = own.map(|(name, store)| (name.to_owned(), store));
-        for (name, store) in own.into_iter().chain(material.beside.stores()) {
+        for (name, store) in own.chain(material.beside.stores()) {
             let path = self.gradient_path(cell, &name);
             match (self.gradients, store.storage() == "mapped") {
                 (true, false) => {
@@ -145,6 +182,25 @@ impl Execute for CellRunner {
         };
         let retraining = truth.as_ref().map(|truth| &truth.retraining);
 
+        let asked = |name: &str| cell.settings.metrics.iter().any(|metric| metric == name);
+        let at_default = if asked("pearson_default_damping") {
+            let lambda = damping(&material.train, &layout, DEFAULT_DAMPING).map_err(sentence)?;
+            progress.stage("exact at the default damping");
+            let exact: MethodSpec = "exact".parse().map_err(sentence)?;
+            let each = RunOptions {
+                queries: Queries::Each,
+                ..options
+            };
+            let [train, query] = [&material.train, &material.query];
+            let found = run_method(&exact, train, query, &layout, &lambda, &each);
+            Some(found.map_err(sentence)?.scores)
+        } else {
+            None
+        };
+        let truth_config = cell.settings.ground_truth.as_ref();
+        let split_by = truth_config.and_then(|config| config.decomposition.as_ref());
+        let mut whole: Vec<Whole> = Vec::new();
+
         // exact first: the others are held against it
         let mut order: Vec<usize> = (0..influence.methods.len()).collect();
         order.sort_by_key(|&i| !influence.methods[i].is_exact());
@@ -174,15 +230,20 @@ impl Execute for CellRunner {
                         if spec.is_exact() && exact.is_none() {
                             exact = Some(found.scores.clone());
                         }
-                        let mut record = method_record(
-                            spec,
-                            &found,
-                            exact.as_ref(),
-                            &material.truth,
+                        let references = References {
+                            exact: exact.as_ref(),
+                            exact_at_default: at_default.as_ref(),
+                            truth: &material.truth,
                             retraining,
-                            cell,
-                            operations,
-                        )?;
+                        };
+                        let mut record =
+                            method_record(spec, &found, &references, cell, operations)?;
+                        if split_by.is_some() {
+                            whole.push(Whole {
+                                spec,
+                                scores: Ok(parts(&found.scores).per_query.to_owned()),
+                            });
+                        }
                         if let Some((config, bench)) = wanted {
                             let mean = parts(&found.scores).mean_query.to_vec();
                             record
@@ -194,10 +255,34 @@ impl Execute for CellRunner {
                         }
                         record
                     }
-                    Err(error) => failed_method(spec, error.to_string()),
+                    Err(error) => {
+                        whole.push(Whole {
+                            spec,
+                            scores: Err(error.to_string()),
+                        });
+                        failed_method(spec, error.to_string())
+                    }
                 },
             );
         }
+        let parts_of_gaps = match (truth_config, split_by, retraining) {
+            (Some(config), Some(split_by), Some(retraining)) => {
+                progress.stage("splitting the gaps to retraining");
+                let chosen = split_by.methods(&influence.methods);
+                let methods: Vec<Whole> = chosen
+                    .into_iter()
+                    .filter_map(|spec| {
+                        let place = whole.iter().position(|whole| whole.spec == spec)?;
+                        Some(whole.swap_remove(place))
+                    })
+                    .collect();
+                let setting = self.decomposition_of(cell, &material, &layout);
+                let metrics = split_by.metrics(config);
+                let facts = decompose(split_by, &metrics, retraining, &setting, &methods)?;
+                Some(facts)
+            }
+            _ => None,
+        };
         self.outputs(cell, &material, &kept)?;
 
         let examples = (material.task.train + material.task.query) as f64;
@@ -232,7 +317,10 @@ impl Execute for CellRunner {
             model: material.model,
             training: material.training,
             gradients: Some(gradients),
-            ground_truth: truth.map(|truth| truth.facts),
+            ground_truth: truth.map(|truth| GroundTruthFacts {
+                decomposition: parts_of_gaps,
+                ..truth.facts
+            }),
             methods: methods.into_iter().flatten().collect(),
         })
     }
@@ -254,22 +342,31 @@ fn parts(scores: &Array2<f64>) -> Scores<'_> {
     }
 }
 
+/// What the scores of a method are held against.
+struct References<'a> {
+    exact: Option<&'a Array2<f64>>,
+    /// Of the queries alone.
+    exact_at_default: Option<&'a Array2<f64>>,
+    truth: &'a Truth,
+    retraining: Option<&'a Retraining>,
+}
+
 fn method_record(
     spec: &MethodSpec,
     found: &Influence,
-    exact: Option<&Array2<f64>>,
-    truth: &Truth,
-    retraining: Option<&Retraining>,
+    references: &References,
     cell: &Cell,
     operations: f64,
 ) -> Result<MethodRecord, String> {
+    let truth = references.truth;
     let inputs = Inputs {
         scores: parts(&found.scores),
-        exact: exact.map(parts),
+        exact: references.exact.map(parts),
+        exact_at_default: references.exact_at_default.map(|scores| scores.view()),
         flipped: truth.flipped.as_deref(),
         train_classes: truth.train_classes.as_deref(),
         query_classes: truth.query_classes.as_deref(),
-        retraining,
+        retraining: references.retraining,
         seed: cell.seed,
     };
     let wanted: Vec<&str> = cell.settings.metrics.iter().map(String::as_str).collect();

@@ -7,6 +7,7 @@ use super::cell::CellRunner;
 use super::companions::{Beside, Wanted};
 use super::progress::Progress;
 use crate::batching;
+use crate::config::store::GradientType;
 use crate::config::{Cell, ModelConfig, TaskConfig};
 use crate::finetune::Retrainer;
 use crate::finetune::{self, Stage};
@@ -33,6 +34,8 @@ pub(super) struct Material {
     pub padding: Option<f64>,
     /// The fine-tune on parts of the training examples, when the settings ask for it.
     pub retrainer: Option<Retrainer>,
+    /// Training and query gradients as they were computed, where the cell keeps others and its gaps are split.
+    pub as_computed: Option<[GradientStore; 2]>,
 }
 
 /// An error as a sentence for the record.
@@ -107,6 +110,7 @@ impl CellRunner {
                     seconds,
                     padding: None,
                     retrainer: None,
+                    as_computed: None,
                 })
             }
             task => self.fine_tuned(cell, task, progress),
@@ -158,6 +162,9 @@ impl CellRunner {
         };
         let mut tuned =
             tune(&settings, &base, &data, lora, train, &mut report).map_err(sentence)?;
+        let tensors = tuned.model.gradient_tensors().into_iter();
+        let parameters = tensors.map(|t| t.shape.iter().product::<usize>()).sum();
+        let wanted = wanted.with_decomposition(&cell.settings, parameters);
         if self.adapters {
             let ModelConfig::Checkpoint(checkpoint) = model else {
                 return Err(sentence(PeftError::NothingToSave));
@@ -190,6 +197,16 @@ impl CellRunner {
         let query = self.collect(cell, "query", &tuned.model, query_split, 1)?;
         let of_factors = factors.as_ref().map_or(0.0, |factors| factors.seconds);
         let seconds = start.elapsed().as_secs_f64() - of_factors;
+        let as_computed = match decomposed(cell) && cell.settings.store.dtype != GradientType::F32 {
+            true => {
+                let mut cell = cell.clone();
+                cell.settings.store.dtype = GradientType::F32;
+                let take = |name: &str, split| self.collect(&cell, name, &tuned.model, split, 2);
+                let train = take("train.as_computed", train_split)?;
+                Some([train, take("query.as_computed", query_split)?])
+            }
+            false => None,
+        };
         let splits = [train_split, query_split];
         let beside = self.beside(cell, wanted, &tuned, splits, factors, progress)?;
         let task = task_facts(
@@ -210,6 +227,7 @@ impl CellRunner {
             seconds,
             padding: padding(&data.train, &data.query, &tuned.model),
             retrainer,
+            as_computed,
         })
     }
 
@@ -260,6 +278,12 @@ impl CellRunner {
         let target = self.target(cell, name, &tensors, split.len(), alike)?;
         StoreWriter::new(tensors, split.len(), target).map_err(sentence)
     }
+}
+
+/// Whether gaps are split.
+fn decomposed(cell: &Cell) -> bool {
+    let truth = cell.settings.ground_truth.as_ref();
+    truth.is_some_and(|truth| truth.decomposition.is_some())
 }
 
 /// What bucketing by length leaves of the padding, in the pieces that the gradients are taken in.
