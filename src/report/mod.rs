@@ -11,6 +11,7 @@ mod font;
 mod html;
 mod number;
 mod palette;
+mod parts;
 mod render;
 mod scene;
 mod sheet;

@@ -1,6 +1,8 @@
 //! Tables, for Markdown and for the page.
 
 mod cost;
+mod damping;
+mod decomposition;
 mod failures;
 mod metrics;
 mod scaling;
@@ -132,6 +134,10 @@ pub fn all(study: &Study) -> Vec<Table> {
             false,
         ),
         metrics::table(study, "Agreement with retraining", &retrained, false),
+        decomposition::losses(study),
+        decomposition::sizes(study),
+        decomposition::candidates(study),
+        damping::table(study),
         cost::table(study),
         scaling::table(study),
         setup::table(study),
@@ -145,7 +151,7 @@ pub fn damping_text(study: &Study) -> String {
     let mut factors: Vec<f64> = study
         .records
         .iter()
-        .filter_map(|record| damping(record))
+        .filter_map(|record| factor(record))
         .collect();
     factors.sort_by(f64::total_cmp);
     factors.dedup();
@@ -172,7 +178,7 @@ pub fn damping_text(study: &Study) -> String {
     }
 }
 
-fn damping(record: &Record) -> Option<f64> {
+fn factor(record: &Record) -> Option<f64> {
     record.config.get("influence")?.get("damping")?.as_f64()
 }
 
