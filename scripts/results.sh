@@ -15,11 +15,12 @@ for asked in "$@"; do
     choice=(--profile "${asked#*:}")
   fi
   ./target/release/infbench run "experiments/$experiment.yaml" "${choice[@]}"
-  # the laptop's results are an experiment's own; other profiles stand beside one another
+  # the results of laptop and full are an experiment's own; other profiles stand beside one another
   target="results/$experiment"
-  if [ "$asked" != "$experiment" ] && [ "${asked#*:}" != laptop ]; then
-    target="${target}_${asked#*:}"
-  fi
+  case "$asked" in
+    "$experiment" | *:laptop | *:full) ;;
+    *) target="${target}_${asked#*:}" ;;
+  esac
   rm -rf "$target"
   mkdir -p "$target"
   ./target/release/infbench report "$run" --out "$target" --quiet

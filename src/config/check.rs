@@ -29,11 +29,14 @@ fn path(dotted: &str) -> Path {
     dotted.split('.').map(str::to_owned).collect()
 }
 
-/// Every method can be read, and none is given twice.
-pub(super) fn methods(document: &Document, list: &[Value]) -> Checked<()> {
+/// Every method of the list at `place` can be read, and none is given twice.
+pub(super) fn methods(document: &Document, place: &str) -> Checked<()> {
+    let Some(Value::Array(list)) = document.get(&path(place)) else {
+        return Ok(());
+    };
     let mut known: Vec<MethodSpec> = Vec::new();
     for (index, value) in list.iter().enumerate() {
-        let at: Path = vec!["influence".into(), "methods".into(), index.to_string()];
+        let at = path(&format!("{place}.{index}"));
         let spec: MethodSpec = serde_json::from_value(value.clone())
             .map_err(|e| document.error(&at, false, Problem::new(e.to_string())))?;
         if let Some(other) = known.iter().find(|other| other.method == spec.method) {
@@ -209,16 +212,22 @@ fn ground_truth(document: &Document, settings: &Settings) -> Checked<()> {
         )),
         _ => config.problem(train),
     };
-    match problem {
+    let problem = problem.map(|(at, message)| (at, Problem::new(message)));
+    let of_parts = || {
+        let parts = config.decomposition.as_ref()?;
+        let (at, problem) = parts.problem(config, &settings.influence.methods)?;
+        Some((format!("decomposition.{at}"), problem))
+    };
+    match problem.or_else(of_parts) {
         None => Ok(()),
-        Some((at, message)) => {
+        Some((at, problem)) => {
             let mut place = path("ground_truth");
             place.extend(
                 at.split('.')
                     .filter(|part| !part.is_empty())
                     .map(str::to_owned),
             );
-            Err(document.error(&place, false, Problem::new(message)))
+            Err(document.error(&place, false, problem))
         }
     }
 }

@@ -207,10 +207,8 @@ pub fn content_hash(value: &Value) -> String {
 fn typed(schema: &Value, document: &Document) -> Result<Experiment, Box<ConfigError>> {
     conform::check(schema, &document.value)
         .map_err(|misfit| document.error(&misfit.path, misfit.at_key, misfit.problem))?;
-    if let Some(Value::Array(methods)) =
-        document.get(&["influence".to_owned(), "methods".to_owned()])
-    {
-        check::methods(document, methods)?;
+    for list in ["influence.methods", "ground_truth.decomposition.methods"] {
+        check::methods(document, list)?;
     }
     let mut value = document.value.clone();
     for field in ["task", "model"] {

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::decomposition::DecompositionConfig;
+
 /// Shares of the training examples that subsets may keep: one metric each (`lds_50`, `lds_90`, `lds_99`).
 pub const FRACTIONS: [f64; 3] = [0.5, 0.9, 0.99];
 
@@ -19,6 +21,9 @@ pub struct GroundTruthConfig {
     pub selection: Option<SelectionConfig>,
     /// Retraining without what each method calls most helpful, beside a random choice: query loss.
     pub removal: Option<RemovalConfig>,
+    /// The gap between each method and retraining, split into parts. Retrains nothing of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decomposition: Option<DecompositionConfig>,
 }
 
 /// Retraining without one example, for each of some.

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::method::MethodSpec;
 
+/// c when nothing is said: the paper's.
+pub const DEFAULT_DAMPING: f64 = 0.1;
+
 /// How influence is computed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -27,7 +30,7 @@ impl Default for InfluenceConfig {
         let methods = ["exact", "datainf", "hessian_free", "lissa"]
             .map(|name| name.parse().expect("a listed method"));
         Self {
-            damping: 0.1,
+            damping: DEFAULT_DAMPING,
             blocks: Blocks::PerMatrix,
             precision: Precision::F64,
             methods: methods.into(),

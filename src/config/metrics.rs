@@ -15,7 +15,10 @@ pub(super) fn settle(
     wanted: Option<Vec<String>>,
 ) -> Result<Vec<String>, (usize, Problem)> {
     let Some(wanted) = wanted else {
-        let possible = computed().filter(|metric| missing(settings, metric).is_none());
+        let possible = computed().filter(|metric| {
+            // one that costs a solution of its own is for who asks for it
+            missing(settings, metric).is_none() && !metric.needs.contains(&Need::ExactAtDefault)
+        });
         return Ok(possible.map(|metric| metric.name.to_owned()).collect());
     };
     for (index, name) in wanted.iter().enumerate() {

@@ -2,6 +2,7 @@
 
 mod check;
 mod conform;
+pub mod decomposition;
 pub mod document;
 pub mod error;
 pub mod experiment;

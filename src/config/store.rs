@@ -22,13 +22,6 @@ pub struct StoreConfig {
     pub reference: Reference,
 }
 
-impl StoreConfig {
-    /// Whether the gradients are kept as they come, too, before they are rounded to `dtype`.
-    pub fn keeps_unrounded(&self) -> bool {
-        self.reference == Reference::F32 && self.dtype != GradientType::F32
-    }
-}
-
 /// What the metrics' exact influence is computed from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

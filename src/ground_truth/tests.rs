@@ -22,6 +22,7 @@ fn config() -> GroundTruthConfig {
         }),
         selection: Some(SelectionConfig::default()),
         removal: Some(RemovalConfig::default()),
+        decomposition: None,
     }
 }
 
@@ -47,6 +48,7 @@ fn metrics(truth: &Truth, task: &MeanTask, sign: f64) -> Vec<MetricValue> {
             mean_query: mean.view(),
         },
         exact: None,
+        exact_at_default: None,
         flipped: None,
         train_classes: None,
         query_classes: None,

@@ -9,7 +9,7 @@ use super::error::InfluenceError;
 use super::evidence::Evidence;
 use super::kernels::combine;
 use super::low_rank::LowRank;
-use super::method::{Applied, InfluenceMethod, Preconditioner};
+use super::method::{Applied, InfluenceMethod, Limit, Preconditioner};
 use super::nystrom;
 use super::registry::{Allowed, Listed, MethodInfo, OptionInfo, Values};
 
@@ -137,6 +137,10 @@ impl InfluenceMethod for ConjugateGradient {
             lambda,
             conditioner,
         }))
+    }
+
+    fn limit(&self) -> Limit {
+        Limit::Exact
     }
 }
 

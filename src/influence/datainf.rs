@@ -10,7 +10,7 @@ use super::columns::each_column;
 use super::element::{column, contiguous_mut};
 use super::error::InfluenceError;
 use super::kernels::{combine, cut, parallel};
-use super::method::{Applied, InfluenceMethod, Preconditioner};
+use super::method::{Applied, InfluenceMethod, Limit, Preconditioner};
 use super::registry::{Allowed, Listed, MethodInfo, OptionInfo, Values};
 use crate::random::rng;
 
@@ -110,6 +110,10 @@ impl InfluenceMethod for DataInf {
             order,
             factors,
         }))
+    }
+
+    fn limit(&self) -> Limit {
+        Limit::Swapped
     }
 }
 

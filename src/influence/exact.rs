@@ -9,7 +9,7 @@ use super::columns::{norms, relative};
 use super::error::InfluenceError;
 use super::evidence::Evidence;
 use super::kernels::{combine, parallel};
-use super::method::{Applied, InfluenceMethod, Preconditioner};
+use super::method::{Applied, InfluenceMethod, Limit, Preconditioner};
 use super::registry::{Allowed, Listed, MethodInfo, OptionInfo, Values};
 use crate::config::influence::Precision;
 
@@ -175,6 +175,10 @@ impl InfluenceMethod for Exact {
     /// The reference is f64 to its last product.
     fn precision(&self, _: Precision) -> Precision {
         Precision::F64
+    }
+
+    fn limit(&self) -> Limit {
+        Limit::Exact
     }
 }
 

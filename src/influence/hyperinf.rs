@@ -10,7 +10,7 @@ use super::element::{column, contiguous_mut};
 use super::error::InfluenceError;
 use super::evidence::Evidence;
 use super::kernels::combine;
-use super::method::{Applied, InfluenceMethod, Preconditioner};
+use super::method::{Applied, InfluenceMethod, Limit, Preconditioner};
 use super::moments::sum_of_squares;
 use super::registry::{Allowed, Listed, MethodInfo, OptionInfo, Values};
 use crate::config::influence::Precision;
@@ -171,6 +171,14 @@ impl InfluenceMethod for HyperInf {
 
     fn measure_residual(&self) -> bool {
         self.variant != Variant::Converged
+    }
+
+    /// The published forms invert other matrices.
+    fn limit(&self) -> Limit {
+        match self.variant {
+            Variant::Converged => Limit::Exact,
+            Variant::Published | Variant::Code => Limit::Own,
+        }
     }
 }
 

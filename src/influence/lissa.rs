@@ -10,7 +10,7 @@ use super::element::{column, contiguous_mut};
 use super::error::InfluenceError;
 use super::evidence::Evidence;
 use super::kernels::combine;
-use super::method::{Applied, InfluenceMethod, Preconditioner};
+use super::method::{Applied, InfluenceMethod, Limit, Preconditioner};
 use super::moments::sum_of_squares;
 use super::registry::{Allowed, Listed, MethodInfo, OptionInfo, Values};
 use crate::random::rng;
@@ -151,6 +151,14 @@ impl InfluenceMethod for Lissa {
 
     fn measure_residual(&self) -> bool {
         true
+    }
+
+    /// The code's sign has another fixed point, (F − λI)⁻¹v.
+    fn limit(&self) -> Limit {
+        match self.variant {
+            Variant::Paper => Limit::Exact,
+            Variant::Code => Limit::Own,
+        }
     }
 }
 

@@ -47,6 +47,22 @@ pub trait InfluenceMethod: Send + Sync {
     fn cosine(&self) -> bool {
         false
     }
+
+    /// What its answers would be if it were carried to convergence.
+    fn limit(&self) -> Limit {
+        Limit::Own
+    }
+}
+
+/// What a method's answers would be if it were carried to convergence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// (F + λI)⁻¹v.
+    Exact,
+    /// A mean of inverses in place of the inverse of a mean.
+    Swapped,
+    /// An approximation of its own.
+    Own,
 }
 
 /// What [`InfluenceMethod::prepare`] leaves.

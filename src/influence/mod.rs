@@ -53,7 +53,7 @@ pub use error::InfluenceError;
 pub use evidence::Evidence;
 pub use layout::{BlockLayout, BlockShape, Segment};
 pub use low_rank::Complement;
-pub use method::{Applied, InfluenceMethod, METHODS, Method, Preconditioner};
+pub use method::{Applied, InfluenceMethod, Limit, METHODS, Method, Preconditioner};
 pub use run::{Influence, Queries, RunOptions, run_method};
 
 #[cfg(test)]

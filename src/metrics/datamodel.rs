@@ -8,7 +8,7 @@ use super::hierarchical::{Correlation, Pair, mean_over_queries};
 use super::interval::Interval;
 use super::retraining::Subsets;
 use super::value::Estimate;
-use crate::random::rng;
+use crate::random::{Rng, rng};
 
 /// Splits of the seeds into halves that the ceiling is averaged over.
 const SPLITS: usize = 10;
@@ -32,30 +32,25 @@ pub fn predicted(scores: ArrayView2<f64>, kept: &[Vec<bool>]) -> Array2<f64> {
 /// `scores` is `[m, n]`. The interval is the bootstrap over subsets and queries; the noise of retraining is
 /// in it, since every subset carries its own.
 pub fn lds(scores: ArrayView2<f64>, subsets: &Subsets, seed: u64) -> Estimate {
-    let Some(queries) = pairs(scores, subsets) else {
-        return Estimate::default();
-    };
     let purpose = format!("lds/{}", subsets.percent);
     let rng = &mut rng(seed, "metrics", &purpose);
-    mean_over_queries(&queries, Correlation::Spearman, rng)
+    mean_over_queries(&pairs(scores, subsets), Correlation::Spearman, rng)
 }
 
-/// For every query [`predicted`] and the measured loss over the subsets; `None` without retrainings.
-pub fn pairs(scores: ArrayView2<f64>, subsets: &Subsets) -> Option<Vec<Option<Vec<Pair>>>> {
+/// For every query, [`predicted`] and measured losses over the subsets.
+pub fn pairs(scores: ArrayView2<f64>, subsets: &Subsets) -> Vec<Option<Vec<Pair>>> {
     let predicted = predicted(scores, &subsets.kept);
-    let measured = subsets.losses.mean_axis(Axis(1))?;
-    let queries = predicted
+    let Some(measured) = subsets.losses.mean_axis(Axis(1)) else {
+        return vec![None; predicted.len_of(Axis(1))];
+    };
+    predicted
         .axis_iter(Axis(1))
         .zip(measured.axis_iter(Axis(1)))
         .map(|(p, l)| {
-            Some(vec![Pair::new(
-                p.to_vec(),
-                l.to_vec(),
-                Correlation::Spearman,
-            )])
+            let pair = Pair::new(p.to_vec(), l.to_vec(), Correlation::Spearman);
+            Some(vec![pair])
         })
-        .collect();
-    Some(queries)
+        .collect()
 }
 
 /// What retraining noise leaves of it.
@@ -69,42 +64,51 @@ pub struct Ceiling {
     pub ceiling: Estimate,
 }
 
-/// The noise ceiling of the score on these subsets. Undefined with fewer than two seeds.
-pub fn noise_ceiling(subsets: &Subsets, seed: u64) -> Ceiling {
+/// What the seed of a cell draws for the ceiling.
+pub(super) fn ceiling_rng(subsets: &Subsets, seed: u64) -> Rng {
+    let purpose = format!("noise ceiling/{}", subsets.percent);
+    rng(seed, "metrics", &purpose)
+}
+
+/// For every query, the mean losses of two halves of the seeds over the subsets, for several splits into halves.
+/// `None` with fewer than two seeds.
+pub(super) fn halves(subsets: &Subsets, rng: &mut Rng) -> Vec<Option<Vec<Pair>>> {
     let (_, seeds, m) = subsets.losses.dim();
     let half = seeds / 2;
     if half == 0 {
-        let none = Estimate::mean(&vec![None; m]);
-        return Ceiling {
-            split_half: none,
-            ceiling: none,
-        };
+        return vec![None; m];
     }
-    let mut rng = rng(
-        seed,
-        "metrics",
-        &format!("noise ceiling/{}", subsets.percent),
-    );
     let mut order: Vec<usize> = (0..seeds).collect();
     let splits: Vec<[Array2<f64>; 2]> = (0..SPLITS)
         .filter_map(|_| {
-            order.shuffle(&mut rng);
+            order.shuffle(rng);
             let mean = |chosen: &[usize]| subsets.losses.select(Axis(1), chosen).mean_axis(Axis(1));
             Some([mean(&order[..half])?, mean(&order[half..2 * half])?])
         })
         .collect();
-    let kind = Correlation::Spearman;
-    let queries: Vec<_> = (0..m)
+    (0..m)
         .map(|q| {
             let pair = |[a, b]: &[Array2<f64>; 2]| {
-                Pair::new(a.column(q).to_vec(), b.column(q).to_vec(), kind)
+                let (a, b) = (a.column(q).to_vec(), b.column(q).to_vec());
+                Pair::new(a, b, Correlation::Spearman)
             };
             Some(splits.iter().map(pair).collect())
         })
-        .collect();
-    let split_half = mean_over_queries(&queries, kind, &mut rng);
-    let c = seeds as f64 / half as f64;
-    let of = |rho: f64| (c * rho / (1.0 + (c - 1.0) * rho)).max(0.0).sqrt();
+        .collect()
+}
+
+/// The root of the reliability of the mean over S ≥ 2 seeds, from Spearman's ρ between halves of them.
+pub(super) fn from_halves(rho: f64, seeds: usize) -> f64 {
+    let c = seeds as f64 / (seeds / 2) as f64;
+    (c * rho / (1.0 + (c - 1.0) * rho)).max(0.0).sqrt()
+}
+
+/// The noise ceiling of the score on these subsets. Undefined with fewer than two seeds.
+pub fn noise_ceiling(subsets: &Subsets, seed: u64) -> Ceiling {
+    let mut rng = ceiling_rng(subsets, seed);
+    let queries = halves(subsets, &mut rng);
+    let split_half = mean_over_queries(&queries, Correlation::Spearman, &mut rng);
+    let of = |rho| from_halves(rho, subsets.losses.len_of(Axis(1)));
     let ceiling = Estimate {
         value: split_half.value.map(of),
         interval: split_half.interval.map(|i| Interval {

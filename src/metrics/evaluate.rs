@@ -24,6 +24,8 @@ pub struct Inputs<'a> {
     pub scores: Scores<'a>,
     /// The exact scores, of the same shapes.
     pub exact: Option<Scores<'a>>,
+    /// Exact scores of the queries at the default damping, `[m, n]`.
+    pub exact_at_default: Option<ArrayView2<'a, f64>>,
     /// For each of the n training examples, whether its label was flipped.
     pub flipped: Option<&'a [bool]>,
     /// Class of each of the n training examples.
@@ -101,6 +103,7 @@ fn check(inputs: &Inputs) -> Result<(), MetricsError> {
     let exact = inputs
         .exact
         .map(|exact| (exact.per_query.dim(), exact.mean_query.len()));
+    let at_default = inputs.exact_at_default.map(|scores| scores.dim());
     let sizes = [
         (
             "scores of the mean query",
@@ -114,6 +117,16 @@ fn check(inputs: &Inputs) -> Result<(), MetricsError> {
             exact.map(|((_, n), _)| n),
         ),
         ("exact scores of the mean query", n, exact.map(|(_, n)| n)),
+        (
+            "queries of the exact scores at the default damping",
+            m,
+            at_default.map(|d| d.0),
+        ),
+        (
+            "training examples of the exact scores at the default damping",
+            n,
+            at_default.map(|d| d.1),
+        ),
         ("flipped labels", n, inputs.flipped.map(<[bool]>::len)),
         (
             "classes of the training examples",
@@ -184,6 +197,7 @@ mod tests {
         let inputs = Inputs {
             scores,
             exact: Some(scores),
+            exact_at_default: Some(scores.per_query),
             flipped: Some(&flipped),
             train_classes: Some(&classes),
             query_classes: Some(&[0, 1, 2, 0, 1, 2]),
@@ -235,6 +249,7 @@ mod tests {
                 per_query: exact.view(),
                 mean_query: exact_mean.view(),
             }),
+            exact_at_default: Some(exact.view()),
             flipped: Some(&flipped),
             train_classes: Some(&classes),
             query_classes: Some(&[0; 6]),
@@ -273,6 +288,7 @@ mod tests {
                 mean_query: mean.view(),
             },
             exact: None,
+            exact_at_default: None,
             flipped: None,
             train_classes: None,
             query_classes: None,

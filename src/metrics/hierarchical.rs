@@ -86,6 +86,11 @@ impl Pair {
         }
     }
 
+    /// The correlation; where item i stands `weights[i]` times when they are given.
+    pub(super) fn value(&self, kind: Correlation, weights: Option<&[f64]>) -> Option<f64> {
+        weights.map_or(self.r, |weights| self.weighted(kind, weights))
+    }
+
     /// The correlation where item i stands `weights[i]` times.
     fn weighted(&self, kind: Correlation, weights: &[f64]) -> Option<f64> {
         match kind {
@@ -203,7 +208,7 @@ fn query_value(pairs: &[Pair], r: impl Fn(&Pair) -> Option<f64>) -> Option<f64> 
 }
 
 /// How often each of `count` things is drawn in `count` draws with replacement.
-fn multiplicities(count: usize, rng: &mut Rng) -> Vec<f64> {
+pub(super) fn multiplicities(count: usize, rng: &mut Rng) -> Vec<f64> {
     let mut times = vec![0.0; count];
     for _ in 0..count {
         times[rng.random_range(0..count)] += 1.0;

@@ -59,20 +59,24 @@ impl Signal {
     }
 }
 
+/// The variance of T(k, q) by seeds, var_s/S.
+pub(super) fn noise(losses: &LeaveOneOut, truth: ArrayView2<f64>, k: usize, q: usize) -> f64 {
+    let seeds = losses.full.len_of(Axis(0));
+    let square = |s: usize| {
+        let paired = losses.full[[s, q]] - losses.without[[k, s, q]];
+        (paired - truth[[k, q]]).powi(2)
+    };
+    (0..seeds).map(square).sum::<f64>() / (seeds as f64 - 1.0) / seeds as f64
+}
+
 /// Signal and noise of every query; NaN with fewer than two seeds or examples.
 pub fn signals(losses: &LeaveOneOut) -> Vec<Signal> {
     let truth = truth(losses);
-    let (examples, seeds, m) = losses.without.dim();
+    let (examples, _, m) = losses.without.dim();
     (0..m)
         .map(|q| {
             let noise: f64 = (0..examples)
-                .map(|k| {
-                    let square = |s: usize| {
-                        let paired = losses.full[[s, q]] - losses.without[[k, s, q]];
-                        (paired - truth[[k, q]]).powi(2)
-                    };
-                    (0..seeds).map(square).sum::<f64>() / (seeds as f64 - 1.0) / seeds as f64
-                })
+                .map(|k| noise(losses, truth.view(), k, q))
                 .sum::<f64>()
                 / examples as f64;
             let column = truth.column(q);

@@ -12,6 +12,7 @@ pub mod detection_curve;
 mod evaluate;
 pub mod hierarchical;
 pub mod interval;
+pub mod ladder;
 pub mod leave_one_out;
 pub mod overlap;
 pub mod paired;
@@ -26,4 +27,4 @@ mod value;
 
 pub use evaluate::{Inputs, MetricsError, Scores, evaluate};
 pub use table::{Direction, METRICS, Metric, Need, computed, find};
-pub use value::{Curve, MetricValue};
+pub use value::{Curve, MetricValue, no_value};

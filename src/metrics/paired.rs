@@ -119,7 +119,7 @@ pub fn spread(metric: &str, inputs: &Inputs) -> Option<Spread> {
         _ => {
             let percent = metric.strip_prefix("lds_")?.parse().ok()?;
             let subsets = inputs.retraining?.share(percent)?;
-            let pairs = datamodel::pairs(scores.per_query, subsets)?;
+            let pairs = datamodel::pairs(scores.per_query, subsets);
             let rng = &mut rng(inputs.seed, "metrics", &format!("paired/lds/{percent}"));
             let (value, resamples) = replicates(&pairs, Correlation::Spearman, RESAMPLES, rng);
             Some(Spread::Resamples(value, resamples))
@@ -310,6 +310,7 @@ mod tests {
                     mean_query: mean.view(),
                 },
                 exact: None,
+                exact_at_default: None,
                 flipped: None,
                 train_classes: None,
                 query_classes: None,
@@ -337,6 +338,7 @@ mod tests {
                 mean_query: mean.view(),
             },
             exact: None,
+            exact_at_default: None,
             flipped: None,
             train_classes: None,
             query_classes: None,

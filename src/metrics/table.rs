@@ -24,6 +24,8 @@ pub enum Direction {
 pub enum Need {
     /// The exact scores.
     Exact,
+    /// The exact scores at the default damping, whatever the cell's: taken only when it is asked for by name.
+    ExactAtDefault,
     /// Which training labels were flipped.
     Flipped,
     /// The classes of training and query examples.
@@ -39,6 +41,7 @@ impl Need {
     pub fn text(self) -> &'static str {
         match self {
             Self::Exact => "exact scores",
+            Self::ExactAtDefault => "exact scores at the default damping (when asked for by name)",
             Self::Flipped => "flipped labels",
             Self::Classes => "classes",
             Self::LeaveOneOut => "retraining without an example",
@@ -206,6 +209,22 @@ pub static METRICS: &[Metric] = &[
             Some(overlap::mean_over_queries(
                 i.scores.per_query,
                 i.exact?.per_query,
+            ))
+        }),
+    },
+    Metric {
+        name: "pearson_default_damping",
+        title: "Pearson r with exact at c = 0.1",
+        unit: "",
+        direction: Direction::Higher,
+        needs: &[Need::ExactAtDefault],
+        range: CORRELATION,
+        summary: "Pearson's r with the exact scores at the default damping c = 0.1, whatever the cell's damping, mean over queries (t-interval); costs a second exact solution, so it is taken only when asked for by name",
+        compute: Some(|i| {
+            Some(correlation::mean_over_queries(
+                i.scores.per_query,
+                i.exact_at_default?,
+                correlation::pearson,
             ))
         }),
     },

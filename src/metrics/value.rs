@@ -21,6 +21,11 @@ pub struct MetricValue {
     pub undefined: usize,
 }
 
+/// A metric that could not be taken.
+pub fn no_value(metric: &str) -> MetricValue {
+    Estimate::default().named(metric, (None, None))
+}
+
 /// A curve for a figure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Curve {

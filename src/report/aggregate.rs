@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::number;
 use super::study::{Group, method};
 use crate::metrics::interval::{mean, t_interval};
-use crate::metrics::{Metric, find};
+use crate::metrics::{Metric, MetricValue, find};
 use crate::results::record::{MethodRecord, Record, Status};
 
 /// A metric of one method over the seeds of a group.
@@ -84,6 +84,27 @@ pub fn aggregate_cell(group: &Group, number: impl Fn(&Record) -> Option<f64>) ->
         None,
         None,
     )
+}
+
+/// Aggregates a number that carries its own interval, e.g. a part of a gap.
+pub fn aggregate_value<'r>(
+    group: &Group<'r>,
+    pick: impl Fn(&'r Record) -> Option<&'r MetricValue>,
+) -> Aggregate {
+    let mut result = Aggregate {
+        failed: group.failed(),
+        ..Aggregate::default()
+    };
+    let (mut values, mut own) = (Vec::new(), None);
+    for number in group.records.iter().filter_map(|record| pick(record)) {
+        result.cases += number.cases;
+        result.undefined += number.undefined;
+        if let Some(value) = number.value.filter(|x| x.is_finite()) {
+            values.push(value);
+            own = number.low.zip(number.high);
+        }
+    }
+    finish(result, &values, own, None)
 }
 
 fn finish(

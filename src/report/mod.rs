@@ -13,6 +13,7 @@ mod html;
 mod number;
 mod palette;
 pub mod paper;
+mod parts;
 mod render;
 mod scene;
 mod sheet;

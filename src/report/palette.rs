@@ -10,6 +10,8 @@ pub type Colour = [u8; 3];
 
 /// Text and axes.
 pub const INK: Colour = [0x22, 0x22, 0x22];
+/// The ground of every figure.
+pub const WHITE: Colour = [0xff, 0xff, 0xff];
 /// Secondary text and reference lines.
 pub const GREY: Colour = [0x6b, 0x6b, 0x6b];
 /// Grid lines.

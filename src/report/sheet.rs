@@ -2,7 +2,7 @@
 
 use super::axis::{Axis, Scale};
 use super::font;
-use super::palette::{Colour, Dash, GREY, GRID, INK, Marker, Style};
+use super::palette::{Colour, Dash, GREY, GRID, INK, Marker, Style, WHITE};
 use super::scene::{Anchor, Scene};
 
 /// Width of every figure: what a README shows without scaling.
@@ -379,6 +379,55 @@ impl Sheet {
         }
         let at = self.pixel(i, (x.value, y.value));
         self.scene.marker(at, style.marker, 5.0, style.colour);
+    }
+
+    /// A filled bar along x in the row at y, `height` pixels high, its middle `down` pixels below the row's.
+    pub fn bar(
+        &mut self,
+        i: usize,
+        (from, to): (f64, f64),
+        y: f64,
+        (down, height): (f64, f64),
+        colour: Colour,
+    ) {
+        let (from, middle) = self.pixel(i, (from, y));
+        let (to, _) = self.pixel(i, (to, y));
+        let (top, bottom) = (middle + down - height / 2.0, middle + down + height / 2.0);
+        let corners = [(from, top), (to, top), (to, bottom), (from, bottom)];
+        self.scene.area(corners.to_vec(), colour, 1.0);
+    }
+
+    /// A thin interval along x in the row at y, `down` pixels below its middle, to be read on any colour.
+    pub fn thin_interval(&mut self, i: usize, (low, high): (f64, f64), y: f64, down: f64) {
+        let shown = [low, high].map(|x| self.x_shows(i, x));
+        let [(from, middle), (to, _)] = [low, high].map(|x| self.pixel(i, (x, y)));
+        let at = middle + down;
+        for (colour, width) in [(WHITE, 3.4), (INK, 1.2)] {
+            let mut stroke = |points: &[(f64, f64)]| {
+                self.scene.line(points, colour, width, Dash::Solid);
+            };
+            stroke(&[(from, at), (to, at)]);
+            for (x, _) in [from, to]
+                .into_iter()
+                .zip(shown)
+                .filter(|(_, shown)| *shown)
+            {
+                stroke(&[(x, at - 2.5), (x, at + 2.5)]);
+            }
+        }
+    }
+
+    /// A marker with a horizontal interval in the row at y, `down` pixels below its middle.
+    pub fn mark(&mut self, i: usize, x: Point, y: f64, down: f64, style: &Style) {
+        let (at, middle) = self.pixel(i, (x.value, y));
+        if let Some((low, high)) = x.interval {
+            let caps = [low, high].map(|x| self.x_shows(i, x));
+            let [(from, _), (to, _)] = [low, high].map(|x| self.pixel(i, (x, y)));
+            let y = middle + down;
+            self.interval((from, y), (to, y), caps, style.colour);
+        }
+        let at = (at, middle + down);
+        self.scene.marker(at, style.marker, 4.6, style.colour);
     }
 
     /// Whether panel `i`'s horizontal axis reaches the value.

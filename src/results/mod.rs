@@ -1,5 +1,6 @@
 //! The versioned record, its files, and the environment it ran in.
 
+pub mod decomposition;
 pub mod environment;
 pub mod files;
 pub mod record;

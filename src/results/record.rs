@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::decomposition::DecompositionFacts;
 use crate::influence::Evidence;
 use crate::measure::{StageBytes, StageSeconds};
 use crate::metrics::{Curve, MetricValue};
@@ -252,6 +253,9 @@ pub struct GroundTruthFacts {
     pub subsets: Vec<SubsetFacts>,
     /// Selection and removal with all examples and with random choices; those of a method stand with it.
     pub curves: Vec<Curve>,
+    /// The gaps between methods and retraining, in parts; not there when the settings ask for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decomposition: Option<DecompositionFacts>,
 }
 
 /// Retraining without one example.

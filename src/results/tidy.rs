@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::record::{MethodRecord, Record, Status};
+use crate::metrics::MetricValue;
 
 /// Columns before the swept settings.
 const HEAD: [&str; 4] = ["experiment", "cell", "seed", "task"];
@@ -19,6 +20,10 @@ const TAIL: [&str; 8] = [
 ];
 
 /// The records as CSV: a row for every cell × method × metric, with the swept settings as columns.
+///
+/// A gap in parts has rows for the gap, and of every part for what the agreement loses there, the agreement below
+/// it, and the size of the switch: `lds_50/gap`, `lds_50/loss/fisher`, `lds_50/agreement/fisher`,
+/// `lds_50/size/fisher`.
 ///
 /// Beside the metrics there are rows for `prepare_seconds`, `apply_seconds`, `score_seconds`,
 /// `peak_bytes`, `residual` and `non_finite`. Missing numbers are empty. A failed cell has one row.
@@ -69,7 +74,7 @@ pub fn csv(records: &[Record]) -> Vec<u8> {
             } else {
                 "failed"
             };
-            for metric in &method.metrics {
+            for metric in method.metrics.iter().chain(parts(record, &method.label)) {
                 row([
                     method.label.clone(),
                     status.to_owned(),
@@ -97,6 +102,21 @@ pub fn csv(records: &[Record]) -> Vec<u8> {
         }
     }
     table.into_inner().expect("memory takes every row")
+}
+
+/// The gaps of a method and their parts.
+fn parts<'r>(record: &'r Record, label: &'r str) -> impl Iterator<Item = &'r MetricValue> {
+    let truth = record.ground_truth.iter();
+    let ladders = truth.flat_map(|truth| truth.decomposition.iter().flat_map(|d| &d.ladders));
+    let methods = ladders.flat_map(|ladder| &ladder.methods);
+    methods
+        .filter(move |method| method.method == label)
+        .flat_map(|method| {
+            let parts = method.parts.iter();
+            let parts = parts
+                .flat_map(|part| [Some(&part.loss), Some(&part.agreement), part.size.as_ref()]);
+            std::iter::once(&method.gap).chain(parts.flatten())
+        })
 }
 
 fn measurements(method: &MethodRecord) -> [(&'static str, Option<f64>); 6] {

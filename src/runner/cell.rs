@@ -5,12 +5,16 @@ use std::time::Instant;
 
 use ndarray::{Array2, Axis, s};
 
+use super::decomposition::{Setting, Whole, decompose};
 use super::material::{Material, sentence};
 use super::pairing::{Spreads, paired, pairing};
 use super::progress::Progress;
 use super::{Execute, facts};
+use crate::config::influence::DEFAULT_DAMPING;
+use crate::config::store::Reference;
 use crate::config::{Cell, MethodSpec, Plan};
 use crate::device::DeviceChoice;
+use crate::gradients::store::TensorInfo;
 use crate::ground_truth::{self, Bench, Journal, selection};
 use crate::influence::{
     BlockLayout, Evidence, Influence, Queries, RunOptions, cost, damping, run_method,
@@ -19,7 +23,7 @@ use crate::metrics::{self, Inputs, Scores};
 use crate::results::ResultsDir;
 use crate::results::environment;
 use crate::results::record::{
-    BlockFacts, GradientFacts, MethodRecord, Provenance, Record, SCHEMA, Status,
+    BlockFacts, GradientFacts, GroundTruthFacts, MethodRecord, Provenance, Record, SCHEMA, Status,
 };
 
 /// Runs cells for real.
@@ -43,6 +47,36 @@ impl CellRunner {
             scores: plan.outputs.scores,
             adapters: plan.outputs.adapters,
             gradients: plan.outputs.gradients,
+        }
+    }
+
+    /// What the rungs of a decomposition are computed from.
+    fn decomposition_of<'a>(
+        &self,
+        cell: &'a Cell,
+        material: &'a Material,
+        layout: &'a BlockLayout,
+    ) -> Setting<'a> {
+        let settings = &cell.settings;
+        let truth = settings.ground_truth.as_ref();
+        let limit = truth
+            .and_then(|truth| truth.decomposition.as_ref())
+            .map_or(0, |config| config.hessian_limit);
+        let parameters: usize = material.train.tensors().iter().map(TensorInfo::dim).sum();
+        Setting {
+            gradients: match &material.unrounded {
+                Some([train, query]) => [train, query],
+                None => [&material.train, &material.query],
+            },
+            layout,
+            damping: settings.influence.damping,
+            seed: cell.seed,
+            companions: material.beside.companions(),
+            no_hessian: format!(
+                "no Hessian: {parameters} parameters are more than hessian_limit = {limit}"
+            ),
+            dtype: settings.store.dtype,
+            precision: settings.influence.precision,
         }
     }
 
@@ -141,6 +175,25 @@ impl Execute for CellRunner {
         };
         let retraining = truth.as_ref().map(|truth| &truth.retraining);
 
+        let asked = |name: &str| cell.settings.metrics.iter().any(|metric| metric == name);
+        let at_default = if asked("pearson_default_damping") {
+            let lambda = damping(&material.train, &layout, DEFAULT_DAMPING).map_err(sentence)?;
+            progress.stage("exact at the default damping");
+            let exact: MethodSpec = "exact".parse().map_err(sentence)?;
+            let each = RunOptions {
+                queries: Queries::Each,
+                ..options
+            };
+            let [train, query] = [&material.train, &material.query];
+            let found = run_method(&exact, train, query, &layout, &lambda, &each);
+            Some(found.map_err(sentence)?.scores)
+        } else {
+            None
+        };
+        let truth_config = cell.settings.ground_truth.as_ref();
+        let split_by = truth_config.and_then(|config| config.decomposition.as_ref());
+        let mut whole: Vec<Whole> = Vec::new();
+
         // exact first: the others are held against it
         let mut order: Vec<usize> = (0..influence.methods.len()).collect();
         order.sort_by_key(|&i| !influence.methods[i].is_exact());
@@ -174,6 +227,7 @@ impl Execute for CellRunner {
                         let inputs = Inputs {
                             scores: parts(&found.scores),
                             exact: exact.as_ref().map(parts),
+                            exact_at_default: at_default.as_ref().map(|scores| scores.view()),
                             flipped: material.truth.flipped.as_deref(),
                             train_classes: material.truth.train_classes.as_deref(),
                             query_classes: material.truth.query_classes.as_deref(),
@@ -182,6 +236,12 @@ impl Execute for CellRunner {
                         };
                         let mut record = method_record(spec, &found, &inputs, cell, operations)?;
                         spreads[index] = paired(cell, spec, &inputs);
+                        if split_by.is_some() {
+                            whole.push(Whole {
+                                spec,
+                                scores: Ok(parts(&found.scores).per_query.to_owned()),
+                            });
+                        }
                         if let Some((config, bench)) = wanted {
                             let mean = parts(&found.scores).mean_query.to_vec();
                             record
@@ -193,10 +253,34 @@ impl Execute for CellRunner {
                         }
                         record
                     }
-                    Err(error) => failed_method(spec, error.to_string()),
+                    Err(error) => {
+                        whole.push(Whole {
+                            spec,
+                            scores: Err(error.to_string()),
+                        });
+                        failed_method(spec, error.to_string())
+                    }
                 },
             );
         }
+        let parts_of_gaps = match (truth_config, split_by, retraining) {
+            (Some(config), Some(split_by), Some(retraining)) => {
+                progress.stage("splitting the gaps to retraining");
+                let chosen = split_by.methods(&influence.methods);
+                let methods: Vec<Whole> = chosen
+                    .into_iter()
+                    .filter_map(|spec| {
+                        let place = whole.iter().position(|whole| whole.spec == spec)?;
+                        Some(whole.swap_remove(place))
+                    })
+                    .collect();
+                let setting = self.decomposition_of(cell, &material, &layout);
+                let metrics = split_by.metrics(config);
+                let facts = decompose(split_by, &metrics, retraining, &setting, &methods)?;
+                Some(facts)
+            }
+            _ => None,
+        };
         self.outputs(cell, &material, &kept)?;
 
         let examples = (material.task.train + material.task.query) as f64;
@@ -231,7 +315,10 @@ impl Execute for CellRunner {
             model: material.model,
             training: material.training,
             gradients: Some(gradients),
-            ground_truth: truth.map(|truth| truth.facts),
+            ground_truth: truth.map(|truth| GroundTruthFacts {
+                decomposition: parts_of_gaps,
+                ..truth.facts
+            }),
             methods: methods.into_iter().flatten().collect(),
             pairing: pairing(&spreads),
         })
@@ -255,7 +342,11 @@ fn unrounded_exact(
 ) -> Result<Option<Array2<f64>>, String> {
     let influence = &cell.settings.influence;
     let exact = influence.methods.iter().find(|spec| spec.is_exact());
-    let Some((spec, [train, query])) = exact.zip(material.unrounded.as_ref()) else {
+    let first = material
+        .unrounded
+        .as_ref()
+        .filter(|_| cell.settings.store.reference == Reference::F32);
+    let Some((spec, [train, query])) = exact.zip(first) else {
         return Ok(None);
     };
     progress.stage("exact on f32 gradients");

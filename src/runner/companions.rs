@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::cell::CellRunner;
 use super::material::sentence;
 use super::progress::Progress;
-use crate::config::{Cell, MethodSpec};
+use crate::config::{Cell, MethodSpec, Settings};
 use crate::finetune::FineTuned;
 use crate::gradients::checkpoints::Checkpoint;
 use crate::gradients::factors::KroneckerFactors;
@@ -48,6 +48,22 @@ impl Wanted {
                     _ => None,
                 })
                 .max(),
+        }
+    }
+}
+
+impl Wanted {
+    /// And the Hessian that the upper end of a decomposition needs, where the settings allow one of so many
+    /// parameters.
+    pub(super) fn with_decomposition(self, settings: &Settings, parameters: usize) -> Self {
+        let truth = settings.ground_truth.as_ref();
+        let limit = truth
+            .and_then(|truth| truth.decomposition.as_ref())
+            .map(|config| config.hessian_limit)
+            .filter(|limit| parameters <= *limit);
+        Self {
+            hessian: self.hessian.max(limit),
+            ..self
         }
     }
 }

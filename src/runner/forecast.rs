@@ -7,6 +7,7 @@ use std::time::Instant;
 use faer::{Accum, Mat, Par};
 
 use super::companions::Wanted;
+use super::material::keeps_unrounded;
 use crate::batching;
 use crate::config::{Cell, ModelConfig, TaskConfig};
 use crate::device::DeviceChoice;
@@ -62,7 +63,7 @@ impl Forecast {
 /// A task or a model that cannot be built, as a sentence.
 pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
     let settings = &cell.settings;
-    let wanted = Wanted::by(&settings.influence.methods);
+    let mut wanted = Wanted::by(&settings.influence.methods);
     let (tensors, train, query, training_flops, stores) = match &settings.task {
         TaskConfig::Gradients(task) => {
             let tensors = (0..task.blocks)
@@ -109,6 +110,7 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
             let dims =
                 |tensors: &Vec<TensorInfo>| tensors.iter().map(TensorInfo::dim).sum::<usize>();
             // two passes a parameter
+            wanted = wanted.with_decomposition(settings, dims(&tensors));
             let parameters = wanted.hessian.map_or(0.0, |_| dims(&tensors) as f64);
             // gradients of training and query examples beside the model's own: a draw of labels looks at the
             // training examples, too
@@ -145,7 +147,7 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
     let rows = stores[0] * train as f64 + stores[1] * query as f64;
     let store = &settings.store;
     let number = store.dtype.bytes() as f64;
-    let unrounded = if store.keeps_unrounded() {
+    let unrounded = if keeps_unrounded(settings) {
         4.0 * (train + query) as f64
     } else {
         0.0

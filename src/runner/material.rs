@@ -7,7 +7,8 @@ use super::cell::CellRunner;
 use super::companions::{Beside, Wanted};
 use super::progress::Progress;
 use crate::batching;
-use crate::config::store::GradientType;
+use crate::config::experiment::Settings;
+use crate::config::store::{GradientType, Reference};
 use crate::config::{Cell, ModelConfig, TaskConfig};
 use crate::finetune::Retrainer;
 use crate::finetune::{self, Stage};
@@ -22,8 +23,8 @@ use crate::tasks::{self, Inputs, Split, Truth};
 pub(super) struct Material {
     pub train: GradientStore,
     pub query: GradientStore,
-    /// Training and query gradients before they were rounded, when the settings hold exact influence on these
-    /// against the methods.
+    /// Training and query gradients before they were rounded, when exact influence on these is the reference or gaps
+    /// are split.
     pub unrounded: Option<[GradientStore; 2]>,
     pub truth: Truth,
     pub task: TaskFacts,
@@ -45,6 +46,13 @@ const SPLITS: [&str; 2] = ["train", "query"];
 /// Name of a split's gradients before they are rounded.
 fn unrounded(split: &str) -> String {
     format!("{split}.f32")
+}
+
+/// Whether the gradients of a cell are kept as they come, too, before they are rounded to `store.dtype`.
+pub(super) fn keeps_unrounded(settings: &Settings) -> bool {
+    let (store, truth) = (&settings.store, &settings.ground_truth);
+    let split = truth.as_ref().is_some_and(|t| t.decomposition.is_some());
+    store.dtype != GradientType::F32 && (store.reference == Reference::F32 || split)
 }
 
 impl Material {
@@ -77,7 +85,7 @@ impl CellRunner {
         let numbers = tensors.iter().map(|t| t.dim() as u64).sum::<u64>() * rows as u64;
         let store = &cell.settings.store;
         // what is rounded later comes in f32, under another name
-        let first = store.keeps_unrounded() && SPLITS.contains(&split);
+        let first = keeps_unrounded(&cell.settings) && SPLITS.contains(&split);
         let (dtype, file) = if first {
             (GradientType::F32, unrounded(split))
         } else {
@@ -116,7 +124,7 @@ impl CellRunner {
     /// A sentence for the record.
     pub(super) fn material(&self, cell: &Cell, progress: &Progress) -> Result<Material, String> {
         let material = self.as_collected(cell, progress)?;
-        if !cell.settings.store.keeps_unrounded() {
+        if !keeps_unrounded(&cell.settings) {
             return Ok(material);
         }
         let rounded = |split: &str, store: &GradientStore| {
@@ -220,6 +228,9 @@ impl CellRunner {
         };
         let mut tuned =
             tune(&settings, &base, &data, lora, train, &mut report).map_err(sentence)?;
+        let tensors = tuned.model.gradient_tensors().into_iter();
+        let parameters = tensors.map(|t| t.shape.iter().product::<usize>()).sum();
+        let wanted = wanted.with_decomposition(&cell.settings, parameters);
         if self.adapters {
             let ModelConfig::Checkpoint(checkpoint) = model else {
                 return Err(sentence(PeftError::NothingToSave));
@@ -325,6 +336,7 @@ impl CellRunner {
     }
 }
 
+/// Whether gaps are split.
 /// What bucketing by length leaves of the padding, in the pieces that the gradients are taken in.
 fn padding(train: &Split, query: &Split, model: &Model) -> Option<f64> {
     let tokens = batching::tokens_at_a_time(model.device());

@@ -4,6 +4,7 @@
 
 pub mod cell;
 mod companions;
+mod decomposition;
 pub mod forecast;
 mod material;
 mod pairing;

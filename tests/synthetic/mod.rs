@@ -5,6 +5,9 @@ use infbench::influence::Evidence;
 use infbench::measure::{StageBytes, StageSeconds};
 use infbench::metrics::{Curve, MetricValue};
 use infbench::random::{Rng, rng};
+use infbench::results::decomposition::{
+    Candidate, DecompositionFacts, LadderFacts, MethodParts, PartFacts, Switch,
+};
 use infbench::results::record::{
     BlockFacts, CellFacts, CompanionFacts, EpochFacts, GradientFacts, GroundTruthFacts,
     LeaveOneOutFacts, MethodRecord, ModelFacts, Provenance, Record, SCHEMA, Status, SubsetFacts,
@@ -36,6 +39,9 @@ pub fn all() -> Vec<(&'static str, Vec<Record>)> {
         ("glue", glue()),
         ("retraining", retraining(2)),
         ("retraining of one seed", retraining(1)),
+        ("decomposition", decomposition(3)),
+        ("decomposition of one seed", decomposition(1)),
+        ("damping", damping()),
         ("single", single()),
         ("hopeless", hopeless()),
     ]
@@ -239,6 +245,7 @@ pub fn retraining(seeds: u64) -> Vec<Record> {
                     ceiling: value("lds_ceiling", 0.95 - own, 0.03),
                 })
                 .to_vec(),
+            decomposition: None,
             curves: vec![
                 curve("selection_accuracy/full", 0.4, 0.86 + own),
                 curve("selection_accuracy/random", 0.4, 0.82 + own),
@@ -259,6 +266,131 @@ pub fn retraining(seeds: u64) -> Vec<Record> {
         record
     };
     (0..seeds).map(of).collect()
+}
+
+/// Gaps in parts by two metrics, some of them gains; a method that failed, and one with what could not be told apart.
+pub fn decomposition(seeds: u64) -> Vec<Record> {
+    use Switch::{
+        Approximation, BlockDamping, Blocks, Convergence, Damping, Fisher, Influence, Noise,
+        Precision, Swap,
+    };
+    let mut records = retraining(seeds);
+    for (seed, record) in records.iter_mut().enumerate() {
+        let own = 0.01 * seed as f64;
+        let labels: Vec<String> = record.methods.iter().map(|m| m.label.clone()).collect();
+        let value = |metric: String, value: f64| MetricValue {
+            metric,
+            value: Some(value),
+            low: Some(value - 0.02),
+            high: Some(value + 0.03),
+            cases: 100,
+            undefined: 0,
+        };
+        let method = |metric: &str, i: usize, label: &String| -> MethodParts {
+            let name = label.split(':').next().unwrap_or(label);
+            let kind = match name {
+                "datainf" => Swap,
+                "exact" | "lissa" => Convergence,
+                _ => Approximation,
+            };
+            if name == "grad_cos" || i + 1 == labels.len() {
+                return MethodParts {
+                    method: label.clone(),
+                    problem: Some("the method failed: out of memory".to_owned()),
+                    gap: infbench::metrics::no_value(&format!("{metric}/gap")),
+                    parts: Vec::new(),
+                };
+            }
+            let mut losses = vec![
+                (vec![Noise], 0.05 + own),
+                (vec![Influence], 0.1),
+                (vec![Fisher], 0.08 - own),
+                (vec![Blocks], 0.06),
+                (vec![BlockDamping], -0.03),
+                (vec![Damping], -0.02),
+                (vec![kind], 0.02 * i as f64),
+                (vec![Precision], 0.0),
+            ];
+            if i == 1 {
+                let (_, joined) = losses.remove(2);
+                losses[1] = (vec![Influence, Fisher], 0.1 + joined);
+            }
+            let (mut agreement, mut parts) = (1.0, Vec::new());
+            for (switches, loss) in losses {
+                agreement -= loss;
+                parts.push(PartFacts {
+                    size: (switches[0] > Influence).then(|| value("size".to_owned(), loss.abs())),
+                    note: (switches.len() > 1).then(|| "no rung between: too large".to_owned()),
+                    switches,
+                    loss: value("loss".to_owned(), loss),
+                    agreement: value("agreement".to_owned(), agreement),
+                });
+            }
+            MethodParts {
+                method: label.clone(),
+                problem: None,
+                gap: value(format!("{metric}/gap"), 1.0 - agreement),
+                parts,
+            }
+        };
+        let ladder = |metric: &str| LadderFacts {
+            metric: metric.to_owned(),
+            damping: [1.0, 0.1][seed % 2],
+            candidates: [0.01, 0.1, 1.0]
+                .map(|damping| Candidate {
+                    damping,
+                    agreement: Some(0.8 - own - 0.1 * f64::abs(damping.log10())),
+                })
+                .to_vec(),
+            methods: labels
+                .iter()
+                .enumerate()
+                .map(|(i, label)| method(metric, i, label))
+                .collect(),
+        };
+        let truth = record.ground_truth.as_mut().expect("retrained");
+        truth.decomposition = Some(DecompositionFacts {
+            seconds: 3.0,
+            ladders: ["loo_pearson", "lds_50"].map(ladder).to_vec(),
+        });
+    }
+    records
+}
+
+/// Seven dampings, two seeds: agreement with retraining is best at c = 1, and Hessian-free knows of none.
+pub fn damping() -> Vec<Record> {
+    let mut records = Vec::new();
+    for (index, c) in [0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0]
+        .into_iter()
+        .enumerate()
+    {
+        for mut record in retraining(2) {
+            record.experiment = "damping".to_owned();
+            record.cell.index = index;
+            record
+                .cell
+                .axes
+                .insert("influence.damping".to_owned(), json!(c));
+            record.config["influence"]["damping"] = json!(c);
+            for method in &mut record.methods {
+                let bend = if method.label == "hessian_free" {
+                    0.0
+                } else {
+                    0.03 * f64::abs(f64::log10(c))
+                };
+                for value in &mut method.metrics {
+                    let bent = |x: Option<f64>| x.map(|x| x - bend);
+                    (value.value, value.low, value.high) =
+                        (bent(value.value), bent(value.low), bent(value.high));
+                }
+                let mut at_default = method.metrics[0].clone();
+                at_default.metric = "pearson_default_damping".to_owned();
+                method.metrics.push(at_default);
+            }
+            records.push(record);
+        }
+    }
+    records
 }
 
 /// Nothing but failures.

@@ -2,6 +2,8 @@
 //! says why it is missing.
 
 mod correlation_rank;
+pub mod damping;
+mod decomposition;
 mod detection;
 mod detection_curve;
 mod dots;
@@ -19,6 +21,7 @@ use super::axis::{Axis, Labels, Scale, range};
 use super::scene::Scene;
 use super::sheet::{Entry, Point};
 use super::study::{Group, Study};
+use super::tables::damping_text;
 use crate::metrics::{Direction, Need, find};
 
 /// A drawn figure.
@@ -81,7 +84,13 @@ pub fn all(study: &Study) -> Vec<Outcome> {
     outcomes.extend(sweep::draw(study));
     outcomes.extend([frontier::draw(study), retrieval::draw(study)]);
     outcomes.extend(retraining::draw(study));
+    outcomes.extend(decomposition::draw(study));
+    outcomes.extend(damping::draw(study));
     outcomes.extend(selection::draw(study));
+    // what follows is about training alone; everything before it has a damping
+    outcomes
+        .iter_mut()
+        .for_each(|outcome| say_damping(study, outcome));
     outcomes.push(training::draw(study));
     outcomes.extend(training_cost::draw(study));
     for outcome in &mut outcomes {
@@ -95,6 +104,15 @@ pub fn all(study: &Study) -> Vec<Outcome> {
         }
     }
     outcomes
+}
+
+/// Adds the damping to a caption that does not speak of it.
+fn say_damping(study: &Study, outcome: &mut Outcome) {
+    if let Outcome::Drawn(figure) = outcome
+        && !figure.caption.contains("amping")
+    {
+        figure.caption = caption(&[&figure.caption, &damping_text(study)]);
+    }
 }
 
 /// The metric that stands for agreement with exact: per query when it was taken, else the mean query's.

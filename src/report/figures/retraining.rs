@@ -43,7 +43,7 @@ pub fn draw(study: &Study) -> Vec<Outcome> {
 }
 
 /// Mean over seeds of a metric's ceiling with its t-interval; of a single cell its own.
-fn ceiling(group: &Group, metric: &str) -> Option<Point> {
+pub(super) fn ceiling(group: &Group, metric: &str) -> Option<Point> {
     let of = |truth: &GroundTruthFacts| -> Option<MetricValue> {
         match metric.strip_prefix("lds_") {
             Some(percent) => {

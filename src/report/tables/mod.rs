@@ -1,6 +1,8 @@
 //! Tables, for Markdown and for the page.
 
 mod cost;
+mod damping;
+mod decomposition;
 mod failures;
 mod metrics;
 mod ranking;
@@ -135,6 +137,10 @@ pub fn all(study: &Study) -> Vec<Table> {
         metrics::table(study, "Agreement with retraining", &retrained, false),
         ranking::best(study),
         ranking::differences(study),
+        decomposition::losses(study),
+        decomposition::sizes(study),
+        decomposition::candidates(study),
+        damping::table(study),
         cost::table(study),
         scaling::table(study),
         setup::table(study),
@@ -148,7 +154,7 @@ pub fn damping_text(study: &Study) -> String {
     let mut factors: Vec<f64> = study
         .records
         .iter()
-        .filter_map(|record| damping(record))
+        .filter_map(|record| factor(record))
         .collect();
     factors.sort_by(f64::total_cmp);
     factors.dedup();
@@ -175,7 +181,7 @@ pub fn damping_text(study: &Study) -> String {
     }
 }
 
-fn damping(record: &Record) -> Option<f64> {
+fn factor(record: &Record) -> Option<f64> {
     record.config.get("influence")?.get("damping")?.as_f64()
 }
 

@@ -1,6 +1,6 @@
 //! What each setting consists of: examples, model, gradients.
 
-use super::{Cell, Table, setting_cells, setting_headers};
+use super::{Cell, Table, factor, setting_cells, setting_headers};
 use crate::report::aggregate::aggregate_cell;
 use crate::report::number;
 use crate::report::study::Study;
@@ -36,6 +36,12 @@ pub fn table(study: &Study) -> Option<Table> {
         })
         .collect();
     let mut headers = setting_headers(study);
+    // where it was swept it stands among the settings already
+    let damping = study
+        .axes
+        .iter()
+        .all(|axis| axis.key != "influence.damping");
+    headers.extend(damping.then(|| "Damping c".to_owned()));
     headers.extend(
         [
             "n",
@@ -79,6 +85,7 @@ pub fn table(study: &Study) -> Option<Table> {
                 format!(" ± {}", number::fixed((high - low) / 2.0, 3))
             });
         let mut row = setting_cells(study, group);
+        row.extend(damping.then(|| mean(&factor, &number::plain)));
         row.push(first(&|r| Some(r.task.as_ref()?.train)));
         row.push(first(&|r| Some(r.task.as_ref()?.query)));
         row.push(first(&|r| r.task.as_ref()?.flipped));

@@ -1,0 +1,304 @@
+//! `ground_truth.decomposition:` the gap between each method and retraining, split into parts.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+use super::GroundTruthConfig;
+use super::error::Problem;
+use super::ground_truth::percent;
+use super::method::MethodSpec;
+
+/// Metrics whose gap can be split: those that have a noise ceiling.
+pub const METRICS: [&str; 4] = ["loo_pearson", "lds_50", "lds_90", "lds_99"];
+
+/// Which gaps are split, and what the upper rungs of the ladder are. Each part is measured by switching one
+/// thing; docs/decomposition.md has the formulas.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DecompositionConfig {
+    /// The methods, of those in `influence.methods`. Default: all of them but `true_hessian`, which is the
+    /// ladder's upper end.
+    #[schemars(length(min = 1))]
+    pub methods: Option<Vec<MethodSpec>>,
+    /// The metrics whose gap is split: of `loo_pearson`, `lds_50`, `lds_90`, `lds_99`. Default: all that
+    /// something was retrained for.
+    #[schemars(length(min = 1))]
+    pub metrics: Option<Vec<MetricName>>,
+    /// Candidates for c of the upper rungs, from the true Hessian down to the switch to `influence.damping`: for
+    /// every metric the one at which the upper end agrees best with retraining. A single value is taken as it is.
+    #[schemars(length(min = 1), inner(range(min = 1e-12, max = 1e12)))]
+    pub damping: Vec<f64>,
+    /// What becomes of negative eigenvalues of the Hessian (option `negative` of `true_hessian`).
+    pub negative: Indefinite,
+    /// Most parameters that a Hessian is computed of; above it the ladder begins at the Fisher, and says so.
+    /// 0: never.
+    pub hessian_limit: usize,
+}
+
+impl Default for DecompositionConfig {
+    fn default() -> Self {
+        Self {
+            methods: None,
+            metrics: None,
+            damping: vec![0.001, 0.01, 0.1, 1.0, 10.0],
+            negative: Indefinite::Keep,
+            hessian_limit: 4096,
+        }
+    }
+}
+
+/// What becomes of the negative eigenvalues of a Hessian.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Indefinite {
+    /// They stay.
+    #[default]
+    Keep,
+    /// Their absolute value.
+    Absolute,
+    /// Zero.
+    Clip,
+}
+
+/// The name of one of [`METRICS`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MetricName(pub String);
+
+impl JsonSchema for MetricName {
+    fn schema_name() -> Cow<'static, str> {
+        "DecomposedMetric".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A metric against retraining that has a noise ceiling.",
+            "type": "string",
+            "enum": METRICS,
+        })
+    }
+}
+
+impl DecompositionConfig {
+    /// The metrics that are split.
+    pub fn metrics(&self, truth: &GroundTruthConfig) -> Vec<String> {
+        match &self.metrics {
+            Some(names) => names.iter().map(|name| name.0.clone()).collect(),
+            None => METRICS
+                .into_iter()
+                .filter(|name| retrained(truth, name))
+                .map(str::to_owned)
+                .collect(),
+        }
+    }
+
+    /// The methods that are split, of those of the cell.
+    pub fn methods<'m>(&self, all: &'m [MethodSpec]) -> Vec<&'m MethodSpec> {
+        all.iter()
+            .filter(|spec| match &self.methods {
+                Some(chosen) => chosen.iter().any(|other| other.method == spec.method),
+                None => spec.name() != HESSIAN,
+            })
+            .collect()
+    }
+
+    /// The first contradiction, as (dotted path below `ground_truth.decomposition`, what is wrong).
+    pub(super) fn problem(
+        &self,
+        truth: &GroundTruthConfig,
+        all: &[MethodSpec],
+    ) -> Option<(String, Problem)> {
+        if !METRICS.iter().any(|name| retrained(truth, name)) {
+            let text = "there is no retraining to split the gap to; add leave_one_out or subset_retraining";
+            return Some((String::new(), Problem::new(text)));
+        }
+        for (index, spec) in self.methods.iter().flatten().enumerate() {
+            let at = format!("methods.{index}");
+            if spec.name() == HESSIAN {
+                let text =
+                    "`true_hessian` is the upper end of the ladder and has no parts of its own";
+                return Some((at, Problem::new(text)));
+            }
+            if all.iter().all(|other| other.method != spec.method) {
+                let labels = all.iter().map(|other| other.label.as_str());
+                let kind = "method of influence.methods";
+                return Some((at, Problem::unknown(kind, &spec.label, labels)));
+            }
+        }
+        if self.methods(all).is_empty() {
+            let text = "`true_hessian` alone has no parts; add a method to influence.methods";
+            return Some((String::new(), Problem::new(text)));
+        }
+        for (index, name) in self.metrics.iter().flatten().enumerate() {
+            let at = format!("metrics.{index}");
+            if self
+                .metrics
+                .iter()
+                .flatten()
+                .take(index)
+                .any(|other| other == name)
+            {
+                let text = format!("the metric `{}` is given twice", name.0);
+                return Some((at, Problem::new(text)));
+            }
+            if !retrained(truth, &name.0) {
+                let text = format!(
+                    "nothing is retrained for `{}`; add {}",
+                    name.0,
+                    needs(&name.0)
+                );
+                return Some((at, Problem::new(text)));
+            }
+        }
+        for (index, c) in self.damping.iter().enumerate() {
+            if self.damping[..index].contains(c) {
+                let text = format!("{c} is given twice");
+                return Some((format!("damping.{index}"), Problem::new(text)));
+            }
+        }
+        None
+    }
+}
+
+/// Name of the method that is the ladder's upper end.
+const HESSIAN: &str = "true_hessian";
+
+/// Whether something is retrained for the metric.
+fn retrained(truth: &GroundTruthConfig, metric: &str) -> bool {
+    match metric.strip_prefix("lds_").map(str::parse) {
+        Some(Ok(percent)) => truth.has_fraction(percent),
+        _ => truth.leave_one_out.is_some(),
+    }
+}
+
+/// What would have to be retrained for it.
+fn needs(metric: &str) -> String {
+    match metric.strip_prefix("lds_").map(str::parse::<u32>) {
+        Some(Ok(of)) => {
+            let mut shares = super::ground_truth::FRACTIONS.into_iter();
+            let share = shares.find(|share| percent(*share) == of).unwrap_or(0.0);
+            format!("{share} to ground_truth.subset_retraining.fractions")
+        }
+        _ => "ground_truth.leave_one_out".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::grid::parse;
+
+    const BASE: &str = "name: t\ntask: {name: digits, train: 100, query: 20}\n\
+        influence: {methods: [exact, datainf, true_hessian, 'lissa:iterations=5']}\n\
+        lora: {rank: 1}\nground_truth:\n  subset_retraining: {fractions: [0.5]}\n";
+
+    fn error(decomposition: &str) -> String {
+        let text = format!("{BASE}  decomposition: {decomposition}\n");
+        let error = parse("t.yaml", &text, None, &[]).unwrap_err();
+        let help = miette::Diagnostic::help(&*error).map(|help| format!(" ({help})"));
+        format!("{error}{}", help.unwrap_or_default())
+    }
+
+    #[test]
+    fn wrong_settings_are_one_error_with_what_is_allowed() {
+        for (settings, parts) in [
+            (
+                "{method: [datainf]}",
+                &["unknown field `method`", "did you mean `methods`"][..],
+            ),
+            (
+                "{methods: [datinf]}",
+                &[
+                    "decomposition.methods.0",
+                    "unknown method `datinf` (did you mean `datainf`?)",
+                ],
+            ),
+            (
+                "{methods: [datainf, 'lissa:iterations=50']}",
+                &[
+                    "decomposition.methods.1",
+                    "exact, datainf, true_hessian, lissa:iterations=5",
+                ],
+            ),
+            (
+                "{methods: [datainf, datainf]}",
+                &[
+                    "decomposition.methods.1",
+                    "the method `datainf` is given twice",
+                ],
+            ),
+            (
+                "{methods: [true_hessian]}",
+                &["decomposition.methods.0", "the upper end of the ladder"],
+            ),
+            ("{methods: []}", &["decomposition.methods", "at least 1"]),
+            (
+                "{metrics: [lds_5]}",
+                &["metrics.0", "lds_5", "allowed: loo_pearson, lds_50"],
+            ),
+            (
+                "{metrics: [lds_50, lds_50]}",
+                &["metrics.1", "the metric `lds_50` is given twice"],
+            ),
+            (
+                "{metrics: [lds_90]}",
+                &[
+                    "metrics.0",
+                    "add 0.9 to ground_truth.subset_retraining.fractions",
+                ],
+            ),
+            (
+                "{metrics: [loo_pearson]}",
+                &[
+                    "metrics.0",
+                    "nothing is retrained for `loo_pearson`; add ground_truth.leave_one_out",
+                ],
+            ),
+            ("{damping: [0]}", &["damping.0", "0 is out of range"]),
+            (
+                "{damping: [0.1, 0.1]}",
+                &["damping.1", "0.1 is given twice"],
+            ),
+            (
+                "{negative: absolut}",
+                &["negative", "absolut", "did you mean `absolute`?"],
+            ),
+        ] {
+            let found = error(settings);
+            assert!(
+                parts.iter().all(|part| found.contains(part)),
+                "{settings}: {found}"
+            );
+        }
+        let text = BASE.replace("subset_retraining: {fractions: [0.5]}", "decomposition: {}");
+        let found = parse("t.yaml", &text, None, &[]).unwrap_err().to_string();
+        assert!(
+            found.contains("add leave_one_out or subset_retraining"),
+            "{found}"
+        );
+    }
+
+    #[test]
+    fn by_default_all_methods_but_the_upper_end_and_all_metrics_are_split() {
+        let text = format!("{BASE}  leave_one_out: {{}}\n  decomposition: {{}}\n");
+        let plan = parse("t.yaml", &text, None, &[]).unwrap();
+        let settings = &plan.cells[0].settings;
+        let truth = settings.ground_truth.as_ref().unwrap();
+        let config = truth.decomposition.as_ref().unwrap();
+        assert_eq!(config.metrics(truth), ["loo_pearson", "lds_50"]);
+        let labels: Vec<&str> = config
+            .methods(&settings.influence.methods)
+            .iter()
+            .map(|spec| spec.label.as_str())
+            .collect();
+        assert_eq!(labels, ["exact", "datainf", "lissa:iterations=5"]);
+    }
+
+    #[test]
+    fn cells_without_it_do_not_know_of_it() {
+        let plan = parse("t.yaml", BASE, None, &[]).unwrap();
+        let settings = serde_json::to_value(&plan.cells[0].settings).unwrap();
+        assert!(settings["ground_truth"].get("decomposition").is_none());
+    }
+}
