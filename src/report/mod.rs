@@ -5,11 +5,14 @@
 
 mod aggregate;
 mod axis;
+mod contrast;
 mod families;
 mod figures;
 mod font;
 mod html;
+mod marks;
 mod number;
+mod page;
 mod palette;
 mod render;
 mod scene;
@@ -122,7 +125,7 @@ pub fn write(
                     result.files.push(path);
                 }
                 result.figures.push(figure.id.clone());
-                drawn.push((*figure, svg));
+                drawn.push(*figure);
             }
             Outcome::Omitted { title, reason } => result.omitted.push((title, reason)),
         }
