@@ -433,10 +433,12 @@ impl Sheet {
             return;
         }
         let panel = self.panels[i].clone();
-        let mut numbers = words(&panel.x, &x.point);
-        if !panel.y.title.is_empty() {
-            numbers = format!("{numbers}; {}", words(&panel.y, &y.point));
-        }
+        let across = words(&panel.x, &x.point);
+        let numbers = if panel.y.title.is_empty() {
+            format!("{}: {across}", panel.x.title)
+        } else {
+            format!("{across}; {}", words(&panel.y, &y.point))
+        };
         let said = Said {
             series: style.name.clone(),
             numbers,

@@ -22,7 +22,11 @@ pub fn figure(figure: &Figure, colours: &mut Colours) -> String {
         escape(&figure.title)
     );
     for (panels, bounds, label) in groups(&figure.scene, &figure.title) {
-        text.push_str("<div class=\"panel\">");
+        let axes = match panels.as_slice() {
+            [only] => axes(&figure.scene.parts.panels[*only]),
+            _ => String::new(),
+        };
+        let _ = write!(text, "<div class=\"panel\"{axes}>");
         text.push_str(&drawing(&figure.scene, &panels, bounds, &label, colours));
         text.push_str("</div>\n");
     }
@@ -92,6 +96,18 @@ fn groups(scene: &Scene, title: &str) -> Vec<(Vec<usize>, [f64; 4], String)> {
         groups.push((Vec::new(), bounds, title.to_owned()));
     }
     groups
+}
+
+/// The axes' names, for the words of a point.
+fn axes(part: &Part) -> String {
+    if part.y.is_empty() {
+        return String::new();
+    }
+    format!(
+        " data-x=\"{}\" data-y=\"{}\"",
+        escape(&part.x),
+        escape(&part.y)
+    )
 }
 
 fn label(part: &Part, title: &str) -> String {

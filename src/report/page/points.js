@@ -5,12 +5,20 @@ const tip = make("div", { id: "tip", role: "status" });
 tip.hidden = true;
 document.body.append(tip);
 
+// What a point says, a line each: its series, its numbers with the axes' names, its records.
 function words(point) {
-  return [point.closest("g.s")?.dataset.n ?? "", point.dataset.said];
+  const series = point.closest("g.s")?.dataset.n ?? "";
+  const { x, y } = point.closest(".panel").dataset;
+  const numbers = point.dataset.said.split("; ");
+  const records = numbers.pop();
+  if (x && numbers.length === 2) return [series, x + ": " + numbers[0], y + ": " + numbers[1], records];
+  if (!x || numbers.length !== 1) return [series, ...numbers, records];
+  const [at, value] = numbers[0].split(": ");
+  return [series, x + " = " + at, y + ": " + value, records];
 }
 function show(point) {
-  const [series, numbers] = words(point);
-  tip.replaceChildren(make("b", {}, series), numbers);
+  const [series, ...lines] = words(point);
+  tip.replaceChildren(make("b", {}, series), ...lines.map((line) => make("div", {}, line)));
   tip.hidden = false;
   const box = point.getBoundingClientRect();
   const left = Math.min(Math.max(8, box.left + box.width / 2 + 12), innerWidth - tip.offsetWidth - 8);
@@ -35,15 +43,15 @@ function nearest(panel, x, y) {
 function open(point) {
   last = point;
   hide();
-  const method = point.dataset.m === undefined ? null : Number(point.dataset.m);
-  go(point.getAttribute("href").slice(1), method);
+  const method = point.closest("[data-m]")?.dataset.m;
+  go(point.getAttribute("href").slice(1), method === undefined ? null : Number(method));
 }
 
 for (const figure of $$("figure")) {
   const points = $$(".fig a", figure);
   points.forEach((point, i) => {
     point.dataset.said = point.getAttribute("aria-label");
-    point.setAttribute("aria-label", words(point).join(": "));
+    point.setAttribute("aria-label", words(point).join("; "));
     // one stop of the tab key a figure, the rest by arrows
     point.setAttribute("tabindex", i ? "-1" : "0");
     if (/^\d+ records?$/.test(point.dataset.said)) {

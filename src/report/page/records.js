@@ -22,6 +22,7 @@ function cell(text, value) {
 }
 function tableOf(title, heads, rows) {
   const head = make("tr", {}, ...heads.map((text) => make("th", { scope: "col" }, text)));
+  heads.forEach((_, i) => { if (rows.some((row) => row.cells[i].dataset.v !== undefined)) head.cells[i].className = "n"; });
   const table = make("table", { class: "data" }, make("thead", {}, head), make("tbody", {}, ...rows));
   const frame = make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title }, table);
   return [table, frame];

@@ -175,7 +175,7 @@ pub fn entries(study: &Study, settings: &Settings, environments: &Environments) 
             "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Cells\"><table><thead><tr>\
              <th scope=\"col\">Cell</th><th scope=\"col\" class=\"n\">Seed</th><th scope=\"col\">Status</th>\
              <th scope=\"col\">Started (UTC)</th><th scope=\"col\" class=\"n\">Wall time</th>\
-             <th scope=\"col\">Gradients</th><th scope=\"col\">Computed on</th></tr></thead><tbody>\n",
+             <th scope=\"col\">Computed on</th><th scope=\"col\">Gradients</th></tr></thead><tbody>\n",
         );
         for record in &group.records {
             text.push_str(&row(record, environments));
@@ -231,7 +231,7 @@ fn row(record: &Record, environments: &Environments) -> String {
     let environment = environments.of(record);
     format!(
         "<tr id=\"{}\"><td><code>{}</code></td><td class=\"n\">{}</td><td>{status}</td><td>{}</td>\
-         <td class=\"n\">{}</td><td>{}</td><td><a href=\"#env-{environment}\">environment {environment}</a></td></tr>\n",
+         <td class=\"n\">{}</td><td><a href=\"#env-{environment}\">environment {environment}</a></td><td class=\"wrap\">{}</td></tr>\n",
         escape(&record_anchor(record)),
         escape(&record.cell.id),
         record.cell.seed,

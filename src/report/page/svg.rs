@@ -34,6 +34,7 @@ pub fn drawing(
         ),
         origin: (left, top),
         colours,
+        colour: None,
     };
     let whole = Run {
         start: 0,
@@ -43,6 +44,7 @@ pub fn drawing(
     };
     let runs: Vec<&Run> = std::iter::once(&whole).chain(&scene.parts.runs).collect();
     let mut open: Option<String> = None;
+    let mut method = None;
     for (i, run) in runs.iter().enumerate() {
         let end = runs
             .get(i + 1)
@@ -74,19 +76,29 @@ pub fn drawing(
             if open.is_some() {
                 writer.text.push_str("</g>");
             }
+            (writer.colour, method) = (None, None);
             if let Some(name) = &name {
+                // the line comes before the points that know the method
+                let points = runs[i..].iter().take(2).filter_map(|run| run.said.as_ref());
+                method = points
+                    .filter_map(|said| said.origin.as_ref()?.method)
+                    .next();
+                let own = method.map_or(String::new(), |m| format!(" data-m=\"{m}\""));
+                let class = colour(&shapes[0]).map(|c| writer.colours.class(c));
+                writer.colour.clone_from(&class);
+                let class = class.map_or(String::new(), |class| format!(" {class}"));
                 let key = run
                     .key
                     .map_or(String::new(), |key| format!(" data-k=\"{key}\""));
                 let _ = write!(
                     writer.text,
-                    "<g class=\"s\"{key} data-n=\"{}\">",
+                    "<g class=\"s{class}\"{key}{own} data-n=\"{}\">",
                     escape(name)
                 );
             }
             open = name;
         }
-        writer.run(shapes, run.said.as_ref());
+        writer.run(shapes, run.said.as_ref(), method);
     }
     if open.is_some() {
         writer.text.push_str("</g>");
@@ -99,16 +111,19 @@ struct Writer<'c> {
     text: String,
     origin: (f64, f64),
     colours: &'c mut Colours,
+    /// Class of the colour that the open group has.
+    colour: Option<String>,
 }
 
 impl Writer<'_> {
-    fn run(&mut self, shapes: &[Shape], said: Option<&Said>) {
+    fn run(&mut self, shapes: &[Shape], said: Option<&Said>, group: Option<usize>) {
         let link = said.and_then(|said| Some((said, said.origin.as_ref()?)));
         let Some((said, origin)) = link else {
             return self.shapes(shapes);
         };
         let method = origin
             .method
+            .filter(|method| Some(*method) != group)
             .map_or(String::new(), |m| format!(" data-m=\"{m}\""));
         let of = match origin.records {
             1 => "1 record".to_owned(),
@@ -152,7 +167,7 @@ impl Writer<'_> {
                 opacity,
                 ..
             } => {
-                let class = self.colours.class(*colour);
+                let class = self.class("l", *colour);
                 let mut path = Path::default();
                 for shape in alike {
                     if let Shape::Line { points, .. } = shape {
@@ -167,7 +182,8 @@ impl Writer<'_> {
                 };
                 let _ = write!(
                     self.text,
-                    "<path class=\"l {class}\" stroke-width=\"{width}\"{dash}{} d=\"{}\"/>",
+                    "<path{class}{}{dash}{} d=\"{}\"/>",
+                    stroke_width(*width),
                     transparency(*opacity),
                     path.text
                 );
@@ -177,22 +193,22 @@ impl Writer<'_> {
                 colour,
                 opacity,
             } => {
-                let class = self.colours.class(*colour);
+                let class = self.class("", *colour);
                 let mut path = Path::default();
                 path.polyline(points, self.origin);
                 let _ = write!(
                     self.text,
-                    "<path class=\"{class}\"{} d=\"{}z\"/>",
+                    "<path{class}{} d=\"{}z\"/>",
                     transparency(*opacity),
                     path.text
                 );
             }
             Shape::Disc { at, radius, colour } => {
-                let class = self.colours.class(*colour);
+                let class = self.class("", *colour);
                 let (x, y) = self.place(*at);
                 let _ = write!(
                     self.text,
-                    "<circle class=\"{class}\" cx=\"{x}\" cy=\"{y}\" r=\"{radius}\"/>"
+                    "<circle{class} cx=\"{x}\" cy=\"{y}\" r=\"{radius}\"/>"
                 );
             }
             Shape::Text {
@@ -253,6 +269,20 @@ impl Writer<'_> {
         );
     }
 
+    /// The classes of a shape as an attribute: its kind, and its colour unless the group has it.
+    fn class(&mut self, kind: &str, colour: Colour) -> String {
+        let class = self.colours.class(colour);
+        let own = if self.colour.as_ref() == Some(&class) {
+            ""
+        } else {
+            &class
+        };
+        match [kind, own].join(" ").trim() {
+            "" => String::new(),
+            classes => format!(" class=\"{classes}\""),
+        }
+    }
+
     fn place(&self, (x, y): (f64, f64)) -> (String, String) {
         (
             tenths(tenth(x - self.origin.0)),
@@ -281,6 +311,24 @@ fn stroke(shape: &Shape) -> Option<(Colour, u64, &'static [f64], u64)> {
             ..
         } => Some((*colour, width.to_bits(), dash.lengths(), opacity.to_bits())),
         _ => None,
+    }
+}
+
+/// Width of a stroke; the style sheet has that of intervals.
+fn stroke_width(width: f64) -> String {
+    if width == 1.4 {
+        String::new()
+    } else {
+        format!(" stroke-width=\"{width}\"")
+    }
+}
+
+fn colour(shape: &Shape) -> Option<Colour> {
+    match shape {
+        Shape::Line { colour, .. } | Shape::Area { colour, .. } | Shape::Disc { colour, .. } => {
+            Some(*colour)
+        }
+        Shape::Text { .. } => None,
     }
 }
 
@@ -393,7 +441,7 @@ mod tests {
         let text = drawing(&scene, &[0], [0.0, 0.0, 50.0, 50.0], "a <b>", &mut colours);
         assert!(text.contains("d=\"M10 0v9M20 0v9\""), "{text}");
         assert!(
-            text.contains("<g class=\"s\" data-n=\"A &amp; B\"><a href=\"#e7\" data-m=\"2\" aria-label=\"4: 0.5; 3 records\">"),
+            text.contains("<g class=\"s c1\" data-m=\"2\" data-n=\"A &amp; B\"><a href=\"#e7\" aria-label=\"4: 0.5; 3 records\">"),
             "{text}"
         );
         assert!(text.contains("stroke-dasharray=\"2.5 3\"") && !text.contains("elsewhere"));

@@ -260,7 +260,7 @@ fn entries(results: &TheoryResults) -> (Section, Value) {
             .collect();
         let _ = write!(
             html,
-            "<details class=\"entry\" id=\"{id}\"><summary>{} · {}</summary><p class=\"cases\">{links}</p></details>\n",
+            "<details class=\"entry\" id=\"{id}\"><summary>{} · {}</summary><p class=\"cases\">Cases {links}</p></details>\n",
             escape(&title),
             count(cases.len(), "case")
         );
