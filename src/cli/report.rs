@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use super::{Global, bad, print};
 use clap::Args;
 use infbench::report;
-use infbench::results::load;
+use infbench::results::{load, theory};
 
 /// Arguments of `infbench report`.
 #[derive(Args)]
 pub struct ReportArgs {
-    /// Folder with results.jsonl, or with cells/*.json of a run under way
+    /// Folder with results.jsonl, with cells/*.json of a run under way, or with theory.json
     #[arg(value_name = "RESULTS_DIR")]
     results: PathBuf,
     /// Folder for the report [default: the results folder]
@@ -19,8 +19,15 @@ pub struct ReportArgs {
     out: Option<PathBuf>,
 }
 
-/// Draws a report from records.
+/// Draws a report from records, or from what `infbench theory` found.
 pub fn report(args: &ReportArgs, global: Global) -> miette::Result<ExitCode> {
+    if let Some(findings) = theory::load(&args.results).map_err(bad)? {
+        let out = args.out.as_ref().unwrap_or(&args.results);
+        let files = report::theory::write(&findings, out).map_err(bad)?;
+        let page = files.last().expect("a report has a page");
+        print(&format!("\nReport: {}\n", page.display()));
+        return Ok(ExitCode::SUCCESS);
+    }
     let records = load(&args.results).map_err(bad)?;
     let out = args.out.as_ref().unwrap_or(&args.results);
     let summary = report::write(&records, out, &report::ReportOptions::default()).map_err(bad)?;

@@ -20,7 +20,7 @@ pub struct TheoryArgs {
     /// The experiment (YAML): gradients, and what to vary
     #[arg(value_name = "EXPERIMENT.yaml")]
     experiment: PathBuf,
-    /// Folder for theory.json, theory.md, figures and witnesses [default: runs/<name>]
+    /// Folder for theory.json, theory.md, report.html, figures and witnesses [default: runs/<name>]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -50,7 +50,10 @@ pub fn check(plan: &TheoryPlan, out: &Path, global: Global) -> miette::Result<Th
         .map_err(|e| bad(format!("cannot write {}: {e}", file.display())))?;
     infbench::report::theory::write(&results, out).map_err(bad)?;
     print(&table(&results));
-    print(&format!("\nReport: {}\n", out.join("theory.md").display()));
+    print(&format!(
+        "\nReport: {}\n",
+        out.join("report.html").display()
+    ));
     Ok(results)
 }
 

@@ -33,6 +33,8 @@ pub struct Axis {
     pub high: f64,
     /// Ticks and their labels; a label may be empty.
     pub ticks: Vec<(f64, String)>,
+    /// How values are written.
+    pub labels: Labels,
 }
 
 impl Axis {
@@ -44,6 +46,7 @@ impl Axis {
             low,
             high,
             ticks: linear_ticks(low, high, 6),
+            labels: Labels::Number,
         }
     }
 
@@ -55,6 +58,7 @@ impl Axis {
             low,
             high,
             ticks: log_ticks(low, high, labels),
+            labels,
         }
     }
 
@@ -90,6 +94,20 @@ impl Axis {
             low,
             high,
             ticks,
+            labels: Labels::Number,
+        }
+    }
+
+    /// A value in words: three digits, or the whole of a value that was set.
+    pub fn show(&self, value: f64) -> String {
+        if self.labels == Labels::Bytes {
+            return number::bytes(value);
+        }
+        let tick = self.ticks.iter().any(|(tick, _)| *tick == value);
+        if tick {
+            number::plain(value)
+        } else {
+            number::significant(value, 3)
         }
     }
 
@@ -106,6 +124,7 @@ impl Axis {
             low: 0.5 - names.len() as f64,
             high: 0.5,
             ticks,
+            labels: Labels::Number,
         }
     }
 

@@ -6,11 +6,14 @@
 mod aggregate;
 mod axis;
 mod comparison;
+mod contrast;
 mod families;
 mod figures;
 mod font;
 mod html;
+mod marks;
 mod number;
+mod page;
 mod palette;
 pub mod paper;
 mod parts;
@@ -128,7 +131,7 @@ pub fn write(
                     result.files.push(path);
                 }
                 result.figures.push(figure.id.clone());
-                drawn.push((*figure, svg));
+                drawn.push(*figure);
             }
             Outcome::Omitted { title, reason } => result.omitted.push((title, reason)),
         }

@@ -6,7 +6,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::scene::{Anchor, Scene, Shape};
+use super::scene::{Anchor, Scene, Shape, dashes};
 use super::{ReportError, font};
 
 /// plotters draws on whole pixels: figures are drawn this much larger. The SVG keeps the drawing and
@@ -62,7 +62,7 @@ pub fn svg(scene: &Scene, title: &str) -> Result<String, ReportError> {
         "font-family=\"sans-serif\"",
         &format!("font-family=\"{SVG_FONTS}\""),
     );
-    let title = super::html::escape(title);
+    let title = super::page::escape(title);
     Ok(format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" aria-label=\"{title}\" width=\"{}\" height=\"{}\" viewBox=\"0 0 {width} {height}\">\n<title>{title}</title>{body}",
         scene.width.ceil(),
@@ -134,15 +134,18 @@ fn paint<DB: DrawingBackend>(
                 points,
                 colour,
                 width,
+                dash,
                 opacity,
             } => {
-                let points = pixels(points);
-                if points.len() > 1 {
-                    let style = RGBColor(colour[0], colour[1], colour[2])
-                        .mix(*opacity)
-                        .stroke_width((width * FINE).round().max(1.0) as u32);
-                    area.draw(&PathElement::new(points, style))
-                        .map_err(drawing)?;
+                let style = RGBColor(colour[0], colour[1], colour[2])
+                    .mix(*opacity)
+                    .stroke_width((width * FINE).round().max(1.0) as u32);
+                for stroke in dashes(points, dash.lengths()) {
+                    let stroke = pixels(&stroke);
+                    if stroke.len() > 1 {
+                        area.draw(&PathElement::new(stroke, style))
+                            .map_err(drawing)?;
+                    }
                 }
             }
             Shape::Area {

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 use super::font;
+use super::marks::{Parts, Place, Run, Said};
 use super::palette::{Colour, Dash, Marker};
 
 /// Where a text's position is on it.
@@ -26,6 +27,8 @@ pub enum Shape {
         colour: Colour,
         /// Width.
         width: f64,
+        /// Dash.
+        dash: Dash,
         /// Opacity, 0–1.
         opacity: f64,
     },
@@ -73,6 +76,8 @@ pub struct Scene {
     pub height: f64,
     /// The shapes.
     pub shapes: Vec<Shape>,
+    /// What they stand for.
+    pub parts: Parts,
 }
 
 impl Scene {
@@ -82,10 +87,22 @@ impl Scene {
             width,
             height,
             shapes: Vec::new(),
+            parts: Parts::default(),
         }
     }
 
-    /// A straight line or polyline, cut into dashes.
+    /// From the next shape on: where shapes stand, what entry of the legend they belong to, what they draw.
+    pub fn begin(&mut self, place: Place, key: Option<usize>, said: Option<Said>) {
+        let start = self.shapes.len();
+        self.parts.runs.push(Run {
+            start,
+            place,
+            key,
+            said,
+        });
+    }
+
+    /// A straight line or polyline.
     pub fn line(&mut self, points: &[(f64, f64)], colour: Colour, width: f64, dash: Dash) {
         self.line_with_opacity(points, colour, width, dash, 1.0);
     }
@@ -99,11 +116,12 @@ impl Scene {
         dash: Dash,
         opacity: f64,
     ) {
-        for points in dashes(points, dash.lengths()) {
+        if points.len() > 1 {
             self.shapes.push(Shape::Line {
-                points,
+                points: points.to_vec(),
                 colour,
                 width,
+                dash,
                 opacity,
             });
         }
@@ -230,7 +248,7 @@ impl Scene {
 }
 
 /// Cuts a polyline into the strokes of a dash pattern (the whole line when the pattern is empty).
-fn dashes(points: &[(f64, f64)], pattern: &[f64]) -> Vec<Vec<(f64, f64)>> {
+pub fn dashes(points: &[(f64, f64)], pattern: &[f64]) -> Vec<Vec<(f64, f64)>> {
     if points.len() < 2 {
         return Vec::new();
     }

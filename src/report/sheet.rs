@@ -2,6 +2,7 @@
 
 use super::axis::{Axis, Scale};
 use super::font;
+use super::marks::{Mark, Origin, Part, Place, Said};
 use super::palette::{Colour, Dash, GREY, GRID, INK, Marker, Style, WHITE};
 use super::scene::{Anchor, Scene};
 
@@ -31,7 +32,7 @@ pub struct PanelSpec {
 }
 
 /// A line of the legend.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// Text.
     pub name: String,
@@ -148,6 +149,7 @@ impl Sheet {
                 x: spec.x,
                 y: spec.y,
             };
+            sheet.scene.begin(Place::Panel(i), None, None);
             let lines = &headings[i];
             for (line, text) in lines.iter().enumerate() {
                 let up = (lines.len() - line) as f64 * (TITLE + 4.0) - TITLE / 2.0 + 4.0;
@@ -159,9 +161,23 @@ impl Sheet {
                     INK,
                 );
             }
+            sheet.scene.parts.panels.push(Part {
+                bounds: [
+                    cell_left(column),
+                    top - heading,
+                    panel.right + RIGHT,
+                    panel.bottom + foot,
+                ],
+                title: spec.title,
+                x: panel.x.title.clone(),
+                y: panel.y.title.clone(),
+                joined: panel.y.title.is_empty() && column > 0,
+            });
             sheet.frame(&panel, cell_left(column));
             sheet.panels.push(panel);
         }
+        sheet.scene.parts.legend = legend.to_vec();
+        sheet.scene.begin(Place::Legend, None, None);
         let mut y = 8.0 + rows as f64 * row_height + 12.0;
         for row in entries {
             let total: f64 = row.iter().map(|entry| entry_width(entry)).sum();
@@ -182,12 +198,20 @@ impl Sheet {
             }
             y += 22.0;
         }
+        sheet.scene.parts.notes = notes.to_vec();
+        sheet.scene.begin(Place::Note, None, None);
         let mut y = 8.0 + rows as f64 * row_height + legend_height + 10.0;
         for line in note_lines {
             sheet.scene.text((16.0, y), line, NOTE, Anchor::Start, GREY);
             y += 18.0;
         }
+        sheet.end();
         sheet
+    }
+
+    /// What is drawn next belongs to no point or panel that was named.
+    fn end(&mut self) {
+        self.scene.begin(Place::Anywhere, None, None);
     }
 
     /// The finished scene.
@@ -287,6 +311,38 @@ impl Sheet {
         dash: Dash,
         opacity: f64,
     ) {
+        self.scene.begin(Place::Panel(i), None, None);
+        self.stroke(i, points, colour, width, dash, opacity);
+    }
+
+    /// A method's curve without points, which leads to the records that it is drawn from.
+    pub fn curve(
+        &mut self,
+        i: usize,
+        points: &[(f64, f64)],
+        style: &Style,
+        width: f64,
+        origin: Option<Origin>,
+    ) {
+        let said = Said {
+            series: style.name.clone(),
+            numbers: String::new(),
+            origin,
+        };
+        let key = self.key(style);
+        self.scene.begin(Place::Panel(i), key, Some(said));
+        self.stroke(i, points, style.colour, width, style.dash, 1.0);
+    }
+
+    fn stroke(
+        &mut self,
+        i: usize,
+        points: &[(f64, f64)],
+        colour: Colour,
+        width: f64,
+        dash: Dash,
+        opacity: f64,
+    ) {
         let mut points: Vec<(f64, f64)> =
             points.iter().map(|point| self.pixel(i, *point)).collect();
         // a line within half a pixel of upright is drawn upright: plotters joins the edges of a thick line at
@@ -298,6 +354,7 @@ impl Sheet {
         }
         self.scene
             .line_with_opacity(&points, colour, width, dash, opacity);
+        self.end();
     }
 
     /// A band between two curves over the same abscissae.
@@ -307,26 +364,47 @@ impl Sheet {
             .chain(upper.iter().rev())
             .map(|point| self.pixel(i, *point))
             .collect();
+        self.scene.begin(Place::Panel(i), None, None);
         self.scene.area(points, colour, 0.13);
+        self.end();
     }
 
     /// A method's series over x: markers with vertical intervals, joined where neighbours are defined.
     ///
     /// `dodge` pixels to the right keep overlapping intervals of several methods apart.
-    pub fn series(&mut self, i: usize, points: &[(f64, Option<Point>)], style: &Style, dodge: f64) {
-        let placed: Vec<Option<((f64, f64), Point)>> = points
+    pub fn series<P: Clone + Into<Mark>>(
+        &mut self,
+        i: usize,
+        points: &[(f64, Option<P>)],
+        style: &Style,
+        dodge: f64,
+    ) {
+        let placed: Vec<Option<(f64, (f64, f64), Mark)>> = points
             .iter()
             .map(|(x, point)| {
-                let point = point.filter(|point| self.shows(i, (*x, point.value)))?;
-                let (px, py) = self.pixel(i, (*x, point.value));
-                Some(((px + dodge, py), point))
+                let mark: Mark = point.clone()?.into();
+                if !self.shows(i, (*x, mark.point.value)) {
+                    return None;
+                }
+                let (px, py) = self.pixel(i, (*x, mark.point.value));
+                Some((*x, (px + dodge, py), mark))
             })
             .collect();
+        let key = self.key(style);
+        self.scene.begin(Place::Panel(i), key, None);
         for run in placed.split(Option::is_none) {
-            let line: Vec<(f64, f64)> = run.iter().flatten().map(|(at, _)| *at).collect();
+            let line: Vec<(f64, f64)> = run.iter().flatten().map(|(_, at, _)| *at).collect();
             self.scene.line(&line, style.colour, 2.0, style.dash);
         }
-        for ((x, y), point) in placed.into_iter().flatten() {
+        for (value, (x, y), mark) in placed.into_iter().flatten() {
+            let panel = &self.panels[i];
+            let said = Said {
+                series: style.name.clone(),
+                numbers: format!("{}: {}", panel.x.show(value), words(&panel.y, &mark.point)),
+                origin: mark.origin,
+            };
+            self.scene.begin(Place::Panel(i), key, Some(said));
+            let point = mark.point;
             if let Some((low, high)) = point.interval {
                 let panel = &self.panels[i];
                 let at = |value: f64| {
@@ -345,14 +423,30 @@ impl Sheet {
             }
             self.scene.marker((x, y), style.marker, 4.2, style.colour);
         }
+        self.end();
     }
 
     /// One marker with a horizontal and a vertical interval, whichever there are.
-    pub fn point(&mut self, i: usize, x: Point, y: Point, style: &Style) {
-        if !self.shows(i, (x.value, y.value)) {
+    pub fn point(&mut self, i: usize, x: impl Into<Mark>, y: impl Into<Mark>, style: &Style) {
+        let (x, y): (Mark, Mark) = (x.into(), y.into());
+        if !self.shows(i, (x.point.value, y.point.value)) {
             return;
         }
         let panel = self.panels[i].clone();
+        let across = words(&panel.x, &x.point);
+        let numbers = if panel.y.title.is_empty() {
+            format!("{}: {across}", panel.x.title)
+        } else {
+            format!("{across}; {}", words(&panel.y, &y.point))
+        };
+        let said = Said {
+            series: style.name.clone(),
+            numbers,
+            origin: x.origin.or(y.origin),
+        };
+        let key = self.key(style);
+        self.scene.begin(Place::Panel(i), key, Some(said));
+        let (x, y) = (x.point, y.point);
         if let Some((low, high)) = x.interval {
             let (from, to) = (
                 self.pixel(i, (low, y.value)),
@@ -379,6 +473,7 @@ impl Sheet {
         }
         let at = self.pixel(i, (x.value, y.value));
         self.scene.marker(at, style.marker, 5.0, style.colour);
+        self.end();
     }
 
     /// A filled bar along x in the row at y, `height` pixels high, its middle `down` pixels below the row's.
@@ -438,8 +533,17 @@ impl Sheet {
     /// A word at the left end of a row that has no point.
     pub fn annotate_left(&mut self, i: usize, y: f64, text: &str) {
         let (x, y) = self.pixel(i, (self.panels[i].x.low, y));
+        self.scene.begin(Place::Panel(i), None, None);
         self.scene
             .text((x + 8.0, y), text, TICK, Anchor::Start, GREY);
+        self.end();
+    }
+
+    /// The entry of the legend that this look belongs to.
+    fn key(&self, style: &Style) -> Option<usize> {
+        let name = short_name(style);
+        let mut entries = self.scene.parts.legend.iter();
+        entries.position(|entry| entry.name == name)
     }
 
     /// A straight interval with caps at the ends that are within the panel.
@@ -461,7 +565,7 @@ impl Sheet {
 }
 
 /// A series over x: `None` where it has no value.
-pub type Series = Vec<(f64, Option<Point>)>;
+pub type Series<P = Point> = Vec<(f64, Option<P>)>;
 
 /// A value with its interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -470,6 +574,15 @@ pub struct Point {
     pub value: f64,
     /// Its 95 % interval.
     pub interval: Option<(f64, f64)>,
+}
+
+/// `0.912 [0.900, 0.925]`
+fn words(axis: &Axis, point: &Point) -> String {
+    let value = axis.show(point.value);
+    match point.interval {
+        Some((low, high)) => format!("{value} [{}, {}]", axis.show(low), axis.show(high)),
+        None => value,
+    }
 }
 
 /// A method's name, cut when it is too long for a figure.

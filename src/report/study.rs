@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::marks::Origin;
 use super::number;
 use super::palette::Palette;
 use crate::results::record::{MethodRecord, Record, Status};
@@ -12,6 +13,8 @@ use crate::results::record::{MethodRecord, Record, Status};
 /// Cells with the same settings, one a seed.
 #[derive(Clone, Debug)]
 pub struct Group<'a> {
+    /// Position among the groups.
+    pub index: usize,
     /// The task's name.
     pub task: String,
     /// The swept settings and their values here.
@@ -111,6 +114,11 @@ pub struct Study<'a> {
     pub palette: Palette,
 }
 
+/// Id of a group's entry on the page.
+pub fn anchor(group: usize) -> String {
+    format!("e{group}")
+}
+
 /// The setting that is counted in layers.
 pub const LAYERS: &str = "lora.layers";
 /// The setting that is counted in bits of precision.
@@ -152,6 +160,7 @@ impl<'a> Study<'a> {
             {
                 Some(group) => group.records.push(record),
                 None => groups.push(Group {
+                    index: groups.len(),
                     task,
                     axes: pairs,
                     records: vec![record],
@@ -195,6 +204,15 @@ impl<'a> Study<'a> {
             axes,
             methods,
             palette,
+        }
+    }
+
+    /// Where a number of a group comes from; of one method when a label is given.
+    pub fn origin(&self, group: &Group, label: Option<&str>) -> Origin {
+        Origin {
+            anchor: anchor(group.index),
+            method: label.and_then(|label| self.methods.iter().position(|other| other == label)),
+            records: group.records.len(),
         }
     }
 

@@ -3,17 +3,19 @@
 //! Errors and bounds on ‖D − E‖ are in units of 1/λ. A number that is missing or not finite is `null`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use super::files::ResultsError;
 use super::record::Provenance;
 
 /// Version of this layout; raised when a field changes its meaning.
 pub const SCHEMA: u32 = 1;
 
 /// A whole experiment.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TheoryResults {
     /// [`SCHEMA`] at the time of writing.
     pub schema: u32,
@@ -38,7 +40,7 @@ pub struct TheoryResults {
 }
 
 /// A varied setting.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Varied {
     /// Its name.
     pub axis: String,
@@ -47,7 +49,7 @@ pub struct Varied {
 }
 
 /// `holds`, `violated` or `not_testable`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// On every case that could tell.
@@ -70,7 +72,7 @@ impl Verdict {
 }
 
 /// A claim over the whole grid.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClaimRecord {
     /// Name.
     pub name: String,
@@ -99,22 +101,26 @@ pub struct ClaimRecord {
 }
 
 /// Where a claim came nearest to its bound, or broke it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Worst {
     /// Where.
     pub place: String,
     /// What was measured.
+    #[serde(deserialize_with = "number")]
     pub measured: f64,
     /// The bound.
+    #[serde(deserialize_with = "number")]
     pub bound: f64,
     /// 1 − measured/bound, or bound − measured where the bound is 0.
+    #[serde(deserialize_with = "number")]
     pub margin: f64,
     /// What rounding may add.
+    #[serde(deserialize_with = "number")]
     pub tolerance: f64,
 }
 
 /// One block of one setting and seed.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CaseRecord {
     /// The block.
     pub block: String,
@@ -127,12 +133,14 @@ pub struct CaseRecord {
     /// Size d.
     pub d: usize,
     /// λ.
+    #[serde(deserialize_with = "number")]
     pub lambda: f64,
     /// Why no claim could be checked here.
     pub error: Option<String>,
     /// The measured error and its bounds.
     pub quantities: Option<Quantities>,
     /// (b, λ‖D_b − E‖).
+    #[serde(deserialize_with = "numbers")]
     pub groups: Vec<(usize, f64)>,
     /// What checking the claims found.
     pub findings: Vec<FindingRecord>,
@@ -154,40 +162,53 @@ impl CaseRecord {
 }
 
 /// The measured error beside its bounds, in units of 1/λ.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Quantities {
     /// λ‖D − E‖.
+    #[serde(deserialize_with = "number")]
     pub error: f64,
     /// ‖F‖/(λ + ‖F‖).
+    #[serde(deserialize_with = "number")]
     pub ceiling: f64,
     /// ‖C₂‖/λ².
+    #[serde(deserialize_with = "number")]
     pub second_order: f64,
     /// ‖E C₂ E‖.
+    #[serde(deserialize_with = "number")]
     pub second_order_inner: f64,
     /// The bound from below.
+    #[serde(deserialize_with = "number")]
     pub second_order_lower: f64,
     /// 2M²d²/λ².
+    #[serde(deserialize_with = "number")]
     pub theorem: f64,
     /// The largest score error over ‖v‖‖g‖.
+    #[serde(deserialize_with = "number")]
     pub score: f64,
     /// tr(I − λD), of d.
+    #[serde(deserialize_with = "number")]
     pub taken: f64,
     /// ‖F‖/λ.
+    #[serde(deserialize_with = "number")]
     pub condition: f64,
 }
 
 /// What checking a claim on a case found.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FindingRecord {
     /// The claim.
     pub claim: String,
     /// What was measured.
+    #[serde(deserialize_with = "number")]
     pub measured: f64,
     /// The bound.
+    #[serde(deserialize_with = "number")]
     pub bound: f64,
     /// 1 − measured/bound, or bound − measured where the bound is 0.
+    #[serde(deserialize_with = "number")]
     pub margin: f64,
     /// What rounding may add.
+    #[serde(deserialize_with = "number")]
     pub tolerance: f64,
     /// The verdict.
     pub verdict: Verdict,
@@ -196,7 +217,7 @@ pub struct FindingRecord {
 }
 
 /// Growth of a cost along a size.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GrowthRecord {
     /// The method.
     pub method: String,
@@ -205,6 +226,7 @@ pub struct GrowthRecord {
     /// `time` (seconds) or `memory` (bytes).
     pub cost: String,
     /// (size, cost).
+    #[serde(deserialize_with = "numbers")]
     pub points: Vec<(f64, f64)>,
     /// The fitted exponent.
     pub slope: Option<f64>,
@@ -216,4 +238,88 @@ pub struct GrowthRecord {
     pub verdict: Verdict,
     /// Why it cannot tell.
     pub reason: Option<String>,
+}
+
+/// What is not finite was written as `null`.
+fn number<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
+}
+
+/// Pairs whose second number may be `null`.
+fn numbers<'de, D, K>(from: D) -> Result<Vec<(K, f64)>, D::Error>
+where
+    D: Deserializer<'de>,
+    K: Deserialize<'de>,
+{
+    let pairs = Vec::<(K, Option<f64>)>::deserialize(from)?;
+    let number = |(x, y): (K, Option<f64>)| (x, y.unwrap_or(f64::NAN));
+    Ok(pairs.into_iter().map(number).collect())
+}
+
+/// Reads `theory.json` of a folder; `None` when there is none.
+///
+/// # Errors
+/// A file that cannot be read or is not of this layout.
+pub fn load(root: &Path) -> Result<Option<TheoryResults>, ResultsError> {
+    let path = root.join("theory.json");
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(&path).map_err(|source| ResultsError::Io {
+        action: "read",
+        path: path.clone(),
+        source,
+    })?;
+    let results: TheoryResults =
+        serde_json::from_str(&text).map_err(|error| ResultsError::Broken {
+            path: path.clone(),
+            message: error.to_string(),
+        })?;
+    if results.schema != SCHEMA {
+        return Err(ResultsError::Layout {
+            path,
+            found: u64::from(results.schema),
+        });
+    }
+    Ok(Some(results))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_finite_comes_back_as_not_a_number() {
+        let quantities = Quantities {
+            error: 0.5,
+            ceiling: 0.9,
+            second_order: f64::INFINITY,
+            second_order_inner: 1.0,
+            second_order_lower: 0.1,
+            theorem: f64::INFINITY,
+            score: 0.2,
+            taken: 0.3,
+            condition: 9.0,
+        };
+        let text = serde_json::to_string(&quantities).unwrap();
+        let read: Quantities = serde_json::from_str(&text).unwrap();
+        assert!(read.theorem.is_nan() && read.second_order.is_nan());
+        assert_eq!((read.error, read.condition), (0.5, 9.0));
+        let pairs: Vec<(usize, f64)> = numbers(&mut serde_json::Deserializer::from_str(
+            "[[1, 0.5], [2, null]]",
+        ))
+        .unwrap();
+        assert!(pairs[0] == (1, 0.5) && pairs[1].0 == 2 && pairs[1].1.is_nan());
+    }
+
+    #[test]
+    fn a_folder_without_theory_has_none_and_a_broken_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(load(folder.path()).unwrap().is_none());
+        std::fs::write(folder.path().join("theory.json"), "{}").unwrap();
+        assert!(matches!(
+            load(folder.path()),
+            Err(ResultsError::Broken { .. })
+        ));
+    }
 }

@@ -1,13 +1,15 @@
 //! Correlation with exact against LoRA rank: the layout of the paper's Figure 1.
 
 use super::{
-    Outcome, caption, compared, dodge, held_text, interval_text, legend, measure, metric_axis,
-    point,
+    Outcome, caption, compared, dodge, findings, held_text, interval_text, legend, mark, measure,
+    metric_axis, named, points,
 };
+use crate::metrics::Direction;
 use crate::report::aggregate::Gaps;
 use crate::report::axis::Axis;
+use crate::report::marks::Marks;
 use crate::report::sheet::{PanelSpec, Sheet};
-use crate::report::study::{Study, axis_title};
+use crate::report::study::{Study, axis_short, axis_title};
 
 const TITLE: &str = "Correlation with exact influence against LoRA rank";
 const RANK: &str = "lora.rank";
@@ -18,33 +20,37 @@ pub fn draw(study: &Study) -> Outcome {
         return Outcome::omitted(TITLE, "no sweep over `lora.rank` with two values or more");
     }
     let slices = study.slices(Some(RANK));
-    let (mut specs, mut content, mut gaps, mut aggregates) =
-        (Vec::new(), Vec::new(), Gaps::default(), Vec::new());
+    let (mut specs, mut content, mut gaps, mut aggregates, mut seen) = (
+        Vec::new(),
+        Vec::new(),
+        Gaps::default(),
+        Vec::new(),
+        Vec::new(),
+    );
     for (metric, kind) in [
         ("pearson_mean_query", "mean query"),
         ("pearson", "per query"),
     ] {
         for slice in &slices {
             let labels: Vec<&str> = compared(study, metric).collect();
-            let mut series = Vec::new();
+            let mut series: Vec<(&str, Marks)> = Vec::new();
             for label in labels {
-                let points: Vec<_> = slice
+                let marks: Marks = slice
                     .groups
                     .iter()
                     .filter_map(|group| {
                         let result = measure(study, group, label, metric, &mut gaps);
                         aggregates.push(result);
-                        Some((group.number(RANK)?, point(&result)))
+                        Some((
+                            group.number(RANK)?,
+                            mark(study, group, Some(label), &result),
+                        ))
                     })
                     .collect();
-                series.push((label, points));
+                series.push((label, marks));
             }
-            let Some(y) = metric_axis(
-                metric,
-                series
-                    .iter()
-                    .flat_map(|(_, points)| points.iter().filter_map(|p| p.1.as_ref())),
-            ) else {
+            let shown = series.iter().map(|(_, marks)| marks);
+            let Some(y) = metric_axis(metric, points(shown)) else {
                 continue;
             };
             let ranks: Vec<f64> = slice
@@ -62,6 +68,11 @@ pub fn draw(study: &Study) -> Outcome {
                 x,
                 y,
             });
+            seen.extend(sentence(
+                study,
+                &format!("{}, {kind}", slice.title),
+                &series,
+            ));
             content.push(series);
         }
     }
@@ -113,5 +124,20 @@ pub fn draw(study: &Study) -> Outcome {
         &held,
         &missing,
     ]);
-    Outcome::drawn("correlation_rank", TITLE, text, sheet.finish())
+    Outcome::drawn("correlation_rank", TITLE, text, sheet.finish()).finding(seen)
+}
+
+/// Who is closest to exact where, and how DataInf fares.
+fn sentence(study: &Study, panel: &str, series: &[(&str, Marks)]) -> Option<String> {
+    let rank = axis_short(RANK);
+    let lines: Vec<_> = series
+        .iter()
+        .map(|(label, marks)| named(study, label, marks))
+        .collect();
+    let first = findings::leaders(&lines, Direction::Higher, &rank)?;
+    let ours = series.iter().find(|(label, _)| *label == "datainf");
+    let ours = ours
+        .and_then(|(_, marks)| findings::change(marks, &rank, |x| findings::show("pearson", x)))
+        .map_or(String::new(), |change| format!("; DataInf {change}"));
+    Some(format!("{panel}: closest to exact is {first}{ours}."))
 }

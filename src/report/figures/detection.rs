@@ -17,7 +17,7 @@ pub fn draw(study: &Study) -> Outcome {
                 Right: seconds for all scores, gradients not included (logarithmic).";
     let chance = |metric: &str| (metric == "detection_auc").then_some(0.5);
     match dots::draw(study, &["detection_auc", "total_seconds"], chance, text) {
-        Some((scene, text)) => Outcome::drawn("detection", TITLE, text, scene),
+        Some((scene, text, seen)) => Outcome::drawn("detection", TITLE, text, scene).finding(seen),
         None => Outcome::omitted(TITLE, "`detection_auc` is missing at the reference setting"),
     }
 }

@@ -1,14 +1,19 @@
 //! Share of flipped labels found against share of examples inspected.
 
-use super::{Outcome, caption, held_text, legend};
+use super::{Outcome, caption, findings, held_text, legend};
+use crate::metrics::Direction;
 use crate::metrics::interval::{mean, t_interval};
 use crate::report::aggregate::Gaps;
 use crate::report::axis::Axis;
+use crate::report::number;
 use crate::report::palette::{Dash, GREY};
-use crate::report::sheet::{Entry, PanelSpec, Sheet};
+use crate::report::sheet::{Entry, PanelSpec, Point, Sheet};
 use crate::report::study::{Group, Study, method};
 
 const TITLE: &str = "Flipped labels found against examples inspected";
+
+/// Methods above which only some have a band.
+const BANDS: usize = 8;
 
 /// Abscissae of the mean curve.
 const STEPS: usize = 100;
@@ -22,6 +27,7 @@ struct Band {
 
 /// One panel a task at the reference setting.
 pub fn draw(study: &Study) -> Outcome {
+    let mut seen = Vec::new();
     let slices = study.slices(None);
     let (mut specs, mut content, mut held, mut gaps) =
         (Vec::new(), Vec::new(), String::new(), Gaps::default());
@@ -48,6 +54,7 @@ pub fn draw(study: &Study) -> Outcome {
             x: Axis::linear("Share of examples inspected", 0.0, 1.0),
             y: Axis::linear("Share of flipped labels found", 0.0, 1.0),
         });
+        seen.extend(sentence(study, &slice.title, &bands, flipped_share(group)));
         content.push((group, bands));
     }
     if content.is_empty() {
@@ -66,7 +73,7 @@ pub fn draw(study: &Study) -> Outcome {
                 .any(|(_, b)| b.iter().any(|(l, band)| l == label && band.is_some()))
         })
         .collect();
-    let mut entries: Vec<Entry> = legend(study, shown)
+    let mut entries: Vec<Entry> = legend(study, shown.iter().copied())
         .into_iter()
         .map(|entry| Entry {
             marker: None,
@@ -116,7 +123,8 @@ pub fn draw(study: &Study) -> Outcome {
         }
         for (label, band) in bands {
             let Some(band) = band else { continue };
-            if !band.low.is_empty() {
+            let banded = shown.len() <= BANDS || ["exact", "datainf"].contains(label);
+            if banded && !band.low.is_empty() {
                 sheet.band(
                     panel,
                     &band.low,
@@ -128,7 +136,8 @@ pub fn draw(study: &Study) -> Outcome {
         for (label, band) in bands {
             let Some(band) = band else { continue };
             let style = study.palette.style(label);
-            sheet.line(panel, &band.mean, style.colour, 2.2, style.dash, 1.0);
+            let origin = study.origin(group, Some(label));
+            sheet.curve(panel, &band.mean, &style, 2.2, Some(origin));
         }
     }
     let seeds = content
@@ -138,7 +147,12 @@ pub fn draw(study: &Study) -> Outcome {
         .max()
         .unwrap_or(0);
     let bands = if seeds > 1 {
-        format!("Lines: mean of {seeds} seeds; bands: 95 % t-interval at each point.")
+        let whose = if shown.len() <= BANDS {
+            ""
+        } else {
+            ", of exact and DataInf alone so that the lines can be seen"
+        };
+        format!("Lines: mean of {seeds} seeds; bands: 95 % t-interval at each point{whose}.")
     } else {
         "One seed: no bands.".to_owned()
     };
@@ -148,7 +162,41 @@ pub fn draw(study: &Study) -> Outcome {
         &held_text(&held),
         &notes.join(" "),
     ]);
-    Outcome::drawn("detection_curve", TITLE, text, sheet.finish())
+    Outcome::drawn("detection_curve", TITLE, text, sheet.finish()).finding(seen)
+}
+
+/// What is found by inspecting as many examples as there are flipped labels.
+fn sentence(
+    study: &Study,
+    title: &str,
+    bands: &[(&str, Option<Band>)],
+    flipped: Option<f64>,
+) -> Option<String> {
+    let share = flipped?;
+    let step = (share * STEPS as f64).round() as usize;
+    let points: Vec<(String, Option<Point>)> = bands
+        .iter()
+        .map(|(label, band)| {
+            let point = band.as_ref().and_then(|band| {
+                Some(Point {
+                    value: band.mean.get(step)?.1,
+                    interval: band
+                        .low
+                        .get(step)
+                        .zip(band.high.get(step))
+                        .map(|(low, high)| (low.1, high.1)),
+                })
+            });
+            (study.palette.style(label).name, point)
+        })
+        .collect();
+    let percent = |x: f64| format!("{} %", number::fixed(100.0 * x, 0));
+    let best = findings::best(&points, Direction::Higher, percent)?;
+    Some(format!(
+        "{title}: inspecting {} of the examples, as many as are flipped, finds most with {best}; in random order {}.",
+        percent(share),
+        percent(share)
+    ))
 }
 
 /// Mean curve over seeds on a common grid, with its pointwise interval.

@@ -1,12 +1,18 @@
 //! Rows of methods, columns of metrics, a dot with its interval in each.
 
-use super::{caption, held_text, interval_text, measure, metric_axis, point};
+use super::{caption, findings, held_text, interval_text, mark, measure, metric_axis};
+use crate::metrics::find;
 use crate::report::aggregate::Gaps;
 use crate::report::axis::Axis;
+use crate::report::marks::Mark;
+use crate::report::number::MISSING;
 use crate::report::palette::{Dash, GREY};
 use crate::report::scene::Scene;
 use crate::report::sheet::{Entry, PanelSpec, Point, Sheet, short_name};
 use crate::report::study::{Group, Study};
+
+/// What was drawn: the scene, its caption, and what is to be seen in it.
+pub type Drawn = (Scene, String, Vec<String>);
 
 /// Draws one row of panels a task at the reference setting; `None` when no metric has a value.
 ///
@@ -16,7 +22,7 @@ pub fn draw(
     metrics: &[&str],
     chance: impl Fn(&str) -> Option<f64>,
     text: &str,
-) -> Option<(Scene, String)> {
+) -> Option<Drawn> {
     draw_below(study, metrics, chance, |_, _| None, text)
 }
 
@@ -27,9 +33,10 @@ pub fn draw_below(
     chance: impl Fn(&str) -> Option<f64>,
     ceiling: impl Fn(&Group, &str) -> Option<Point>,
     text: &str,
-) -> Option<(Scene, String)> {
+) -> Option<Drawn> {
     let (mut specs, mut content, mut gaps, mut aggregates) =
         (Vec::new(), Vec::new(), Gaps::default(), Vec::new());
+    let mut seen = Vec::new();
     let slices = study.slices(None);
     let mut held = String::new();
     let mut rows_most = 1;
@@ -61,9 +68,14 @@ pub fn draw_below(
                 }
             };
             let names: Vec<String> = labels.iter().map(name).collect();
-            let points: Vec<_> = results.iter().map(point).collect();
+            let marks: Vec<Option<Mark>> = labels
+                .iter()
+                .zip(&results)
+                .map(|(label, result)| mark(study, group, Some(label), result))
+                .collect();
+            let points = || marks.iter().flatten().map(|mark| &mark.point);
             let most = ceiling(group, metric);
-            let x = metric_axis(metric, points.iter().flatten().chain(most.as_ref()));
+            let x = metric_axis(metric, points().chain(most.as_ref()));
             rows_most = rows_most.max(names.len());
             // Without a value the axis is drawn over an arbitrary range, with "undefined" at every row.
             let x = x.unwrap_or_else(|| Axis {
@@ -75,7 +87,8 @@ pub fn draw_below(
                 x,
                 y: Axis::rows(&names),
             });
-            content.push((metric, labels, results, points, most));
+            seen.extend(sentence(study, &slice.title, metric, &labels, &marks, most));
+            content.push((metric, labels, results, marks, most));
             aggregates.extend(content.last().map(|c| c.2.clone()).unwrap_or_default());
         }
     }
@@ -105,7 +118,7 @@ pub fn draw_below(
         &entries,
         &notes,
     );
-    for (panel, (metric, labels, results, points, most)) in content.iter().enumerate() {
+    for (panel, (metric, labels, results, marks, most)) in content.iter().enumerate() {
         let (top, bottom) = (0.5, 0.5 - labels.len() as f64);
         if let Some(most) = most {
             if let Some((low, high)) = most.interval {
@@ -131,7 +144,7 @@ pub fn draw_below(
         for (row, label) in labels.iter().enumerate() {
             let y = -(row as f64);
             let style = study.palette.style(label);
-            match points[row] {
+            match marks[row].clone() {
                 Some(x) => sheet.point(
                     panel,
                     x,
@@ -160,5 +173,42 @@ pub fn draw_below(
         &held_text(&held),
         &missing,
     ]);
-    Some((sheet.finish(), text))
+    Some((sheet.finish(), text, seen))
+}
+
+/// The best by a metric, with what it is held against.
+fn sentence(
+    study: &Study,
+    title: &str,
+    metric: &str,
+    labels: &[&str],
+    marks: &[Option<Mark>],
+    most: Option<Point>,
+) -> Option<String> {
+    let found = find(metric)?;
+    let points: Vec<(String, Option<Point>)> = labels
+        .iter()
+        .zip(marks)
+        .map(|(label, mark)| {
+            let name = study.palette.style(label).name;
+            (name, mark.as_ref().map(|mark| mark.point))
+        })
+        .collect();
+    let show = |value| findings::show(metric, value);
+    let best = findings::best(&points, found.direction, show)?;
+    let others = ["exact", "datainf"].into_iter().filter_map(|subject| {
+        let at = labels.iter().position(|label| *label == subject)?;
+        let (name, point) = &points[at];
+        let value = point.map_or(MISSING.to_owned(), |point| show(point.value));
+        (!best.starts_with(&format!("{name}, "))).then(|| format!("{name} {value}"))
+    });
+    let ceiling =
+        most.map(|most| format!("noise ceiling {}", findings::with_interval(&most, show)));
+    let rest: Vec<String> = others.chain(ceiling).collect();
+    let rest = if rest.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", rest.join("; "))
+    };
+    Some(format!("{title}, {}: best is {best}{rest}.", found.title))
 }

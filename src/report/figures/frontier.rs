@@ -1,10 +1,12 @@
 //! What accuracy costs: correlation with exact against time and memory.
 
 use super::{
-    Outcome, agreement, caption, has_values, held_text, interval_text, measure, metric_axis, point,
+    Outcome, agreement, caption, findings, has_values, held_text, interval_text, mark, measure,
+    metric_axis,
 };
 use crate::report::aggregate::Gaps;
 use crate::report::families::families;
+use crate::report::marks::Mark;
 use crate::report::palette::Dash;
 use crate::report::sheet::{Entry, PanelSpec, Sheet};
 use crate::report::study::Study;
@@ -24,6 +26,7 @@ pub fn draw(study: &Study) -> Outcome {
         return Outcome::omitted(TITLE, "no cell has times or memory");
     }
     let slices = study.slices(None);
+    let mut seen = Vec::new();
     let (mut specs, mut content, mut gaps, mut aggregates, mut held) = (
         Vec::new(),
         Vec::new(),
@@ -47,18 +50,20 @@ pub fn draw(study: &Study) -> Outcome {
             for (label, accuracy) in study.methods.iter().zip(&accuracies) {
                 let price = measure(study, group, label, cost, &mut Gaps::default());
                 aggregates.extend([*accuracy, price]);
-                if let (Some(x), Some(y)) = (point(&price), point(accuracy)) {
+                let of = |result| mark(study, group, Some(label), result);
+                if let (Some(x), Some(y)) = (of(&price), of(accuracy)) {
                     points.push((label.as_str(), x, y));
                 }
             }
-            let axes = metric_axis(cost, points.iter().map(|p| &p.1))
-                .zip(metric_axis(metric, points.iter().map(|p| &p.2)));
+            let axes = metric_axis(cost, points.iter().map(|p| &p.1.point))
+                .zip(metric_axis(metric, points.iter().map(|p| &p.2.point)));
             if let Some((x, y)) = axes {
                 specs.push(PanelSpec {
                     title: slice.title.clone(),
                     x,
                     y,
                 });
+                seen.extend(front(study, &slice.title, cost, metric, &points));
                 content.push(points);
             }
         }
@@ -92,12 +97,12 @@ pub fn draw(study: &Study) -> Outcome {
             };
             // as the settings turn the knob
             let places: Vec<(f64, f64)> = members()
-                .map(|(_, x, y)| (x.value, y.value))
+                .map(|(_, x, y)| (x.point.value, y.point.value))
                 .filter(|place| sheet.shows(panel, *place))
                 .collect();
             sheet.line(panel, &places, family.style.colour, 1.6, Dash::Solid, 0.45);
             for (_, x, y) in members() {
-                sheet.point(panel, *x, *y, &family.style);
+                sheet.point(panel, x.clone(), y.clone(), &family.style);
             }
         }
     }
@@ -108,5 +113,41 @@ pub fn draw(study: &Study) -> Outcome {
         &held_text(&held),
         &missing,
     ]);
-    Outcome::drawn("accuracy_cost", TITLE, text, sheet.finish())
+    Outcome::drawn("accuracy_cost", TITLE, text, sheet.finish()).finding(seen)
+}
+
+/// Methods that no other is both cheaper and closer than, from cheap to dear.
+fn front(
+    study: &Study,
+    title: &str,
+    cost: &str,
+    metric: &str,
+    points: &[(&str, Mark, Mark)],
+) -> Option<String> {
+    let mut order: Vec<&(&str, Mark, Mark)> = points.iter().collect();
+    order.sort_by(|a, b| a.1.point.value.total_cmp(&b.1.point.value));
+    let mut best = f64::NEG_INFINITY;
+    let mut front = Vec::new();
+    for (label, x, y) in order {
+        if y.point.value > best {
+            best = y.point.value;
+            front.push(format!(
+                "{} ({} for {})",
+                study.palette.style(label).name,
+                findings::show(metric, y.point.value),
+                findings::show(cost, x.point.value)
+            ));
+        }
+    }
+    let what = if cost == "peak_bytes" {
+        "memory"
+    } else {
+        "time"
+    };
+    (!front.is_empty()).then(|| {
+        format!(
+            "{title}, nothing takes less {what} and is closer to exact than: {}.",
+            front.join(", ")
+        )
+    })
 }

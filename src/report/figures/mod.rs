@@ -7,6 +7,7 @@ mod decomposition;
 mod detection;
 mod detection_curve;
 mod dots;
+pub mod findings;
 mod frontier;
 mod lines;
 mod retraining;
@@ -18,6 +19,7 @@ mod training_cost;
 
 use super::aggregate::{Aggregate, Gaps, aggregate};
 use super::axis::{Axis, Labels, Scale, range};
+use super::marks::{Mark, Marks};
 use super::scene::Scene;
 use super::sheet::{Entry, Point};
 use super::study::{Group, Study};
@@ -31,7 +33,9 @@ pub struct Figure {
     pub id: String,
     /// Heading.
     pub title: String,
-    /// What is to be seen, how intervals were made, what is held and what is missing.
+    /// What is to be seen: sentences from the very numbers that are drawn.
+    pub findings: Vec<String>,
+    /// What is drawn, how intervals were made, what is held and what is missing.
     pub caption: String,
     /// The drawing.
     pub scene: Scene,
@@ -61,9 +65,18 @@ impl Outcome {
         Self::Drawn(Box::new(Figure {
             id: id.into(),
             title: title.into(),
+            findings: Vec::new(),
             caption,
             scene,
         }))
+    }
+
+    /// With what is to be seen in it.
+    pub fn finding(mut self, sentences: Vec<String>) -> Self {
+        if let Self::Drawn(figure) = &mut self {
+            figure.findings = sentences;
+        }
+        self
     }
 
     fn omitted(title: impl Into<String>, reason: impl Into<String>) -> Self {
@@ -116,7 +129,7 @@ fn say_damping(study: &Study, outcome: &mut Outcome) {
 }
 
 /// The metric that stands for agreement with exact: per query when it was taken, else the mean query's.
-fn agreement(study: &Study) -> Option<&'static str> {
+pub fn agreement(study: &Study) -> Option<&'static str> {
     [
         "pearson",
         "spearman",
@@ -128,7 +141,7 @@ fn agreement(study: &Study) -> Option<&'static str> {
 }
 
 /// Whether any method of any cell has a value or an undefined case of the metric.
-fn has_values(study: &Study, metric: &str) -> bool {
+pub fn has_values(study: &Study, metric: &str) -> bool {
     study.groups.iter().any(|group| {
         study
             .methods
@@ -155,6 +168,25 @@ fn point(aggregate: &Aggregate) -> Option<Point> {
         value: aggregate.value?,
         interval: aggregate.low.zip(aggregate.high),
     })
+}
+
+/// The aggregate as a point that leads to the records of its group.
+fn mark(study: &Study, group: &Group, label: Option<&str>, aggregate: &Aggregate) -> Option<Mark> {
+    Some(Mark {
+        point: point(aggregate)?,
+        origin: Some(study.origin(group, label)),
+    })
+}
+
+/// The points of marks, for an axis.
+fn points<'m>(marks: impl IntoIterator<Item = &'m Marks>) -> impl Iterator<Item = &'m Point> {
+    let all = marks.into_iter().flatten();
+    all.filter_map(|(_, mark)| Some(&mark.as_ref()?.point))
+}
+
+/// A method's line with its name, for the sentences about it.
+fn named<'m>(study: &Study, label: &str, marks: &'m Marks) -> (String, &'m Marks) {
+    (study.palette.style(label).name, marks)
 }
 
 /// Aggregates and counts what is missing from them.

@@ -35,7 +35,7 @@ pub fn draw(study: &Study) -> Vec<Outcome> {
             }
             let drawn = dots::draw_below(study, &metrics, |_| Some(0.0), ceiling, text);
             Some(match drawn {
-                Some((scene, text)) => Outcome::drawn(id, title, text, scene),
+                Some((scene, text, seen)) => Outcome::drawn(id, title, text, scene).finding(seen),
                 None => Outcome::omitted(title, "it is missing at the reference setting"),
             })
         })

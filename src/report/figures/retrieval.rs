@@ -25,7 +25,9 @@ pub fn draw(study: &Study) -> Outcome {
         |metric| (metric == "class_auc").then_some(0.5),
         text,
     ) {
-        Some((scene, text)) => Outcome::drawn("class_retrieval", TITLE, text, scene),
+        Some((scene, text, seen)) => {
+            Outcome::drawn("class_retrieval", TITLE, text, scene).finding(seen)
+        }
         None => Outcome::omitted(TITLE, "class metrics are missing at the reference setting"),
     }
 }

@@ -1,12 +1,14 @@
 //! Training on what a method calls helpful, and without it: the paper's Figure 7 and its opposite.
 
-use super::{Outcome, caption, dodge, held_text, interval_text, legend};
-use crate::metrics::Curve;
+use super::{Outcome, caption, dodge, findings, held_text, interval_text, legend, points};
 use crate::metrics::interval::{mean, t_interval};
+use crate::metrics::{Curve, Direction};
 use crate::report::aggregate::{Aggregate, Gaps};
 use crate::report::axis::{Axis, Scale, range};
+use crate::report::marks::{Mark, Marks, Origin};
+use crate::report::number;
 use crate::report::palette::{Colour, Dash, GREY, Marker, Style};
-use crate::report::sheet::{Entry, PanelSpec, Point, Series, Sheet};
+use crate::report::sheet::{Entry, PanelSpec, Point, Sheet};
 use crate::report::study::{Group, Study, method};
 use crate::results::record::Record;
 
@@ -16,7 +18,7 @@ const TITLE: &str = "Choosing training data by influence";
 /// where nothing was retrained.
 pub fn draw(study: &Study) -> Option<Outcome> {
     let mut baselines: Vec<Style> = Vec::new();
-    let (mut specs, mut content) = (Vec::new(), Vec::new());
+    let (mut specs, mut content, mut seen) = (Vec::new(), Vec::new(), Vec::new());
     let (mut held, mut aggregates, mut gaps) = (String::new(), Vec::new(), Gaps::default());
     let mut counted_groups: Vec<String> = Vec::new();
     let slices = study.slices(None);
@@ -38,7 +40,7 @@ pub fn draw(study: &Study) -> Option<Outcome> {
                 (Some(0.0), None),
             ),
         ] {
-            let mut lines: Vec<(Style, Series)> = Vec::new();
+            let mut lines: Vec<(Style, Marks)> = Vec::new();
             let mut counted: Vec<(String, usize)> = Vec::new();
             for label in &study.methods {
                 let own = |record: &'_ Record| {
@@ -52,7 +54,8 @@ pub fn draw(study: &Study) -> Option<Outcome> {
                 let style = study.palette.style(label);
                 let found = group.records.iter().filter(|r| own(r).is_some()).count();
                 counted.push((style.name.clone(), found));
-                if let Some(series) = series(group, own, bounds, &mut aggregates) {
+                let origin = study.origin(group, Some(label));
+                if let Some(series) = series(group, own, bounds, origin, &mut aggregates) {
                     lines.push((style, series));
                 }
             }
@@ -65,7 +68,8 @@ pub fn draw(study: &Study) -> Option<Outcome> {
                         .find(|curve| curve.name == format!("{name}/{ending}"))
                         .cloned()
                 };
-                if let Some(series) = series(group, own, bounds, &mut aggregates) {
+                let origin = study.origin(group, None);
+                if let Some(series) = series(group, own, bounds, origin, &mut aggregates) {
                     let style = Style {
                         name: text.to_owned(),
                         colour,
@@ -78,15 +82,14 @@ pub fn draw(study: &Study) -> Option<Outcome> {
                     lines.push((style, series));
                 }
             }
-            let points = || lines.iter().flat_map(|(_, series)| series);
-            let values: Vec<_> = points()
-                .filter_map(|(_, point)| point.as_ref())
+            let values: Vec<_> = points(lines.iter().map(|(_, marks)| marks))
                 .map(|point| (point.value, point.interval))
                 .collect();
             let Some((low, high)) = range(&values, Scale::Linear, bounds) else {
                 continue;
             };
-            let last = points().map(|(x, _)| *x).fold(0.0, f64::max);
+            let all = lines.iter().flat_map(|(_, marks)| marks);
+            let last = all.map(|(x, _)| *x).fold(0.0, f64::max);
             let x = if x_title == "Epoch" {
                 let mut x = Axis::linear(x_title, 0.5, last + 0.5);
                 x.ticks.retain(|(x, _)| x.fract() == 0.0);
@@ -102,6 +105,7 @@ pub fn draw(study: &Study) -> Option<Outcome> {
                 x,
                 y: Axis::linear(y_title, low, high),
             });
+            seen.extend(sentence(&slice.title, y_title, x_title, last, &lines));
             content.push(lines);
             for (name, found) in counted {
                 gaps.curve(&name, group, found);
@@ -146,7 +150,39 @@ pub fn draw(study: &Study) -> Option<Outcome> {
         &held_text(&held),
         &gaps.text().unwrap_or_default(),
     ]);
-    Some(Outcome::drawn("selection", TITLE, text, sheet.finish()))
+    Some(Outcome::drawn("selection", TITLE, text, sheet.finish()).finding(seen))
+}
+
+/// Where the lines end: who chose best, and what choosing at random gives.
+fn sentence(title: &str, y: &str, x: &str, last: f64, lines: &[(Style, Marks)]) -> Option<String> {
+    let ends = |named: bool| {
+        lines
+            .iter()
+            .filter(move |(style, _)| BASELINES.iter().any(|known| known.1 == style.name) != named)
+            .map(|(style, marks)| {
+                let end = marks.last().and_then(|(_, mark)| mark.as_ref());
+                (style.name.clone(), end.map(|mark| mark.point))
+            })
+    };
+    let show = |value| number::fixed(value, 3);
+    // accuracy after choosing, and loss after taking away, are both high when the method is right
+    let best = findings::best(&ends(true).collect::<Vec<_>>(), Direction::Higher, show)?;
+    let others: Vec<String> = ends(false)
+        .filter_map(|(name, point)| {
+            Some(format!("{name} {}", findings::with_interval(&point?, show)))
+        })
+        .collect();
+    let others = if others.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", others.join("; "))
+    };
+    Some(format!(
+        "{title}, {} at {} = {}: highest is {best}{others}.",
+        super::lower_first(y),
+        super::lower_first(x.split(',').next().unwrap_or(x)),
+        number::plain(last)
+    ))
 }
 
 /// Ending of the curve's name, name in the legend, look.
@@ -166,8 +202,9 @@ fn series(
     group: &Group,
     own: impl Fn(&Record) -> Option<Curve>,
     bounds: (Option<f64>, Option<f64>),
+    origin: Origin,
     aggregates: &mut Vec<Aggregate>,
-) -> Option<Series> {
+) -> Option<Marks> {
     let curves: Vec<Curve> = group
         .records
         .iter()
@@ -182,9 +219,12 @@ fn series(
             .filter(|value| value.is_finite())
             .collect();
         let interval = t_interval(&values).map(|i| (clamp(i.low), clamp(i.high)));
-        mean(&values).map(|value| Point { value, interval })
+        mean(&values).map(|value| Mark {
+            point: Point { value, interval },
+            origin: Some(origin.clone()),
+        })
     };
-    let series: Series = first
+    let series: Marks = first
         .x
         .iter()
         .enumerate()

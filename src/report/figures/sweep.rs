@@ -1,13 +1,15 @@
 //! Correlation, error, detection, time and memory against any numeric setting that was swept.
 
 use super::{
-    Outcome, caption, compared, dodge, has_values, held_text, interval_text, legend, lower_first,
-    measure, metric_axis, point, slug,
+    Outcome, caption, compared, dodge, findings, has_values, held_text, interval_text, legend,
+    lower_first, mark, measure, metric_axis, named, points, slug,
 };
+use crate::metrics::find;
 use crate::report::aggregate::Gaps;
 use crate::report::axis::Axis;
-use crate::report::sheet::{PanelSpec, Series, Sheet};
-use crate::report::study::{Slice, Study, axis_title, tick_text};
+use crate::report::marks::Marks;
+use crate::report::sheet::{PanelSpec, Sheet};
+use crate::report::study::{Slice, Study, axis_short, axis_title, tick_text};
 
 const METRICS: [&str; 5] = [
     "relative_error",
@@ -65,23 +67,20 @@ fn draw_slice(study: &Study, key: &str, slice: &Slice, several: bool) -> Outcome
         .filter(|metric| has_values(study, metric));
     let (mut specs, mut content, mut gaps, mut aggregates, mut zeros) =
         (Vec::new(), Vec::new(), Gaps::default(), Vec::new(), 0);
+    let mut seen = Vec::new();
     for metric in metrics {
-        let mut series: Vec<(&str, Series)> = Vec::new();
+        let mut series: Vec<(&str, Marks)> = Vec::new();
         for label in compared(study, metric) {
-            let mut points = Vec::new();
+            let mut marks = Vec::new();
             for group in &slice.groups {
                 let Some(x) = group.number(key) else { continue };
                 let result = measure(study, group, label, metric, &mut gaps);
-                points.push((x, point(&result)));
+                marks.push((x, mark(study, group, Some(label), &result)));
                 aggregates.push(result);
             }
-            series.push((label, points));
+            series.push((label, marks));
         }
-        let shown = || {
-            series
-                .iter()
-                .flat_map(|(_, points)| points.iter().filter_map(|p| p.1.as_ref()))
-        };
+        let shown = || points(series.iter().map(|(_, marks)| marks));
         let Some(y) = metric_axis(metric, shown()) else {
             continue;
         };
@@ -100,6 +99,7 @@ fn draw_slice(study: &Study, key: &str, slice: &Slice, several: bool) -> Outcome
             x,
             y,
         });
+        seen.extend(sentence(study, key, metric, &series));
         content.push(series);
     }
     if content.is_empty() {
@@ -155,5 +155,30 @@ fn draw_slice(study: &Study, key: &str, slice: &Slice, several: bool) -> Outcome
     } else {
         format!("sweep_{}", slug(key))
     };
-    Outcome::drawn(id, title, text, sheet.finish())
+    Outcome::drawn(id, title, text, sheet.finish()).finding(seen)
+}
+
+/// Who leads by a metric where; of times and memory also how exact's grow, of the others how DataInf's change.
+fn sentence(study: &Study, key: &str, metric: &str, series: &[(&str, Marks)]) -> Option<String> {
+    let found = find(metric)?;
+    let x = axis_short(key);
+    let lines: Vec<_> = series
+        .iter()
+        .map(|(label, marks)| named(study, label, marks))
+        .collect();
+    let first = findings::leaders(&lines, found.direction, &x)?;
+    let subject = if found.is_computed() {
+        "datainf"
+    } else {
+        "exact"
+    };
+    let change = series
+        .iter()
+        .find(|(label, _)| *label == subject)
+        .and_then(|(label, marks)| {
+            let change = findings::change(marks, &x, |value| findings::show(metric, value))?;
+            Some(format!("; {} {change}", study.palette.style(label).name))
+        })
+        .unwrap_or_default();
+    Some(format!("{}: best is {first}{change}.", found.title))
 }

@@ -1,11 +1,13 @@
 //! Training curves: accuracy and loss after each epoch.
 
 use super::lines::{MOST, styles};
-use super::{Outcome, caption, dodge};
+use super::{Outcome, caption, dodge, findings, points};
 use crate::metrics::interval::{mean, t_interval};
 use crate::report::aggregate::Gaps;
 use crate::report::axis::{Axis, Scale, range};
-use crate::report::sheet::{Entry, PanelSpec, Point, Series, Sheet};
+use crate::report::marks::{Mark, Marks};
+use crate::report::number;
+use crate::report::sheet::{Entry, PanelSpec, Point, Sheet};
 use crate::report::study::{Group, Study};
 
 const TITLE: &str = "Fine-tuning: query accuracy and loss by epoch";
@@ -32,7 +34,7 @@ pub fn draw(study: &Study) -> Outcome {
     let all = settings.len();
     settings.truncate(MOST);
     let styles = styles(settings.iter().cloned());
-    let (mut specs, mut content) = (Vec::new(), Vec::new());
+    let (mut specs, mut content, mut seen) = (Vec::new(), Vec::new(), Vec::new());
     for task in &tasks {
         // a setting's line has the same look in every task
         let shown: Vec<(usize, &Group)> = trained
@@ -45,8 +47,9 @@ pub fn draw(study: &Study) -> Outcome {
             })
             .collect();
         let curves = |pick: fn(&crate::results::record::EpochFacts) -> f64, bounds| {
-            let of = |(style, group): &(usize, &Group)| (*style, by_epoch(group, pick, bounds));
-            shown.iter().map(of).collect::<Vec<(usize, Series)>>()
+            let of =
+                |(style, group): &(usize, &Group)| (*style, by_epoch(study, group, pick, bounds));
+            shown.iter().map(of).collect::<Vec<(usize, Marks)>>()
         };
         for (title, series, bounds) in [
             (
@@ -60,12 +63,11 @@ pub fn draw(study: &Study) -> Outcome {
                 (Some(0.0), None),
             ),
         ] {
-            let points = || series.iter().flat_map(|(_, points)| points);
-            let values: Vec<_> = points()
-                .filter_map(|(_, point)| point.as_ref())
+            let values: Vec<_> = points(series.iter().map(|(_, marks)| marks))
                 .map(|p| (p.value, p.interval))
                 .collect();
-            let last = points().map(|(x, _)| *x).fold(1.0, f64::max);
+            let all = series.iter().flat_map(|(_, marks)| marks);
+            let last = all.map(|(x, _)| *x).fold(1.0, f64::max);
             let Some((low, high)) = range(&values, Scale::Linear, bounds) else {
                 continue;
             };
@@ -83,6 +85,7 @@ pub fn draw(study: &Study) -> Outcome {
                 x,
                 y: Axis::linear(title, low, high),
             });
+            seen.extend(sentence(task, title, &series, &styles));
             content.push(series);
         }
     }
@@ -114,7 +117,42 @@ pub fn draw(study: &Study) -> Outcome {
         &gaps.text().unwrap_or_default(),
         &not_finite(&trained),
     ]);
-    Outcome::drawn("training", TITLE, text, sheet.finish())
+    Outcome::drawn("training", TITLE, text, sheet.finish()).finding(seen)
+}
+
+/// Where the curves end: the highest and the lowest.
+fn sentence(
+    task: &str,
+    title: &str,
+    series: &[(usize, Marks)],
+    styles: &[crate::report::palette::Style],
+) -> Option<String> {
+    let mut ends: Vec<(&str, Point)> = series
+        .iter()
+        .filter_map(|(style, marks)| {
+            let (_, mark) = marks.iter().rev().find(|(_, mark)| mark.is_some())?;
+            Some((styles[*style].name.as_str(), mark.as_ref()?.point))
+        })
+        .collect();
+    ends.sort_by(|a, b| b.1.value.total_cmp(&a.1.value));
+    let text = |(name, point): &(&str, Point)| {
+        let value = findings::with_interval(point, |x| number::fixed(x, 3));
+        if name.is_empty() {
+            value
+        } else {
+            format!("{value} ({name})")
+        }
+    };
+    let what = super::lower_first(title);
+    Some(match ends.as_slice() {
+        [] => return None,
+        [only] => format!("{task}, {what} ends at {}.", text(only)),
+        [first, .., last] => format!(
+            "{task}, {what} ends between {} and {}.",
+            text(last),
+            text(first)
+        ),
+    })
 }
 
 /// Epochs whose accuracy or loss is NaN or infinite: they are in no mean.
@@ -135,10 +173,11 @@ fn not_finite(groups: &[&Group]) -> String {
 }
 
 fn by_epoch(
+    study: &Study,
     group: &Group,
     pick: fn(&crate::results::record::EpochFacts) -> f64,
     bounds: (f64, f64),
-) -> Series {
+) -> Marks {
     let runs: Vec<_> = group
         .records
         .iter()
@@ -161,7 +200,10 @@ fn by_epoch(
             });
             (
                 (at + 1) as f64,
-                mean(&values).map(|value| Point { value, interval }),
+                mean(&values).map(|value| Mark {
+                    point: Point { value, interval },
+                    origin: Some(study.origin(group, None)),
+                }),
             )
         })
         .collect()

@@ -1,11 +1,15 @@
 //! What a fine-tune and its gradients take, against a setting that was swept. No method has a part in it.
 
 use super::lines::{MOST, styles};
-use super::{Outcome, caption, dodge, held_text, interval_text, lower_first, point, slug};
+use super::{
+    Outcome, caption, dodge, findings, held_text, interval_text, lower_first, mark, points, slug,
+};
 use crate::report::aggregate::{Aggregate, Gaps, aggregate_cell};
 use crate::report::axis::{Axis, Labels, Scale, range};
-use crate::report::sheet::{Entry, PanelSpec, Point, Series, Sheet};
-use crate::report::study::{LAYERS, Slice, Study, axis_title};
+use crate::report::marks::Marks;
+use crate::report::number;
+use crate::report::sheet::{Entry, PanelSpec, Point, Sheet};
+use crate::report::study::{LAYERS, Slice, Study, axis_short, axis_title};
 use crate::results::record::Record;
 
 /// How a number is shown.
@@ -69,13 +73,13 @@ fn draw_axis(study: &Study, key: &str) -> Outcome {
     x_values.sort_by(f64::total_cmp);
     x_values.dedup();
     let (mut specs, mut content, mut aggregates) = (Vec::new(), Vec::new(), Vec::new());
+    let mut seen = Vec::new();
     for (label, kind, pick) in NUMBERS {
-        let series: Vec<Series> = slices
+        let series: Vec<Marks> = slices
             .iter()
-            .map(|slice| series(slice, key, pick, &mut aggregates))
+            .map(|slice| series(study, slice, key, pick, &mut aggregates))
             .collect();
-        let points = series.iter().flatten().filter_map(|(_, point)| *point);
-        let Some(y) = axis(label, kind, points) else {
+        let Some(y) = axis(label, kind, points(&series).copied()) else {
             continue;
         };
         specs.push(PanelSpec {
@@ -87,6 +91,17 @@ fn draw_axis(study: &Study, key: &str) -> Outcome {
             },
             y,
         });
+        for (slice, marks) in slices.iter().zip(&series) {
+            let show = |x: f64| match kind {
+                Kind::Seconds => number::seconds(x),
+                Kind::Bytes => number::bytes(x),
+                Kind::Share => number::fixed(x, 3),
+            };
+            let what = label.trim_end_matches(" (s)");
+            if let Some(change) = findings::change(marks, &axis_short(key), show) {
+                seen.push(format!("{}, {}: {change}.", slice.title, lower_first(what)));
+            }
+        }
         content.push(series);
     }
     if content.is_empty() {
@@ -116,18 +131,24 @@ fn draw_axis(study: &Study, key: &str) -> Outcome {
         &gaps.text().unwrap_or_default(),
     ]);
     let id = format!("training_cost_{}", slug(key));
-    Outcome::drawn(id, title, text, sheet.finish())
+    Outcome::drawn(id, title, text, sheet.finish()).finding(seen)
 }
 
-fn series(slice: &Slice, key: &str, pick: Pick, aggregates: &mut Vec<Aggregate>) -> Series {
-    let mut points = Vec::new();
+fn series(
+    study: &Study,
+    slice: &Slice,
+    key: &str,
+    pick: Pick,
+    aggregates: &mut Vec<Aggregate>,
+) -> Marks {
+    let mut marks = Vec::new();
     for group in &slice.groups {
         let Some(x) = group.number(key) else { continue };
         let result = aggregate_cell(group, pick);
-        points.push((x, point(&result)));
+        marks.push((x, mark(study, group, None, &result)));
         aggregates.push(result);
     }
-    points
+    marks
 }
 
 /// Times start at 0, so that heights compare, unless they differ by a factor of 10.

@@ -75,7 +75,7 @@ pub fn write(
             page.figures.push(*figure);
         }
     }
-    save(&page, out)
+    save(&page, Some(&study), out)
 }
 
 /// [`write`] of Table 1 and Theorem 1, from the `theory.json` of `infbench theory`.
@@ -90,29 +90,27 @@ pub fn write_theory(
 ) -> Result<PaperSummary, ReportError> {
     let mut page = Page::new(item, name);
     theory::fill(&mut page, item, theory).map_err(ReportError::Results)?;
-    save(&page, out)
+    save(&page, None, out)
 }
 
-fn save(page: &Page, out: &Path) -> Result<PaperSummary, ReportError> {
+fn save(page: &Page, study: Option<&Study>, out: &Path) -> Result<PaperSummary, ReportError> {
     let fail = |path: &Path| {
         let path = path.to_owned();
         move |source| ReportError::Write { path, source }
     };
     std::fs::create_dir_all(out).map_err(fail(out))?;
     let mut files = Vec::new();
-    let mut drawings = Vec::new();
     for figure in &page.figures {
         let folder = out.join("figures");
         std::fs::create_dir_all(&folder).map_err(fail(&folder))?;
         let path = folder.join(picture(page, figure));
         render::png(&figure.scene, &path)?;
         files.push(path);
-        drawings.push(render::svg(&figure.scene, &figure.title)?);
     }
     let texts = [
         ("md", page.markdown()),
         ("csv", page.csv.clone()),
-        ("html", page.html(&drawings)),
+        ("html", page.html(study)),
     ];
     for (kind, text) in texts {
         let path = out.join(format!("{}.{kind}", page.name));

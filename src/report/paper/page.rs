@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use serde_json::Value;
+
 use super::items::Item;
 use super::picture;
 use super::rows::Row;
@@ -9,12 +11,14 @@ use super::setup::Setting;
 use crate::metrics::find;
 use crate::report::aggregate::Aggregate;
 use crate::report::figures::Figure;
-use crate::report::html::escape;
+use crate::report::html::figures_section;
 use crate::report::number::{self, MISSING};
+use crate::report::page::{
+    self as shell, Colours, Environments, Settings, entries, escape, inline,
+};
 use crate::report::palette::Palette;
-use crate::report::tables::{clean, metric_cell};
-
-const STYLE: &str = include_str!("../page.css");
+use crate::report::study::Study;
+use crate::report::tables::{Cell, Table, clean, metric_cell};
 
 /// A heading with a table or a list.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,6 +44,41 @@ impl Section {
                 .into_iter()
                 .map(|sentence| vec![sentence])
                 .collect(),
+        }
+    }
+
+    /// As a part of the HTML page.
+    fn shell(&self, id: &str) -> shell::Section {
+        let note = format!("<p class=\"how\">{}</p>\n", inline(&self.note));
+        let html = if self.headers.is_empty() {
+            let items: String = self
+                .rows
+                .iter()
+                .map(|row| format!("<li>{}</li>\n", inline(&row[0])))
+                .collect();
+            format!("{note}<ul>\n{items}</ul>\n")
+        } else {
+            let cell = |text: &String| Cell {
+                text: text.clone(),
+                sort: text.split(' ').next().and_then(|first| first.parse().ok()),
+            };
+            let table = Table {
+                title: self.title.clone(),
+                note: String::new(),
+                headers: self.headers.clone(),
+                rows: self
+                    .rows
+                    .iter()
+                    .map(|row| row.iter().map(cell).collect())
+                    .collect(),
+            };
+            format!("{note}{}", shell::body(&table, &shell::Links::NONE))
+        };
+        shell::Section {
+            id: id.to_owned(),
+            title: self.title.clone(),
+            parts: Vec::new(),
+            html,
         }
     }
 }
@@ -121,59 +160,52 @@ impl Page {
         text
     }
 
-    /// As one self-contained HTML page; the figures' drawings are given.
-    pub fn html(&self, drawings: &[String]) -> String {
-        let mut body = String::new();
-        for section in &self.sections {
-            let _ = write!(
-                body,
-                "<section><h2>{}</h2><p>{}</p>\n",
-                escape(&section.title),
-                code(&section.note)
-            );
-            if section.headers.is_empty() {
-                body.push_str("<ul>\n");
-                for row in &section.rows {
-                    let _ = writeln!(body, "<li>{}</li>", code(&row[0]));
-                }
-                body.push_str("</ul></section>\n");
-                continue;
-            }
-            let cells = |tag: &str, row: &[String]| -> String {
-                row.iter()
-                    .map(|cell| format!("<{tag}>{}</{tag}>", code(cell)))
-                    .collect()
-            };
-            let _ = write!(
-                body,
-                "<div class=\"scroll\"><table><thead><tr>{}</tr></thead><tbody>\n",
-                cells("th", &section.headers)
-            );
-            for row in &section.rows {
-                let _ = writeln!(body, "<tr>{}</tr>", cells("td", row));
-            }
-            body.push_str("</tbody></table></div></section>\n");
-        }
-        for (figure, svg) in self.figures.iter().zip(drawings) {
-            let _ = write!(
-                body,
-                "<figure><h2>{}</h2><div class=\"card\">{svg}</div><figcaption>{}</figcaption></figure>\n",
-                escape(&figure.title),
-                code(&figure.caption)
-            );
+    /// As one self-contained HTML page; points of the figures lead to the records of the study.
+    pub fn html(&self, study: Option<&Study>) -> String {
+        let mut colours = Colours::default();
+        let mut sections: Vec<shell::Section> = self
+            .sections
+            .iter()
+            .enumerate()
+            .map(|(i, section)| section.shell(&format!("part-{i}")))
+            .collect();
+        sections.push(figures_section(&self.figures, &[], &mut colours));
+        let mut data = Value::Null;
+        if let Some(study) = study {
+            let (settings, environments) = (Settings::new(study), Environments::new(study));
+            sections.push(shell::Section {
+                id: "records".to_owned(),
+                title: "Records".to_owned(),
+                parts: Vec::new(),
+                html: format!(
+                    "{}{}<details><summary>Settings that all cells share</summary>{}</details>\n",
+                    entries(study, &settings, &environments),
+                    environments.html(),
+                    settings.html()
+                ),
+            });
+            data = shell::data(study, &settings, &environments);
         }
         let facts: String = self
             .facts
             .iter()
-            .map(|fact| format!("<p>{}</p>\n", code(fact)))
+            .map(|fact| format!("<p>{}</p>\n", inline(fact)))
             .collect();
-        format!(
-            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
-             <header><h1>{title}</h1>\n<p>In the paper: {}.</p>\n{facts}</header>\n<main>\n{body}</main>\n</body>\n</html>\n",
-            escape(self.shows),
-            title = escape(&self.heading()),
-        )
+        shell::Page {
+            title: self.heading(),
+            about: self.shows.to_owned(),
+            head: format!(
+                "<p class=\"asked\">In the paper: {}.</p>\n{facts}",
+                escape(self.shows)
+            ),
+            sections: sections
+                .into_iter()
+                .filter(|section| !section.html.is_empty())
+                .collect(),
+            data,
+            colours,
+        }
+        .html()
     }
 
     /// The sentences, what has a number of the paper, and the answers.
@@ -210,22 +242,6 @@ impl Page {
         }
         text
     }
-}
-
-/// Escaped text with `code` between backticks.
-fn code(text: &str) -> String {
-    let pieces: Vec<String> = text.split('`').map(escape).collect();
-    if pieces.len().is_multiple_of(2) {
-        return pieces.join("`");
-    }
-    let mark = |(i, piece): (usize, &String)| {
-        if i % 2 == 1 {
-            format!("<code>{piece}</code>")
-        } else {
-            piece.clone()
-        }
-    };
-    pieces.iter().enumerate().map(mark).collect()
 }
 
 /// The paper's numbers beside ours.

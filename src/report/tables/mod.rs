@@ -212,6 +212,15 @@ fn setting_cells(study: &Study, group: &Group) -> Vec<Cell> {
     cells
 }
 
+/// The group that a row is about: it begins with the group's setting.
+pub fn entry_of(study: &Study, row: &[Cell]) -> Option<usize> {
+    let begins = |group: &&Group| row.starts_with(&setting_cells(study, group));
+    let mut found = study.groups.iter().filter(begins);
+    // a setting that was swept together with one that is not shown would be ambiguous
+    let first = found.next()?;
+    found.next().is_none().then_some(first.index)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,8 +2,9 @@
 
 use crate::metrics::interval::{mean, t_interval};
 use crate::metrics::slope::growth;
+use crate::report::marks::{Mark, Marks, Origin};
 use crate::report::number;
-use crate::report::sheet::{Point, Series};
+use crate::report::sheet::Point;
 use crate::results::theory::{CaseRecord, Quantities, TheoryResults};
 
 /// The cases along an axis, as (x, case).
@@ -29,6 +30,31 @@ pub fn cases<'r>(results: &'r TheoryResults, axis: &str) -> Vec<(f64, &'r CaseRe
     cases
 }
 
+/// Where the cases at a value of an axis are listed on the page.
+pub fn origin(results: &TheoryResults, axis: &str, x: f64) -> Origin {
+    let along = cases(results, axis);
+    let records = along.iter().filter(|(at, _)| *at == x).count();
+    let varied = results.varied.iter().position(|varied| varied.axis == axis);
+    let value = values(&along).iter().position(|value| *value == x);
+    let anchor = match varied.zip(value) {
+        Some((axis, value)) => anchor(axis, value),
+        None => BASE.to_owned(),
+    };
+    Origin {
+        anchor,
+        method: None,
+        records,
+    }
+}
+
+/// Id of the entry of the cases at the value of a varied setting, by their positions.
+pub fn anchor(axis: usize, value: usize) -> String {
+    format!("a{axis}-{value}")
+}
+
+/// Id of the entry of the base's cases.
+pub const BASE: &str = "base";
+
 /// The distinct values of an axis.
 pub fn values(cases: &[(f64, &CaseRecord)]) -> Vec<f64> {
     let mut values: Vec<f64> = cases.iter().map(|(x, _)| *x).collect();
@@ -38,7 +64,12 @@ pub fn values(cases: &[(f64, &CaseRecord)]) -> Vec<f64> {
 
 /// Geometric mean over seeds and blocks at each x, with the t-interval of the logarithms. Zeros and what is
 /// not finite are left out.
-pub fn series(cases: &[(f64, &CaseRecord)], of: impl Fn(&Quantities) -> f64) -> Series {
+pub fn series(
+    results: &TheoryResults,
+    axis: &str,
+    cases: &[(f64, &CaseRecord)],
+    of: impl Fn(&Quantities) -> f64,
+) -> Marks {
     values(cases)
         .into_iter()
         .map(|x| {
@@ -49,20 +80,23 @@ pub fn series(cases: &[(f64, &CaseRecord)], of: impl Fn(&Quantities) -> f64) -> 
                 .map(|quantities| of(quantities).ln())
                 .filter(|log| log.is_finite())
                 .collect();
-            let point = mean(&logs).map(|centre| Point {
-                value: centre.exp(),
-                interval: t_interval(&logs).map(|i| (i.low.exp(), i.high.exp())),
+            let mark = mean(&logs).map(|centre| Mark {
+                point: Point {
+                    value: centre.exp(),
+                    interval: t_interval(&logs).map(|i| (i.low.exp(), i.high.exp())),
+                },
+                origin: Some(origin(results, axis, x)),
             });
-            (x, point)
+            (x, mark)
         })
         .collect()
 }
 
 /// The exponent of a series with its interval, e.g. `−0.02 [−0.10, 0.06]`; `None` for an axis with zeros.
-pub fn slope(series: &Series) -> Option<String> {
+pub fn slope(series: &Marks) -> Option<String> {
     let points: Vec<(f64, f64)> = series
         .iter()
-        .filter_map(|(x, point)| Some((*x, point.as_ref()?.value)))
+        .filter_map(|(x, mark)| Some((*x, mark.as_ref()?.point.value)))
         .collect();
     let slope = growth(&points)?;
     let two = |value: f64| number::fixed(if value.abs() < 5e-3 { 0.0 } else { value }, 2);

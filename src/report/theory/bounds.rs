@@ -2,10 +2,14 @@
 
 use super::along::{cases, series, short, slope, title, values};
 use super::{drawn, omitted};
+use crate::metrics::Direction;
 use crate::report::axis::{Axis, Labels, Scale, range};
 use crate::report::figures::Outcome;
+use crate::report::figures::findings;
+use crate::report::marks::Marks;
+use crate::report::number;
 use crate::report::palette::{Colour, Dash, Marker, Style};
-use crate::report::sheet::{Entry, PanelSpec, Series, Sheet};
+use crate::report::sheet::{Entry, PanelSpec, Sheet};
 use crate::results::theory::{Quantities, TheoryResults};
 
 /// A curve: how it looks, and its value.
@@ -84,7 +88,50 @@ pub fn errors(results: &TheoryResults) -> Outcome {
         "Spectral norm · λ",
         &curves,
         |curve, quantities| (curve.of)(quantities),
+        above,
     )
+}
+
+/// How the measured error goes along a setting, and how far above it Theorem 1 and the ceiling stand.
+fn above(x: &str, curves: &[&Curve], lines: &[Marks]) -> Option<String> {
+    let of = |name: &str| {
+        let at = curves.iter().position(|curve| curve.name == name)?;
+        Some(&lines[at])
+    };
+    let error = of(ERROR.name)?;
+    let change = findings::change(error, x, |value| number::significant(value, 2))?;
+    let factors: Vec<String> = ["Theorem 1", "ceiling"]
+        .into_iter()
+        .filter_map(|name| {
+            let ratios = of(name)?.iter().zip(error).filter_map(|(bound, error)| {
+                Some(bound.1.as_ref()?.point.value / error.1.as_ref()?.point.value)
+            });
+            let (low, high) = ratios.fold((f64::INFINITY, 0.0_f64), |(low, high), ratio| {
+                (low.min(ratio), high.max(ratio))
+            });
+            let show = |x: f64| number::significant(x, 2);
+            (high > 0.0).then(|| format!("{name} is {} to {} times it", show(low), show(high)))
+        })
+        .collect();
+    Some(format!(
+        "Along {x}, the measured error {change}; {}.",
+        factors.join(", ")
+    ))
+}
+
+/// Which bound is the tightest along a setting, and how much of Theorem 1 is used.
+fn tightest(x: &str, curves: &[&Curve], lines: &[Marks]) -> Option<String> {
+    let named: Vec<(String, &Marks)> = curves
+        .iter()
+        .zip(lines)
+        .map(|(curve, line)| (curve.name.to_owned(), line))
+        .collect();
+    let first = findings::leaders(&named, Direction::Higher, x)?;
+    let theorem = named.iter().find(|(name, _)| name == "Theorem 1");
+    let change = theorem
+        .and_then(|(_, line)| findings::change(line, x, |value| number::significant(value, 2)))
+        .map_or(String::new(), |change| format!("; Theorem 1 {change}"));
+    Some(format!("Tightest is {first}{change}."))
 }
 
 /// Measured error over each bound: 1 is tight.
@@ -97,6 +144,7 @@ pub fn tightness(results: &TheoryResults) -> Outcome {
         "measured / bound",
         &curves,
         |curve, quantities| quantities.error / (curve.of)(quantities),
+        tightest,
     )
 }
 
@@ -107,22 +155,28 @@ fn figure(
     y_title: &str,
     curves: &[&Curve],
     value: impl Fn(&Curve, &Quantities) -> f64,
+    sentence: impl Fn(&str, &[&Curve], &[Marks]) -> Option<String>,
 ) -> Outcome {
     let (mut specs, mut panels, mut notes) = (Vec::new(), Vec::new(), Vec::new());
+    let mut seen = Vec::new();
     for varied in &results.varied {
         let along = cases(results, &varied.axis);
         let x = values(&along);
         if x.len() < 2 {
             continue;
         }
-        let lines: Vec<Series> = curves
+        let lines: Vec<Marks> = curves
             .iter()
-            .map(|curve| series(&along, |quantities| value(curve, quantities)))
+            .map(|curve| {
+                series(results, &varied.axis, &along, |quantities| {
+                    value(curve, quantities)
+                })
+            })
             .collect();
         let shown: Vec<_> = lines
             .iter()
             .flatten()
-            .filter_map(|(_, point)| point.as_ref())
+            .filter_map(|(_, mark)| Some(mark.as_ref()?.point))
             .map(|point| (point.value, point.interval))
             .collect();
         let Some((low, high)) = range(&shown, Scale::Log, (None, None)) else {
@@ -145,6 +199,12 @@ fn figure(
                 slopes.join(", ")
             ));
         }
+        // the values are those of c, to which λ is proportional
+        let name = match varied.axis.as_str() {
+            "damping" => "c",
+            axis => short(axis),
+        };
+        seen.extend(sentence(name, curves, &lines));
         panels.push(lines);
     }
     if panels.is_empty() {
@@ -163,5 +223,5 @@ fn figure(
          blocks; bars: 95 % t-interval of the logarithm. {}",
         notes.join(" ")
     );
-    drawn(id, heading, caption, sheet.finish())
+    drawn(id, heading, caption, sheet.finish()).finding(seen)
 }

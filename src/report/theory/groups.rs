@@ -1,13 +1,15 @@
 //! Error against group size, from DataInf to exact.
 
-use super::along::cases;
+use super::along::{cases, origin};
 use super::{drawn, omitted};
 use crate::metrics::interval::{mean, t_interval};
 use crate::report::axis::Axis;
 use crate::report::figures::Outcome;
+use crate::report::figures::findings;
+use crate::report::marks::{Mark, Marks, Origin};
 use crate::report::number;
 use crate::report::palette::{Colour, Dash, Marker, Palette, Style};
-use crate::report::sheet::{Entry, PanelSpec, Point, Series, Sheet};
+use crate::report::sheet::{Entry, PanelSpec, Point, Sheet};
 use crate::results::theory::{CaseRecord, TheoryResults};
 
 const TITLE: &str = "Error against group size";
@@ -46,7 +48,7 @@ pub fn draw(results: &TheoryResults) -> Outcome {
             }]
         })
         .collect();
-    let lines: Vec<(f64, Series)> = factors
+    let lines: Vec<(f64, Marks)> = factors
         .iter()
         .map(|&factor| {
             let cases: Vec<&CaseRecord> = along
@@ -54,7 +56,7 @@ pub fn draw(results: &TheoryResults) -> Outcome {
                 .filter(|(c, _)| *c == factor)
                 .map(|(_, case)| *case)
                 .collect();
-            (factor, line(&cases))
+            (factor, line(&cases, &origin(results, "damping", factor)))
         })
         .filter(|(_, line)| line.len() > 1)
         .collect();
@@ -65,7 +67,7 @@ pub fn draw(results: &TheoryResults) -> Outcome {
     let top = lines
         .iter()
         .flat_map(|(_, line)| line)
-        .filter_map(|(_, point)| point.as_ref())
+        .filter_map(|(_, mark)| Some(mark.as_ref()?.point))
         .map(|point| point.interval.map_or(point.value, |i| i.1.max(point.value)))
         .fold(0.0, f64::max);
     let styles: Vec<Style> = lines
@@ -97,15 +99,22 @@ pub fn draw(results: &TheoryResults) -> Outcome {
     for ((_, line), style) in lines.iter().zip(&styles) {
         sheet.series(0, line, style, 0.0);
         for (end, style) in [(line.first(), &ends[0]), (line.last(), &ends[1])] {
-            if let Some((b, Some(point))) = end {
-                let plain = |value| Point {
-                    value,
-                    interval: None,
+            if let Some((b, Some(mark))) = end {
+                let plain = |value| Mark {
+                    point: Point {
+                        value,
+                        interval: None,
+                    },
+                    origin: mark.origin.clone(),
                 };
-                sheet.point(0, plain(*b), plain(point.value), style);
+                sheet.point(0, plain(*b), plain(mark.point.value), style);
             }
         }
     }
+    let seen = lines
+        .iter()
+        .filter_map(|(factor, line)| sentence(*factor, line));
+    let seen: Vec<String> = seen.collect();
     drawn(
         "theory_groups",
         TITLE,
@@ -114,10 +123,32 @@ pub fn draw(results: &TheoryResults) -> Outcome {
             .to_owned(),
         sheet.finish(),
     )
+    .finding(seen)
+}
+
+/// How much of DataInf's error groups take away, and from which size on less than half is left.
+fn sentence(factor: f64, line: &Marks) -> Option<String> {
+    let change = findings::change(line, "b", |value| number::significant(value, 2))?;
+    let defined = || {
+        line.iter()
+            .filter_map(|(b, mark)| Some((*b, mark.as_ref()?.point.value)))
+    };
+    let (_, first) = defined().next()?;
+    let half = defined().find(|(_, error)| *error <= first / 2.0);
+    let half = half.map_or(String::new(), |(b, _)| {
+        format!(
+            "; half of it or less is left from b = {} on",
+            number::plain(b)
+        )
+    });
+    Some(format!(
+        "c = {}: the error {change}{half}.",
+        number::plain(factor)
+    ))
 }
 
 /// Mean error at each group size that all the cases have.
-fn line(cases: &[&CaseRecord]) -> Series {
+fn line(cases: &[&CaseRecord], origin: &Origin) -> Marks {
     let Some(first) = cases.first() else {
         return Vec::new();
     };
@@ -131,11 +162,14 @@ fn line(cases: &[&CaseRecord]) -> Series {
                 .map(|case| Some(case.groups.iter().find(|(other, _)| other == b)?.1))
                 .collect();
             let errors: Vec<f64> = errors?.into_iter().filter(|e| e.is_finite()).collect();
-            let point = mean(&errors).map(|value| Point {
-                value,
-                interval: t_interval(&errors).map(|i| (i.low, i.high)),
+            let mark = mean(&errors).map(|value| Mark {
+                point: Point {
+                    value,
+                    interval: t_interval(&errors).map(|i| (i.low, i.high)),
+                },
+                origin: Some(origin.clone()),
             });
-            Some((*b as f64, point))
+            Some((*b as f64, mark))
         })
         .collect()
 }

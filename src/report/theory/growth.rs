@@ -1,8 +1,12 @@
 //! Time and memory against n, d and L: Table 1, measured.
 
 use super::{drawn, omitted};
+use crate::metrics::Direction;
 use crate::report::axis::{Axis, Labels, Scale, range};
 use crate::report::figures::Outcome;
+use crate::report::figures::findings;
+use crate::report::marks::{Mark, Marks, Origin};
+use crate::report::number;
 use crate::report::palette::{Palette, Style};
 use crate::report::sheet::{Entry, PanelSpec, Point, Sheet};
 use crate::results::theory::{GrowthRecord, TheoryResults};
@@ -20,7 +24,7 @@ pub fn draw(results: &TheoryResults) -> Outcome {
         }
     }
     let palette = Palette::new(distinct.iter().copied());
-    let (mut specs, mut panels) = (Vec::new(), Vec::new());
+    let (mut specs, mut panels, mut seen) = (Vec::new(), Vec::new(), Vec::new());
     for cost in ["time", "memory"] {
         for (axis, name) in [
             ("n", "Examples n"),
@@ -52,7 +56,28 @@ pub fn draw(results: &TheoryResults) -> Outcome {
                 x: Axis::at_values(name, &x),
                 y: Axis::log(title, low, high, labels),
             });
-            panels.push(here);
+            let lines: Vec<(String, Marks)> = here
+                .iter()
+                .map(|growth| (palette.style(&growth.method).name, line(results, growth)))
+                .collect();
+            let show = |value: f64| match cost {
+                "time" => number::seconds(value),
+                _ => number::bytes(value),
+            };
+            let named: Vec<(String, &Marks)> = lines
+                .iter()
+                .map(|(name, line)| (name.clone(), line))
+                .collect();
+            if let Some(least) = findings::leaders(&named, Direction::Lower, axis) {
+                let changes = lines.iter().filter_map(|(name, line)| {
+                    Some(format!("{name} {}", findings::change(line, axis, show)?))
+                });
+                seen.push(format!(
+                    "{cost} along {axis}: least with {least}; {}.",
+                    changes.collect::<Vec<_>>().join("; ")
+                ));
+            }
+            panels.push(lines);
         }
     }
     if panels.is_empty() {
@@ -62,19 +87,10 @@ pub fn draw(results: &TheoryResults) -> Outcome {
     let legend: Vec<Entry> = styles.iter().map(Entry::method).collect();
     let mut sheet = Sheet::new(3, 170.0, specs, &legend, &[]);
     for (i, here) in panels.iter().enumerate() {
-        for growth in here {
-            let line: Vec<(f64, Option<Point>)> = growth
-                .points
-                .iter()
-                .map(|&(x, value)| {
-                    let point = Point {
-                        value,
-                        interval: None,
-                    };
-                    (x, Some(point))
-                })
-                .collect();
-            sheet.series(i, &line, &palette.style(&growth.method), 0.0);
+        for (name, line) in here {
+            if let Some(style) = styles.iter().find(|style| style.name == *name) {
+                sheet.series(i, line, style, 0.0);
+            }
         }
     }
     drawn(
@@ -85,4 +101,27 @@ pub fn draw(results: &TheoryResults) -> Outcome {
             .to_owned(),
         sheet.finish(),
     )
+    .finding(seen)
+}
+
+/// The points of a measured growth; they lead to its row of the table.
+fn line(results: &TheoryResults, growth: &GrowthRecord) -> Marks {
+    let at = results.growth.iter().position(|other| other == growth);
+    let origin = at.map(|at| Origin {
+        anchor: format!("g{at}"),
+        method: None,
+        records: 1,
+    });
+    let mark = |value| Mark {
+        point: Point {
+            value,
+            interval: None,
+        },
+        origin: origin.clone(),
+    };
+    growth
+        .points
+        .iter()
+        .map(|&(x, value)| (x, Some(mark(value))))
+        .collect()
 }

@@ -1,10 +1,12 @@
-//! The findings of `infbench theory`: `theory.md` and its figures.
+//! The findings of `infbench theory`: `theory.md`, `report.html` and their figures.
 
 mod along;
 mod bounds;
 mod groups;
 mod growth;
 mod markdown;
+mod page;
+mod tables;
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +15,8 @@ use super::{ReportError, render};
 use crate::atomic;
 use crate::results::theory::TheoryResults;
 
-/// Writes `theory.md` and `figures/theory_*.{svg,png}` into the folder `out`; returns the files.
+/// Writes `figures/theory_*.{svg,png}`, `theory.md` and `report.html` into the folder `out`; returns the files,
+/// the page last.
 ///
 /// # Errors
 /// A file that cannot be written, or a failure of the drawing library.
@@ -41,10 +44,14 @@ pub fn write(results: &TheoryResults, out: &Path) -> Result<Vec<PathBuf>, Report
             Outcome::Omitted { title, reason } => omitted.push((title, reason)),
         }
     }
-    let path = out.join("theory.md");
-    let text = markdown::page(results, &drawn, &omitted);
-    atomic::write(&path, text.as_bytes()).map_err(fail(&path))?;
-    files.push(path);
+    for (name, text) in [
+        ("theory.md", markdown::page(results, &drawn, &omitted)),
+        ("report.html", page::page(results, &drawn, &omitted)),
+    ] {
+        let path = out.join(name);
+        atomic::write(&path, text.as_bytes()).map_err(fail(&path))?;
+        files.push(path);
+    }
     Ok(files)
 }
 
@@ -61,6 +68,7 @@ fn drawn(id: &str, title: &str, caption: String, scene: super::scene::Scene) -> 
     Outcome::Drawn(Box::new(Figure {
         id: id.to_owned(),
         title: title.to_owned(),
+        findings: Vec::new(),
         caption,
         scene,
     }))
@@ -185,7 +193,7 @@ mod tests {
     fn everything_is_written_and_what_is_missing_is_said() {
         let folder = tempfile::tempdir().unwrap();
         let files = write(&results(), folder.path()).unwrap();
-        assert_eq!(files.len(), 9);
+        assert_eq!(files.len(), 10);
         let empty = TheoryResults {
             cases: Vec::new(),
             growth: Vec::new(),

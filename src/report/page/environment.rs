@@ -1,0 +1,151 @@
+//! Where and with what the records were computed: every distinct environment once.
+
+use std::fmt::Write as _;
+
+use super::markup::escape;
+use crate::report::number::{self, MISSING};
+use crate::report::study::{Study, value_text};
+use crate::results::record::{Provenance, Record};
+
+/// The distinct environments, numbered from 1.
+pub struct Environments {
+    list: Vec<Provenance>,
+}
+
+impl Environments {
+    /// Of all records.
+    pub fn new(study: &Study) -> Self {
+        let mut list = Vec::new();
+        for record in &study.records {
+            let environment = without_time(&record.provenance);
+            if !list.contains(&environment) {
+                list.push(environment);
+            }
+        }
+        Self { list }
+    }
+
+    /// Of one provenance.
+    pub fn one(provenance: &Provenance) -> Self {
+        Self {
+            list: vec![without_time(provenance)],
+        }
+    }
+
+    /// Number of a record's.
+    pub fn of(&self, record: &Record) -> usize {
+        let environment = without_time(&record.provenance);
+        let position = self.list.iter().position(|other| *other == environment);
+        position.map_or(0, |at| at + 1)
+    }
+
+    /// A table, one column an environment.
+    pub fn html(&self) -> String {
+        let mut text = String::from(
+            "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Environments\"><table><thead><tr><td></td>",
+        );
+        for i in 1..=self.list.len() {
+            let _ = write!(
+                text,
+                "<th scope=\"col\" id=\"env-{i}\">Environment {i}</th>"
+            );
+        }
+        text.push_str("</tr></thead><tbody>\n");
+        for (name, of) in ROWS {
+            let _ = write!(text, "<tr><th scope=\"row\">{name}</th>");
+            for environment in &self.list {
+                let value = of(environment);
+                let shown = if value.is_empty() { MISSING } else { &value };
+                let _ = write!(text, "<td>{}</td>", escape(shown));
+            }
+            text.push_str("</tr>\n");
+        }
+        text.push_str("</tbody></table></div>\n");
+        text
+    }
+}
+
+/// Name of a row and what stands in it.
+type Row = (&'static str, fn(&Provenance) -> String);
+
+const ROWS: [Row; 8] = [
+    ("Version of infbench", |p| p.version.clone()),
+    ("Commit", |p| {
+        let none = "not in a repository".to_owned();
+        p.commit.clone().unwrap_or(none)
+    }),
+    ("Processor", |p| {
+        p.cpu.clone().unwrap_or_else(|| "unknown".into())
+    }),
+    ("Logical CPUs, threads used", |p| {
+        format!("{}, {}", p.cores, p.threads)
+    }),
+    ("Memory", |p| {
+        p.memory_bytes
+            .map_or("unknown".into(), |bytes| number::bytes(bytes as f64))
+    }),
+    ("Device of the model", |p| p.device.clone()),
+    ("System", |p| p.os.clone()),
+    ("Libraries", |p| {
+        let libraries = p.libraries.iter();
+        libraries
+            .map(|(name, version)| format!("{name} {}", value_text(version)))
+            .collect::<Vec<_>>()
+            .join(", ")
+    }),
+];
+
+/// What cells have in common that ran on the same machine with the same program.
+fn without_time(provenance: &Provenance) -> Provenance {
+    Provenance {
+        started: String::new(),
+        seconds: 0.0,
+        ..provenance.clone()
+    }
+}
+
+/// A cell's gradients in words.
+pub fn facts(record: &Record) -> String {
+    let Some(gradients) = &record.gradients else {
+        return MISSING.to_owned();
+    };
+    let padding = gradients.padding.map_or(String::new(), |share| {
+        format!(", {} % padding", number::fixed(100.0 * share, 1))
+    });
+    let lambdas = gradients.blocks.iter().map(|block| block.lambda);
+    let (low, high) = lambdas.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| {
+        (a.min(x), b.max(x))
+    });
+    format!(
+        "{} blocks, λ between {} and {}; {} in {} ({} examples/s{padding}, {})",
+        gradients.blocks.len(),
+        number::significant(low, 3),
+        number::significant(high, 3),
+        number::bytes(gradients.bytes as f64),
+        number::seconds(gradients.seconds),
+        number::significant(gradients.examples_per_second, 3),
+        gradients.storage
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::synthetic;
+
+    #[test]
+    fn an_environment_is_listed_once_whatever_the_time() {
+        let mut records = synthetic::rank();
+        records[5].provenance.threads = 1;
+        let study = Study::new(&records);
+        let environments = Environments::new(&study);
+        assert_eq!(environments.list.len(), 2);
+        assert_eq!(environments.of(&records[0]), 1);
+        assert_eq!(environments.of(&records[5]), 2);
+        let text = environments.html();
+        assert!(
+            text.contains("id=\"env-2\"") && !text.contains("env-3"),
+            "{text}"
+        );
+    }
+}
