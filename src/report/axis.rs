@@ -98,16 +98,15 @@ impl Axis {
         }
     }
 
-    /// A value in words: three digits, or the whole of a value that was set.
+    /// A value in words: three digits, or the tick's own label.
     pub fn show(&self, value: f64) -> String {
         if self.labels == Labels::Bytes {
             return number::bytes(value);
         }
-        let tick = self.ticks.iter().any(|(tick, _)| *tick == value);
-        if tick {
-            number::plain(value)
-        } else {
-            number::significant(value, 3)
+        let tick = self.ticks.iter().find(|(tick, _)| *tick == value);
+        match tick {
+            Some((_, label)) if !label.is_empty() => label.clone(),
+            _ => number::significant(value, 3),
         }
     }
 

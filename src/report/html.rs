@@ -1,5 +1,7 @@
 //! The page of a study: what came out, figures, tables, records.
 
+use serde_json::Value;
+
 use super::figures::Figure;
 use super::page::{
     Colours, Environments, Links, Page, Section, Settings, data, entries, escape, figure, headline,
@@ -17,11 +19,37 @@ pub fn page(
     omitted: &[(String, String)],
 ) -> String {
     let mut colours = Colours::default();
-    let settings = Settings::new(study);
-    let environments = Environments::new(study);
+    let (records, data) = record_sections(study);
     let sections = [
         figures_section(figures, omitted, &mut colours),
         tables_section(study, tables),
+    ];
+    let sections = sections.into_iter().chain(records);
+    let mut descriptions: Vec<&str> = study.records.iter().map(|r| r.description.trim()).collect();
+    descriptions.dedup();
+    descriptions.retain(|text| !text.is_empty());
+    let asked: String = descriptions
+        .iter()
+        .map(|text| format!("<p class=\"asked\">{}</p>\n", escape(text)))
+        .collect();
+    Page {
+        title: title.to_owned(),
+        about: descriptions.first().map_or(title, |text| text).to_owned(),
+        head: format!("{asked}{}", headline(study)),
+        sections: sections
+            .filter(|section| !section.html.is_empty())
+            .collect(),
+        data,
+        colours,
+    }
+    .html()
+}
+
+/// The records that points lead to, their settings and environments, and the data of the page's script.
+pub fn record_sections(study: &Study) -> ([Section; 2], Value) {
+    let settings = Settings::new(study);
+    let environments = Environments::new(study);
+    let sections = [
         Section {
             id: "records".to_owned(),
             title: "Records".to_owned(),
@@ -44,25 +72,7 @@ pub fn page(
             ),
         },
     ];
-    let mut descriptions: Vec<&str> = study.records.iter().map(|r| r.description.trim()).collect();
-    descriptions.dedup();
-    descriptions.retain(|text| !text.is_empty());
-    let asked: String = descriptions
-        .iter()
-        .map(|text| format!("<p class=\"asked\">{}</p>\n", escape(text)))
-        .collect();
-    Page {
-        title: title.to_owned(),
-        about: descriptions.first().map_or(title, |text| text).to_owned(),
-        head: format!("{asked}{}", headline(study)),
-        sections: sections
-            .into_iter()
-            .filter(|section| !section.html.is_empty())
-            .collect(),
-        data: data(study, &settings, &environments),
-        colours,
-    }
-    .html()
+    (sections, data(study, &settings, &environments))
 }
 
 /// The figures, and those that are not there with their reasons.

@@ -484,12 +484,15 @@ impl Sheet {
         y: f64,
         (down, height): (f64, f64),
         colour: Colour,
+        said: Said,
     ) {
         let (from, middle) = self.pixel(i, (from, y));
         let (to, _) = self.pixel(i, (to, y));
         let (top, bottom) = (middle + down - height / 2.0, middle + down + height / 2.0);
         let corners = [(from, top), (to, top), (to, bottom), (from, bottom)];
+        self.scene.begin(Place::Panel(i), None, Some(said));
         self.scene.area(corners.to_vec(), colour, 1.0);
+        self.end();
     }
 
     /// A thin interval along x in the row at y, `down` pixels below its middle, to be read on any colour.
@@ -497,6 +500,7 @@ impl Sheet {
         let shown = [low, high].map(|x| self.x_shows(i, x));
         let [(from, middle), (to, _)] = [low, high].map(|x| self.pixel(i, (x, y)));
         let at = middle + down;
+        self.scene.begin(Place::Panel(i), None, None);
         for (colour, width) in [(WHITE, 3.4), (INK, 1.2)] {
             let mut stroke = |points: &[(f64, f64)]| {
                 self.scene.line(points, colour, width, Dash::Solid);
@@ -510,10 +514,21 @@ impl Sheet {
                 stroke(&[(x, at - 2.5), (x, at + 2.5)]);
             }
         }
+        self.end();
     }
 
     /// A marker with a horizontal interval in the row at y, `down` pixels below its middle.
-    pub fn mark(&mut self, i: usize, x: Point, y: f64, down: f64, style: &Style) {
+    pub fn mark(&mut self, i: usize, x: impl Into<Mark>, y: f64, down: f64, style: &Style) {
+        let mark: Mark = x.into();
+        let panel = &self.panels[i];
+        let said = Said {
+            series: style.name.clone(),
+            numbers: format!("{}: {}", panel.x.title, words(&panel.x, &mark.point)),
+            origin: mark.origin,
+        };
+        let x = mark.point;
+        let key = self.key(style);
+        self.scene.begin(Place::Panel(i), key, Some(said));
         let (at, middle) = self.pixel(i, (x.value, y));
         if let Some((low, high)) = x.interval {
             let caps = [low, high].map(|x| self.x_shows(i, x));
@@ -523,6 +538,7 @@ impl Sheet {
         }
         let at = (at, middle + down);
         self.scene.marker(at, style.marker, 4.6, style.colour);
+        self.end();
     }
 
     /// Whether panel `i`'s horizontal axis reaches the value.

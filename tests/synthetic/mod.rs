@@ -367,6 +367,7 @@ pub fn damping() -> Vec<Record> {
         for mut record in retraining(2) {
             record.experiment = "damping".to_owned();
             record.cell.index = index;
+            record.cell.id = format!("{:016x}", 0xda00_0000 + records.len());
             record
                 .cell
                 .axes

@@ -2,15 +2,17 @@
 
 use super::retraining::ceiling;
 use super::{
-    Outcome, caption, compared, dodge, has_values, held_text, interval_text, legend, measure,
-    metric_axis, point, slug,
+    Outcome, caption, compared, dodge, findings, has_values, held_text, interval_text, legend,
+    mark, measure, metric_axis, named, points, slug,
 };
 use crate::config::influence::DEFAULT_DAMPING;
+use crate::metrics::find;
 use crate::report::aggregate::Gaps;
 use crate::report::axis::Axis;
+use crate::report::marks::Marks;
 use crate::report::palette::{Dash, GREY, INK};
-use crate::report::sheet::{Entry, PanelSpec, Series, Sheet};
-use crate::report::study::{Slice, Study, axis_title};
+use crate::report::sheet::{Entry, PanelSpec, Sheet};
+use crate::report::study::{Slice, Study, axis_short, axis_title};
 
 /// The swept setting.
 pub const DAMPING: &str = "influence.damping";
@@ -54,27 +56,27 @@ fn of_slice(study: &Study, metrics: &[&str], slice: &Slice, several: bool) -> Ou
         .filter_map(|group| group.number(DAMPING))
         .collect();
     factors.dedup();
-    let (mut specs, mut content) = (Vec::new(), Vec::new());
+    let (mut specs, mut content, mut seen) = (Vec::new(), Vec::new(), Vec::new());
     let (mut gaps, mut aggregates) = (Gaps::default(), Vec::new());
     for metric in metrics {
-        let mut series: Vec<(&str, Series)> = Vec::new();
+        let mut series: Vec<(&str, Marks)> = Vec::new();
         for label in compared(study, metric) {
-            let points = slice.groups.iter().filter_map(|group| {
+            let marks = slice.groups.iter().filter_map(|group| {
                 let result = measure(study, group, label, metric, &mut gaps);
                 aggregates.push(result);
-                Some((group.number(DAMPING)?, point(&result)))
+                Some((
+                    group.number(DAMPING)?,
+                    mark(study, group, Some(label), &result),
+                ))
             });
-            series.push((label, points.collect()));
+            series.push((label, marks.collect()));
         }
         // the retrainings know nothing of the damping
         let most = slice
             .groups
             .first()
             .and_then(|group| ceiling(group, metric));
-        let shown = series
-            .iter()
-            .flat_map(|(_, points)| points.iter().filter_map(|p| p.1.as_ref()))
-            .chain(&most);
+        let shown = points(series.iter().map(|(_, marks)| marks)).chain(&most);
         let Some(y) = metric_axis(metric, shown) else {
             continue;
         };
@@ -83,6 +85,7 @@ fn of_slice(study: &Study, metrics: &[&str], slice: &Slice, several: bool) -> Ou
             x: Axis::at_values(axis_title(DAMPING), &factors),
             y,
         });
+        seen.extend(sentence(study, metric, &series));
         content.push((series, most));
     }
     if content.is_empty() {
@@ -142,7 +145,23 @@ fn of_slice(study: &Study, metrics: &[&str], slice: &Slice, several: bool) -> Ou
         true => format!("damping_{}", slug(&slice.title)),
         false => "damping".to_owned(),
     };
-    Outcome::drawn(id, title, text, sheet.finish())
+    Outcome::drawn(id, title, text, sheet.finish()).finding(seen)
+}
+
+/// Who agrees best at which damping, and how DataInf's agreement changes with it.
+fn sentence(study: &Study, metric: &str, series: &[(&str, Marks)]) -> Option<String> {
+    let found = find(metric)?;
+    let c = axis_short(DAMPING);
+    let lines: Vec<_> = series
+        .iter()
+        .map(|(label, marks)| named(study, label, marks))
+        .collect();
+    let first = findings::leaders(&lines, found.direction, &c)?;
+    let ours = series.iter().find(|(label, _)| *label == "datainf");
+    let change = ours
+        .and_then(|(_, marks)| findings::change(marks, &c, |x| findings::show(metric, x)))
+        .map_or(String::new(), |change| format!("; DataInf {change}"));
+    Some(format!("{}: best is {first}{change}.", found.title))
 }
 
 #[cfg(test)]
@@ -158,14 +177,13 @@ mod tests {
         let [Outcome::Drawn(figure)] = &drawn[..] else {
             panic!("one figure: {drawn:?}");
         };
-        let upright = |shape: &&Shape| {
-            matches!(shape, Shape::Line { points, colour, .. }
+        let mark = |shape: &&Shape| {
+            matches!(shape, Shape::Line { points, colour, dash: Dash::Dashed, .. }
                 if *colour == INK && points.len() == 2 && points[0].0 == points[1].0)
         };
-        // a stroke of the mark is as long as a dash
-        let dash = |shape: &&Shape| matches!(shape, Shape::Line { points, .. } if (points[0].1 - points[1].1).abs() == 8.0);
-        let marks = figure.scene.shapes.iter().filter(upright).filter(dash);
-        assert!(marks.count() > 10);
+        // one in every panel, and one line of the legend that is level
+        let marks = figure.scene.shapes.iter().filter(mark).count();
+        assert_eq!(marks, figure.scene.parts.panels.len());
         for records in [synthetic::rank(), synthetic::layers()] {
             assert!(draw(&Study::new(&records)).is_empty());
         }

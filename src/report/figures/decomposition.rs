@@ -4,11 +4,12 @@ use super::{Outcome, caption, held_text, interval_text, slug};
 use crate::metrics::find;
 use crate::report::aggregate::Aggregate;
 use crate::report::axis::Axis;
+use crate::report::marks::{Mark, Said};
 use crate::report::number;
 use crate::report::palette::{Colour, Dash, INK, Marker, Style};
-use crate::report::parts::{Gaps, distinct, of_group};
+use crate::report::parts::{Gaps, MethodGap, distinct, of_group};
 use crate::report::sheet::{Entry, PanelSpec, Point, Sheet, short_name};
-use crate::report::study::Study;
+use crate::report::study::{Group, Study};
 use crate::report::tables::damping_text;
 use crate::results::decomposition::Switch;
 
@@ -21,15 +22,18 @@ const GAP: f64 = 13.0;
 /// Intervals of parts that are shorter than this share of the axis are in the table alone.
 const SHOWN: f64 = 0.006;
 
+/// Title, what is held, the cells, and their gaps.
+type Panel<'p> = (&'p str, &'p str, &'p Group<'p>, Gaps);
+
 /// One figure a metric, with a panel a task; nothing where no gap was split.
 pub fn draw(study: &Study) -> Vec<Outcome> {
     let slices = study.slices(None);
-    let panels: Vec<(&str, &str, Gaps)> = slices
+    let panels: Vec<Panel> = slices
         .iter()
         .filter_map(|slice| Some((slice, *slice.groups.first()?)))
         .flat_map(|(slice, group)| {
             let gaps = of_group(group).into_iter();
-            gaps.map(|gaps| (slice.title.as_str(), slice.held.as_str(), gaps))
+            gaps.map(move |gaps| (slice.title.as_str(), slice.held.as_str(), group, gaps))
         })
         .collect();
     distinct(panels.iter().map(|(.., gaps)| gaps.metric.clone()))
@@ -41,13 +45,13 @@ pub fn draw(study: &Study) -> Vec<Outcome> {
         .collect()
 }
 
-fn of_metric(study: &Study, metric: &str, panels: &[&(&str, &str, Gaps)]) -> Outcome {
+fn of_metric(study: &Study, metric: &str, panels: &[&Panel]) -> Outcome {
     let name = find(metric).map_or(metric, |metric| metric.title);
     let title = format!("Where the gap to retraining comes from: {name}");
     let rows = |gaps: &Gaps| gaps.methods.len();
-    let most = panels.iter().map(|panel| rows(&panel.2)).max().unwrap_or(1);
+    let most = panels.iter().map(|panel| rows(&panel.3)).max().unwrap_or(1);
     let (mut specs, mut aggregates) = (Vec::new(), Vec::new());
-    for (title, _, gaps) in panels {
+    for (title, .., gaps) in panels {
         let names = gaps.methods.iter();
         let names: Vec<String> = names
             .map(|method| short_name(&study.palette.style(&method.label)))
@@ -85,11 +89,14 @@ fn of_metric(study: &Study, metric: &str, panels: &[&(&str, &str, Gaps)]) -> Out
         .collect();
     entries.push(Entry::method(&gap));
     let mut sheet = Sheet::new(1, ROW * most as f64, specs, &entries, &[]);
-    for (panel, (.., gaps)) in panels.iter().enumerate() {
+    let mut seen = Vec::new();
+    for (panel, (title, _, group, gaps)) in panels.iter().enumerate() {
         let (low, high) = extent(gaps);
         let zero = [(0.0, 0.5), (0.0, 0.5 - rows(gaps) as f64)];
         for (row, method) in gaps.methods.iter().enumerate() {
             let y = -(row as f64);
+            let origin = study.origin(group, Some(&method.label));
+            seen.extend(sentence(study, title, method));
             let (mut right, mut left) = (0.0, 0.0);
             let mut intervals = Vec::new();
             for part in &method.parts {
@@ -99,7 +106,20 @@ fn of_metric(study: &Study, metric: &str, panels: &[&(&str, &str, Gaps)]) -> Out
                 let end = if loss >= 0.0 { &mut right } else { &mut left };
                 let from = *end;
                 *end += loss;
-                sheet.bar(panel, (from, *end), y, BAR, colour(&part.switches));
+                let said = Said {
+                    series: part.title.clone(),
+                    numbers: match part.loss.low.zip(part.loss.high) {
+                        Some((low, high)) => format!(
+                            "{} [{}, {}]",
+                            number::fixed(loss, 3),
+                            number::fixed(low, 3),
+                            number::fixed(high, 3)
+                        ),
+                        None => number::fixed(loss, 3),
+                    },
+                    origin: Some(origin.clone()),
+                };
+                sheet.bar(panel, (from, *end), y, BAR, colour(&part.switches), said);
                 let wide = loss.abs() > SHOWN * (high - low);
                 let ends = part.loss.low.zip(part.loss.high).filter(|_| wide);
                 intervals.extend(ends.map(|(low, high)| (from + low, from + high)));
@@ -113,7 +133,11 @@ fn of_metric(study: &Study, metric: &str, panels: &[&(&str, &str, Gaps)]) -> Out
             match method.gap.value {
                 Some(value) => {
                     let interval = method.gap.low.zip(method.gap.high);
-                    sheet.mark(panel, Point { value, interval }, y, GAP, &gap);
+                    let mark = Mark {
+                        point: Point { value, interval },
+                        origin: Some(origin),
+                    };
+                    sheet.mark(panel, mark, y, GAP, &gap);
                 }
                 None if method.gap.failed > 0 => sheet.annotate_left(panel, y, "failed"),
                 None => sheet.annotate_left(panel, y, "undefined"),
@@ -140,7 +164,26 @@ fn of_metric(study: &Study, metric: &str, panels: &[&(&str, &str, Gaps)]) -> Out
         &undefined_text(&aggregates),
     ]);
     let id = format!("decomposition_{}", slug(metric));
-    Outcome::drawn(id, title, text, sheet.finish())
+    Outcome::drawn(id, title, text, sheet.finish()).finding(seen)
+}
+
+/// The gap of a method and the largest of its parts.
+fn sentence(study: &Study, title: &str, method: &MethodGap) -> Option<String> {
+    let gap = method.gap.value?;
+    let parts = method.parts.iter();
+    let (part, loss) = parts
+        .filter_map(|part| Some((&part.title, part.loss.value?)))
+        .max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()))?;
+    let interval = method.gap.low.zip(method.gap.high);
+    let interval = interval.map_or(String::new(), |(low, high)| {
+        format!(" [{}, {}]", number::fixed(low, 3), number::fixed(high, 3))
+    });
+    Some(format!(
+        "{title}, {}: the gap is {}{interval}; the largest part is {part} ({}).",
+        study.palette.style(&method.label).name,
+        number::fixed(gap, 3),
+        number::fixed(loss, 3)
+    ))
 }
 
 fn undefined_text(gaps: &[Aggregate]) -> String {

@@ -9,7 +9,7 @@ use crate::report::aggregate::Gaps;
 use crate::report::axis::Axis;
 use crate::report::marks::Marks;
 use crate::report::sheet::{PanelSpec, Sheet};
-use crate::report::study::{Slice, Study, axis_short, axis_title, tick_text};
+use crate::report::study::{DTYPE, Slice, Study, axis_short, axis_title, tick_text};
 
 const METRICS: [&str; 5] = [
     "relative_error",
@@ -161,7 +161,10 @@ fn draw_slice(study: &Study, key: &str, slice: &Slice, several: bool) -> Outcome
 /// Who leads by a metric where; of times and memory also how exact's grow, of the others how DataInf's change.
 fn sentence(study: &Study, key: &str, metric: &str, series: &[(&str, Marks)]) -> Option<String> {
     let found = find(metric)?;
-    let x = axis_short(key);
+    let x = match key {
+        DTYPE => "bits a number".to_owned(),
+        key => axis_short(key),
+    };
     let lines: Vec<_> = series
         .iter()
         .map(|(label, marks)| named(study, label, marks))

@@ -11,11 +11,9 @@ use super::setup::Setting;
 use crate::metrics::find;
 use crate::report::aggregate::Aggregate;
 use crate::report::figures::Figure;
-use crate::report::html::figures_section;
+use crate::report::html::{figures_section, record_sections};
 use crate::report::number::{self, MISSING};
-use crate::report::page::{
-    self as shell, Colours, Environments, Settings, entries, escape, inline,
-};
+use crate::report::page::{self as shell, Colours, escape, inline};
 use crate::report::palette::Palette;
 use crate::report::study::Study;
 use crate::report::tables::{Cell, Table, clean, metric_cell};
@@ -172,30 +170,20 @@ impl Page {
         sections.push(figures_section(&self.figures, &[], &mut colours));
         let mut data = Value::Null;
         if let Some(study) = study {
-            let (settings, environments) = (Settings::new(study), Environments::new(study));
-            sections.push(shell::Section {
-                id: "records".to_owned(),
-                title: "Records".to_owned(),
-                parts: Vec::new(),
-                html: format!(
-                    "{}{}<details><summary>Settings that all cells share</summary>{}</details>\n",
-                    entries(study, &settings, &environments),
-                    environments.html(),
-                    settings.html()
-                ),
-            });
-            data = shell::data(study, &settings, &environments);
+            let (records, found) = record_sections(study);
+            sections.extend(records);
+            data = found;
         }
         let facts: String = self
             .facts
             .iter()
-            .map(|fact| format!("<p>{}</p>\n", inline(fact)))
+            .map(|fact| format!("<li>{}</li>\n", inline(fact)))
             .collect();
         shell::Page {
             title: self.heading(),
             about: self.shows.to_owned(),
             head: format!(
-                "<p class=\"asked\">In the paper: {}.</p>\n{facts}",
+                "<p class=\"asked\">In the paper: {}.</p>\n<ul class=\"facts\">{facts}</ul>",
                 escape(self.shows)
             ),
             sections: sections
