@@ -19,6 +19,9 @@ use crate::results::record::{Record, Status};
 use items::Item;
 use page::{Page, Section};
 
+/// A figure of which there is one a task.
+const SWEEP: &str = "sweep_lora_rank";
+
 /// What was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PaperSummary {
@@ -70,7 +73,7 @@ pub fn write(
     page.csv = page::csv(item, &rows);
     for outcome in figures::all(&study) {
         if let (Outcome::Drawn(figure), Some(wanted)) = (outcome, item.figure)
-            && figure.id.starts_with(wanted)
+            && (figure.id == wanted || wanted == SWEEP && figure.id.starts_with(SWEEP))
         {
             page.figures.push(*figure);
         }
@@ -145,9 +148,10 @@ fn run_facts(study: &Study) -> String {
             format!(", commit {}", &commit[..commit.len().min(10)])
         });
     format!(
-        "Experiment `{}`{profile}: {} cells, {} seed{}, started {}{commit}, on {} ({}), {} threads.",
+        "Experiment `{}`{profile}: {} cell{}, {} seed{}, started {}{commit}, on {} ({}), {} threads.",
         first.experiment,
         study.records.len(),
+        if study.records.len() == 1 { "" } else { "s" },
         seeds.len(),
         if seeds.len() == 1 { "" } else { "s" },
         provenance.started,

@@ -125,9 +125,9 @@ impl Page {
     pub fn html(&self, drawings: &[String]) -> String {
         let mut body = String::new();
         for section in &self.sections {
-            let _ = write!(
+            let _ = writeln!(
                 body,
-                "<section><h2>{}</h2><p>{}</p>\n",
+                "<section><h2>{}</h2><p>{}</p>",
                 escape(&section.title),
                 code(&section.note)
             );
@@ -144,9 +144,9 @@ impl Page {
                     .map(|cell| format!("<{tag}>{}</{tag}>", code(cell)))
                     .collect()
             };
-            let _ = write!(
+            let _ = writeln!(
                 body,
-                "<div class=\"scroll\"><table><thead><tr>{}</tr></thead><tbody>\n",
+                "<div class=\"scroll\"><table><thead><tr>{}</tr></thead><tbody>",
                 cells("th", &section.headers)
             );
             for row in &section.rows {
@@ -155,9 +155,9 @@ impl Page {
             body.push_str("</tbody></table></div></section>\n");
         }
         for (figure, svg) in self.figures.iter().zip(drawings) {
-            let _ = write!(
+            let _ = writeln!(
                 body,
-                "<figure><h2>{}</h2><div class=\"card\">{svg}</div><figcaption>{}</figcaption></figure>\n",
+                "<figure><h2>{}</h2><div class=\"card\">{svg}</div><figcaption>{}</figcaption></figure>",
                 escape(&figure.title),
                 code(&figure.caption)
             );
@@ -193,6 +193,9 @@ impl Page {
             let shown: Vec<&Vec<String>> = std::iter::once(&section.headers)
                 .chain(section.rows.iter().filter(|row| row[paper] != MISSING))
                 .collect();
+            if shown.len() == 1 {
+                continue;
+            }
             let width = |column: usize| {
                 let cells = shown.iter().map(|row| row[column].chars().count());
                 cells.max().unwrap_or(0)

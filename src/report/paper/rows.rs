@@ -59,7 +59,8 @@ pub fn rows(item: &Item, study: &Study) -> Vec<Row> {
                 } else {
                     aggregate(group, &label, metric)
                 };
-                if !ours.applies() && ours.failed == 0 {
+                let taken = *metric != "selection_accuracy" || ours.value.is_some();
+                if !taken || (!ours.applies() && ours.failed == 0) {
                     continue;
                 }
                 let rank = rank(group);
@@ -155,6 +156,7 @@ pub fn last_accuracy(record: &Record, label: &str) -> Option<f64> {
 fn selection(group: &Group, label: &str) -> Aggregate {
     let records = group.records.iter();
     let values: Vec<f64> = records.filter_map(|r| last_accuracy(r, label)).collect();
+    let cases = group.records.len() - group.failed();
     let interval = t_interval(&values);
     Aggregate {
         value: mean(&values),
@@ -163,6 +165,8 @@ fn selection(group: &Group, label: &str) -> Aggregate {
         over_seeds: values.len() > 1,
         seeds: values.len(),
         failed: group.failed(),
+        cases,
+        undefined: cases - values.len().min(cases),
         ..Aggregate::default()
     }
 }
