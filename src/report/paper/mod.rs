@@ -55,7 +55,6 @@ pub fn write(
     }
     page.facts.push(tables::damping_text(&study));
     page.facts.push(missing(&study, &rows));
-    page.sections.push(page::numbers(&rows, &study.palette));
     let answers = questions::findings(item, &study);
     if !answers.is_empty() {
         page.sections.push(Section::list(
@@ -67,6 +66,7 @@ pub fn write(
                 .collect(),
         ));
     }
+    page.sections.push(page::numbers(&rows, &study.palette));
     if !settings.is_empty() {
         page.sections.push(page::settings(&settings));
     }

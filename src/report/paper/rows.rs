@@ -42,7 +42,8 @@ impl Row {
     }
 }
 
-/// The rows of an item: every method at every setting, then the paper's numbers that have no counterpart here.
+/// The rows of an item: those with a number of the paper, with or without a counterpart here, then every other method and
+/// setting.
 pub fn rows(item: &Item, study: &Study) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut used: Vec<Number> = Vec::new();
