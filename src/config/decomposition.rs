@@ -42,8 +42,8 @@ impl Default for DecompositionConfig {
         Self {
             methods: None,
             metrics: None,
-            damping: vec![0.001, 0.01, 0.1, 1.0, 10.0],
-            negative: Indefinite::Keep,
+            damping: vec![0.001, 0.01, 0.1, 1.0, 10.0, 100.0],
+            negative: Indefinite::Absolute,
             hessian_limit: 4096,
         }
     }
@@ -54,9 +54,9 @@ impl Default for DecompositionConfig {
 #[serde(rename_all = "snake_case")]
 pub enum Indefinite {
     /// They stay.
-    #[default]
     Keep,
     /// Their absolute value.
+    #[default]
     Absolute,
     /// Zero.
     Clip,

@@ -348,7 +348,7 @@ fn blocks_and_their_damping_are_told_apart() {
 
     // one half of the examples has gradients in one tensor alone: no curvature between them
     let apart = |i: usize, j: usize, x: f64| {
-        let own = (i % 2 == 0) == (j < DIMS[0]);
+        let own = i.is_multiple_of(2) == (j < DIMS[0]);
         f64::from(u8::from(own)) * x * if j < DIMS[0] { 8.0 } else { 1.0 } * 0.7f64.powi(j as i32)
     };
     let mut world = World::of(rows("apart", N, apart), false);

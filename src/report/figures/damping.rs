@@ -71,11 +71,10 @@ fn of_slice(study: &Study, metrics: &[&str], slice: &Slice, several: bool) -> Ou
             });
             series.push((label, marks.collect()));
         }
-        // the retrainings know nothing of the damping
-        let most = slice
-            .groups
-            .first()
-            .and_then(|group| ceiling(group, metric));
+        // the retrainings know nothing of the damping, and exact influence has no ceiling
+        let group = slice.groups.first();
+        let group = group.filter(|_| !metric.starts_with("pearson"));
+        let most = group.and_then(|group| ceiling(group, metric));
         let shown = points(series.iter().map(|(_, marks)| marks)).chain(&most);
         let Some(y) = metric_axis(metric, shown) else {
             continue;
