@@ -6,8 +6,10 @@
 #   scripts/larger-than-memory.sh 26624 1024       26 GiB, more than the machine's 24: a quarter of an hour
 #
 # Arguments: size of the training gradients and the memory that a process may have of its own, MiB; the first is at
-# least four times the second. Memory of its own is what RLIMIT_DATA limits (Linux): everything but files that are
-# mapped, whose pages the system takes back whenever it wants. The gradients are synthetic, EXAMPLES (2000) by 4096 a
+# least four times the second. Memory of its own is anonymous memory: everything but files that are mapped, whose pages
+# the system takes back whenever it wants. Its peak is watched, and above the limit the script fails; besides,
+# RLIMIT_DATA (Linux) makes a larger allocation fail outright. That counts address space, of which the matrix products
+# reserve RESERVED (560) MiB a thread and touch little, so that it is set higher by as much. The gradients are synthetic, EXAMPLES (2000) by 4096 a
 # block, written block after block under the same limit. They are scored twice: a block a matrix with QUERIES (10)
 # queries, and all as one block (BLOCKS_WHOLE, "datainf hessian_free exact:solver=dual", or "" for none) with the mean
 # query. METHODS ("datainf hessian_free exact:solver=dual conjugate_gradient") are run one by one.
@@ -17,6 +19,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 size=${1:-4096} cap=${2:-512}
+# the allocator would ask for gibibytes ahead, which count against the limit
+export MIMALLOC_ARENA_EAGER_COMMIT=0
+threads=$(nproc) reserved=${RESERVED:-560}
 examples=${EXAMPLES:-2000} queries=${QUERIES:-10} dim=4096 keep=${KEEP_GIB:-15}
 read -ra methods <<< "${METHODS-datainf hessian_free exact:solver=dual conjugate_gradient}"
 read -ra whole <<< "${BLOCKS_WHOLE-datainf hessian_free exact:solver=dual}"
@@ -47,7 +52,7 @@ fi
 measure() {
   local start=$EPOCHREALTIME status anon=0 file=0 disk=0 now
   (
-    ulimit -d $((1024 * cap))
+    ulimit -d $((1024 * (cap + reserved * (threads + 1))))
     exec "$@"
   ) > "$folder/log" &
   local job=$!
@@ -65,6 +70,7 @@ measure() {
   seconds=$(awk "BEGIN { printf \"%.1f\", $EPOCHREALTIME - $start }")
   memory="$anon | $file | $disk"
   [ "$status" -eq 0 ] || { cat "$folder/log" >&2; echo "failed with $status: $*" >&2; exit 1; }
+  [ "$anon" -le "$cap" ] || { echo "took $anon MiB of its own, $cap allowed: $*" >&2; exit 1; }
 }
 
 cat > "$folder/store.yaml" << YAML

@@ -587,3 +587,25 @@ fn the_reference_names_every_setting() {
         "infbench schema > docs/experiment.schema.json"
     );
 }
+
+#[test]
+fn theory_files_have_a_schema_of_their_own() {
+    let output = infbench().args(["schema", "theory"]).output().unwrap();
+    assert!(output.status.success());
+    let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/theory.schema.json");
+    assert_eq!(
+        fs::read_to_string(committed).unwrap(),
+        String::from_utf8(output.stdout).unwrap(),
+        "infbench schema theory > docs/theory.schema.json"
+    );
+    let experiment = infbench().args(["schema", "experiment"]).output().unwrap();
+    assert_eq!(
+        experiment.stdout,
+        infbench().arg("schema").output().unwrap().stdout
+    );
+    infbench()
+        .args(["schema", "thoery"])
+        .assert()
+        .code(2)
+        .stderr(contains("experiment").and(contains("theory")));
+}

@@ -158,7 +158,7 @@ fn a_tiny_reproduction_runs_to_its_end_and_goes_on_where_it_stopped() {
     let page = fs::read_to_string(out.join("reproduce/figure-1-smoke.md")).unwrap();
     for part in [
         "# Figure 1 of the paper, and here",
-        "What differs here: model a transformer of",
+        "What differs here: model transformer of",
         "instead of RoBERTa-large",
         "Experiment `smoke`: 2 cells, 1 seed",
         "| Paper | Here |",

@@ -92,9 +92,11 @@ fn wrong(problem: Problem) -> miette::Report {
     }
 }
 
+/// An item, its variants and where they stand.
+type Standing = (&'static Item, Vec<(&'static Variant, Status)>);
+
 /// Every item with its variants and where they stand.
-fn statuses() -> miette::Result<Vec<(&'static Item, Vec<(&'static Variant, Status)>)>> {
-    let rate = product_rate();
+fn statuses(rate: f64) -> miette::Result<Vec<Standing>> {
     let of = |item: &'static Item| {
         let own = variants(item.name).map(|variant| {
             let found = status(variant, Some(rate)).map_err(bad)?;
@@ -106,8 +108,9 @@ fn statuses() -> miette::Result<Vec<(&'static Item, Vec<(&'static Variant, Statu
 }
 
 fn list() -> miette::Result<String> {
+    let rate = product_rate();
     let mut text = String::new();
-    for (item, variants) in statuses()? {
+    for (item, variants) in statuses(rate)? {
         let _ = writeln!(text, "{}\n    {}: {}.", item.name, item.title, item.shows);
         for (variant, found) in &variants {
             let _ = writeln!(
@@ -127,10 +130,14 @@ fn list() -> miette::Result<String> {
             if !found.found.is_empty() && found.word() != "done" {
                 line(format!("found: {}", found.found.join("; ")));
             }
-            found
-                .needs
-                .iter()
-                .for_each(|need| line(format!("needs {need}")));
+            let again = if found.word() == "done" {
+                "to run it again it "
+            } else {
+                ""
+            };
+            for need in &found.needs {
+                line(format!("{again}needs {need}"));
+            }
             if let Some((seconds, bytes)) = found.forecast {
                 line(format!(
                     "forecast: about {}, peak memory about {}",
@@ -141,9 +148,11 @@ fn list() -> miette::Result<String> {
         }
         text.push('\n');
     }
-    text.push_str(
+    let _ = writeln!(
+        text,
         "infbench reproduce NAME runs one, in its first size unless --profile says otherwise, and sets it beside the paper's numbers.\n\
-         Forecasts are orders of magnitude at this machine's rate of matrix products, measured just now.\n",
+         Forecasts at {:.0} GFLOP/s, measured just now: an order of magnitude, and pessimistic on a busy machine.",
+        rate / 1e9
     );
     Ok(text)
 }
@@ -174,7 +183,7 @@ fn experiment(variant: &Variant) -> String {
 }
 
 fn list_json() -> miette::Result<String> {
-    let items: Vec<Value> = statuses()?
+    let items: Vec<Value> = statuses(product_rate())?
         .into_iter()
         .map(|(item, variants)| {
             let variants: Vec<Value> = variants

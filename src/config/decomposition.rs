@@ -210,55 +210,55 @@ mod tests {
             (
                 "{methods: [datinf]}",
                 &[
-                    "decomposition.methods.0",
+                    "decomposition.methods[0]",
                     "unknown method `datinf` (did you mean `datainf`?)",
                 ],
             ),
             (
                 "{methods: [datainf, 'lissa:iterations=50']}",
                 &[
-                    "decomposition.methods.1",
+                    "decomposition.methods[1]",
                     "exact, datainf, true_hessian, lissa:iterations=5",
                 ],
             ),
             (
                 "{methods: [datainf, datainf]}",
                 &[
-                    "decomposition.methods.1",
+                    "decomposition.methods[1]",
                     "the method `datainf` is given twice",
                 ],
             ),
             (
                 "{methods: [true_hessian]}",
-                &["decomposition.methods.0", "the upper end of the ladder"],
+                &["decomposition.methods[0]", "the upper end of the ladder"],
             ),
             ("{methods: []}", &["decomposition.methods", "at least 1"]),
             (
                 "{metrics: [lds_5]}",
-                &["metrics.0", "lds_5", "allowed: loo_pearson, lds_50"],
+                &["metrics[0]", "lds_5", "allowed: loo_pearson, lds_50"],
             ),
             (
                 "{metrics: [lds_50, lds_50]}",
-                &["metrics.1", "the metric `lds_50` is given twice"],
+                &["metrics[1]", "the metric `lds_50` is given twice"],
             ),
             (
                 "{metrics: [lds_90]}",
                 &[
-                    "metrics.0",
+                    "metrics[0]",
                     "add 0.9 to ground_truth.subset_retraining.fractions",
                 ],
             ),
             (
                 "{metrics: [loo_pearson]}",
                 &[
-                    "metrics.0",
+                    "metrics[0]",
                     "nothing is retrained for `loo_pearson`; add ground_truth.leave_one_out",
                 ],
             ),
-            ("{damping: [0]}", &["damping.0", "0 is out of range"]),
+            ("{damping: [0]}", &["damping[0]", "0 is out of range"]),
             (
                 "{damping: [0.1, 0.1]}",
-                &["damping.1", "0.1 is given twice"],
+                &["damping[1]", "0.1 is given twice"],
             ),
             (
                 "{negative: absolut}",

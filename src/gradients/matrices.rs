@@ -103,21 +103,25 @@ pub(super) fn write<'m>(
     atomic::write(path, &bytes).map_err(MatrixFileError::io(path))
 }
 
-/// What [`read`] finds: matrices by their names, in the order of the file, and its metadata.
-pub(super) struct Found {
-    pub matrices: Vec<(String, Mat<f64>)>,
+/// What [`read`] finds: matrices by what their names stand for, in the order of the file, and its metadata.
+pub(super) struct Found<N> {
+    pub matrices: Vec<(N, Mat<f64>)>,
     pub metadata: HashMap<String, String>,
 }
 
-/// Reads what [`write`] wrote, or another program: square finite tensors of type F32 or F64.
-pub(super) fn read(path: &Path) -> Result<Found, MatrixFileError> {
+/// Reads what [`write`] wrote, or another program: square finite tensors of type F32 or F64. `named` says what a
+/// tensor's name stands for, or what is wrong with it, which is said before anything else of the tensor.
+pub(super) fn read<N>(
+    path: &Path,
+    named: impl Fn(&str) -> Result<N, String>,
+) -> Result<Found<N>, MatrixFileError> {
     let bytes = std::fs::read(path).map_err(MatrixFileError::io(path))?;
     let format = MatrixFileError::format(path);
     let file = SafeTensors::deserialize(&bytes).map_err(&format)?;
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(&format)?;
     let one = |(name, view): (&str, TensorView<'_>)| {
-        let matrix = square(&view).map_err(|reason| MatrixFileError::tensor(path, name, reason))?;
-        Ok((name.to_owned(), matrix))
+        let both = named(name).and_then(|named| Ok((named, square(&view)?)));
+        both.map_err(|reason| MatrixFileError::tensor(path, name, reason))
     };
     Ok(Found {
         matrices: file.iter().map(one).collect::<Result<_, _>>()?,
@@ -158,6 +162,10 @@ fn square(view: &TensorView<'_>) -> Result<Mat<f64>, String> {
 mod tests {
     use super::*;
 
+    fn same(name: &str) -> Result<String, String> {
+        Ok(name.to_owned())
+    }
+
     #[test]
     fn matrices_come_back_bit_by_bit_with_their_metadata() {
         let folder = tempfile::tempdir().unwrap();
@@ -165,7 +173,7 @@ mod tests {
         let matrix = Mat::from_fn(3, 3, |i, j| 1.0 / (1.0 + i as f64 + 3.0 * j as f64));
         let metadata = HashMap::from([("k".to_owned(), "v".to_owned())]);
         write(&path, [("a".to_owned(), &matrix)], metadata.clone()).unwrap();
-        let found = read(&path).unwrap();
+        let found = read(&path, same).unwrap();
         assert_eq!(found.matrices, [("a".to_owned(), matrix)]);
         assert_eq!(found.metadata, metadata);
     }
@@ -178,7 +186,7 @@ mod tests {
             let view = TensorView::new(dtype, shape, bytes).unwrap();
             let bytes = safetensors::serialize([("a", view)], None).unwrap();
             std::fs::write(&path, bytes).unwrap();
-            let error = read(&path).err().unwrap().to_string();
+            let error = read(&path, same).err().unwrap().to_string();
             error.replace(&path.display().to_string(), "M")
         };
         let bytes = |values: &[f32]| bytemuck::cast_slice::<_, u8>(values).to_vec();
@@ -195,9 +203,10 @@ mod tests {
             "M: tensor `a` has type I32, expected F32 or F64"
         );
         std::fs::write(&path, "no").unwrap();
-        let text = read(&path).err().unwrap().to_string();
+        let text = read(&path, same).err().unwrap().to_string();
         assert!(text.starts_with(&path.display().to_string()), "{text}");
         std::fs::remove_file(&path).unwrap();
-        assert!(matches!(read(&path), Err(MatrixFileError::Io { .. })));
+        let none = read(&path, same);
+        assert!(matches!(none, Err(MatrixFileError::Io { .. })));
     }
 }

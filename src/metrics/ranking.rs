@@ -136,11 +136,14 @@ pub fn holm(p_values: &[Option<f64>]) -> Vec<Option<f64>> {
     adjusted
 }
 
+/// A difference and its p-value by Holm.
+type Pair = (Contrast, Option<f64>);
+
 /// Methods compared with one another.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ranking {
     /// Of each pair (i, j): value of i less that of j, and Holm's p; `None` where it is not known, and for i = j.
-    pairs: Vec<Vec<Option<(Contrast, Option<f64>)>>>,
+    pairs: Vec<Vec<Option<Pair>>>,
     /// Methods with a value.
     present: Vec<bool>,
     higher: bool,

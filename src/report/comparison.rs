@@ -244,9 +244,9 @@ mod tests {
         let contrast = contrast.expect("three seeds");
         assert!((contrast.difference - mean(&d).expect("three")).abs() < 1e-12);
         assert_eq!(contrast.freedom, Some(2));
-        // one cell failed as a whole, one method in another
+        // one cell failed as a whole, and a method in one cell of each task
         let all = compare(&study, &groups, metric).expect("ten methods");
-        assert_eq!((all.units.clone(), all.failed), (Units::Blocks(6), 2));
+        assert_eq!((all.units.clone(), all.failed), (Units::Blocks(6), 3));
         let best = all.best().expect("a best");
         assert_eq!(all.labels[best], "datainf:group_size=32");
         assert!(all.support().starts_with("6 pairs of task and seed: "));

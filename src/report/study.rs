@@ -33,12 +33,13 @@ impl Group<'_> {
     }
 
     /// Value of a swept setting as a number: its own, or, for `lora.layers`, how many layers are adapted, and for
-    /// `store.dtype` the bits of precision.
+    /// `store.dtype` its place among the types.
     pub fn number(&self, key: &str) -> Option<f64> {
         let value = self.axis(key)?;
         if key == DTYPE {
-            let named = |(name, _): &&(&str, f64)| value.as_str() == Some(*name);
-            return DTYPES.iter().find(named).map(|(_, bits)| *bits);
+            let mut types = DTYPES.iter();
+            let place = types.position(|(name, _)| value.as_str() == Some(*name));
+            return place.map(|place| place as f64);
         }
         if key != LAYERS {
             return value.as_f64();
@@ -121,10 +122,10 @@ pub fn anchor(group: usize) -> String {
 
 /// The setting that is counted in layers.
 pub const LAYERS: &str = "lora.layers";
-/// The setting that is counted in bits of precision.
+/// The setting whose values are types of numbers, in the order of [`DTYPES`].
 pub const DTYPE: &str = "store.dtype";
 /// Types of stored gradients with their bits of precision, ascending.
-const DTYPES: [(&str, f64); 3] = [("bf16", 8.0), ("f16", 11.0), ("f32", 24.0)];
+const DTYPES: [(&str, usize); 3] = [("bf16", 8), ("f16", 11), ("f32", 24)];
 
 impl<'a> Study<'a> {
     /// Sorts and groups; the order in which the records come does not matter.
@@ -323,7 +324,7 @@ impl<'a> Study<'a> {
                     held.push(format!(
                         "{} = {}",
                         axis_short(&axis.key),
-                        number::plain(reference)
+                        tick_text(&axis.key, reference).unwrap_or_else(|| number::plain(reference))
                     ));
                 }
                 if let Some(x) = x {
@@ -420,10 +421,9 @@ pub fn axis_title(key: &str) -> String {
 
 /// What a number on the axis of a swept setting stands for, where that is a name.
 pub fn tick_text(key: &str, number: f64) -> Option<String> {
-    let named = DTYPES
-        .iter()
-        .find(|(_, bits)| key == DTYPE && *bits == number);
-    named.map(|(name, bits)| format!("{name} ({bits})"))
+    let place = (key == DTYPE && number >= 0.0).then_some(number as usize)?;
+    let (name, bits) = DTYPES.get(place)?;
+    Some(format!("{name} ({bits})"))
 }
 
 /// Short name of a swept setting, for `name = value`.
@@ -513,6 +513,27 @@ mod tests {
         );
         assert_eq!(study.slices(Some("task.train"))[0].groups.len(), 5);
         assert_eq!(study.slices(None)[0].held, "n = 10,000, m = 200");
+    }
+
+    #[test]
+    fn types_of_numbers_stand_in_order_of_their_precision() {
+        let mut records = synthetic::layers();
+        for record in &mut records {
+            record.cell.axes.clear();
+            let dtype = ["f32", "bf16", "f16"][record.cell.index % 3];
+            record.cell.axes.insert(DTYPE.into(), json!(dtype));
+        }
+        let study = Study::new(&records);
+        assert_eq!(study.sweeps()[0].key, DTYPE);
+        let slices = study.slices(Some(DTYPE));
+        let numbers = slices[0].groups.iter().filter_map(|g| g.number(DTYPE));
+        let names: Vec<String> = numbers.filter_map(|n| tick_text(DTYPE, n)).collect();
+        assert_eq!(names, ["bf16 (8)", "f16 (11)", "f32 (24)"]);
+        assert_eq!(study.slices(None)[0].held, "dtype = f32 (24)");
+        assert_eq!(tick_text("lora.rank", 1.0), None);
+        assert!(!study.exact_is_measured());
+        records[0].config = json!({"store": {"reference": "f32"}});
+        assert!(Study::new(&records).exact_is_measured());
     }
 
     #[test]

@@ -48,17 +48,10 @@ impl KroneckerFactors {
     pub fn load(path: &Path) -> Result<Self, MatrixFileError> {
         let wrong = |tensor: &str, reason: &str| MatrixFileError::tensor(path, tensor, reason);
         let mut found: BTreeMap<String, [Option<Mat<f64>>; 3]> = BTreeMap::new();
-        for (name, matrix) in matrices::read(path)?.matrices {
-            let mut ends = ENDS.iter().enumerate();
-            let known = ends.find_map(|(side, end)| Some((side, name.strip_suffix(end)?)));
-            let Some((side, tensor)) = known else {
-                return Err(wrong(
-                    &name,
-                    "is no factor, expected NAME.inputs or NAME.outputs",
-                ));
-            };
-            let factor = symmetric(&matrix).map_err(|reason| wrong(&name, &reason))?;
-            found.entry(tensor.to_owned()).or_default()[side] = Some(factor);
+        for ((tensor, side), matrix) in matrices::read(path, part)?.matrices {
+            let named = || format!("{tensor}{}", ENDS[side]);
+            let factor = symmetric(&matrix).map_err(|reason| wrong(&named(), &reason))?;
+            found.entry(tensor).or_default()[side] = Some(factor);
         }
         if found.is_empty() {
             return Err(MatrixFileError::Empty {
@@ -92,6 +85,13 @@ impl KroneckerFactors {
             tensors: tensors.collect::<Result<_, _>>()?,
         })
     }
+}
+
+/// The tensor, and which of [`ENDS`], that a name stands for.
+fn part(name: &str) -> Result<(String, usize), String> {
+    let mut ends = ENDS.iter().enumerate();
+    let known = ends.find_map(|(side, end)| Some((name.strip_suffix(end)?.to_owned(), side)));
+    known.ok_or_else(|| "is no factor, expected NAME.inputs or NAME.outputs".to_owned())
 }
 
 /// The mean of a matrix and its transpose, which it must be but for rounding.

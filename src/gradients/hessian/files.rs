@@ -39,7 +39,7 @@ impl Hessians {
     /// A file that cannot be read or is damaged, another type or form, NaN or infinities, a group of several
     /// tensors without their sizes.
     pub fn load(path: &Path) -> Result<Self, MatrixFileError> {
-        let found = matrices::read(path)?;
+        let found = matrices::read(path, |name| Ok(name.to_owned()))?;
         let group = |(name, matrix): (String, faer::Mat<f64>)| {
             let sizes = found.metadata.get(&format!("{SIZES}{name}"));
             let tensors = split(&name, sizes, matrix.nrows())

@@ -45,9 +45,10 @@ pub fn draw(study: &Study) -> Vec<Outcome> {
     if study.records.iter().all(|record| record.training.is_none()) {
         return vec![Outcome::omitted(TITLE, "no cell was fine-tuned")];
     }
-    // influence has no part in the fine-tune
+    // influence has no part in the fine-tune, nor has how gradients are kept
     let mut sweeps = study.sweeps();
-    sweeps.retain(|axis| !axis.key.starts_with("influence."));
+    let of_it = |key: &str| !key.starts_with("influence.") && !key.starts_with("store.");
+    sweeps.retain(|axis| of_it(&axis.key));
     if sweeps.is_empty() {
         let reason = "no numeric setting of the fine-tune was swept over two values or more";
         return vec![Outcome::omitted(TITLE, reason)];

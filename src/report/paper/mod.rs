@@ -19,6 +19,9 @@ use crate::results::record::{Record, Status};
 use items::Item;
 use page::{Page, Section};
 
+/// A figure of which there is one a task.
+const SWEEP: &str = "sweep_lora_rank";
+
 /// What was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PaperSummary {
@@ -52,7 +55,6 @@ pub fn write(
     }
     page.facts.push(tables::damping_text(&study));
     page.facts.push(missing(&study, &rows));
-    page.sections.push(page::numbers(&rows, &study.palette));
     let answers = questions::findings(item, &study);
     if !answers.is_empty() {
         page.sections.push(Section::list(
@@ -64,13 +66,14 @@ pub fn write(
                 .collect(),
         ));
     }
+    page.sections.push(page::numbers(&rows, &study.palette));
     if !settings.is_empty() {
         page.sections.push(page::settings(&settings));
     }
     page.csv = page::csv(item, &rows);
     for outcome in figures::all(&study) {
         if let (Outcome::Drawn(figure), Some(wanted)) = (outcome, item.figure)
-            && figure.id.starts_with(wanted)
+            && (figure.id == wanted || wanted == SWEEP && figure.id.starts_with(SWEEP))
         {
             page.figures.push(*figure);
         }
@@ -143,9 +146,10 @@ fn run_facts(study: &Study) -> String {
             format!(", commit {}", &commit[..commit.len().min(10)])
         });
     format!(
-        "Experiment `{}`{profile}: {} cells, {} seed{}, started {}{commit}, on {} ({}), {} threads.",
+        "Experiment `{}`{profile}: {} cell{}, {} seed{}, started {}{commit}, on {} ({}), {} threads.",
         first.experiment,
         study.records.len(),
+        if study.records.len() == 1 { "" } else { "s" },
         seeds.len(),
         if seeds.len() == 1 { "" } else { "s" },
         provenance.started,

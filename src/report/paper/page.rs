@@ -213,6 +213,9 @@ impl Page {
             let shown: Vec<&Vec<String>> = std::iter::once(&section.headers)
                 .chain(section.rows.iter().filter(|row| row[paper] != MISSING))
                 .collect();
+            if shown.len() == 1 {
+                continue;
+            }
             let width = |column: usize| {
                 let cells = shown.iter().map(|row| row[column].chars().count());
                 cells.max().unwrap_or(0)

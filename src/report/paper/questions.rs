@@ -21,6 +21,8 @@ pub struct Finding {
     pub overall: Option<Contrast>,
     /// Pairs of task and seed that it is taken over.
     pub blocks: usize,
+    /// What is counted: settings, or tasks where settings are compared with one another.
+    pub unit: &'static str,
 }
 
 impl Finding {
@@ -29,24 +31,24 @@ impl Finding {
         let [yes, no, open] = self.counts;
         let all = yes + no + open;
         let mut text = if all == 0 {
-            "no setting has both".to_owned()
+            format!("no {} has both", self.unit)
         } else {
             format!(
-                "the 95 % interval of the paired difference says yes in {yes} of {all} setting{}, no in {no}, and cannot tell in {open}",
+                "the 95 % interval of the paired difference says yes in {yes} of {all} {}{}, no in {no}, and cannot tell in {open}",
+                self.unit,
                 if all == 1 { "" } else { "s" }
             )
         };
         if let Some(overall) = self.overall {
-            let half = overall.interval().map(|i| (i.high - i.low) / 2.0);
-            let half = half.map_or(" (no interval: one seed)".to_owned(), |half| {
-                format!(" ± {}", number::fixed(half, 3))
+            let value = number::fixed(overall.difference, 3);
+            text.push_str(&match overall.interval() {
+                Some(interval) => format!(
+                    "; over all {value} ± {} ({} pairs of task and seed)",
+                    number::fixed((interval.high - interval.low) / 2.0, 3),
+                    self.blocks
+                ),
+                None => format!("; over all {value} (no interval: one seed)"),
             });
-            text.push_str(&format!(
-                "; over all {}{half} ({} pair{} of task and seed)",
-                number::fixed(overall.difference, 3),
-                self.blocks,
-                if self.blocks == 1 { "" } else { "s" }
-            ));
         }
         text
     }
@@ -109,6 +111,7 @@ fn compare(study: &Study, statement: String, of: &dyn Fn(&Record) -> Option<f64>
         counts,
         overall: Contrast::of_seeds(&means),
         blocks: means.len(),
+        unit: "setting",
     }
 }
 
@@ -147,7 +150,7 @@ fn falls(study: &Study, metric: &str, label: &str, title: &str, name: &str) -> F
     let all: Vec<f64> = differences.iter().map(|(_, d)| *d).collect();
     let statement = if low < high {
         format!(
-            "{title}: that of {name} is higher at rank {} than at {} (settings are tasks)",
+            "{title}: that of {name} is higher at rank {} than at {}",
             number::plain(low),
             number::plain(high)
         )
@@ -159,6 +162,7 @@ fn falls(study: &Study, metric: &str, label: &str, title: &str, name: &str) -> F
         counts,
         overall: Contrast::of_seeds(&all),
         blocks: all.len(),
+        unit: "task",
     }
 }
 

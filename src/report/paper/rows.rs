@@ -42,7 +42,8 @@ impl Row {
     }
 }
 
-/// The rows of an item: every method at every setting, then the paper's numbers that have no counterpart here.
+/// The rows of an item: those with a number of the paper, with or without a counterpart here, then every other method and
+/// setting.
 pub fn rows(item: &Item, study: &Study) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut used: Vec<Number> = Vec::new();
@@ -59,7 +60,8 @@ pub fn rows(item: &Item, study: &Study) -> Vec<Row> {
                 } else {
                     aggregate(group, &label, metric)
                 };
-                if !ours.applies() && ours.failed == 0 {
+                let taken = *metric != "selection_accuracy" || ours.value.is_some();
+                if !taken || (!ours.applies() && ours.failed == 0) {
                     continue;
                 }
                 let rank = rank(group);
@@ -155,6 +157,7 @@ pub fn last_accuracy(record: &Record, label: &str) -> Option<f64> {
 fn selection(group: &Group, label: &str) -> Aggregate {
     let records = group.records.iter();
     let values: Vec<f64> = records.filter_map(|r| last_accuracy(r, label)).collect();
+    let cases = group.records.len() - group.failed();
     let interval = t_interval(&values);
     Aggregate {
         value: mean(&values),
@@ -163,6 +166,8 @@ fn selection(group: &Group, label: &str) -> Aggregate {
         over_seeds: values.len() > 1,
         seeds: values.len(),
         failed: group.failed(),
+        cases,
+        undefined: cases - values.len().min(cases),
         ..Aggregate::default()
     }
 }

@@ -65,7 +65,7 @@ pub fn sentence(settings: &[Setting]) -> String {
 
 fn here(what: &str, study: &Study) -> String {
     match what {
-        "model" => all(study, |r| Some(model(r))),
+        "model" => models(study),
         "examples" => examples(study),
         "runs" => {
             let mut seeds: Vec<u64> = study.records.iter().map(|r| r.cell.seed).collect();
@@ -121,28 +121,44 @@ fn plain(record: &Record, pointer: &str) -> Option<String> {
     }
 }
 
-/// A checkpoint by its folder's name, another by its kind and size.
-fn model(record: &Record) -> String {
-    let config = record.config.get("model");
-    let path = config.and_then(|model| model.get("path")?.as_str());
-    if let Some(path) = path {
-        let name = path
-            .trim_end_matches('/')
-            .rsplit('/')
-            .next()
-            .unwrap_or(path);
-        return match name {
+/// A checkpoint by its folder's name, others by kind and sizes.
+fn models(study: &Study) -> String {
+    let checkpoint = |record: &Record| {
+        let path = record.config.pointer("/model/path")?.as_str()?;
+        let name = path.trim_end_matches('/').rsplit('/').next()?;
+        Some(match name {
             "roberta-large" => "RoBERTa-large".to_owned(),
             name => name.to_owned(),
-        };
+        })
+    };
+    let mut names: Vec<String> = Vec::new();
+    let mut sizes: Vec<(&str, usize, usize)> = Vec::new();
+    for record in &study.records {
+        if let Some(name) = checkpoint(record) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        } else if let Some(model) = &record.model {
+            let size = model.parameters;
+            match sizes.iter_mut().find(|(kind, ..)| *kind == model.name) {
+                Some((_, low, high)) => (*low, *high) = ((*low).min(size), (*high).max(size)),
+                None => sizes.push((&model.name, size, size)),
+            }
+        }
     }
-    match &record.model {
-        Some(model) => format!(
-            "a {} of {} parameters",
-            model.name,
-            number::plain(model.parameters as f64)
-        ),
-        None => "none".to_owned(),
+    let plain = |size: usize| number::plain(size as f64);
+    names.extend(sizes.into_iter().map(|(kind, low, high)| {
+        let to = if low < high {
+            format!(" to {}", plain(high))
+        } else {
+            String::new()
+        };
+        format!("{kind} of {}{to} parameters", plain(low))
+    }));
+    if names.is_empty() {
+        "–".to_owned()
+    } else {
+        names.join(", ")
     }
 }
 

@@ -138,9 +138,9 @@ pub fn differences(study: &Study) -> Option<Table> {
                 row.push(Cell::text(study.palette.style(label).name));
                 row.push(Cell::maybe(comparison.values[i], |x| number::fixed(x, 3)));
                 row.extend(against(i, best));
-                row.push(
-                    reference.map_or(Cell::text(MISSING), |i| Cell::text(comparison.labels[i])),
-                );
+                row.push(reference.map_or(Cell::text(MISSING), |i| {
+                    Cell::text(study.palette.style(comparison.labels[i]).name)
+                }));
                 row.extend(against(i, reference));
                 row.push(match ranking.ranks(i) {
                     Some((low, high)) if low == high => Cell {
