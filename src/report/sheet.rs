@@ -379,7 +379,7 @@ impl Sheet {
         style: &Style,
         dodge: f64,
     ) {
-        let placed: Vec<Option<(f64, (f64, f64), Mark)>> = points
+        let placed: Vec<Option<Placed>> = points
             .iter()
             .map(|(x, point)| {
                 let mark: Mark = point.clone()?.into();
@@ -579,6 +579,9 @@ impl Sheet {
         }
     }
 }
+
+/// A mark of a series: its x, its pixel, and what it is.
+type Placed = (f64, (f64, f64), Mark);
 
 /// A series over x: `None` where it has no value.
 pub type Series<P = Point> = Vec<(f64, Option<P>)>;

@@ -32,9 +32,9 @@ pub fn figure(figure: &Figure, colours: &mut Colours) -> String {
     }
     text.push_str("</div>\n");
     text.push_str(&legend(&figure.scene.parts.legend, colours));
-    let _ = write!(
+    let _ = writeln!(
         text,
-        "<figcaption id=\"{id}-caption\">{}<p>{}</p></figcaption></figure>\n",
+        "<figcaption id=\"{id}-caption\">{}<p>{}</p></figcaption></figure>",
         seen(&figure.findings),
         inline(&whole_caption(figure))
     );

@@ -156,9 +156,9 @@ pub fn entries(study: &Study, settings: &Settings, environments: &Environments) 
             .map(String::as_str)
             .filter(|s| !s.is_empty())
             .collect();
-        let _ = write!(
+        let _ = writeln!(
             text,
-            "<details class=\"entry\" id=\"{}\"><summary>{} · {}{}</summary>\n",
+            "<details class=\"entry\" id=\"{}\"><summary>{} · {}{}</summary>",
             anchor(group.index),
             escape(&name.join(", ")),
             count(group.records.len(), "record"),
@@ -231,7 +231,7 @@ fn row(record: &Record, environments: &Environments) -> String {
     let environment = environments.of(record);
     format!(
         "<tr id=\"{}\"><td><code>{}</code></td><td class=\"n\">{}</td><td>{status}</td><td>{}</td>\
-         <td class=\"n\">{}</td><td><a href=\"#env-{environment}\">environment {environment}</a></td><td class=\"wrap\">{}</td></tr>\n",
+         <td class=\"n\">{}</td><td><a href=\"#env-{environment}\">environment {environment}</a></td><td>{}</td></tr>\n",
         escape(&record_anchor(record)),
         escape(&record.cell.id),
         record.cell.seed,

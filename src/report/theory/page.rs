@@ -61,16 +61,16 @@ fn head(results: &TheoryResults) -> String {
         .count();
     let mut text = String::new();
     if !results.description.trim().is_empty() {
-        let _ = write!(
+        let _ = writeln!(
             text,
-            "<p class=\"asked\">{}</p>\n",
+            "<p class=\"asked\">{}</p>",
             escape(results.description.trim())
         );
     }
     let violated = of(Verdict::Violated);
-    let _ = write!(
+    let _ = writeln!(
         text,
-        "<ul class=\"facts\"><li>Of {}: {} hold, {}, {} not testable here.</li><li>{} {}</li></ul>\n",
+        "<ul class=\"facts\"><li>Of {}: {} hold, {}, {} not testable here.</li><li>{} {}</li></ul>",
         count(results.claims.len(), "claim"),
         of(Verdict::Holds),
         match violated {
@@ -105,9 +105,9 @@ fn head(results: &TheoryResults) -> String {
         ..Links::NONE
     };
     let table = tables::verdicts(results);
-    let _ = write!(
+    let _ = writeln!(
         text,
-        "<section id=\"verdicts\"><h3>{}</h3><p class=\"how\">{}</p>\n{}</section>\n",
+        "<section id=\"verdicts\"><h3>{}</h3><p class=\"how\">{}</p>\n{}</section>",
         escape(&table.title),
         escape(&table.note),
         body(&table, &links)
@@ -155,9 +155,9 @@ fn case_at(results: &TheoryResults, place: &str) -> Option<usize> {
 fn claims(results: &TheoryResults) -> Section {
     let mut html = String::new();
     for claim in &results.claims {
-        let _ = write!(
+        let _ = writeln!(
             html,
-            "<section id=\"{}\"><h3>{} <code>{}</code></h3><p>{}</p><p class=\"how\">Measured: {}. Source: {}.</p><p>{}</p></section>\n",
+            "<section id=\"{}\"><h3>{} <code>{}</code></h3><p>{}</p><p class=\"how\">Measured: {}. Source: {}.</p><p>{}</p></section>",
             escape(&claim_anchor(&claim.name)),
             escape(&claim.title),
             escape(&claim.name),
@@ -258,9 +258,9 @@ fn entries(results: &TheoryResults) -> (Section, Value) {
             .iter()
             .map(|case| format!("<a href=\"#{}\">{}</a> ", case_anchor(*case), case + 1))
             .collect();
-        let _ = write!(
+        let _ = writeln!(
             html,
-            "<details class=\"entry\" id=\"{id}\"><summary>{} · {}</summary><p class=\"cases\">Cases {links}</p></details>\n",
+            "<details class=\"entry\" id=\"{id}\"><summary>{} · {}</summary><p class=\"cases\">Cases {links}</p></details>",
             escape(&title),
             count(cases.len(), "case")
         );

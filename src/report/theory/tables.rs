@@ -4,6 +4,9 @@ use crate::report::number::{self, MISSING};
 use crate::report::tables::{Cell, Table};
 use crate::results::theory::{CaseRecord, Quantities, TheoryResults};
 
+/// A column of the cases: its header and what stands in it.
+type Column = (&'static str, fn(&Quantities) -> f64);
+
 fn text(text: impl Into<String>) -> Cell {
     Cell {
         text: text.into(),
@@ -16,6 +19,15 @@ fn maybe(value: Option<f64>, show: impl Fn(f64) -> String) -> Cell {
     Cell {
         text: value.map_or(MISSING.to_owned(), show),
         sort: value,
+    }
+}
+
+/// `1.246e-3`; nothing is a plain 0, whatever its sign.
+fn scientific(value: f64) -> String {
+    if value == 0.0 {
+        "0".to_owned()
+    } else {
+        format!("{value:.3e}")
     }
 }
 
@@ -42,9 +54,9 @@ pub fn verdicts(results: &TheoryResults) -> Table {
                 text: format!("{} of {tested}{untested}", claim.held),
                 sort: Some(claim.held as f64),
             },
-            maybe(worst.map(|w| w.margin), |x| format!("{x:.3e}")),
-            maybe(worst.map(|w| w.measured), |x| format!("{x:.3e}")),
-            maybe(worst.map(|w| w.bound), |x| format!("{x:.3e}")),
+            maybe(worst.map(|w| w.margin), scientific),
+            maybe(worst.map(|w| w.measured), scientific),
+            maybe(worst.map(|w| w.bound), scientific),
             text(place.or(claim.reason.clone()).unwrap_or_default()),
             text(
                 claim
@@ -77,7 +89,7 @@ pub fn base(results: &TheoryResults) -> Option<Table> {
             blocks.push(&case.block);
         }
     }
-    let columns: [(&str, fn(&Quantities) -> f64); 8] = [
+    let columns: [Column; 8] = [
         ("λ‖D − E‖", |q| q.error),
         ("Ceiling", |q| q.ceiling),
         ("Through E", |q| q.second_order_inner),
@@ -172,7 +184,7 @@ pub fn cases(results: &TheoryResults) -> Table {
     axes.sort();
     axes.dedup();
     axes.retain(|axis| !matches!(axis.as_str(), "train" | "dim"));
-    let columns: [(&str, fn(&Quantities) -> f64); 9] = [
+    let columns: [Column; 9] = [
         ("λ‖D − E‖", |q| q.error),
         ("From below", |q| q.second_order_lower),
         ("Ceiling", |q| q.ceiling),
