@@ -170,12 +170,12 @@ impl<T: Element + Into<A>, A: Sum, W: Fn(usize, f64) -> f64> Kernel for Weigh<'_
             let mut weights = [[0.0; TOGETHER]; FEW];
             for (at, row) in together.clone().enumerate() {
                 let mut norm = 0.0;
-                for q in 0..v.ncols() {
+                for (q, weights) in weights.iter_mut().enumerate().take(v.ncols()) {
                     let v = column(v.as_ref(), q);
                     for part in &rows.segments {
                         let (sum, squares) =
                             dot(part.row(row), &v[part.offset..part.offset + part.dim]);
-                        weights[q][at] += sum;
+                        weights[at] += sum;
                         if q == 0 {
                             norm += squares;
                         }
