@@ -59,5 +59,13 @@ fn find_libtorch() {
     };
     if let Some(folder) = folder {
         println!("cargo:rustc-link-arg=-Wl,--disable-new-dtags,-rpath,{folder}");
+        // nothing of libtorch_cuda is called by name: its operations register themselves when it is loaded,
+        // which the linker has to be told not to save
+        if Path::new(&folder).join("libtorch_cuda.so").exists() {
+            println!("cargo:rustc-link-arg=-L{folder}");
+            println!(
+                "cargo:rustc-link-arg=-Wl,--push-state,--no-as-needed,-ltorch_cuda,--pop-state"
+            );
+        }
     }
 }

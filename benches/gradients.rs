@@ -109,7 +109,7 @@ fn gradients(criterion: &mut Criterion) {
             .sample_size(20)
             .warm_up_time(Duration::from_secs(1))
             .measurement_time(Duration::from_secs(4));
-        let tokens = batching::tokens_at_a_time(model.device());
+        let tokens = batching::tokens_at_a_time(&model);
         group.bench_function("batched", |bencher| {
             bencher.iter(|| {
                 per_example::collect(&model, &split, tokens, &mut rows).expect("finite losses")

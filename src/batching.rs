@@ -2,8 +2,10 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::models::{Batch, InputShape, ModelInput, ops};
+use crate::device;
+use crate::models::{Batch, InputShape, Model, ModelInput, ops};
 use crate::tasks::{Inputs, Split};
+use crate::workers;
 
 /// The form of a split's inputs, for building a model.
 pub fn input_shape(split: &Split) -> InputShape {
@@ -110,26 +112,30 @@ pub fn batch(split: &Split, indices: &[usize], device: &Device) -> Batch {
 
 /// Positions that one thread takes at a time on the CPU: their activations stay in its cache.
 const TOKENS: usize = 512;
-/// Positions at a time on a GPU, which wants many at once.
+/// Most positions at a time on a GPU, which wants many at once.
 const TOKENS_ON_GPU: usize = 16_384;
+/// What a layer keeps of a position for the backward pass, and what lies about besides, over its width.
+const BYTES_OF_A_POSITION: u64 = 160;
 /// Most examples in a piece.
 const EXAMPLES: usize = 256;
 
-/// How many positions to take at a time on a device.
-pub fn tokens_at_a_time(device: &Device) -> usize {
-    if ops::in_memory(device) {
-        TOKENS
-    } else {
-        TOKENS_ON_GPU
+/// How many positions to take at a time: on the CPU as many as stay in a cache, on a GPU as many as fit into the
+/// memory that [`device::gpu_memory`] allows.
+pub fn tokens_at_a_time(model: &Model) -> usize {
+    if ops::in_memory(model.device()) {
+        return TOKENS;
     }
+    let of_a_position = (model.layers() * model.width()) as u64 * BYTES_OF_A_POSITION;
+    let fit = device::gpu_memory() / workers::ON_GPU as u64 / of_a_position.max(1);
+    fit.clamp(1, TOKENS_ON_GPU as u64) as usize
 }
 
 /// How many positions to take at a time of a training step's examples: fewer where that gives every
 /// thread of a small machine its part of a small batch.
-pub fn tokens_of_a_step(split: &Split, indices: &[usize], device: &Device) -> usize {
+pub fn tokens_of_a_step(split: &Split, indices: &[usize], model: &Model) -> usize {
     const PARTS: usize = 4;
-    let most = tokens_at_a_time(device);
-    if !ops::in_memory(device) {
+    let most = tokens_at_a_time(model);
+    if !ops::in_memory(model.device()) {
         return most;
     }
     let all: usize = indices.iter().map(|&index| length(split, index)).sum();

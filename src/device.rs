@@ -40,6 +40,11 @@ pub enum DeviceError {
     /// No such device.
     #[error("unknown device `{0}`; this build has: {DEVICES}")]
     Unknown(String),
+    /// Not an amount of memory.
+    #[error(
+        "INFBENCH_GPU_MEMORY is `{0}`; allowed: the GiB of the GPU's memory that activations may take, a number above 0"
+    )]
+    Memory(String),
     /// A GPU that is not there.
     #[error("device `cuda:{index}` is not here: {found}; use --device libtorch or --device flex")]
     NoGpu {
@@ -89,6 +94,27 @@ impl DeviceChoice {
     }
 }
 
+/// Bytes of a GPU's memory that the activations of a pass may take, about: `INFBENCH_GPU_MEMORY` GiB, by default 8.
+/// The framework cannot be asked how much there is.
+pub fn gpu_memory() -> u64 {
+    memory_setting().unwrap_or(DEFAULT_GPU_MEMORY)
+}
+
+const DEFAULT_GPU_MEMORY: u64 = 8 << 30;
+
+fn memory_setting() -> Result<u64, DeviceError> {
+    let Ok(text) = std::env::var("INFBENCH_GPU_MEMORY") else {
+        return Ok(DEFAULT_GPU_MEMORY);
+    };
+    memory(&text).ok_or(DeviceError::Memory(text))
+}
+
+/// Bytes from GiB.
+fn memory(text: &str) -> Option<u64> {
+    let gib: f64 = text.trim().parse().ok()?;
+    (gib.is_finite() && gib > 0.0).then_some((gib * (1u64 << 30) as f64) as u64)
+}
+
 /// Whether the GPU with this index can be used.
 #[cfg(feature = "libtorch")]
 fn gpu(index: usize) -> Result<DeviceChoice, DeviceError> {
@@ -98,7 +124,7 @@ fn gpu(index: usize) -> Result<DeviceChoice, DeviceError> {
     } else if index >= count {
         format!("there are {count} GPUs, the last is cuda:{}", count - 1)
     } else {
-        return Ok(DeviceChoice::Cuda(index));
+        return memory_setting().map(|_| DeviceChoice::Cuda(index));
     };
     Err(DeviceError::NoGpu { index, found })
 }
@@ -152,6 +178,15 @@ impl From<DeviceChoice> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_is_a_number_of_gibibytes() {
+        assert_eq!(memory("8"), Some(DEFAULT_GPU_MEMORY));
+        assert_eq!(memory(" 0.5 "), Some(1 << 29));
+        for wrong in ["", "8 GiB", "0", "-1", "nan", "inf"] {
+            assert_eq!(memory(wrong), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn devices_are_parsed_and_missing_ones_named() {

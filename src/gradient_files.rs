@@ -251,7 +251,7 @@ pub fn gradient_files(
     let passes = 1 + usize::from(request.sampled.is_some());
     start(passes * split.len());
     let clock = Instant::now();
-    let tokens = batching::tokens_at_a_time(model.device());
+    let tokens = batching::tokens_at_a_time(&model);
     let sink = |path: &Path, done| -> Result<Counted<'_>, StoreError> {
         let target = Target::new(Some(path.to_owned()), request.dtype);
         Ok(Counted {

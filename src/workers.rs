@@ -9,7 +9,10 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 
+use burn::tensor::Device;
 use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::models::ops::in_memory;
 
 static POOLS: OnceLock<Vec<ThreadPool>> = OnceLock::new();
 
@@ -33,8 +36,26 @@ fn pools() -> &'static [ThreadPool] {
     })
 }
 
+/// Pieces at a time on a GPU: while it computes one, the other's data are fetched or put there.
+pub const ON_GPU: usize = 2;
+
+/// [`map`] for pieces that compute on `device`: on a GPU, where every piece at work takes memory, [`ON_GPU`] at a
+/// time.
+pub fn map_on<T: Send>(device: &Device, pieces: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let most = if in_memory(device) {
+        usize::MAX
+    } else {
+        ON_GPU
+    };
+    at_most(most, pieces, work)
+}
+
 /// `work(0), …, work(pieces − 1)` on all threads; results in order.
 pub fn map<T: Send>(pieces: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    at_most(usize::MAX, pieces, work)
+}
+
+fn at_most<T: Send>(most: usize, pieces: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let pools = pools();
     // waiting for the other pools from inside a piece could wait for itself
     if pools.is_empty() || IN_PIECE.get() {
@@ -42,7 +63,7 @@ pub fn map<T: Send>(pieces: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     }
     let next = AtomicUsize::new(0);
     let results: Vec<Mutex<Option<T>>> = (0..pieces).map(|_| Mutex::new(None)).collect();
-    on_each(&pools[..pools.len().min(pieces)], &|| {
+    on_each(&pools[..pools.len().min(pieces).min(most)], &|| {
         loop {
             let piece = next.fetch_add(1, Ordering::Relaxed);
             if piece >= pieces {
@@ -104,6 +125,18 @@ mod tests {
             (0..100).map(|piece| piece * piece).collect::<Vec<_>>()
         );
         assert!(map(0, |piece| piece).is_empty());
+    }
+
+    #[test]
+    fn no_more_than_asked_are_at_work() {
+        let (at_work, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        at_most(1, 20, |_| {
+            let now = at_work.fetch_add(1, Ordering::SeqCst) + 1;
+            most.fetch_max(now, Ordering::SeqCst);
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            at_work.fetch_sub(1, Ordering::SeqCst);
+        });
+        assert_eq!(most.into_inner(), 1);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! libtorch against the pure-Rust device: the same gradients, the same conclusions.
+//! libtorch, or the GPU that `INFBENCH_TEST_DEVICE` names, against the pure-Rust device: the same gradients, the
+//! same conclusions.
 #![cfg(feature = "libtorch")]
 
 use std::collections::BTreeMap;
@@ -15,6 +16,13 @@ use infbench::tasks::{self, Split};
 use predicates::prelude::*;
 use predicates::str::contains;
 use rand::RngExt;
+
+/// The device that is held against the pure-Rust one: `INFBENCH_TEST_DEVICE`, or libtorch on the CPU.
+fn other() -> DeviceChoice {
+    std::env::var("INFBENCH_TEST_DEVICE").map_or(DeviceChoice::LibTorch, |name| {
+        name.parse().expect("a device of this build")
+    })
+}
 
 fn infbench() -> Command {
     Command::new(assert_cmd::cargo::cargo_bin!("infbench"))
@@ -71,8 +79,8 @@ fn gradients_are_those_of_the_pure_rust_device() {
         per_example::collect(&model, &data.train, 512, &mut rows).unwrap();
         rows.tensors
     };
-    let (flex, libtorch) = (take(DeviceChoice::Flex), take(DeviceChoice::LibTorch));
-    for (flex, libtorch) in flex.iter().zip(&libtorch) {
+    let (flex, other) = (take(DeviceChoice::Flex), take(other()));
+    for (flex, other) in flex.iter().zip(&other) {
         let norm = |values: &mut dyn Iterator<Item = f32>| {
             values
                 .map(|v| f64::from(v) * f64::from(v))
@@ -80,7 +88,7 @@ fn gradients_are_those_of_the_pure_rust_device() {
                 .sqrt()
         };
         let size = norm(&mut flex.iter().copied());
-        let apart = norm(&mut flex.iter().zip(libtorch).map(|(a, b)| a - b));
+        let apart = norm(&mut flex.iter().zip(other).map(|(a, b)| a - b));
         assert!(size > 0.0 && apart <= 1e-4 * size, "{apart} of {size}");
     }
 }
@@ -126,13 +134,13 @@ fn conclusions(device: &str, out: &Path) -> BTreeMap<String, f64> {
 fn an_experiment_has_the_same_conclusions() {
     let folder = tempfile::tempdir().unwrap();
     let flex = conclusions("flex", &folder.path().join("flex"));
-    let libtorch = conclusions("libtorch", &folder.path().join("libtorch"));
+    let other = conclusions(&other().to_string(), &folder.path().join("other"));
     assert!(flex.len() > 3, "{flex:?}");
-    assert_eq!(flex.len(), libtorch.len());
+    assert_eq!(flex.len(), other.len());
     for (what, value) in &flex {
         // roundings grow in the fine-tune; LiSSA as published diverges, where small differences are large
         let tolerance = if what.contains("lissa") { 0.5 } else { 0.02 };
-        let other = libtorch[what];
+        let other = other[what];
         assert!(
             (value - other).abs() < tolerance,
             "{what}: {value} against {other}"

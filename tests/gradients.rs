@@ -242,12 +242,19 @@ fn batched_gradients_equal_those_of_batches_of_one() {
 
 #[test]
 fn gradients_do_not_depend_on_the_batch_size_and_repeat_bit_by_bit() {
+    // a GPU also chooses how it multiplies by the size: eps·√(24·48) once more
+    let in_memory = DeviceChoice::in_memory().contains(&device());
+    let tolerance = if in_memory { 2e-6 } else { 6e-6 };
     for case in cases() {
         let (model, split) = build(&case, 6);
         let (reference, losses) = batched(&model, &split, 13);
         for piece in [1, 4, 64] {
             let worst = difference(&batched(&model, &split, piece).0, &reference, split.len());
-            assert!(worst <= 2e-6, "{}, batches of {piece}: {worst}", case.name);
+            assert!(
+                worst <= tolerance,
+                "{}, batches of {piece}: {worst}",
+                case.name
+            );
         }
         assert_eq!(
             batched(&model, &split, 4),

@@ -65,6 +65,7 @@ class Encoder:
         bert = base.bert
         config = bert.config
         self.hidden, self.heads = config.hidden_size, config.num_attention_heads
+        self.device = bert.embeddings.word_embeddings.weight.device
         self.eps = config.layer_norm_eps
         take = lambda tensor: tensor.detach().clone().contiguous()
         linear = lambda module: (take(module.weight), take(module.bias))
@@ -93,7 +94,7 @@ class Encoder:
                     biases.append(module.bias)
             h, r = self.hidden, down[0].shape[0]
             # δ of query, key and value side by side to s·δB of query and value side by side
-            back = torch.zeros(3 * h, 2 * r)
+            back = torch.zeros(3 * h, 2 * r, device=self.device)
             back[:h, :r], back[2 * h :, r:] = up[0].detach(), up[1].detach()
             self.rank = r
             self.layers.append(
@@ -113,14 +114,11 @@ class Encoder:
                 )
             )
 
-    def buffers(self, n):
-        """Zeros `[n, …]` for every wanted gradient, in the order of `wanted`."""
+    def buffers(self, n, device=None):
+        """Zeros `[n, …]` for every wanted gradient, in the order of `wanted`; on the model's device by default."""
         h, r = self.hidden, self.rank
-        out = []
-        for _ in self.layers:
-            for _ in TARGETS:
-                out += [torch.zeros(n, r, h), torch.zeros(n, h, r)]
-        return out + [torch.zeros(n, 2, h)]
+        shapes = [(r, h), (h, r)] * (len(TARGETS) * len(self.layers)) + [(2, h)]
+        return [torch.zeros(n, *shape, device=device or self.device) for shape in shapes]
 
     def embed(self, ids, types):
         x = F.embedding(ids, self.words) + self.positions[: ids.shape[1]]

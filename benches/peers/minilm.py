@@ -1,6 +1,6 @@
 """all-MiniLM-L6-v2 with LoRA of rank 8 on query and value in PyTorch, f32: what infbench is held against.
 
-    python benches/peers/minilm.py [PART ...] [--repeats 5] [--variants autograd:32,...]
+    python benches/peers/minilm.py [PART ...] [--repeats 5] [--variants autograd:32,...] [--device cuda]
 
 Packages: scripts/parity/requirements.txt. Parts, by default all of them:
 
@@ -12,7 +12,8 @@ Packages: scripts/parity/requirements.txt. Parts, by default all of them:
   epoch     fine-tuning on MRPC with PEFT in batches of 32: 20 steps, from which an epoch is estimated
 
 Every line on standard output is one JSON object: `what`, `by`, `value` (GFLOP/s for gemm, else examples/s;
-the median of `repeats`). A table goes to standard error. Folders as in
+the median of `repeats`). A table goes to standard error. On a GPU the gradients end in the memory of the CPU, as
+everywhere else; `epoch` is for the CPU alone. Folders as in
 benches/minilm.rs: INFBENCH_MINILM, INFBENCH_DATA.
 """
 
@@ -36,8 +37,9 @@ PARTS = ("gemm", "length64", "single", "mrpc", "epoch")
 ROOT = Path(__file__).resolve().parents[2]
 RANK = 8
 EXAMPLES, LENGTH = 256, 64
-# tokens of a batch of the bucketed gradients
-TOKENS = 2048
+# tokens of a batch of the bucketed gradients, by the kind of device; a GPU also gets more examples
+TOKENS = {"cpu": 2048, "cuda": 16384}
+EXAMPLES_ON_GPU = 16 * EXAMPLES
 
 
 class Report:
@@ -59,7 +61,7 @@ class Report:
 
 def gemm(report, args):
     best = 0.0
-    for shape, rates in roofline.product_rates(args.repeats):
+    for shape, rates in roofline.product_rates(args.repeats, args.device):
         # the median, as of everything that it is compared with
         best = max(best, statistics.median(rates))
         report.say("gemm", f"PyTorch {shape}, GFLOP/s", statistics.median(rates), rates)
@@ -69,16 +71,21 @@ def gemm(report, args):
 
 
 def length64(report, args):
-    model = peft_model(args.model, RANK).eval()
+    model = peft_model(args.model, RANK).eval().to(args.device)
     torch.manual_seed(2)
-    n = 32 if args.quick else EXAMPLES
-    ids = torch.randint(1000, 30522, (n, LENGTH))
-    labels = torch.arange(n) % 2
+    n = 32 if args.quick else EXAMPLES if args.device == "cpu" else EXAMPLES_ON_GPU
+    ids = torch.randint(1000, 30522, (n, LENGTH)).to(args.device)
+    labels = (torch.arange(n) % 2).to(args.device)
     few = range(8)
     slow = one_at_a_time(
         model, (dict(input_ids=ids[i : i + 1], labels=labels[i : i + 1]) for i in few)
     )
     rows = Encoder(model).buffers(n)
+
+    def host():
+        """The rows in the memory of the CPU."""
+        return [row.cpu() for row in rows]
+
     chosen = args.variants or [
         f"{name}:{size}" for name, (*_, sizes) in variants.VARIANTS.items() for size in sizes
     ]
@@ -88,7 +95,7 @@ def length64(report, args):
             work = variants.make(model, name, int(size))
             for row in rows:
                 row.zero_()
-            value, rates = roofline.measured(args.repeats, lambda: work(ids, labels, rows), n)
+            value, rates = roofline.measured(args.repeats, lambda: (work(ids, labels, rows), host()), n)
         except Exception as error:  # torch.compile needs a compiler
             if "compile" in name:
                 print(f"{variant}: skipped, {type(error).__name__} {error}", file=sys.stderr)
@@ -105,13 +112,14 @@ def length64(report, args):
 
 
 def single(report, args):
-    model = peft_model(args.model, RANK).eval()
+    model = peft_model(args.model, RANK).eval().to(args.device)
     examples = training.sample(args.examples, 30 if args.quick else 300)
     training.single_gradients(model, examples[:10])
     rates = []
     for _ in range(args.repeats):
         start = time.perf_counter()
         training.single_gradients(model, examples)
+        roofline.finished(args.device)
         rates.append(len(examples) / (time.perf_counter() - start))
     rates.sort()
     by = f"PyTorch + PEFT one by one, {len(examples)} of {len(args.examples)}"
@@ -119,17 +127,18 @@ def single(report, args):
 
 
 def mrpc(report, args):
-    model = peft_model(args.model, RANK).eval()
+    model = peft_model(args.model, RANK).eval().to(args.device)
     examples = args.examples[:128] if args.quick else args.examples
     few = examples[:8]
     slow = training.single_gradients(model, few)
     for name, first_token in [("bucketed", False), ("bucketed, last layer at first token", True)]:
         encoder = Encoder(model, first_token)
-        rows = encoder.buffers(len(examples))
-        work = lambda: training.bucketed_gradients(encoder, examples, TOKENS, rows)
+        rows = encoder.buffers(len(examples), "cpu")
+        tokens = args.tokens or TOKENS[args.device.split(":")[0]]
+        work = lambda: training.bucketed_gradients(encoder, examples, tokens, rows)
         value, rates = roofline.measured(args.repeats, work, len(examples))
         error = max(
-            ((row[i] - expected[i]).norm() / expected[i].norm()).item()
+            ((row[i] - expected[i].cpu()).norm() / expected[i].norm().cpu()).item()
             for row, expected in zip(rows, slow)
             for i in range(len(few))
         )
@@ -160,6 +169,8 @@ def main():
     parser.add_argument("--repeats", type=int, default=5, help="timed runs after the warm-up (5)")
     parser.add_argument("--threads", type=int, default=2, help="threads (2)")
     parser.add_argument("--variants", type=lambda text: text.split(","), help="NAME:BATCH,... for length64")
+    parser.add_argument("--device", default="cpu", help="cpu (the default), cuda or cuda:N")
+    parser.add_argument("--tokens", type=int, help="tokens of a batch of mrpc; 2048, on a GPU 16384")
     parser.add_argument("--quick", action="store_true", help="few examples: does it work?")
     args = parser.parse_args()
     for part in args.parts:
@@ -169,7 +180,9 @@ def main():
     torch.set_num_threads(args.threads)
     args.model = Path(os.environ.get("INFBENCH_MINILM", ROOT / "models/all-MiniLM-L6-v2"))
     data = Path(os.environ.get("INFBENCH_DATA", ROOT.parent / "shared/data"))
-    parts = args.parts or PARTS
+    if args.device != "cpu" and "epoch" in args.parts:
+        parser.error("epoch is for the CPU alone")
+    parts = args.parts or [part for part in PARTS if args.device == "cpu" or part != "epoch"]
     if {"single", "mrpc", "epoch"} & set(parts):
         args.examples = training.read_mrpc(data, args.model)
     report = Report()

@@ -45,10 +45,10 @@ def single_gradients(model, examples):
         model,
         (
             dict(
-                input_ids=torch.tensor([ids]),
-                token_type_ids=torch.tensor([types]),
-                attention_mask=torch.ones(1, len(ids), dtype=torch.long),
-                labels=torch.tensor([label]),
+                input_ids=torch.tensor([ids], device=model.device),
+                token_type_ids=torch.tensor([types], device=model.device),
+                attention_mask=torch.ones(1, len(ids), dtype=torch.long, device=model.device),
+                labels=torch.tensor([label], device=model.device),
             )
             for ids, types, label in examples
         ),
@@ -64,12 +64,13 @@ def bucketed_gradients(encoder, examples, tokens, rows):
         while end < len(order) and (end + 1 - start) * len(examples[order[end]][0]) <= tokens:
             end += 1
         indices = order[start:end]
-        ids, types, labels, mask = pad([examples[index] for index in indices])
+        padded = pad([examples[index] for index in indices])
+        ids, types, labels, mask = (x if x is None else x.to(encoder.device) for x in padded)
         part = encoder.buffers(len(indices))
         encoder.gradients(ids, labels, part, types, mask)
         where = torch.tensor(indices)
         for row, values in zip(rows, part):
-            row.index_copy_(0, where, values)
+            row.index_copy_(0, where, values.cpu())
         start = end
 
 

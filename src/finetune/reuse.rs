@@ -20,9 +20,9 @@ pub fn below_adapters(model: &Model, split: &Split, most: u64) -> Option<Split> 
     let mut frozen = model.clone();
     frozen.freeze();
     let all: Vec<usize> = (0..split.len()).collect();
-    let pieces = batching::pieces(split, &all, batching::tokens_at_a_time(model.device()));
+    let pieces = batching::pieces(split, &all, batching::tokens_at_a_time(&model));
     let lengths = batching::lengths(split);
-    let results = workers::map(pieces.len(), |piece| {
+    let results = workers::map_on(model.device(), pieces.len(), |piece| {
         let batch = batching::batch(split, &pieces[piece], model.device());
         let x = frozen.activations(&batch, layer);
         let padded = x.dims()[1] * width;

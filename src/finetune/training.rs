@@ -126,9 +126,9 @@ impl Run<'_> {
         step: usize,
     ) -> (f64, Vec<Vec<f32>>) {
         // the sums do not depend on the number of threads, since the pieces do not
-        let tokens = batching::tokens_of_a_step(self.split, indices, model.device());
+        let tokens = batching::tokens_of_a_step(self.split, indices, model);
         let pieces = batching::pieces(self.split, indices, tokens);
-        let results = workers::map(pieces.len(), |piece| {
+        let results = workers::map_on(model.device(), pieces.len(), |piece| {
             let mut model = model.clone();
             for parameter in model
                 .parameters()
@@ -174,10 +174,10 @@ impl Run<'_> {
 /// Mean loss and accuracy of a model on a split, without dropout.
 pub fn evaluate(model: &Model, split: &Split) -> (f64, f64) {
     let all: Vec<usize> = (0..split.len()).collect();
-    let pieces = batching::pieces(split, &all, batching::tokens_at_a_time(model.device()));
+    let pieces = batching::pieces(split, &all, batching::tokens_at_a_time(&model));
     let mut model = model.clone();
     model.freeze();
-    let results = workers::map(pieces.len(), |piece| {
+    let results = workers::map_on(model.device(), pieces.len(), |piece| {
         let batch = batching::batch(split, &pieces[piece], model.device());
         let logits: Tensor<2> = model.logits(&batch, &mut Pass::Plain);
         let loss: f64 = to_f32(losses(logits.clone(), batch.labels).into_data())
@@ -205,10 +205,10 @@ pub fn evaluate(model: &Model, split: &Split) -> (f64, f64) {
 /// Loss of every example of a split, nats, and accuracy, without dropout.
 pub fn losses_and_accuracy(model: &Model, split: &Split) -> (Vec<f64>, f64) {
     let all: Vec<usize> = (0..split.len()).collect();
-    let pieces = batching::pieces(split, &all, batching::tokens_at_a_time(model.device()));
+    let pieces = batching::pieces(split, &all, batching::tokens_at_a_time(&model));
     let mut model = model.clone();
     model.freeze();
-    let results = workers::map(pieces.len(), |piece| {
+    let results = workers::map_on(model.device(), pieces.len(), |piece| {
         let batch = batching::batch(split, &pieces[piece], model.device());
         let logits: Tensor<2> = model.logits(&batch, &mut Pass::Plain);
         let values = to_f32(losses(logits.clone(), batch.labels).into_data());

@@ -88,7 +88,7 @@ fn run(
     let mut model = model.clone();
     model.freeze();
     let sink = Mutex::new(sink);
-    let results = workers::map(pieces.len(), |index| {
+    let results = workers::map_on(model.device(), pieces.len(), |index| {
         let indices = &pieces[index];
         let sums = sums.map(|sums| (sums, index));
         let (losses, tensors) = of_batch(&model, split, labels, indices, sums);

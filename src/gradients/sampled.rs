@@ -19,11 +19,11 @@ use crate::{batching, random, workers};
 /// Logits that are not finite.
 pub fn labels(model: &Model, split: &Split, seed: u64) -> Result<Vec<usize>, GradientError> {
     let all: Vec<usize> = (0..split.len()).collect();
-    let pieces = batching::pieces(split, &all, batching::tokens_at_a_time(model.device()));
+    let pieces = batching::pieces(split, &all, batching::tokens_at_a_time(&model));
     let mut model = model.clone();
     model.freeze();
     let classes = model.classes();
-    let results = workers::map(pieces.len(), |piece| {
+    let results = workers::map_on(model.device(), pieces.len(), |piece| {
         let batch = batching::batch(split, &pieces[piece], model.device());
         to_f32(model.logits(&batch, &mut Pass::Plain).inner().into_data())
     });

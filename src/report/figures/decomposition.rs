@@ -7,7 +7,7 @@ use crate::report::axis::Axis;
 use crate::report::marks::{Mark, Said};
 use crate::report::number;
 use crate::report::palette::{Colour, Dash, INK, Marker, Style};
-use crate::report::parts::{Gaps, MethodGap, distinct, of_group};
+use crate::report::parts::{Gaps, MethodGap, Part, distinct, of_group};
 use crate::report::sheet::{Entry, PanelSpec, Point, Sheet, short_name};
 use crate::report::study::{Group, Study};
 use crate::report::tables::damping_text;
@@ -97,15 +97,8 @@ fn of_metric(study: &Study, metric: &str, panels: &[&Panel]) -> Outcome {
             let y = -(row as f64);
             let origin = study.origin(group, Some(&method.label));
             seen.extend(sentence(study, title, method));
-            let (mut right, mut left) = (0.0, 0.0);
             let mut intervals = Vec::new();
-            for part in &method.parts {
-                let Some(loss) = part.loss.value else {
-                    continue;
-                };
-                let end = if loss >= 0.0 { &mut right } else { &mut left };
-                let from = *end;
-                *end += loss;
+            for (part, from, loss) in bars(method) {
                 let said = Said {
                     series: part.title.clone(),
                     numbers: match part.loss.low.zip(part.loss.high) {
@@ -119,7 +112,14 @@ fn of_metric(study: &Study, metric: &str, panels: &[&Panel]) -> Outcome {
                     },
                     origin: Some(origin.clone()),
                 };
-                sheet.bar(panel, (from, *end), y, BAR, colour(&part.switches), said);
+                sheet.bar(
+                    panel,
+                    (from, from + loss),
+                    y,
+                    BAR,
+                    colour(&part.switches),
+                    said,
+                );
                 let wide = loss.abs() > SHOWN * (high - low);
                 let ends = part.loss.low.zip(part.loss.high).filter(|_| wide);
                 intervals.extend(ends.map(|(low, high)| (from + low, from + high)));
@@ -198,17 +198,34 @@ fn undefined_text(gaps: &[Aggregate]) -> String {
     }
 }
 
-/// Range of x: 0, all bars and all gaps with their intervals.
+/// The bars of a method with where each begins and how far it goes: losses to the right from 0, gains to the left.
+fn bars(method: &MethodGap) -> impl Iterator<Item = (&Part, f64, f64)> {
+    let (mut right, mut left) = (0.0, 0.0);
+    method.parts.iter().filter_map(move |part| {
+        let loss = part.loss.value?;
+        let end = if loss >= 0.0 { &mut right } else { &mut left };
+        let from = *end;
+        *end += loss;
+        Some((part, from, loss))
+    })
+}
+
+/// Range of x: 0, all bars and all gaps, with their intervals unless these go far beyond the bars.
 fn extent(gaps: &Gaps) -> (f64, f64) {
     let (mut low, mut high) = (0.0f64, 0.0f64);
+    let mut ends = Vec::new();
     for method in &gaps.methods {
-        let losses = method.parts.iter().filter_map(|part| part.loss.value);
-        let (right, left) = losses.fold((0.0, 0.0), |(right, left), loss| {
-            (right + loss.max(0.0), left + loss.min(0.0))
-        });
-        low = low.min(left).min(method.gap.low.unwrap_or(0.0));
-        high = high.max(right).max(method.gap.value.unwrap_or(0.0));
-        high = high.max(method.gap.high.unwrap_or(0.0).min(1.2 * high));
+        for (part, from, loss) in bars(method) {
+            (low, high) = (low.min(from + loss), high.max(from + loss));
+            ends.extend([part.loss.low, part.loss.high].map(|end| from + end.unwrap_or(0.0)));
+        }
+        ends.extend([method.gap.low, method.gap.high].map(|end| end.unwrap_or(0.0)));
+        high = high.max(method.gap.value.unwrap_or(0.0));
+    }
+    let far = 0.2 * (high - low);
+    let (least, most) = (low - far, high + far);
+    for end in ends {
+        (low, high) = (low.min(end.max(least)), high.max(end.min(most)));
     }
     let high = if high > low { high } else { 1.0 };
     let room = 0.03 * (high - low);

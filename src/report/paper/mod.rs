@@ -81,7 +81,7 @@ pub fn write(
     save(&page, Some(&study), out)
 }
 
-/// [`write`] of Table 1 and Theorem 1, from the `theory.json` of `infbench theory`.
+/// [`write()`] of Table 1 and Theorem 1, from the `theory.json` of `infbench theory`.
 ///
 /// # Errors
 /// A text that is not such a file, or a file that cannot be written.
