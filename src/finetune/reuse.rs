@@ -20,7 +20,7 @@ pub fn below_adapters(model: &Model, split: &Split, most: u64) -> Option<Split> 
     let mut frozen = model.clone();
     frozen.freeze();
     let all: Vec<usize> = (0..split.len()).collect();
-    let pieces = batching::pieces(split, &all, batching::tokens_at_a_time(&model));
+    let pieces = batching::pieces(split, &all, batching::tokens_at_a_time(model));
     let lengths = batching::lengths(split);
     let results = workers::map_on(model.device(), pieces.len(), |piece| {
         let batch = batching::batch(split, &pieces[piece], model.device());

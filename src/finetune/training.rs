@@ -174,7 +174,7 @@ impl Run<'_> {
 /// Mean loss and accuracy of a model on a split, without dropout.
 pub fn evaluate(model: &Model, split: &Split) -> (f64, f64) {
     let all: Vec<usize> = (0..split.len()).collect();
-    let pieces = batching::pieces(split, &all, batching::tokens_at_a_time(&model));
+    let pieces = batching::pieces(split, &all, batching::tokens_at_a_time(model));
     let mut model = model.clone();
     model.freeze();
     let results = workers::map_on(model.device(), pieces.len(), |piece| {
@@ -205,7 +205,7 @@ pub fn evaluate(model: &Model, split: &Split) -> (f64, f64) {
 /// Loss of every example of a split, nats, and accuracy, without dropout.
 pub fn losses_and_accuracy(model: &Model, split: &Split) -> (Vec<f64>, f64) {
     let all: Vec<usize> = (0..split.len()).collect();
-    let pieces = batching::pieces(split, &all, batching::tokens_at_a_time(&model));
+    let pieces = batching::pieces(split, &all, batching::tokens_at_a_time(model));
     let mut model = model.clone();
     model.freeze();
     let results = workers::map_on(model.device(), pieces.len(), |piece| {

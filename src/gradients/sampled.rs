@@ -19,7 +19,7 @@ use crate::{batching, random, workers};
 /// Logits that are not finite.
 pub fn labels(model: &Model, split: &Split, seed: u64) -> Result<Vec<usize>, GradientError> {
     let all: Vec<usize> = (0..split.len()).collect();
-    let pieces = batching::pieces(split, &all, batching::tokens_at_a_time(&model));
+    let pieces = batching::pieces(split, &all, batching::tokens_at_a_time(model));
     let mut model = model.clone();
     model.freeze();
     let classes = model.classes();

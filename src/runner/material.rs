@@ -297,7 +297,7 @@ impl CellRunner {
         alike: usize,
     ) -> Result<GradientStore, String> {
         let mut writer = self.writer(cell, name, model, split, alike)?;
-        let tokens = batching::tokens_at_a_time(&model);
+        let tokens = batching::tokens_at_a_time(model);
         per_example::collect(model, split, tokens, &mut writer).map_err(sentence)?;
         writer.finish().map_err(sentence)
     }
@@ -312,7 +312,7 @@ impl CellRunner {
         labels: &[usize],
     ) -> Result<(GradientStore, WithFactors), String> {
         let mut writer = self.writer(cell, name, model, split, 1)?;
-        let tokens = batching::tokens_at_a_time(&model);
+        let tokens = batching::tokens_at_a_time(model);
         let made = per_example::collect_with_factors(model, split, labels, tokens, &mut writer)
             .map_err(sentence)?;
         Ok((writer.finish().map_err(sentence)?, made))
@@ -338,7 +338,7 @@ impl CellRunner {
 
 /// What bucketing by length leaves of the padding, in the pieces that the gradients are taken in.
 fn padding(train: &Split, query: &Split, model: &Model) -> Option<f64> {
-    let tokens = batching::tokens_at_a_time(&model);
+    let tokens = batching::tokens_at_a_time(model);
     matches!(train.inputs, Inputs::Tokens { .. })
         .then(|| batching::padding(&[train, query], tokens))
 }
