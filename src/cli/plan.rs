@@ -1,11 +1,12 @@
 //! `infbench plan`
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::Args;
 use infbench::results::ResultsDir;
-use infbench::runner::forecast::{forecast, product_rate};
+use infbench::runner::forecast::{fine_tune, forecast, product_rate};
 use infbench::runner::progress::plural;
 
 use super::{ExperimentArgs, print};
@@ -36,9 +37,17 @@ pub fn plan(args: &PlanArgs) -> miette::Result<ExitCode> {
         "", "id", "state", "cell", "n", "m", "blocks", "Σd", "memory", "time"
     );
     let (mut done, mut seconds, mut bytes) = (0, 0.0, 0.0f64);
+    let finished = plan
+        .cells
+        .iter()
+        .filter(|cell| results.is_finished(&cell.id));
+    let mut fine_tunes: BTreeSet<String> = finished.map(fine_tune).collect();
     for cell in &plan.cells {
-        let cost = forecast(cell).map_err(|e| miette::miette!("{}: {e}", cell.title()))?;
+        let mut cost = forecast(cell).map_err(|e| miette::miette!("{}: {e}", cell.title()))?;
         let finished = results.is_finished(&cell.id);
+        if !fine_tunes.insert(fine_tune(cell)) && !finished {
+            cost = cost.with_fine_tune();
+        }
         if finished {
             done += 1;
         } else {

@@ -9,7 +9,7 @@ use faer::{Accum, Mat, Par};
 use super::companions::Wanted;
 use super::material::keeps_unrounded;
 use crate::batching;
-use crate::config::{Cell, ModelConfig, TaskConfig};
+use crate::config::{Cell, ModelConfig, Settings, TaskConfig};
 use crate::device::DeviceChoice;
 use crate::gradients::store::TensorInfo;
 use crate::influence::{BlockLayout, cost};
@@ -39,6 +39,8 @@ pub struct Forecast {
     pub workspace_bytes: f64,
     /// Floating-point operations of the fine-tune, its evaluations, of retraining, and of taking gradients.
     pub training_flops: f64,
+    /// Those of them that cells of the same [`fine_tune`] share: all but the gradients.
+    pub shared_flops: f64,
     /// Share of the matrix-product rate at which they are done.
     pub training_efficiency: f64,
     /// Floating-point operations of all methods.
@@ -51,19 +53,43 @@ impl Forecast {
         self.training_flops / (self.training_efficiency * rate) + self.method_flops / rate
     }
 
+    /// The same for a cell whose fine-tune, retraining included, is there already.
+    #[must_use]
+    pub fn with_fine_tune(self) -> Self {
+        Self {
+            training_flops: self.training_flops - self.shared_flops,
+            shared_flops: 0.0,
+            ..self
+        }
+    }
+
     /// Peak memory, bytes.
     pub fn bytes(&self) -> f64 {
         self.gradient_bytes + self.workspace_bytes
     }
 }
 
-/// The forecast of a cell.
+/// What decides a cell's fine-tune and retraining: cells of which this is the same do them once, since both are kept.
+pub fn fine_tune(cell: &Cell) -> String {
+    let Settings {
+        task,
+        model,
+        lora,
+        train,
+        ground_truth,
+        ..
+    } = &cell.settings;
+    serde_json::json!([task, model, lora, train, ground_truth, cell.seed]).to_string()
+}
+
+/// The forecast of a cell by itself.
 ///
 /// # Errors
 /// A task or a model that cannot be built, as a sentence.
 pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
     let settings = &cell.settings;
     let mut wanted = Wanted::by(&settings.influence.methods);
+    let mut shared_flops = 0.0;
     let (tensors, train, query, training_flops, stores) = match &settings.task {
         TaskConfig::Gradients(task) => {
             let tensors = (0..task.blocks)
@@ -123,11 +149,12 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
             let beside = pass * (1.5 * sampled + checkpoints)
                 + 2.0 * look * checkpoints
                 + 2.0 * parameters * pass;
+            shared_flops = pass * epochs + look * (epochs + 1.0) + retraining;
             (
                 tensors,
                 data.train.len(),
                 data.query.len(),
-                pass * (epochs + 1.0) + look * (epochs + 2.0) + beside + retraining,
+                shared_flops + pass + look + beside,
                 [1.0 + sampled + checkpoints, 1.0 + checkpoints],
             )
         }
@@ -161,6 +188,7 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
         gradient_bytes,
         workspace_bytes,
         training_flops,
+        shared_flops,
         training_efficiency: match settings.model {
             Some(ModelConfig::Checkpoint(_)) => CHECKPOINT_EFFICIENCY,
             _ => TRAINING_EFFICIENCY,
@@ -239,5 +267,25 @@ mod tests {
         let multiplied = 5 * 48 + 2 * 48 + 4 * layer + 5 * 49;
         let tokens = 16.0 * (100.0 * 4.0 * 11.0 + 20.0 * 2.0 * 12.0);
         assert_eq!(forecast.training_flops, multiplied as f64 * tokens);
+        // of which the gradients, and a look for those of the queries, are every cell's own
+        let own = 16.0 * (100.0 * 4.0 + 20.0 * 2.0);
+        let own = multiplied as f64 * own;
+        assert_eq!(forecast.with_fine_tune().training_flops, own);
+    }
+
+    #[test]
+    fn a_sweep_over_the_influence_alone_shares_its_fine_tunes() {
+        let text = |axis: &str| {
+            format!(
+                "name: t\nseeds: [0, 1]\ntask: {{name: digits, train: 100}}\nsweep: {{{axis}}}\n"
+            )
+        };
+        let fine_tunes = |axis: &str| {
+            let plan = parse("t.yaml", &text(axis), None, &[]).unwrap();
+            let all: std::collections::BTreeSet<_> = plan.cells.iter().map(fine_tune).collect();
+            (plan.cells.len(), all.len())
+        };
+        assert_eq!(fine_tunes("influence.damping: [0.1, 1, 10]"), (6, 2));
+        assert_eq!(fine_tunes("lora.rank: [1, 2, 4]"), (6, 6));
     }
 }
