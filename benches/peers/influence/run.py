@@ -24,20 +24,23 @@ def measure(method, folder, suffix, repeats):
     with safe_open(f"{folder}/train{suffix}.safetensors", "np") as train, safe_open(
         f"{folder}/query{suffix}.safetensors", "np"
     ) as query:
-        names = list(train.keys())
-        seconds = [0.0] * repeats
-        scores = 0.0
-        for i, name in enumerate(names):
+        blocks = []
+        for name in train.keys():
             g, v = train.get_tensor(name), query.get_tensor(name)
-            lam = float(0.1 * np.square(g, dtype=np.float64).sum() / g.size)
-            if i == 0:
-                method(g[:16].copy(), v[:2].copy(), lam)  # libraries and threads awake
-            for repeat in range(repeats):
+            blocks.append((g, v, float(0.1 * np.square(g, dtype=np.float64).sum() / g.size)))
+        g, v, lam = blocks[0]
+        method(g[:16].copy(), v[:2].copy(), lam)  # libraries and threads awake
+        seconds = []
+        # a repeat goes through all blocks, so that none is still in a cache from the last one
+        for _ in range(repeats):
+            spent, scores = 0.0, 0.0
+            for g, v, lam in blocks:
                 start = time.perf_counter()
                 part = method(g, v, lam)
-                seconds[repeat] += time.perf_counter() - start
-            scores = scores + np.ascontiguousarray(part, np.float64)
-        return min(seconds), len(names), scores
+                spent += time.perf_counter() - start
+                scores = scores + np.ascontiguousarray(part, np.float64)
+            seconds.append(spent)
+        return min(seconds), len(blocks), scores
 
 
 def main():
