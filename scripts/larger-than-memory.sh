@@ -9,10 +9,12 @@
 # least four times the second. Memory of its own is anonymous memory: everything but files that are mapped, whose pages
 # the system takes back whenever it wants. Its peak is watched, and above the limit the script fails; besides,
 # RLIMIT_DATA (Linux) makes a larger allocation fail outright. That counts address space, of which the matrix products
-# reserve RESERVED (560) MiB a thread and touch little, so that it is set higher by as much. The gradients are synthetic, EXAMPLES (2000) by 4096 a
-# block, written block after block under the same limit. They are scored twice: a block a matrix with QUERIES (10)
-# queries, and all as one block (BLOCKS_WHOLE, "datainf hessian_free exact:solver=dual", or "" for none) with the mean
-# query. METHODS ("datainf hessian_free exact:solver=dual conjugate_gradient") are run one by one.
+# reserve RESERVED MiB a thread (twice the third cache and 64) and touch little, so that it is set higher by as much.
+#
+# The gradients are synthetic, EXAMPLES (2000) by 4096 a block, written block after block under the same limit. They
+# are scored twice: a block a matrix with QUERIES (10) queries, and all as one block (BLOCKS_WHOLE, "datainf
+# hessian_free exact:solver=dual", or "" for none) with the mean query. METHODS ("datainf hessian_free
+# exact:solver=dual conjugate_gradient") are run one by one.
 #
 # FOLDER (a new one in $TMPDIR) holds the gradients and loses them at the end; KEEP_GIB (15) of its disk stay free.
 # INFBENCH is a binary to use instead of building one.
@@ -21,7 +23,9 @@ cd "$(dirname "$0")/.."
 size=${1:-4096} cap=${2:-512}
 # the allocator would ask for gibibytes ahead, which count against the limit
 export MIMALLOC_ARENA_EAGER_COMMIT=0
-threads=$(nproc) reserved=${RESERVED:-560}
+# twice the third cache, which they take their tiles' sizes from
+cache=$(getconf LEVEL3_CACHE_SIZE 2> /dev/null) || cache=0
+threads=$(nproc) reserved=${RESERVED:-$((2 * ${cache:-0} / 1048576 + 64))}
 examples=${EXAMPLES:-2000} queries=${QUERIES:-10} dim=4096 keep=${KEEP_GIB:-15}
 read -ra methods <<< "${METHODS-datainf hessian_free exact:solver=dual conjugate_gradient}"
 read -ra whole <<< "${BLOCKS_WHOLE-datainf hessian_free exact:solver=dual}"
