@@ -242,7 +242,7 @@ fn batched_gradients_equal_those_of_batches_of_one() {
 
 #[test]
 fn gradients_do_not_depend_on_the_batch_size_and_repeat_bit_by_bit() {
-    // a GPU also chooses how it multiplies by the size: eps·√(24·48) once more
+    // a GPU also chooses by the size how it multiplies, each way with a rounding of up to eps·√(24·48) = 4e-6
     let in_memory = DeviceChoice::in_memory().contains(&device());
     let tolerance = if in_memory { 2e-6 } else { 6e-6 };
     for case in cases() {

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::Args;
+use infbench::config::Cell;
 use infbench::results::ResultsDir;
 use infbench::runner::forecast::{fine_tune, forecast, product_rate};
 use infbench::runner::progress::plural;
@@ -37,14 +38,13 @@ pub fn plan(args: &PlanArgs) -> miette::Result<ExitCode> {
         "", "id", "state", "cell", "n", "m", "blocks", "Σd", "memory", "time"
     );
     let (mut done, mut seconds, mut bytes) = (0, 0.0, 0.0f64);
-    let finished = plan
-        .cells
-        .iter()
-        .filter(|cell| results.is_finished(&cell.id));
-    let mut fine_tunes: BTreeSet<String> = finished.map(fine_tune).collect();
-    for cell in &plan.cells {
+    let is_finished = |cell: &Cell| results.is_finished(&cell.id);
+    let finished: Vec<bool> = plan.cells.iter().map(is_finished).collect();
+    let cells = || plan.cells.iter().zip(finished.iter().copied());
+    let kept = cells().filter(|(_, finished)| *finished);
+    let mut fine_tunes: BTreeSet<String> = kept.map(|(cell, _)| fine_tune(cell)).collect();
+    for (cell, finished) in cells() {
         let mut cost = forecast(cell).map_err(|e| miette::miette!("{}: {e}", cell.title()))?;
-        let finished = results.is_finished(&cell.id);
         if !fine_tunes.insert(fine_tune(cell)) && !finished {
             cost = cost.with_fine_tune();
         }
