@@ -33,3 +33,18 @@ pub fn dispatch(kernel: impl Kernel) {
     }
     kernel.run();
 }
+
+/// Asks for the memory `bytes` after `at` to be fetched into the cache, where the processor can be asked; whether
+/// anything is there does not matter.
+#[inline(always)]
+pub fn prefetch<T>(at: &T, bytes: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let place = std::ptr::from_ref(at).cast::<i8>().wrapping_add(bytes);
+        // SAFETY: fetching has no effect that a program could see, at any address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(place) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (at, bytes);
+}

@@ -1,5 +1,5 @@
-//! Products with a handful of queries, where the memory's speed is the limit: one row after another, its
-//! dot products, norm and weighted sum while it is in the cache. In f64 from the stored numbers on, but that
+//! Products with a handful of queries, where the memory's speed is the limit: a few rows after another,
+//! their dot products, norms and weighted sum while they are in the cache. In f64 from the stored numbers on, but that
 //! with products in f32 four weighted rows at a time are added up in it.
 
 use std::marker::PhantomData;
@@ -14,13 +14,22 @@ use super::kernels::cut;
 use super::sweep::{Part, Rows};
 use crate::config::influence::Precision;
 use crate::gradients::store::Real;
-use crate::vector::{Kernel, dispatch};
+use crate::vector::{Kernel, dispatch, prefetch};
 
 /// Queries up to which rows are gone through one by one: measured with 1, 2, 4 and 8.
 pub(super) const FEW: usize = 4;
 
 /// Rows that are multiplied, then added, while they are in the cache.
 const TOGETHER: usize = 16;
+
+/// Rows that are multiplied side by side, each piece of a query fetched once for them all.
+const ROWS: usize = 4;
+
+/// Numbers of a row that are multiplied at a time: a line of the cache in f32.
+const LANES: usize = 16;
+
+/// Bytes of a row that are asked for ahead; the processor by itself stops at every page.
+const AHEAD: usize = 512;
 
 /// Parts of a chunk that are worked on side by side, whatever the number of threads.
 const PARTS: usize = 16;
@@ -131,14 +140,17 @@ impl<T: Element> Kernel for Project<'_, T> {
             factor,
             mut out,
         } = self;
-        for (i, row) in range.enumerate() {
+        for first in range.clone().step_by(ROWS) {
+            let group = first..range.end.min(first + ROWS);
             for q in 0..x.ncols() {
                 let x = column(x.as_ref(), q);
-                let mut sum = 0.0;
                 for part in &rows.segments {
-                    sum += dot(part.row(row), &x[part.offset..part.offset + part.dim]).0;
+                    let x = &x[part.offset..part.offset + part.dim];
+                    let found = dots_of_rows(part, group.clone(), x);
+                    for (row, (sum, _)) in group.clone().zip(found) {
+                        out[(row - range.start, q)] += factor * sum;
+                    }
                 }
-                out[(i, q)] += factor * sum;
             }
         }
     }
@@ -168,20 +180,25 @@ impl<T: Element + Into<A>, A: Sum, W: Fn(usize, f64) -> f64> Kernel for Weigh<'_
         for first in range.clone().step_by(TOGETHER) {
             let together = first..range.end.min(first + TOGETHER);
             let mut weights = [[0.0; TOGETHER]; FEW];
-            for (at, row) in together.clone().enumerate() {
-                let mut norm = 0.0;
+            let mut norms = [0.0; TOGETHER];
+            for at in (0..together.len()).step_by(ROWS) {
+                let group = first + at..together.end.min(first + at + ROWS);
                 for (q, weights) in weights.iter_mut().enumerate().take(v.ncols()) {
                     let v = column(v.as_ref(), q);
                     for part in &rows.segments {
-                        let (sum, squares) =
-                            dot(part.row(row), &v[part.offset..part.offset + part.dim]);
-                        weights[at] += sum;
-                        if q == 0 {
-                            norm += squares;
+                        let v = &v[part.offset..part.offset + part.dim];
+                        let found = dots_of_rows(part, group.clone(), v);
+                        for (i, (sum, squares)) in (at..at + group.len()).zip(found) {
+                            weights[i] += sum;
+                            if q == 0 {
+                                norms[i] += squares;
+                            }
                         }
                     }
                 }
-                let weight = weight(rows.range.start + row, norm);
+            }
+            for (at, row) in together.clone().enumerate() {
+                let weight = weight(rows.range.start + row, norms[at]);
                 for weights in &mut weights {
                     weights[at] *= weight;
                 }
@@ -248,27 +265,65 @@ trait Sum: Real + Into<f64> + Mul<Output = Self> + Add<Output = Self> {}
 
 impl<A: Real + Into<f64> + Mul<Output = A> + Add<Output = A>> Sum for A {}
 
-/// Σ a·b and Σ a², in a fixed order for any width of the vectors.
+/// [`dots`] of at most [`ROWS`] rows of a tensor.
 #[inline(always)]
-fn dot<T: Copy + Into<f64>>(a: &[T], b: &[f64]) -> (f64, f64) {
-    const LANES: usize = 32;
-    let (mut sums, mut squares) = ([0.0f64; LANES], [0.0f64; LANES]);
-    let (a_lanes, a_rest) = a.as_chunks::<LANES>();
-    let (b_lanes, b_rest) = b.as_chunks::<LANES>();
-    for (a, b) in a_lanes.iter().zip(b_lanes) {
-        for lane in 0..LANES {
-            let value: f64 = a[lane].into();
-            sums[lane] += value * b[lane];
-            squares[lane] += value * value;
+fn dots_of_rows<T: Copy + Into<f64>>(
+    part: &Part<'_, T>,
+    rows: Range<usize>,
+    b: &[f64],
+) -> [(f64, f64); ROWS] {
+    if rows.len() == ROWS {
+        return dots([0, 1, 2, 3].map(|i| part.row(rows.start + i)), b);
+    }
+    let mut found = [(0.0, 0.0); ROWS];
+    for (found, row) in found.iter_mut().zip(rows) {
+        [*found] = dots([part.row(row)], b);
+    }
+    found
+}
+
+/// Σ a·b and Σ a² of several rows a with the same b, in a fixed order for any width of the vectors.
+#[inline(always)]
+fn dots<const ROWS: usize, T: Copy + Into<f64>>(
+    rows: [&[T]; ROWS],
+    b: &[f64],
+) -> [(f64, f64); ROWS] {
+    let (lanes, b_rest) = b.as_chunks::<LANES>();
+    let chunks = rows.map(|row| &row.as_chunks::<LANES>().0[..lanes.len()]);
+    let mut sums = [([0.0f64; LANES], [0.0f64; LANES]); ROWS];
+    for (i, b) in lanes.iter().enumerate() {
+        for (sums, chunks) in sums.iter_mut().zip(&chunks) {
+            prefetch(&chunks[i], AHEAD);
+            *sums = add_products(*sums, &chunks[i], b);
         }
     }
-    let (mut sum, mut square) = (sums.iter().sum::<f64>(), squares.iter().sum::<f64>());
-    for (&a, b) in a_rest.iter().zip(b_rest) {
-        let value: f64 = a.into();
-        sum += value * b;
-        square += value * value;
+    std::array::from_fn(|row| {
+        let (mut sum, mut square) = (
+            sums[row].0.iter().sum::<f64>(),
+            sums[row].1.iter().sum::<f64>(),
+        );
+        for (&a, b) in rows[row][b.len() - b_rest.len()..].iter().zip(b_rest) {
+            let value: f64 = a.into();
+            sum += value * b;
+            square += value * value;
+        }
+        (sum, square)
+    })
+}
+
+/// Lane by lane a·b and a² more.
+#[inline(always)]
+fn add_products<const LANES: usize, T: Copy + Into<f64>>(
+    (mut sums, mut squares): ([f64; LANES], [f64; LANES]),
+    a: &[T; LANES],
+    b: &[f64; LANES],
+) -> ([f64; LANES], [f64; LANES]) {
+    for lane in 0..LANES {
+        let value: f64 = a[lane].into();
+        sums[lane] += value * b[lane];
+        squares[lane] += value * value;
     }
-    (sum, square)
+    (sums, squares)
 }
 
 /// `x += factor · a`.
@@ -312,6 +367,34 @@ mod tests {
                 (found * 1e60 - expected).abs() < tolerance,
                 "{j}: {found} {expected}"
             );
+        }
+    }
+
+    /// Rows side by side and one alone, with numbers left over: the same sums, those of plain loops.
+    #[test]
+    fn rows_are_multiplied_side_by_side() {
+        let (rows, dim) = (5, 77);
+        let values: Vec<f32> = (0..rows * dim).map(|i| (i as f32 * 0.37).sin()).collect();
+        let b: Vec<f64> = (0..dim).map(|i| (i as f64 * 0.11).cos()).collect();
+        let part = Part {
+            offset: 0,
+            dim,
+            values: &values,
+        };
+        for first in 0..2 {
+            let found = dots_of_rows(&part, first..first + ROWS, &b);
+            for (row, found) in (first..).zip(found) {
+                assert_eq!(dots_of_rows(&part, row..row + 1, &b)[0], found);
+                let a = part.row(row).iter().map(|&a| f64::from(a));
+                let sum: f64 = a.clone().zip(&b).map(|(a, b)| a * b).sum();
+                let square: f64 = a.map(|a| a * a).sum();
+                // the order of 77 terms of at most 1
+                assert!((found.0 - sum).abs() < 77.0 * f64::EPSILON, "{row}");
+                assert!(
+                    (found.1 - square).abs() < 77.0 * f64::EPSILON * square,
+                    "{row}"
+                );
+            }
         }
     }
 
