@@ -42,20 +42,29 @@ pub const ON_GPU: usize = 2;
 /// [`map`] for pieces that compute on `device`: on a GPU, where every piece at work takes memory, [`ON_GPU`] at a
 /// time.
 pub fn map_on<T: Send>(device: &Device, pieces: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    let most = if in_memory(device) {
+    map_at_most(at_a_time(device), pieces, work)
+}
+
+/// Pieces that may compute on `device` at a time.
+pub fn at_a_time(device: &Device) -> usize {
+    if in_memory(device) {
         usize::MAX
     } else {
         ON_GPU
-    };
-    at_most(most, pieces, work)
+    }
 }
 
 /// `work(0), …, work(pieces − 1)` on all threads; results in order.
 pub fn map<T: Send>(pieces: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    at_most(usize::MAX, pieces, work)
+    map_at_most(usize::MAX, pieces, work)
 }
 
-fn at_most<T: Send>(most: usize, pieces: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+/// [`map`] with no more than `most` pieces at work.
+pub fn map_at_most<T: Send>(
+    most: usize,
+    pieces: usize,
+    work: impl Fn(usize) -> T + Sync,
+) -> Vec<T> {
     let pools = pools();
     // waiting for the other pools from inside a piece could wait for itself
     if pools.is_empty() || IN_PIECE.get() {
@@ -130,7 +139,7 @@ mod tests {
     #[test]
     fn no_more_than_asked_are_at_work() {
         let (at_work, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        at_most(1, 20, |_| {
+        map_at_most(1, 20, |_| {
             let now = at_work.fetch_add(1, Ordering::SeqCst) + 1;
             most.fetch_max(now, Ordering::SeqCst);
             std::thread::sleep(std::time::Duration::from_millis(1));

@@ -2,6 +2,8 @@
 //! same conclusions.
 #![cfg(feature = "libtorch")]
 
+mod device;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -19,9 +21,7 @@ use rand::RngExt;
 
 /// The device that is held against the pure-Rust one: `INFBENCH_TEST_DEVICE`, or libtorch on the CPU.
 fn other() -> DeviceChoice {
-    std::env::var("INFBENCH_TEST_DEVICE").map_or(DeviceChoice::LibTorch, |name| {
-        name.parse().expect("a device of this build")
-    })
+    device::named().unwrap_or(DeviceChoice::LibTorch)
 }
 
 fn infbench() -> Command {

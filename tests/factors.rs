@@ -1,5 +1,7 @@
 //! Kronecker factors against plain loops over the tokens of one example at a time.
 
+mod device;
+
 use std::path::Path;
 
 use faer::Mat;
@@ -8,7 +10,6 @@ use infbench::config::task::{ClustersTask, DigitsTask, SentencesTask};
 use infbench::config::{
     LayerSelection, LoraConfig, LoraTarget, MlpConfig, ModelConfig, TaskConfig, TransformerConfig,
 };
-use infbench::device::DeviceChoice;
 use infbench::gradients::factors::{KroneckerFactors, TensorFactors};
 use infbench::gradients::{RowBuffer, per_example, sampled};
 use infbench::models::checkpoint::Checkpoint;
@@ -19,19 +20,11 @@ use rand::RngExt;
 
 use LoraTarget::{Ffn, Key, Output, Query, Value};
 
-/// The device that is tested: `INFBENCH_TEST_DEVICE`, or the pure-Rust one.
-fn device() -> DeviceChoice {
-    std::env::var("INFBENCH_TEST_DEVICE").map_or_else(
-        |_| DeviceChoice::default(),
-        |name| name.parse().expect("a device of this build"),
-    )
-}
-
 /// The model with adapters that do something.
 fn build(model: &ModelConfig, task: &TaskConfig, targets: &[LoraTarget]) -> (Model, Split) {
     let data = tasks::build(task, 3).unwrap();
     let input = batching::input_shape(&data.train);
-    let mut built = Model::new(model, &input, data.classes, 3, &device().inner()).unwrap();
+    let mut built = Model::new(model, &input, data.classes, 3, &device::device().inner()).unwrap();
     let lora = LoraConfig {
         rank: 2,
         alpha: Some(3.0),
@@ -71,7 +64,7 @@ fn bert() -> (Model, Split) {
     };
     let checkpoint = Checkpoint::open(&folder.join("model")).unwrap();
     let input = batching::input_shape(&split);
-    let device = device().inner();
+    let device = device::device().inner();
     let mut model = Model::from_checkpoint(&checkpoint, &input, 3, 1, &device).unwrap();
     peft::load(&folder.join("adapter"), &mut model).unwrap();
     (model, split)

@@ -1,5 +1,7 @@
 //! Fine-tuning: it learns, repeats bit by bit, is cached whole, and ends with an error when it diverges.
 
+mod device;
+
 use infbench::config::lora::LastLayers;
 use infbench::config::task::{ClustersTask, DigitsTask};
 use infbench::config::train::Schedule;
@@ -7,21 +9,12 @@ use infbench::config::{
     LayerSelection, LoraConfig, LoraTarget, MlpConfig, ModelConfig, PretrainConfig, TaskConfig,
     TrainConfig, TransformerConfig,
 };
-use infbench::device::DeviceChoice;
 use infbench::finetune::{
     FinetuneError, Progress, Retrainer, Settings, Stage, fine_tune, fine_tune_with_checkpoints,
     pretrained_base,
 };
 use infbench::models::Role;
 use infbench::tasks::{self, Inputs};
-
-/// The device that is tested: `INFBENCH_TEST_DEVICE`, or the pure-Rust one.
-fn device() -> DeviceChoice {
-    std::env::var("INFBENCH_TEST_DEVICE").map_or_else(
-        |_| DeviceChoice::default(),
-        |name| name.parse().expect("a device of this build"),
-    )
-}
 
 fn quiet(_: Progress) {}
 
@@ -75,7 +68,7 @@ fn digits_are_learnt_through_flipped_labels() {
     let settings = Settings {
         model: &model,
         seed: 1,
-        device: device(),
+        device: device::device(),
         cache: None,
         activations: 1 << 30,
     };
@@ -112,7 +105,7 @@ fn clusters_are_learnt_by_a_perceptron_on_random_features() {
     let settings = Settings {
         model: &model,
         seed: 1,
-        device: device(),
+        device: device::device(),
         cache: None,
         activations: 1 << 30,
     };
@@ -142,7 +135,7 @@ fn only_adapters_and_head_are_trained() {
     let settings = Settings {
         model: &config,
         seed: 1,
-        device: device(),
+        device: device::device(),
         cache: None,
         activations: 1 << 30,
     };
@@ -188,7 +181,7 @@ fn runs_repeat_bit_by_bit_and_the_cache_gives_the_same() {
         let settings = Settings {
             model: &config,
             seed,
-            device: device(),
+            device: device::device(),
             cache,
             activations: 1 << 30,
         };
@@ -242,7 +235,7 @@ fn divergence_is_an_error_with_its_place() {
     let settings = Settings {
         model: &config,
         seed: 1,
-        device: device(),
+        device: device::device(),
         cache: None,
         activations: 1 << 30,
     };
@@ -274,7 +267,7 @@ fn a_task_with_nothing_to_pretrain_on_is_an_error() {
     let settings = Settings {
         model: &config,
         seed: 1,
-        device: device(),
+        device: device::device(),
         cache: None,
         activations: 1 << 30,
     };
@@ -297,7 +290,7 @@ fn activations_below_the_adapters_are_computed_once_and_change_nothing() {
         let settings = Settings {
             model: &config,
             seed: 1,
-            device: device(),
+            device: device::device(),
             cache: None,
             activations,
         };
@@ -332,7 +325,7 @@ fn checkpoints_are_states_on_the_way_and_come_back_from_the_cache() {
     let settings = |cache| Settings {
         model: &config,
         seed: 1,
-        device: device(),
+        device: device::device(),
         cache,
         activations: 1 << 30,
     };
@@ -391,7 +384,7 @@ fn retraining_on_everything_with_the_seed_of_a_fine_tune_is_that_fine_tune() {
     let settings = Settings {
         model: &model,
         seed: 5,
-        device: device(),
+        device: device::device(),
         cache: None,
         activations: 1 << 30,
     };
@@ -432,7 +425,7 @@ fn full_batches_of_a_part_are_the_part() {
     let settings = Settings {
         model: &model,
         seed: 5,
-        device: device(),
+        device: device::device(),
         cache: None,
         activations: 1 << 30,
     };

@@ -1,5 +1,7 @@
 //! Per-example gradients: the batched way against batches of one, and against finite differences.
 
+mod device;
+
 use infbench::batching;
 use infbench::config::lora::{AllLayers, LastLayers, LayerRange};
 use infbench::config::task::{ClustersTask, DigitsTask, SentencesTask};
@@ -13,14 +15,6 @@ use infbench::tasks::{self, Split};
 use rand::RngExt;
 
 use LoraTarget::{Ffn, FfnIn, FfnOut, Key, Output, Query, Value};
-
-/// The device that is tested: `INFBENCH_TEST_DEVICE`, or the pure-Rust one.
-fn device() -> DeviceChoice {
-    std::env::var("INFBENCH_TEST_DEVICE").map_or_else(
-        |_| DeviceChoice::default(),
-        |name| name.parse().expect("a device of this build"),
-    )
-}
 
 struct Case {
     name: &'static str,
@@ -150,7 +144,7 @@ fn cases() -> Vec<Case> {
 /// The model with random adapters: B is not zero, or every grad A would be.
 fn build(case: &Case, seed: u64) -> (Model, Split) {
     let data = tasks::build(&case.task, seed).unwrap();
-    let device = device().inner();
+    let device = device::device().inner();
     let mut model = Model::new(
         &case.model,
         &batching::input_shape(&data.train),
@@ -243,7 +237,7 @@ fn batched_gradients_equal_those_of_batches_of_one() {
 #[test]
 fn gradients_do_not_depend_on_the_batch_size_and_repeat_bit_by_bit() {
     // a GPU also chooses by the size how it multiplies, each way with a rounding of up to eps·√(24·48) = 4e-6
-    let in_memory = DeviceChoice::in_memory().contains(&device());
+    let in_memory = DeviceChoice::in_memory().contains(&device::device());
     let tolerance = if in_memory { 2e-6 } else { 6e-6 };
     for case in cases() {
         let (model, split) = build(&case, 6);

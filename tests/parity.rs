@@ -4,6 +4,8 @@
 //! all-MiniLM-L6-v2 run when the model is in `$INFBENCH_MINILM` or where `scripts/get-minilm.sh` puts it;
 //! with `$INFBENCH_PARITY_PYTHON` (a Python with scripts/parity/requirements.txt) PEFT opens our adapters.
 
+mod device;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +18,6 @@ use infbench::config::lora::LayerRange;
 use infbench::config::store::GradientType;
 use infbench::config::task::GlueName;
 use infbench::config::{CheckpointConfig, LayerSelection, LoraConfig, LoraTarget, ModelConfig};
-use infbench::device::DeviceChoice;
 use infbench::gradient_files::{GradientFilesError, GradientRequest, gradient_files};
 use infbench::gradients::store::GradientStore;
 use infbench::gradients::{RowBuffer, per_example};
@@ -27,14 +28,6 @@ use infbench::models::peft::{self, PeftError};
 use infbench::models::{Model, Pass, Role};
 use infbench::tasks::{Inputs, Split};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-
-/// The device that is tested: `INFBENCH_TEST_DEVICE`, or the pure-Rust one.
-fn device() -> DeviceChoice {
-    std::env::var("INFBENCH_TEST_DEVICE").map_or_else(
-        |_| DeviceChoice::default(),
-        |name| name.parse().expect("a device of this build"),
-    )
-}
 
 const CASES: [&str; 3] = ["bert", "bert_relu", "roberta"];
 
@@ -125,7 +118,7 @@ fn classes(expected: &Numbers) -> usize {
 
 fn open(folder: &Path, expected: &Numbers) -> Model {
     let checkpoint = Checkpoint::open(folder).unwrap();
-    let device = device().inner();
+    let device = device::device().inner();
     let input = batching::input_shape(&split(expected));
     Model::from_checkpoint(&checkpoint, &input, classes(expected), 1, &device).unwrap()
 }
@@ -317,7 +310,7 @@ fn what_does_not_fit_a_checkpoint_is_said_by_name() {
     let expected = Numbers::read(&fixture("bert").join("expected.safetensors"));
     let tensors = raw(&fixture("bert").join("model/model.safetensors"));
     let input = batching::input_shape(&split(&expected));
-    let device = device().inner();
+    let device = device::device().inner();
     let error = |tensors: &[Raw]| {
         let folder = with_config("bert");
         write(&folder.path().join("model.safetensors"), tensors);
@@ -557,7 +550,7 @@ fn request(model: &Path, examples: &Path, out: &Path) -> GradientRequest {
         sampled: None,
         seed: 0,
         dtype: GradientType::F32,
-        device: device(),
+        device: device::device(),
     }
 }
 

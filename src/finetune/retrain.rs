@@ -14,6 +14,7 @@ use crate::config::{LoraConfig, ModelConfig, TrainConfig};
 use crate::ground_truth::{Outcome, Retrain};
 use crate::models::{Model, Role};
 use crate::tasks::{Split, TaskData};
+use crate::workers;
 
 /// Fine-tunes on parts of a training split, and looks at the queries.
 #[derive(Clone, Debug)]
@@ -116,6 +117,10 @@ impl Retrain for Retrainer {
 
     fn queries(&self) -> usize {
         self.splits[1].len()
+    }
+
+    fn at_a_time(&self) -> usize {
+        workers::at_a_time(self.base.device())
     }
 
     fn retrain(&self, kept: &[bool], seed: u64, by_epoch: bool) -> Result<Outcome, String> {

@@ -45,6 +45,11 @@ pub trait Retrain: Sync {
     fn examples(&self) -> usize;
     /// Queries m.
     fn queries(&self) -> usize;
+    /// Retrainings that may be at work at a time: as many as there are threads, but where each takes memory of a
+    /// GPU.
+    fn at_a_time(&self) -> usize {
+        usize::MAX
+    }
     /// Trains on the examples `kept` of n with `seed`; the same arguments have the same outcome.
     ///
     /// # Errors

@@ -65,7 +65,7 @@ impl Bench<'_> {
         if !todo.is_empty() {
             (self.heard)(what, before, all);
         }
-        let made = workers::map(todo.len(), |piece| {
+        let made = workers::map_at_most(self.retrain.at_a_time(), todo.len(), |piece| {
             if stopped.load(Ordering::Relaxed) {
                 return None;
             }

@@ -67,7 +67,9 @@ pub fn hessian(
     for first in (0..size).step_by(COLUMNS) {
         progress(first, size);
         let count = COLUMNS.min(size - first);
-        let columns = workers::map(count, |k| loss.second_derivatives(first + k));
+        let columns = workers::map_on(model.device(), count, |k| {
+            loss.second_derivatives(first + k)
+        });
         for (k, column) in columns.iter().enumerate() {
             for (i, value) in column.iter().enumerate() {
                 matrix[(i, first + k)] = *value;
