@@ -7,6 +7,7 @@ use faer::{Accum, Mat, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
 use crate::gradients::store::Real;
+use crate::vector::{Kernel, dispatch};
 
 /// A matrix in the precision of the products, with a factor taken out of it.
 pub(super) enum Narrowed<'a, T> {
@@ -110,11 +111,11 @@ impl Element for f32 {
         scratch.resize(rows * columns, 0.0);
         let part = MatMut::from_column_major_slice_mut(scratch, rows, columns);
         matmul(part, Accum::Replace, lhs, rhs, 1.0, Par::Seq);
-        for (j, part) in scratch.chunks_exact(rows).enumerate() {
-            for (sum, &part) in contiguous_mut(sum.as_mut().col_mut(j)).iter_mut().zip(part) {
-                *sum += factor * f64::from(part);
-            }
-        }
+        dispatch(AddColumns {
+            sum: sum.as_mut(),
+            values: scratch,
+            factor,
+        });
     }
 
     fn add_square(
@@ -139,6 +140,26 @@ impl Element for f32 {
                 .zip(part)
             {
                 *sum += f64::from(part);
+            }
+        }
+    }
+}
+
+/// `sum += factor · values`, column by column.
+struct AddColumns<'a> {
+    sum: MatMut<'a, f64>,
+    values: &'a [f32],
+    factor: f64,
+}
+
+impl Kernel for AddColumns<'_> {
+    #[inline(always)]
+    fn run(mut self) {
+        let rows = self.sum.nrows();
+        for (j, values) in self.values.chunks_exact(rows).enumerate() {
+            let sum = contiguous_mut(self.sum.as_mut().col_mut(j));
+            for (sum, &value) in sum.iter_mut().zip(values) {
+                *sum += self.factor * f64::from(value);
             }
         }
     }

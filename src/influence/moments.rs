@@ -142,6 +142,7 @@ impl Block<'_> {
 }
 
 /// Σ v² in f64, in eight running sums so that it can be vectorised; in a fixed order.
+#[inline(always)]
 pub(super) fn sum_of_squares<T: Copy + Into<f64>>(values: &[T]) -> f64 {
     let (eights, rest) = values.as_chunks::<8>();
     let mut sums = [0.0f64; 8];

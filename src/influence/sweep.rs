@@ -12,6 +12,7 @@ use super::block::{Block, Tiles, chunks};
 use super::element::{Element, contiguous_mut};
 use super::kernels::cut;
 use super::moments::sum_of_squares;
+use crate::vector::{Kernel, dispatch};
 use faer::Mat;
 
 /// Rows of G in the type that products are taken in.
@@ -128,10 +129,12 @@ impl<T: Element> Rows<'_, T> {
                 let x = x.subrows(part.offset + columns.start, columns.len());
                 T::add_product(products.as_mut(), h, x, factor, scratch);
                 if norms {
-                    let squares = contiguous_mut(squares.as_mut().col_mut(0));
-                    for (row, square) in rows.clone().zip(squares) {
-                        *square += sum_of_squares(&part.row(row)[columns.clone()]);
-                    }
+                    dispatch(AddSquares {
+                        part,
+                        rows: rows.clone(),
+                        columns: columns.clone(),
+                        squares: contiguous_mut(squares.as_mut().col_mut(0)),
+                    });
                 }
             }
         });
@@ -202,5 +205,22 @@ impl<T: Element> Rows<'_, T> {
                     .collect();
                 sums.iter().for_each(|sum| out += sum);
             });
+    }
+}
+
+/// `squares += ‖·‖²` of a stretch of every row.
+struct AddSquares<'a, T> {
+    part: &'a Part<'a, T>,
+    rows: Range<usize>,
+    columns: Range<usize>,
+    squares: &'a mut [f64],
+}
+
+impl<T: Element> Kernel for AddSquares<'_, T> {
+    #[inline(always)]
+    fn run(self) {
+        for (row, square) in self.rows.zip(self.squares) {
+            *square += sum_of_squares(&self.part.row(row)[self.columns.clone()]);
+        }
     }
 }
