@@ -49,9 +49,13 @@ pub(super) fn each_column(a: &mut Mat<f64>, work: impl Fn(usize, &mut [f64]) + S
         .for_each(|(j, out)| work(j, contiguous_mut(out)));
 }
 
-/// `y += factor · x`, entry by entry.
-pub(super) fn add_scaled(y: &mut [f64], factor: f64, x: &[f64]) {
-    y.iter_mut().zip(x).for_each(|(y, x)| *y += factor * x);
+/// `y += factor · x`, entry by entry, in f64.
+#[inline(always)]
+pub(super) fn add_scaled<T: Copy + Into<f64>>(y: &mut [f64], factor: f64, x: &[T]) {
+    for (y, &x) in y.iter_mut().zip(x) {
+        let x: f64 = x.into();
+        *y += factor * x;
+    }
 }
 
 /// The columns of `a` named, in that order.

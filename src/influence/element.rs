@@ -6,6 +6,7 @@ use faer::traits::ComplexField;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
+use super::columns::add_scaled;
 use crate::gradients::store::Real;
 use crate::vector::{Kernel, dispatch};
 
@@ -158,9 +159,7 @@ impl Kernel for AddColumns<'_> {
         let rows = self.sum.nrows();
         for (j, values) in self.values.chunks_exact(rows).enumerate() {
             let sum = contiguous_mut(self.sum.as_mut().col_mut(j));
-            for (sum, &value) in sum.iter_mut().zip(values) {
-                *sum += self.factor * f64::from(value);
-            }
+            add_scaled(sum, self.factor, values);
         }
     }
 }

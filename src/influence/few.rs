@@ -9,6 +9,7 @@ use faer::{Mat, MatMut};
 use rayon::prelude::*;
 
 use super::block::{Block, chunks};
+use super::columns::add_scaled;
 use super::element::{Element, column, contiguous_mut, power_of_two};
 use super::kernels::cut;
 use super::sweep::{Part, Rows};
@@ -253,7 +254,7 @@ fn add_rows<T: Copy + Into<A> + Into<f64>, A: Sum>(
             row += 4;
         }
         while row < rows.end {
-            add_multiple(x, &part.row(row)[begin..end], weights[row - rows.start]);
+            add_scaled(x, weights[row - rows.start], &part.row(row)[begin..end]);
             row += 1;
         }
         begin = end;
@@ -284,13 +285,13 @@ fn dots_of_rows<T: Copy + Into<f64>>(
 
 /// Σ a·b and Σ a² of several rows a with the same b, in a fixed order for any width of the vectors.
 #[inline(always)]
-fn dots<const ROWS: usize, T: Copy + Into<f64>>(
-    rows: [&[T]; ROWS],
+fn dots<const COUNT: usize, T: Copy + Into<f64>>(
+    rows: [&[T]; COUNT],
     b: &[f64],
-) -> [(f64, f64); ROWS] {
+) -> [(f64, f64); COUNT] {
     let (lanes, b_rest) = b.as_chunks::<LANES>();
     let chunks = rows.map(|row| &row.as_chunks::<LANES>().0[..lanes.len()]);
-    let mut sums = [([0.0f64; LANES], [0.0f64; LANES]); ROWS];
+    let mut sums = [([0.0f64; LANES], [0.0f64; LANES]); COUNT];
     for (i, b) in lanes.iter().enumerate() {
         for (sums, chunks) in sums.iter_mut().zip(&chunks) {
             prefetch(&chunks[i], AHEAD);
@@ -313,7 +314,7 @@ fn dots<const ROWS: usize, T: Copy + Into<f64>>(
 
 /// Lane by lane a·b and a² more.
 #[inline(always)]
-fn add_products<const LANES: usize, T: Copy + Into<f64>>(
+fn add_products<T: Copy + Into<f64>>(
     (mut sums, mut squares): ([f64; LANES], [f64; LANES]),
     a: &[T; LANES],
     b: &[f64; LANES],
@@ -324,15 +325,6 @@ fn add_products<const LANES: usize, T: Copy + Into<f64>>(
         squares[lane] += value * value;
     }
     (sums, squares)
-}
-
-/// `x += factor · a`.
-#[inline(always)]
-fn add_multiple<T: Copy + Into<f64>>(x: &mut [f64], a: &[T], factor: f64) {
-    for (x, &a) in x.iter_mut().zip(a) {
-        let value: f64 = a.into();
-        *x += factor * value;
-    }
 }
 
 #[cfg(test)]
