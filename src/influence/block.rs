@@ -20,18 +20,23 @@ pub struct Block<'a> {
 }
 
 /// Sizes of the tiles that the two products with G are cut into. One thread works on a tile, with panels
-/// of G that stay in its cache.
+/// of G that stay in its cache; in single precision it adds up panels, each of which is a sum by itself, until it
+/// carries them on in f64.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tiles {
-    /// Examples a tile of G V, which sums over columns.
+    /// Examples a tile of G V, which sums over columns, at most.
     pub project_rows: usize,
-    /// Columns a panel of it: single-precision sums run no longer before they are carried on in f64.
+    /// Columns a panel of it.
+    pub project_panel: usize,
+    /// Columns whose panels are added up in single precision, at most.
     pub project_columns: usize,
-    /// Columns a tile of Gᵀ C, which sums over examples.
+    /// Columns a tile of Gᵀ C, which sums over examples, at most.
     pub expand_columns: usize,
     /// Examples a panel of it.
+    pub expand_panel: usize,
+    /// Examples whose panels are added up in single precision, at most.
     pub expand_rows: usize,
-    /// With fewer tiles than this the sums are cut as well, so that all threads have work.
+    /// Pieces of work wanted, so that all threads have some: where there are fewer tiles the sums are cut as well.
     pub tasks: usize,
     /// Bytes of a chunk of rows that is viewed where it is.
     pub view_bytes: usize,
@@ -44,9 +49,11 @@ impl Default for Tiles {
     fn default() -> Self {
         Self {
             project_rows: 128,
-            project_columns: 1024,
-            expand_columns: 256,
-            expand_rows: 512,
+            project_panel: 1024,
+            project_columns: 4096,
+            expand_columns: 512,
+            expand_panel: 256,
+            expand_rows: 2048,
             tasks: 16,
             view_bytes: 64 << 20,
             widened_bytes: 8 << 20,
@@ -180,4 +187,10 @@ impl<'a> Block<'a> {
 pub(super) fn chunks(total: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
     let size = size.max(1);
     (0..total.div_ceil(size)).map(move |i| i * size..((i + 1) * size).min(total))
+}
+
+/// `0..total` in pieces of at most `size` that differ by one at most.
+pub(super) fn even_chunks(total: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
+    let pieces = total.div_ceil(size.max(1));
+    (0..pieces).map(move |i| i * total / pieces..(i + 1) * total / pieces)
 }

@@ -2,11 +2,14 @@
 //!
 //! Every sum runs in a fixed order, so that no number depends on how many threads there are.
 
-use faer::Mat;
+use std::mem::MaybeUninit;
+
+use faer::{Mat, MatRef};
 use rayon::prelude::*;
 
-use super::element::{column, column_grain, contiguous_mut};
+use super::element::{column, column_grain, contiguous, contiguous_mut};
 use super::moments::sum_of_squares;
+use crate::vector::{Kernel, dispatch};
 
 /// aᵀb in f64, in eight running sums so that it can be vectorised; in a fixed order.
 pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -47,6 +50,51 @@ pub(super) fn each_column(a: &mut Mat<f64>, work: impl Fn(usize, &mut [f64]) + S
         .with_min_len(grain)
         .enumerate()
         .for_each(|(j, out)| work(j, contiguous_mut(out)));
+}
+
+/// A matrix with `map` of every entry, in parallel over columns; `map` should hold what it needs by value. Its memory is written once: a matrix of zeros to
+/// write to would cost as much again.
+pub(super) fn mapped<S: Copy + Sync, T: Copy + Send + Sync>(
+    from: MatRef<'_, S>,
+    map: impl Fn(S) -> T + Copy + Send + Sync,
+) -> Mat<T> {
+    let (rows, columns) = (from.nrows(), from.ncols());
+    let mut to = Mat::<T>::with_capacity(rows, columns);
+    let (start, stride) = (to.as_ptr_mut() as usize, to.col_stride() as usize);
+    (0..columns)
+        .into_par_iter()
+        .with_min_len(column_grain(rows))
+        .for_each(|j| {
+            // SAFETY: the column lies within the matrix's capacity, and no other task has it.
+            let to = unsafe {
+                let first = (start as *mut MaybeUninit<T>).add(j * stride);
+                std::slice::from_raw_parts_mut(first, rows)
+            };
+            dispatch(MapColumn {
+                from: contiguous(from.col(j)),
+                to,
+                map,
+            });
+        });
+    // SAFETY: every entry was written, as every column of `from` has as many.
+    unsafe { to.set_dims(rows, columns) };
+    to
+}
+
+struct MapColumn<'a, S, T, F> {
+    from: &'a [S],
+    to: &'a mut [MaybeUninit<T>],
+    // by value: what a reference leads to would be fetched again after every write
+    map: F,
+}
+
+impl<S: Copy, T, F: Fn(S) -> T> Kernel for MapColumn<'_, S, T, F> {
+    #[inline(always)]
+    fn run(self) {
+        for (to, &from) in self.to.iter_mut().zip(self.from) {
+            to.write((self.map)(from));
+        }
+    }
 }
 
 /// `y += factor · x`, entry by entry, in f64.

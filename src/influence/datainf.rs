@@ -9,7 +9,7 @@ use super::cholesky::Cholesky;
 use super::columns::each_column;
 use super::element::{column, contiguous_mut};
 use super::error::InfluenceError;
-use super::kernels::{combine, cut, parallel};
+use super::kernels::{combine, cut, parallel, scaled};
 use super::method::{Applied, InfluenceMethod, Limit, Preconditioner};
 use super::registry::{Allowed, Listed, MethodInfo, OptionInfo, Values};
 use crate::random::rng;
@@ -139,11 +139,11 @@ struct Singles<'a> {
 
 impl Preconditioner for Singles<'_> {
     fn apply(&self, v: &Mat<f64>) -> Result<Applied, InfluenceError> {
-        let n = self.block.rows() as f64;
-        let y = self
-            .block
-            .weighted_fisher(v, true, |_, norm| 1.0 / (n * (self.lambda + norm)));
-        Ok(remainder(v, y, self.lambda).into())
+        let (n, lambda) = (self.block.rows() as f64, self.lambda);
+        let mut x = scaled(v, 1.0 / lambda);
+        let weight = |_, norm| -1.0 / (n * (lambda + norm)) / lambda;
+        self.block.add_weighted_fisher(v, true, weight, &mut x);
+        Ok(x.into())
     }
 }
 

@@ -6,7 +6,7 @@ use faer::traits::ComplexField;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
-use super::columns::add_scaled;
+use super::columns::{add_scaled, mapped};
 use crate::gradients::store::Real;
 use crate::vector::{Kernel, dispatch};
 
@@ -39,11 +39,11 @@ pub(super) trait Element: Real + ComplexField + Into<f64> {
     /// A matrix with contiguous columns in this precision.
     fn narrow(values: MatRef<'_, f64>) -> Narrowed<'_, Self>;
 
-    /// `sum += factor · lhs · rhs` on the calling thread; `scratch` is reused memory.
-    fn add_product(
+    /// `sum += factor · Σ lhs · rhs` on the calling thread, over pairs of a left and a right-hand side; what is summed
+    /// here is summed in this precision. `scratch` is reused memory.
+    fn add_products<'a>(
         sum: MatMut<'_, f64>,
-        lhs: MatRef<'_, Self>,
-        rhs: MatRef<'_, Self>,
+        products: impl Iterator<Item = [MatRef<'a, Self>; 2]>,
         factor: f64,
         scratch: &mut Vec<Self>,
     );
@@ -57,14 +57,15 @@ impl Element for f64 {
         Narrowed::View(values)
     }
 
-    fn add_product(
-        sum: MatMut<'_, f64>,
-        lhs: MatRef<'_, f64>,
-        rhs: MatRef<'_, f64>,
+    fn add_products<'a>(
+        mut sum: MatMut<'_, f64>,
+        products: impl Iterator<Item = [MatRef<'a, f64>; 2]>,
         factor: f64,
         _: &mut Vec<f64>,
     ) {
-        matmul(sum, Accum::Add, lhs, rhs, factor, Par::Seq);
+        for [lhs, rhs] in products {
+            matmul(sum.as_mut(), Accum::Add, lhs, rhs, factor, Par::Seq);
+        }
     }
 
     fn add_square(sum: MatMut<'_, f64>, lhs: MatRef<'_, f64>, _: &mut Vec<f64>, par: Par) {
@@ -76,44 +77,36 @@ impl Element for f32 {
     /// Divides by a power of two near the largest entry first, which is exact, so that neither huge nor
     /// tiny values leave the range of f32.
     fn narrow(values: MatRef<'_, f64>) -> Narrowed<'_, f32> {
-        let (rows, columns) = (values.nrows(), values.ncols());
-        let mut copy = Mat::<f32>::zeros(rows, columns);
-        let largest = (0..columns)
+        let largest = (0..values.ncols())
             .into_par_iter()
-            .with_min_len(column_grain(rows))
-            .map(|j| {
-                column(values, j)
-                    .iter()
-                    .fold(0.0f64, |max, v| max.max(v.abs()))
-            })
+            .with_min_len(column_grain(values.nrows()))
+            .map(|j| largest(column(values, j)))
             .reduce(|| 0.0, f64::max);
         let scale = power_of_two(largest);
         let inverse = 1.0 / scale;
-        copy.as_mut()
-            .par_col_iter_mut()
-            .with_min_len(column_grain(rows))
-            .enumerate()
-            .for_each(|(j, out)| {
-                for (out, &value) in contiguous_mut(out).iter_mut().zip(column(values, j)) {
-                    *out = (value * inverse) as f32;
-                }
-            });
+        let copy = mapped(values, move |value| (value * inverse) as f32);
         Narrowed::Copy(copy, scale)
     }
 
-    fn add_product(
-        mut sum: MatMut<'_, f64>,
-        lhs: MatRef<'_, f32>,
-        rhs: MatRef<'_, f32>,
+    fn add_products<'a>(
+        sum: MatMut<'_, f64>,
+        products: impl Iterator<Item = [MatRef<'a, f32>; 2]>,
         factor: f64,
         scratch: &mut Vec<f32>,
     ) {
         let (rows, columns) = (sum.nrows(), sum.ncols());
         scratch.resize(rows * columns, 0.0);
-        let part = MatMut::from_column_major_slice_mut(scratch, rows, columns);
-        matmul(part, Accum::Replace, lhs, rhs, 1.0, Par::Seq);
+        let mut part = MatMut::from_column_major_slice_mut(scratch, rows, columns);
+        let mut accum = Accum::Replace;
+        for [lhs, rhs] in products {
+            matmul(part.as_mut(), accum, lhs, rhs, 1.0, Par::Seq);
+            accum = Accum::Add;
+        }
+        if accum == Accum::Replace {
+            return;
+        }
         dispatch(AddColumns {
-            sum: sum.as_mut(),
+            sum,
             values: scratch,
             factor,
         });
@@ -142,6 +135,45 @@ impl Element for f32 {
             {
                 *sum += f64::from(part);
             }
+        }
+    }
+}
+
+/// max |v|; NaN counts as nothing.
+fn largest(values: &[f64]) -> f64 {
+    let mut largest = 0.0;
+    dispatch(Largest {
+        values,
+        out: &mut largest,
+    });
+    largest
+}
+
+struct Largest<'a> {
+    values: &'a [f64],
+    out: &'a mut f64,
+}
+
+impl Kernel for Largest<'_> {
+    #[inline(always)]
+    fn run(self) {
+        // not `f64::max`, whose rule for NaN no vector instruction follows
+        let larger = |max: &mut f64, value: f64| {
+            *max = if value.abs() > *max {
+                value.abs()
+            } else {
+                *max
+            };
+        };
+        let (eights, rest) = self.values.as_chunks::<8>();
+        let mut max = [0.0; 8];
+        for eight in eights {
+            for (max, &value) in max.iter_mut().zip(eight) {
+                larger(max, value);
+            }
+        }
+        for &value in max.iter().chain(rest) {
+            larger(self.out, value);
         }
     }
 }
@@ -188,8 +220,12 @@ pub(super) fn column_grain(rows: usize) -> usize {
 
 /// A column of a matrix that was made here, column by column.
 pub(super) fn column(values: MatRef<'_, f64>, j: usize) -> &[f64] {
-    values
-        .col(j)
+    contiguous(values.col(j))
+}
+
+/// A column of a matrix that was made here.
+pub(super) fn contiguous<T>(column: faer::ColRef<'_, T>) -> &[T] {
+    column
         .try_as_col_major()
         .expect("matrices of queries and coefficients are stored by columns")
         .as_slice()

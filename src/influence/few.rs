@@ -69,25 +69,26 @@ impl Block<'_> {
         });
     }
 
-    /// Σ_i w_i g_i (g_iᵀV) for at most [`FEW`] columns, with w_i = `weight(i, ‖g_i‖²)`.
-    pub(super) fn weighted_fisher_of_few(
+    /// `x += Σ_i w_i g_i (g_iᵀV)` for at most [`FEW`] columns, with w_i = `weight(i, ‖g_i‖²)`.
+    pub(super) fn add_weighted_fisher_of_few(
         &self,
         v: &Mat<f64>,
         weight: impl Fn(usize, f64) -> f64 + Sync,
-    ) -> Mat<f64> {
+        x: &mut Mat<f64>,
+    ) {
         match (self.stored_as_f32(), self.precision()) {
-            (true, Precision::F32) => self.weighted_fisher_by_rows::<f32, f32>(v, weight),
-            (true, Precision::F64) => self.weighted_fisher_by_rows::<f32, f64>(v, weight),
-            (false, _) => self.weighted_fisher_by_rows::<f64, f64>(v, weight),
+            (true, Precision::F32) => self.add_weighted_fisher_by_rows::<f32, f32>(v, weight, x),
+            (true, Precision::F64) => self.add_weighted_fisher_by_rows::<f32, f64>(v, weight, x),
+            (false, _) => self.add_weighted_fisher_by_rows::<f64, f64>(v, weight, x),
         }
     }
 
-    fn weighted_fisher_by_rows<T: Element + Into<A>, A: Sum>(
+    fn add_weighted_fisher_by_rows<T: Element + Into<A>, A: Sum>(
         &self,
         v: &Mat<f64>,
         weight: impl Fn(usize, f64) -> f64 + Sync,
-    ) -> Mat<f64> {
-        let mut x = Mat::zeros(v.nrows(), v.ncols());
+        x: &mut Mat<f64>,
+    ) {
         self.sweep::<T>(|rows| {
             let sums: Vec<Mat<f64>> = parts(rows.range.len())
                 .collect::<Vec<_>>()
@@ -105,9 +106,8 @@ impl Block<'_> {
                     sum
                 })
                 .collect();
-            sums.iter().for_each(|sum| x += sum);
+            sums.iter().for_each(|sum| *x += sum);
         });
-        x
     }
 
     fn stored_as_f32(&self) -> bool {

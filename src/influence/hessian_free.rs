@@ -4,7 +4,7 @@ use faer::Mat;
 
 use super::block::Block;
 use super::error::InfluenceError;
-use super::kernels::combine;
+use super::kernels::scaled;
 use super::method::{Applied, InfluenceMethod, Preconditioner};
 use super::registry::{Listed, MethodInfo, Values};
 
@@ -84,8 +84,6 @@ pub(super) struct Scaled(pub(super) f64);
 
 impl Preconditioner for Scaled {
     fn apply(&self, v: &Mat<f64>) -> Result<Applied, InfluenceError> {
-        let mut x = Mat::zeros(v.nrows(), v.ncols());
-        combine(v, &mut x, |v, _| v * self.0);
-        Ok(x.into())
+        Ok(scaled(v, self.0).into())
     }
 }

@@ -13,7 +13,7 @@ use faer::{Mat, MatMut, Par};
 use rayon::prelude::*;
 
 use super::block::Block;
-use super::columns::{each_column, norms, relative, worst};
+use super::columns::{each_column, mapped, norms, relative, worst};
 use super::element::{Element, column, column_grain, contiguous_mut};
 use super::few::FEW;
 use crate::config::influence::Precision;
@@ -76,51 +76,54 @@ impl Block<'_> {
         x
     }
 
-    /// Σ_i w_i g_i (g_iᵀV), `[d, m]`, with w_i = `weight(i, ‖g_i‖²)`: a Fisher with weights, times V. The norms
-    /// are taken only `with_norms`, else they are 0. 4·m·n·d flops, one pass over G: what is projected is
+    /// `x += Σ_i w_i g_i (g_iᵀV)`, `[d, m]`, with w_i = `weight(i, ‖g_i‖²)`: a Fisher with weights, times V. The
+    /// norms are taken only `with_norms`, else they are 0. 4·m·n·d flops, one pass over G: what is projected is
     /// expanded chunk by chunk.
-    pub(super) fn weighted_fisher(
+    pub(super) fn add_weighted_fisher(
         &self,
         v: &Mat<f64>,
         with_norms: bool,
         weight: impl Fn(usize, f64) -> f64 + Sync,
-    ) -> Mat<f64> {
+        x: &mut Mat<f64>,
+    ) {
         if v.ncols() <= FEW {
-            return self.weighted_fisher_of_few(v, weight);
+            return self.add_weighted_fisher_of_few(v, weight, x);
         }
         match self.precision() {
-            Precision::F32 => self.weighted_fisher_in::<f32>(v, with_norms, weight),
-            Precision::F64 => self.weighted_fisher_in::<f64>(v, with_norms, weight),
+            Precision::F32 => self.add_weighted_fisher_in::<f32>(v, with_norms, weight, x),
+            Precision::F64 => self.add_weighted_fisher_in::<f64>(v, with_norms, weight, x),
         }
     }
 
-    fn weighted_fisher_in<T: Element>(
+    fn add_weighted_fisher_in<T: Element>(
         &self,
         v: &Mat<f64>,
         with_norms: bool,
         weight: impl Fn(usize, f64) -> f64 + Sync,
-    ) -> Mat<f64> {
+        x: &mut Mat<f64>,
+    ) {
         let m = v.ncols();
         let narrow = T::narrow(v.as_ref());
-        let mut x = Mat::zeros(self.dim(), m);
         self.sweep::<T>(|rows| {
             let mut c = Mat::<f64>::zeros(rows.range.len(), m + usize::from(with_norms));
             rows.add_project(narrow.mat(), narrow.scale(), c.as_mut());
-            let norms = with_norms.then(|| column(c.as_ref(), m).to_vec());
+            let norm = |i| if with_norms { c[(i, m)] } else { 0.0 };
+            let weights: Vec<f64> = (0..rows.range.len())
+                .map(|i| weight(rows.range.start + i, norm(i)))
+                .collect();
             c.truncate(rows.range.len(), m);
-            scale_rows(&mut c, |i| {
-                weight(rows.range.start + i, norms.as_ref().map_or(0.0, |n| n[i]))
-            });
+            scale_rows(&mut c, |i| weights[i]);
             let c = T::narrow(c.as_ref());
             rows.add_expand(c.mat(), c.scale(), x.as_mut());
         });
-        x
     }
 
     /// F V = Gᵀ G V / n, `[d, m]`. 4·m·n·d flops.
     pub(super) fn fisher_times(&self, v: &Mat<f64>) -> Mat<f64> {
         let weight = 1.0 / self.rows() as f64;
-        self.weighted_fisher(v, false, |_, _| weight)
+        let mut x = Mat::zeros(self.dim(), v.ncols());
+        self.add_weighted_fisher(v, false, |_, _| weight, &mut x);
+        x
     }
 
     /// The residual matrix V − (F + λI)X, `[d, m]`, in f64, and the largest ‖·‖/‖v‖ over the queries
@@ -136,6 +139,11 @@ impl Block<'_> {
         let worst = worst(relative(&r, &norms(v)));
         (r, worst)
     }
+}
+
+/// `factor · V`.
+pub(super) fn scaled(v: &Mat<f64>, factor: f64) -> Mat<f64> {
+    mapped(v.as_ref(), move |v| factor * v)
 }
 
 /// `x[j] = combine(v[j], x[j])` entry by entry, in parallel over columns.

@@ -8,12 +8,15 @@ use std::ops::Range;
 use faer::{MatMut, MatRef};
 use rayon::prelude::*;
 
-use super::block::{Block, Tiles, chunks};
+use super::block::{Block, Tiles, chunks, even_chunks};
 use super::element::{Element, contiguous_mut};
 use super::kernels::cut;
-use super::moments::sum_of_squares;
+use super::moments::{SIDE_BY_SIDE, sum_of_squares, sums_of_squares};
 use crate::vector::{Kernel, dispatch};
 use faer::Mat;
+
+/// Least columns of a tile of Gᵀ C.
+const NARROW: usize = 128;
 
 /// Rows of G in the type that products are taken in.
 pub(super) struct Rows<'r, T> {
@@ -35,6 +38,12 @@ pub(super) struct Part<'r, T> {
 }
 
 impl<T> Part<'_, T> {
+    /// Some of the rows, `[rows, dim]`.
+    fn mat(&self, rows: &Range<usize>) -> MatRef<'_, T> {
+        let values = &self.values[rows.start * self.dim..rows.end * self.dim];
+        MatRef::from_row_major_slice(values, rows.len(), self.dim)
+    }
+
     /// A row.
     #[inline(always)]
     pub fn row(&self, row: usize) -> &[T] {
@@ -107,49 +116,45 @@ impl<T: Element> Rows<'_, T> {
     pub(super) fn add_project(&self, x: MatRef<'_, T>, factor: f64, out: MatMut<'_, f64>) {
         let m = x.ncols();
         let norms = out.ncols() > m;
-        let panels: Vec<(usize, Range<usize>)> = self
-            .segments
-            .iter()
-            .enumerate()
-            .flat_map(|(s, part)| {
-                chunks(part.dim, self.tiles.project_columns).map(move |columns| (s, columns))
-            })
-            .collect();
-        let tiles = cut(out, chunks(self.range.len(), self.tiles.project_rows));
+        let tiles = cut(out, even_chunks(self.range.len(), self.tiles.project_rows));
+        let columns = share(
+            x.nrows(),
+            self.parts(tiles.len()),
+            self.tiles.project_panel..self.tiles.project_columns,
+        );
+        let panels = self.columns(columns);
         self.run(tiles, &panels, |rows, panels, out, scratch| {
             let (mut products, mut squares) = out.split_at_col_mut(m);
             for (s, columns) in panels {
                 let part = &self.segments[*s];
-                let h = MatRef::from_row_major_slice(
-                    &part.values[rows.start * part.dim..rows.end * part.dim],
-                    rows.len(),
-                    part.dim,
-                )
-                .subcols(columns.start, columns.len());
-                let x = x.subrows(part.offset + columns.start, columns.len());
-                T::add_product(products.as_mut(), h, x, factor, scratch);
-                if norms {
-                    dispatch(AddSquares {
-                        part,
-                        rows: rows.clone(),
-                        columns: columns.clone(),
-                        squares: contiguous_mut(squares.as_mut().col_mut(0)),
-                    });
-                }
+                let h = part.mat(rows);
+                let terms = chunks(columns.len(), self.tiles.project_panel).map(|panel| {
+                    let panel = columns.start + panel.start..columns.start + panel.end;
+                    // before the product, which finds the rows in the cache
+                    if norms {
+                        dispatch(AddSquares {
+                            part,
+                            rows: rows.clone(),
+                            columns: panel.clone(),
+                            squares: contiguous_mut(squares.as_mut().col_mut(0)),
+                        });
+                    }
+                    let x = x.subrows(part.offset + panel.start, panel.len());
+                    [h.subcols(panel.start, panel.len()), x]
+                });
+                T::add_products(products.as_mut(), terms, factor, scratch);
             }
         });
     }
 
     /// `out += factor · Hᵀ c` for these rows H, `[d, m]`, with c `[rows, m]`.
     pub(super) fn add_expand(&self, c: MatRef<'_, T>, factor: f64, out: MatMut<'_, f64>) {
-        let columns: Vec<(usize, Range<usize>)> = self
-            .segments
-            .iter()
-            .enumerate()
-            .flat_map(|(s, part)| {
-                chunks(part.dim, self.tiles.expand_columns).map(move |columns| (s, columns))
-            })
-            .collect();
+        let columns = share(
+            out.nrows(),
+            self.tiles.tasks,
+            NARROW..self.tiles.expand_columns,
+        );
+        let columns = self.columns(columns);
         let tiles = cut(
             out,
             columns.iter().map(|(s, columns)| {
@@ -157,25 +162,41 @@ impl<T: Element> Rows<'_, T> {
                 offset + columns.start..offset + columns.end
             }),
         );
-        let tiles = tiles
+        let tiles: Vec<_> = tiles
             .into_iter()
             .zip(columns)
             .map(|((_, out), place)| (place, out))
             .collect();
-        let terms: Vec<_> = chunks(self.range.len(), self.tiles.expand_rows).collect();
+        let rows = share(
+            self.range.len(),
+            self.parts(tiles.len()),
+            self.tiles.expand_panel..self.tiles.expand_rows,
+        );
+        let terms: Vec<_> = chunks(self.range.len(), rows).collect();
         self.run(tiles, &terms, |(s, columns), terms, mut out, scratch| {
             let part = &self.segments[*s];
             for rows in terms {
-                let h = MatRef::from_row_major_slice(
-                    &part.values[rows.start * part.dim..rows.end * part.dim],
-                    rows.len(),
-                    part.dim,
-                )
-                .subcols(columns.start, columns.len());
-                let c = c.subrows(rows.start, rows.len());
-                T::add_product(out.as_mut(), h.transpose(), c, factor, scratch);
+                let products = chunks(rows.len(), self.tiles.expand_panel).map(|panel| {
+                    let panel = rows.start + panel.start..rows.start + panel.end;
+                    let h = part.mat(&panel).subcols(columns.start, columns.len());
+                    [h.transpose(), c.subrows(panel.start, panel.len())]
+                });
+                T::add_products(out.as_mut(), products, factor, scratch);
             }
         });
+    }
+
+    /// All columns in pieces of at most `width`, each within a segment.
+    fn columns(&self, width: usize) -> Vec<(usize, Range<usize>)> {
+        let pieces = |(s, part): (usize, &Part<'_, T>)| {
+            chunks(part.dim, width).map(move |columns| (s, columns))
+        };
+        self.segments.iter().enumerate().flat_map(pieces).collect()
+    }
+
+    /// Parts that the sums of every tile are cut into, so that there is enough to do.
+    fn parts(&self, tiles: usize) -> usize {
+        (self.tiles.tasks / tiles.max(1)).max(1)
     }
 
     /// Works on every tile of a result in parallel, adding up `terms` in order. When there are few tiles, the
@@ -187,7 +208,7 @@ impl<T: Element> Rows<'_, T> {
         terms: &[Term],
         work: impl Fn(&Place, &[Term], MatMut<'_, f64>, &mut Vec<T>) + Sync,
     ) {
-        let parts = (self.tiles.tasks / tiles.len().max(1)).clamp(1, terms.len().max(1));
+        let parts = self.parts(tiles.len()).min(terms.len().max(1));
         let terms_a_part = terms.len().div_ceil(parts).max(1);
         tiles
             .into_par_iter()
@@ -208,6 +229,13 @@ impl<T: Element> Rows<'_, T> {
     }
 }
 
+/// A share of `total` for each of so many, within bounds.
+fn share(total: usize, pieces: usize, bounds: Range<usize>) -> usize {
+    total
+        .div_ceil(pieces)
+        .clamp(bounds.start.min(bounds.end), bounds.end)
+}
+
 /// `squares += ‖·‖²` of a stretch of every row.
 struct AddSquares<'a, T> {
     part: &'a Part<'a, T>,
@@ -219,8 +247,19 @@ struct AddSquares<'a, T> {
 impl<T: Element> Kernel for AddSquares<'_, T> {
     #[inline(always)]
     fn run(self) {
-        for (row, square) in self.rows.zip(self.squares) {
-            *square += sum_of_squares(&self.part.row(row)[self.columns.clone()]);
+        let row = |row: usize| &self.part.row(row)[self.columns.clone()];
+        let (fours, rest) = self.squares.as_chunks_mut::<SIDE_BY_SIDE>();
+        let mut next = self.rows.start;
+        for four in fours {
+            let found = sums_of_squares([0, 1, 2, 3].map(|i| row(next + i)));
+            four.iter_mut()
+                .zip(found)
+                .for_each(|(sum, square)| *sum += square);
+            next += SIDE_BY_SIDE;
+        }
+        for square in rest {
+            *square += sum_of_squares(row(next));
+            next += 1;
         }
     }
 }

@@ -49,8 +49,10 @@ fn dense(store: &GradientStore) -> Vec<Vec<f64>> {
 fn settings() -> Vec<(Precision, Tiles)> {
     let tiles = |project_rows, project_columns, expand_columns, expand_rows, tasks| Tiles {
         project_rows,
+        project_panel: 1 + project_columns / 3,
         project_columns,
         expand_columns,
+        expand_panel: 1 + expand_rows / 3,
         expand_rows,
         tasks,
         // chunks of a few rows

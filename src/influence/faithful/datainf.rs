@@ -5,7 +5,7 @@ use faer::Mat;
 use super::{BATCH_SIZE, Damping, batches, damping_option};
 use crate::influence::block::Block;
 use crate::influence::error::InfluenceError;
-use crate::influence::kernels::combine;
+use crate::influence::kernels::scaled;
 use crate::influence::method::{Applied, InfluenceMethod, Preconditioner};
 use crate::influence::registry::{Listed, MethodInfo, OptionInfo, Values};
 
@@ -136,9 +136,10 @@ struct WeightedMean<'a> {
 
 impl Preconditioner for WeightedMean<'_> {
     fn apply(&self, v: &Mat<f64>) -> Result<Applied, InfluenceError> {
-        let weight = |row: usize, norm: f64| self.weights[row] / (self.lambda + norm);
-        let mut x = self.block.weighted_fisher(v, true, weight);
-        combine(v, &mut x, |v, y| (self.total * v - y) / self.lambda);
+        let lambda = self.lambda;
+        let mut x = scaled(v, self.total / lambda);
+        let weight = |row: usize, norm: f64| -self.weights[row] / (lambda + norm) / lambda;
+        self.block.add_weighted_fisher(v, true, weight, &mut x);
         Ok(x.into())
     }
 }
