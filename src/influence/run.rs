@@ -94,6 +94,18 @@ pub fn run_method(
     lambda: &[f64],
     options: &RunOptions<'_>,
 ) -> Result<Influence, InfluenceError> {
+    // on a thread of the pool, so that no other thread has to be woken before and after every parallel loop
+    rayon::scope(|_| run_here(spec, train, query, layout, lambda, options))
+}
+
+fn run_here(
+    spec: &MethodSpec,
+    train: &GradientStore,
+    query: &GradientStore,
+    layout: &BlockLayout,
+    lambda: &[f64],
+    options: &RunOptions<'_>,
+) -> Result<Influence, InfluenceError> {
     check(train, layout, lambda)?;
     let method = spec.method.build();
     let companions = &options.companions;
