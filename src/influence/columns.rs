@@ -52,33 +52,41 @@ pub(super) fn each_column(a: &mut Mat<f64>, work: impl Fn(usize, &mut [f64]) + S
         .for_each(|(j, out)| work(j, contiguous_mut(out)));
 }
 
-/// A matrix with `map` of every entry, in parallel over columns; `map` should hold what it needs by value. Its memory is written once: a matrix of zeros to
-/// write to would cost as much again.
-pub(super) fn mapped<S: Copy + Sync, T: Copy + Send + Sync>(
+/// A matrix with `map` of every entry, in parallel over columns.
+pub(super) fn mapped<S: Copy + Sync, T: Send>(
     from: MatRef<'_, S>,
     map: impl Fn(S) -> T + Copy + Send + Sync,
 ) -> Mat<T> {
+    mapped_by_column(from, |_| (map, ())).0
+}
+
+/// A matrix every column of which is made by a map of its own, in parallel, and what comes with the maps. A map should
+/// hold what it needs by value. Memory is written once: a matrix of zeros to write to would cost as much again.
+pub(super) fn mapped_by_column<S: Copy + Sync, T: Send, F: Fn(S) -> T, R: Send>(
+    from: MatRef<'_, S>,
+    map: impl Fn(&[S]) -> (F, R) + Sync,
+) -> (Mat<T>, Vec<R>) {
     let (rows, columns) = (from.nrows(), from.ncols());
     let mut to = Mat::<T>::with_capacity(rows, columns);
     let (start, stride) = (to.as_ptr_mut() as usize, to.col_stride() as usize);
-    (0..columns)
+    let besides = (0..columns)
         .into_par_iter()
         .with_min_len(column_grain(rows))
-        .for_each(|j| {
+        .map(|j| {
             // SAFETY: the column lies within the matrix's capacity, and no other task has it.
             let to = unsafe {
                 let first = (start as *mut MaybeUninit<T>).add(j * stride);
                 std::slice::from_raw_parts_mut(first, rows)
             };
-            dispatch(MapColumn {
-                from: contiguous(from.col(j)),
-                to,
-                map,
-            });
-        });
+            let from = contiguous(from.col(j));
+            let (map, beside) = map(from);
+            dispatch(MapColumn { from, to, map });
+            beside
+        })
+        .collect();
     // SAFETY: every entry was written, as every column of `from` has as many.
     unsafe { to.set_dims(rows, columns) };
-    to
+    (to, besides)
 }
 
 struct MapColumn<'a, S, T, F> {

@@ -1,36 +1,57 @@
 //! The two precisions that products are taken in.
 
+use std::ops::Range;
+
 use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::traits::ComplexField;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
-use rayon::prelude::*;
 
-use super::columns::{add_scaled, mapped};
+use super::columns::{add_scaled, mapped_by_column};
 use crate::gradients::store::Real;
 use crate::vector::{Kernel, dispatch};
 
-/// A matrix in the precision of the products, with a factor taken out of it.
+/// A matrix in the precision of the products, with a factor taken out of every column.
 pub(super) enum Narrowed<'a, T> {
     /// Used where it stands.
     View(MatRef<'a, T>),
-    /// Converted: the original is `scale` times this.
-    Copy(Mat<T>, f64),
+    /// Converted: a column of the original is its scale times the column of this.
+    Copy(Mat<T>, Vec<f64>),
 }
 
 impl<T> Narrowed<'_, T> {
-    pub(super) fn mat(&self) -> MatRef<'_, T> {
+    pub(super) fn scaled(&self) -> Scaled<'_, T> {
         match self {
-            Self::View(view) => *view,
-            Self::Copy(mat, _) => mat.as_ref(),
+            Self::View(mat) => Scaled {
+                mat: *mat,
+                scales: None,
+            },
+            Self::Copy(mat, scales) => Scaled {
+                mat: mat.as_ref(),
+                scales: Some(scales),
+            },
+        }
+    }
+}
+
+/// Rows of a [`Narrowed`] matrix.
+#[derive(Clone, Copy)]
+pub(super) struct Scaled<'a, T> {
+    pub mat: MatRef<'a, T>,
+    scales: Option<&'a [f64]>,
+}
+
+impl<T> Scaled<'_, T> {
+    pub(super) fn subrows(&self, rows: Range<usize>) -> Self {
+        Self {
+            mat: self.mat.subrows(rows.start, rows.len()),
+            ..*self
         }
     }
 
-    pub(super) fn scale(&self) -> f64 {
-        match self {
-            Self::View(_) => 1.0,
-            Self::Copy(_, scale) => *scale,
-        }
+    /// What column j of the matrix is to be multiplied by.
+    pub(super) fn scale(&self, j: usize) -> f64 {
+        self.scales.map_or(1.0, |scales| scales[j])
     }
 }
 
@@ -39,11 +60,11 @@ pub(super) trait Element: Real + ComplexField + Into<f64> {
     /// A matrix with contiguous columns in this precision.
     fn narrow(values: MatRef<'_, f64>) -> Narrowed<'_, Self>;
 
-    /// `sum += factor · Σ lhs · rhs` on the calling thread, over pairs of a left and a right-hand side; what is summed
-    /// here is summed in this precision. `scratch` is reused memory.
+    /// `sum += factor · Σ lhs · rhs` on the calling thread, over pairs of a left and a right side, the latter rows of
+    /// one matrix; what is summed here is summed in this precision. `scratch` is reused memory.
     fn add_products<'a>(
         sum: MatMut<'_, f64>,
-        products: impl Iterator<Item = [MatRef<'a, Self>; 2]>,
+        products: impl Iterator<Item = (MatRef<'a, Self>, Scaled<'a, Self>)>,
         factor: f64,
         scratch: &mut Vec<Self>,
     );
@@ -59,12 +80,12 @@ impl Element for f64 {
 
     fn add_products<'a>(
         mut sum: MatMut<'_, f64>,
-        products: impl Iterator<Item = [MatRef<'a, f64>; 2]>,
+        products: impl Iterator<Item = (MatRef<'a, f64>, Scaled<'a, f64>)>,
         factor: f64,
         _: &mut Vec<f64>,
     ) {
-        for [lhs, rhs] in products {
-            matmul(sum.as_mut(), Accum::Add, lhs, rhs, factor, Par::Seq);
+        for (lhs, rhs) in products {
+            matmul(sum.as_mut(), Accum::Add, lhs, rhs.mat, factor, Par::Seq);
         }
     }
 
@@ -74,41 +95,40 @@ impl Element for f64 {
 }
 
 impl Element for f32 {
-    /// Divides by a power of two near the largest entry first, which is exact, so that neither huge nor
-    /// tiny values leave the range of f32.
+    /// Divides every column by a power of two near its largest entry first, which is exact, so that neither huge
+    /// nor tiny values leave the range of f32.
     fn narrow(values: MatRef<'_, f64>) -> Narrowed<'_, f32> {
-        let largest = (0..values.ncols())
-            .into_par_iter()
-            .with_min_len(column_grain(values.nrows()))
-            .map(|j| largest(column(values, j)))
-            .reduce(|| 0.0, f64::max);
-        let scale = power_of_two(largest);
-        let inverse = 1.0 / scale;
-        let copy = mapped(values, move |value| (value * inverse) as f32);
-        Narrowed::Copy(copy, scale)
+        let (copy, scales) = mapped_by_column(values, |column| {
+            let scale = power_of_two(largest(column));
+            let inverse = 1.0 / scale;
+            (move |value: f64| (value * inverse) as f32, scale)
+        });
+        Narrowed::Copy(copy, scales)
     }
 
     fn add_products<'a>(
         sum: MatMut<'_, f64>,
-        products: impl Iterator<Item = [MatRef<'a, f32>; 2]>,
+        products: impl Iterator<Item = (MatRef<'a, f32>, Scaled<'a, f32>)>,
         factor: f64,
         scratch: &mut Vec<f32>,
     ) {
         let (rows, columns) = (sum.nrows(), sum.ncols());
         scratch.resize(rows * columns, 0.0);
         let mut part = MatMut::from_column_major_slice_mut(scratch, rows, columns);
-        let mut accum = Accum::Replace;
-        for [lhs, rhs] in products {
-            matmul(part.as_mut(), accum, lhs, rhs, 1.0, Par::Seq);
-            accum = Accum::Add;
+        let mut last = None;
+        for (lhs, rhs) in products {
+            let accum = match last {
+                None => Accum::Replace,
+                Some(_) => Accum::Add,
+            };
+            matmul(part.as_mut(), accum, lhs, rhs.mat, 1.0, Par::Seq);
+            last = Some(rhs);
         }
-        if accum == Accum::Replace {
-            return;
-        }
+        let Some(right) = last else { return };
         dispatch(AddColumns {
             sum,
             values: scratch,
-            factor,
+            factor: |j| factor * right.scale(j),
         });
     }
 
@@ -178,20 +198,20 @@ impl Kernel for Largest<'_> {
     }
 }
 
-/// `sum += factor · values`, column by column.
-struct AddColumns<'a> {
+/// `sum[:, j] += factor(j) · values[:, j]`.
+struct AddColumns<'a, F> {
     sum: MatMut<'a, f64>,
     values: &'a [f32],
-    factor: f64,
+    factor: F,
 }
 
-impl Kernel for AddColumns<'_> {
+impl<F: Fn(usize) -> f64> Kernel for AddColumns<'_, F> {
     #[inline(always)]
     fn run(mut self) {
         let rows = self.sum.nrows();
         for (j, values) in self.values.chunks_exact(rows).enumerate() {
             let sum = contiguous_mut(self.sum.as_mut().col_mut(j));
-            add_scaled(sum, self.factor, values);
+            add_scaled(sum, (self.factor)(j), values);
         }
     }
 }
@@ -269,11 +289,12 @@ mod tests {
 
     #[test]
     fn single_precision_survives_extreme_scales() {
-        let values = Mat::from_fn(3, 2, |i, j| (1.0 + (i + 3 * j) as f64) * 1e-80);
+        let scales = [1e-80, 1e120];
+        let values = Mat::from_fn(3, 2, |i, j| (1.0 + (i + 3 * j) as f64) * scales[j]);
         let narrowed = f32::narrow(values.as_ref());
         for j in 0..2 {
             for i in 0..3 {
-                let back = f64::from(narrowed.mat()[(i, j)]) * narrowed.scale();
+                let back = f64::from(narrowed.scaled().mat[(i, j)]) * narrowed.scaled().scale(j);
                 assert!((back - values[(i, j)]).abs() <= f64::from(f32::EPSILON) * values[(i, j)]);
             }
         }

@@ -181,10 +181,7 @@ pub(super) fn sum_of_squares<T: Copy + Into<f64>>(values: &[T]) -> f64 {
 }
 
 #[inline(always)]
-fn add_squares<T: Copy + Into<f64>>(
-    mut sums: [f64; LANES],
-    values: &[T; LANES],
-) -> [f64; LANES] {
+fn add_squares<T: Copy + Into<f64>>(mut sums: [f64; LANES], values: &[T; LANES]) -> [f64; LANES] {
     for lane in 0..LANES {
         let value: f64 = values[lane].into();
         sums[lane] += value * value;

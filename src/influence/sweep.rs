@@ -9,7 +9,7 @@ use faer::{MatMut, MatRef};
 use rayon::prelude::*;
 
 use super::block::{Block, Tiles, chunks, even_chunks};
-use super::element::{Element, contiguous_mut};
+use super::element::{Element, Scaled, contiguous_mut};
 use super::kernels::cut;
 use super::moments::{SIDE_BY_SIDE, sum_of_squares, sums_of_squares};
 use crate::vector::{Kernel, dispatch};
@@ -113,12 +113,12 @@ impl<'a> Block<'a> {
 impl<T: Element> Rows<'_, T> {
     /// `out += factor · H x` for these rows H, `[rows, m]`; with one column more than x has, `‖h‖²` is added
     /// to it, taken while the rows are in the cache.
-    pub(super) fn add_project(&self, x: MatRef<'_, T>, factor: f64, out: MatMut<'_, f64>) {
-        let m = x.ncols();
+    pub(super) fn add_project(&self, x: Scaled<'_, T>, factor: f64, out: MatMut<'_, f64>) {
+        let m = x.mat.ncols();
         let norms = out.ncols() > m;
         let tiles = cut(out, even_chunks(self.range.len(), self.tiles.project_rows));
         let columns = share(
-            x.nrows(),
+            x.mat.nrows(),
             self.parts(tiles.len()),
             self.tiles.project_panel..self.tiles.project_columns,
         );
@@ -139,16 +139,16 @@ impl<T: Element> Rows<'_, T> {
                             squares: contiguous_mut(squares.as_mut().col_mut(0)),
                         });
                     }
-                    let x = x.subrows(part.offset + panel.start, panel.len());
-                    [h.subcols(panel.start, panel.len()), x]
+                    let x = x.subrows(part.offset + panel.start..part.offset + panel.end);
+                    (h.subcols(panel.start, panel.len()), x)
                 });
                 T::add_products(products.as_mut(), terms, factor, scratch);
             }
         });
     }
 
-    /// `out += factor · Hᵀ c` for these rows H, `[d, m]`, with c `[rows, m]`.
-    pub(super) fn add_expand(&self, c: MatRef<'_, T>, factor: f64, out: MatMut<'_, f64>) {
+    /// `out += Hᵀ c` for these rows H, `[d, m]`, with c `[rows, m]`.
+    pub(super) fn add_expand(&self, c: Scaled<'_, T>, out: MatMut<'_, f64>) {
         let columns = share(
             out.nrows(),
             self.tiles.tasks,
@@ -179,9 +179,9 @@ impl<T: Element> Rows<'_, T> {
                 let products = chunks(rows.len(), self.tiles.expand_panel).map(|panel| {
                     let panel = rows.start + panel.start..rows.start + panel.end;
                     let h = part.mat(&panel).subcols(columns.start, columns.len());
-                    [h.transpose(), c.subrows(panel.start, panel.len())]
+                    (h.transpose(), c.subrows(panel))
                 });
-                T::add_products(out.as_mut(), products, factor, scratch);
+                T::add_products(out.as_mut(), products, 1.0, scratch);
             }
         });
     }
@@ -212,6 +212,8 @@ impl<T: Element> Rows<'_, T> {
         let terms_a_part = terms.len().div_ceil(parts).max(1);
         tiles
             .into_par_iter()
+            // whoever is done first takes one tile more, not several or none
+            .with_max_len(1)
             .for_each_init(Vec::new, |scratch, (place, mut out)| {
                 if parts == 1 {
                     return work(&place, terms, out, scratch);
