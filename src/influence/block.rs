@@ -49,7 +49,7 @@ impl Default for Tiles {
     fn default() -> Self {
         Self {
             project_rows: 128,
-            project_panel: 1024,
+            project_panel: 512,
             project_columns: 4096,
             expand_columns: 512,
             expand_panel: 256,
