@@ -34,6 +34,9 @@ pub fn dispatch(kernel: impl Kernel) {
     kernel.run();
 }
 
+/// Bytes of a row to ask for ahead; the processor by itself stops at every page.
+pub const AHEAD: usize = 512;
+
 /// Asks for the memory `bytes` after `at` to be fetched into the cache, where the processor can be asked; whether
 /// anything is there does not matter.
 #[inline(always)]

@@ -185,7 +185,7 @@ impl Eigenbasis {
             T::narrow(self.inputs.as_ref()),
             T::narrow(self.outputs.as_ref()),
         );
-        let (to_in, to_out) = (q_in.scaled(), q_out.scaled());
+        let (right_in, right_out) = (q_in.right(), q_out.right());
         let rows_a_panel = (PANEL / dim).clamp(1, 512);
         let parts: Vec<_> = chunks(n, n.div_ceil(PARTS)).collect();
         let sums: Vec<Vec<f64>> = parts
@@ -207,7 +207,7 @@ impl Eigenbasis {
                         }
                     };
                     store.fetched(tensor, count * dim);
-                    rotate(gradients, [to_out.mat, to_in.mat], &mut memory);
+                    rotate(gradients, [right_out.mat, right_in.mat], &mut memory);
                     for row in memory[0].chunks_exact(dim) {
                         for (sum, &value) in sum.iter_mut().zip(row) {
                             let value: f64 = value.into();
@@ -227,7 +227,8 @@ impl Eigenbasis {
         let outputs = self.output_values.len();
         for (at, mean) in mean.iter_mut().enumerate() {
             // in the layout of the coordinates: every input with all outputs
-            *mean *= (to_in.scale(at / outputs) * to_out.scale(at % outputs)).powi(2) / n as f64;
+            *mean *=
+                (right_in.scale(at / outputs) * right_out.scale(at % outputs)).powi(2) / n as f64;
         }
         mean
     }

@@ -20,13 +20,13 @@ pub(super) enum Narrowed<'a, T> {
 }
 
 impl<T> Narrowed<'_, T> {
-    pub(super) fn scaled(&self) -> Scaled<'_, T> {
+    pub(super) fn right(&self) -> Right<'_, T> {
         match self {
-            Self::View(mat) => Scaled {
+            Self::View(mat) => Right {
                 mat: *mat,
                 scales: None,
             },
-            Self::Copy(mat, scales) => Scaled {
+            Self::Copy(mat, scales) => Right {
                 mat: mat.as_ref(),
                 scales: Some(scales),
             },
@@ -34,14 +34,14 @@ impl<T> Narrowed<'_, T> {
     }
 }
 
-/// Rows of a [`Narrowed`] matrix.
+/// Rows of a [`Narrowed`] matrix, the right side of products.
 #[derive(Clone, Copy)]
-pub(super) struct Scaled<'a, T> {
+pub(super) struct Right<'a, T> {
     pub mat: MatRef<'a, T>,
     scales: Option<&'a [f64]>,
 }
 
-impl<T> Scaled<'_, T> {
+impl<T> Right<'_, T> {
     pub(super) fn subrows(&self, rows: Range<usize>) -> Self {
         Self {
             mat: self.mat.subrows(rows.start, rows.len()),
@@ -61,12 +61,11 @@ pub(super) trait Element: Real + ComplexField + Into<f64> {
     fn narrow(values: MatRef<'_, f64>) -> Narrowed<'_, Self>;
 
     /// `sum += factor · Σ lhs · rhs` on the calling thread, over pairs of a left and a right side, the latter rows of
-    /// one matrix; what is summed here is summed in this precision. `scratch` is reused memory.
+    /// one matrix; what is summed here is summed in this precision.
     fn add_products<'a>(
         sum: MatMut<'_, f64>,
-        products: impl Iterator<Item = (MatRef<'a, Self>, Scaled<'a, Self>)>,
+        products: impl Iterator<Item = (MatRef<'a, Self>, Right<'a, Self>)>,
         factor: f64,
-        scratch: &mut Vec<Self>,
     );
 
     /// The lower triangle of `sum += lhs · lhsᵀ`.
@@ -80,9 +79,8 @@ impl Element for f64 {
 
     fn add_products<'a>(
         mut sum: MatMut<'_, f64>,
-        products: impl Iterator<Item = (MatRef<'a, f64>, Scaled<'a, f64>)>,
+        products: impl Iterator<Item = (MatRef<'a, f64>, Right<'a, f64>)>,
         factor: f64,
-        _: &mut Vec<f64>,
     ) {
         for (lhs, rhs) in products {
             matmul(sum.as_mut(), Accum::Add, lhs, rhs.mat, factor, Par::Seq);
@@ -108,13 +106,12 @@ impl Element for f32 {
 
     fn add_products<'a>(
         sum: MatMut<'_, f64>,
-        products: impl Iterator<Item = (MatRef<'a, f32>, Scaled<'a, f32>)>,
+        products: impl Iterator<Item = (MatRef<'a, f32>, Right<'a, f32>)>,
         factor: f64,
-        scratch: &mut Vec<f32>,
     ) {
         let (rows, columns) = (sum.nrows(), sum.ncols());
-        scratch.resize(rows * columns, 0.0);
-        let mut part = MatMut::from_column_major_slice_mut(scratch, rows, columns);
+        let mut values = vec![0.0; rows * columns];
+        let mut part = MatMut::from_column_major_slice_mut(&mut values, rows, columns);
         let mut last = None;
         for (lhs, rhs) in products {
             let accum = match last {
@@ -127,7 +124,7 @@ impl Element for f32 {
         let Some(right) = last else { return };
         dispatch(AddColumns {
             sum,
-            values: scratch,
+            values: &values,
             factor: |j| factor * right.scale(j),
         });
     }
@@ -294,7 +291,7 @@ mod tests {
         let narrowed = f32::narrow(values.as_ref());
         for j in 0..2 {
             for i in 0..3 {
-                let back = f64::from(narrowed.scaled().mat[(i, j)]) * narrowed.scaled().scale(j);
+                let back = f64::from(narrowed.right().mat[(i, j)]) * narrowed.right().scale(j);
                 assert!((back - values[(i, j)]).abs() <= f64::from(f32::EPSILON) * values[(i, j)]);
             }
         }

@@ -12,25 +12,17 @@ use super::block::{Block, chunks};
 use super::columns::add_scaled;
 use super::element::{Element, column, contiguous_mut, power_of_two};
 use super::kernels::cut;
+use super::moments::{LANES, SIDE_BY_SIDE};
 use super::sweep::{Part, Rows};
 use crate::config::influence::Precision;
 use crate::gradients::store::Real;
-use crate::vector::{Kernel, dispatch, prefetch};
+use crate::vector::{AHEAD, Kernel, dispatch, prefetch};
 
 /// Queries up to which rows are gone through one by one: measured with 1, 2, 4 and 8.
 pub(super) const FEW: usize = 4;
 
 /// Rows that are multiplied, then added, while they are in the cache.
 const TOGETHER: usize = 16;
-
-/// Rows that are multiplied side by side, each piece of a query fetched once for them all.
-const ROWS: usize = 4;
-
-/// Numbers of a row that are multiplied at a time: a line of the cache in f32.
-const LANES: usize = 16;
-
-/// Bytes of a row that are asked for ahead; the processor by itself stops at every page.
-const AHEAD: usize = 512;
 
 /// Parts of a chunk that are worked on side by side, whatever the number of threads.
 const PARTS: usize = 16;
@@ -141,8 +133,8 @@ impl<T: Element> Kernel for Project<'_, T> {
             factor,
             mut out,
         } = self;
-        for first in range.clone().step_by(ROWS) {
-            let group = first..range.end.min(first + ROWS);
+        for first in range.clone().step_by(SIDE_BY_SIDE) {
+            let group = first..range.end.min(first + SIDE_BY_SIDE);
             for q in 0..x.ncols() {
                 let x = column(x.as_ref(), q);
                 for part in &rows.segments {
@@ -182,8 +174,8 @@ impl<T: Element + Into<A>, A: Sum, W: Fn(usize, f64) -> f64> Kernel for Weigh<'_
             let together = first..range.end.min(first + TOGETHER);
             let mut weights = [[0.0; TOGETHER]; FEW];
             let mut norms = [0.0; TOGETHER];
-            for at in (0..together.len()).step_by(ROWS) {
-                let group = first + at..together.end.min(first + at + ROWS);
+            for at in (0..together.len()).step_by(SIDE_BY_SIDE) {
+                let group = first + at..together.end.min(first + at + SIDE_BY_SIDE);
                 for (q, weights) in weights.iter_mut().enumerate().take(v.ncols()) {
                     let v = column(v.as_ref(), q);
                     for part in &rows.segments {
@@ -266,17 +258,17 @@ trait Sum: Real + Into<f64> + Mul<Output = Self> + Add<Output = Self> {}
 
 impl<A: Real + Into<f64> + Mul<Output = A> + Add<Output = A>> Sum for A {}
 
-/// [`dots`] of at most [`ROWS`] rows of a tensor.
+/// [`dots`] of at most [`SIDE_BY_SIDE`] rows of a tensor.
 #[inline(always)]
 fn dots_of_rows<T: Copy + Into<f64>>(
     part: &Part<'_, T>,
     rows: Range<usize>,
     b: &[f64],
-) -> [(f64, f64); ROWS] {
-    if rows.len() == ROWS {
+) -> [(f64, f64); SIDE_BY_SIDE] {
+    if rows.len() == SIDE_BY_SIDE {
         return dots([0, 1, 2, 3].map(|i| part.row(rows.start + i)), b);
     }
-    let mut found = [(0.0, 0.0); ROWS];
+    let mut found = [(0.0, 0.0); SIDE_BY_SIDE];
     for (found, row) in found.iter_mut().zip(rows) {
         [*found] = dots([part.row(row)], b);
     }
@@ -374,7 +366,7 @@ mod tests {
             values: &values,
         };
         for first in 0..2 {
-            let found = dots_of_rows(&part, first..first + ROWS, &b);
+            let found = dots_of_rows(&part, first..first + SIDE_BY_SIDE, &b);
             for (row, found) in (first..).zip(found) {
                 assert_eq!(dots_of_rows(&part, row..row + 1, &b)[0], found);
                 let a = part.row(row).iter().map(|&a| f64::from(a));

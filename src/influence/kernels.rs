@@ -48,7 +48,7 @@ impl Block<'_> {
             let out = scores
                 .as_mut()
                 .subrows_mut(rows.range.start, rows.range.len());
-            rows.add_project(x.scaled(), factor, out);
+            rows.add_project(x.right(), factor, out);
         });
     }
 
@@ -64,7 +64,7 @@ impl Block<'_> {
         let mut x = Mat::zeros(self.dim(), c.ncols());
         let c = T::narrow(c.as_ref());
         self.sweep::<T>(|rows| {
-            rows.add_expand(c.scaled().subrows(rows.range.clone()), x.as_mut());
+            rows.add_expand(c.right().subrows(rows.range.clone()), x.as_mut());
         });
         x
     }
@@ -99,7 +99,7 @@ impl Block<'_> {
         let narrow = T::narrow(v.as_ref());
         self.sweep::<T>(|rows| {
             let mut c = Mat::<f64>::zeros(rows.range.len(), m + usize::from(with_norms));
-            rows.add_project(narrow.scaled(), 1.0, c.as_mut());
+            rows.add_project(narrow.right(), 1.0, c.as_mut());
             let norm = |i| if with_norms { c[(i, m)] } else { 0.0 };
             let weights: Vec<f64> = (0..rows.range.len())
                 .map(|i| weight(rows.range.start + i, norm(i)))
@@ -107,7 +107,7 @@ impl Block<'_> {
             c.truncate(rows.range.len(), m);
             scale_rows(&mut c, |i| weights[i]);
             let c = T::narrow(c.as_ref());
-            rows.add_expand(c.scaled(), x.as_mut());
+            rows.add_expand(c.right(), x.as_mut());
         });
     }
 

@@ -10,7 +10,7 @@ use super::block::{Block, Slab, chunks};
 use super::element::{Element, column_grain, contiguous_mut};
 use super::kernels::parallel;
 use crate::config::influence::Precision;
-use crate::vector::prefetch;
+use crate::vector::{AHEAD, prefetch};
 
 /// Memory of the rows gathered for one Gram matrix.
 const GRAM_BYTES: usize = 8 << 20;
@@ -142,17 +142,13 @@ impl Block<'_> {
     }
 }
 
-/// Rows whose squares are summed side by side.
+/// Rows that are gone through side by side: from memory they come sooner than one after another.
 pub(super) const SIDE_BY_SIDE: usize = 4;
 
-/// Bytes of a row that are asked for ahead; the processor by itself stops at every page.
-const AHEAD: usize = 512;
+/// Numbers of a row that are added up at a time, a running sum each: a line of the cache in f32.
+pub(super) const LANES: usize = 16;
 
-/// Running sums of a sum of squares, so that it can be vectorised.
-const LANES: usize = 16;
-
-/// [`sum_of_squares`] of several rows of the same length, to the bit: from memory, several rows side by side come
-/// sooner than one after another.
+/// [`sum_of_squares`] of several rows of the same length, to the bit.
 #[inline(always)]
 pub(super) fn sums_of_squares<T: Copy + Into<f64>>(
     rows: [&[T]; SIDE_BY_SIDE],

@@ -3,17 +3,16 @@
 //! Whatever a method does with a chunk — project, weigh, expand, take norms — it does while it has it, so
 //! that gradients larger than memory are read from their file as few times as the algebra allows.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
-use faer::{MatMut, MatRef};
+use faer::{Mat, MatMut, MatRef};
 use rayon::prelude::*;
 
 use super::block::{Block, Tiles, chunks, even_chunks};
-use super::element::{Element, Scaled, contiguous_mut};
+use super::element::{Element, Right, contiguous_mut};
 use super::kernels::cut;
 use super::moments::{SIDE_BY_SIDE, sum_of_squares, sums_of_squares};
 use crate::vector::{Kernel, dispatch};
-use faer::Mat;
 
 /// Least columns of a tile of Gᵀ C.
 const NARROW: usize = 128;
@@ -113,17 +112,17 @@ impl<'a> Block<'a> {
 impl<T: Element> Rows<'_, T> {
     /// `out += factor · H x` for these rows H, `[rows, m]`; with one column more than x has, `‖h‖²` is added
     /// to it, taken while the rows are in the cache.
-    pub(super) fn add_project(&self, x: Scaled<'_, T>, factor: f64, out: MatMut<'_, f64>) {
+    pub(super) fn add_project(&self, x: Right<'_, T>, factor: f64, out: MatMut<'_, f64>) {
         let m = x.mat.ncols();
         let norms = out.ncols() > m;
         let tiles = cut(out, even_chunks(self.range.len(), self.tiles.project_rows));
         let columns = share(
             x.mat.nrows(),
             self.parts(tiles.len()),
-            self.tiles.project_panel..self.tiles.project_columns,
+            self.tiles.project_panel..=self.tiles.project_columns,
         );
         let panels = self.columns(columns);
-        self.run(tiles, &panels, |rows, panels, out, scratch| {
+        self.run(tiles, &panels, |rows, panels, out| {
             let (mut products, mut squares) = out.split_at_col_mut(m);
             for (s, columns) in panels {
                 let part = &self.segments[*s];
@@ -142,17 +141,17 @@ impl<T: Element> Rows<'_, T> {
                     let x = x.subrows(part.offset + panel.start..part.offset + panel.end);
                     (h.subcols(panel.start, panel.len()), x)
                 });
-                T::add_products(products.as_mut(), terms, factor, scratch);
+                T::add_products(products.as_mut(), terms, factor);
             }
         });
     }
 
     /// `out += Hᵀ c` for these rows H, `[d, m]`, with c `[rows, m]`.
-    pub(super) fn add_expand(&self, c: Scaled<'_, T>, out: MatMut<'_, f64>) {
+    pub(super) fn add_expand(&self, c: Right<'_, T>, out: MatMut<'_, f64>) {
         let columns = share(
             out.nrows(),
             self.tiles.tasks,
-            NARROW..self.tiles.expand_columns,
+            NARROW..=self.tiles.expand_columns,
         );
         let columns = self.columns(columns);
         let tiles = cut(
@@ -170,10 +169,10 @@ impl<T: Element> Rows<'_, T> {
         let rows = share(
             self.range.len(),
             self.parts(tiles.len()),
-            self.tiles.expand_panel..self.tiles.expand_rows,
+            self.tiles.expand_panel..=self.tiles.expand_rows,
         );
         let terms: Vec<_> = chunks(self.range.len(), rows).collect();
-        self.run(tiles, &terms, |(s, columns), terms, mut out, scratch| {
+        self.run(tiles, &terms, |(s, columns), terms, mut out| {
             let part = &self.segments[*s];
             for rows in terms {
                 let products = chunks(rows.len(), self.tiles.expand_panel).map(|panel| {
@@ -181,7 +180,7 @@ impl<T: Element> Rows<'_, T> {
                     let h = part.mat(&panel).subcols(columns.start, columns.len());
                     (h.transpose(), c.subrows(panel))
                 });
-                T::add_products(out.as_mut(), products, 1.0, scratch);
+                T::add_products(out.as_mut(), products, 1.0);
             }
         });
     }
@@ -206,7 +205,7 @@ impl<T: Element> Rows<'_, T> {
         &self,
         tiles: Vec<(Place, MatMut<'_, f64>)>,
         terms: &[Term],
-        work: impl Fn(&Place, &[Term], MatMut<'_, f64>, &mut Vec<T>) + Sync,
+        work: impl Fn(&Place, &[Term], MatMut<'_, f64>) + Sync,
     ) {
         let parts = self.parts(tiles.len()).min(terms.len().max(1));
         let terms_a_part = terms.len().div_ceil(parts).max(1);
@@ -214,15 +213,15 @@ impl<T: Element> Rows<'_, T> {
             .into_par_iter()
             // whoever is done first takes one tile more, not several or none
             .with_max_len(1)
-            .for_each_init(Vec::new, |scratch, (place, mut out)| {
+            .for_each(|(place, mut out)| {
                 if parts == 1 {
-                    return work(&place, terms, out, scratch);
+                    return work(&place, terms, out);
                 }
                 let sums: Vec<Mat<f64>> = terms
                     .par_chunks(terms_a_part)
-                    .map_init(Vec::new, |scratch, terms| {
+                    .map(|terms| {
                         let mut sum = Mat::zeros(out.nrows(), out.ncols());
-                        work(&place, terms, sum.as_mut(), scratch);
+                        work(&place, terms, sum.as_mut());
                         sum
                     })
                     .collect();
@@ -232,10 +231,9 @@ impl<T: Element> Rows<'_, T> {
 }
 
 /// A share of `total` for each of so many, within bounds.
-fn share(total: usize, pieces: usize, bounds: Range<usize>) -> usize {
-    total
-        .div_ceil(pieces)
-        .clamp(bounds.start.min(bounds.end), bounds.end)
+fn share(total: usize, pieces: usize, bounds: RangeInclusive<usize>) -> usize {
+    let (least, most) = bounds.into_inner();
+    total.div_ceil(pieces).clamp(least.min(most), most)
 }
 
 /// `squares += ‖·‖²` of a stretch of every row.
