@@ -14,11 +14,12 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
 use infbench::batching;
 use infbench::config::task::{GlueName, GlueTask};
+use infbench::config::train::BaseDropout;
 use infbench::config::{
     CheckpointConfig, LoraConfig, LoraTarget, ModelConfig, TaskConfig, TrainConfig,
 };
 use infbench::device::DeviceChoice;
-use infbench::finetune::{self, Settings};
+use infbench::finetune::{self, Base, Settings};
 use infbench::gradients::{RowBuffer, per_example};
 use infbench::models::{Model, Role};
 use infbench::tasks::{self, Inputs, Split, TaskData};
@@ -258,19 +259,40 @@ impl Bench {
         };
         let base =
             finetune::pretrained_base(&settings, &data, &mut |_| ()).unwrap_or_else(|e| stop(&e));
-        let train = TrainConfig {
-            epochs: 1,
-            ..TrainConfig::default()
-        };
+        // a few steps to warm up
+        let some = self.task(Some(data.train.len().min(96)));
+        for (base_dropout, label) in [
+            (BaseDropout::Everywhere(0.0), "0"),
+            (BaseDropout::default(), "0.1"),
+        ] {
+            let train = TrainConfig {
+                epochs: 1,
+                base_dropout,
+                ..TrainConfig::default()
+            };
+            self.epochs(&settings, &base, &train, [&some, &data], label);
+        }
+    }
+
+    fn epochs(
+        &self,
+        settings: &Settings,
+        base: &Base,
+        train: &TrainConfig,
+        [some, data]: [&TaskData; 2],
+        dropout: &str,
+    ) {
         let rate = |data: &TaskData| {
-            let tuned = finetune::fine_tune(&settings, &base, data, &lora(), &train, &mut |_| ())
+            let tuned = finetune::fine_tune(settings, base, data, &lora(), train, &mut |_| ())
                 .unwrap_or_else(|e| stop(&e));
             data.train.len() as f64 / tuned.training.seconds
         };
-        // a few steps to warm up
-        rate(&self.task(Some(data.train.len().min(3 * train.batch_size))));
-        let rates: Vec<f64> = (0..self.repeats).map(|_| rate(&data)).collect();
-        let by = format!("infbench {}, batch {}", self.device, train.batch_size);
+        rate(some);
+        let rates: Vec<f64> = (0..self.repeats).map(|_| rate(data)).collect();
+        let by = format!(
+            "infbench {}, batch {}, encoder dropout {dropout}",
+            self.device, train.batch_size
+        );
         self.say("epoch", &by, median(&rates), &rates);
     }
 

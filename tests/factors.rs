@@ -31,6 +31,7 @@ fn build(model: &ModelConfig, task: &TaskConfig, targets: &[LoraTarget]) -> (Mod
         targets: targets.to_vec(),
         layers: LayerSelection::List(vec![0, 1]),
         dropout: 0.3,
+        ..LoraConfig::default()
     };
     built.adapt(model, &lora, 3).unwrap();
     let mut rng = infbench::random::rng(3, "test", "adapters");

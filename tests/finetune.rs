@@ -4,15 +4,16 @@ mod device;
 
 use infbench::config::lora::LastLayers;
 use infbench::config::task::{ClustersTask, DigitsTask};
-use infbench::config::train::Schedule;
+use infbench::config::train::{BaseDropout, Schedule};
 use infbench::config::{
     LayerSelection, LoraConfig, LoraTarget, MlpConfig, ModelConfig, PretrainConfig, TaskConfig,
     TrainConfig, TransformerConfig,
 };
 use infbench::finetune::{
-    FinetuneError, Progress, Retrainer, Settings, Stage, fine_tune, fine_tune_with_checkpoints,
-    pretrained_base,
+    FineTuned, FinetuneError, Progress, Retrainer, Settings, Stage, evaluate, fine_tune,
+    fine_tune_with_checkpoints, pretrained_base,
 };
+use infbench::gradients::{RowBuffer, per_example};
 use infbench::models::Role;
 use infbench::tasks::{self, Inputs};
 
@@ -315,6 +316,111 @@ fn activations_below_the_adapters_are_computed_once_and_change_nothing() {
             );
         }
     }
+}
+
+/// What is computed from a fine-tune does not depend on whether it was in the cache.
+#[test]
+fn a_fine_tune_from_the_cache_gives_the_same_gradients_to_the_byte() {
+    let (config, task, lora, train) = small();
+    let data = tasks::build(&task, 1).unwrap();
+    for layers in [
+        LayerSelection::default(),
+        LayerSelection::Last(LastLayers { last: 1 }),
+    ] {
+        let lora = LoraConfig {
+            layers,
+            ..lora.clone()
+        };
+        for base_dropout in [BaseDropout::default(), BaseDropout::Everywhere(0.2)] {
+            let train = TrainConfig {
+                base_dropout,
+                ..train.clone()
+            };
+            let folder = tempfile::tempdir().unwrap();
+            let settings = Settings {
+                model: &config,
+                seed: 1,
+                device: device::device(),
+                cache: Some(folder.path()),
+                activations: 1 << 30,
+            };
+            let run = || {
+                let base = pretrained_base(&settings, &data, &mut quiet).unwrap();
+                let tuned = fine_tune(&settings, &base, &data, &lora, &train, &mut quiet).unwrap();
+                let tensors = tuned.model.gradient_tensors();
+                let widths: Vec<usize> = tensors.iter().map(|t| t.shape[0] * t.shape[1]).collect();
+                let splits = [&data.train, &data.query].into_iter().zip(&tuned.reused);
+                let gradients = splits.map(|(split, reused)| {
+                    let split = reused.as_ref().unwrap_or(split);
+                    let mut rows = RowBuffer::new(split.len(), widths.clone());
+                    let losses = per_example::collect(&tuned.model, split, 64, &mut rows).unwrap();
+                    (losses, rows.tensors)
+                });
+                (gradients.collect::<Vec<_>>(), tuned)
+            };
+            let (fresh, cached) = (run(), run());
+            assert!(!fresh.1.training.cached && cached.1.training.cached);
+            let below = lora.layers.indices(2).len() == 1;
+            let kept = |tuned: &FineTuned| tuned.reused.iter().all(Option::is_some);
+            assert_eq!([kept(&fresh.1), kept(&cached.1)], [below, below]);
+            let bits = |gradients: &[(Vec<f32>, Vec<Vec<f32>>)]| -> Vec<u32> {
+                let all = gradients.iter();
+                let all =
+                    all.flat_map(|(losses, tensors)| losses.iter().chain(tensors.iter().flatten()));
+                all.map(|value| value.to_bits()).collect()
+            };
+            assert!(bits(&fresh.0) == bits(&cached.0), "{:?}", lora.layers);
+            assert!(bits(&fresh.0).iter().any(|&bits| bits != 0));
+        }
+    }
+}
+
+/// Masks in the base come from the seed, change the fine-tune, and never enter its evaluation.
+#[test]
+fn dropout_of_the_base_is_for_training_alone_and_repeats() {
+    let (config, task, lora, train) = small();
+    let lora = LoraConfig {
+        layers: LayerSelection::Last(LastLayers { last: 1 }),
+        ..lora
+    };
+    let data = tasks::build(&task, 1).unwrap();
+    let run = |base_dropout, activations| {
+        let settings = Settings {
+            model: &config,
+            seed: 1,
+            device: device::device(),
+            cache: None,
+            activations,
+        };
+        let train = TrainConfig {
+            base_dropout,
+            ..train.clone()
+        };
+        let base = pretrained_base(&settings, &data, &mut quiet).unwrap();
+        let mut tuned = fine_tune(&settings, &base, &data, &lora, &train, &mut quiet).unwrap();
+        let retrainer = Retrainer::new(&settings, &base, &data, &lora, &train).unwrap();
+        let all = vec![true; data.train.len()];
+        let retrained = retrainer.run(&all, 1, true).unwrap();
+        let last = tuned.training.epochs.last().unwrap();
+        assert_eq!(retrained.accuracy.last(), Some(&last.query_accuracy));
+        let mean = retrained.losses.iter().sum::<f64>() / retrained.losses.len() as f64;
+        assert!((mean - last.query_loss).abs() < 1e-12);
+        let query = tuned.reused[1].as_ref().unwrap_or(&data.query);
+        assert_eq!(
+            evaluate(&tuned.model, query),
+            (last.query_loss, last.query_accuracy)
+        );
+        tuned.model.export(&[Role::Adapter, Role::Head])
+    };
+    let most = 1 << 30;
+    // a network of our own has no config.json: `checkpoint` is no dropout, to the bit
+    let none = run(BaseDropout::default(), most);
+    assert_eq!(none, run(BaseDropout::Everywhere(0.0), most));
+    let some = run(BaseDropout::Everywhere(0.3), most);
+    assert_ne!(none, some);
+    assert_eq!(some, run(BaseDropout::Everywhere(0.3), most));
+    // activations below the adapters are not reused while training, whether they are kept or not
+    assert_eq!(some, run(BaseDropout::Everywhere(0.3), 0));
 }
 
 #[test]

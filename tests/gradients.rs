@@ -159,6 +159,7 @@ fn build(case: &Case, seed: u64) -> (Model, Split) {
         targets: case.targets.clone(),
         layers: case.layers.clone(),
         dropout: 0.3,
+        ..LoraConfig::default()
     };
     model.adapt(&case.model, &lora, seed).unwrap();
     let mut rng = infbench::random::rng(seed, "test", "adapters");

@@ -1,6 +1,6 @@
 //! Checkpoints, adapters, tokens and per-example gradients against PyTorch, transformers and PEFT.
 //!
-//! The fixtures are made by `scripts/parity/make.py` and `scripts/parity/minilm.py`. The tests on
+//! The fixtures are made by `scripts/parity/{make,minilm,lora_init,dropout}.py`. The tests on
 //! all-MiniLM-L6-v2 run when the model is in `$INFBENCH_MINILM` or where `scripts/get-minilm.sh` puts it;
 //! with `$INFBENCH_PARITY_PYTHON` (a Python with scripts/parity/requirements.txt) PEFT opens our adapters.
 
@@ -13,11 +13,15 @@ use std::path::{Path, PathBuf};
 use half::{bf16, f16};
 use infbench::batching;
 use infbench::config::hub::Hub;
+use infbench::config::huggingface::DropoutProbabilities;
 use infbench::config::influence::{Blocks, Precision};
 use infbench::config::lora::LayerRange;
 use infbench::config::store::GradientType;
 use infbench::config::task::GlueName;
-use infbench::config::{CheckpointConfig, LayerSelection, LoraConfig, LoraTarget, ModelConfig};
+use infbench::config::{
+    CheckpointConfig, LayerSelection, LoraConfig, LoraInit, LoraTarget, ModelConfig,
+    TransformerConfig,
+};
 use infbench::gradient_files::{GradientFilesError, GradientRequest, gradient_files};
 use infbench::gradients::store::GradientStore;
 use infbench::gradients::{RowBuffer, per_example};
@@ -25,7 +29,8 @@ use infbench::influence::{BlockLayout, Queries, RunOptions, damping, run_method}
 use infbench::models::checkpoint::{Checkpoint, CheckpointError};
 use infbench::models::parameter::to_f32;
 use infbench::models::peft::{self, PeftError};
-use infbench::models::{Model, Pass, Role};
+use infbench::models::{Dropout, InputShape, Model, Pass, Role, losses};
+use infbench::random;
 use infbench::tasks::{Inputs, Split};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
@@ -409,6 +414,7 @@ fn adapters_are_saved_as_peft_saves_them() {
             "lora_alpha",
             "bias",
             "use_dora",
+            "init_lora_weights",
         ] {
             assert_eq!(ours[field], theirs[field], "{case}: {field}");
         }
@@ -470,6 +476,208 @@ fn saved_settings_name_exactly_the_adapted_matrices() {
     )
     .unwrap();
     opens_in_peft(case, folder.path(), Some(&file));
+}
+
+/// Empirical distributions of as many draws as PEFT's differ from PEFT's by chance only.
+#[test]
+fn fresh_adapters_are_distributed_as_those_of_peft() {
+    let text = fs::read_to_string(fixture("lora_init.json")).unwrap();
+    let recorded: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let config = ModelConfig::Transformer(TransformerConfig {
+        hidden: 48,
+        heads: 4,
+        layers: 4,
+        ffn: 96,
+        pretrain: None,
+    });
+    let input = InputShape::Tokens {
+        vocabulary: 10,
+        max_length: 8,
+    };
+    let mut model = Model::blank(&config, &input, 2, &device::device().inner()).unwrap();
+    // sorted draws from adapters of many seeds
+    let mut draw = |init, inputs, rank, count| {
+        let target = match inputs {
+            48 => LoraTarget::Value,
+            _ => LoraTarget::FfnOut,
+        };
+        let lora = LoraConfig {
+            rank,
+            targets: vec![target],
+            init,
+            ..LoraConfig::default()
+        };
+        let mut drawn = Vec::new();
+        for seed in 0.. {
+            if drawn.len() >= count {
+                break;
+            }
+            model.adapt(&config, &lora, seed).unwrap();
+            for (name, array) in model.export(&[Role::Adapter]) {
+                if name.ends_with("lora_A.weight") {
+                    assert_eq!(array.shape, [rank, inputs]);
+                    drawn.extend(array.values.into_iter().map(f64::from));
+                } else {
+                    assert!(array.values.iter().all(|&value| value == 0.0), "{name}");
+                }
+            }
+        }
+        drawn.sort_by(f64::total_cmp);
+        drawn
+    };
+    // largest difference between the empirical distribution functions at PEFT's quantiles
+    let distance = |drawn: &[f64], quantiles: &[f64]| {
+        let share = |q: f64| drawn.partition_point(|&value| value <= q) as f64 / drawn.len() as f64;
+        let levels = (1..40).map(|k| f64::from(k) / 40.0);
+        let pairs = quantiles.iter().zip(levels);
+        pairs
+            .map(|(&q, level)| (share(q) - level).abs())
+            .fold(0.0, f64::max)
+    };
+    let cases = recorded["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 8);
+    for case in cases {
+        let number = |field: &str| case[field].as_f64().unwrap();
+        let (init, other) = match &case["init_lora_weights"] {
+            serde_json::Value::Bool(true) => (LoraInit::Kaiming, LoraInit::Gaussian),
+            name if name == "gaussian" => (LoraInit::Gaussian, LoraInit::Kaiming),
+            name => panic!("{name}"),
+        };
+        let [inputs, rank, count] = ["inputs", "rank", "draws"].map(|f| number(f) as usize);
+        let quantiles: Vec<f64> = case["quantiles"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|value| value.as_f64().unwrap())
+            .collect();
+        assert_eq!((quantiles.len(), number("largest_b")), (39, 0.0));
+        // Kolmogorov and Smirnov: two samples of this size are this far apart once in a million
+        let most = ((2e6f64).ln() / count as f64).sqrt();
+        let drawn = draw(init, inputs, rank, count);
+        let found = distance(&drawn, &quantiles);
+        assert!(found < most, "{case}: {found}");
+        let elsewhere = distance(&draw(other, inputs, rank, count), &quantiles);
+        assert!(elsewhere > 0.1, "the test tells the two apart: {elsewhere}");
+        if init == LoraInit::Kaiming {
+            // the ends of a uniform distribution: both largest |a| within 20 mean gaps of 1/√in
+            let bound = 1.0 / (inputs as f64).sqrt();
+            let end = drawn[0].abs().max(drawn[drawn.len() - 1]);
+            for end in [end, number("largest"), -number("least")] {
+                assert!(
+                    end <= bound * 1.000_001 && end > bound * (1.0 - 40.0 / count as f64),
+                    "{end}"
+                );
+            }
+        }
+    }
+}
+
+/// Mean and variance of every logit and loss over the masks of a training pass are those of transformers and PEFT in
+/// train mode; a mask in another place, or one too few, changes them.
+#[test]
+fn dropout_while_training_is_that_of_transformers() {
+    const COPIES: usize = 200;
+    const MASKS: usize = 10_000;
+    let text = fs::read_to_string(fixture("dropout.json")).unwrap();
+    let recorded: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let masks = recorded["masks"].as_f64().unwrap();
+    let all = recorded["moments"].as_array().unwrap();
+    assert_eq!(all.len(), 10);
+    for theirs in all {
+        let case = theirs["case"].as_str().unwrap();
+        let expected = Numbers::read(&fixture(case).join("expected.safetensors"));
+        let one = split(&expected);
+        let mut model = open(&fixture(case).join("model"), &expected);
+        assert_eq!(model.dropout().attention, 0.1);
+        peft::load(&fixture(case).join("adapter"), &mut model).unwrap();
+        let probability = |name: &str| theirs["dropout"][name].as_f64().unwrap();
+        let dropout = Dropout {
+            adapter: probability("adapter"),
+            base: DropoutProbabilities {
+                hidden: probability("hidden"),
+                attention: probability("attention"),
+                classifier: probability("classifier"),
+            },
+        };
+        let indices: Vec<usize> = (0..COPIES).flat_map(|_| 0..one.len()).collect();
+        let classes = model.classes();
+        let width = one.len() * (classes + 1);
+        // one row a mask: logits and loss of every example
+        let rows = infbench::workers::map(MASKS / COPIES, |index| {
+            let batch = batching::batch(&one, &indices, model.device());
+            let mut pass = Pass::Training {
+                dropout,
+                rng: Box::new(random::rng(1, "dropout", &format!("{index}"))),
+            };
+            let logits = model.logits(&batch, &mut pass);
+            let losses = to_f32(losses(logits.clone(), batch.labels).inner().into_data());
+            let logits = to_f32(logits.inner().into_data());
+            let each = logits.chunks_exact(classes).zip(losses);
+            let each = each.flat_map(|(logits, loss)| logits.iter().copied().chain([loss]));
+            each.map(f64::from).collect::<Vec<f64>>()
+        });
+        let rows: Vec<f64> = rows.into_iter().flatten().collect();
+        assert_eq!(rows.len(), MASKS * width);
+        let moment = |name: &str| -> Vec<f64> {
+            let rows = theirs[name].as_array().unwrap().iter();
+            let values = rows.flat_map(|row| row.as_array().unwrap());
+            values.map(|value| value.as_f64().unwrap()).collect()
+        };
+        let (means, variances, fourths) = (moment("mean"), moment("variance"), moment("fourth"));
+        assert_eq!(means.len(), width);
+        for column in 0..width {
+            let values = || rows.iter().skip(column).step_by(width);
+            let mean = values().sum::<f64>() / MASKS as f64;
+            let variance = values().map(|x| (x - mean).powi(2)).sum::<f64>() / MASKS as f64;
+            // six standard errors of a difference of two samples: once in 10⁹
+            let samples = 1.0 / MASKS as f64 + 1.0 / masks;
+            let (v, fourth) = (variances[column], fourths[column]);
+            let errors = [v, fourth - v * v].map(|x| 6.0 * (x * samples).sqrt());
+            let found = [mean - means[column], variance - v].map(f64::abs);
+            assert!(
+                v > 0.0 && found[0] < errors[0] && found[1] < errors[1],
+                "{case}, {dropout:?}, value {column}: mean {mean} and variance {variance} against {} and {v}",
+                means[column]
+            );
+        }
+    }
+}
+
+#[test]
+fn the_initialisation_of_an_adapter_is_saved_and_read_as_in_peft() {
+    let case = "bert";
+    let expected = Numbers::read(&fixture(case).join("expected.safetensors"));
+    let config = ModelConfig::Checkpoint(CheckpointConfig::at(fixture(case).join("model")));
+    for (init, name) in [
+        (LoraInit::Kaiming, serde_json::json!(true)),
+        (LoraInit::Gaussian, serde_json::json!("gaussian")),
+    ] {
+        let mut model = open(&fixture(case).join("model"), &expected);
+        let lora = LoraConfig {
+            rank: 2,
+            init,
+            ..LoraConfig::default()
+        };
+        model.adapt(&config, &lora, 1).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        peft::save(folder.path(), &mut model, "base", 0.05).unwrap();
+        let text = fs::read_to_string(folder.path().join("adapter_config.json")).unwrap();
+        let saved: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(saved["init_lora_weights"], name);
+        let mut again = open(&fixture(case).join("model"), &expected);
+        peft::load(folder.path(), &mut again).unwrap();
+        let adapters = again
+            .adapted()
+            .into_iter()
+            .filter_map(|linear| linear.adapter());
+        assert!(adapters.count() > 0);
+        let mut adapters = again
+            .adapted()
+            .into_iter()
+            .filter_map(|linear| linear.adapter());
+        assert!(adapters.all(|adapter| adapter.init == init));
+        opens_in_peft(case, folder.path(), None);
+    }
 }
 
 #[test]

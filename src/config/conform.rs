@@ -161,14 +161,10 @@ fn object(
 fn one_of(root: &Value, schema: &Value, value: &Value, path: &mut Path) -> Result<(), Misfit> {
     let variants: Vec<(&str, &Value)> = tags(root, schema).collect();
     if variants.is_empty() {
-        let alternatives = schema["oneOf"].as_array().expect("oneOf is a list");
-        let constants: Vec<&str> = alternatives
-            .iter()
-            .filter_map(|a| a.get("const")?.as_str())
-            .collect();
-        if constants.len() == alternatives.len() {
+        if let Some(constants) = constants(schema) {
             return walk(root, &json!({ "enum": constants }), value, path);
         }
+        let alternatives = schema["oneOf"].as_array().expect("oneOf is a list");
         return any_of(root, alternatives, value, path);
     }
     let Value::Object(map) = value else {
@@ -234,6 +230,13 @@ fn one_of(root: &Value, schema: &Value, value: &Value, path: &mut Path) -> Resul
     }
 }
 
+/// The words of a union that has nothing else.
+fn constants(schema: &Value) -> Option<Vec<&str>> {
+    let alternatives = schema.get("oneOf")?.as_array()?;
+    let words = alternatives.iter().map(|a| a.get("const")?.as_str());
+    words.collect()
+}
+
 /// Fits when any variant fits; otherwise speaks for the variant of the value's own kind.
 fn any_of(
     root: &Value,
@@ -253,6 +256,22 @@ fn any_of(
         if best.as_ref().is_none_or(|(known, _)| score > *known) {
             best = Some((score, misfit));
         }
+    }
+    // a wrong word where something else than words is allowed, too
+    if let Value::String(found) = value
+        && let Some(words) = alternatives
+            .iter()
+            .find_map(|a| constants(resolve(root, a)))
+    {
+        let others = alternatives.iter().flat_map(|a| kinds_of(root, a));
+        let mut others: Vec<String> = others.collect();
+        others.dedup();
+        let allowed = words.into_iter().chain(others.iter().map(String::as_str));
+        return Err(Misfit {
+            path: path.clone(),
+            at_key: false,
+            problem: Problem::unknown("value", found, allowed),
+        });
     }
     match best {
         Some((score, misfit)) if score >= 1000 => Err(misfit),
@@ -428,6 +447,21 @@ mod tests {
                 base(json!({"lora": {"targets": ["vlaue"]}})),
                 "lora.targets[0]",
                 "unknown value `vlaue`; allowed: query, key, value, output, ffn, ffn_in, ffn_out",
+            ),
+            (
+                base(json!({"lora": {"layers": "al"}})),
+                "lora.layers",
+                "unknown value `al`; allowed: all, a list, a mapping",
+            ),
+            (
+                base(json!({"train": {"base_dropout": "chekpoint"}})),
+                "train.base_dropout",
+                "unknown value `chekpoint`; allowed: checkpoint, a number",
+            ),
+            (
+                base(json!({"train": {"base_dropout": 1.5}})),
+                "train.base_dropout",
+                "1.5 is out of range; allowed: between 0 and 0.99",
             ),
             (
                 base(json!({"lora": {"layers": {"lst": 1}}})),

@@ -2,7 +2,8 @@
 //!
 //! A value that this crate cannot honour is an error, never a guess. Fields that transformers lets a
 //! file leave out have transformers' defaults: `hidden_act` gelu, `layer_norm_eps` 1e-12,
-//! `type_vocab_size` 2, `pad_token_id` 0 for BERT and 1 for RoBERTa.
+//! `type_vocab_size` 2, `pad_token_id` 0 for BERT and 1 for RoBERTa, `hidden_dropout_prob` and
+//! `attention_probs_dropout_prob` 0.1, `classifier_dropout` that of `hidden_dropout_prob`.
 
 use std::path::{Path, PathBuf};
 
@@ -89,6 +90,35 @@ pub enum Activation {
     Relu,
 }
 
+/// Dropout of a network in train mode, outside any adapters, by the names of config.json.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct DropoutProbabilities {
+    /// `hidden_dropout_prob`: on the normalised embeddings, and on the outputs of attention and of the feed-forward
+    /// layers before the residual is added; in an MLP on the activations between hidden layers.
+    pub hidden: f64,
+    /// `attention_probs_dropout_prob`: on the attention weights, after the softmax.
+    pub attention: f64,
+    /// `classifier_dropout`: on the input of every layer of the classifier.
+    pub classifier: f64,
+}
+
+impl DropoutProbabilities {
+    /// The same probability everywhere.
+    pub fn all(p: f64) -> Self {
+        Self {
+            hidden: p,
+            attention: p,
+            classifier: p,
+        }
+    }
+
+    /// Whether something below the classifier is dropped, so that the activations of an example change from pass to
+    /// pass.
+    pub fn in_encoder(self) -> bool {
+        self.hidden > 0.0 || self.attention > 0.0
+    }
+}
+
 /// What config.json says of an encoder.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HuggingFaceConfig {
@@ -114,6 +144,8 @@ pub struct HuggingFaceConfig {
     pub layer_norm_eps: f64,
     /// Row of the first token in the table of positions: 0 for BERT, the padding's id + 1 for RoBERTa.
     pub position_offset: usize,
+    /// Dropout in train mode.
+    pub dropout: DropoutProbabilities,
 }
 
 impl HuggingFaceConfig {
@@ -220,6 +252,17 @@ impl Fields {
         }
     }
 
+    /// A probability below 1, or `default` where there is none.
+    fn probability(&self, field: &'static str, default: f64) -> Result<f64, HuggingFaceError> {
+        let Some(value) = self.get(field) else {
+            return Ok(default);
+        };
+        value
+            .as_f64()
+            .filter(|p| (0.0..1.0).contains(p))
+            .ok_or_else(|| self.unsupported(field, value, "a number from 0 to below 1"))
+    }
+
     fn config(&self) -> Result<HuggingFaceConfig, HuggingFaceError> {
         let family = match self.get("model_type") {
             Some(Value::String(name)) if name == "bert" => Family::Bert,
@@ -277,6 +320,12 @@ impl Fields {
                 format!("more than the {position_offset} rows before the first token's"),
             ));
         }
+        let hidden_dropout = self.probability("hidden_dropout_prob", 0.1)?;
+        let dropout = DropoutProbabilities {
+            hidden: hidden_dropout,
+            attention: self.probability("attention_probs_dropout_prob", 0.1)?,
+            classifier: self.probability("classifier_dropout", hidden_dropout)?,
+        };
         Ok(HuggingFaceConfig {
             family,
             vocabulary: self.size("vocab_size", 1, None)?,
@@ -289,6 +338,7 @@ impl Fields {
             activation,
             layer_norm_eps,
             position_offset,
+            dropout,
         })
     }
 }
@@ -318,6 +368,29 @@ mod tests {
         assert_eq!((config.position_offset, config.longest()), (2, 512));
         assert_eq!((config.layers, config.types), (24, 1));
         assert_eq!(config.layer_norm_eps, 1e-5);
+        assert_eq!(config.dropout, DropoutProbabilities::all(0.1));
+        let config = read(|config| {
+            config["hidden_dropout_prob"] = json!(0.0);
+            config["attention_probs_dropout_prob"] = json!(0.25);
+            config["classifier_dropout"] = json!(0.5);
+        });
+        let expected = DropoutProbabilities {
+            hidden: 0.0,
+            attention: 0.25,
+            classifier: 0.5,
+        };
+        assert_eq!(config.unwrap().dropout, expected);
+        // the classifier's falls back on the hidden layers', which falls back on transformers' default
+        let config = read(|config| {
+            config["hidden_dropout_prob"] = json!(0.3);
+            config["classifier_dropout"] = json!(null);
+        });
+        let expected = DropoutProbabilities {
+            hidden: 0.3,
+            attention: 0.1,
+            classifier: 0.3,
+        };
+        assert_eq!(config.unwrap().dropout, expected);
     }
 
     #[test]
@@ -334,6 +407,13 @@ mod tests {
             ("quantization_config", json!({"bits": 4}), "none"),
             ("num_attention_heads", json!(7), "a divisor"),
             ("layer_norm_eps", json!(-1.0), "a number"),
+            ("hidden_dropout_prob", json!(1.0), "a number from 0"),
+            (
+                "attention_probs_dropout_prob",
+                json!(-0.1),
+                "a number from 0",
+            ),
+            ("classifier_dropout", json!("none"), "a number from 0"),
             ("vocab_size", json!("many"), "a whole number"),
             ("max_position_embeddings", json!(2), "more than the 2 rows"),
         ] {

@@ -22,6 +22,8 @@ pub struct LoraConfig {
     /// Dropout on the adapter's input while fine-tuning; gradients are taken without it.
     #[schemars(range(min = 0.0, max = 0.99))]
     pub dropout: f64,
+    /// Distribution that A is drawn from; B starts at zero. The paper's code takes PEFT's default, `kaiming`.
+    pub init: LoraInit,
 }
 
 impl Default for LoraConfig {
@@ -32,6 +34,7 @@ impl Default for LoraConfig {
             targets: vec![LoraTarget::Value],
             layers: LayerSelection::default(),
             dropout: 0.05,
+            init: LoraInit::Kaiming,
         }
     }
 }
@@ -41,6 +44,17 @@ impl LoraConfig {
     pub fn scale(&self) -> f64 {
         self.alpha.map_or(1.0, |alpha| alpha / self.rank as f64)
     }
+}
+
+/// Initial distribution of A `[r, in]`, as PEFT's `init_lora_weights`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LoraInit {
+    /// `kaiming_uniform_(a=√5)`, i.e. U(−1/√in, 1/√in), of standard deviation 1/√(3·in); PEFT's `true`, its default.
+    #[default]
+    Kaiming,
+    /// N(0, 1/r²); PEFT's `"gaussian"`.
+    Gaussian,
 }
 
 /// A matrix of a layer that can carry an adapter.

@@ -28,7 +28,7 @@ pub use experiment::{Cell, Experiment, Outputs, Settings};
 pub use grid::{Plan, load};
 pub use ground_truth::GroundTruthConfig;
 pub use influence::{Blocks, InfluenceConfig, Precision};
-pub use lora::{LayerSelection, LoraConfig, LoraTarget};
+pub use lora::{LayerSelection, LoraConfig, LoraInit, LoraTarget};
 pub use method::MethodSpec;
 pub use model::{CheckpointConfig, MlpConfig, ModelConfig, PretrainConfig, TransformerConfig};
 pub use store::StoreConfig;

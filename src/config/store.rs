@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 pub struct StoreConfig {
     /// Gradients larger than this many MiB are streamed to a memory-mapped safetensors file.
     pub in_memory_mib: u64,
-    /// Activations below the first adapted layer never change while adapters are trained: up to this many
-    /// MiB of them are computed once an example and reused in every epoch and for the gradients. 0 computes
-    /// them anew every time. They are computed anew, too, when a cell's would be larger.
+    /// Activations below the first adapted layer do not depend on what is trained: up to this many MiB of them are
+    /// computed once an example and reused for evaluations, for the gradients and, when the base has no dropout
+    /// (`train.base_dropout`), in every epoch. 0 computes them anew every time. They are computed anew, too, when a
+    /// cell's would be larger.
     pub activations_mib: u64,
     /// Type that training and query gradients are kept in. Products are taken in `influence.precision`
     /// whatever it is.

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::huggingface::DropoutProbabilities;
+
 /// Fine-tuning of the adapters and the head. Defaults are the paper's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -17,9 +19,14 @@ pub struct TrainConfig {
     pub batch_size: usize,
     /// `adamw` (decoupled weight decay) or `sgd`.
     pub optimizer: Optimizer,
-    /// AdamW's weight decay.
+    /// AdamW's weight decay, of everything that is trained: adapters and the classifier with its bias, as in the
+    /// paper's code, which hands all parameters to `torch.optim.AdamW` and leaves its default.
     #[schemars(range(min = 0.0, max = 10.0))]
     pub weight_decay: f64,
+    /// Dropout of the frozen base and of the classifier while fine-tuning: `checkpoint` for what the checkpoint's
+    /// config.json says (`hidden_dropout_prob`, `attention_probs_dropout_prob`, `classifier_dropout`; none for models
+    /// that have no config.json), or one probability in place of all three.
+    pub base_dropout: BaseDropout,
     /// Shape of the learning rate over the steps.
     pub schedule: Schedule,
     /// Share of the steps over which the rate rises linearly from 0 (schedule `linear` only).
@@ -38,7 +45,8 @@ impl Default for TrainConfig {
             lr: 3e-4,
             batch_size: 32,
             optimizer: Optimizer::Adamw,
-            weight_decay: 0.0,
+            weight_decay: 0.01,
+            base_dropout: BaseDropout::default(),
             schedule: Schedule::Linear,
             warmup: 0.06,
             checkpoints: 5,
@@ -56,6 +64,40 @@ pub enum Optimizer {
     Sgd,
 }
 
+/// Dropout of the base while fine-tuning.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum BaseDropout {
+    /// `checkpoint`
+    Checkpoint(CheckpointDropout),
+    /// One probability everywhere.
+    Everywhere(#[schemars(range(min = 0.0, max = 0.99))] f64),
+}
+
+/// The word `checkpoint`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckpointDropout {
+    /// The probabilities of config.json.
+    Checkpoint,
+}
+
+impl Default for BaseDropout {
+    fn default() -> Self {
+        Self::Checkpoint(CheckpointDropout::Checkpoint)
+    }
+}
+
+impl BaseDropout {
+    /// The probabilities while fine-tuning a model whose config.json says `own`.
+    pub fn of(self, own: DropoutProbabilities) -> DropoutProbabilities {
+        match self {
+            Self::Checkpoint(_) => own,
+            Self::Everywhere(p) => DropoutProbabilities::all(p),
+        }
+    }
+}
+
 /// The learning rate over the steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -69,17 +111,18 @@ pub enum Schedule {
 impl TrainConfig {
     /// Learning rate at `step` (from 0) of `total` steps.
     ///
-    /// Linear, w = ⌊warmup · total⌋: lr · step/w below w, then lr · (total − step)/(total − w), as
-    /// `get_linear_schedule_with_warmup` of transformers.
+    /// Linear, w = warmup · total, not rounded: lr · step/max(1, w) below w, then
+    /// lr · (total − step)/max(1, total − w), as the paper's code calls transformers'
+    /// `get_linear_schedule_with_warmup`.
     pub fn lr_at(&self, step: usize, total: usize) -> f64 {
         match self.schedule {
             Schedule::Constant => self.lr,
             Schedule::Linear => {
-                let warm = (self.warmup * total as f64) as usize;
-                if step < warm {
-                    self.lr * step as f64 / warm.max(1) as f64
+                let warm = self.warmup * total as f64;
+                if (step as f64) < warm {
+                    self.lr * step as f64 / warm.max(1.0)
                 } else {
-                    self.lr * total.saturating_sub(step) as f64 / (total - warm).max(1) as f64
+                    self.lr * total.saturating_sub(step) as f64 / (total as f64 - warm).max(1.0)
                 }
             }
         }
@@ -117,6 +160,31 @@ mod tests {
     }
 
     #[test]
+    fn base_dropout_is_a_word_or_a_number() {
+        let read = |text: &str| serde_yaml::from_str::<TrainConfig>(text).map(|t| t.base_dropout);
+        assert_eq!(read("epochs: 1").unwrap(), BaseDropout::default());
+        assert_eq!(
+            read("base_dropout: checkpoint").unwrap(),
+            BaseDropout::default()
+        );
+        assert_eq!(
+            read("base_dropout: 0").unwrap(),
+            BaseDropout::Everywhere(0.0)
+        );
+        assert!(read("base_dropout: model").is_err());
+        let own = DropoutProbabilities {
+            hidden: 0.1,
+            attention: 0.2,
+            classifier: 0.3,
+        };
+        assert_eq!(BaseDropout::default().of(own), own);
+        assert_eq!(
+            BaseDropout::Everywhere(0.4).of(own),
+            DropoutProbabilities::all(0.4)
+        );
+    }
+
+    #[test]
     fn linear_schedule_rises_then_falls_to_zero() {
         let train = TrainConfig {
             lr: 1.0,
@@ -128,5 +196,12 @@ mod tests {
         assert_eq!(train.lr_at(10, 100), 1.0);
         assert_eq!(train.lr_at(55, 100), 0.5);
         assert_eq!(train.lr_at(100, 100), 0.0);
+        // w = 2.5: no rounding
+        assert_eq!(
+            [1, 2, 3, 10].map(|step| train.lr_at(step, 25)),
+            [1.0 / 2.5, 2.0 / 2.5, 22.0 / 22.5, 15.0 / 22.5]
+        );
+        // w = 0.5: below one step there is no warm-up but a first step of rate 0
+        assert_eq!([0, 1].map(|step| train.lr_at(step, 5)), [0.0, 4.0 / 4.5]);
     }
 }

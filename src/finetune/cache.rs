@@ -12,7 +12,7 @@ use crate::models::parameter::Weights;
 use crate::tasks::{Inputs, Split};
 
 /// Raised when training, initialisation or naming changes its numbers: older files are then left alone.
-pub const LAYOUT: u32 = 2;
+pub const LAYOUT: u32 = 3;
 
 /// Collects what decides a result into a key.
 pub struct Key(blake3::Hasher);

@@ -20,8 +20,8 @@ use self::training::Run;
 use crate::config::{LoraConfig, ModelConfig, TrainConfig};
 use crate::device::DeviceChoice;
 use crate::models::files::WeightFileError;
-use crate::models::{self, Model, ModelError, Role};
-use crate::results::record::{EpochFacts, ModelFacts, TrainingFacts};
+use crate::models::{self, Dropout, Model, ModelError, Role};
+use crate::results::record::{BaseDropoutFacts, EpochFacts, ModelFacts, TrainingFacts};
 use crate::tasks::{Split, TaskData};
 
 pub use pretrain::{Base, BaseFacts, pretrained_base};
@@ -115,7 +115,7 @@ pub struct FineTuned {
     pub training: TrainingFacts,
     /// Sizes.
     pub facts: ModelFacts,
-    /// Training and query examples as the first adapted layer sees them, when they were kept.
+    /// Training and query examples as the first adapted layer sees them without dropout, when they were kept.
     pub reused: [Option<Split>; 2],
     /// States along the way, when they were asked for; the last one is the model's.
     pub checkpoints: Vec<AdapterState>,
@@ -179,7 +179,11 @@ fn run(
     let mut model = base.model.clone();
     model.adapt(settings.model, lora, settings.seed)?;
     let roles = [Role::Adapter, Role::Head];
-    let facts = facts(settings.model, lora, &mut model);
+    let dropout = dropout(lora, train, &model);
+    let facts = facts(settings.model, lora, dropout, &mut model);
+    // also for a fine-tune that is in the cache, so that what is computed from it is the same to the byte
+    let reused = [&data.train, &data.query]
+        .map(|split| reuse::below_adapters(&model, split, settings.activations));
 
     let cache = Cache(settings.cache);
     let checkpoints = checkpoints::read(cache, &key, kept_epochs)?;
@@ -194,14 +198,15 @@ fn run(
                 ..training
             },
             facts,
-            reused: [None, None],
+            reused,
             checkpoints,
         });
     }
     let start = Instant::now();
-    let reused = [&data.train, &data.query]
-        .map(|split| reuse::below_adapters(&model, split, settings.activations));
-    let train_split = reused[0].as_ref().unwrap_or(&data.train);
+    let train_split = reused[0]
+        .as_ref()
+        .filter(|_| reuse::while_training(dropout))
+        .unwrap_or(&data.train);
     let query_split = reused[1].as_ref().unwrap_or(&data.query);
     let mut epochs = Vec::with_capacity(train.epochs);
     let steps = data.train.len().div_ceil(train.batch_size);
@@ -212,7 +217,7 @@ fn run(
         epochs: train.epochs,
         batch_size: train.batch_size,
         lr: &|step, total| train.lr_at(step, total),
-        dropout: lora.dropout,
+        dropout,
         seed: settings.seed,
         scope: "finetune",
         kept: None,
@@ -266,7 +271,20 @@ fn deciding(train: &TrainConfig) -> serde_json::Value {
     value
 }
 
-fn facts(config: &ModelConfig, lora: &LoraConfig, model: &mut Model) -> ModelFacts {
+/// Dropout while fine-tuning `model`.
+pub fn dropout(lora: &LoraConfig, train: &TrainConfig, model: &Model) -> Dropout {
+    Dropout {
+        adapter: lora.dropout,
+        base: train.base_dropout.of(model.dropout()),
+    }
+}
+
+fn facts(
+    config: &ModelConfig,
+    lora: &LoraConfig,
+    dropout: Dropout,
+    model: &mut Model,
+) -> ModelFacts {
     let trainable = model.count(&[Role::Adapter, Role::Head]);
     ModelFacts {
         name: match config {
@@ -283,5 +301,10 @@ fn facts(config: &ModelConfig, lora: &LoraConfig, model: &mut Model) -> ModelFac
             ModelConfig::Checkpoint(config) => config.commit().map(str::to_owned),
             _ => None,
         },
+        base_dropout: Some(BaseDropoutFacts {
+            hidden: dropout.base.hidden,
+            attention: dropout.base.attention,
+            classifier: dropout.base.classifier,
+        }),
     }
 }

@@ -12,7 +12,7 @@ use crate::batching;
 use crate::config::train::Optimizer as OptimizerKind;
 use crate::config::{ModelConfig, PretrainConfig};
 use crate::models::checkpoint::Checkpoint;
-use crate::models::{Model, ModelError, Role};
+use crate::models::{Dropout, Model, ModelError, Role};
 use crate::tasks::TaskData;
 
 /// AdamW's weight decay while pretraining (PyTorch's default).
@@ -131,7 +131,7 @@ pub fn pretrained_base(
         epochs,
         batch_size,
         lr: &|_, _| lr,
-        dropout: 0.0,
+        dropout: Dropout::default(),
         seed: settings.seed,
         scope: "pretrain",
         kept: None,

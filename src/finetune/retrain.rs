@@ -4,15 +4,15 @@
 //! steps and the learning rate of each – those of the fine-tune on everything (see `Run::kept`). What a seed
 //! decides: the first adapters and head, the order of the examples, and dropout. Two retrainings of one seed
 //! on parts that differ by an example thus differ by that example's gradients alone (with dropout also by
-//! their masks: set `lora.dropout: 0` for pairs of little noise).
+//! their masks: set `lora.dropout` and `train.base_dropout` to 0 for pairs of little noise).
 
 use super::cache::Key;
 use super::optimizer::Optimizer;
 use super::training::{Run, losses_and_accuracy};
-use super::{Base, FinetuneError, Settings, deciding, reuse};
+use super::{Base, FinetuneError, Settings, deciding, dropout, reuse};
 use crate::config::{LoraConfig, ModelConfig, TrainConfig};
 use crate::ground_truth::{Outcome, Retrain};
-use crate::models::{Model, Role};
+use crate::models::{Dropout, Model, Role};
 use crate::tasks::{Split, TaskData};
 use crate::workers;
 
@@ -26,6 +26,7 @@ pub struct Retrainer {
     train: TrainConfig,
     /// Training and query examples, as the first adapted layer sees them where that was worth it.
     splits: [Split; 2],
+    dropout: Dropout,
     classes: usize,
 }
 
@@ -51,10 +52,15 @@ impl Retrainer {
         key.settings(&settings.activations);
         let mut adapted = base.model.clone();
         adapted.adapt(settings.model, lora, settings.seed)?;
-        let splits = [&data.train, &data.query].map(|split| {
-            reuse::below_adapters(&adapted, split, settings.activations)
-                .unwrap_or_else(|| split.clone())
-        });
+        let dropout = dropout(lora, train, &adapted);
+        let query = reuse::below_adapters(&adapted, &data.query, settings.activations);
+        let train_split = if reuse::while_training(dropout) {
+            reuse::below_adapters(&adapted, &data.train, settings.activations)
+        } else {
+            None
+        };
+        let splits = [(train_split, &data.train), (query, &data.query)]
+            .map(|(reused, split)| reused.unwrap_or_else(|| split.clone()));
         Ok(Self {
             key: key.finish(),
             base: base.model.clone(),
@@ -62,6 +68,7 @@ impl Retrainer {
             lora: lora.clone(),
             train: train.clone(),
             splits,
+            dropout,
             classes: data.classes,
         })
     }
@@ -85,7 +92,7 @@ impl Retrainer {
             epochs: settings.epochs,
             batch_size: settings.batch_size,
             lr: &|step, total| settings.lr_at(step, total),
-            dropout: self.lora.dropout,
+            dropout: self.dropout,
             seed,
             scope: "finetune",
             kept: Some(kept),

@@ -1,22 +1,34 @@
 //! Activations below the first adapted layer, computed once.
 //!
-//! Fine-tuning changes adapters and head alone, and the encoder has no dropout of its own: what the layers
-//! below the first adapted one make of an example is the same in every epoch and when gradients are taken.
+//! Fine-tuning changes adapters and head alone. Without dropout what the layers below the first adapted one make of an
+//! example is therefore the same whenever it is looked at: for every evaluation, for the gradients, and, when the base
+//! has no dropout while fine-tuning ([`while_training`]), in every epoch.
 
-use crate::models::Model;
 use crate::models::parameter::to_f32;
+use crate::models::{Dropout, Model};
 use crate::tasks::{Inputs, Split};
 use crate::{batching, workers};
+
+/// Whether activations below the adapters are the same in every training pass.
+pub fn while_training(dropout: Dropout) -> bool {
+    !dropout.base.in_encoder()
+}
+
+/// Whether [`below_adapters`] keeps the activations of a split.
+pub fn keeps(model: &Model, split: &Split, most: u64) -> bool {
+    let tokens: usize = batching::lengths(split).iter().sum();
+    let bytes = (tokens * model.width() * size_of::<f32>()) as u64;
+    model.layers_below_adapters() > 0 && bytes <= most
+}
 
 /// The examples of a split as the first adapted layer of `model` sees them; none when there is no layer
 /// below it, or when the activations would take more than `most` bytes.
 pub fn below_adapters(model: &Model, split: &Split, most: u64) -> Option<Split> {
-    let layer = model.layers_below_adapters();
-    let tokens: usize = batching::lengths(split).iter().sum();
-    let width = model.width();
-    if layer == 0 || (tokens * width * size_of::<f32>()) as u64 > most {
+    if !keeps(model, split, most) {
         return None;
     }
+    let layer = model.layers_below_adapters();
+    let width = model.width();
     let mut frozen = model.clone();
     frozen.freeze();
     let all: Vec<usize> = (0..split.len()).collect();

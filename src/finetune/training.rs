@@ -6,7 +6,7 @@ use rand::seq::SliceRandom;
 use super::FinetuneError;
 use super::optimizer::Optimizer;
 use crate::models::parameter::to_f32;
-use crate::models::{Model, Pass, Role, losses};
+use crate::models::{Dropout, Model, Pass, Role, losses};
 use crate::tasks::Split;
 use crate::{batching, random, workers};
 
@@ -22,8 +22,8 @@ pub struct Run<'a> {
     pub batch_size: usize,
     /// Learning rate at a step (from 0) of a total.
     pub lr: &'a (dyn Fn(usize, usize) -> f64 + Sync),
-    /// Dropout on the adapters' inputs.
-    pub dropout: f64,
+    /// Dropout of every training pass.
+    pub dropout: Dropout,
     /// Decides order and dropout, together with `scope`.
     pub seed: u64,
     /// What the draws belong to.
@@ -57,15 +57,9 @@ impl Run<'_> {
         let n = self.split.len();
         let total = self.epochs * n.div_ceil(self.batch_size);
         let mut step = 0;
-        let mut order: Vec<usize> = (0..n).collect();
         let keeps = |index: &usize| self.kept.is_none_or(|kept| kept[*index]);
-        let count = order.iter().filter(|index| keeps(index)).count();
-        for epoch in 1..=self.epochs {
-            order.shuffle(&mut random::rng(
-                self.seed,
-                self.scope,
-                &format!("order/{epoch}"),
-            ));
+        let count = (0..n).filter(keeps).count();
+        for (order, epoch) in orders(n, self.epochs, self.seed, self.scope).zip(1..) {
             let mut sum = 0.0;
             for batch in order.chunks(self.batch_size) {
                 let indices: Vec<usize> = batch.iter().copied().filter(keeps).collect();
@@ -169,6 +163,15 @@ impl Run<'_> {
             })
             .unwrap_or_default()
     }
+}
+
+/// The order of n examples in every epoch.
+pub fn orders(n: usize, epochs: usize, seed: u64, scope: &str) -> impl Iterator<Item = Vec<usize>> {
+    let mut order: Vec<usize> = (0..n).collect();
+    (1..=epochs).map(move |epoch| {
+        order.shuffle(&mut random::rng(seed, scope, &format!("order/{epoch}")));
+        order.clone()
+    })
 }
 
 /// Mean loss and accuracy of a model on a split, without dropout.

@@ -166,7 +166,7 @@ fn of_batch(
             sums.add(&x, &delta, adapter, lengths.as_deref());
         }
         match adapter {
-            Some(Adapter { a, b, scale }) => {
+            Some(Adapter { a, b, scale, .. }) => {
                 tensors.extend(ops::adapter_gradients(x, delta, a, b, *scale));
             }
             None => tensors.push(ops::weight_gradients(x, delta)),

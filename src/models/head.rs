@@ -49,11 +49,13 @@ impl Head {
         &self.last
     }
 
-    /// `[n, 1, h]` → `[n, 1, classes]`; a probe at the logits when gradients are taken.
+    /// `[n, 1, h]` → `[n, 1, classes]`; a probe at the logits when gradients are taken, dropout before each of its
+    /// layers while training.
     pub fn forward(&self, x: Tensor<3>, pass: &mut Pass) -> Tensor<3> {
+        let x = pass.drop_classifier(x);
         let x = match &self.dense {
             None => x,
-            Some(dense) => dense.forward(x).tanh(),
+            Some(dense) => pass.drop_classifier(dense.forward(x).tanh()),
         };
         self.last.forward_head(x, pass)
     }

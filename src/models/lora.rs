@@ -1,29 +1,60 @@
 //! Linear layers, with or without a LoRA adapter.
 //!
 //! y = W x + b + s·B A D(x), with s = α/r, A `[r, in]`, B `[out, r]`, D dropout while fine-tuning only
-//! (Hu et al., 2022). A begins Gaussian with standard deviation 1/r (PEFT's `gaussian`), B zero.
+//! (Hu et al., 2022). A is drawn from the distribution of [`LoraInit`], B starts at zero.
 
 use burn::tensor::{Device, Gradients, Tensor};
-use rand::RngExt;
 
+use super::dropout::{self, Dropout, Mask};
 use super::ops;
 use super::ops::encoder::Taps;
 use super::parameter::{Init, Parameter, Role, Slot};
+use crate::config::LoraInit;
 use crate::random::Rng;
 
 /// What a forward pass is for.
 pub enum Pass {
     /// No dropout; gradients flow to whatever leaves there are.
     Plain,
-    /// Fine-tuning: dropout with this probability on the adapters' inputs.
+    /// Fine-tuning: dropout as in transformers' and PEFT's train mode.
     Training {
-        /// Probability of dropping an input.
-        dropout: f64,
+        /// The probabilities.
+        dropout: Dropout,
         /// Where the masks come from.
         rng: Box<Rng>,
     },
     /// Per-example gradients: adapters are constants, a leaf hangs on every adapted layer's output.
     Probed(Vec<Site>),
+}
+
+impl Pass {
+    /// `x`, in a training pass with elements dropped with the probability that `p` chooses.
+    fn drop(&mut self, x: Tensor<3>, p: impl Fn(&Dropout) -> f64) -> Tensor<3> {
+        match self {
+            Self::Training { dropout, rng } => dropout::drop(x, p(dropout), rng),
+            Self::Plain | Self::Probed(_) => x,
+        }
+    }
+
+    /// Dropout between layers, with `hidden_dropout_prob`.
+    pub fn drop_hidden(&mut self, x: Tensor<3>) -> Tensor<3> {
+        self.drop(x, |dropout| dropout.base.hidden)
+    }
+
+    /// Dropout on an input of the classifier, with `classifier_dropout`.
+    pub fn drop_classifier(&mut self, x: Tensor<3>) -> Tensor<3> {
+        self.drop(x, |dropout| dropout.base.classifier)
+    }
+
+    /// Which of `count` attention weights are kept; `None`: all.
+    pub fn attention_mask(&mut self, count: usize) -> Option<Mask> {
+        match self {
+            Self::Training { dropout, rng } if dropout.base.attention > 0.0 => {
+                Some(Mask::draw(count, dropout.base.attention, rng))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What an adapted layer leaves behind in a [`Pass::Probed`].
@@ -132,6 +163,19 @@ pub struct Adapter {
     pub b: Tensor<2>,
     /// s = α/r.
     pub scale: f64,
+    /// Distribution that A is drawn from.
+    pub init: LoraInit,
+}
+
+impl Adapter {
+    /// How A begins.
+    fn init_of_a(&self) -> Init {
+        let [rank, inputs] = self.a.dims();
+        match self.init {
+            LoraInit::Kaiming => Init::Uniform(1.0 / (inputs as f64).sqrt()),
+            LoraInit::Gaussian => Init::Normal(1.0 / rank as f64),
+        }
+    }
 }
 
 /// A linear layer that may carry an adapter.
@@ -151,12 +195,13 @@ impl LoraLinear {
     }
 
     /// Hangs an adapter of rank `rank` on, to be initialised or loaded.
-    pub fn adapt(&mut self, rank: usize, scale: f64, device: &Device) {
+    pub fn adapt(&mut self, rank: usize, scale: f64, init: LoraInit, device: &Device) {
         let [outputs, inputs] = self.base.weight.dims();
         self.adapter = Some(Adapter {
             a: Tensor::zeros([rank, inputs], device),
             b: Tensor::zeros([outputs, rank], device),
             scale,
+            init,
         });
     }
 
@@ -174,7 +219,7 @@ impl LoraLinear {
     pub fn merged(&self) -> (Tensor<2>, Tensor<1>) {
         let weight = self.base.weight.clone();
         let weight = match &self.adapter {
-            Some(Adapter { a, b, scale }) => weight + b.clone().matmul(a.clone()) * *scale,
+            Some(Adapter { a, b, scale, .. }) => weight + b.clone().matmul(a.clone()) * *scale,
             None => weight,
         };
         (weight, self.base.bias.clone())
@@ -192,7 +237,7 @@ impl LoraLinear {
 
     /// `[n, t, in]` → `[n, t, out]`.
     pub fn forward(&self, x: Tensor<3>, pass: &mut Pass) -> Tensor<3> {
-        let Some(Adapter { a, b, scale }) = &self.adapter else {
+        let Some(Adapter { a, b, scale, .. }) = &self.adapter else {
             return self.base.forward(x);
         };
         let dropped = match pass {
@@ -201,10 +246,7 @@ impl LoraLinear {
                 let (weight, bias) = self.merged();
                 return probed(x, weight, bias, sites);
             }
-            Pass::Training { dropout, rng } if *dropout > 0.0 => {
-                drop_inputs(x.clone(), *dropout, rng)
-            }
-            Pass::Plain | Pass::Training { .. } => x.clone(),
+            Pass::Plain | Pass::Training { .. } => pass.drop(x.clone(), |dropout| dropout.adapter),
         };
         let [n, t, inputs] = x.dims();
         let low = dropped
@@ -223,9 +265,9 @@ impl LoraLinear {
     /// W, b, and A and B when there is an adapter.
     pub fn parameters(&mut self, deviation: f64) -> Vec<Parameter<'_>> {
         let mut all = Vec::with_capacity(4);
-        if let Some(Adapter { a, b, .. }) = &mut self.adapter {
-            let rank = a.dims()[0];
-            let init = Init::Normal(1.0 / rank as f64);
+        if let Some(adapter) = &mut self.adapter {
+            let init = adapter.init_of_a();
+            let Adapter { a, b, .. } = adapter;
             all.push(Parameter {
                 name: format!("{}.lora_A.weight", self.base.name),
                 role: Role::Adapter,
@@ -268,22 +310,4 @@ fn probed(x: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>, sites: &mut Vec<Site
         delta: Delta::Probe(Box::new(probe)),
     });
     out
-}
-
-/// Every element zero with probability `p`, else divided by 1 − p.
-fn drop_inputs(x: Tensor<3>, p: f64, rng: &mut Rng) -> Tensor<3> {
-    let keep = (1.0 / (1.0 - p)) as f32;
-    let threshold = (p * f64::from(u32::MAX)) as u32;
-    let dims = x.dims();
-    let mask: Vec<f32> = (0..dims.iter().product())
-        .map(|_| {
-            if rng.random::<u32>() < threshold {
-                0.0
-            } else {
-                keep
-            }
-        })
-        .collect();
-    let mask = Tensor::<1>::from_floats(mask.as_slice(), &x.clone().inner().device()).reshape(dims);
-    x * mask
 }

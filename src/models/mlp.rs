@@ -50,6 +50,7 @@ impl Mlp {
                 .forward(values.clone().reshape([n, 1, t * features])),
         );
         for layer in &self.layers {
+            x = pass.drop_hidden(x);
             x = ops::gelu(layer.forward(x, pass));
         }
         x

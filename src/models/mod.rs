@@ -4,6 +4,7 @@
 
 mod batch;
 pub mod checkpoint;
+pub mod dropout;
 pub mod files;
 mod head;
 pub mod lora;
@@ -19,12 +20,13 @@ use std::collections::BTreeSet;
 use burn::tensor::{Device, Int, Tensor, activation};
 
 pub use batch::{Batch, InputShape, ModelInput};
+pub use dropout::Dropout;
 pub use lora::{Adapter, Pass, Site};
 pub use parameter::{Array, Role, Weights};
 pub use validate::{ModelError, validate};
 
-use crate::config::huggingface::{Family, HuggingFaceConfig};
-use crate::config::{LoraConfig, LoraTarget, ModelConfig};
+use crate::config::huggingface::{DropoutProbabilities, Family, HuggingFaceConfig};
+use crate::config::{LoraConfig, LoraInit, LoraTarget, ModelConfig};
 use checkpoint::{Checkpoint, CheckpointError};
 use head::Head;
 use lora::LoraLinear;
@@ -49,6 +51,8 @@ pub struct Model {
     head: Head,
     /// Whether the head came from a checkpoint or an adapter.
     pretrained_head: bool,
+    /// What a checkpoint's config.json says; none for a network of our own.
+    dropout: DropoutProbabilities,
     family: Option<Family>,
     layers: usize,
     device: Device,
@@ -154,6 +158,7 @@ impl Model {
             body,
             head: Head::linear(hidden, classes, device),
             pretrained_head: false,
+            dropout: DropoutProbabilities::default(),
             family: None,
             layers,
             device: device.clone(),
@@ -195,6 +200,7 @@ impl Model {
                 Family::Roberta => Head::dense(config.hidden, classes, device),
             },
             pretrained_head: false,
+            dropout: config.dropout,
             family: Some(config.family),
             layers: config.layers,
             device: device.clone(),
@@ -212,6 +218,8 @@ impl Model {
         seed: u64,
     ) -> Result<(), ModelError> {
         validate(config, lora)?;
+        self.adapt_matrices(BTreeSet::new(), lora.rank, lora.scale(), lora.init)
+            .expect("nothing is asked for");
         let device = self.device.clone();
         for layer in lora.layers.indices(self.layers) {
             for &target in &lora.targets {
@@ -220,7 +228,7 @@ impl Model {
                     Body::Mlp(body) => body.targets(layer, target),
                 };
                 for matrix in matrices {
-                    matrix.adapt(lora.rank, lora.scale(), &device);
+                    matrix.adapt(lora.rank, lora.scale(), lora.init, &device);
                 }
             }
         }
@@ -249,6 +257,7 @@ impl Model {
         mut sites: BTreeSet<String>,
         rank: usize,
         scale: f64,
+        init: LoraInit,
     ) -> Result<(), String> {
         let device = self.device.clone();
         for layer in 0..self.layers {
@@ -259,7 +268,7 @@ impl Model {
                 };
                 for matrix in matrices {
                     if sites.remove(matrix.name()) {
-                        matrix.adapt(rank, scale, &device);
+                        matrix.adapt(rank, scale, init, &device);
                     } else {
                         matrix.strip();
                     }
@@ -401,6 +410,11 @@ impl Model {
     /// The family of a checkpoint; `None` for a network of our own.
     pub fn family(&self) -> Option<Family> {
         self.family
+    }
+
+    /// The dropout that a checkpoint's config.json asks for in train mode; none for a network of our own.
+    pub fn dropout(&self) -> DropoutProbabilities {
+        self.dropout
     }
 
     /// Classes of the head.
@@ -557,8 +571,8 @@ mod tests {
         let deviation = (a.values.iter().map(|value| value * value).sum::<f32>()
             / a.values.len() as f32)
             .sqrt();
-        // 24 draws with standard deviation 1/r = 0.5
-        assert!((0.3..0.75).contains(&deviation), "{deviation}");
+        // 24 draws with standard deviation 1/√(3·12) = 1/6
+        assert!((0.1..0.25).contains(&deviation), "{deviation}");
     }
 
     #[test]
@@ -589,7 +603,7 @@ mod tests {
         ]);
         let batch = batch(&[&[1, 2, 3], &[4, 7, 7]]);
         let plain = values(model.logits(&batch, &mut Pass::Plain));
-        let training = |dropout: f64, purpose: &str| {
+        let training = |dropout: Dropout, purpose: &str| {
             let mut pass = Pass::Training {
                 dropout,
                 rng: Box::new(random::rng(1, "test", purpose)),
@@ -600,10 +614,30 @@ mod tests {
         for (a, b) in values(model.logits(&batch, &mut probed)).iter().zip(&plain) {
             assert!((a - b).abs() < 1e-5, "{a} against {b}");
         }
-        assert_eq!(training(0.0, "a"), plain);
-        assert_ne!(training(0.5, "a"), plain);
-        assert_ne!(training(0.5, "a"), training(0.5, "b"));
-        assert_eq!(training(0.5, "a"), training(0.5, "a"));
+        assert_eq!(training(Dropout::default(), "a"), plain);
+        let base = |base| Dropout { adapter: 0.0, base };
+        for dropout in [
+            Dropout {
+                adapter: 0.5,
+                ..Dropout::default()
+            },
+            base(DropoutProbabilities {
+                hidden: 0.5,
+                ..DropoutProbabilities::default()
+            }),
+            base(DropoutProbabilities {
+                attention: 0.5,
+                ..DropoutProbabilities::default()
+            }),
+            base(DropoutProbabilities {
+                classifier: 0.5,
+                ..DropoutProbabilities::default()
+            }),
+        ] {
+            assert_ne!(training(dropout, "a"), plain, "{dropout:?}");
+            assert_ne!(training(dropout, "a"), training(dropout, "b"));
+            assert_eq!(training(dropout, "a"), training(dropout, "a"));
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Device, Gradients, Tensor, TensorData};
+use rand::RngExt;
 use rand_distr::{Distribution, Normal};
 
 use super::ModelError;
@@ -28,6 +29,8 @@ pub enum Init {
     Ones,
     /// Normal with mean 0 and this standard deviation.
     Normal(f64),
+    /// Uniform between minus and plus this bound.
+    Uniform(f64),
 }
 
 /// The tensor of a parameter.
@@ -189,6 +192,11 @@ pub fn initialise(parameters: Vec<Parameter>, roles: &[Role], seed: u64, device:
                 let normal =
                     Normal::new(0.0, deviation).expect("deviations are finite and not negative");
                 (0..count).map(|_| normal.sample(&mut rng) as f32).collect()
+            }
+            Init::Uniform(bound) => {
+                let mut rng = random::rng(seed, &parameter.name, "initialise");
+                let mut draw = || bound * (2.0 * rng.random::<f64>() - 1.0);
+                (0..count).map(|_| draw() as f32).collect()
             }
         };
         parameter.slot.set(&values, device);

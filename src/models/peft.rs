@@ -7,12 +7,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use thiserror::Error;
 
 use super::files::{self, WeightFileError};
 use super::{Model, ModelError, Role, Weights};
 use crate::atomic;
+use crate::config::LoraInit;
 use crate::config::huggingface::{Family, Fields, HuggingFaceError};
 
 /// Name of the settings' file.
@@ -114,13 +115,24 @@ fn scale(fields: &Fields) -> Result<(usize, f64), HuggingFaceError> {
     Ok((rank, alpha / rank as f64))
 }
 
+/// `init_lora_weights`: how A and B began. Of no consequence for the weights that are read, but kept when the
+/// adapter is saved again.
+fn init(fields: &Fields) -> LoraInit {
+    let name = fields.get("init_lora_weights").and_then(Value::as_str);
+    match name {
+        Some(name) if name.eq_ignore_ascii_case("gaussian") => LoraInit::Gaussian,
+        _ => LoraInit::Kaiming,
+    }
+}
+
 /// Hangs the adapter of `folder` on a model, in place of any that there are, and its classifier, if it
 /// has one, in place of the model's.
 ///
 /// # Errors
 /// Files that cannot be read, settings that are not supported, weights that do not fit.
 pub fn load(folder: &Path, model: &mut Model) -> Result<(), PeftError> {
-    let (rank, scale) = scale(&Fields::read(&folder.join(CONFIG_FILE))?)?;
+    let fields = Fields::read(&folder.join(CONFIG_FILE))?;
+    let (rank, scale) = scale(&fields)?;
     let path = folder.join(WEIGHTS_FILE);
     let prefix = model.family().map_or("", Family::name);
     let unknown = |name: String| PeftError::Unknown {
@@ -153,7 +165,7 @@ pub fn load(folder: &Path, model: &mut Model) -> Result<(), PeftError> {
         source,
     };
     model
-        .adapt_matrices(sites, rank, scale)
+        .adapt_matrices(sites, rank, scale, init(&fields))
         .map_err(|site| unknown(format!("{site}.lora_A.weight")))?;
     model.import(&[Role::Adapter], &weights).map_err(wrong)?;
     if has_head {
@@ -193,6 +205,10 @@ pub fn save(folder: &Path, model: &mut Model, base: &str, dropout: f64) -> Resul
         "r": rank,
         "lora_alpha": if alpha.fract() == 0.0 { json!(alpha as i64) } else { json!(alpha) },
         "lora_dropout": dropout,
+        "init_lora_weights": match first.init {
+            LoraInit::Kaiming => json!(true),
+            LoraInit::Gaussian => json!("gaussian"),
+        },
         "target_modules": targets,
         "modules_to_save": ["classifier"],
         "bias": "none",

@@ -199,18 +199,21 @@ impl Layer {
         let query = self.query.forward(asking.clone(), pass);
         let key = self.key.forward(x.clone(), pass);
         let value = self.value.forward(x, pass);
-        let context = ops::attention(query, key, value, self.heads, lengths);
+        let [n, q, _] = query.dims();
+        let mask = pass.attention_mask(n * self.heads * q * key.dims()[1]);
+        let context = ops::attention(query, key, value, self.heads, lengths, mask);
+        let attended = self.output.forward(context, pass);
         let x = self
             .attention_norm
-            .forward(self.output.forward(context, pass) + asking);
+            .forward(pass.drop_hidden(attended) + asking);
         let wide = self.intermediate.forward(x.clone(), pass);
         let wide = match self.activation {
             Activation::Gelu => ops::gelu(wide),
             Activation::GeluTanh => activation::gelu_approximate(wide),
             Activation::Relu => activation::relu(wide),
         };
-        self.output_norm
-            .forward(self.ffn_output.forward(wide, pass) + x)
+        let narrow = self.ffn_output.forward(wide, pass);
+        self.output_norm.forward(pass.drop_hidden(narrow) + x)
     }
 
     /// The layer with its adapters merged, when it can be one operation.
@@ -375,7 +378,7 @@ impl Transformer {
     pub fn encode(&self, batch: &Batch, pass: &mut Pass) -> Tensor<3> {
         let (x, below) = match &batch.input {
             ModelInput::Activations { x, layer } => (x.clone(), *layer),
-            _ => (self.embed(batch), 0),
+            _ => (pass.drop_hidden(self.embed(batch)), 0),
         };
         let t = x.dims()[1];
         let lengths = batch.lengths.as_deref();

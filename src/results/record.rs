@@ -136,6 +136,20 @@ pub struct ModelFacts {
     /// Commit of a checkpoint that was given by its id on the hub.
     #[serde(default)]
     pub commit: Option<String>,
+    /// Dropout outside the adapters while fine-tuning; not there in records from before it was applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_dropout: Option<BaseDropoutFacts>,
+}
+
+/// Probabilities of dropout outside the adapters.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BaseDropoutFacts {
+    /// Of embeddings, attention outputs and feed-forward outputs.
+    pub hidden: f64,
+    /// Of attention weights.
+    pub attention: f64,
+    /// Of the classifier's inputs.
+    pub classifier: f64,
 }
 
 /// The fine-tune.

@@ -8,13 +8,14 @@ use faer::{Accum, Mat, Par};
 
 use super::companions::Wanted;
 use super::material::keeps_unrounded;
+use super::passes::Passes;
 use crate::batching;
 use crate::config::{Cell, ModelConfig, Settings, TaskConfig};
 use crate::device::DeviceChoice;
 use crate::gradients::store::TensorInfo;
 use crate::influence::{BlockLayout, cost};
 use crate::models::Model;
-use crate::tasks::{self, Split};
+use crate::tasks;
 
 /// Share of the matrix-product rate that training a small network reaches.
 const TRAINING_EFFICIENCY: f64 = 0.1;
@@ -111,22 +112,14 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
             model
                 .adapt(config, lora, cell.seed)
                 .map_err(|e| e.to_string())?;
-            // rows of a table are looked up, not multiplied
-            let multiplied: usize = model
-                .parameters()
-                .iter()
-                .filter(|parameter| !parameter.name.ends_with("_embeddings.weight"))
-                .map(|parameter| parameter.slot.shape().iter().product::<usize>())
-                .sum();
-            // forward 2, gradients of the inputs 2 operations a parameter and token
-            let forward = |split: &Split| 2.0 * multiplied as f64 * tokens(split);
-            let (pass, look) = (2.0 * forward(&data.train), forward(&data.query));
+            let activations = settings.store.activations_mib << 20;
+            let passes = Passes::new(&mut model, &data, lora, training, activations);
             let epochs = training.epochs as f64;
             // a retraining on a part passes over that part alone, and looks at the queries once
             let retraining = settings.ground_truth.as_ref().map_or(0.0, |truth| {
                 let methods = settings.influence.methods.len();
                 let (fits, looks) = truth.retrainings(data.train.len(), methods, training.epochs);
-                fits * pass * epochs + looks * look
+                fits * passes.epoch * epochs + looks * passes.look
             });
             let tensors: Vec<TensorInfo> = model
                 .gradient_tensors()
@@ -146,15 +139,15 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
                 0.0
             };
             let sampled = f64::from(u8::from(wanted.sampled));
-            let beside = pass * (1.5 * sampled + checkpoints)
-                + 2.0 * look * checkpoints
-                + 2.0 * parameters * pass;
-            shared_flops = pass * epochs + look * (epochs + 1.0) + retraining;
+            let beside = passes.gradients * (1.5 * sampled + checkpoints)
+                + 2.0 * passes.look * checkpoints
+                + 2.0 * parameters * passes.gradients;
+            shared_flops = passes.epoch * epochs + passes.look * (epochs + 1.0) + retraining;
             (
                 tensors,
                 data.train.len(),
                 data.query.len(),
-                shared_flops + pass + look + beside,
+                shared_flops + passes.once + passes.gradients + passes.look + beside,
                 [1.0 + sampled + checkpoints, 1.0 + checkpoints],
             )
         }
@@ -195,11 +188,6 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
         },
         method_flops,
     })
-}
-
-/// Tokens of a split, without padding.
-fn tokens(split: &Split) -> f64 {
-    batching::lengths(split).iter().sum::<usize>() as f64
 }
 
 /// Rate of f64 matrix products on this machine, operations a second: the best of three products of
@@ -271,6 +259,33 @@ mod tests {
         let own = 16.0 * (100.0 * 4.0 + 20.0 * 2.0);
         let own = multiplied as f64 * own;
         assert_eq!(forecast.with_fine_tune().training_flops, own);
+    }
+
+    #[test]
+    fn dropout_of_the_base_costs_the_activations_that_are_kept_while_training() {
+        let flops = |dropout: &str, epochs: usize, activations: usize| {
+            let text = format!(
+                "name: t\ntask: {{name: digits, train: 100, query: 20}}\nlora: {{layers: {{last: 1}}}}\n\
+                 train: {{epochs: {epochs}, base_dropout: {dropout}}}\nstore: {{activations_mib: {activations}}}\n"
+            );
+            let plan = parse("t.yaml", &text, None, &[]).unwrap();
+            forecast(&plan.cells[0]).unwrap().training_flops
+        };
+        // 16 patches through a projection and three layers below the adapted one, or the whole with the head and
+        // what trains it
+        let layer = 4 * (48 * 48 + 48) + 2 * 96 * 48 + 96 + 48 + 4 * 48;
+        let (below, above) = (5 * 48 + 2 * 48 + 3 * layer, layer + 4 * 2 * 48 + 5 * 49);
+        let [train, query] = [100, 20].map(|n| (n * 16) as f64);
+        let (below, above) = (2.0 * below as f64, 2.0 * above as f64);
+        for (dropout, again) in [("checkpoint", 0.0), ("0", 0.0), ("0.1", below)] {
+            let epoch = (again + 2.0 * above) * train + above * query;
+            assert_eq!(flops(dropout, 3, 4096) - flops(dropout, 2, 4096), epoch);
+            // two looks at the queries: after the last epoch and for their gradients
+            let all = below * (train + query) + 2.0 * above * train + epoch + 2.0 * above * query;
+            assert_eq!(flops(dropout, 1, 4096), all, "{dropout}");
+            let epoch = (below + 2.0 * above) * train + (below + above) * query;
+            assert_eq!(flops(dropout, 3, 0) - flops(dropout, 2, 0), epoch);
+        }
     }
 
     #[test]

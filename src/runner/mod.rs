@@ -8,6 +8,7 @@ mod decomposition;
 pub mod forecast;
 mod material;
 mod pairing;
+mod passes;
 pub mod progress;
 pub mod theory;
 

@@ -469,6 +469,7 @@ fn record(experiment: &str, shape: &Shape) -> Record {
             flipped: Some(shape.n / 5),
         }),
         model: Some(ModelFacts {
+            base_dropout: None,
             name: "transformer".to_owned(),
             parameters: 80_000,
             trainable: 3_000,

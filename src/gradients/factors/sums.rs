@@ -136,7 +136,7 @@ impl PieceSums<'_> {
                 self.add_rows(&x, inputs);
                 self.add_rows(&delta, outputs);
             }
-            Some(Adapter { a, b, scale }) => {
+            Some(Adapter { a, b, scale, .. }) => {
                 let rank = a.dims()[0];
                 let factor = |tensor: &Tensor<2>| to_f32(tensor.clone().inner().into_data());
                 let (a, b) = (factor(a), factor(b));

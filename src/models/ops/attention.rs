@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use super::gemm::{self, Matrix, gemm, initialised};
 use super::host::{self, Host, Input, Vjp, on_host};
 use super::simd::{self, Kernel};
+use crate::models::dropout::Mask;
 
 /// softmax(Q Kᵀ/√(h/heads)) V within every example and head; position j of example i is attended to
 /// only when j < `lengths[i]`.
@@ -17,18 +18,20 @@ use super::simd::{self, Kernel};
 /// # Shapes
 /// `key` and `value` are `[n, t, h]`, the heads side by side in h; `query` and the result are `[n, q, h]`,
 /// where q may be smaller than t when only some positions are asked for; `lengths` has n entries between
-/// 1 and t, or none when every position is real.
+/// 1 and t, or none when every position is real; `mask` has one entry a weight, `[n, heads, q, t]`: dropout on the
+/// softmax, or none of it.
 pub fn attention(
     query: Tensor<3>,
     key: Tensor<3>,
     value: Tensor<3>,
     heads: usize,
     lengths: Option<&[usize]>,
+    mask: Option<Mask>,
 ) -> Tensor<3> {
     on_host!(
         &query,
-        fused(query, key, value, heads, lengths),
-        composed(query, key, value, heads, lengths)
+        fused(query, key, value, heads, lengths, mask),
+        composed(query, key, value, heads, lengths, mask)
     )
 }
 
@@ -38,6 +41,7 @@ fn composed(
     value: Tensor<3>,
     heads: usize,
     lengths: Option<&[usize]>,
+    mask: Option<Mask>,
 ) -> Tensor<3> {
     let [n, t, width] = key.dims();
     let split = |x: Tensor<3>| {
@@ -56,7 +60,14 @@ fn composed(
         let mask = Tensor::<1>::from_floats(mask.as_slice(), &device).cast(scores.dtype());
         scores = scores + mask.reshape([n, 1, 1, t]);
     }
-    activation::softmax(scores, 3)
+    let mut weights = activation::softmax(scores, 3);
+    if let Some(mask) = mask {
+        let device = weights.clone().inner().device();
+        let factors = Tensor::<1>::from_floats(mask.factors().as_slice(), &device);
+        let dims = weights.dims();
+        weights = weights.clone() * factors.cast(weights.dtype()).reshape(dims);
+    }
+    weights
         .matmul(split(value))
         .swap_dims(1, 2)
         .reshape([n, rows, width])
@@ -96,9 +107,13 @@ impl Sizes {
         &tensor[index * size..(index + 1) * size]
     }
 
+    /// Where the weights of one example and head begin.
+    fn first_weight(&self, index: usize, head: usize) -> usize {
+        (index * self.heads + head) * self.q * self.t
+    }
+
     fn weights<'a>(&self, weights: &'a [f32], index: usize, head: usize) -> &'a [f32] {
-        let size = self.q * self.t;
-        &weights[(index * self.heads + head) * size..][..size]
+        &weights[self.first_weight(index, head)..][..self.q * self.t]
     }
 
     fn shape(&self, rows: usize) -> Shape {
@@ -142,6 +157,7 @@ fn fused<B: Host>(
     value: Tensor<3>,
     heads: usize,
     lengths: Option<&[usize]>,
+    mask: Option<Mask>,
 ) -> Tensor<3> {
     let [n, t, width] = key.dims();
     let q = query.dims()[1];
@@ -166,6 +182,7 @@ fn fused<B: Host>(
                 let query = sizes.example(B::slice(&query), q, index);
                 let [key, value] =
                     [&key, &value].map(|tensor| sizes.example(B::slice(tensor), t, index));
+                let mut masked = Vec::new();
                 for (head, weights) in weights.chunks_exact_mut(q * t).enumerate() {
                     gemm(
                         [q, t, sizes.part],
@@ -183,6 +200,15 @@ fn fused<B: Host>(
                         length: sizes.lengths[index],
                         scale: sizes.scale(),
                     });
+                    let weights = match &mask {
+                        None => &*weights,
+                        Some(mask) => {
+                            masked.clear();
+                            masked.extend_from_slice(weights);
+                            apply(mask, &mut masked, sizes.first_weight(index, head));
+                            &masked
+                        }
+                    };
                     gemm(
                         [q, sizes.part, t],
                         &mut out[head * sizes.part..],
@@ -207,9 +233,18 @@ fn fused<B: Host>(
             key,
             value,
             weights,
+            mask: mask.map(Arc::new),
             sizes,
         },
     )
+}
+
+/// Drops among the weights that begin at `first` of all.
+fn apply(mask: &Mask, weights: &mut [f32], first: usize) {
+    let kept = &mask.kept[first..][..weights.len()];
+    for (weight, &kept) in weights.iter_mut().zip(kept) {
+        *weight = if kept { *weight * mask.scale } else { 0.0 };
+    }
 }
 
 /// In place: softmax of the first `length` entries of every row, times `scale`; the others become 0.
@@ -249,6 +284,7 @@ struct Attention<B: Host> {
     key: FloatTensor<B>,
     value: FloatTensor<B>,
     weights: Vec<f32>,
+    mask: Option<Arc<Mask>>,
     sizes: Sizes,
 }
 
@@ -281,16 +317,27 @@ impl<B: Host> Vjp<B, 3> for Attention<B> {
             |index, [queries, keys, values]| {
                 let delta = self.sizes.example(B::slice(&grad), q, index);
                 let mut scores = vec![0.0; q * t];
+                let mut masked = Vec::new();
                 for head in 0..heads {
                     let start = head * part;
                     let weights = self.sizes.weights(&self.weights, index, head);
+                    let first = self.sizes.first_weight(index, head);
                     let delta = self.sizes.head(delta, head);
                     if value {
+                        let multiplied = match &self.mask {
+                            None => weights,
+                            Some(mask) => {
+                                masked.clear();
+                                masked.extend_from_slice(weights);
+                                apply(mask, &mut masked, first);
+                                &masked
+                            }
+                        };
                         gemm(
                             [t, part, q],
                             initialised(&mut values[start..]),
                             width,
-                            Matrix::row_major(weights, t).t(),
+                            Matrix::row_major(multiplied, t).t(),
                             delta,
                             false,
                         );
@@ -307,6 +354,9 @@ impl<B: Host> Vjp<B, 3> for Attention<B> {
                             value.t(),
                             false,
                         );
+                        if let Some(mask) = &self.mask {
+                            apply(mask, &mut scores, first);
+                        }
                         simd::dispatch(SoftmaxBackward {
                             grad: &mut scores,
                             weights,
@@ -406,16 +456,36 @@ mod tests {
             };
             let data = [draw(q), draw(t), draw(t), draw(q)];
             let some: Vec<usize> = (0..n).map(|index| 1 + (index * 5) % t).collect();
-            for lengths in [None, Some(some.as_slice())] {
-                type Operation =
-                    fn(Tensor<3>, Tensor<3>, Tensor<3>, usize, Option<&[usize]>) -> Tensor<3>;
+            let dropped = Mask::draw(
+                n * heads * q * t,
+                0.3,
+                &mut random::rng(2, "attention", "mask"),
+            );
+            let cases = [None, Some(some.as_slice())];
+            let cases = cases.map(|lengths| [(lengths, None), (lengths, Some(&dropped))]);
+            for (lengths, mask) in cases.into_iter().flatten() {
+                type Operation = fn(
+                    Tensor<3>,
+                    Tensor<3>,
+                    Tensor<3>,
+                    usize,
+                    Option<&[usize]>,
+                    Option<Mask>,
+                ) -> Tensor<3>;
                 let run = |operation: Operation| -> Vec<Vec<f32>> {
                     let [q, k, v] = [0, 1, 2].map(|index| {
                         Tensor::<3>::from_data(data[index].clone(), &inner)
                             .autodiff()
                             .require_grad()
                     });
-                    let out = operation(q.clone(), k.clone(), v.clone(), heads, lengths);
+                    let out = operation(
+                        q.clone(),
+                        k.clone(),
+                        v.clone(),
+                        heads,
+                        lengths,
+                        mask.cloned(),
+                    );
                     let grads = (out.clone() * Tensor::from_data(data[3].clone(), &inner))
                         .sum()
                         .backward();

@@ -1,0 +1,74 @@
+//! What passes of a model over the splits of a task cost, floating-point operations, for the forecast.
+//!
+//! Forward 2 operations a parameter and token, and 2 for the gradient of the inputs, which is taken down to the first
+//! adapted layer. Activations below that layer are computed once where they are kept (see [`reuse`]); while
+//! fine-tuning they are used only when the base has no dropout.
+
+use crate::batching;
+use crate::config::{LoraConfig, TrainConfig};
+use crate::finetune::{self, reuse};
+use crate::models::Model;
+use crate::tasks::{Split, TaskData};
+
+/// Floating-point operations.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Passes {
+    /// The activations that are kept, of training and query examples.
+    pub once: f64,
+    /// An epoch of fine-tuning.
+    pub epoch: f64,
+    /// Gradients of the training examples.
+    pub gradients: f64,
+    /// Losses of the queries.
+    pub look: f64,
+}
+
+impl Passes {
+    /// Of an adapted `model`, which keeps activations of up to `activations` bytes a split.
+    pub(super) fn new(
+        model: &mut Model,
+        data: &TaskData,
+        lora: &LoraConfig,
+        train: &TrainConfig,
+        activations: u64,
+    ) -> Self {
+        let splits = [&data.train, &data.query];
+        let kept = splits.map(|split| reuse::keeps(model, split, activations));
+        let in_training = kept[0] && reuse::while_training(finetune::dropout(lora, train, model));
+        let [below, above] = multiplied(model);
+        let [train, query] = splits.map(tokens);
+        // forward through everything, or through what is above the activations that are there
+        let forward = |kept: bool| 2.0 * if kept { above } else { below + above };
+        let backward = 2.0 * above;
+        let counted = |kept: bool, tokens: f64| if kept { tokens } else { 0.0 };
+        Self {
+            once: 2.0 * below * (counted(kept[0], train) + counted(kept[1], query)),
+            epoch: (forward(in_training) + backward) * train,
+            gradients: (forward(kept[0]) + backward) * train,
+            look: forward(kept[1]) * query,
+        }
+    }
+}
+
+/// Parameters that inputs are multiplied with (rows of a table are looked up) below the first adapted layer, none when
+/// that is the first of all, and the others.
+fn multiplied(model: &mut Model) -> [f64; 2] {
+    let depth = model.layers_below_adapters();
+    let first_adapted = format!("encoder.layer.{depth}.");
+    let mut is_below = depth > 0;
+    let (mut below, mut above) = (0, 0);
+    // they come in the order of a forward pass
+    for parameter in model.parameters() {
+        is_below &= !parameter.name.starts_with(&first_adapted);
+        if !parameter.name.ends_with("_embeddings.weight") {
+            let size = parameter.slot.shape().iter().product::<usize>();
+            *(if is_below { &mut below } else { &mut above }) += size;
+        }
+    }
+    [below as f64, above as f64]
+}
+
+/// Tokens of a split, without padding.
+fn tokens(split: &Split) -> f64 {
+    batching::lengths(split).iter().sum::<usize>() as f64
+}
