@@ -6,6 +6,8 @@ pub mod optimizer;
 mod pretrain;
 pub mod retrain;
 pub mod reuse;
+#[cfg(test)]
+mod tests;
 mod training;
 
 use std::path::{Path, PathBuf};
