@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use infbench::influence::METHODS;
-use infbench::influence::registry::MethodInfo;
+use infbench::influence::registry::{Allowed, MethodInfo};
 use infbench::results::record::{MethodRecord, Record, Status};
 
 const HEAD: &str = "# Methods
@@ -54,9 +54,13 @@ fn section(page: &mut String, info: &MethodInfo, measured: &[(String, Vec<Record
     if !info.options.is_empty() {
         page.push_str("\n| option | default | values | |\n|---|---|---|---|\n");
         for option in info.options {
+            let exact = match option.allowed {
+                Allowed::Size(at) => format!("; exact from {at} on"),
+                _ => String::new(),
+            };
             let _ = writeln!(
                 page,
-                "| `{}` | `{}` | {} | {} |",
+                "| `{}` | `{}` | {} | {}{exact} |",
                 option.key,
                 option.default,
                 option.allowed,

@@ -300,7 +300,7 @@ impl JsonSchema for MethodSpec {
 
 fn option_schema(allowed: Allowed) -> Json {
     match allowed {
-        Allowed::Count => json!({"type": "integer", "minimum": 1}),
+        Allowed::Count | Allowed::Size(_) => json!({"type": "integer", "minimum": 1}),
         Allowed::CountOr(words) => {
             json!({"anyOf": [{"type": "integer", "minimum": 1}, {"enum": words}]})
         }

@@ -2,7 +2,7 @@
 
 use super::block::Block;
 use super::error::InfluenceError;
-use super::krylov::{Inverted, Process, RANK, STEPS, complement, default_steps, ritz};
+use super::krylov::{Process, RANK, STEPS, complement, prepare};
 use super::low_rank::Complement;
 use super::method::{InfluenceMethod, Preconditioner};
 use super::registry::{Listed, MethodInfo, Values};
@@ -15,7 +15,8 @@ use super::registry::{Listed, MethodInfo, Values};
 /// gone on from with a fresh vector, where the published code stops. F being symmetric, this is
 /// [`lanczos`](super::lanczos) up to rounding and the start. Because every training gradient lies in the
 /// range of F, the dropped part costs no score once k reaches the rank of F: only then is it exact, and only in
-/// scores; its residual stays ‖v⊥‖/‖v‖.
+/// scores; its residual stays ‖v⊥‖/‖v‖. From k = min(n, d) on the block is solved exactly, as
+/// [`exact`](super::exact) does, and `complement` says nothing.
 ///
 /// `complement` is `drop` here because the paper, its code, dattri and pyDVL (without `use_woodbury`) have it so, and
 /// `damp` in `lanczos` because that is right in the null space of F: the other settings and their defaults are the same.
@@ -27,7 +28,7 @@ use super::registry::{Listed, MethodInfo, Values};
 /// The residual is measured outside the clock; a block counts as not converged when it is above 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Arnoldi {
-    /// Ritz pairs kept k, at least 1; at most min(n, d).
+    /// Ritz pairs kept k, at least 1; exact from min(n, d) on.
     pub rank: usize,
     /// Steps s; `None`: k + max(k, 20). At least k, at most d.
     pub iterations: Option<usize>,
@@ -42,7 +43,7 @@ impl Listed for Arnoldi {
         formula: "U(Θ + λI)⁻¹Uᵀv",
         cost: "s n d + s² d",
         memory: "s d",
-        passes: "s + 1",
+        passes: "s + 1; those of exact where k ≥ min(n, d)",
         damping: "λ_l added to the Ritz values; outside them nothing",
         source: "Schioppa et al. 2022, arXiv 2112.03052",
         when: "to reproduce published results; lanczos keeps what it drops",
@@ -64,12 +65,8 @@ impl InfluenceMethod for Arnoldi {
         block: &'a Block<'a>,
         lambda: f64,
     ) -> Result<Box<dyn Preconditioner + 'a>, InfluenceError> {
-        let steps = self.iterations.unwrap_or(default_steps(self.rank));
-        Ok(Box::new(Inverted {
-            ritz: ritz(block, self.rank, steps, Process::Arnoldi),
-            lambda,
-            complement: self.complement,
-        }))
+        let (rank, steps, complement) = (self.rank, self.iterations, self.complement);
+        prepare(block, lambda, Process::Arnoldi, rank, steps, complement)
     }
 
     fn measure_residual(&self) -> bool {

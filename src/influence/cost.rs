@@ -4,7 +4,7 @@
 use super::layout::{BlockLayout, BlockShape};
 use super::lissa::Scale;
 use super::method::Method;
-use super::{conjugate_gradient, exact, hyperinf, krylov};
+use super::{arnoldi, conjugate_gradient, exact, hyperinf, krylov, lanczos, nystrom};
 use crate::gradients::store::TensorInfo;
 
 /// Sizes of one block and of what is asked.
@@ -133,8 +133,19 @@ pub fn cost(method: &Method, size: &BlockSize) -> Cost {
             (2.0 * product, 2.0 * product, method.iterations as f64),
             m * n + 3.0 * m * d,
         ),
+        // what keeps the whole block solves it exactly
+        Method::Nystrom(nystrom::Nystrom { rank })
+        | Method::Lanczos(lanczos::Lanczos { rank, .. })
+        | Method::Arnoldi(arnoldi::Arnoldi { rank, .. })
+            if *rank as f64 >= n.min(d) =>
+        {
+            exact(&exact::Exact::default(), n, m, d)
+        }
+        Method::RandomProjection(_) | Method::Logra(_) if !projects(method, size) => {
+            exact(&exact::Exact::default(), n, m, d)
+        }
         Method::Nystrom(method) => {
-            let k = (method.rank as f64).min(d);
+            let k = method.rank as f64;
             let (operations, held) = sketch(n, d, method.rank);
             (once(operations + 4.0 * m * k * d), held + m * d)
         }
@@ -149,7 +160,7 @@ pub fn cost(method: &Method, size: &BlockSize) -> Cost {
         Method::HessianFree(_) | Method::TracIn(_) => (once(0.0), 0.0),
         Method::HessianFreeBlockWeighted(_) => (once(m * d), 0.0),
         Method::RandomProjection(method) => {
-            let k = (method.dim as f64).min(d);
+            let k = method.dim as f64;
             projected(n, m, d, k, 2.0 * (n + m) * d * k)
         }
         Method::Logra(method) => {
@@ -179,7 +190,7 @@ pub fn cost(method: &Method, size: &BlockSize) -> Cost {
     let (fixed, step, steps) = work;
     // projections contract in fewer dimensions, which is counted with them
     let contraction = match method {
-        Method::RandomProjection(_) | Method::Logra(_) => 0.0,
+        Method::RandomProjection(_) | Method::Logra(_) if projects(method, size) => 0.0,
         _ => product,
     };
     Cost {
@@ -187,6 +198,18 @@ pub fn cost(method: &Method, size: &BlockSize) -> Cost {
         step,
         steps,
         bytes: 8.0 * (numbers + 2.0 * m * d),
+    }
+}
+
+/// Whether a projection leaves fewer dimensions than the block has.
+fn projects(method: &Method, size: &BlockSize) -> bool {
+    match method {
+        Method::RandomProjection(method) => size.dim > method.dim as f64,
+        Method::Logra(method) => {
+            let cut = |&[o, i]: &[f64; 2]| o > method.out as f64 || i > method.inputs as f64;
+            size.matrices.iter().any(cut)
+        }
+        _ => false,
     }
 }
 
@@ -388,6 +411,18 @@ mod tests {
         // fewer steps than the dimension has
         assert_eq!(of("lanczos:rank=3,iterations=9", &block).steps, 9.0);
         assert_eq!(of("lanczos:rank=30", &block).steps, 32.0);
+        // what keeps the whole block is exact, and contracts in all of its dimensions
+        let exact = of("exact", &block);
+        for label in [
+            "lanczos",
+            "arnoldi:rank=40",
+            "nystrom",
+            "random_projection",
+            "logra",
+        ] {
+            assert_eq!(of(label, &block), exact, "{label}");
+        }
+        assert_ne!(of("logra:in=3", &block), exact);
     }
 
     #[test]

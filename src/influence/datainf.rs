@@ -11,7 +11,7 @@ use super::element::{column, contiguous_mut};
 use super::error::InfluenceError;
 use super::kernels::{combine, cut, parallel, scaled};
 use super::method::{Applied, InfluenceMethod, Limit, Preconditioner};
-use super::registry::{Allowed, Listed, MethodInfo, OptionInfo, Values};
+use super::registry::{Allowed, ExactAt, Listed, MethodInfo, OptionInfo, Values};
 use crate::random::rng;
 
 /// DataInf with groups: X = Σ_g (|g|/n) (F_g + λI)⁻¹V, the mean over groups of examples of the inverse of
@@ -49,8 +49,8 @@ impl Listed for DataInf {
             OptionInfo {
                 key: "group_size",
                 default: "1",
-                allowed: Allowed::Count,
-                help: "examples a group: 1 is the paper's method, n is exact",
+                allowed: Allowed::Size(ExactAt::Examples),
+                help: "examples a group: 1 is the paper's method",
             },
             OptionInfo {
                 key: "shuffle",

@@ -133,10 +133,37 @@ impl Exact {
     }
 }
 
+/// The exact solution, in place of an approximation that would keep the whole block.
+pub(super) fn whole<'a>(
+    block: &Block<'a>,
+    lambda: f64,
+) -> Result<Box<dyn Preconditioner + 'a>, InfluenceError> {
+    Exact::default().solve(block, lambda)
+}
+
 impl InfluenceMethod for Exact {
     fn prepare<'a>(
         &'a self,
         block: &'a Block<'a>,
+        lambda: f64,
+    ) -> Result<Box<dyn Preconditioner + 'a>, InfluenceError> {
+        self.solve(block, lambda)
+    }
+
+    /// The reference is f64 to its last product.
+    fn precision(&self, _: Precision) -> Precision {
+        Precision::F64
+    }
+
+    fn limit(&self) -> Limit {
+        Limit::Exact
+    }
+}
+
+impl Exact {
+    fn solve<'a>(
+        &self,
+        block: &Block<'a>,
         lambda: f64,
     ) -> Result<Box<dyn Preconditioner + 'a>, InfluenceError> {
         let block = block.with_precision(Precision::F64);
@@ -170,15 +197,6 @@ impl InfluenceMethod for Exact {
             factor,
             dual: solver == Solver::Dual,
         }))
-    }
-
-    /// The reference is f64 to its last product.
-    fn precision(&self, _: Precision) -> Precision {
-        Precision::F64
-    }
-
-    fn limit(&self) -> Limit {
-        Limit::Exact
     }
 }
 

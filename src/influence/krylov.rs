@@ -13,10 +13,11 @@ use super::dense::{eigen, product};
 use super::element::{column, contiguous_mut};
 use super::error::InfluenceError;
 use super::evidence::Evidence;
+use super::exact;
 use super::low_rank::{Complement, LowRank};
 use super::method::{Applied, Preconditioner};
 use super::moments::sum_of_squares;
-use super::registry::{Allowed, OptionInfo};
+use super::registry::{Allowed, ExactAt, OptionInfo};
 use crate::config::influence::Precision;
 use crate::random::rng;
 
@@ -36,8 +37,8 @@ pub(super) enum Process {
 pub(super) const RANK: OptionInfo = OptionInfo {
     key: "rank",
     default: "32",
-    allowed: Allowed::Count,
-    help: "Ritz pairs kept k; exact in scores at the rank of F",
+    allowed: Allowed::Size(ExactAt::Rank),
+    help: "Ritz pairs kept k",
 };
 
 /// Option of both methods.
@@ -221,11 +222,35 @@ fn pairs(
     }
 }
 
+/// The damped inverse on `rank` Ritz vectors of a space of `steps` dimensions ([`default_steps`] when `None`); the exact
+/// inverse when F has no more eigenpairs than that.
+///
+/// # Errors
+/// Only of the exact inverse.
+pub(super) fn prepare<'a>(
+    block: &Block<'a>,
+    lambda: f64,
+    process: Process,
+    rank: usize,
+    steps: Option<usize>,
+    complement: Complement,
+) -> Result<Box<dyn Preconditioner + 'a>, InfluenceError> {
+    if rank >= block.rows().min(block.dim()) {
+        return exact::whole(block, lambda);
+    }
+    let steps = steps.unwrap_or(default_steps(rank));
+    Ok(Box::new(Inverted {
+        ritz: ritz(block, rank, steps, process),
+        lambda,
+        complement,
+    }))
+}
+
 /// The damped inverse on the Ritz vectors.
-pub(super) struct Inverted {
-    pub ritz: Ritz,
-    pub lambda: f64,
-    pub complement: Complement,
+struct Inverted {
+    ritz: Ritz,
+    lambda: f64,
+    complement: Complement,
 }
 
 impl Preconditioner for Inverted {

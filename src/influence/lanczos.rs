@@ -2,7 +2,7 @@
 
 use super::block::Block;
 use super::error::InfluenceError;
-use super::krylov::{Inverted, Process, RANK, STEPS, complement, default_steps, ritz};
+use super::krylov::{Process, RANK, STEPS, complement, prepare};
 use super::low_rank::Complement;
 use super::method::{InfluenceMethod, Preconditioner};
 use super::registry::{Listed, MethodInfo, Values};
@@ -14,7 +14,8 @@ use super::registry::{Listed, MethodInfo, Values};
 /// steps count; every vector is orthogonalised against all others twice; an invariant space is gone on
 /// from with a fresh vector; and what the pairs miss is damped by 1/λ, not dropped. Along an eigenvector
 /// that they miss with eigenvalue θ the answer is too large by θ/λ of the right one, where dropping loses all of it: so
-/// damping is closer where θ < λ. Exact when k reaches the rank of F.
+/// damping is closer where θ < λ. Exact when k reaches the rank of F; from k = min(n, d) on the block is solved exactly,
+/// as [`exact`](super::exact) does, and `complement` says nothing.
 ///
 /// Source: Lanczos 1950; full reorthogonalisation as in Parlett, The Symmetric Eigenvalue Problem.
 /// Cost with s steps: 4·s·n·d + 4·s²·d to prepare, 4·m·k·d to apply; s·d numbers. One vector a step, so it is
@@ -23,7 +24,7 @@ use super::registry::{Listed, MethodInfo, Values};
 /// The residual is measured outside the clock; a block counts as not converged when it is above 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lanczos {
-    /// Ritz pairs kept k, at least 1; at most min(n, d) exist.
+    /// Ritz pairs kept k, at least 1; exact from min(n, d) on.
     pub rank: usize,
     /// Steps s; `None`: k + max(k, 20). At least k, at most min(n, d).
     pub iterations: Option<usize>,
@@ -38,7 +39,7 @@ impl Listed for Lanczos {
         formula: "U(Θ + λI)⁻¹Uᵀv + (v − UUᵀv)/λ",
         cost: "s n d + s² d",
         memory: "s d",
-        passes: "s + 1, and one for the start",
+        passes: "s + 1, and one for the start; those of exact where k ≥ min(n, d)",
         damping: "λ_l added to the Ritz values; 1/λ_l outside",
         source: "Lanczos 1950; Parlett 1980",
         when: "when few directions carry the Fisher and queries keep coming",
@@ -60,12 +61,8 @@ impl InfluenceMethod for Lanczos {
         block: &'a Block<'a>,
         lambda: f64,
     ) -> Result<Box<dyn Preconditioner + 'a>, InfluenceError> {
-        let steps = self.iterations.unwrap_or(default_steps(self.rank));
-        Ok(Box::new(Inverted {
-            ritz: ritz(block, self.rank, steps, Process::Lanczos),
-            lambda,
-            complement: self.complement,
-        }))
+        let (rank, steps, complement) = (self.rank, self.iterations, self.complement);
+        prepare(block, lambda, Process::Lanczos, rank, steps, complement)
     }
 
     fn measure_residual(&self) -> bool {

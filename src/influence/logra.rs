@@ -7,17 +7,18 @@ use rayon::prelude::*;
 use super::block::Block;
 use super::element::{column, contiguous_mut};
 use super::error::InfluenceError;
+use super::exact;
 use super::layout::Segment;
 use super::method::{Applied, InfluenceMethod, Preconditioner};
 use super::projection::{Kind, Projected};
-use super::registry::{Allowed, Listed, MethodInfo, OptionInfo, Values};
+use super::registry::{Allowed, ExactAt, Listed, MethodInfo, OptionInfo, Values};
 
 /// LoGra: each gradient matrix g, `[out, in]`, becomes P_o g P_iᵀ, `[k_o, k_i]`, and influence is exact among
 /// these, with the λ of the unprojected block.
 ///
 /// As a projection of the flattened gradient it is P_o ⊗ P_i, drawn once for each tensor; a side that is not
-/// larger than its k is left as it is, so that it is exact when both are. The short side of a LoRA factor is
-/// the rank, which the default leaves whole.
+/// larger than its k is left as it is. A block all of whose sides are left so is solved exactly, as
+/// [`exact`] does. The short side of a LoRA factor is the rank, which the default leaves whole.
 ///
 /// Source: Choe et al. 2024 (arXiv 2405.13954) with random initialisation; as published the projection is
 /// part of the backward pass, here it is applied to the stored gradients, with the same result. Cost:
@@ -40,7 +41,7 @@ impl Listed for Logra {
         formula: "Pᵀ(PFPᵀ + λI)⁻¹Pv with P = P_o ⊗ P_i",
         cost: "n d (k_i + k_o) + n k² + k³, k = k_i k_o",
         memory: "k n + k², k = k_i k_o",
-        passes: "1",
+        passes: "1; those of exact where no side is projected",
         damping: "λ_l of the unprojected block, in the projected space",
         source: "Choe et al. 2024, arXiv 2405.13954",
         when: "as random_projection, for matrices too large for a full projection",
@@ -48,13 +49,13 @@ impl Listed for Logra {
             OptionInfo {
                 key: "out",
                 default: "16",
-                allowed: Allowed::Count,
+                allowed: Allowed::Size(ExactAt::Rows),
                 help: "kept of the output side; a smaller side is left whole",
             },
             OptionInfo {
                 key: "in",
                 default: "16",
-                allowed: Allowed::Count,
+                allowed: Allowed::Size(ExactAt::Columns),
                 help: "kept of the input side; a smaller side is left whole",
             },
             OptionInfo {
@@ -117,6 +118,9 @@ impl InfluenceMethod for Logra {
             .iter()
             .map(|s| self.side(block, s))
             .collect();
+        if sides.iter().all(Side::whole) {
+            return exact::whole(block, lambda);
+        }
         let k = sides.iter().map(Side::kept).sum();
         // [k, n]: one example a column while it is filled
         let mut features = Mat::<f64>::zeros(k, block.rows());
@@ -156,6 +160,11 @@ struct Side {
 }
 
 impl Side {
+    /// Whether neither side is projected.
+    fn whole(&self) -> bool {
+        self.left.is_none() && self.right.is_none()
+    }
+
     /// k_o·k_i.
     fn kept(&self) -> usize {
         self.left.as_ref().map_or(self.rows, Mat::ncols)

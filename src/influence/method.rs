@@ -32,8 +32,7 @@ pub trait InfluenceMethod: Send + Sync {
         asked
     }
 
-    /// Whether the residual of the answer is to be measured, outside the clock: for iterations, which do not
-    /// know it themselves.
+    /// Whether the residual of an answer that does not come with one is to be measured, outside the clock.
     fn measure_residual(&self) -> bool {
         false
     }

@@ -7,10 +7,11 @@ use super::block::Block;
 use super::columns::{each_column, norms};
 use super::dense::{eigen, product, thin_qr};
 use super::error::InfluenceError;
+use super::exact;
 use super::low_rank::{Complement, LowRank};
 use super::method::{Applied, InfluenceMethod, Preconditioner};
 use super::moments::sum_of_squares;
-use super::registry::{Allowed, Listed, MethodInfo, OptionInfo, Values};
+use super::registry::{Allowed, ExactAt, Listed, MethodInfo, OptionInfo, Values};
 use crate::config::influence::Precision;
 use crate::random::rng;
 
@@ -19,7 +20,7 @@ use crate::random::rng;
 /// F̂ = UΘUᵀ is the best approximation from what F does to Ω that lies below F (0 ≤ F̂ ≤ F), so X overstates in
 /// the directions it missed: F counts as zero there. It is exact once k reaches the rank of F;
 /// a few columns more make it so to rounding, since the shift below is amplified by ‖Ω⊥Ω_r⁺‖² (Ω outside and inside the
-/// range of F), about d/p with p columns to spare.
+/// range of F), about d/p with p columns to spare. From k = min(n, d) on the block is solved exactly, as [`exact`] does.
 ///
 /// Source: Frangella, Tropp, Udell 2021 (arXiv 2110.02820), algorithm 2.1: Ω a seeded Gaussian `[d, k]` made
 /// orthonormal; F shifted by ν = (n + d)·ε·‖FΩ‖_F, which is taken off Θ again, so that rounding leaves ΩᵀFΩ
@@ -31,7 +32,7 @@ use crate::random::rng;
 /// [`Evidence::not_converged`](super::Evidence::not_converged) when it is above 1, that is worse than x = 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Nystrom {
-    /// Columns of the sketch k, at least 1; at most d are used.
+    /// Columns of the sketch k, at least 1; exact from min(n, d) on.
     pub rank: usize,
 }
 
@@ -42,15 +43,15 @@ impl Listed for Nystrom {
         formula: "(v − UΘ(Θ + λI)⁻¹Uᵀv)/λ with UΘUᵀ = (FΩ)(ΩᵀFΩ)⁺(FΩ)ᵀ",
         cost: "k n d + k² d",
         memory: "k (d + n)",
-        passes: "2",
+        passes: "2; those of exact where k ≥ min(n, d)",
         damping: "λ_l by Woodbury's formula",
         source: "Frangella, Tropp, Udell 2021, arXiv 2110.02820",
         when: "as lanczos, with all products at once instead of one after another",
         options: &[OptionInfo {
             key: "rank",
             default: "32",
-            allowed: Allowed::Count,
-            help: "columns of the random sketch k; exact at the rank of F",
+            allowed: Allowed::Size(ExactAt::Rank),
+            help: "columns of the random sketch k",
         }],
     };
 
@@ -67,6 +68,9 @@ impl InfluenceMethod for Nystrom {
         block: &'a Block<'a>,
         lambda: f64,
     ) -> Result<Box<dyn Preconditioner + 'a>, InfluenceError> {
+        if self.rank >= block.rows().min(block.dim()) {
+            return exact::whole(block, lambda);
+        }
         Ok(Box::new(Sketched {
             low: sketch(block, self.rank),
             lambda,

@@ -5,15 +5,17 @@ use faer::Mat;
 use super::block::Block;
 use super::dense::product;
 use super::error::InfluenceError;
+use super::exact;
 use super::method::{Applied, InfluenceMethod, Preconditioner};
 use super::projection::{Kind, Projected};
-use super::registry::{Allowed, Listed, MethodInfo, OptionInfo, Values};
+use super::registry::{Allowed, ExactAt, Listed, MethodInfo, OptionInfo, Values};
 
 /// Random projection: gradients and queries go through one seeded P, `[k, d]`, of each block, and influence is
 /// exact there: I(k, q) = −(Pv)ᵀ(PFPᵀ + λI)⁻¹Pg, with the λ of the unprojected block.
 ///
-/// With independent entries the error falls as 1/√k (Johnson, Lindenstrauss); orthonormal rows are exact at
-/// k = d. Lengths are kept in expectation, not normalised away.
+/// With independent entries the error falls as 1/√k (Johnson, Lindenstrauss). Lengths are kept in expectation, not
+/// normalised away. A block of at most k dimensions is not projected: it is solved exactly, as
+/// [`exact`] does.
 ///
 /// Source: TRAK's projection (Park et al. 2023, arXiv 2303.14186) with the damped Fisher of the projected
 /// gradients; Schioppa et al. 2022 (arXiv 2112.03052) as a baseline. Cost: 2·n·k·d to project,
@@ -21,7 +23,7 @@ use super::registry::{Allowed, Listed, MethodInfo, OptionInfo, Values};
 /// the gradients: 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RandomProjection {
-    /// Dimensions k kept of each block, at least 1.
+    /// Dimensions k kept of each block, at least 1; exact from d on.
     pub dim: usize,
     /// What P is made of.
     pub kind: Kind,
@@ -34,7 +36,7 @@ impl Listed for RandomProjection {
         formula: "Pᵀ(PFPᵀ + λI)⁻¹Pv",
         cost: "n d k + n k² + k³",
         memory: "k (d + n) + k²",
-        passes: "1",
+        passes: "1; those of exact where k ≥ d",
         damping: "λ_l of the unprojected block, in the projected space",
         source: "Park et al. 2023, arXiv 2303.14186; Schioppa et al. 2022, arXiv 2112.03052",
         when: "when scores are asked many times: the gradients are read once, and n × k numbers are kept",
@@ -42,14 +44,14 @@ impl Listed for RandomProjection {
             OptionInfo {
                 key: "dim",
                 default: "512",
-                allowed: Allowed::Count,
+                allowed: Allowed::Size(ExactAt::Dim),
                 help: "dimensions kept of each block",
             },
             OptionInfo {
                 key: "kind",
                 default: "gaussian",
                 allowed: Kind::ALLOWED,
-                help: "entries of the projection; orthonormal rows are exact at dim = d",
+                help: "entries of the projection",
             },
         ],
     };
@@ -69,6 +71,9 @@ impl InfluenceMethod for RandomProjection {
         block: &'a Block<'a>,
         lambda: f64,
     ) -> Result<Box<dyn Preconditioner + 'a>, InfluenceError> {
+        if self.dim >= block.dim() {
+            return exact::whole(block, lambda);
+        }
         let projection = self
             .kind
             .draw(block.dim(), self.dim, block.seed(), block.name());

@@ -44,6 +44,9 @@ pub struct OptionInfo {
 pub enum Allowed {
     /// An integer, at least 1.
     Count,
+    /// An integer, at least 1: how much of a block the method keeps. Once it keeps all, it is exact; a test goes
+    /// through every option of this kind.
+    Size(ExactAt),
     /// An integer, at least 1, or one of these words.
     CountOr(&'static [&'static str]),
     /// A positive number.
@@ -60,7 +63,7 @@ impl Allowed {
     /// The words among the values.
     pub fn words(self) -> &'static [&'static str] {
         match self {
-            Self::Count | Self::Number => &[],
+            Self::Count | Self::Size(_) | Self::Number => &[],
             Self::Switch => &["true", "false"],
             Self::Word(words) | Self::NumberOr(words) | Self::CountOr(words) => words,
         }
@@ -72,7 +75,7 @@ impl Allowed {
             return Some(Value::Word(word));
         }
         match self {
-            Self::Count | Self::CountOr(_) => text
+            Self::Count | Self::Size(_) | Self::CountOr(_) => text
                 .parse()
                 .ok()
                 .filter(|&count: &usize| count > 0)
@@ -90,7 +93,7 @@ impl Allowed {
 impl std::fmt::Display for Allowed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Count => f.write_str("an integer, at least 1"),
+            Self::Count | Self::Size(_) => f.write_str("an integer, at least 1"),
             Self::Number => f.write_str("a positive number"),
             Self::CountOr(words) => {
                 write!(f, "an integer, at least 1, or {}", words.join(" or "))
@@ -101,10 +104,52 @@ impl std::fmt::Display for Allowed {
     }
 }
 
+/// The least [`Allowed::Size`] at which a method is exact to rounding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExactAt {
+    /// d, the size of the block.
+    Dim,
+    /// min(n, d): F has no more nonzero eigenvalues.
+    Rank,
+    /// n, the number of examples.
+    Examples,
+    /// The rows of every gradient matrix in the block.
+    Rows,
+    /// The columns of every gradient matrix in the block.
+    Columns,
+}
+
+impl ExactAt {
+    /// The value for n examples and gradient matrices of these shapes, `[rows, columns]`.
+    pub fn of(self, n: usize, shapes: &[[usize; 2]]) -> usize {
+        let dim = shapes.iter().map(|[rows, columns]| rows * columns).sum();
+        let largest = |side: usize| shapes.iter().map(|shape| shape[side]).max().unwrap_or(1);
+        match self {
+            Self::Dim => dim,
+            Self::Rank => n.min(dim),
+            Self::Examples => n,
+            Self::Rows => largest(0),
+            Self::Columns => largest(1),
+        }
+    }
+}
+
+impl std::fmt::Display for ExactAt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Dim => "d",
+            Self::Rank => "min(n, d)",
+            Self::Examples => "n",
+            Self::Rows => "the rows of a matrix",
+            Self::Columns => "the columns of a matrix",
+        })
+    }
+}
+
 /// A checked value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value {
-    /// Of [`Allowed::Count`] or [`Allowed::CountOr`].
+    /// Of [`Allowed::Count`], [`Allowed::Size`] or [`Allowed::CountOr`].
     Count(usize),
     /// Of [`Allowed::Number`] or [`Allowed::NumberOr`].
     Number(f64),

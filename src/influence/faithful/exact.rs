@@ -10,7 +10,7 @@ use crate::influence::error::InfluenceError;
 use crate::influence::exact::Exact;
 use crate::influence::kernels::{combine, cut, parallel};
 use crate::influence::method::{Applied, InfluenceMethod, Preconditioner};
-use crate::influence::registry::{Allowed, Listed, MethodInfo, OptionInfo, Values};
+use crate::influence::registry::{Allowed, ExactAt, Listed, MethodInfo, OptionInfo, Values};
 
 /// dattri's explicit solution: X = Σ_b (F_b + λI)⁻¹V, the **sum over batches of the inverses**, F_b the Fisher
 /// of batch b: not the inverse of the whole, and B times too large. One batch of all is exact.
@@ -42,7 +42,13 @@ impl Listed for ExactDattri {
         damping: "λ_l in every batch's inverse, or one constant as in the library",
         source: "dattri 0.3.0",
         when: "to explain figures published with dattri",
-        options: &[BATCH_SIZE, DAMPING],
+        options: &[
+            OptionInfo {
+                allowed: Allowed::Size(ExactAt::Examples),
+                ..BATCH_SIZE
+            },
+            DAMPING,
+        ],
     };
 
     fn from_values(values: &Values) -> Self {
