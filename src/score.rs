@@ -48,6 +48,21 @@ pub struct ScoreRequest {
     pub out: PathBuf,
 }
 
+impl ScoreSummary {
+    /// The methods that have no scores, and why.
+    pub fn failures(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.methods.iter().filter_map(|method| {
+            let error = method.outcome.as_ref().err()?;
+            Some((method.label.as_str(), error.as_str()))
+        })
+    }
+
+    /// Whether a file of scores was written: one method is enough.
+    pub fn is_written(&self) -> bool {
+        self.methods.iter().any(|method| method.outcome.is_ok())
+    }
+}
+
 impl ScoreRequest {
     /// Every file that is read.
     fn inputs(&self) -> impl Iterator<Item = &PathBuf> {
@@ -58,7 +73,7 @@ impl ScoreRequest {
 }
 
 /// What was computed.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ScoreSummary {
     /// Training examples n.
     pub train: usize,
@@ -71,21 +86,28 @@ pub struct ScoreSummary {
 }
 
 /// A block of [`ScoreSummary`].
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ScoredBlock {
     /// Name.
     pub name: String,
     /// Size d_l.
     pub dim: usize,
-    /// Damping λ_l.
+    /// Damping λ_l; 0 when all gradients of the block are zero, so that it adds nothing to any score.
     pub lambda: f64,
 }
 
 /// A method of [`ScoreSummary`].
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ScoredMethod {
     /// The string given, which is also the tensor's name.
     pub label: String,
+    /// What its scores cost, or why there are none.
+    pub outcome: Result<Measured, String>,
+}
+
+/// What the scores of a method cost, and what is known about them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Measured {
     /// Wall time by stage.
     pub seconds: StageSeconds,
     /// Peak memory by stage; `null` when the allocator does not count.
@@ -128,7 +150,7 @@ pub enum ScoreError {
     /// What came beside the gradients does not belong to them.
     #[error("beside the gradients: {0}")]
     Companion(InfluenceError),
-    /// A method stopped, or lacks what it needs.
+    /// A method lacks what it needs beside the gradients.
     #[error("{label}: {source}")]
     Method {
         /// The string given.
@@ -156,11 +178,13 @@ pub enum ScoreError {
 /// `lambda` (by block), and `methods` (by label: seconds, peak bytes, evidence, scores that are not finite).
 /// It appears whole or not at all, after the last method.
 ///
+/// A method that fails has no tensor; its entry among `methods` is `{"error": …}`, and the scores of the others are
+/// written. When all fail, nothing is.
+///
 /// # Errors
-/// Everything that can be known beforehand is said before anything is computed: duplicate or no methods, an
+/// What is wrong with the input is said before anything is computed: duplicate or no methods, an
 /// output that is an input, files that cannot be read or do not match, a method that lacks what it needs beside
-/// the gradients, NaN in the training gradients. After
-/// that, a method that stops, or an output that cannot be written.
+/// the gradients, NaN or infinities in the gradients. After that, an output that cannot be written.
 pub fn score_files(request: &ScoreRequest) -> Result<ScoreSummary, ScoreError> {
     let labels: Vec<&str> = request
         .methods
@@ -202,6 +226,7 @@ pub fn score_files(request: &ScoreRequest) -> Result<ScoreSummary, ScoreError> {
     let mut file = AtomicFile::create(&request.out)
         .map_err(StoreError::io(&request.out, "create a file beside"))?;
 
+    query.check_finite()?;
     let layout = BlockLayout::new(train.tensors(), request.blocks);
     let lambda = damping(&train, &layout, request.damping).map_err(ScoreError::Damping)?;
     let options = RunOptions {
@@ -214,29 +239,31 @@ pub fn score_files(request: &ScoreRequest) -> Result<ScoreSummary, ScoreError> {
         seed: request.seed,
         companions,
     };
-    let mut scores: Vec<Array2<f64>> = Vec::with_capacity(labels.len());
+    let mut scores: Vec<(&str, Array2<f64>)> = Vec::with_capacity(labels.len());
     let mut methods = Vec::with_capacity(labels.len());
     for method in &request.methods {
-        let influence =
-            run_method(method, &train, &query, &layout, &lambda, &options).map_err(|source| {
-                ScoreError::Method {
-                    label: method.label.clone(),
-                    source,
-                }
-            })?;
+        let outcome = match run_method(method, &train, &query, &layout, &lambda, &options) {
+            Ok(influence) => {
+                let measured = Measured {
+                    seconds: influence.seconds,
+                    peak_bytes: influence.peak_bytes,
+                    bytes_read: influence.bytes_read,
+                    evidence: influence.evidence,
+                    non_finite: influence
+                        .scores
+                        .iter()
+                        .filter(|score| !score.is_finite())
+                        .count(),
+                };
+                scores.push((&method.label, influence.scores));
+                Ok(measured)
+            }
+            Err(error) => Err(error.to_string()),
+        };
         methods.push(ScoredMethod {
             label: method.label.clone(),
-            seconds: influence.seconds,
-            peak_bytes: influence.peak_bytes,
-            bytes_read: influence.bytes_read,
-            evidence: influence.evidence,
-            non_finite: influence
-                .scores
-                .iter()
-                .filter(|score| !score.is_finite())
-                .count(),
+            outcome,
         });
-        scores.push(influence.scores);
     }
     let blocks = layout.blocks().iter().zip(&lambda);
     let summary = ScoreSummary {
@@ -252,12 +279,14 @@ pub fn score_files(request: &ScoreRequest) -> Result<ScoreSummary, ScoreError> {
         methods,
     };
 
-    let bytes = encode(&labels, &scores, metadata(request, &summary)).map_err(|error| {
-        ScoreError::Encode {
+    if !summary.is_written() {
+        return Ok(summary);
+    }
+    let bytes =
+        encode(&scores, metadata(request, &summary)).map_err(|error| ScoreError::Encode {
             path: request.out.clone(),
             reason: error.to_string(),
-        }
-    })?;
+        })?;
     file.file()
         .write_all(&bytes)
         .map_err(StoreError::io(&request.out, "write"))?;
@@ -272,13 +301,11 @@ fn same_file(a: &Path, b: &Path) -> bool {
 }
 
 fn encode(
-    labels: &[&str],
-    scores: &[Array2<f64>],
+    scores: &[(&str, Array2<f64>)],
     metadata: HashMap<String, String>,
 ) -> Result<Vec<u8>, safetensors::SafeTensorError> {
-    let views = labels
+    let views = scores
         .iter()
-        .zip(scores)
         .map(|(label, scores)| {
             let values = scores
                 .as_slice()
@@ -304,13 +331,10 @@ fn metadata(request: &ScoreRequest, summary: &ScoreSummary) -> HashMap<String, S
         .methods
         .iter()
         .map(|method| {
-            let entry = json!({
-                "seconds": method.seconds,
-                "peak_bytes": method.peak_bytes,
-                "bytes_read": method.bytes_read,
-                "evidence": method.evidence,
-                "non_finite": method.non_finite,
-            });
+            let entry = match &method.outcome {
+                Ok(measured) => json!(measured),
+                Err(error) => json!({"error": error}),
+            };
             (method.label.clone(), entry)
         })
         .collect();
@@ -390,8 +414,9 @@ mod tests {
             }
             assert_eq!(file.len(), labels.len());
             // what diverges is counted and written as it is
-            assert_eq!(summary.methods[2].non_finite, 0);
-            assert!(summary.methods[2].evidence.not_converged > 0);
+            let lissa = summary.methods[2].outcome.as_ref().unwrap();
+            assert_eq!(lissa.non_finite, 0);
+            assert!(lissa.evidence.not_converged > 0);
         }
         let bytes = std::fs::read(request(folder.path(), &labels).out).unwrap();
         let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
@@ -405,6 +430,36 @@ mod tests {
             1,
             "no temporary file stays"
         );
+    }
+
+    #[test]
+    fn a_method_that_fails_leaves_the_others_their_scores() {
+        let folder = tempfile::tempdir().unwrap();
+        let stops = "conjugate_gradient:iterations=1";
+        let request = request(folder.path(), &["exact", stops, "datainf"]);
+        let summary = score_files(&request).unwrap();
+        let failures: Vec<_> = summary.failures().collect();
+        assert_eq!(failures.len(), 1);
+        assert_eq!(failures[0].0, stops);
+        assert!(failures[0].1.contains("after 1 iterations"), "{failures:?}");
+        let bytes = std::fs::read(&request.out).unwrap();
+        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let mut names = file.names();
+        names.sort_unstable();
+        assert_eq!(names, ["datainf", "exact"]);
+        let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+        let metadata = header.metadata().clone().unwrap();
+        let methods: serde_json::Value = serde_json::from_str(&metadata["methods"]).unwrap();
+        assert_eq!(methods[stops]["error"], failures[0].1);
+
+        let alone = ScoreRequest {
+            methods: vec![stops.parse().unwrap()],
+            out: folder.path().join("none.safetensors"),
+            ..request
+        };
+        let summary = score_files(&alone).unwrap();
+        assert!(!summary.is_written() && !alone.out.exists());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -475,6 +475,45 @@ fn listings_and_schema_come_from_the_tables() {
 }
 
 #[test]
+fn a_method_that_fails_is_named_and_the_others_are_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixture = |name: &str| {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/fixtures/wide")
+            .join(name)
+    };
+    let score = |methods: &[&str]| {
+        let out = folder.path().join("scores.safetensors");
+        let mut command = infbench();
+        command
+            .arg("score")
+            .arg("--train")
+            .arg(fixture("train.safetensors"))
+            .arg("--query")
+            .arg(fixture("query.safetensors"))
+            .arg("--out")
+            .arg(&out);
+        for method in methods {
+            command.args(["--method", method]);
+        }
+        (command.assert(), out)
+    };
+    let stops = "conjugate_gradient:iterations=1";
+    let (none, out) = score(&[stops]);
+    none.code(1).stderr(contains("was not written"));
+    assert!(!out.exists());
+    let (some, out) = score(&["exact", stops, "datainf"]);
+    some.code(1).stderr(
+        contains("conjugate_gradient:iterations=1 failed: block `")
+            .and(contains("after 1 iterations"))
+            .and(contains("the other methods")),
+    );
+    let bytes = fs::read(&out).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    assert_eq!(file.len(), 2);
+}
+
+#[test]
 fn kept_gradients_score_as_the_run_did() {
     let folder = tempfile::tempdir().unwrap();
     let keep = [

@@ -310,6 +310,87 @@ fn self_scores(method: &str, train: &GradientStore) -> Array2<f64> {
     run(method, train, train)
 }
 
+/// How the scores of a method change when all gradients are multiplied by s.
+struct Law {
+    /// The method for gradients times s, given s², with the constants that have a unit changed accordingly.
+    label: Box<dyn Fn(f64) -> String>,
+    /// Scores become s^power times as large.
+    power: i32,
+    /// Whether every block may have an s of its own.
+    by_block: bool,
+}
+
+/// What every method must obey; `None` for those that obey nothing, with the reason.
+fn law(name: &str) -> Option<Law> {
+    let constant = |label: &'static str| Law {
+        label: Box::new(move |_| label.to_owned()),
+        power: 0,
+        by_block: true,
+    };
+    // one constant for all blocks, in units of F
+    let with_unit = |label: &'static str, at_one: f64| Law {
+        label: Box::new(move |square| format!("{label}={:e}", at_one * square)),
+        power: 0,
+        by_block: false,
+    };
+    Some(match name {
+        "datainf" => constant("datainf:group_size=3"),
+        "hessian_free" | "tracin" => Law {
+            power: 2,
+            by_block: false,
+            ..constant(if name == "tracin" {
+                "tracin"
+            } else {
+                "hessian_free"
+            })
+        },
+        "lissa" => with_unit("lissa:scale", 300.0),
+        // the norms are of whole gradients
+        "grad_cos" => Law {
+            by_block: false,
+            ..constant("grad_cos")
+        },
+        "random_projection" => constant("random_projection:dim=3"),
+        "logra" => constant("logra:in=3"),
+        "conjugate_gradient" => constant("conjugate_gradient:must_converge=false"),
+        "lanczos" => constant("lanczos:rank=3"),
+        "arnoldi" => constant("arnoldi:rank=3"),
+        "nystrom" => constant("nystrom:rank=3"),
+        "datainf_dattri" => with_unit("datainf_dattri:damping", 0.1),
+        "datainf_pydvl" => constant("datainf_pydvl:batch_size=5"),
+        "exact_dattri" => constant("exact_dattri:batch_size=5"),
+        "exact_pydvl" => constant("exact_pydvl:solver=iterative"),
+        "lissa_dattri" => with_unit("lissa_dattri:iterations=20,scale", 300.0),
+        "lissa_pydvl" => with_unit("lissa_pydvl:iterations=20,damping=auto,scale", 300.0),
+        // it starts from x = v, which has another unit than (F + λI)⁻¹v
+        "conjugate_gradient_dattri" => return None,
+        "ekfac_kronfluence" => constant("ekfac_kronfluence:damping=heuristic"),
+        "kfac_kronfluence" => with_unit("kfac_kronfluence:damping", 1e-3),
+        "diagonal_kronfluence" => constant("diagonal_kronfluence:damping=heuristic"),
+        // (F + λI)⁻¹ or what stands for it, without a constant that has a unit
+        other => Law {
+            label: Box::new({
+                let other = other.to_owned();
+                move |_| other.clone()
+            }),
+            ..constant("")
+        },
+    })
+}
+
+/// The store with its first tensor times 2^exponents[0], and the others times 2^exponents[1].
+fn scaled(store: &GradientStore, exponents: [i32; 2]) -> GradientStore {
+    let tensor = |(t, info): (usize, &TensorInfo)| {
+        let factor = 2f64.powi(exponents[t.min(1)]);
+        let values = store.tensor_rows(t, 0..store.rows());
+        // an exact product, by way of f64 where the factor is beyond f32
+        let values = values.iter().map(|&v| (f64::from(v) * factor) as f32);
+        (info.clone(), values.collect())
+    };
+    let tensors = store.tensors().iter().enumerate().map(tensor).collect();
+    GradientStore::from_memory(store.rows(), tensors).unwrap()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
@@ -458,18 +539,66 @@ proptest! {
     }
 
     #[test]
-    fn scores_scale_as_their_formulas(case in one_block(), exponent in -12..12i32) {
-        // gradients times s = 2^e: V, G and √λ all scale, so that exact and its like keep their scores
+    fn scores_scale_as_their_formulas(case in case(24, 12, 2)) {
+        // about 1: the constants of the laws are such that nothing diverges there
+        let case = Case { scale: 1.0, spread: case.spread / 3.0, ..case };
         let (train, query) = (case.train(), case.query());
-        let s = 2f32.powi(exponent);
-        let scaled = |store: &GradientStore| {
-            let values = store.tensor_rows(0, 0..store.rows()).iter().map(|v| v * s).collect();
-            GradientStore::from_memory(store.rows(), vec![(store.tensors()[0].clone(), values)]).unwrap()
-        };
-        let (large_train, large_query) = (scaled(&train), scaled(&query));
-        for (method, power) in [("exact", 0), ("datainf", 0), ("datainf:group_size=3", 0), ("diagonal_fisher", 0), ("hessian_free", 2)] {
-            let expected = run(method, &train, &query).mapv(|v| v * f64::from(s).powi(power));
-            assert_close(&run(method, &large_train, &large_query), &expected, case.tolerance(), method)?;
+        for (info, _) in METHODS {
+            let Some(law) = law(info.name) else { continue };
+            for precision in [Precision::F64, Precision::F32] {
+                let scores = |exponents: [i32; 2]| {
+                    let (train, query) = (scaled(&train, exponents), scaled(&query, exponents));
+                    let label = (law.label)(4f64.powi(exponents[0]));
+                    run_with(&label, &train, &query, Blocks::PerMatrix, precision).scores
+                };
+                let unit = scores([0, 0]);
+                // 1e-24 and 1e24: powers of two, so that no bit may change
+                let power = |exponent| unit.mapv(|v| v * 2f64.powi(law.power * exponent));
+                for exponent in [-80, 80] {
+                    let found = scores([exponent, exponent]);
+                    prop_assert_eq!(
+                        &found, &power(exponent),
+                        "{} {:?} times 2^{}", info.name, precision, exponent
+                    );
+                }
+                if law.by_block {
+                    prop_assert_eq!(&scores([-80, 80]), &unit, "{} {:?}", info.name, precision);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn single_precision_carries_examples_of_any_size(case in one_block()) {
+        // every example of another size, from 1e-24 to 1e24
+        let exponent = |row: usize| -80 + (row * 37 % 161) as i32;
+        let (train, query) = (case.train(), case.query());
+        let d = case.dims[0];
+        let values = train.tensor_rows(0, 0..case.n);
+        let values = values.iter().enumerate().map(|(at, v)| v * 2f32.powi(exponent(at / d)));
+        let values = values.map(|v| v / case.scale as f32).collect();
+        let train = GradientStore::from_memory(case.n, vec![(train.tensors()[0].clone(), values)]).unwrap();
+        let tolerance = 8.0 * f64::from(f32::EPSILON) * (case.n + d) as f64 * (1.0 + d as f64 / DAMPING);
+        for (info, _) in METHODS {
+            let Some(law) = law(info.name) else { continue };
+            let label = (law.label)(1.0);
+            // of a size of its own, at which it diverges here
+            if label.contains("scale=") {
+                continue;
+            }
+            let of = |precision| run_with(&label, &train, &query, Blocks::PerMatrix, precision).scores;
+            let (single, double) = (of(Precision::F32), of(Precision::F64));
+            for (single, double) in single.rows().into_iter().zip(double.rows()) {
+                // per unit of the example's norm
+                let per_norm = |scores: ndarray::ArrayView1<'_, f64>| -> Vec<f64> {
+                    let norms = (0..case.n).map(|row| if info.name == "grad_cos" { 1.0 } else { 2f64.powi(exponent(row)) });
+                    scores.iter().zip(norms).map(|(score, norm)| score / norm).collect()
+                };
+                let (single, double) = (per_norm(single), per_norm(double));
+                let size = double.iter().fold(0.0f64, |max, v| max.max(v.abs()));
+                let worst = single.iter().zip(&double).fold(0.0f64, |max, (a, b)| max.max((a - b).abs()));
+                prop_assert!(worst <= tolerance * size, "{}: {:e} of {:e}", label, worst, size);
+            }
         }
     }
 
@@ -712,4 +841,30 @@ fn mismatches_and_bad_numbers_are_errors_with_numbers_in_them() {
     );
     assert!(message(&store(1, 2, vec![0.0; 2]), &[]).contains("0 values of λ for 1 blocks"));
     assert!(message(&store(1, 2, vec![0.0; 2]), &[-1.0]).contains("λ is -1"));
+}
+
+#[test]
+fn no_damping_is_for_blocks_of_zeros_alone() {
+    let (train, query) = (
+        store(2, 2, vec![0.0, 0.0, 0.0, 1e-45]),
+        store(1, 2, vec![1.0; 2]),
+    );
+    let layout = BlockLayout::new(train.tensors(), Blocks::PerMatrix);
+    let run = |train: &GradientStore, method: &str, lambda: f64| {
+        let (spec, options) = (method.parse().unwrap(), RunOptions::default());
+        run_method(&spec, train, &query, &layout, &[lambda], &options)
+    };
+    for method in ["exact", "datainf", "hessian_free", "grad_cos", "nystrom"] {
+        let error = run(&train, method, 0.0).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "block `t`: λ is 0, expected a positive finite number (0 only where all gradients of the block are zero)"
+        );
+        let zeros = store(2, 2, vec![0.0; 4]);
+        assert_eq!(
+            run(&zeros, method, 0.0).unwrap().scores,
+            Array2::<f64>::zeros((1, 2))
+        );
+    }
+    assert!(damping(&train, &layout, DAMPING).unwrap()[0] > 0.0);
 }

@@ -123,7 +123,9 @@ fn stored_gradients_and_settings_that_do_not_fit_them() {
             path.display()
         )
     };
-    theory(&yaml("vary: {train: [2, 6]}\n"), folder.path()).success();
+    theory(&yaml("vary: {train: [2, 6]}\n"), folder.path())
+        .success()
+        .stdout(contains("3/3, 3 cannot tell"));
     let page = fs::read_to_string(folder.path().join("out/theory.md")).unwrap();
     // a block of zeros has no λ, and says so
     assert!(page.contains("| zero | 6 | 3 | λ = 0"), "{page}");
@@ -133,6 +135,46 @@ fn stored_gradients_and_settings_that_do_not_fit_them() {
         .code(2)
         .stderr(contains("train = 7").and(contains("6 examples")));
     assert!(!folder.path().join("out").exists());
+}
+
+#[test]
+fn nan_and_infinity_are_refused_with_their_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let save = |name: &str, bad: Option<(usize, f32)>| {
+        let mut values: Vec<f32> = (0..6 * 4).map(|i| ((i * 7) % 11) as f32 - 5.0).collect();
+        if let Some((at, value)) = bad {
+            values[at] = value;
+        }
+        let tensors = vec![
+            (TensorInfo::new("a", [4]), values),
+            (TensorInfo::new("b", [3]), vec![1.0; 18]),
+        ];
+        let path = folder.path().join(name);
+        GradientStore::from_memory(6, tensors)
+            .unwrap()
+            .save(&path)
+            .unwrap();
+        path.display().to_string()
+    };
+    let good = save("good.safetensors", None);
+    let infinite = save("inf.safetensors", Some((21, f32::INFINITY)));
+    let nan = save("nan.safetensors", Some((6, f32::NAN)));
+    for (train, query, says) in [
+        (
+            &infinite,
+            &good,
+            "inf.safetensors: tensor `a` holds inf at row 5, column 1",
+        ),
+        (
+            &good,
+            &nan,
+            "nan.safetensors: tensor `a` holds NaN at row 1, column 2",
+        ),
+    ] {
+        let yaml = format!("name: t\ngradients: {{path: {train}, query: {query}}}\n");
+        theory(&yaml, folder.path()).code(2).stderr(contains(says));
+        assert!(!folder.path().join("out").exists());
+    }
 }
 
 #[test]

@@ -60,7 +60,7 @@ pub struct ScoreArgs {
     out: PathBuf,
 }
 
-/// Scores gradients made elsewhere.
+/// Scores gradients made elsewhere; a method that fails makes exit code 1, and leaves the others their scores.
 pub fn score(args: &ScoreArgs, global: Global) -> miette::Result<ExitCode> {
     let summary = score_files(&ScoreRequest {
         train: args.train.clone(),
@@ -83,7 +83,20 @@ pub fn score(args: &ScoreArgs, global: Global) -> miette::Result<ExitCode> {
     if !global.quiet {
         print(&table(&summary));
     }
-    Ok(ExitCode::SUCCESS)
+    let failures: Vec<_> = summary.failures().collect();
+    for (label, error) in &failures {
+        eprintln!("{label} failed: {error}");
+    }
+    if failures.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let out = args.out.display();
+    if summary.is_written() {
+        eprintln!("the scores of the other methods are in {out}");
+    } else {
+        eprintln!("no method has scores; {out} was not written");
+    }
+    Ok(ExitCode::FAILURE)
 }
 
 /// What was scored, and what each method cost.
@@ -107,15 +120,20 @@ fn table(summary: &ScoreSummary) -> String {
         "method", "prepare s", "apply s", "score s", "peak MB", "read MB", "residual"
     );
     for method in &summary.methods {
-        let seconds = method.seconds;
-        let peak = method.peak_bytes.map_or_else(
+        let Ok(measured) = &method.outcome else {
+            let _ = writeln!(text, "{:width$}  failed", method.label);
+            continue;
+        };
+        let seconds = measured.seconds;
+        let peak = measured.peak_bytes.map_or_else(
             || "–".to_owned(),
             |b| format!("{:.3}", b.peak() as f64 / 1e6),
         );
-        let residual = method
-            .evidence
-            .residual
-            .map_or_else(|| "–".to_owned(), |r| format!("{r:.1e}"));
+        let residual = match measured.evidence.residual {
+            _ if measured.evidence.not_finite() => "infinite".to_owned(),
+            Some(residual) => format!("{residual:.1e}"),
+            None => "–".to_owned(),
+        };
         let _ = writeln!(
             text,
             "{:width$}  {:>9.4}  {:>9.4}  {:>9.4}  {peak:>10}  {:>10.3}  {residual:>9}  {}",
@@ -123,8 +141,21 @@ fn table(summary: &ScoreSummary) -> String {
             seconds.prepare,
             seconds.apply,
             seconds.score,
-            method.bytes_read as f64 / 1e6,
-            method.non_finite
+            measured.bytes_read as f64 / 1e6,
+            measured.non_finite
+        );
+    }
+    let zeros: Vec<&str> = summary
+        .blocks
+        .iter()
+        .filter(|block| block.lambda == 0.0)
+        .map(|block| block.name.as_str())
+        .collect();
+    if !zeros.is_empty() {
+        let _ = writeln!(
+            text,
+            "\nall training gradients are zero, so that nothing is added to any score, in {}",
+            zeros.join(", ")
         );
     }
     text

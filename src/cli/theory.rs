@@ -76,12 +76,12 @@ pub fn exit_code(results: &TheoryResults) -> ExitCode {
 fn table(results: &TheoryResults) -> String {
     let width = |of: fn(&ClaimRecord) -> usize| results.claims.iter().map(of).max().unwrap_or(0);
     let name = width(|claim| claim.name.len());
+    let cases = width(|claim| counts(claim).len()).max(9);
     let mut text = format!(
-        "{:name$}  {:17}  {:>9}  {:>10}  worst margin at\n",
+        "{:name$}  {:17}  {:>cases$}  {:>10}  worst margin at\n",
         "claim", "verdict", "cases", "margin"
     );
     for claim in &results.claims {
-        let tested = claim.held + claim.violated;
         let margin = claim
             .worst
             .as_ref()
@@ -94,13 +94,22 @@ fn table(results: &TheoryResults) -> String {
         };
         let _ = writeln!(
             text,
-            "{:name$}  {:17}  {:>9}  {margin:>10}  {place}",
+            "{:name$}  {:17}  {:>cases$}  {margin:>10}  {place}",
             claim.name,
             claim.verdict.text(),
-            format!("{}/{}", claim.held, tested),
+            counts(claim),
         );
     }
     text
+}
+
+/// Cases where a claim holds, of how many it was checked on, and how many it could not be checked on.
+fn counts(claim: &ClaimRecord) -> String {
+    let checked = format!("{}/{}", claim.held, claim.held + claim.violated);
+    match claim.untested {
+        0 => checked,
+        untested => format!("{checked}, {untested} cannot tell"),
+    }
 }
 
 /// A bar on a terminal, nothing elsewhere.

@@ -15,8 +15,8 @@ use crate::gradients::store::GradientStore;
 /// about it.
 ///
 /// # Errors
-/// c not positive and finite, a layout made for other tensors, or a NaN or infinity in the gradients, with
-/// its place.
+/// c not positive and finite, a layout made for other tensors, a NaN or infinity in the gradients, with its place, or
+/// gradients so large or small that their squares leave the range of f64.
 pub fn damping(
     store: &GradientStore,
     layout: &BlockLayout,
@@ -35,21 +35,26 @@ pub fn damping(
         .blocks()
         .iter()
         .map(|shape| {
-            let norms = Block::new(store, shape, Precision::F64, 0, 0).squared_norms();
+            let block = Block::new(store, shape, Precision::F64, 0, 0);
+            let norms = block.squared_norms();
             let trace = norms.iter().sum::<f64>() / store.rows() as f64;
-            if trace.is_finite() {
-                return Ok(factor * trace / shape.dim as f64);
+            let lambda = factor * trace / shape.dim as f64;
+            if lambda.is_normal() {
+                return Ok(lambda);
+            }
+            if trace == 0.0 && block.is_zero() {
+                return Ok(0.0);
             }
             let place = shape
                 .segments
                 .iter()
                 .find_map(|s| store.non_finite(s.tensor, 0..store.rows()));
-            // finite gradients, none of them f32, whose squares overflow
-            let overflow = InfluenceError::Lambda {
+            // finite gradients, none of them f32
+            let squares = InfluenceError::Squares {
                 block: shape.name.clone(),
-                found: trace,
+                found: trace / shape.dim as f64,
             };
-            Err(place.map_or(overflow, InfluenceError::Store))
+            Err(place.map_or(squares, InfluenceError::Store))
         })
         .collect()
 }
@@ -79,6 +84,28 @@ mod tests {
         let lambda = damping(&store, &layout, 0.1).unwrap();
         assert!((lambda[0] - 0.1 * 91.0 / 6.0).abs() < 1e-15);
         assert_eq!(lambda[1], 0.0, "a block of zeros");
+    }
+
+    #[test]
+    fn squares_outside_f64_are_an_error_and_no_block_of_zeros() {
+        let folder = tempfile::tempdir().unwrap();
+        for (value, found) in [(1e-170, "0e0"), (1e170, "inf"), (-3e-155, "9e-310")] {
+            let path = folder.path().join("g.safetensors");
+            let bytes: Vec<u8> = [value, value]
+                .into_iter()
+                .flat_map(f64::to_le_bytes)
+                .collect();
+            let view =
+                safetensors::tensor::TensorView::new(safetensors::Dtype::F64, vec![2, 1], &bytes);
+            let file = safetensors::serialize([("a", view.unwrap())], None).unwrap();
+            std::fs::write(&path, file).unwrap();
+            let store = GradientStore::open(&path).unwrap();
+            let layout = BlockLayout::new(store.tensors(), Blocks::PerMatrix);
+            let error = damping(&store, &layout, 0.1).unwrap_err();
+            let text = error.to_string();
+            assert!(matches!(error, InfluenceError::Squares { .. }), "{text}");
+            assert!(text.contains(found), "{text}");
+        }
     }
 
     #[test]

@@ -68,8 +68,18 @@ pub(super) trait Element: Real + ComplexField + Into<f64> {
         factor: f64,
     );
 
-    /// The lower triangle of `sum += lhs · lhsᵀ`.
-    fn add_square(sum: MatMut<'_, f64>, lhs: MatRef<'_, Self>, scratch: &mut Vec<Self>, par: Par);
+    /// Divides a row by a power of two near its largest entry, which is exact, where squares could leave the range of
+    /// this precision; gives what it was divided by.
+    fn bring_near_one(row: &mut [Self]) -> f64;
+
+    /// The lower triangle of `sum += S lhs · lhsᵀ S` with S the diagonal of `scales`.
+    fn add_square(
+        sum: MatMut<'_, f64>,
+        lhs: MatRef<'_, Self>,
+        scales: &[f64],
+        scratch: &mut Vec<Self>,
+        par: Par,
+    );
 }
 
 impl Element for f64 {
@@ -87,8 +97,18 @@ impl Element for f64 {
         }
     }
 
-    fn add_square(sum: MatMut<'_, f64>, lhs: MatRef<'_, f64>, _: &mut Vec<f64>, par: Par) {
-        square(sum, Accum::Add, lhs, par);
+    fn bring_near_one(_: &mut [f64]) -> f64 {
+        1.0
+    }
+
+    fn add_square(
+        sum: MatMut<'_, f64>,
+        lhs: MatRef<'_, f64>,
+        _: &[f64],
+        _: &mut Vec<f64>,
+        par: Par,
+    ) {
+        add_square(sum, lhs, par);
     }
 }
 
@@ -129,9 +149,21 @@ impl Element for f32 {
         });
     }
 
+    fn bring_near_one(row: &mut [f32]) -> f64 {
+        let largest = row.iter().fold(0.0f32, |max, value| max.max(value.abs()));
+        let scale = power_of_two(f64::from(largest));
+        let inverse = 1.0 / scale;
+        // by way of f64: the inverse of a tiny scale is beyond f32
+        for value in row {
+            *value = (f64::from(*value) * inverse) as f32;
+        }
+        scale
+    }
+
     fn add_square(
         mut sum: MatMut<'_, f64>,
         lhs: MatRef<'_, f32>,
+        scales: &[f64],
         scratch: &mut Vec<f32>,
         par: Par,
     ) {
@@ -145,12 +177,9 @@ impl Element for f32 {
         );
         for j in 0..size {
             let part = &scratch[j * size + j..(j + 1) * size];
-            for (sum, &part) in contiguous_mut(sum.as_mut().col_mut(j))
-                .iter_mut()
-                .skip(j)
-                .zip(part)
-            {
-                *sum += f64::from(part);
+            let sums = &mut contiguous_mut(sum.as_mut().col_mut(j))[j..];
+            for ((sum, &part), &scale) in sums.iter_mut().zip(part).zip(&scales[j..]) {
+                *sum += scale * scales[j] * f64::from(part);
             }
         }
     }
@@ -211,6 +240,11 @@ impl<F: Fn(usize) -> f64> Kernel for AddColumns<'_, F> {
             add_scaled(sum, (self.factor)(j), values);
         }
     }
+}
+
+/// The lower triangle of `sum += lhs · lhsᵀ`.
+pub(super) fn add_square(sum: MatMut<'_, f64>, lhs: MatRef<'_, f64>, par: Par) {
+    square(sum, Accum::Add, lhs, par);
 }
 
 /// The lower triangle of lhs · lhsᵀ, at half the cost of the whole.

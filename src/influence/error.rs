@@ -26,12 +26,22 @@ pub enum InfluenceError {
     },
     /// A λ that cannot be one.
     #[error(
-        "block `{block}`: λ is {found}, expected a finite number, at least 0 (0 only for a block of zeros)"
+        "block `{block}`: λ is {found}, expected a positive finite number (0 only where all gradients of the block are zero)"
     )]
     Lambda {
         /// The block.
         block: String,
         /// Its λ.
+        found: f64,
+    },
+    /// Gradients that are not zero, of which λ is no normal number.
+    #[error(
+        "block `{block}`: the gradients' mean square is {found:e}, outside the range of f64; scale the gradients"
+    )]
+    Squares {
+        /// The block.
+        block: String,
+        /// tr(F)/d.
         found: f64,
     },
     /// A layout made for other tensors.

@@ -2,10 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::columns::{above, worst};
+
 /// What a solver says of its own answer, the worst over blocks.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// ‖(F+λI)x − v‖/‖v‖, the largest over blocks and queries; `null` when not computed or not finite.
+    /// ‖(F+λI)x − v‖/‖v‖, the largest over blocks and queries; `null` when not computed, and the largest number there is
+    /// when not finite (see [`not_finite`](Self::not_finite)).
     pub residual: Option<f64>,
     /// Iterations or refinement steps, the most over blocks.
     pub iterations: Option<usize>,
@@ -40,24 +43,35 @@ fn larger(a: &[f64], b: &[f64]) -> Vec<f64> {
         .collect()
 }
 
+fn readable(residual: f64) -> f64 {
+    if residual.is_finite() {
+        residual
+    } else {
+        f64::MAX
+    }
+}
+
 impl Evidence {
     /// Of the residual of every query: the worst, all of them, and not converged when one is above `tolerance` or
     /// not a number.
     pub(super) fn of_queries(residuals: &[f64], tolerance: f64) -> Self {
-        let worst = super::columns::worst(residuals.iter().copied());
+        let worst = worst(residuals.iter().copied());
         Self {
-            residual: worst.is_finite().then_some(worst),
-            not_converged: usize::from(worst.is_nan() || worst > tolerance),
+            residual: Some(readable(worst)),
+            not_converged: usize::from(above(worst, tolerance)),
             residuals: Self::readable(residuals),
             ..Self::default()
         }
     }
 
-    /// Residuals as they can be written and read: what is not finite becomes the largest number there is, which
-    /// stays the worst.
+    /// Residuals as JSON can hold them: what is not finite becomes the largest number there is, which stays the worst.
     pub(super) fn readable(residuals: &[f64]) -> Vec<f64> {
-        let readable = |&r: &f64| if r.is_finite() { r } else { f64::MAX };
-        residuals.iter().map(readable).collect()
+        residuals.iter().copied().map(readable).collect()
+    }
+
+    /// Whether a residual was NaN or infinite.
+    pub fn not_finite(&self) -> bool {
+        self.residual == Some(f64::MAX)
     }
 
     /// The worst of both: larger residual, more iterations, the solvers of both, the sums of failures and
@@ -100,10 +114,16 @@ mod tests {
         let fine = Evidence::of_queries(&[1e-7, 0.0], 1e-6);
         assert_eq!((fine.residual, fine.not_converged), (Some(1e-7), 0));
         let bad = Evidence::of_queries(&[1e-7, f64::NAN, f64::INFINITY], 1e-6);
-        assert_eq!((bad.residual, bad.not_converged), (None, 1));
+        assert_eq!((bad.not_finite(), bad.not_converged), (true, 1));
         let text = serde_json::to_string(&bad).unwrap();
         let back: Evidence = serde_json::from_str(&text).unwrap();
         assert_eq!(back.residuals, [1e-7, f64::MAX, f64::MAX]);
+        assert!(back.not_finite());
+        // a block that has one is not hidden by another that is fine, in whatever order
+        let fine = Evidence::of_queries(&[1e-13], 1e-9);
+        for both in [fine.clone().worst(&bad), bad.worst(&fine)] {
+            assert!(both.not_finite() && both.not_converged == 1);
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use faer::{Mat, MatRef, Par};
 use rayon::prelude::*;
 
 use super::block::{Block, Slab, chunks};
-use super::element::{Element, column_grain, contiguous_mut};
+use super::element::{Element, add_square, column_grain, contiguous_mut};
 use super::kernels::parallel;
 use crate::config::influence::Precision;
 use crate::vector::{AHEAD, prefetch};
@@ -26,9 +26,11 @@ impl Block<'_> {
         }
     }
 
+    /// Every row is brought near 1 first by a power of two, so that no product of two of them leaves the range of T.
     fn gram_in<T: Element>(&self, rows: &[usize], par: Par) -> Mat<f64> {
         let mut gram = Mat::zeros(rows.len(), rows.len());
         let (mut gathered, mut scratch) = (Vec::new(), Vec::new());
+        let mut scales = vec![1.0; rows.len()];
         // not below a page of the file, which would be read more than once
         let width = (GRAM_BYTES / (rows.len().max(1) * size_of::<T>())).clamp(1024, 4096);
         for Slab {
@@ -37,22 +39,25 @@ impl Block<'_> {
         {
             gathered.resize(rows.len() * columns.len(), T::of_f32(0.0));
             self.store().fetched(tensor, rows.len() * columns.len());
-            let read = |(&row, out): (&usize, &mut [T])| {
-                self.store().read_row(tensor, row, columns.clone(), out)
+            let read = |((&row, scale), out): ((&usize, &mut f64), &mut [T])| {
+                self.store().read_row(tensor, row, columns.clone(), out);
+                *scale = T::bring_near_one(out);
             };
             match par {
                 Par::Seq => rows
                     .iter()
+                    .zip(&mut scales)
                     .zip(gathered.chunks_exact_mut(columns.len()))
                     .for_each(read),
                 _ => rows
                     .par_iter()
+                    .zip(&mut scales)
                     .zip(gathered.par_chunks_exact_mut(columns.len()))
                     .with_min_len(8)
                     .for_each(read),
             }
             let h = MatRef::from_row_major_slice(&gathered, rows.len(), columns.len());
-            T::add_square(gram.as_mut(), h, &mut scratch, par);
+            T::add_square(gram.as_mut(), h, &scales, &mut scratch, par);
         }
         gram
     }
@@ -62,7 +67,6 @@ impl Block<'_> {
         let (n, d) = (self.rows(), self.dim());
         let mut fisher = Mat::zeros(d, d);
         let mut panel = Vec::new();
-        let mut scratch = Vec::new();
         for rows in chunks(n, (FISHER_BYTES / (8 * d.max(1))).clamp(64, 4096)) {
             panel.resize(rows.len() * d, 0.0);
             for s in self.segments() {
@@ -83,7 +87,7 @@ impl Block<'_> {
                     }
                 });
             let transposed = MatRef::from_column_major_slice(&panel, d, rows.len());
-            f64::add_square(fisher.as_mut(), transposed, &mut scratch, parallel());
+            add_square(fisher.as_mut(), transposed, parallel());
         }
         let weight = 1.0 / n as f64;
         fisher.as_mut().par_col_iter_mut().for_each(|c| {
@@ -117,6 +121,17 @@ impl Block<'_> {
             self.store().fetched(s.tensor, self.rows() * s.dim);
         }
         norms
+    }
+
+    /// Whether every number of the block is zero.
+    pub(super) fn is_zero(&self) -> bool {
+        (0..self.rows()).into_par_iter().all(|row| {
+            self.segments().iter().all(|s| {
+                let mut values = vec![0.0f64; s.dim];
+                self.store().read_row(s.tensor, row, 0..s.dim, &mut values);
+                values.iter().all(|value| *value == 0.0)
+            })
+        })
     }
 
     /// Σ_i g_ij² of every column j, in f64. One pass over G.

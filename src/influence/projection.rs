@@ -9,7 +9,7 @@ use rand_distr::{Distribution, StandardNormal};
 use super::block::Block;
 use super::cholesky::Cholesky;
 use super::dense::product;
-use super::element::Element;
+use super::element::add_square;
 use super::error::InfluenceError;
 use super::kernels::{combine, parallel};
 use super::method::Applied;
@@ -99,7 +99,7 @@ impl Projected {
         };
         // Cholesky reads the lower triangle, and that is all there is
         let mut gram = Mat::<f64>::zeros(size, size);
-        f64::add_square(gram.as_mut(), matrix, &mut Vec::new(), parallel());
+        add_square(gram.as_mut(), matrix, parallel());
         gram *= faer::Scale(weight);
         (0..size).for_each(|i| gram[(i, i)] += shift);
         let factor = Cholesky::new(gram, parallel()).map_err(|pivot| {

@@ -81,11 +81,12 @@ pub struct Influence {
 /// training example k; `lambda` as of [`damping`](super::damping()).
 ///
 /// Works block by block. Reading the queries, λ, and the residual of methods that do not compute it
-/// themselves are outside the clock; the thread pool is warm before it starts.
+/// themselves are outside the clock; the thread pool is warm before it starts. A block of zeros adds nothing to a score
+/// and is passed over.
 ///
 /// # Errors
-/// Stores or a layout that do not match, λ of another number or kind, NaN or infinities among the queries,
-/// a method that lacks what it needs beside the gradients, or a factorisation that breaks down.
+/// Stores or a layout that do not match, λ of another number or kind, a λ of 0 for a block that is not zero, NaN or
+/// infinities among the queries, a method that lacks what it needs beside the gradients, or a factorisation that breaks down.
 pub fn run_method(
     spec: &MethodSpec,
     train: &GradientStore,
@@ -138,6 +139,12 @@ fn run_here(
             let v = load_queries(query_there, &place, shape, options.queries)?;
             // gradients that vanish at the end need not have vanished on the way
             if lambda == 0.0 && method.need() != Need::Checkpoints {
+                if !Block::new(train_there, shape, Precision::F64, 0, 0).is_zero() {
+                    return Err(InfluenceError::Lambda {
+                        block: shape.name.clone(),
+                        found: lambda,
+                    });
+                }
                 if let Some((_, norms)) = &mut norms {
                     add(norms, (0..m).map(|q| sum_of_squares(column(v.as_ref(), q))));
                 }
@@ -181,7 +188,7 @@ fn run_here(
                     },
                 );
             bytes_read += fetched() - read_before;
-            if method.measure_residual() {
+            if method.measure_residual() && evidence.residuals.is_empty() {
                 let (r, _) = block.residual(&v, &x, lambda);
                 let measured = Evidence::of_queries(&relative(&r, &lengths(&v)), 1.0);
                 // iterations know all residuals but that of their answer

@@ -19,7 +19,7 @@ use crate::ground_truth::{self, Bench, Journal, selection};
 use crate::influence::{
     BlockLayout, Evidence, Influence, Queries, RunOptions, cost, damping, run_method,
 };
-use crate::metrics::{self, Inputs, Scores};
+use crate::metrics::{self, Curve, Inputs, Scores};
 use crate::results::ResultsDir;
 use crate::results::environment;
 use crate::results::record::{
@@ -152,6 +152,18 @@ impl Execute for CellRunner {
         let influence = &cell.settings.influence;
         let layout = BlockLayout::new(material.train.tensors(), influence.blocks);
         let lambda = damping(&material.train, &layout, influence.damping).map_err(sentence)?;
+        for (block, _) in layout
+            .blocks()
+            .iter()
+            .zip(&lambda)
+            .filter(|(_, l)| **l == 0.0)
+        {
+            progress.line(&format!(
+                "{}: all training gradients of block `{}` are zero: it adds nothing to any score",
+                cell.title(),
+                block.name
+            ));
+        }
         let options = RunOptions {
             precision: influence.precision,
             queries: Queries::EachAndMean,
@@ -244,9 +256,7 @@ impl Execute for CellRunner {
                         }
                         if let Some((config, bench)) = wanted {
                             let mean = parts(&found.scores).mean_query.to_vec();
-                            record
-                                .curves
-                                .extend(selection::curves(config, &mean, bench)?);
+                            add_curves(&mut record, selection::curves(config, &mean, bench));
                         }
                         if self.scores {
                             kept.push((spec.label.clone(), found.scores));
@@ -393,6 +403,18 @@ fn method_record(
     })
 }
 
+/// Adds the curves of training on what the method selects. When that fails, the method has failed, and no other; what
+/// was measured of it stays in its record.
+fn add_curves(record: &mut MethodRecord, curves: Result<Vec<Curve>, String>) {
+    match curves {
+        Ok(curves) => record.curves.extend(curves),
+        Err(error) => {
+            record.status = Status::Failed;
+            record.error = Some(error);
+        }
+    }
+}
+
 fn failed_method(spec: &MethodSpec, error: String) -> MethodRecord {
     MethodRecord {
         label: spec.label.clone(),
@@ -407,5 +429,50 @@ fn failed_method(spec: &MethodSpec, error: String) -> MethodRecord {
         non_finite: 0,
         metrics: Vec::new(),
         curves: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ground_truth::GroundTruthConfig;
+    use crate::ground_truth::testing::MeanTask;
+
+    /// The retrainings of the second of three methods fail.
+    #[test]
+    fn a_selection_that_cannot_be_retrained_fails_its_method_alone() {
+        let text = "{selection: {keep: 0.5, seeds: 1}}";
+        let config: GroundTruthConfig = serde_yaml::from_str(text).unwrap();
+        let cache = tempfile::tempdir().unwrap();
+        let outcomes: Vec<MethodRecord> = (0..3)
+            .map(|method| {
+                let task = MeanTask {
+                    most: if method == 1 { 0 } else { usize::MAX },
+                    ..MeanTask::new(10, 0.0)
+                };
+                let bench = Bench {
+                    retrain: &task,
+                    seed: 1,
+                    journal: Journal::new(Some(cache.path()), "mean"),
+                    heard: &|_, _, _| (),
+                };
+                let scores: Vec<f64> = (0..10).map(|k| f64::from((k * (method + 2)) % 7)).collect();
+                let mut record = MethodRecord {
+                    status: Status::Ok,
+                    error: None,
+                    non_finite: 3,
+                    ..failed_method(&"exact".parse().unwrap(), String::new())
+                };
+                add_curves(&mut record, selection::curves(&config, &scores, &bench));
+                record
+            })
+            .collect();
+        let status: Vec<Status> = outcomes.iter().map(|record| record.status).collect();
+        assert_eq!(status, [Status::Ok, Status::Failed, Status::Ok]);
+        assert_eq!(outcomes[0].curves.len(), 1);
+        let error = outcomes[1].error.as_deref().unwrap();
+        assert!(error.contains("killed"), "{error}");
+        // what was measured before stays
+        assert_eq!(outcomes[1].non_finite, 3);
     }
 }

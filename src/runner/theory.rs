@@ -64,7 +64,8 @@ struct Task<'p> {
 /// measures time and memory alone. Witnesses of violated claims are written into `out`; nothing else is.
 ///
 /// # Errors
-/// Gradients that cannot be had, settings that do not fit them, a witness that cannot be written.
+/// Gradients that cannot be had or hold NaN or infinities, settings that do not fit them, a witness that cannot be
+/// written.
 pub fn run(
     plan: &TheoryPlan,
     out: &Path,
@@ -300,10 +301,12 @@ struct Opened {
 impl Opened {
     fn new(asked: &StoredGradients) -> Result<Self, TheoryRunError> {
         let train = GradientStore::open(&asked.path)?;
+        train.check_finite()?;
         let query = match &asked.query {
             Some(path) => {
                 let query = GradientStore::open(path)?;
                 let places = train.matching(&query)?;
+                query.check_finite()?;
                 Some((query, places))
             }
             None => None,

@@ -324,6 +324,20 @@ impl GradientStore {
         })
     }
 
+    /// Whether every number is finite. One pass.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFinite`] naming the first that is not.
+    pub fn check_finite(&self) -> Result<(), StoreError> {
+        let found = (0..self.tensors.len()).find_map(|tensor| {
+            (0..self.rows)
+                .into_par_iter()
+                .with_min_len(64)
+                .find_map_first(|row| self.non_finite(tensor, row..row + 1))
+        });
+        found.map_or(Ok(()), Err)
+    }
+
     fn dtype(&self, tensor: usize) -> Dtype {
         match &self.data {
             Data::Memory(_) => Dtype::F32,

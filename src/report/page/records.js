@@ -68,7 +68,7 @@ function studyRows(entry) {
       }),
       ...(time ?? [null, null, null]).map((x) => cell(seconds(x), x)),
       ...(space ?? [null, null, null]).map((x) => cell(bytes(x), x)),
-      cell(digits(residual), residual ?? null), cell(digits(iterations), iterations ?? null), cell(solver ?? "–"),
+      typeof residual === "string" ? cell(residual, Infinity) : cell(digits(residual), residual ?? null), cell(digits(iterations), iterations ?? null), cell(solver ?? "–"),
       cell(String(stuck ?? 0), stuck ?? 0), cell(String(broken ?? 0), broken ?? 0),
       cell(error ? "failed: " + error : "ok"),
     ];

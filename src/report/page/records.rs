@@ -382,7 +382,10 @@ fn method(study: &Study, metrics: &[&str], usual: &[usize], record: &MethodRecor
         trimmed(values),
         seconds,
         bytes,
-        evidence.residual.map_or(Value::Null, |x| short(x, 3)),
+        match evidence.residual {
+            Some(_) if evidence.not_finite() => json!("not finite"),
+            residual => residual.map_or(Value::Null, |x| short(x, 3)),
+        },
         json!(evidence.iterations),
         json!(evidence.solver),
         tail(evidence.not_converged),

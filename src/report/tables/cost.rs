@@ -60,8 +60,8 @@ pub fn table(study: &Study) -> Option<Table> {
             let residual = entries
                 .iter()
                 .filter_map(|entry| entry.evidence.residual)
-                .filter(|r| r.is_finite())
                 .max_by(f64::total_cmp);
+            let not_finite = entries.iter().any(|entry| entry.evidence.not_finite());
             let iterations = entries
                 .iter()
                 .filter_map(|entry| entry.evidence.iterations)
@@ -80,7 +80,13 @@ pub fn table(study: &Study) -> Option<Table> {
                 .collect();
             solvers.sort_unstable();
             solvers.dedup();
-            row.push(Cell::maybe(residual, |r| number::significant(r, 2)));
+            row.push(Cell::maybe(residual, |r| {
+                if not_finite {
+                    "not finite".to_owned()
+                } else {
+                    number::significant(r, 2)
+                }
+            }));
             row.push(Cell::maybe(iterations.map(|i| i as f64), number::plain));
             row.push(Cell::text(if solvers.is_empty() {
                 MISSING.to_owned()
