@@ -648,3 +648,165 @@ fn theory_files_have_a_schema_of_their_own() {
         .code(2)
         .stderr(contains("experiment").and(contains("theory")));
 }
+
+fn compare(a: &Path, b: &Path, arguments: &[&str]) -> assert_cmd::assert::Assert {
+    infbench()
+        .arg("compare")
+        .args([a, b])
+        .args(arguments)
+        .assert()
+}
+
+#[test]
+fn equal_runs_compare_equal_and_a_changed_value_is_named() {
+    let folders: [_; 3] = std::array::from_fn(|_| tempfile::tempdir().unwrap());
+    let [first, second, other] = folders.each_ref().map(|folder| folder.path().join("run"));
+    let keep = [
+        "--set",
+        "outputs.scores=true",
+        "--set",
+        "outputs.report=false",
+    ];
+    run(&first, &keep).success();
+    run(&second, &[&keep[..], &["--threads", "1"]].concat()).success();
+    compare(&first, &second, &[]).success().stdout(
+        contains("2 with the same content hash")
+            .and(contains("Settings: the same"))
+            .and(contains("Same bytes outside timings: "))
+            .and(contains("and 2 files of tensors in 2 cells."))
+            .and(contains("are the same in all cells"))
+            .and(contains("the whole cell")),
+    );
+    compare(&first, &first, &["--quiet"])
+        .success()
+        .stdout(predicate::str::starts_with("Same bytes outside timings: "));
+
+    // one metric of one method, in the second cell
+    let lines = second.join("results.jsonl");
+    let text = fs::read_to_string(&lines).unwrap();
+    let mut values = records(&second);
+    let value = &mut values[1]["methods"][1]["metrics"][0]["value"];
+    let (before, after) = (value.as_f64().unwrap(), value.as_f64().unwrap() * 0.99);
+    *value = after.into();
+    let changed: String = values.iter().map(|value| format!("{value}\n")).collect();
+    fs::write(&lines, changed).unwrap();
+    let named = contains("DIFFERENT: 1 of ")
+        .and(contains("results.jsonl:2, lora.rank=2 seed=0 ("))
+        .and(contains(format!(
+            "methods[datainf].metrics[pearson].value: {before} → {after} (relative 1.00e-2)"
+        )))
+        .and(contains("datainf  pearson"));
+    compare(&first, &second, &[]).code(1).stdout(named);
+    compare(&first, &second, &["--tolerance", "0.011"])
+        .success()
+        .stdout(contains("Equal within 1.1e-2 (relative): 1 of "));
+    compare(&first, &second, &["--tolerance", "0.009"]).code(1);
+
+    // a cell that is only on one side
+    fs::write(&lines, text.lines().next().unwrap()).unwrap();
+    compare(&first, &second, &[]).code(1).stdout(
+        contains("Only in A: lora.rank=2 seed=0").and(contains("DIFFERENT: 1 cell only on one")),
+    );
+
+    // one score
+    fs::write(&lines, text).unwrap();
+    let id = records(&second)[0]["cell"]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let scores = second.join("scores").join(format!("{id}.safetensors"));
+    let mut bytes = fs::read(&scores).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 0x80;
+    fs::write(&scores, bytes).unwrap();
+    let place = format!("{id}.safetensors, ");
+    compare(&first, &second, &[])
+        .code(1)
+        .stdout(contains("DIFFERENT: 1 of ").and(contains(place)));
+
+    // other settings: the cells are matched by their place in the grid
+    run(&other, &[&keep[..], &["--set", "train.lr=0.02"]].concat()).success();
+    compare(&first, &other, &[]).code(1).stdout(
+        contains("0 with the same content hash, 2 at the same place of the grid")
+            .and(contains("train.lr: 0.01 → 0.02\n"))
+            .and(contains("training.epochs[0].train_loss: ")),
+    );
+}
+
+#[test]
+fn theory_and_scores_compare_too_and_what_is_no_result_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "name: t\ngradients: {train: 12, query: 2, blocks: 1, dim: 6}\nseeds: [0]\n";
+    fs::write(folder.path().join("t.yaml"), text).unwrap();
+    let within = |arguments: &[&str]| {
+        infbench()
+            .current_dir(folder.path())
+            .args(arguments)
+            .assert()
+    };
+    for out in ["first", "second"] {
+        within(&["theory", "t.yaml", "--out", out]).success();
+    }
+    within(&["compare", "first", "second"])
+        .success()
+        .stdout(contains("Same bytes outside timings"));
+    let json = folder.path().join("second/theory.json");
+    let mut value: Value = serde_json::from_slice(&fs::read(&json).unwrap()).unwrap();
+    value["cases"][0]["findings"][1]["measured"] = 0.25.into();
+    fs::write(&json, value.to_string()).unwrap();
+    within(&["compare", "first", "second/theory.json"])
+        .code(1)
+        .stdout(contains(
+            "theory.json, cases[0].findings[ceiling].measured: ",
+        ));
+
+    let fixture = |name: &str| {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/fixtures/wide")
+            .join(name)
+            .display()
+            .to_string()
+    };
+    for (out, damping) in [("a", "0.1"), ("b", "0.1"), ("c", "0.2")] {
+        within(&[
+            "score",
+            "--method",
+            "exact",
+            "--damping",
+            damping,
+            "--train",
+            &fixture("train.safetensors"),
+            "--query",
+            &fixture("query.safetensors"),
+            "--out",
+            &format!("{out}.safetensors"),
+        ])
+        .success();
+    }
+    within(&["compare", "a.safetensors", "b.safetensors"])
+        .success()
+        .stdout(contains("1 file of tensors"));
+    within(&["compare", "a.safetensors", "c.safetensors"])
+        .code(1)
+        .stdout(contains("damping: 0.1 → 0.2").and(contains("DIFFERENT: ")));
+
+    within(&["compare", "first", "secnd"])
+        .code(2)
+        .stderr(contains("secnd does not exist").and(contains("did you mean `second`?")));
+    within(&["compare", "first", "t.yaml"])
+        .code(2)
+        .stderr(contains("t.yaml is not a result").and(contains("theory.json")));
+    within(&["compare", "first", "a.safetensors"])
+        .code(2)
+        .stderr(contains("only results of one kind"));
+    within(&["compare", ".", "first"])
+        .code(2)
+        .stderr(contains("holds no results"));
+    within(&["compare", "first", "second", "--tolerance", "-1"])
+        .code(2)
+        .stderr(contains("a number from 0 to 1"));
+    fs::write(folder.path().join("d.safetensors"), "no tensors").unwrap();
+    within(&["compare", "a.safetensors", "d.safetensors"])
+        .code(2)
+        .stderr(contains("d.safetensors is not a safetensors file"));
+}

@@ -1,6 +1,7 @@
-//! The command line: arguments in, exit code out. 0 is success, 1 a run with failed cells or a violated
-//! claim, 2 bad input.
+//! The command line: arguments in, exit code out. 0 is success, 1 a run with failed cells, a violated
+//! claim or results that differ, 2 bad input.
 
+mod compare;
 mod gradients;
 mod handbook;
 mod list;
@@ -54,6 +55,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Draw figures and tables from results, and write one self-contained HTML page
     Report(report::ReportArgs),
+    /// Compare two results: what changed in settings, environment and time, and whether the results are the same
+    Compare(compare::CompareArgs),
     /// Reproduce the paper's figures, tables and theorem, beside its numbers; without a name, list them with what they
     /// need and what is done
     Reproduce(reproduce::ReproduceArgs),
@@ -138,6 +141,7 @@ pub fn main() -> ExitCode {
         Command::Gradients(args) => gradients::gradients(&args, cli.global),
         Command::Plan(args) => plan::plan(&args),
         Command::Report(args) => report::report(&args, cli.global),
+        Command::Compare(args) => compare::compare(&args, cli.global),
         Command::Reproduce(args) => reproduce::reproduce(&args, cli.global),
         Command::Theory(args) => theory::theory(&args, cli.global),
         Command::List(args) => list::list(&args),

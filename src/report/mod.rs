@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod axis;
+pub mod compare;
 mod comparison;
 mod contrast;
 mod families;

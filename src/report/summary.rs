@@ -145,7 +145,7 @@ fn cut(name: &str) -> String {
 }
 
 /// Pads the columns: the first to the left, the others to the right.
-fn aligned(rows: &[Vec<String>]) -> String {
+pub(super) fn aligned(rows: &[Vec<String>]) -> String {
     let count = rows.first().map_or(0, Vec::len);
     let widths: Vec<usize> = (0..count)
         .map(|column| {

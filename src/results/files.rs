@@ -11,6 +11,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize as _;
 use thiserror::Error;
 
 use crate::atomic;
@@ -129,7 +130,8 @@ impl ResultsDir {
 
     /// The record of a cell, when there is a readable one; a broken or older one counts as none.
     pub fn record(&self, id: &str) -> Option<Record> {
-        read_record(&self.record_path(id)).ok()
+        let entry = read_record(&self.record_path(id)).ok()?;
+        Some(entry.record)
     }
 
     /// Whether a cell is finished: its record says so, and no method of it failed.
@@ -168,19 +170,23 @@ impl ResultsDir {
 }
 
 /// Reads a record file.
-fn read_record(path: &Path) -> Result<Record, ResultsError> {
+fn read_record(path: &Path) -> Result<Entry, ResultsError> {
     let text = fs::read_to_string(path).map_err(io("read", path))?;
-    parse_record(path, &text)
+    parse_record(path, &text, path.display().to_string())
 }
 
-fn parse_record(path: &Path, text: &str) -> Result<Record, ResultsError> {
+fn parse_record(path: &Path, text: &str, place: String) -> Result<Entry, ResultsError> {
     let broken = |e: serde_json::Error| ResultsError::Broken {
         path: path.to_owned(),
         message: e.to_string(),
     };
     let value: serde_json::Value = serde_json::from_str(text).map_err(broken)?;
     match value.get("schema").and_then(serde_json::Value::as_u64) {
-        Some(found) if found == u64::from(SCHEMA) => serde_json::from_value(value).map_err(broken),
+        Some(found) if found == u64::from(SCHEMA) => Ok(Entry {
+            place,
+            record: Record::deserialize(&value).map_err(broken)?,
+            value,
+        }),
         Some(found) => Err(ResultsError::Layout {
             path: path.to_owned(),
             found,
@@ -192,18 +198,41 @@ fn parse_record(path: &Path, text: &str) -> Result<Record, ResultsError> {
     }
 }
 
+/// A record and the JSON that it was read from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// The file, with the line where it holds several records.
+    pub place: String,
+    /// The record as written, fields of other versions included.
+    pub value: serde_json::Value,
+    /// The record.
+    pub record: Record,
+}
+
 /// All records of a results folder, in the order of the grid: `results.jsonl`, or else `cells/*.json`
 /// of a run that has not come to its end.
 ///
 /// # Errors
 /// No folder, no records, a broken record.
 pub fn load(root: &Path) -> Result<Vec<Record>, ResultsError> {
+    let all = entries(root)?.into_iter();
+    Ok(all.map(|entry| entry.record).collect())
+}
+
+/// The records of [`load`] with the JSON that they were read from.
+///
+/// # Errors
+/// As of [`load`].
+pub fn entries(root: &Path) -> Result<Vec<Entry>, ResultsError> {
     let path = root.join("results.jsonl");
     let mut records = Vec::new();
     if path.is_file() {
         let text = fs::read_to_string(&path).map_err(io("read", &path))?;
-        for line in text.lines().filter(|line| !line.is_empty()) {
-            records.push(parse_record(&path, line)?);
+        for (number, line) in text.lines().enumerate() {
+            if !line.is_empty() {
+                let place = format!("{}:{}", path.display(), number + 1);
+                records.push(parse_record(&path, line, place)?);
+            }
         }
     } else {
         let cells = root.join("cells");
@@ -227,7 +256,7 @@ pub fn load(root: &Path) -> Result<Vec<Record>, ResultsError> {
             path: root.to_owned(),
         });
     }
-    records.sort_by_key(|r| r.cell.index);
+    records.sort_by_key(|entry| entry.record.cell.index);
     Ok(records)
 }
 

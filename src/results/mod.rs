@@ -1,6 +1,7 @@
 //! The versioned record, its files, and the environment it ran in.
 
 pub mod decomposition;
+pub mod difference;
 pub mod environment;
 pub mod files;
 pub mod record;

@@ -14,6 +14,9 @@ use super::record::Provenance;
 /// Version of this layout; raised when a field changes its meaning.
 pub const SCHEMA: u32 = 1;
 
+/// The claim about time and memory: the only one that is measured anew in every run.
+pub const TIMED: &str = crate::theory::complexity::INFO.name;
+
 /// A whole experiment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TheoryResults {
@@ -261,6 +264,18 @@ where
 /// # Errors
 /// A file that cannot be read or is not of this layout.
 pub fn load(root: &Path) -> Result<Option<TheoryResults>, ResultsError> {
+    Ok(read(root)?.map(|(results, _)| results))
+}
+
+/// The same as [`load`], as JSON, fields of other versions included.
+///
+/// # Errors
+/// As of [`load`].
+pub fn load_json(root: &Path) -> Result<Option<Value>, ResultsError> {
+    Ok(read(root)?.map(|(_, json)| json))
+}
+
+fn read(root: &Path) -> Result<Option<(TheoryResults, Value)>, ResultsError> {
     let path = root.join("theory.json");
     if !path.is_file() {
         return Ok(None);
@@ -270,18 +285,19 @@ pub fn load(root: &Path) -> Result<Option<TheoryResults>, ResultsError> {
         path: path.clone(),
         source,
     })?;
-    let results: TheoryResults =
-        serde_json::from_str(&text).map_err(|error| ResultsError::Broken {
-            path: path.clone(),
-            message: error.to_string(),
-        })?;
+    let broken = |error: serde_json::Error| ResultsError::Broken {
+        path: path.clone(),
+        message: error.to_string(),
+    };
+    let json: Value = serde_json::from_str(&text).map_err(broken)?;
+    let results = TheoryResults::deserialize(&json).map_err(broken)?;
     if results.schema != SCHEMA {
         return Err(ResultsError::Layout {
             path,
             found: u64::from(results.schema),
         });
     }
-    Ok(Some(results))
+    Ok(Some((results, json)))
 }
 
 #[cfg(test)]

@@ -1,0 +1,145 @@
+//! Two results side by side: what changed in settings, environment and time, and whether the results are the same.
+//!
+//! In: two folders of `infbench run` or `infbench theory`, or two files of `infbench score`. Out: a text, and whether
+//! anything outside timings differs beyond the tolerance. Values are compared by [`crate::results::difference`],
+//! differences of metrics are paired by task and seed ([`paired`]), tensors beside the records number by number
+//! ([`tensors`]).
+
+mod changes;
+mod error;
+mod paired;
+mod sides;
+mod tensors;
+mod text;
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::number;
+use crate::results::difference::Differences;
+use sides::{Item, Side};
+use text::{plural, section, shown};
+
+pub use error::CompareError;
+
+/// What a comparison found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Compared {
+    /// For a reader.
+    pub text: String,
+    /// The last line of `text`: the same, or what differs.
+    pub verdict: String,
+    /// Whether the results differ beyond the tolerance, or one side lacks something.
+    pub differs: bool,
+}
+
+/// Compares two results; numbers that differ by no more than `tolerance`, relative to the larger of both, count as
+/// equal. Numbers of a tensor are held against its largest.
+///
+/// # Errors
+/// Paths that are no results, results of two kinds, files that cannot be read.
+pub fn compare(a: &Path, b: &Path, tolerance: f64) -> Result<Compared, CompareError> {
+    let sides = [Side::read(a)?, Side::read(b)?];
+    if sides[0].kind() != sides[1].kind() {
+        return Err(CompareError::Kinds {
+            a: a.to_owned(),
+            b: b.to_owned(),
+            kinds: [sides[0].kind(), sides[1].kind()],
+        });
+    }
+    let matched = sides::matched(&sides[0], &sides[1]);
+    let mut text = String::new();
+    for (name, side) in ["A", "B"].iter().zip(&sides) {
+        let _ = writeln!(text, "{name}: {}", side.title());
+    }
+    text.push_str(&matched.text(&sides));
+
+    let pairs: Vec<[&Item; 2]> = matched.items(&sides).collect();
+    let settings = changes::lines(pairs.iter().map(|pair| pair.map(|item| &item.settings)));
+    let environment = changes::lines(pairs.iter().map(|pair| pair.map(|item| &item.environment)));
+    text.push_str(&section("Settings", &settings));
+    text.push_str(&section("Environment", &environment));
+
+    let mut found = Differences::new(tolerance);
+    let mut files = 0;
+    for pair in &pairs {
+        let [x, y] = pair;
+        found.values(&x.place, &x.results, &y.results);
+        files += tensors::beside(&x.tensors, &y.tensors, &mut found)?;
+    }
+    let records: Vec<_> = pairs
+        .iter()
+        .filter_map(|[x, y]| x.record.as_ref().zip(y.record.as_ref()))
+        .collect();
+    text.push_str(&paired::tables(&records));
+
+    let alone = matched.alone();
+    let verdict = verdict(&found, &pairs, files, alone, settings.is_empty());
+    let _ = writeln!(text, "\n{verdict}");
+    if let Some(first) = &found.first {
+        let _ = writeln!(text, "First difference: {}", shown(first));
+    }
+    if let Some(largest) = found
+        .largest
+        .as_ref()
+        .filter(|d| Some(*d) != found.first.as_ref())
+    {
+        let _ = writeln!(text, "Largest difference: {}", shown(largest));
+    }
+    Ok(Compared {
+        text,
+        verdict,
+        differs: found.beyond > 0 || alone > 0,
+    })
+}
+
+/// The result in a sentence.
+fn verdict(
+    found: &Differences,
+    pairs: &[[&Item; 2]],
+    files: usize,
+    alone: usize,
+    same_settings: bool,
+) -> String {
+    let count = |count: usize| number::plain(count as f64);
+    let mut parts = vec![format!("{} values", count(found.values))];
+    if files > 0 {
+        parts.push(format!("{} file{} of tensors", count(files), plural(files)));
+    }
+    let cells = format!(
+        "{} in {} cell{}",
+        parts.join(" and "),
+        pairs.len(),
+        plural(pairs.len())
+    );
+    if found.beyond > 0 {
+        let limit = if found.tolerance > 0.0 {
+            format!(" by more than {:e} (relative)", found.tolerance)
+        } else {
+            String::new()
+        };
+        return format!(
+            "DIFFERENT: {} of {cells} differ{limit}.",
+            count(found.beyond)
+        );
+    }
+    if alone > 0 {
+        return format!(
+            "DIFFERENT: {} cell{} only on one side; no difference beyond the tolerance in {cells}.",
+            count(alone),
+            plural(alone)
+        );
+    }
+    if found.different > 0 {
+        return format!(
+            "Equal within {:e} (relative): {} of {cells} differ by less.",
+            found.tolerance,
+            count(found.different)
+        );
+    }
+    if same_settings {
+        format!("Same bytes outside timings: {cells}.")
+    } else {
+        format!("Same results outside timings, though settings differ: {cells}.")
+    }
+}
