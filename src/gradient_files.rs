@@ -24,6 +24,7 @@ use crate::gradients::{GradientError, GradientSink, MatrixFileError, per_example
 use crate::models::checkpoint::{Checkpoint, CheckpointError};
 use crate::models::peft::{self, PeftError};
 use crate::models::{Model, ModelError};
+use crate::progress::Progress;
 use crate::tasks::Split;
 use crate::tasks::glue::{self, TextError};
 
@@ -186,7 +187,7 @@ struct Counted<'a> {
     last: usize,
     width: usize,
     done: usize,
-    progress: &'a (dyn Fn(usize) + Sync),
+    progress: &'a Progress,
 }
 
 impl GradientSink for Counted<'_> {
@@ -199,21 +200,19 @@ impl GradientSink for Counted<'_> {
         self.writer.write_rows(tensor, first_row, rows)?;
         if tensor == self.last {
             self.done += rows.len() / self.width;
-            (self.progress)(self.done);
+            self.progress.reached(self.done);
         }
         Ok(())
     }
 }
 
-/// Takes the gradients and writes all files; `start` hears the number of examples, twice as many when labels
-/// are sampled, `progress` how many are done.
+/// Takes the gradients and writes all files; `progress` counts the examples, each twice when labels are sampled.
 ///
 /// # Errors
 /// See [`GradientFilesError`].
 pub fn gradient_files(
     request: &GradientRequest,
-    start: &dyn Fn(usize),
-    progress: &(dyn Fn(usize) + Sync),
+    progress: &Progress,
 ) -> Result<GradientSummary, GradientFilesError> {
     let companion = request.out.with_extension("json");
     if companion == request.out {
@@ -249,7 +248,7 @@ pub fn gradient_files(
         .map(|block| TensorInfo::new(block.name.clone(), [block.shape.iter().product()]))
         .collect();
     let passes = 1 + usize::from(request.sampled.is_some());
-    start(passes * split.len());
+    progress.start(passes * split.len(), "examples");
     let clock = Instant::now();
     let tokens = batching::tokens_at_a_time(&model);
     let sink = |path: &Path, done| -> Result<Counted<'_>, StoreError> {
@@ -301,6 +300,7 @@ pub fn gradient_files(
         companion,
         sampled_labels,
     };
+    progress.end();
     write(request, &located, &mut model, &summary)?;
     Ok(summary)
 }

@@ -25,6 +25,7 @@ pub mod influence;
 pub mod measure;
 pub mod metrics;
 pub mod models;
+pub mod progress;
 pub mod random;
 pub mod report;
 pub mod reproduce;

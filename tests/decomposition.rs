@@ -5,10 +5,10 @@ use std::path::Path;
 
 use infbench::config::{Plan, grid};
 use infbench::device::DeviceChoice;
+use infbench::progress::Progress;
 use infbench::results::decomposition::{LadderFacts, PartFacts, Switch};
 use infbench::results::{Record, ResultsDir};
 use infbench::runner::cell::CellRunner;
-use infbench::runner::progress::Progress;
 use infbench::runner::{RunOptions, run};
 
 const EXPERIMENT: &str = "

@@ -30,6 +30,7 @@ use infbench::models::checkpoint::{Checkpoint, CheckpointError};
 use infbench::models::parameter::to_f32;
 use infbench::models::peft::{self, PeftError};
 use infbench::models::{Dropout, InputShape, Model, Pass, Role, losses};
+use infbench::progress::Progress;
 use infbench::random;
 use infbench::tasks::{Inputs, Split};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -785,10 +786,9 @@ fn tokens_losses_and_gradients_of_a_real_model_are_those_of_pytorch() {
 
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("G.safetensors");
-    let done = std::sync::atomic::AtomicUsize::new(0);
-    let count = |examples| done.store(examples, std::sync::atomic::Ordering::Relaxed);
-    let summary = gradient_files(&request(&model, &examples, &out), &|_| (), &count).unwrap();
-    assert_eq!(done.into_inner(), texts.len());
+    let progress = Progress::quiet();
+    let summary = gradient_files(&request(&model, &examples, &out), &progress).unwrap();
+    assert_eq!(progress.done(), texts.len());
     let losses: Vec<f64> = summary.losses.iter().map(|&loss| f64::from(loss)).collect();
     let loss = worst(&losses, expected.get("losses"));
     assert!(loss < 1e-4, "{loss:.1e}");
@@ -855,7 +855,7 @@ fn a_golden_case_of_forty_examples_is_met() {
             adapter: Some(golden.join("adapter")),
             ..request(&model, &examples, &out)
         };
-        let summary = gradient_files(&request, &|_| (), &|_| ()).unwrap();
+        let summary = gradient_files(&request, &Progress::quiet()).unwrap();
         assert_eq!(summary.tokens, tokens.whole(&format!("{part}.lengths")));
         let losses: Vec<f64> = summary.losses.iter().map(|&loss| f64::from(loss)).collect();
         let theirs: Vec<f64> =
@@ -923,7 +923,8 @@ fn gradients_without_a_meaning_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("G.safetensors");
     let good = request(&model, &fixture("minilm/examples.jsonl"), &out);
-    let error = |request: GradientRequest| gradient_files(&request, &|_| (), &|_| ()).unwrap_err();
+    let error =
+        |request: GradientRequest| gradient_files(&request, &Progress::quiet()).unwrap_err();
     let headless = GradientRequest {
         adapter: None,
         ..good.clone()

@@ -6,8 +6,9 @@ use std::path::Path;
 use assert_cmd::Command;
 use infbench::config::theory::parse;
 use infbench::gradients::store::{GradientStore, TensorInfo};
+use infbench::progress::Progress;
 use infbench::results::theory::Verdict;
-use infbench::runner::theory::{Watch, run_claims};
+use infbench::runner::theory::run_claims;
 use infbench::theory::{Case, Claim, Finding, Info};
 use predicates::prelude::*;
 use predicates::str::contains;
@@ -230,14 +231,6 @@ impl Claim for Small {
     }
 }
 
-struct Silent;
-
-impl Watch for Silent {
-    fn start(&self, _: usize) {}
-    fn done(&self) {}
-    fn stage(&self, _: &str) {}
-}
-
 #[test]
 fn a_false_claim_is_violated_with_a_witness() {
     let folder = tempfile::tempdir().unwrap();
@@ -246,7 +239,7 @@ fn a_false_claim_is_violated_with_a_witness() {
         "name: t\nclaims: [jensen]\ngradients: {train: 2, query: 1, blocks: 1, dim: 3}\nvary: {train: [2, 16]}\n",
     )
     .unwrap();
-    let results = run_claims(&plan, &[&Small], folder.path(), &Silent).unwrap();
+    let results = run_claims(&plan, &[&Small], folder.path(), &Progress::quiet()).unwrap();
     let claim = &results.claims[0];
     assert_eq!(
         (claim.verdict, claim.held, claim.violated),

@@ -2,16 +2,14 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use infbench::config::hub::Hub;
 use infbench::config::store::GradientType;
 use infbench::config::task::GlueName;
 use infbench::device::DeviceChoice;
 use infbench::gradient_files::{GradientRequest, gradient_files, sampled_factors};
+use infbench::progress::Progress;
 
 use super::{Global, bad, print};
 
@@ -79,12 +77,8 @@ pub fn gradients(args: &GradientsArgs, global: Global) -> miette::Result<ExitCod
         dtype: args.dtype,
         device: args.device,
     };
-    let display = Display::new(global.quiet);
-    let summary = gradient_files(&request, &|total| display.start(total), &|done| {
-        display.done(done)
-    });
-    display.bar.finish_and_clear();
-    let summary = summary.map_err(bad)?;
+    let progress = Progress::new(global.quiet);
+    let summary = gradient_files(&request, &progress).map_err(bad)?;
     if !global.quiet {
         let mean = summary.losses.iter().map(|&l| f64::from(l)).sum::<f64>()
             / summary.examples.max(1) as f64;
@@ -108,47 +102,4 @@ pub fn gradients(args: &GradientsArgs, global: Global) -> miette::Result<ExitCod
         ));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// A bar on a terminal, a line every ten seconds elsewhere.
-struct Display {
-    bar: ProgressBar,
-    lines: bool,
-    shown: Mutex<Instant>,
-}
-
-impl Display {
-    fn new(quiet: bool) -> Self {
-        let bar = if quiet {
-            ProgressBar::hidden()
-        } else {
-            ProgressBar::new(0)
-        };
-        let style = "{bar:30.cyan/dim} {pos}/{len} examples · {elapsed} · ETA {eta}";
-        bar.set_style(ProgressStyle::with_template(style).expect("the template is well formed"));
-        Self {
-            lines: !quiet && bar.is_hidden(),
-            bar,
-            shown: Mutex::new(Instant::now()),
-        }
-    }
-
-    fn start(&self, total: usize) {
-        self.bar.set_length(total as u64);
-    }
-
-    fn done(&self, done: usize) {
-        self.bar.set_position(done as u64);
-        if !self.lines {
-            return;
-        }
-        let mut shown = self
-            .shown
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if shown.elapsed() > Duration::from_secs(10) {
-            *shown = Instant::now();
-            eprintln!("{done}/{} examples", self.bar.length().unwrap_or(0));
-        }
-    }
 }

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 use infbench::config::Cell;
+use infbench::progress::plural;
 use infbench::results::ResultsDir;
 use infbench::runner::forecast::{fine_tune, forecast, product_rate};
-use infbench::runner::progress::plural;
 
 use super::{ExperimentArgs, print};
 

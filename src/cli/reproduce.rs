@@ -5,22 +5,20 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use infbench::config::Plan;
 use infbench::config::error::Problem;
 use infbench::device::DeviceChoice;
-use infbench::report;
+use infbench::progress::{Progress, plural};
 use infbench::report::paper::items::{ITEMS, Item, find};
 use infbench::report::paper::{self, PaperSummary};
 use infbench::reproduce::status::{RUNS, Status, available, status};
 use infbench::reproduce::{Source, Variant, choose, variants};
-use infbench::results::{Record, ResultsDir, load};
-use infbench::runner::cell::CellRunner;
+use infbench::results::{Record, load};
+use infbench::runner::RunOptions;
 use infbench::runner::forecast::product_rate;
-use infbench::runner::progress::{Progress, plural};
-use infbench::runner::{RunOptions, is_failed, run as run_plan};
 use serde_json::{Value, json};
 
 use super::plan::{duration, size};
+use super::run::{ended, run_cells};
 use super::{Global, bad, print, theory};
 
 /// Arguments of `infbench reproduce`.
@@ -249,10 +247,7 @@ fn run(
         )));
     }
     let whole = variant.plan(&args.overrides, true).map_err(|e| *e)?;
-    let mut own = Plan {
-        cells: whole.cells.clone(),
-        ..whole.clone()
-    };
+    let mut own = whole.clone();
     own.cells.retain(|cell| variant.shows(&cell.axes));
     if own.cells.is_empty() {
         return Err(bad(format!(
@@ -261,65 +256,24 @@ fn run(
             experiment(variant)
         )));
     }
-    own.fetch_weights(!global.quiet).map_err(bad)?;
     let out = args.out.clone();
     let out = out.unwrap_or_else(|| Path::new(RUNS).join(variant.folder(&own)));
-    let results = ResultsDir::create(&out).map_err(bad)?;
-    let progress = if global.quiet {
-        Progress::quiet()
-    } else {
-        Progress::new()
-    };
-    progress.line(&format!(
-        "{} as {} ({}): {} cell{}, results in {}",
-        item.title,
-        own.folder(),
-        variant.what,
-        own.cells.len(),
-        plural(own.cells.len()),
-        out.display()
-    ));
-    let runner = CellRunner::new(&results, args.device.unwrap_or_default(), &own);
     let options = RunOptions {
         resume: !args.no_resume,
         limit: args.limit,
     };
-    let summary = run_plan(&own, &runner, &results, options, &progress).map_err(bad)?;
-    // the folder holds the whole experiment, of which this item may be a part: nothing more is run
-    let collect = RunOptions {
-        resume: true,
-        limit: Some(0),
-    };
-    let all = run_plan(&whole, &runner, &results, collect, &Progress::quiet()).map_err(bad)?;
-    if own.outputs.report && !all.records.is_empty() {
-        progress.line("Drawing the report …");
-        report::write(&all.records, &out, &report::ReportOptions::default()).map_err(bad)?;
-    }
-    let records: Vec<Record> = summary.records;
-    if records.is_empty() {
+    let title = format!("{} as {} ({})", item.title, own.folder(), variant.what);
+    let device = args.device.unwrap_or_default();
+    let progress = Progress::new(global.quiet);
+    let summary = run_cells((&whole, own), &out, &title, (device, options), &progress)?;
+    if summary.records.is_empty() {
         print("No cell has been run yet.\n");
         return Ok(ExitCode::SUCCESS);
     }
     let pages = out.join("reproduce");
-    let written = paper::write(item, &records, &variant.page(), &pages).map_err(bad)?;
+    let written = paper::write(item, &summary.records, &variant.page(), &pages).map_err(bad)?;
     finish(&written);
-    if summary.left > 0 {
-        progress.line(&format!(
-            "{} cell{} left; run again to go on",
-            summary.left,
-            plural(summary.left)
-        ));
-    }
-    let failed = records.iter().filter(|record| is_failed(record)).count();
-    if failed > 0 {
-        eprintln!(
-            "{failed} of {} cells failed; the reasons are in {}",
-            records.len(),
-            out.join("results.jsonl").display()
-        );
-        return Ok(ExitCode::FAILURE);
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(ended(&summary, &out, &progress))
 }
 
 fn finish(written: &PaperSummary) {

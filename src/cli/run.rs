@@ -1,15 +1,17 @@
 //! `infbench run`
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use super::{ExperimentArgs, Global, bad, print};
 use clap::Args;
+use infbench::config::Plan;
 use infbench::device::DeviceChoice;
+use infbench::progress::{Progress, plural};
 use infbench::report;
 use infbench::results::ResultsDir;
 use infbench::runner::cell::CellRunner;
-use infbench::runner::progress::{Progress, plural};
-use infbench::runner::{RunOptions, run as run_plan};
+use infbench::runner::{RunOptions, RunSummary, run as run_plan};
 
 /// Arguments of `infbench run`.
 #[derive(Args)]
@@ -32,40 +34,74 @@ pub struct RunArgs {
 
 /// Runs an experiment; failed cells make exit code 1.
 pub fn run(args: &RunArgs, global: Global) -> miette::Result<ExitCode> {
-    let (mut plan, out) = args.experiment.load()?;
-    plan.fetch_weights(!global.quiet).map_err(bad)?;
-    let results = ResultsDir::create(&out).map_err(bad)?;
-    let progress = if global.quiet {
-        Progress::quiet()
-    } else {
-        Progress::new()
-    };
-    progress.line(&format!(
-        "{}{}: {} cell{}, results in {}",
-        plan.name,
-        match &plan.profile {
-            Some(profile) => format!(" (profile {profile})"),
-            None => String::new(),
-        },
-        plan.cells.len(),
-        plural(plan.cells.len()),
-        out.display()
-    ));
-    let runner = CellRunner::new(&results, args.device, &plan);
+    let (plan, out) = args.experiment.load()?;
     let options = RunOptions {
         resume: args.resume || !args.no_resume,
         limit: args.limit,
     };
-    let summary = run_plan(&plan, &runner, &results, options, &progress).map_err(bad)?;
-    if plan.outputs.report && !summary.records.is_empty() {
-        progress.line("Drawing the report …");
-        report::write(&summary.records, &out, &report::ReportOptions::default()).map_err(bad)?;
-    }
+    let profile = plan.profile.as_ref();
+    let title = profile.map_or_else(
+        || plan.name.clone(),
+        |profile| format!("{} (profile {profile})", plan.name),
+    );
+    let progress = Progress::new(global.quiet);
+    let summary = run_cells(
+        (&plan, plan.clone()),
+        &out,
+        &title,
+        (args.device, options),
+        &progress,
+    )?;
     print(&report::summary(&summary.records));
     let page = out.join("report.html");
     if plan.outputs.report && page.is_file() {
         print(&format!("\nReport: {}\n", page.display()));
     }
+    Ok(ended(&summary, &out, &progress))
+}
+
+/// Runs the cells of `part`, an experiment or some of its cells, and draws the report of all that is in the folder.
+///
+/// # Errors
+/// Weights that cannot be had, a folder that another run holds, files that cannot be written.
+pub fn run_cells(
+    (whole, mut part): (&Plan, Plan),
+    out: &Path,
+    title: &str,
+    (device, options): (DeviceChoice, RunOptions),
+    progress: &Progress,
+) -> miette::Result<RunSummary> {
+    part.fetch_weights(progress.is_shown()).map_err(bad)?;
+    let results = ResultsDir::create(out).map_err(bad)?;
+    progress.line(&format!(
+        "{title}: {} cell{}, results in {}",
+        part.cells.len(),
+        plural(part.cells.len()),
+        out.display()
+    ));
+    let runner = CellRunner::new(&results, device, &part);
+    let summary = run_plan(&part, &runner, &results, options, progress).map_err(bad)?;
+    // the folder holds the whole experiment: its other cells are collected, not run
+    let all = if part.cells.len() < whole.cells.len() {
+        let collect = RunOptions {
+            resume: true,
+            limit: Some(0),
+        };
+        let found = run_plan(whole, &runner, &results, collect, &Progress::quiet());
+        Some(found.map_err(bad)?.records)
+    } else {
+        None
+    };
+    let records = all.as_ref().unwrap_or(&summary.records);
+    if part.outputs.report && !records.is_empty() {
+        progress.line("Drawing the report …");
+        report::write(records, out, &report::ReportOptions::default()).map_err(bad)?;
+    }
+    Ok(summary)
+}
+
+/// The exit code of a run, and on standard error what is left and what failed.
+pub fn ended(summary: &RunSummary, out: &Path, progress: &Progress) -> ExitCode {
     if summary.left > 0 {
         progress.line(&format!(
             "{} cell{} left; run again to go on",
@@ -80,7 +116,7 @@ pub fn run(args: &RunArgs, global: Global) -> miette::Result<ExitCode> {
             summary.records.len(),
             out.join("results.jsonl").display()
         );
-        return Ok(ExitCode::FAILURE);
+        return ExitCode::FAILURE;
     }
-    Ok(ExitCode::SUCCESS)
+    ExitCode::SUCCESS
 }

@@ -1,16 +1,15 @@
 //! `infbench theory`
 
 use std::fmt::Write as _;
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use infbench::atomic;
 use infbench::config::theory::{TheoryPlan, load};
+use infbench::progress::Progress;
 use infbench::results::theory::{ClaimRecord, TheoryResults, Verdict};
-use infbench::runner::theory::{Watch, run};
+use infbench::runner::theory::run;
 
 use super::{Global, bad, print};
 
@@ -43,7 +42,6 @@ pub fn theory(args: &TheoryArgs, global: Global) -> miette::Result<ExitCode> {
 pub fn check(plan: &TheoryPlan, out: &Path, global: Global) -> miette::Result<TheoryResults> {
     let progress = Progress::new(global.quiet);
     let results = run(plan, out, &progress).map_err(bad)?;
-    progress.0.finish_and_clear();
     let json = serde_json::to_string_pretty(&results).map_err(bad)? + "\n";
     let file = out.join("theory.json");
     atomic::write(&file, json.as_bytes())
@@ -109,36 +107,5 @@ fn counts(claim: &ClaimRecord) -> String {
     match claim.untested {
         0 => checked,
         untested => format!("{checked}, {untested} cannot tell"),
-    }
-}
-
-/// A bar on a terminal, nothing elsewhere.
-struct Progress(ProgressBar);
-
-impl Progress {
-    fn new(quiet: bool) -> Self {
-        if quiet || !std::io::stderr().is_terminal() {
-            return Self(ProgressBar::hidden());
-        }
-        let bar = ProgressBar::new(0);
-        let style = ProgressStyle::with_template(
-            "{bar:30.cyan/dim} {pos}/{len} cases · {elapsed} · ETA {eta} · {wide_msg}",
-        );
-        bar.set_style(style.expect("the template is well formed"));
-        Self(bar)
-    }
-}
-
-impl Watch for Progress {
-    fn start(&self, cases: usize) {
-        self.0.set_length(cases as u64);
-    }
-
-    fn done(&self) {
-        self.0.inc(1);
-    }
-
-    fn stage(&self, text: &str) {
-        self.0.set_message(text.to_owned());
     }
 }

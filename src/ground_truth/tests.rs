@@ -8,6 +8,7 @@ use crate::config::ground_truth::{
     LeaveOneOutConfig, RemovalConfig, SelectionConfig, SubsetRetrainingConfig,
 };
 use crate::metrics::{Inputs, MetricValue, Scores, evaluate};
+use crate::progress::Progress;
 
 fn config() -> GroundTruthConfig {
     GroundTruthConfig {
@@ -26,12 +27,14 @@ fn config() -> GroundTruthConfig {
     }
 }
 
+static QUIET: Progress = Progress::quiet();
+
 fn bench<'a>(task: &'a MeanTask, journal: Journal) -> Bench<'a> {
     Bench {
         retrain: task,
         seed: 11,
         journal,
-        heard: &|_, _, _| {},
+        progress: &QUIET,
     }
 }
 

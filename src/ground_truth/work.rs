@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::{Journal, Outcome, Retrain};
+use crate::progress::Progress;
 use crate::workers;
 
 /// One retraining.
@@ -18,9 +19,6 @@ pub struct Job {
     pub by_epoch: bool,
 }
 
-/// Hears what is retrained for, how many retrainings are finished, and of how many.
-pub type Heard<'a> = &'a (dyn Fn(&str, usize, usize) + Sync);
-
 /// Where retrainings are done.
 pub struct Bench<'a> {
     /// What is retrained.
@@ -29,8 +27,8 @@ pub struct Bench<'a> {
     pub seed: u64,
     /// Where outcomes are kept.
     pub journal: Journal,
-    /// For a progress display.
-    pub heard: Heard<'a>,
+    /// Where finished retrainings are counted.
+    pub progress: &'a Progress,
 }
 
 impl Bench<'_> {
@@ -62,8 +60,12 @@ impl Bench<'_> {
         let done = AtomicUsize::new(before);
         let stopped = AtomicBool::new(false);
         let failure: Mutex<Option<String>> = Mutex::new(None);
+        let count = |done| {
+            self.progress
+                .count(&format!("retraining, {what}"), done, all)
+        };
         if !todo.is_empty() {
-            (self.heard)(what, before, all);
+            count(before);
         }
         let made = workers::map_at_most(self.retrain.at_a_time(), todo.len(), |piece| {
             if stopped.load(Ordering::Relaxed) {
@@ -77,7 +79,7 @@ impl Bench<'_> {
             });
             match kept {
                 Ok(outcome) => {
-                    (self.heard)(what, done.fetch_add(1, Ordering::Relaxed) + 1, all);
+                    count(done.fetch_add(1, Ordering::Relaxed) + 1);
                     Some(outcome)
                 }
                 Err(error) => {

@@ -8,7 +8,6 @@ use ndarray::{Array2, Axis, s};
 use super::decomposition::{Setting, Whole, decompose};
 use super::material::{Material, sentence};
 use super::pairing::{Spreads, paired, pairing};
-use super::progress::Progress;
 use super::{Execute, facts};
 use crate::config::influence::DEFAULT_DAMPING;
 use crate::config::store::Reference;
@@ -20,6 +19,7 @@ use crate::influence::{
     BlockLayout, Evidence, Influence, Queries, RunOptions, cost, damping, run_method,
 };
 use crate::metrics::{self, Curve, Inputs, Scores};
+use crate::progress::Progress;
 use crate::results::ResultsDir;
 use crate::results::environment;
 use crate::results::record::{
@@ -172,13 +172,11 @@ impl Execute for CellRunner {
         };
 
         let cache = self.root.join("cache");
-        let counter = progress.counter();
-        let heard = |what: &str, done: usize, all: usize| counter.heard(what, done, all);
         let bench = material.retrainer.as_ref().map(|retrainer| Bench {
             retrain: retrainer,
             seed: cell.seed,
             journal: Journal::new(Some(&cache), ground_truth::Retrain::key(retrainer)),
-            heard: &heard,
+            progress,
         });
         let wanted = cell.settings.ground_truth.as_ref().zip(bench.as_ref());
         let truth = match wanted {

@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use super::cell::CellRunner;
 use super::material::sentence;
-use super::progress::Progress;
 use crate::config::{Cell, MethodSpec, Settings};
 use crate::finetune::FineTuned;
 use crate::gradients::checkpoints::Checkpoint;
@@ -16,6 +15,7 @@ use crate::gradients::sampled;
 use crate::gradients::store::{GradientStore, TensorInfo};
 use crate::influence::{BlockLayout, BlockShape, Companions, Method, Need, OwnedCompanions};
 use crate::models::Role;
+use crate::progress::Progress;
 use crate::results::record::{CheckpointFacts, CompanionCost, CompanionFacts, HessianFacts};
 use crate::tasks::Split;
 

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use super::cell::CellRunner;
 use super::companions::{Beside, Wanted};
-use super::progress::Progress;
 use crate::batching;
 use crate::config::experiment::Settings;
 use crate::config::store::{GradientType, Reference};
@@ -16,6 +15,7 @@ use crate::gradients::per_example::{self, WithFactors};
 use crate::gradients::store::{GradientStore, StoreWriter, Target, TensorInfo};
 use crate::models::Model;
 use crate::models::peft::{self, PeftError};
+use crate::progress::Progress;
 use crate::results::record::{ModelFacts, TaskFacts, TrainingFacts};
 use crate::tasks::{self, Inputs, Split, Truth};
 

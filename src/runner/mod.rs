@@ -7,17 +7,18 @@ mod companions;
 mod decomposition;
 pub mod forecast;
 mod material;
+mod outcome;
 mod pairing;
 mod passes;
-pub mod progress;
 pub mod theory;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::config::{Cell, Plan};
+use crate::progress::{Progress, plural};
 use crate::results::record::{CellFacts, Provenance, Record, SCHEMA, Status};
 use crate::results::{ResultsDir, ResultsError};
-use progress::Progress;
+use outcome::outcome;
 
 /// What turns a cell into a record.
 pub trait Execute {
@@ -80,14 +81,21 @@ pub fn run(
         summary.left = todo.len().saturating_sub(limit);
         todo.truncate(limit);
     }
-    progress.start(todo.len(), done.len());
+    progress.start(todo.len(), "cells");
+    if !done.is_empty() {
+        progress.line(&format!(
+            "{} finished cell{} found, not run again (--no-resume runs all)",
+            done.len(),
+            plural(done.len())
+        ));
+    }
     for cell in todo {
-        progress.cell(cell);
+        progress.item(cell.title());
         tracing::info!(cell = cell.id, "{} starts", cell.title());
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let result = catch_unwind(AssertUnwindSafe(|| {
             executor.execute(&plan.name, cell, progress)
         }));
-        let mut record = match outcome {
+        let mut record = match result {
             Ok(Ok(record)) => record,
             Ok(Err(error)) => failed(&plan.name, cell, executor.provenance(), error),
             Err(panic) => failed(
@@ -107,7 +115,7 @@ pub fn run(
             seconds = record.provenance.seconds,
             "record written"
         );
-        progress.finished(cell, &record);
+        progress.finished(&outcome(&record));
         summary.ran += 1;
     }
     progress.end();

@@ -11,6 +11,7 @@ use thiserror::Error;
 use crate::config::theory::{Setting, Source, StoredGradients, TheoryPlan};
 use crate::gradients::store::{GradientStore, StoreError, Target};
 use crate::influence::{BlockLayout, BlockShape};
+use crate::progress::Progress;
 use crate::results::environment::provenance;
 use crate::results::theory::{
     CaseRecord, ClaimRecord, FindingRecord, GrowthRecord, Quantities, SCHEMA, TheoryResults,
@@ -43,16 +44,6 @@ pub enum TheoryRunError {
     Complexity(String),
 }
 
-/// What is being done, for a progress bar.
-pub trait Watch: Sync {
-    /// There are so many cases.
-    fn start(&self, cases: usize);
-    /// One is done.
-    fn done(&self);
-    /// Something else is being measured.
-    fn stage(&self, text: &str);
-}
-
 /// One block at one setting, before its gradients are read.
 struct Task<'p> {
     setting: &'p Setting,
@@ -69,14 +60,14 @@ struct Task<'p> {
 pub fn run(
     plan: &TheoryPlan,
     out: &Path,
-    watch: &dyn Watch,
+    progress: &Progress,
 ) -> Result<TheoryResults, TheoryRunError> {
     let claims: Vec<&dyn Claim> = CLAIMS
         .iter()
         .copied()
         .filter(|claim| plan.claims.contains(&claim.info().name))
         .collect();
-    run_claims(plan, &claims, out, watch)
+    run_claims(plan, &claims, out, progress)
 }
 
 /// [`run`] with claims of one's own.
@@ -87,7 +78,7 @@ pub fn run_claims(
     plan: &TheoryPlan,
     claims: &[&dyn Claim],
     out: &Path,
-    watch: &dyn Watch,
+    progress: &Progress,
 ) -> Result<TheoryResults, TheoryRunError> {
     let clock = std::time::Instant::now();
     let mut environment = provenance("none", rayon::current_num_threads());
@@ -118,11 +109,11 @@ pub fn run_claims(
             (Source::Stored(_), None) => unreachable!("all settings have the base's kind"),
         }
     }
-    watch.start(tasks.len());
+    progress.start(tasks.len(), "cases");
     let witnesses: Mutex<BTreeMap<&'static str, String>> = Mutex::default();
     let records = workers::map(tasks.len(), |index| {
         let record = check(&tasks[index], stored.as_ref(), claims, out, &witnesses);
-        watch.done();
+        progress.advance();
         record
     });
     let cases = records.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -134,7 +125,7 @@ pub fn run_claims(
                 blocks: sizes.blocks.clone(),
                 repeats: sizes.repeats,
             };
-            complexity::measure(&sizes, |text| watch.stage(text))
+            complexity::measure(&sizes, |text| progress.stage(text))
                 .map_err(TheoryRunError::Complexity)?
         }
         _ => Vec::new(),
@@ -193,6 +184,7 @@ pub fn run_claims(
             record
         })
         .collect();
+    progress.end();
     environment.seconds = clock.elapsed().as_secs_f64();
     Ok(TheoryResults {
         schema: SCHEMA,
