@@ -15,6 +15,7 @@ mod bounds;
 mod case;
 mod ceiling;
 mod claim;
+mod claims;
 pub mod complexity;
 mod exact_cases;
 mod groups;
@@ -35,7 +36,8 @@ mod witness;
 
 pub use bounds::Measured;
 pub use case::{Case, TheoryError};
-pub use claim::{CLAIMS, Claim, Finding, Info, Outcome, infos};
+pub use claim::{Claim, Finding, Info, Outcome};
+pub use claims::{CLAIMS, infos};
 pub use groups::sizes as group_sizes;
 pub use spectral::{DENSE, Extremes};
 pub use witness::smallest as smallest_witness;
