@@ -728,7 +728,7 @@ fn equal_runs_compare_equal_and_a_changed_value_is_named() {
     run(&other, &[&keep[..], &["--set", "train.lr=0.02"]].concat()).success();
     compare(&first, &other, &[]).code(1).stdout(
         contains("0 with the same content hash, 2 at the same place of the grid")
-            .and(contains("train.lr: 0.01 → 0.02\n"))
+            .and(contains("train.lr: 0.003 → 0.02\n"))
             .and(contains("training.epochs[0].train_loss: ")),
     );
 }
@@ -802,7 +802,7 @@ fn theory_and_scores_compare_too_and_what_is_no_result_is_named() {
     within(&["compare", ".", "first"])
         .code(2)
         .stderr(contains("holds no results"));
-    within(&["compare", "first", "second", "--tolerance", "-1"])
+    within(&["compare", "first", "second", "--tolerance=-1"])
         .code(2)
         .stderr(contains("a number from 0 to 1"));
     fs::write(folder.path().join("d.safetensors"), "no tensors").unwrap();
