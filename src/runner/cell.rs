@@ -452,7 +452,7 @@ mod tests {
                     retrain: &task,
                     seed: 1,
                     journal: Journal::new(Some(cache.path()), "mean"),
-                    heard: &|_, _, _| (),
+                    progress: &Progress::quiet(),
                 };
                 let scores: Vec<f64> = (0..10).map(|k| f64::from((k * (method + 2)) % 7)).collect();
                 let mut record = MethodRecord {
