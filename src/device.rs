@@ -7,6 +7,8 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::input::quote;
+
 /// A device that this build has, as given by `--device`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -38,7 +40,7 @@ pub enum DeviceError {
     )]
     NotBuilt(String),
     /// No such device.
-    #[error("unknown device `{0}`; this build has: {DEVICES}")]
+    #[error("unknown device `{}`; this build has: {DEVICES}", quote(.0))]
     Unknown(String),
     /// Not an amount of memory.
     #[error(

@@ -22,6 +22,7 @@ pub mod gradient_files;
 pub mod gradients;
 pub mod ground_truth;
 pub mod influence;
+pub mod input;
 pub mod measure;
 pub mod metrics;
 pub mod models;

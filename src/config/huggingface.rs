@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use crate::input::{self, InputError, quote};
+
 /// Name of the file in a checkpoint's folder.
 pub const CONFIG_FILE: &str = "config.json";
 /// Name of the tokenizer's file in a checkpoint's folder.
@@ -31,13 +33,8 @@ pub enum HuggingFaceError {
         path: PathBuf,
     },
     /// A file cannot be read.
-    #[error("cannot read {path}: {reason}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system or the parser said.
-        reason: String,
-    },
+    #[error(transparent)]
+    Input(#[from] InputError),
     /// A field is missing.
     #[error("{path}: the field `{field}` is missing")]
     Missing {
@@ -53,7 +50,7 @@ pub enum HuggingFaceError {
         path: PathBuf,
         /// The field.
         field: &'static str,
-        /// The value found, as JSON.
+        /// The value found, as JSON, cut when it is long.
         found: String,
         /// What would be allowed.
         allowed: String,
@@ -181,15 +178,9 @@ impl Fields {
     /// # Errors
     /// When it cannot be read or holds something else.
     pub fn read(path: &Path) -> Result<Self, HuggingFaceError> {
-        let read = |reason: String| HuggingFaceError::Read {
-            path: path.to_owned(),
-            reason,
-        };
-        let text = std::fs::read_to_string(path).map_err(|e| read(e.to_string()))?;
-        let map = serde_json::from_str(&text).map_err(|e| read(e.to_string()))?;
         Ok(Self {
             path: path.to_owned(),
-            map,
+            map: input::json(path)?,
         })
     }
 
@@ -208,7 +199,7 @@ impl Fields {
         HuggingFaceError::Unsupported {
             path: self.path.clone(),
             field,
-            found: found.to_string(),
+            found: quote(&found.to_string()),
             allowed: allowed.into(),
         }
     }

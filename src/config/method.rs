@@ -12,6 +12,7 @@ use serde_json::{Value as Json, json};
 use super::error::nearest;
 use crate::influence::registry::{Allowed, MethodInfo, OptionInfo, Value, Values};
 use crate::influence::{METHODS, Method};
+use crate::input::quote;
 
 /// A method and its options.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,7 +29,7 @@ pub struct MethodSpec {
 #[non_exhaustive]
 pub enum MethodError {
     /// No such method.
-    #[error("unknown method `{found}`{}; the methods are {}", suggest(.closest), .allowed.join(", "))]
+    #[error("unknown method `{}`{}; the methods are {}", quote(found), suggest(.closest), .allowed.join(", "))]
     Name {
         /// What was written.
         found: String,
@@ -38,7 +39,7 @@ pub enum MethodError {
         allowed: Vec<&'static str>,
     },
     /// The method has no such option.
-    #[error("`{method}` has no option `{found}`{}; {}", suggest(.closest), options(.allowed))]
+    #[error("`{method}` has no option `{}`{}; {}", quote(found), suggest(.closest), options(.allowed))]
     Option {
         /// The method.
         method: &'static str,
@@ -50,7 +51,7 @@ pub enum MethodError {
         allowed: Vec<&'static str>,
     },
     /// The option does not take this value.
-    #[error("`{method}`: {key} is `{found}`, expected {expected}{}", suggest(.closest))]
+    #[error("`{method}`: {key} is `{}`, expected {expected}{}", quote(found), suggest(.closest))]
     Value {
         /// The method.
         method: &'static str,
@@ -72,7 +73,10 @@ pub enum MethodError {
         key: &'static str,
     },
     /// Not `key=value`.
-    #[error("`{method}`: found `{found}` where key=value is expected, as in {method}:{example}")]
+    #[error(
+        "`{method}`: found `{}` where key=value is expected, as in {method}:{example}",
+        quote(found)
+    )]
     Form {
         /// The method.
         method: &'static str,
@@ -230,7 +234,9 @@ impl<'de> Deserialize<'de> for MethodSpec {
                         Json::Bool(_) | Json::Number(_) => value.to_string(),
                         other => {
                             return Err(de::Error::custom(format!(
-                                "{key} is {other}, expected a word, a number, true or false"
+                                "{} is {}, expected a word, a number, true or false",
+                                quote(&key),
+                                quote(&other.to_string())
                             )));
                         }
                     };

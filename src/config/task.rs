@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::input::quote;
+
 /// The data of an experiment: `task: digits`, or with options `task: {name: digits, flip: 0.2}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "name", rename_all = "snake_case")]
@@ -320,7 +322,7 @@ impl std::str::FromStr for GlueName {
         let known = Self::ALL.into_iter().find(|task| task.name() == text);
         known.ok_or_else(|| {
             let names = Self::ALL.map(Self::name).join(", ");
-            format!("unknown task `{text}`; allowed: {names}")
+            format!("unknown task `{}`; allowed: {names}", quote(text))
         })
     }
 }

@@ -9,6 +9,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use thiserror::Error;
 
 use crate::atomic;
+use crate::input::{self, InputError, quote};
 
 /// Why a file of square matrices cannot be read or written.
 #[derive(Debug, Error)]
@@ -21,7 +22,10 @@ pub enum MatrixFileError {
         /// What it said.
         source: std::io::Error,
     },
-    /// Not a safetensors file, or damaged.
+    /// Not what its name says.
+    #[error(transparent)]
+    Input(InputError),
+    /// A safetensors file that is damaged.
     #[error("{}: {source}", path.display())]
     Format {
         /// The file.
@@ -30,7 +34,7 @@ pub enum MatrixFileError {
         source: safetensors::SafeTensorError,
     },
     /// A tensor that is not what the file should hold.
-    #[error("{}: tensor `{tensor}` {reason}", path.display())]
+    #[error("{}: tensor `{}` {reason}", path.display(), quote(tensor))]
     Tensor {
         /// The file.
         path: PathBuf,
@@ -117,7 +121,12 @@ pub(super) fn read<N>(
 ) -> Result<Found<N>, MatrixFileError> {
     let bytes = std::fs::read(path).map_err(MatrixFileError::io(path))?;
     let format = MatrixFileError::format(path);
-    let file = SafeTensors::deserialize(&bytes).map_err(&format)?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|source| {
+        match input::explain(path, &bytes, "a safetensors file") {
+            Some(found) => MatrixFileError::Input(found),
+            None => format(source),
+        }
+    })?;
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(&format)?;
     let one = |(name, view): (&str, TensorView<'_>)| {
         let both = named(name).and_then(|named| Ok((named, square(&view)?)));

@@ -19,6 +19,7 @@ use super::{ModelError, files};
 use crate::config::huggingface::{
     Fields, HuggingFaceConfig, HuggingFaceError, SHARDS_FILE, WEIGHTS_FILE,
 };
+use crate::input::{self, InputError, quote};
 
 /// Bytes that are copied before their pages are given back; a multiple of the page size.
 const PIECE: usize = 8 << 20;
@@ -30,11 +31,16 @@ pub enum CheckpointError {
     #[error(transparent)]
     Config(#[from] HuggingFaceError),
     /// There are no weights.
-    #[error("{folder} holds neither {WEIGHTS_FILE} nor {SHARDS_FILE}; other formats are not read")]
+    #[error("{folder} holds neither {WEIGHTS_FILE} nor {SHARDS_FILE}{others}")]
     NoWeights {
         /// The folder.
         folder: PathBuf,
+        /// Weights of another format and how to convert them, with their own punctuation; may be empty.
+        others: String,
     },
+    /// A file that is not what its name says.
+    #[error(transparent)]
+    Input(#[from] InputError),
     /// A file cannot be read.
     #[error("cannot read {path}: {reason}")]
     Read {
@@ -127,13 +133,20 @@ impl Checkpoint {
         // SAFETY: the file is only read; like every program that maps its weights, this one relies on
         // nobody truncating them meanwhile.
         let map = unsafe { Mmap::map(&file) }.map_err(|e| read(e.to_string()))?;
-        let (length, metadata) =
-            SafeTensors::read_metadata(&map).map_err(|e| read(e.to_string()))?;
+        let (length, metadata) = SafeTensors::read_metadata(&map).map_err(|error| {
+            match input::explain(&path, &map, "a safetensors file") {
+                Some(found) => found.into(),
+                None => read(format!("{error}; the file is damaged or incomplete")),
+            }
+        })?;
         let base = 8 + length;
         for (name, info) in metadata.tensors() {
             let (start, end) = info.data_offsets;
             if base + end > map.len() {
-                return Err(read(format!("tensor `{name}` ends behind the file")));
+                return Err(read(format!(
+                    "tensor `{}` ends behind the file, which is incomplete",
+                    quote(&name)
+                )));
             }
             let place = Place {
                 shard: self.shards.len(),
@@ -258,6 +271,29 @@ fn give_back(map: &Mmap, start: usize, end: usize) {
 #[cfg(not(unix))]
 fn give_back(_: &Mmap, _: usize, _: usize) {}
 
+/// Weights in a folder that are of another format, as the end of an error.
+fn other_weights(folder: &Path) -> String {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| {
+            let endings = [
+                ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf", ".onnx",
+            ];
+            endings.iter().any(|ending| name.ends_with(ending))
+                && !name.starts_with("training_args")
+        })
+        .collect();
+    names.sort();
+    match names.first() {
+        None => "; it is no checkpoint, or its weights were not downloaded".to_owned(),
+        Some(name) => format!(
+            "; {} is of another format, which is not read: in transformers, `from_pretrained(DIR).save_pretrained(DIR, safe_serialization=True)` writes {WEIGHTS_FILE}",
+            quote(name)
+        ),
+    }
+}
+
 /// The safetensors files of a checkpoint, sorted.
 fn list(folder: &Path) -> Result<Vec<PathBuf>, CheckpointError> {
     let single = folder.join(WEIGHTS_FILE);
@@ -268,6 +304,7 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, CheckpointError> {
     if !index.is_file() {
         return Err(CheckpointError::NoWeights {
             folder: folder.to_owned(),
+            others: other_weights(folder),
         });
     }
     let fields = Fields::read(&index)?;

@@ -8,6 +8,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use thiserror::Error;
 
 use crate::atomic;
+use crate::input::{self, InputError, quote};
 
 use super::parameter::{Array, Weights};
 
@@ -22,7 +23,10 @@ pub enum WeightFileError {
         /// What it said.
         source: std::io::Error,
     },
-    /// Not a safetensors file, or damaged.
+    /// Not what its name says.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// A safetensors file that is damaged.
     #[error("{path}: {source}")]
     Format {
         /// The file.
@@ -31,7 +35,10 @@ pub enum WeightFileError {
         source: safetensors::SafeTensorError,
     },
     /// A tensor of another type.
-    #[error("{path}: tensor `{name}` is {found:?}; allowed: F32, F16, BF16")]
+    #[error(
+        "{path}: tensor `{}` is {found:?}; allowed: F32, F16, BF16",
+        quote(name)
+    )]
     Type {
         /// The file.
         path: PathBuf,
@@ -82,9 +89,14 @@ pub fn load(path: &Path) -> Result<Weights, WeightFileError> {
         path: path.to_owned(),
         source,
     })?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|source| WeightFileError::Format {
-        path: path.to_owned(),
-        source,
+    let file = SafeTensors::deserialize(&bytes).map_err(|source| {
+        match input::explain(path, &bytes, "a safetensors file") {
+            Some(found) => found.into(),
+            None => WeightFileError::Format {
+                path: path.to_owned(),
+                source,
+            },
+        }
     })?;
     file.iter()
         .map(|(name, view)| {
@@ -160,6 +172,8 @@ mod tests {
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
         assert!(matches!(load(&path), Err(WeightFileError::Format { .. })));
+        std::fs::write(&path, "version https://git-lfs.github.com/spec/v1\n").unwrap();
+        assert!(matches!(load(&path), Err(WeightFileError::Input(_))));
         assert!(matches!(
             load(&folder.path().join("none")),
             Err(WeightFileError::Io { .. })

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::TensorInfo;
+use crate::input::{InputError, quote};
 
 /// What can be wrong with a store or a pair of stores.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +19,9 @@ pub enum StoreError {
         /// Why not.
         source: std::io::Error,
     },
+    /// Not what its name says.
+    #[error(transparent)]
+    Input(#[from] InputError),
     /// Not the format.
     #[error("{} is not a safetensors file: {reason}", path.display())]
     NotSafetensors {
@@ -44,8 +48,7 @@ pub enum StoreError {
     },
     /// Not `[n, ...]` with n and d positive.
     #[error(
-        "{origin}: tensor `{tensor}` has shape {found:?}, expected [n, ...] with every size at least 1"
-    )]
+        "{origin}: tensor `{tensor}` has shape {found:?}, expected [n, ...] with every size at least 1", tensor = quote(tensor))]
     Shape {
         /// The store.
         origin: String,
@@ -55,7 +58,7 @@ pub enum StoreError {
         found: Vec<usize>,
     },
     /// An element type that is not a float of 16 to 64 bits.
-    #[error("{}: tensor `{tensor}` has type {found}, expected F16, BF16, F32 or F64", path.display())]
+    #[error("{}: tensor `{tensor}` has type {found}, expected F16, BF16, F32 or F64", path.display(), tensor = quote(tensor))]
     Dtype {
         /// The file.
         path: PathBuf,
@@ -66,8 +69,7 @@ pub enum StoreError {
     },
     /// Tensors of one store with different numbers of examples.
     #[error(
-        "{origin}: tensor `{tensor}` has {found} rows, `{first}` has {expected}: one row an example in every tensor"
-    )]
+        "{origin}: tensor `{tensor}` has {found} rows, `{first}` has {expected}: one row an example in every tensor", tensor = quote(tensor), first = quote(first))]
     RowCount {
         /// The store.
         origin: String,
@@ -81,7 +83,7 @@ pub enum StoreError {
         found: usize,
     },
     /// Two tensors of one name.
-    #[error("{origin}: tensor `{tensor}` appears twice")]
+    #[error("{origin}: tensor `{tensor}` appears twice", tensor = quote(tensor))]
     Duplicate {
         /// The store.
         origin: String,
@@ -89,7 +91,7 @@ pub enum StoreError {
         tensor: String,
     },
     /// A matrix of the wrong length.
-    #[error("tensor `{tensor}`: {found} numbers given, expected {expected}")]
+    #[error("tensor `{tensor}`: {found} numbers given, expected {expected}", tensor = quote(tensor))]
     Length {
         /// The tensor.
         tensor: String,
@@ -99,7 +101,7 @@ pub enum StoreError {
         found: usize,
     },
     /// Rows outside the store.
-    #[error("tensor `{tensor}`: rows {first}..{last} written, the store has {rows}")]
+    #[error("tensor `{tensor}`: rows {first}..{last} written, the store has {rows}", tensor = quote(tensor))]
     RowRange {
         /// The tensor.
         tensor: String,
@@ -111,7 +113,7 @@ pub enum StoreError {
         rows: usize,
     },
     /// Finished before every row was written.
-    #[error("tensor `{tensor}`: {found} of {expected} rows were written")]
+    #[error("tensor `{tensor}`: {found} of {expected} rows were written", tensor = quote(tensor))]
     Incomplete {
         /// The tensor.
         tensor: String,
@@ -121,7 +123,7 @@ pub enum StoreError {
         found: usize,
     },
     /// Only one of two stores has the tensor.
-    #[error("tensor `{tensor}` is in {has} and not in {lacks}")]
+    #[error("tensor `{tensor}` is in {has} and not in {lacks}", tensor = quote(tensor))]
     MissingTensor {
         /// The tensor.
         tensor: String,
@@ -132,8 +134,7 @@ pub enum StoreError {
     },
     /// The same name, another d.
     #[error(
-        "tensor `{tensor}` has {found} numbers an example in {found_in}, {expected} in {expected_in}"
-    )]
+        "tensor `{tensor}` has {found} numbers an example in {found_in}, {expected} in {expected_in}", tensor = quote(tensor))]
     Dim {
         /// The tensor.
         tensor: String,
@@ -147,7 +148,7 @@ pub enum StoreError {
         found_in: String,
     },
     /// NaN or infinity.
-    #[error("{origin}: tensor `{tensor}` holds {value} at row {row}, column {column}")]
+    #[error("{origin}: tensor `{tensor}` holds {value} at row {row}, column {column}", tensor = quote(tensor))]
     NotFinite {
         /// The store.
         origin: String,

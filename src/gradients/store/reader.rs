@@ -9,6 +9,7 @@ use safetensors::{SafeTensorError, SafeTensors};
 use super::dtype::Dtype;
 use super::error::{StoreError, check_tensors};
 use super::{Data, GradientStore, Place, TensorInfo, order};
+use crate::input;
 
 impl GradientStore {
     /// Memory-maps a safetensors file: one `[n, ...]` tensor a matrix, all of one n, of type F16, BF16, F32
@@ -80,9 +81,12 @@ impl GradientStore {
 
 /// Tells a truncated file from one of another format.
 fn explain(path: &Path, bytes: &[u8], error: &SafeTensorError) -> StoreError {
+    if let Some(found) = input::explain(path, bytes, "a safetensors file") {
+        return found.into();
+    }
     let other = || StoreError::NotSafetensors {
         path: path.to_owned(),
-        reason: error.to_string(),
+        reason: input::shorten(&error.to_string(), 100),
     };
     let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
         return other();
