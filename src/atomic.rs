@@ -16,8 +16,11 @@ impl AtomicFile {
     /// Opens a temporary file in the folder of `path`.
     ///
     /// # Errors
-    /// The folder does not exist or cannot be written.
+    /// The folder does not exist or cannot be written; `path` is a device or a pipe, which a file would replace.
     pub fn create(path: &Path) -> io::Result<Self> {
+        if fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir()) {
+            return Err(io::Error::other("it is a device or a pipe, not a file"));
+        }
         let mut builder = tempfile::Builder::new();
         builder.prefix(".writing-");
         // a temporary file is private by default; results are as readable as any other file
@@ -84,5 +87,11 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"two");
         drop(AtomicFile::create(&path).unwrap());
         assert_eq!(fs::read_dir(folder.path().join("a")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn devices_are_not_replaced() {
+        let error = write(Path::new("/dev/null"), b"one").unwrap_err();
+        assert!(error.to_string().contains("device"), "{error}");
     }
 }

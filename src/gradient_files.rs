@@ -26,6 +26,7 @@ use crate::models::peft::{self, PeftError};
 use crate::models::{Model, ModelError};
 use crate::progress::Progress;
 use crate::tasks::Split;
+use crate::tasks::glue::files::Rows;
 use crate::tasks::glue::{self, TextError};
 
 /// What is asked.
@@ -70,6 +71,8 @@ pub fn sampled_factors(gradients: &Path) -> PathBuf {
 pub struct GradientSummary {
     /// Examples n.
     pub examples: usize,
+    /// Rows of the file of examples that were broken and passed over.
+    pub passed_over: usize,
     /// Names and sizes of the tensors.
     pub blocks: Vec<GradientBlock>,
     /// Cross-entropy of every example, nats.
@@ -226,7 +229,12 @@ pub fn gradient_files(
             path: outputs[i].clone(),
         });
     }
-    let (mut model, split, located) = open(request)?;
+    let Opened {
+        mut model,
+        split,
+        located,
+        passed_over,
+    } = open(request)?;
     let family = model
         .family()
         .expect("a model from a checkpoint has a family");
@@ -292,6 +300,7 @@ pub fn gradient_files(
     let seconds = clock.elapsed().as_secs_f64();
     let summary = GradientSummary {
         examples: split.len(),
+        passed_over,
         blocks,
         losses,
         tokens: batching::lengths(&split),
@@ -305,9 +314,20 @@ pub fn gradient_files(
     Ok(summary)
 }
 
+/// What gradients are taken of.
+struct Opened {
+    model: Model,
+    split: Split,
+    located: Located,
+    passed_over: usize,
+}
+
 /// The model with its adapter, and the examples as it takes them.
-fn open(request: &GradientRequest) -> Result<(Model, Split, Located), GradientFilesError> {
-    let examples = glue::files::read(&request.examples, request.task)?;
+fn open(request: &GradientRequest) -> Result<Opened, GradientFilesError> {
+    let Rows {
+        examples,
+        passed_over,
+    } = glue::files::read(&request.examples, request.task)?;
     if examples.is_empty() {
         return Err(GradientFilesError::NoExamples {
             path: request.examples.clone(),
@@ -336,7 +356,12 @@ fn open(request: &GradientRequest) -> Result<(Model, Split, Located), GradientFi
             expected: glue::CLASSES,
         });
     }
-    Ok((model, split, located))
+    Ok(Opened {
+        model,
+        split,
+        located,
+        passed_over,
+    })
 }
 
 fn write(
@@ -358,6 +383,7 @@ fn write(
         "device": request.device,
         "layers": model.layers(),
         "examples": summary.examples,
+        "passed_over": summary.passed_over,
         "seconds": summary.seconds,
         "padding": summary.padding,
         "blocks": summary.blocks,

@@ -89,8 +89,12 @@ pub fn gradients(args: &GradientsArgs, global: Global) -> miette::Result<ExitCod
             .cloned()
             .chain(sampled.flat_map(|path| [path.clone(), sampled_factors(path)]));
         print(&format!(
-            "{} examples, {} tensors, mean loss {mean:.4}, {:.1} examples/s, {:.1} % of the positions padding\n{}\n{}\n{}",
+            "{} examples{}, {} tensors, mean loss {mean:.4}, {:.1} examples/s, {:.1} % of the positions padding\n{}\n{}\n{}",
             summary.examples,
+            match summary.passed_over {
+                0 => String::new(),
+                count => format!(" ({count} broken rows passed over)"),
+            },
             summary.blocks.len(),
             summary.examples as f64 / summary.seconds,
             100.0 * summary.padding,

@@ -8,6 +8,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::scene::{Anchor, Scene, Shape, dashes};
 use super::{ReportError, font};
+use crate::atomic;
 
 /// plotters draws on whole pixels: figures are drawn this much larger. The SVG keeps the drawing and
 /// states the smaller size; the PNG is averaged down.
@@ -97,11 +98,16 @@ pub fn png(scene: &Scene, path: &Path) -> Result<(), ReportError> {
             }
         }
     }
-    let mut backend = BitMapBackend::new(path, (out_width as u32, out_height as u32));
-    backend
-        .blit_bitmap((0, 0), (out_width as u32, out_height as u32), &small)
+    let image = image::RgbImage::from_raw(out_width as u32, out_height as u32, small)
+        .ok_or_else(|| drawing("the pixels do not fill the image"))?;
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image
+        .write_to(&mut bytes, image::ImageOutputFormat::Png)
         .map_err(drawing)?;
-    backend.present().map_err(drawing)
+    atomic::write(path, bytes.get_ref()).map_err(|source| ReportError::Write {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn fine_size(scene: &Scene) -> (u32, u32) {

@@ -118,6 +118,17 @@ pub struct TaskFacts {
     pub classes: Option<usize>,
     /// Training examples whose label was flipped; `null` when the task flips none.
     pub flipped: Option<usize>,
+    /// Rows of the data files that were broken and passed over: they are in neither split.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub passed_over: usize,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the form that serde asks for"
+)]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Facts of the model.

@@ -272,6 +272,10 @@ impl CellRunner {
             Some(data.classes),
             &data.truth,
         );
+        let task = TaskFacts {
+            passed_over: data.passed_over,
+            ..task
+        };
         Ok(Material {
             train,
             query,
@@ -360,5 +364,6 @@ fn task_facts(
         query,
         classes,
         flipped,
+        passed_over: 0,
     }
 }

@@ -82,6 +82,7 @@ pub fn build(config: &ClustersTask, seed: u64) -> Result<TaskData, TaskError> {
         query: split(query_values, query_classes.clone()),
         pretrain: Some((split(other_values, patterns), 1 << signs)),
         classes: config.classes,
+        passed_over: 0,
         truth: Truth {
             flipped: (config.flip > 0.0).then_some(flipped),
             train_classes: Some(train_classes),

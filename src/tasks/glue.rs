@@ -11,7 +11,7 @@ pub mod tokens;
 
 use rand::seq::SliceRandom;
 
-use self::files::Example;
+use self::files::{Example, Rows};
 use super::{TaskData, TaskError, Truth, flip, require};
 use crate::config::CheckpointConfig;
 use crate::config::glue_files::GlueFiles;
@@ -44,7 +44,10 @@ pub fn build(
 ) -> Result<TaskData, TaskError> {
     require("task.max_length", config.max_length, 8)?;
     let found = GlueFiles::find(&config.path, config.task).map_err(TextError::from)?;
-    let train = files::read_all(&found.train, config.task)?;
+    let Rows {
+        examples: train,
+        mut passed_over,
+    } = files::read_all(&found.train, config.task)?;
     let draw = |from: &[usize], count: usize, purpose: &str| -> Vec<usize> {
         let mut order = from.to_vec();
         if count < order.len() {
@@ -64,7 +67,9 @@ pub fn build(
     };
     let (train, query): (Vec<Example>, Vec<Example>) = match found.validation {
         Some(paths) => {
-            let query = files::read_all(&paths, config.task)?;
+            let rows = files::read_all(&paths, config.task)?;
+            passed_over += rows.passed_over;
+            let query = rows.examples;
             let large = is_large(train.len(), query.len());
             let counts = (
                 count(config.train, large, TRAIN, train.len()),
@@ -112,6 +117,7 @@ pub fn build(
         query: encoder.split(&query)?,
         pretrain: None,
         classes: CLASSES,
+        passed_over,
         truth: Truth {
             flipped: (config.flip > 0.0).then_some(flipped),
             train_classes: Some(train_classes),

@@ -187,6 +187,8 @@ pub struct TaskData {
     pub pretrain: Option<(Split, usize)>,
     /// Classes of `train` and `query`.
     pub classes: usize,
+    /// Rows of the data files that were broken and passed over.
+    pub passed_over: usize,
     /// What is known.
     pub truth: Truth,
 }

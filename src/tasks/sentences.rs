@@ -65,6 +65,7 @@ pub fn build(config: &SentencesTask, seed: u64) -> Result<TaskData, TaskError> {
         query: split(&query, query_classes.clone()),
         pretrain: Some((split(&others, other_classes), PRETRAINING.len())),
         classes,
+        passed_over: 0,
         truth: Truth {
             flipped: (config.flip > 0.0).then_some(flipped),
             train_classes: Some(train_classes),

@@ -467,6 +467,7 @@ fn record(experiment: &str, shape: &Shape) -> Record {
             query: 100,
             classes: classes.then_some(10),
             flipped: Some(shape.n / 5),
+            passed_over: 0,
         }),
         model: Some(ModelFacts {
             base_dropout: None,

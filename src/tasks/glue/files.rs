@@ -1,5 +1,9 @@
 //! GLUE's files: JSON lines or Parquet with the hub's field names, or the tab-separated files of the
 //! original archive (no quotes, a header in every task but CoLA).
+//!
+//! A row that is not as its task has it is an error with its line, never a guess: a tab inside a text would move all
+//! that follows into the wrong column. The one exception are the rows of QQP's archive that a newline inside a question
+//! broke; they are too short, are passed over, and are counted.
 
 use std::path::{Path, PathBuf};
 
@@ -9,18 +13,14 @@ use thiserror::Error;
 use super::parquet;
 use crate::config::glue_files::GlueFilesError;
 use crate::config::task::GlueName;
+use crate::input::{self, InputError, quote};
 
 /// Why texts cannot be had.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TextError {
     /// A file cannot be read.
-    #[error("cannot read {path}: {reason}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
+    #[error(transparent)]
+    Input(#[from] InputError),
     /// A line is not as its task has it.
     #[error("{path}:{line}: {problem}")]
     Line {
@@ -72,6 +72,15 @@ pub enum TextError {
     },
 }
 
+/// What is read from files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// The examples, in order.
+    pub examples: Vec<Example>,
+    /// Broken rows of QQP's archive, which are no examples.
+    pub passed_over: usize,
+}
+
 /// One or two texts and a label.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Example {
@@ -117,9 +126,10 @@ pub(super) fn label(text: &str, task: GlueName) -> Result<usize, String> {
         ("entailment", GlueName::Rte | GlueName::Qnli) => Ok(0),
         ("not_entailment", GlueName::Rte | GlueName::Qnli) => Ok(1),
         (_, GlueName::Rte | GlueName::Qnli) => Err(format!(
-            "the label is {text}; allowed: 0, 1, entailment, not_entailment"
+            "the label is {}; allowed: 0, 1, entailment, not_entailment",
+            quote(text)
         )),
-        _ => Err(format!("the label is {text}; allowed: 0, 1")),
+        _ => Err(format!("the label is {}; allowed: 0, 1", quote(text))),
     }
 }
 
@@ -127,36 +137,35 @@ pub(super) fn label(text: &str, task: GlueName) -> Result<usize, String> {
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_all(paths: &[PathBuf], task: GlueName) -> Result<Vec<Example>, TextError> {
-    let parts: Result<Vec<_>, _> = paths.iter().map(|path| read(path, task)).collect();
-    Ok(parts?.concat())
+pub fn read_all(paths: &[PathBuf], task: GlueName) -> Result<Rows, TextError> {
+    let mut all = Rows::default();
+    for path in paths {
+        let rows = read(path, task)?;
+        all.examples.extend(rows.examples);
+        all.passed_over += rows.passed_over;
+    }
+    Ok(all)
 }
 
 /// The examples of a file, in order.
 ///
 /// # Errors
-/// When the file cannot be read, or a line is not as the task has it. (Lines of QQP's archive that are
-/// too short, where a question was broken by a newline, are passed over with a warning.)
-pub fn read(path: &Path, task: GlueName) -> Result<Vec<Example>, TextError> {
-    type Parser = fn(&Path, &str, GlueName) -> Result<Vec<Example>, TextError>;
-    let parse: Parser = match path.extension().and_then(|extension| extension.to_str()) {
-        Some("parquet") => return parquet::read(path, task),
-        Some("jsonl") => json_lines,
-        Some("tsv") => tab_separated,
-        // msr_paraphrase_train.txt
-        Some("txt") if task == GlueName::Mrpc => tab_separated,
-        _ => {
-            return Err(TextError::Kind {
-                path: path.to_owned(),
-            });
-        }
+/// When the file cannot be read, or a row is not as the task has it.
+pub fn read(path: &Path, task: GlueName) -> Result<Rows, TextError> {
+    let whole = |examples| Rows {
+        examples,
+        passed_over: 0,
     };
-    let text = std::fs::read_to_string(path).map_err(|e| TextError::Read {
-        path: path.to_owned(),
-        reason: e.to_string(),
-    })?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    parse(path, text, task)
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("parquet") => parquet::read(path, task).map(whole),
+        Some("jsonl") => json_lines(path, &input::text(path)?, task).map(whole),
+        Some("tsv") => tab_separated(path, &input::text(path)?, task),
+        // msr_paraphrase_train.txt
+        Some("txt") if task == GlueName::Mrpc => tab_separated(path, &input::text(path)?, task),
+        _ => Err(TextError::Kind {
+            path: path.to_owned(),
+        }),
+    }
 }
 
 fn at(path: &Path, line: usize) -> impl Fn(String) -> TextError {
@@ -174,23 +183,29 @@ fn json_lines(path: &Path, text: &str, task: GlueName) -> Result<Vec<Example>, T
         .filter(|(_, line)| !line.trim().is_empty())
         .map(|(number, line)| {
             let wrong = at(path, number + 1);
-            let map: Map<String, Value> =
-                serde_json::from_str(line).map_err(|e| wrong(e.to_string()))?;
+            let map = object(path, line).map_err(&wrong)?;
             let field = |names: &[&str]| {
                 names.iter().find_map(|name| map.get(*name)).ok_or_else(|| {
+                    let found: Vec<&str> = map.keys().map(String::as_str).collect();
                     wrong(format!(
-                        "the field `{}` of {} is missing",
+                        "the field `{}` of {} is missing; found: {}",
                         names[0],
-                        task.name()
+                        task.name(),
+                        quote(&found.join(", "))
                     ))
                 })
             };
+            if let Some(rows) = map.get(names.first[0]).and_then(length)
+                && map.values().all(|value| length(value) == Some(rows))
+            {
+                return Err(wrong(columns_instead(path, rows)));
+            }
             let words = |names: &[&str]| {
                 let value = field(names)?;
-                value
-                    .as_str()
-                    .map(str::to_owned)
-                    .ok_or_else(|| wrong(format!("`{}` is {value}, not a text", names[0])))
+                value.as_str().map(str::to_owned).ok_or_else(|| {
+                    let found = quote(&value.to_string());
+                    wrong(format!("`{}` is {found}, not a text", names[0]))
+                })
             };
             let given = field(names.label)?;
             let given = given
@@ -208,6 +223,41 @@ fn json_lines(path: &Path, text: &str, task: GlueName) -> Result<Vec<Example>, T
         .collect()
 }
 
+/// The object of a line, or what the line is instead.
+fn object(path: &Path, line: &str) -> Result<Map<String, Value>, String> {
+    let path = path.display();
+    if line.trim_start().starts_with('[') {
+        return Err(format!(
+            "a JSON array, not JSON lines: one object a line is needed; `jq -c '.[]' {path}` makes them"
+        ));
+    }
+    serde_json::from_str(line).map_err(|error| {
+        if error.is_eof() && line.trim_start().starts_with('{') {
+            return format!(
+                "the object does not end on its line: one object a line is needed; `jq -c . {path}` makes them"
+            );
+        }
+        format!("column {}: {}", error.column(), input::json_problem(&error))
+    })
+}
+
+/// Values in a column: a list, or as pandas writes it a mapping by row.
+fn length(value: &Value) -> Option<usize> {
+    match value {
+        Value::Array(list) => Some(list.len()),
+        Value::Object(map) => Some(map.len()),
+        _ => None,
+    }
+}
+
+/// What to say of an object whose fields are columns.
+fn columns_instead(path: &Path, rows: usize) -> String {
+    format!(
+        "a dictionary of columns ({rows} values each), not JSON lines: one object a line is needed; in pandas, `DataFrame(json.load(open(\"{}\"))).to_json(NEW, orient=\"records\", lines=True)` makes them",
+        path.display()
+    )
+}
+
 /// Columns of the texts and the label.
 struct Columns {
     first: usize,
@@ -215,7 +265,7 @@ struct Columns {
     label: usize,
 }
 
-fn tab_separated(path: &Path, text: &str, task: GlueName) -> Result<Vec<Example>, TextError> {
+fn tab_separated(path: &Path, text: &str, task: GlueName) -> Result<Rows, TextError> {
     let mut lines = text.lines().enumerate().peekable();
     let header: Vec<&str> = lines
         .peek()
@@ -225,58 +275,66 @@ fn tab_separated(path: &Path, text: &str, task: GlueName) -> Result<Vec<Example>
         names
             .iter()
             .find_map(|name| header.iter().position(|found| found == name))
-            .ok_or_else(|| at(path, 1)(format!("the header has no column `{}`", names[0])))
+            .ok_or_else(|| {
+                let found = quote(&header.join(", "));
+                at(path, 1)(format!(
+                    "the header has no column `{}`; it has: {found}",
+                    names[0]
+                ))
+            })
     };
     let names = names(task);
     let headless = task == GlueName::Cola && !header.contains(&"sentence");
-    let columns = if headless {
+    let (columns, width, whose) = if headless {
         // source, label, the author's mark, sentence
-        Columns {
+        let columns = Columns {
             first: 3,
             second: None,
             label: 1,
-        }
+        };
+        (columns, 4, "cola without a header")
     } else {
         lines.next();
-        Columns {
+        let columns = Columns {
             first: column(names.first)?,
             second: match names.second {
                 [] => None,
                 names => Some(column(names)?),
             },
             label: column(names.label)?,
-        }
+        };
+        (columns, header.len(), "the header")
     };
-    let mut examples = Vec::new();
-    let mut short = 0;
+    let mut rows = Rows::default();
     for (number, line) in lines.filter(|(_, line)| !line.is_empty()) {
         let wrong = at(path, number + 1);
         let cells: Vec<&str> = line.split('\t').collect();
-        let last = columns
-            .label
-            .max(columns.first)
-            .max(columns.second.unwrap_or(0));
-        if cells.len() <= last {
-            if task == GlueName::Qqp {
-                short += 1;
-                continue;
-            }
+        if cells.len() < width && task == GlueName::Qqp {
+            rows.passed_over += 1;
+            continue;
+        }
+        if cells.len() != width {
+            let why = if cells.len() > width {
+                "; is there a tab inside a text?"
+            } else {
+                ""
+            };
             return Err(wrong(format!(
-                "{} columns; at least {} are needed",
-                cells.len(),
-                last + 1
+                "{} cells, where {whose} has {width}{why}",
+                cells.len()
             )));
         }
-        examples.push(Example {
+        rows.examples.push(Example {
             first: cells[columns.first].to_owned(),
             second: columns.second.map(|column| cells[column].to_owned()),
             label: label(cells[columns.label], task).map_err(&wrong)?,
         });
     }
-    if short > 0 {
-        tracing::warn!("{}: {short} broken lines passed over", path.display());
+    if rows.passed_over > 0 {
+        let (path, count) = (path.display(), rows.passed_over);
+        tracing::warn!("{path}: {count} broken lines passed over");
     }
-    Ok(examples)
+    Ok(rows)
 }
 
 #[cfg(test)]
@@ -287,7 +345,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         std::fs::write(&path, text).unwrap();
-        read(&path, task)
+        read(&path, task).map(|rows| rows.examples)
     }
 
     fn pair(first: &str, second: &str, label: usize) -> Example {
@@ -367,7 +425,7 @@ mod tests {
                 "t.jsonl",
                 "{\"sentence\": \"a\", \"label\": 1}",
                 GlueName::Rte,
-                "t.jsonl:1: the field `sentence1` of rte is missing",
+                "t.jsonl:1: the field `sentence1` of rte is missing; found: sentence, label",
             ),
             (
                 "t.jsonl",
@@ -379,13 +437,55 @@ mod tests {
                 "t.tsv",
                 "index\tsentence1\tlabel\n",
                 GlueName::Rte,
-                "t.tsv:1: the header has no column `sentence2`",
+                "t.tsv:1: the header has no column `sentence2`; it has: index, sentence1, label",
             ),
             (
                 "t.tsv",
                 "sentence\tlabel\n\nfine\n",
                 GlueName::Sst2,
-                "t.tsv:3: 1 columns; at least 2 are needed",
+                "t.tsv:3: 1 cells, where the header has 2",
+            ),
+            (
+                "t.tsv",
+                "Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t7\t8\tA\tquoted\tB\n",
+                GlueName::Mrpc,
+                "t.tsv:2: 6 cells, where the header has 5; is there a tab inside a text?",
+            ),
+            (
+                "t.tsv",
+                "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n0\t1\t2\ta\tb\tc\t1\n",
+                GlueName::Qqp,
+                "t.tsv:2: 7 cells, where the header has 6; is there a tab inside a text?",
+            ),
+            (
+                "t.tsv",
+                "gj04\t1\t\tfine\ngj04\t1\t\tfine\tly\n",
+                GlueName::Cola,
+                "t.tsv:2: 5 cells, where cola without a header has 4; is there a tab inside a text?",
+            ),
+            (
+                "t.jsonl",
+                "\n[\n{\"sentence\": \"a\", \"label\": 1}]",
+                GlueName::Sst2,
+                "t.jsonl` makes them",
+            ),
+            (
+                "t.jsonl",
+                "{\n\"sentence\": \"a\", \"label\": 1}",
+                GlueName::Sst2,
+                "t.jsonl` makes them",
+            ),
+            (
+                "t.jsonl",
+                "{\"sentence\": [\"a\", \"b\"], \"label\": [0, 1]}",
+                GlueName::Sst2,
+                "lines=True)` makes them",
+            ),
+            (
+                "t.jsonl",
+                "{\"sentence\": \"a\", \"label\": NaN}",
+                GlueName::Sst2,
+                "t.jsonl:1: column 28: not JSON: expected value",
             ),
             (
                 "t.csv",
@@ -403,5 +503,46 @@ mod tests {
             let error = parse(name, text, task).unwrap_err().to_string();
             assert!(error.ends_with(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn what_is_quoted_is_cut() {
+        let long = "x".repeat(100_000);
+        for text in [
+            format!("{{\"sentence\": [\"{long}\"], \"label\": 1}}"),
+            format!("{{\"sentence\": \"a\", \"label\": \"{long}\"}}"),
+            format!("{{\"{long}\": 1}}"),
+            format!("{{\"sentence\": \"a\", {long}"),
+            format!("\"{long}\""),
+        ] {
+            let error = parse("t.jsonl", &text, GlueName::Sst2)
+                .unwrap_err()
+                .to_string();
+            assert!(error.matches('x').count() < 200, "{error}");
+        }
+        for text in [format!("{long}\n"), format!("sentence\tlabel\na\t{long}\n")] {
+            let error = parse("t.tsv", &text, GlueName::Sst2)
+                .unwrap_err()
+                .to_string();
+            assert!(error.matches('x').count() < 200, "{error}");
+        }
+    }
+
+    #[test]
+    fn broken_rows_of_qqp_are_counted_over_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let header = "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n";
+        let paths = ["a.tsv", "b.tsv"].map(|name| folder.path().join(name));
+        std::fs::write(
+            &paths[0],
+            format!("{header}0\t1\t2\tbroken\nin two\t0\n1\t2\t3\tA\tB\t1\n"),
+        )
+        .unwrap();
+        std::fs::write(&paths[1], format!("{header}0\t1\t2\tbroken\n")).unwrap();
+        let rows = read_all(&paths, GlueName::Qqp).unwrap();
+        assert_eq!(
+            (rows.examples, rows.passed_over),
+            (vec![pair("A", "B", 1)], 3)
+        );
     }
 }

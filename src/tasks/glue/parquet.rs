@@ -1,6 +1,7 @@
 //! GLUE's files as the Hugging Face hub serves them: Parquet, one row an example.
 
 use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,19 +12,38 @@ use parquet::schema::types::Type;
 
 use super::files::{Example, Names, TextError, label, names};
 use crate::config::task::GlueName;
+use crate::input::{InputError, explain, quote, shorten};
 
 /// The examples of a file, in order; only the columns that the task has are read.
 ///
 /// # Errors
 /// When the file is no Parquet, lacks a column, or a row is not as the task has it.
 pub fn read(path: &Path, task: GlueName) -> Result<Vec<Example>, TextError> {
-    let broken = |reason: String| TextError::Read {
-        path: path.to_owned(),
-        reason,
+    let broken = |reason: String| {
+        TextError::Input(InputError::Read {
+            path: path.to_owned(),
+            reason,
+        })
     };
     let file = File::open(path).map_err(|e| broken(e.to_string()))?;
-    let damaged = |error: ParquetError| broken(error.to_string());
-    let reader = SerializedFileReader::new(file).map_err(damaged)?;
+    let damaged = |error: ParquetError| {
+        let reason = shorten(&error.to_string(), 100);
+        broken(format!(
+            "{reason}; the file is damaged, incomplete or not Parquet"
+        ))
+    };
+    let reader = SerializedFileReader::new(file).map_err(|error| {
+        let mut start = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(512).read_to_end(&mut start));
+        let found = read
+            .ok()
+            .and_then(|_| explain(path, &start, "a Parquet file"));
+        // Parquet that is cut off still begins like Parquet
+        match found.filter(|_| !start.starts_with(b"PAR1")) {
+            Some(found) => found.into(),
+            None => damaged(error),
+        }
+    })?;
     let (projection, columns) = columns(path, task, &reader)?;
     let rows = reader.get_row_iter(Some(projection)).map_err(damaged)?;
     rows.enumerate()
@@ -39,12 +59,23 @@ pub fn read(path: &Path, task: GlueName) -> Result<Vec<Example>, TextError> {
                 let found = fields.find(|(found, _)| *found == name);
                 found.expect("a column of the projection").1
             };
+            // Hive, Impala and older Spark write texts without saying that they are texts
             let words = |name: &str| match field(name) {
                 Field::Str(text) => Ok(text.clone()),
-                other => Err(wrong(format!("`{name}` is {other}, not a text"))),
+                Field::Bytes(bytes) => match std::str::from_utf8(bytes.data()) {
+                    Ok(text) => Ok(text.to_owned()),
+                    Err(error) => Err(wrong(format!(
+                        "`{name}` is binary, and not UTF-8 from byte {} on",
+                        error.valid_up_to() + 1
+                    ))),
+                },
+                other => {
+                    let found = quote(&other.to_string());
+                    Err(wrong(format!("`{name}` is {found}, not a text")))
+                }
             };
             let given = match field(columns.label) {
-                Field::Str(text) => text.clone(),
+                Field::Str(_) | Field::Bytes(_) => words(columns.label)?,
                 whole @ (Field::Byte(_)
                 | Field::Short(_)
                 | Field::Int(_)
@@ -54,8 +85,8 @@ pub fn read(path: &Path, task: GlueName) -> Result<Vec<Example>, TextError> {
                 | Field::UInt(_)
                 | Field::ULong(_)) => whole.to_string(),
                 other => {
-                    let name = columns.label;
-                    return Err(wrong(format!("`{name}` is {other}, not a whole number")));
+                    let (name, found) = (columns.label, quote(&other.to_string()));
+                    return Err(wrong(format!("`{name}` is {found}, not a whole number")));
                 }
             };
             Ok(Example {
@@ -90,7 +121,7 @@ fn columns(
             task: task.name(),
             found: {
                 let names = root.get_fields().iter().map(|field| field.name());
-                names.collect::<Vec<_>>().join(", ")
+                shorten(&names.collect::<Vec<_>>().join(", "), 100)
             },
         })
     };
@@ -117,7 +148,7 @@ fn columns(
     let projection = Type::group_type_builder(root.name())
         .with_fields(fields)
         .build()
-        .map_err(|error| TextError::Read {
+        .map_err(|error| InputError::Read {
             path: path.to_owned(),
             reason: error.to_string(),
         })?;
@@ -144,16 +175,22 @@ mod tests {
         let task = GlueName::Rte;
         let found = GlueFiles::find(&fixture("hub"), task).unwrap();
         assert_eq!(found.train.len(), 2);
-        let train = files::read_all(&found.train, task).unwrap();
+        let train = files::read_all(&found.train, task).unwrap().examples;
         assert_eq!(train.len(), 5);
         assert_eq!(
             train,
-            files::read(&fixture("lines/train.jsonl"), task).unwrap()
+            files::read(&fixture("lines/train.jsonl"), task)
+                .unwrap()
+                .examples
         );
-        let validation = files::read_all(&found.validation.unwrap(), task).unwrap();
+        let validation = files::read_all(&found.validation.unwrap(), task)
+            .unwrap()
+            .examples;
         assert_eq!(
             validation,
-            files::read(&fixture("lines/validation.jsonl"), task).unwrap()
+            files::read(&fixture("lines/validation.jsonl"), task)
+                .unwrap()
+                .examples
         );
     }
 
