@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::document::{Path, describe};
 use super::error::Problem;
+use super::name;
 use super::schema::{resolve, tags};
 
 /// A value that does not fit the schema.
@@ -78,6 +79,12 @@ fn walk(root: &Value, schema: &Value, value: &Value, path: &mut Path) -> Result<
     }
     match value {
         Value::Number(number) => range(schema, number).or_else(|problem| here(path, problem)),
+        Value::String(text) if schema.get("pattern").is_some_and(|p| p == name::PATTERN) => {
+            match name::problem(text) {
+                Some(problem) => here(path, problem),
+                None => Ok(()),
+            }
+        }
         Value::Array(list) => {
             if let Some(least) = schema.get("minItems").and_then(Value::as_u64)
                 && (list.len() as u64) < least

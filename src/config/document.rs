@@ -6,6 +6,11 @@ use saphyr::{LoadableYamlNode, MarkedYaml, YamlData};
 use serde_json::Value;
 
 use super::error::{ConfigError, Problem};
+use super::yaml;
+use crate::input::{self, InputError, quote};
+
+/// Most bytes of a settings file.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// Place of a value in the tree: field names, and list indices as decimal numbers.
 pub type Path = Vec<String>;
@@ -36,24 +41,11 @@ impl Document {
     /// Parses `text`; `file` is how errors name it.
     ///
     /// # Errors
-    /// Broken YAML, repeated keys, keys that are not text, an empty document.
+    /// Broken YAML, repeated keys, keys that are not text, tags, numbers that are not finite, more values than any
+    /// experiment has, an empty document.
     pub fn parse(file: &str, text: &str) -> Result<Self, Box<ConfigError>> {
-        let syntax = |location: Option<serde_yaml::Location>, message: String| {
-            let offset = location.map_or(0, |l| l.index());
-            ConfigError::at(
-                file,
-                text,
-                (offset, 1),
-                "",
-                Problem::new(format!("not valid YAML: {message}")),
-            )
-        };
-        let mut yaml: serde_yaml::Value =
-            serde_yaml::from_str(text).map_err(|e| syntax(e.location(), e.to_string()))?;
-        yaml.apply_merge()
-            .map_err(|e| syntax(e.location(), e.to_string()))?;
-        let value = serde_json::to_value(&yaml)
-            .map_err(|e| syntax(None, format!("{e} (keys must be text)")))?;
+        let value = yaml::parse(text)
+            .map_err(|(offset, problem)| ConfigError::at(file, text, (offset, 1), "", problem))?;
         if !value.is_object() {
             let problem = Problem::new(format!(
                 "expected a mapping of settings, found {}",
@@ -135,12 +127,11 @@ impl Document {
     pub fn set_from_command_line(&mut self, text: &str) -> Result<(), Box<ConfigError>> {
         let error = |problem| ConfigError::at("--set", text, (0, text.len()), "", problem);
         let Some((path, value)) = text.split_once('=') else {
-            let message = format!("expected path=value, found `{text}`");
+            let message = format!("expected path=value, found `{}`", quote(text));
             return Err(error(Problem::new(message)));
         };
         let path = setting_path(path.trim()).map_err(error)?;
-        let value: Value = serde_yaml::from_str(value)
-            .map_err(|e| error(Problem::new(format!("the value is not YAML: {e}"))))?;
+        let value = yaml::parse(value).map_err(|(_, problem)| error(problem))?;
         let place = Place {
             source: self.sources.len(),
             offset: 0,
@@ -179,6 +170,21 @@ impl Document {
     }
 }
 
+/// The text of a settings file.
+///
+/// # Errors
+/// A file that cannot be read, is no text, or is larger than any experiment.
+pub fn read(path: &std::path::Path) -> Result<String, InputError> {
+    let bytes = std::fs::metadata(path).map_or(0, |about| about.len());
+    if bytes > MOST_BYTES {
+        return Err(InputError::Read {
+            path: path.to_owned(),
+            reason: format!("it has {bytes} bytes, and experiments have at most {MOST_BYTES}"),
+        });
+    }
+    input::text(path)
+}
+
 /// A dotted path of a setting in its segments. What follows `sweep.` or `sweep.zip.` is one segment:
 /// the axis, a dotted path itself.
 ///
@@ -194,7 +200,8 @@ pub fn setting_path(text: &str) -> Result<Path, Problem> {
     };
     if axis.split('.').any(str::is_empty) {
         return Err(Problem::new(format!(
-            "expected a dotted path such as lora.rank, found `{text}`"
+            "expected a dotted path such as lora.rank, found `{}`",
+            quote(text)
         )));
     }
     if path.is_empty() {
@@ -221,7 +228,7 @@ pub fn display(path: &[String]) -> String {
             if !text.is_empty() {
                 text.push('.');
             }
-            text.push_str(segment);
+            text.push_str(&quote(segment));
         }
     }
     text
@@ -233,11 +240,14 @@ pub fn describe(value: &Value) -> String {
         Value::Null => "nothing (null)".to_owned(),
         Value::Bool(b) => format!("`{b}` (true or false)"),
         Value::Number(n) => format!("the number {n}"),
-        Value::String(s) => format!("the text \"{s}\""),
+        Value::String(s) => format!("the text \"{}\"", quote(s)),
         Value::Array(list) => format!("a list of {}", list.len()),
         Value::Object(_) => "a mapping".to_owned(),
     }
 }
+
+/// The key whose value is merged into the mapping that has it.
+const MERGE: &str = "<<";
 
 fn collect(
     node: &MarkedYaml<'_>,
@@ -254,17 +264,50 @@ fn collect(
     match &node.data {
         YamlData::Mapping(map) => {
             for (name, child) in map {
-                if let Some(text) = name.data.as_str() {
+                if let Some(text) = name.data.as_str().filter(|text| *text != MERGE) {
                     path.push(text.to_owned());
                     collect(child, bytes, path, place_of(name, bytes), places);
                     path.pop();
                 }
+            }
+            let merged = map
+                .iter()
+                .filter(|(name, _)| name.data.as_str() == Some(MERGE));
+            for (_, child) in merged {
+                merge(child, bytes, path, places);
             }
         }
         YamlData::Sequence(list) => {
             for (index, child) in list.iter().enumerate() {
                 path.push(index.to_string());
                 collect(child, bytes, path, place_of(child, bytes), places);
+                path.pop();
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The places of what a merge key adds to the mapping at `path`.
+fn merge(
+    node: &MarkedYaml<'_>,
+    bytes: &[usize],
+    path: &mut Path,
+    places: &mut HashMap<Path, (Place, Place)>,
+) {
+    match &node.data {
+        YamlData::Sequence(list) => list
+            .iter()
+            .for_each(|node| merge(node, bytes, path, places)),
+        YamlData::Mapping(map) => {
+            for (name, child) in map {
+                let Some(text) = name.data.as_str() else {
+                    continue;
+                };
+                path.push(text.to_owned());
+                if !places.contains_key(path) {
+                    collect(child, bytes, path, place_of(name, bytes), places);
+                }
                 path.pop();
             }
         }
@@ -357,5 +400,37 @@ mod tests {
         let error = Document::parse("x.yaml", "a: 1\na: 2\n").unwrap_err();
         assert!(error.message.contains("duplicate"), "{error}");
         assert!(Document::parse("x.yaml", "").is_err());
+    }
+
+    #[test]
+    fn merged_settings_point_to_where_they_are_written() {
+        let text = "base: &base {rank: 0, alpha: 1}\nlora: {<<: *base, alpha: 2}\n";
+        let document = Document::parse("x.yaml", text).unwrap();
+        assert_eq!(
+            document.value["lora"],
+            serde_json::json!({"alpha": 2, "rank": 0})
+        );
+        let at = |field: &str| {
+            let error = document.error(&path(field), false, Problem::new("bad"));
+            (error.line, error.column)
+        };
+        assert_eq!((at("lora.rank"), at("lora.alpha")), ((1, 20), (2, 26)));
+    }
+
+    #[test]
+    fn values_that_are_not_finite_are_refused_with_their_place_here_and_on_the_command_line() {
+        let error = Document::parse("x.yaml", "# é\nlora: {alpha: .inf}\n").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "x.yaml:2:15: lora.alpha: `.inf` is not a finite number, which every number has to be"
+        );
+        let mut document = Document::parse("x.yaml", "a: 1\n").unwrap();
+        for value in ["a=.nan", "a=[1, -.inf]", "a={b: -.Inf}"] {
+            let error = document.set_from_command_line(value).unwrap_err();
+            assert!(
+                error.to_string().contains("is not a finite number"),
+                "{error}"
+            );
+        }
     }
 }

@@ -15,8 +15,9 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
-    /// Name; results go to `runs/<name>` unless `--out` says otherwise.
-    #[schemars(length(min = 1))]
+    /// Name; results go to `runs/<name>` unless `--out` says otherwise. Letters (A to Z), digits, `-`, `_`, and `.` inside;
+    /// at most 100 characters.
+    #[schemars(regex(pattern = super::name::PATTERN))]
     pub name: String,
     /// What the experiment asks, in a sentence or two; shown in the report.
     #[serde(default)]

@@ -6,13 +6,17 @@ use serde_json::{Map, Value, json};
 
 use super::check::{self, Files};
 use super::conform;
-use super::document::{Document, Path};
+use super::document::{self, Document, Path};
 use super::error::{ConfigError, Problem};
 use super::experiment::{Cell, Experiment, Outputs, Settings};
 use super::hub::{Checkpoints, Hub, HubError, Part};
 use super::profile;
 use super::{MlpConfig, ModelConfig, TaskConfig, TransformerConfig, schema};
+use crate::input::quote;
 use crate::results::record::SCHEMA;
+
+/// Most cells of an experiment.
+const MOST_CELLS: usize = 10_000;
 
 /// A checked experiment: every cell can run.
 #[derive(Clone, Debug)]
@@ -64,8 +68,7 @@ impl Plan {
 /// # Errors
 /// A file that cannot be read, or the first wrong setting, with its place.
 pub fn load(path: &FilePath, profile: Option<&str>, overrides: &[String]) -> miette::Result<Plan> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| miette::miette!("cannot read the experiment {}: {e}", path.display()))?;
+    let text = document::read(path).map_err(|error| miette::miette!("{error}"))?;
     Ok(parse(&path.display().to_string(), &text, profile, overrides).map_err(|error| *error)?)
 }
 
@@ -133,7 +136,7 @@ fn expand(
 ) -> Result<Plan, Box<ConfigError>> {
     let experiment = typed(schema, document)?;
     let seeds = seeds(document, &experiment)?;
-    let combinations = combinations(document)?;
+    let combinations = combinations(document, seeds.len())?;
     let mut grid: Vec<(Map<String, Value>, Settings, Value)> = Vec::new();
     for combination in &combinations {
         let mut cell = document.clone();
@@ -169,8 +172,8 @@ fn expand(
         if let Some((other, ..)) = grid.iter().find(|(_, _, known)| *known == config) {
             let problem = Problem::new(format!(
                 "two cells of the sweep are the same: {} and {}",
-                json!(axes),
-                json!(other)
+                quote(&json!(axes).to_string()),
+                quote(&json!(other).to_string())
             ));
             return Err(document.error(&["sweep".to_owned()], true, problem));
         }
@@ -233,6 +236,13 @@ fn seeds(document: &Document, experiment: &Experiment) -> Result<Vec<u64>, Box<C
             Problem::new("give `seed` or `seeds`, not both"),
         )),
         (seed, None) => Ok(vec![seed.unwrap_or(0)]),
+        (None, Some(seeds)) if seeds.len() > MOST_CELLS => {
+            let problem = Problem::new(format!(
+                "{} seeds make as many cells; at most {MOST_CELLS} are allowed",
+                seeds.len()
+            ));
+            Err(document.error(&at("seeds"), true, problem))
+        }
         (None, Some(seeds)) => {
             for (index, seed) in seeds.iter().enumerate() {
                 if seeds[..index].contains(seed) {
@@ -256,8 +266,8 @@ struct Axis {
     source: Path,
 }
 
-/// All combinations of the sweep, in the order of the file, the last axis fastest.
-fn combinations(document: &Document) -> Result<Vec<Vec<Axis>>, Box<ConfigError>> {
+/// All combinations of the sweep, in the order of the file, the last axis fastest; each runs with `seeds` seeds.
+fn combinations(document: &Document, seeds: usize) -> Result<Vec<Vec<Axis>>, Box<ConfigError>> {
     let mut all: Vec<Vec<Axis>> = vec![Vec::new()];
     let Some(Value::Object(sweep)) = document.value.get("sweep") else {
         return Ok(all);
@@ -271,6 +281,13 @@ fn combinations(document: &Document) -> Result<Vec<Vec<Axis>>, Box<ConfigError>>
             let length = axis_length(document, &source, path, values)?;
             (0..length).map(|i| vec![point(&source, path, i)]).collect()
         };
+        let cells = all.len() * points.len() * seeds;
+        if cells > MOST_CELLS {
+            let problem = Problem::new(format!(
+                "the sweep makes {cells} cells up to here; at most {MOST_CELLS} are allowed"
+            ));
+            return Err(document.error(&["sweep".to_owned(), path.clone()], true, problem));
+        }
         all = all
             .iter()
             .flat_map(|head| points.iter().map(move |p| [head.as_slice(), p].concat()))
@@ -343,7 +360,8 @@ fn axis_length(
         Value::Array(list) if !list.is_empty() => {
             for (index, value) in list.iter().enumerate() {
                 if list[..index].contains(value) {
-                    let problem = Problem::new(format!("{value} is given twice"));
+                    let text = quote(&value.to_string());
+                    let problem = Problem::new(format!("{text} is given twice"));
                     return Err(document.error(
                         &[source, &[index.to_string()]].concat(),
                         false,
@@ -356,7 +374,7 @@ fn axis_length(
         other => {
             let problem = Problem::new(format!(
                 "expected a list of values with at least one item, found {}",
-                super::document::describe(other)
+                document::describe(other)
             ));
             Err(document.error(source, false, problem))
         }

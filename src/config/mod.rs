@@ -16,12 +16,14 @@ pub mod lora;
 pub mod method;
 mod metrics;
 pub mod model;
+mod name;
 mod profile;
 pub mod schema;
 pub mod store;
 pub mod task;
 pub mod theory;
 pub mod train;
+mod yaml;
 
 pub use error::ConfigError;
 pub use experiment::{Cell, Experiment, Outputs, Settings};

@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use super::document::{Document, Path, describe, setting_path};
 use super::error::{ConfigError, Problem};
+use super::name;
+use crate::input::quote;
 
 /// A named set of settings.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,13 +71,8 @@ pub(super) fn take(document: &mut Document) -> Result<Vec<Profile>, Box<ConfigEr
     }
     let mut all = Vec::with_capacity(profiles.len());
     for (name, settings) in profiles {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if name.is_empty() || !name.chars().all(allowed) {
-            return wrong(
-                &[&name],
-                true,
-                format!("`{name}` cannot name a profile; allowed: letters, digits, `-` and `_`"),
-            );
+        if let Some(problem) = name::problem(&name) {
+            return Err(document.error(&place(&[&name]), true, problem));
         }
         let Value::Object(settings) = settings else {
             let found = describe(&settings);
@@ -126,7 +123,8 @@ pub(super) fn choose<'p>(
     };
     if profiles.is_empty() {
         return wrong(Problem::new(format!(
-            "this experiment has no profiles; found `{asked}`"
+            "this experiment has no profiles; found `{}`",
+            quote(asked)
         )));
     }
     match profiles.iter().find(|profile| profile.name == asked) {
@@ -295,6 +293,9 @@ profiles:
         assert!(case("[a]").contains("t.yaml:3:11: profiles: expected a mapping of names"));
         assert!(case("{}").contains("at least one profile"));
         assert!(case("{a: 3}").contains("profiles.a: expected a mapping"));
-        assert!(case("{a/b: {}}").contains("cannot name a profile"));
+        assert!(
+            case("{a/b: {}}")
+                .contains("t.yaml:3:12: profiles.a/b: `a/b` cannot be a name: it has `/`")
+        );
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::conform;
-use super::document::{Document, Path};
+use super::document::{self, Document, Path};
 use super::error::{ConfigError, Problem};
 use super::influence::Blocks;
 use super::task::GradientsTask;
@@ -19,8 +19,9 @@ use crate::theory::infos;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Written<G> {
-    /// Name; results go to `runs/<name>` unless `--out` says otherwise.
-    #[schemars(length(min = 1))]
+    /// Name; results go to `runs/<name>` unless `--out` says otherwise. Letters (A to Z), digits, `-`, `_`, and `.` inside;
+    /// at most 100 characters.
+    #[schemars(regex(pattern = super::name::PATTERN))]
     name: String,
     /// What the experiment asks.
     #[serde(default)]
@@ -179,8 +180,7 @@ pub struct TheoryPlan {
 /// # Errors
 /// A file that cannot be read, or the first wrong setting, with its place.
 pub fn load(path: &FilePath) -> miette::Result<TheoryPlan> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| miette::miette!("cannot read the experiment {}: {e}", path.display()))?;
+    let text = document::read(path).map_err(|error| miette::miette!("{error}"))?;
     Ok(parse(&path.display().to_string(), &text).map_err(|error| *error)?)
 }
 
