@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::FinetuneError;
 use crate::atomic;
+use crate::input;
 use crate::models::files::{self, WeightFileError};
 use crate::models::parameter::Weights;
 use crate::tasks::{Inputs, Split};
@@ -92,6 +93,37 @@ impl Key {
     }
 }
 
+/// What the file beside the weights holds.
+#[derive(Serialize, Deserialize)]
+struct Stored<F> {
+    /// [`digest`] of the weights.
+    weights: String,
+    facts: F,
+}
+
+/// Hash of names, shapes and numbers.
+fn digest(weights: &Weights) -> String {
+    let mut key = Key(blake3::Hasher::new());
+    for (name, array) in weights {
+        key.text(name);
+        key.numbers(&[array.shape.len(), array.values.len()]);
+        key.numbers(&array.shape);
+        key.0.update(bytemuck::cast_slice(&array.values));
+    }
+    key.finish()
+}
+
+/// Weights and facts, or what is wrong with them.
+fn read_whole<F: DeserializeOwned>(weights: &Path, facts: &Path) -> Result<(Weights, F), String> {
+    let stored: Stored<F> = input::json(facts).map_err(|error| error.to_string())?;
+    let found = files::load(weights).map_err(|error| error.to_string())?;
+    if digest(&found) != stored.weights {
+        let path = weights.display();
+        return Err(format!("{path} has other numbers than were written"));
+    }
+    Ok((found, stored.facts))
+}
+
 /// A folder of results, or none.
 #[derive(Clone, Copy, Debug)]
 pub struct Cache<'a>(pub Option<&'a Path>);
@@ -106,30 +138,19 @@ impl Cache<'_> {
         })
     }
 
-    /// The weights and the facts beside them, if both are there.
-    ///
-    /// # Errors
-    /// When they are there but cannot be read.
-    pub fn read<F: DeserializeOwned>(
-        &self,
-        kind: &str,
-        key: &str,
-    ) -> Result<Option<(Weights, F)>, FinetuneError> {
-        let Some((weights, facts)) = self
+    /// The weights and the facts beside them, if both are there and whole. What is damaged is as good as none: a warning
+    /// says so, and it is made anew.
+    pub fn read<F: DeserializeOwned>(&self, kind: &str, key: &str) -> Option<(Weights, F)> {
+        let (weights, facts) = self
             .paths(kind, key)
-            .filter(|(weights, facts)| weights.exists() && facts.exists())
-        else {
-            return Ok(None);
-        };
-        let text = std::fs::read_to_string(&facts).map_err(|source| WeightFileError::Io {
-            path: facts.clone(),
-            source,
-        })?;
-        let facts = serde_json::from_str(&text).map_err(|source| FinetuneError::Facts {
-            path: facts,
-            source,
-        })?;
-        Ok(Some((files::load(&weights)?, facts)))
+            .filter(|(weights, facts)| weights.exists() && facts.exists())?;
+        match read_whole(&weights, &facts) {
+            Ok(found) => Some(found),
+            Err(reason) => {
+                tracing::warn!("{reason}; this part of the cache is made anew");
+                None
+            }
+        }
     }
 
     /// Writes the weights, then the facts; each atomically, so that a reader finds both or neither.
@@ -148,7 +169,11 @@ impl Cache<'_> {
         };
         let about = format!("{kind} {key}, layout {LAYOUT}");
         files::save(&weights_path, weights, ("infbench", &about))?;
-        let text = serde_json::to_vec_pretty(facts).map_err(|source| FinetuneError::Facts {
+        let stored = Stored {
+            weights: digest(weights),
+            facts,
+        };
+        let text = serde_json::to_vec_pretty(&stored).map_err(|source| FinetuneError::Facts {
             path: facts_path.clone(),
             source,
         })?;
@@ -157,5 +182,52 @@ impl Cache<'_> {
             source,
         })?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::parameter::Array;
+
+    #[test]
+    fn what_is_damaged_is_as_good_as_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache(Some(folder.path()));
+        let values = vec![1.0, -0.0, f32::NAN];
+        let array = Array {
+            shape: vec![3],
+            values,
+        };
+        let weights = Weights::from([("a".to_owned(), array)]);
+        let (about, numbers) = cache.paths("adapters", "k").map(|(w, f)| (f, w)).unwrap();
+        let write = || cache.write("adapters", "k", &weights, &"facts").unwrap();
+        let read = || cache.read::<String>("adapters", "k");
+        assert!(read().is_none());
+        write();
+        let (found, facts) = read().unwrap();
+        assert_eq!(
+            (digest(&found), facts.as_str()),
+            (digest(&weights), "facts")
+        );
+        let whole = [&about, &numbers].map(|path| std::fs::read(path).unwrap());
+        for (path, whole) in [&about, &numbers].into_iter().zip(&whole) {
+            let mut flipped = whole.clone();
+            *flipped.last_mut().unwrap() ^= 1;
+            for damaged in [
+                &[][..],
+                &whole[..whole.len() / 2],
+                &vec![0; whole.len()],
+                &flipped,
+            ] {
+                write();
+                assert!(read().is_some());
+                std::fs::write(path, damaged).unwrap();
+                assert!(read().is_none(), "{}: {damaged:?}", path.display());
+            }
+            write();
+        }
+        std::fs::remove_file(&about).unwrap();
+        assert!(read().is_none());
     }
 }

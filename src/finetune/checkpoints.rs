@@ -80,18 +80,11 @@ fn key_of(key: &str, epochs: &[usize]) -> String {
 }
 
 /// The states after `epochs` of the fine-tune `key`, if they are there; none are needed for no epoch.
-pub(super) fn read(
-    cache: Cache,
-    key: &str,
-    epochs: &[usize],
-) -> Result<Option<Vec<AdapterState>>, FinetuneError> {
+pub(super) fn read(cache: Cache, key: &str, epochs: &[usize]) -> Option<Vec<AdapterState>> {
     if epochs.is_empty() {
-        return Ok(Some(Vec::new()));
+        return Some(Vec::new());
     }
-    let found = cache.read::<Vec<Facts>>(KIND, &key_of(key, epochs))?;
-    let Some((mut weights, facts)) = found else {
-        return Ok(None);
-    };
+    let (mut weights, facts) = cache.read::<Vec<Facts>>(KIND, &key_of(key, epochs))?;
     let states = facts.into_iter().map(
         |Facts {
              epoch,
@@ -113,7 +106,7 @@ pub(super) fn read(
             }
         },
     );
-    Ok(Some(states.collect()))
+    Some(states.collect())
 }
 
 /// Writes the states of the fine-tune `key`, all in one file.

@@ -188,8 +188,8 @@ fn run(
         .map(|split| reuse::below_adapters(&model, split, settings.activations));
 
     let cache = Cache(settings.cache);
-    let checkpoints = checkpoints::read(cache, &key, kept_epochs)?;
-    let cached = cache.read::<TrainingFacts>("adapters", &key)?;
+    let checkpoints = checkpoints::read(cache, &key, kept_epochs);
+    let cached = cache.read::<TrainingFacts>("adapters", &key);
     if let (Some((weights, training)), Some(checkpoints)) = (cached, checkpoints) {
         model.import(&roles, &weights)?;
         return Ok(FineTuned {

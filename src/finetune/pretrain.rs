@@ -110,7 +110,7 @@ pub fn pretrained_base(
     key.settings(classes);
     let key = key.finish();
     let cache = Cache(settings.cache);
-    if let Some((weights, facts)) = cache.read::<BaseFacts>("base", &key)? {
+    if let Some((weights, facts)) = cache.read::<BaseFacts>("base", &key) {
         let mut model = Model::new(settings.model, &input, data.classes, settings.seed, &device)?;
         model.import(&[Role::Base], &weights)?;
         return Ok(Base {

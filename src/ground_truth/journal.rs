@@ -1,6 +1,8 @@
 //! Finished retrainings on disk, a small file each.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
@@ -8,13 +10,23 @@ use super::Outcome;
 use crate::atomic;
 
 /// A folder of outcomes, or none.
-#[derive(Clone, Debug)]
-pub struct Journal(Option<PathBuf>);
+#[derive(Debug)]
+pub struct Journal {
+    folder: Option<PathBuf>,
+    /// Whether a damaged outcome has been met, which is said once.
+    warned: AtomicBool,
+}
+
+/// Entry of a file's metadata that holds the hash of its numbers.
+const DIGEST: &str = "blake3";
 
 impl Journal {
     /// In the folder `retraining-<key>` of a cache.
     pub fn new(cache: Option<&Path>, key: &str) -> Self {
-        Self(cache.map(|cache| cache.join(format!("retraining-{key}"))))
+        Self {
+            folder: cache.map(|cache| cache.join(format!("retraining-{key}"))),
+            warned: AtomicBool::new(false),
+        }
     }
 
     /// Name of an outcome: the hash of what decides it.
@@ -28,29 +40,23 @@ impl Journal {
     }
 
     fn path(&self, name: &str) -> Option<PathBuf> {
-        self.0
+        self.folder
             .as_ref()
             .map(|folder| folder.join(format!("{name}.safetensors")))
     }
 
-    /// An outcome for m queries, when it is there and whole.
+    /// An outcome for m queries, when it is there and whole. What is damaged is as good as none.
     pub fn read(&self, name: &str, m: usize) -> Option<Outcome> {
-        let bytes = std::fs::read(self.path(name)?).ok()?;
-        let file = SafeTensors::deserialize(&bytes).ok()?;
-        let numbers = |name: &str| -> Option<Vec<f64>> {
-            let view = file
-                .tensor(name)
-                .ok()
-                .filter(|view| view.dtype() == Dtype::F64)?;
-            let (numbers, rest) = view.data().as_chunks::<8>();
-            rest.is_empty()
-                .then(|| numbers.iter().map(|b| f64::from_le_bytes(*b)).collect())
-        };
-        let outcome = Outcome {
-            losses: numbers("losses")?,
-            accuracy: numbers("accuracy")?,
-        };
-        (outcome.losses.len() == m).then_some(outcome)
+        let path = self.path(name)?;
+        let bytes = std::fs::read(&path).ok()?;
+        let outcome = parse(&bytes).filter(|outcome| outcome.losses.len() == m);
+        if outcome.is_none() && !self.warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "{} is damaged: retrainings with damaged files are done again",
+                path.display()
+            );
+        }
+        outcome
     }
 
     /// Writes an outcome, whole or not at all.
@@ -69,9 +75,48 @@ impl Journal {
             let view = TensorView::new(Dtype::F64, vec![*length], bytes);
             (*name, view.expect("eight bytes a number"))
         });
-        let file = safetensors::serialize(views, None).map_err(|e| e.to_string())?;
+        let metadata = HashMap::from([(DIGEST.to_owned(), digest(outcome))]);
+        let file = safetensors::serialize(views, Some(metadata)).map_err(|e| e.to_string())?;
         atomic::write(&path, &file).map_err(|e| format!("cannot write {}: {e}", path.display()))
     }
+}
+
+/// Hash of an outcome's numbers.
+fn digest(outcome: &Outcome) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for numbers in [&outcome.losses, &outcome.accuracy] {
+        hasher.update(&(numbers.len() as u64).to_le_bytes());
+        numbers.iter().for_each(|number| {
+            hasher.update(&number.to_le_bytes());
+        });
+    }
+    hasher.finalize().to_hex()[..32].to_owned()
+}
+
+/// The outcome in a file; files from before their numbers were hashed are taken as they are.
+fn parse(bytes: &[u8]) -> Option<Outcome> {
+    let file = SafeTensors::deserialize(bytes).ok()?;
+    let numbers = |name: &str| -> Option<Vec<f64>> {
+        let view = file
+            .tensor(name)
+            .ok()
+            .filter(|view| view.dtype() == Dtype::F64)?;
+        let (numbers, rest) = view.data().as_chunks::<8>();
+        rest.is_empty()
+            .then(|| numbers.iter().map(|b| f64::from_le_bytes(*b)).collect())
+    };
+    let outcome = Outcome {
+        losses: numbers("losses")?,
+        accuracy: numbers("accuracy")?,
+    };
+    let (_, header) = SafeTensors::read_metadata(bytes).ok()?;
+    let written = header
+        .metadata()
+        .as_ref()
+        .and_then(|about| about.get(DIGEST));
+    written
+        .is_none_or(|written| *written == digest(&outcome))
+        .then_some(outcome)
 }
 
 #[cfg(test)]
@@ -95,8 +140,12 @@ mod tests {
             .path()
             .join(format!("retraining-k/{name}.safetensors"));
         let bytes = std::fs::read(&path).unwrap();
-        std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
-        assert_eq!(journal.read(&name, 3), None);
+        let mut flipped = bytes.clone();
+        *flipped.last_mut().unwrap() ^= 1;
+        for damaged in [&bytes[..bytes.len() - 1], &[], &flipped] {
+            std::fs::write(&path, damaged).unwrap();
+            assert_eq!(journal.read(&name, 3), None);
+        }
         assert_ne!(name, Journal::name(&[true, false], 7, true));
         assert_ne!(name, Journal::name(&[true, true], 7, false));
         assert_ne!(name, Journal::name(&[true, false], 8, false));

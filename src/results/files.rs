@@ -96,13 +96,11 @@ impl ResultsDir {
                     path: root.to_owned(),
                 });
             }
-            Err(fs::TryLockError::Error(source)) => {
-                return Err(ResultsError::Io {
-                    action: "lock",
-                    path,
-                    source,
-                });
-            }
+            // NFS and Lustre are often mounted without locks (ENOLCK, ENOSYS, EOPNOTSUPP)
+            Err(fs::TryLockError::Error(error)) => tracing::warn!(
+                "cannot lock {} ({error}): this file system keeps no locks, so nothing stops a second run in this folder; start only one",
+                path.display()
+            ),
         }
         Ok(Self {
             root: root.to_owned(),
