@@ -15,8 +15,9 @@ use regex::Regex;
 /// The rooms of the library from the ground up: an import goes to an earlier row. Rooms of one row do not import one
 /// another.
 const ORDER: &[&[&str]] = &[
+    &["input"],
     &[
-        "atomic", "device", "input", "measure", "progress", "random", "vector", "workers",
+        "atomic", "device", "measure", "progress", "random", "vector", "workers",
     ],
     &["data"],
     &["checkpoints"],

@@ -808,5 +808,180 @@ fn theory_and_scores_compare_too_and_what_is_no_result_is_named() {
     fs::write(folder.path().join("d.safetensors"), "no tensors").unwrap();
     within(&["compare", "a.safetensors", "d.safetensors"])
         .code(2)
-        .stderr(contains("d.safetensors is not a safetensors file"));
+        .stderr(contains(
+            "d.safetensors is a text that begins with \"no tensors\", not a safetensors file",
+        ));
+}
+
+/// The program's exit code and what it says, in a folder of its own.
+fn said(folder: &Path, arguments: &[&str]) -> (i32, String) {
+    let output = infbench()
+        .current_dir(folder)
+        .args(arguments)
+        .output()
+        .expect("infbench starts");
+    let text = String::from_utf8(output.stderr).expect("messages are UTF-8");
+    (output.status.code().expect("no signal"), text)
+}
+
+#[test]
+fn settings_that_are_no_settings_are_refused_with_their_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = "task: gradients\n";
+    let long = "x".repeat(20_000);
+    for (text, expected) in [
+        (
+            format!("name: ../../escaped\n{base}"),
+            "s.yaml:1:7: name: `../../escaped` cannot be a name: it has `/`",
+        ),
+        (
+            format!("name: /tmp/escaped\n{base}"),
+            "s.yaml:1:7: name: `/tmp/escaped` cannot be a name",
+        ),
+        (
+            format!("name: \"a\\0b\"\n{base}"),
+            "s.yaml:1:7: name: `a\\u{0}b` cannot be a name",
+        ),
+        (
+            format!("name: {}\n{base}", "a".repeat(101)),
+            "it has 101 characters",
+        ),
+        (
+            format!("name: a\nseed: .nan\n{base}"),
+            "s.yaml:2:7: seed: `.nan` is not a finite number",
+        ),
+        (
+            format!("name: a\n{base}sweep: {{influence.damping: [0.1, .inf]}}\n"),
+            "`.inf` is not a finite number",
+        ),
+        (
+            format!("name: a\n{base}profiles: {{b: {{influence.damping: -.inf}}}}\n"),
+            "`-.inf` is not a finite number",
+        ),
+        (
+            format!("name: a\n{base}seeds: [{long}]\n"),
+            "s.yaml:3:9: seeds[0]: expected a whole number",
+        ),
+        (
+            format!("name: a\n{base}{}: 1\n", &long[..1000]),
+            "s.yaml:3:1: xxx",
+        ),
+        (
+            format!("name: a\n{base}description: \"{long}\"\nlora: 3\n"),
+            "s.yaml:4",
+        ),
+        (
+            "\u{feff}name: a\ntask: gradents\n".to_owned(),
+            "s.yaml:2:7: task: unknown value `gradents`",
+        ),
+        (
+            "<!DOCTYPE html>\n<html></html>\n".to_owned(),
+            "s.yaml is a web page",
+        ),
+        (
+            format!(
+                "name: a\n{base}sweep: {{task.train: &a [{0}], task.dim: *a}}\n",
+                (1..200)
+                    .map(|n| n.to_string())
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ),
+            "the sweep makes 39601 cells",
+        ),
+    ] {
+        fs::write(folder.path().join("s.yaml"), &text).unwrap();
+        let (code, message) = said(folder.path(), &["run", "s.yaml"]);
+        assert_eq!(code, 2, "{message}");
+        assert!(message.contains(expected), "{message}");
+        assert!(message.matches('x').count() < 200, "{message}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "{message}");
+    }
+    fs::write(folder.path().join("s.yaml"), format!("name: a\n{base}")).unwrap();
+    for arguments in [
+        ["plan", "s.yaml", "--set", "seed=.inf"],
+        ["plan", "s.yaml", "--set", &format!("task.train={long}")],
+        ["plan", "s.yaml", "--profile", &long],
+        ["plan", "s.yaml", "--threads", &long],
+        ["plan", "s.yaml", "--set", &long],
+    ] {
+        let (code, message) = said(folder.path(), &arguments);
+        assert_eq!(code, 2, "{message}");
+        assert!(message.matches('x').count() < 200, "{message}");
+    }
+}
+
+#[test]
+fn a_damaged_cache_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = "name: c\nseed: 1\ntask: {name: clusters, train: 24, query: 4}\nmodel: {name: mlp, hidden: 8, layers: 1}\ntrain: {epochs: 1}\ninfluence: {methods: [exact, tracin]}\nground_truth: {subset_retraining: {fractions: [0.5], subsets: 4, seeds: 2}}\noutputs: {report: false}\n";
+    fs::write(folder.path().join("c.yaml"), file).unwrap();
+    let run = || {
+        let arguments = ["run", "c.yaml", "--out", "o", "--no-resume", "--quiet"];
+        let (code, message) = said(folder.path(), &arguments);
+        assert_eq!(code, 0, "{message}");
+        let found = records(&folder.path().join("o")).remove(0);
+        (timeless(found), message)
+    };
+    let (first, _) = run();
+    let mut files = Vec::new();
+    let mut folders = vec![folder.path().join("o/cache")];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => files.push(path),
+            }
+        }
+    }
+    assert!(files.len() > 8, "{files:?}");
+    let (again, quiet) = run();
+    assert_eq!((&again, quiet.as_str()), (&first, ""));
+    for damaged in [&b""[..], b"{\"half", &[0; 64]] {
+        for file in &files {
+            fs::write(file, damaged).unwrap();
+        }
+        let (again, warned) = run();
+        assert_eq!(again, first);
+        assert_eq!(
+            warned.matches("retrainings with damaged files").count(),
+            1,
+            "{warned}"
+        );
+        assert!(
+            warned.contains("this part of the cache is made anew"),
+            "{warned}"
+        );
+        assert_eq!(run().1, "");
+    }
+}
+
+#[test]
+fn the_home_folder_is_found_in_settings_and_arguments() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    fs::create_dir(&data).unwrap();
+    fs::write(
+        home.path().join("s.yaml"),
+        "name: t\ntask: {name: glue, task: rte, path: ~/data}\nmodel: {path: ~/m}\n",
+    )
+    .unwrap();
+    let said = |arguments: &[&str]| {
+        let output = infbench()
+            .env("HOME", home.path())
+            .args(arguments)
+            .output()
+            .unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let message = said(&["plan", "~/s.yaml"]);
+    assert!(
+        message.contains(&format!("{} has no training file", data.display())),
+        "{message}"
+    );
+    let message = said(&["report", "~/none", "--out=~/page"]);
+    assert!(
+        message.contains(&home.path().join("none").display().to_string()),
+        "{message}"
+    );
 }

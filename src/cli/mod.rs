@@ -12,12 +12,14 @@ mod run;
 mod score;
 mod theory;
 
+use std::ffi::OsString;
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use infbench::config::schema;
+use infbench::input::{expand_home, quote};
 
 /// How well do fast influence approximations agree with exact influence on LoRA fine-tunes?
 ///
@@ -118,7 +120,11 @@ impl ExperimentArgs {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let arguments: Vec<OsString> = std::env::args_os().map(expand_argument).collect();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error, &arguments),
+    };
     // errors wrap to a terminal, and stay on one line where a program reads them
     let _ = miette::set_hook(Box::new(|_| {
         let options = miette::MietteHandlerOpts::new();
@@ -134,6 +140,7 @@ pub fn main() -> ExitCode {
                 .unwrap_or_else(|_| "warn".into()),
         )
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     let outcome = set_threads(cli.global.threads).and_then(|()| match cli.command {
         Command::Run(args) => run::run(&args, cli.global),
@@ -160,10 +167,53 @@ pub fn main() -> ExitCode {
     })
 }
 
+/// An argument with `~` for the home folder replaced where no shell has done so: in quotes, or behind `--name=`.
+fn expand_argument(argument: OsString) -> OsString {
+    let named = argument
+        .to_str()
+        .and_then(|text| text.split_once('='))
+        .filter(|(name, value)| name.starts_with("--") && value.starts_with('~'));
+    match named {
+        Some((name, value)) => {
+            let mut expanded = OsString::from(format!("{name}="));
+            expanded.push(expand_home(Path::new(value)));
+            expanded
+        }
+        None => expand_home(Path::new(&argument)).into_os_string(),
+    }
+}
+
+/// Prints help or what is wrong with the arguments; long ones are not repeated in full.
+fn refuse(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+    let long = arguments.iter().filter_map(|argument| argument.to_str());
+    let long: Vec<&str> = long.filter(|text| quote(text) != *text).collect();
+    if long.is_empty() || !error.use_stderr() {
+        let _ = error.print();
+    } else {
+        let mut text = error.render().to_string();
+        for argument in long {
+            text = text.replace(argument, &quote(argument));
+            if let Some((_, value)) = argument.split_once('=') {
+                text = text.replace(value, &quote(value));
+            }
+        }
+        eprint!("{text}");
+    }
+    ExitCode::from(error.exit_code() as u8)
+}
+
 /// Prints to standard output; a reader that has gone away (`| head`) is no error.
 fn print(text: &str) {
     use std::io::Write as _;
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let mut out = std::io::stdout();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match written {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            eprintln!("cannot write to standard output: {error}");
+            std::process::exit(2);
+        }
+        _ => {}
+    }
 }
 
 /// An error whose text says everything: its sources are in it and are not listed again.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::task::GlueName;
+use crate::input::{expand_home, shorten};
 
 /// Kinds of files, the first found of a split wins.
 const KINDS: [&str; 3] = ["jsonl", "tsv", "parquet"];
@@ -89,6 +90,7 @@ impl GlueFiles {
     /// # Errors
     /// No such folder, no or several training files or folders, shards that are missing.
     pub fn find(folder: &Path, task: GlueName) -> Result<Self, GlueFilesError> {
+        let folder = &expand_home(folder);
         let (files, folders) = list(folder)?;
         if let Some(found) = splits(folder, &files, task)? {
             return Ok(found);
@@ -186,7 +188,7 @@ fn listed<S: AsRef<str>>(names: &[S]) -> String {
         n if n > LISTED => text.push(format!("and {} more", n - LISTED)),
         _ => {}
     }
-    text.join(", ")
+    shorten(&text.join(", "), 200)
 }
 
 fn has_kind(name: &str) -> bool {

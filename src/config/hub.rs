@@ -16,6 +16,7 @@ use thiserror::Error;
 
 use super::CheckpointConfig;
 use super::huggingface::{CONFIG_FILE, SHARDS_FILE, TOKENIZER_FILE, WEIGHTS_FILE};
+use crate::input::expand_home;
 
 /// Revision of a model when none is given.
 pub const REVISION: &str = "main";
@@ -96,8 +97,9 @@ impl Hub {
     /// As the environment says.
     pub fn from_env() -> Self {
         let given = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let home = given("HF_HOME").map(PathBuf::from).or_else(|| {
-            let caches = given("XDG_CACHE_HOME").map(PathBuf::from);
+        let path = |name: &str| given(name).map(|value| expand_home(Path::new(&value)));
+        let home = path("HF_HOME").or_else(|| {
+            let caches = path("XDG_CACHE_HOME");
             let caches = caches.or_else(|| Some(std::env::home_dir()?.join(".cache")));
             Some(caches?.join("huggingface"))
         });
@@ -106,7 +108,7 @@ impl Hub {
         let offline = given("HF_HUB_OFFLINE").map(|value| value.to_uppercase());
         Self {
             token: given("HF_TOKEN").or_else(token),
-            cache: given("HF_HUB_CACHE").map(PathBuf::from).or(shared),
+            cache: path("HF_HUB_CACHE").or(shared),
             endpoint: given("HF_ENDPOINT").map_or_else(
                 || "https://huggingface.co".to_owned(),
                 |endpoint| endpoint.trim_end_matches('/').to_owned(),
@@ -127,6 +129,7 @@ impl Hub {
         revision: Option<&str>,
         part: Part,
     ) -> Result<Located, HubError> {
+        let path = &expand_home(path);
         if path.is_dir() {
             return match revision {
                 None => Ok(Located {

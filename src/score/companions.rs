@@ -11,6 +11,7 @@ use crate::gradients::factors::KroneckerFactors;
 use crate::gradients::hessian::Hessians;
 use crate::gradients::store::GradientStore;
 use crate::influence::OwnedCompanions;
+use crate::input::{expand_home, quote};
 
 /// Files of what some methods need beside the gradients; nothing by default.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -51,8 +52,8 @@ impl FromStr for SampledFiles {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split(':').collect::<Vec<_>>()[..] {
             [gradients, factors] if !gradients.is_empty() && !factors.is_empty() => Ok(Self {
-                gradients: gradients.into(),
-                factors: factors.into(),
+                gradients: expand_home(gradients.as_ref()),
+                factors: expand_home(factors.as_ref()),
             }),
             _ => Err("expected GRADIENTS:FACTORS, two files without `:` in their names".to_owned()),
         }
@@ -71,12 +72,13 @@ impl FromStr for CheckpointFiles {
             Ok(learning_rate) if f64::is_finite(learning_rate) && learning_rate >= 0.0 => {
                 Ok(Self {
                     learning_rate,
-                    train: train.into(),
-                    query: query.into(),
+                    train: expand_home(train.as_ref()),
+                    query: expand_home(query.as_ref()),
                 })
             }
             _ => Err(format!(
-                "the learning rate is `{rate}`, expected a finite number, at least 0"
+                "the learning rate is `{}`, expected a finite number, at least 0",
+                quote(rate)
             )),
         }
     }
