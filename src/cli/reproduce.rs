@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use infbench::config::error::Problem;
 use infbench::device::DeviceChoice;
+use infbench::input;
 use infbench::progress::{Progress, plural};
 use infbench::report::paper::items::{ITEMS, Item, find};
 use infbench::report::paper::{self, PaperSummary};
@@ -341,9 +342,8 @@ fn compare(args: &ReproduceArgs, item: &Item, folder: &Path) -> miette::Result<E
     let is_theory =
         variants(item.name).any(|variant| matches!(variant.source, Source::Theory { .. }));
     if is_theory {
-        let text = std::fs::read_to_string(&theory)
-            .map_err(|e| bad(format!("cannot read {}: {e}", theory.display())))?;
-        let parsed: Value = serde_json::from_str(&text).map_err(bad)?;
+        let text = input::text(&theory).map_err(bad)?;
+        let parsed: Value = input::parse_json(&theory, &text).map_err(bad)?;
         let named = |variant: &&'static Variant| matches!(variant.source, Source::Theory { file, .. } if parsed["experiment"] == file);
         let variant = asked.or_else(|| variants(item.name).find(named));
         let variant =

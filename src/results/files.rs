@@ -15,6 +15,7 @@ use serde::Deserialize as _;
 use thiserror::Error;
 
 use crate::atomic;
+use crate::input::{self, InputError};
 
 use super::record::{Record, SCHEMA, Status};
 
@@ -31,10 +32,13 @@ pub enum ResultsError {
         /// The system's answer.
         source: std::io::Error,
     },
+    /// A file that is not what its name says.
+    #[error(transparent)]
+    Input(#[from] InputError),
     /// A record that cannot be read.
     #[error("{} is not a record of infbench: {message}", path.display())]
     Broken {
-        /// The file.
+        /// The file, with the line where it holds several records.
         path: PathBuf,
         /// What is wrong.
         message: String,
@@ -169,14 +173,14 @@ impl ResultsDir {
 
 /// Reads a record file.
 fn read_record(path: &Path) -> Result<Entry, ResultsError> {
-    let text = fs::read_to_string(path).map_err(io("read", path))?;
-    parse_record(path, &text, path.display().to_string())
+    parse_record(&input::text(path)?, path.display().to_string())
 }
 
-fn parse_record(path: &Path, text: &str, place: String) -> Result<Entry, ResultsError> {
-    let broken = |e: serde_json::Error| ResultsError::Broken {
-        path: path.to_owned(),
-        message: e.to_string(),
+fn parse_record(text: &str, place: String) -> Result<Entry, ResultsError> {
+    let path = Path::new(&place).to_owned();
+    let broken = |error: serde_json::Error| ResultsError::Broken {
+        path: path.clone(),
+        message: input::json_problem(&error),
     };
     let value: serde_json::Value = serde_json::from_str(text).map_err(broken)?;
     match value.get("schema").and_then(serde_json::Value::as_u64) {
@@ -185,12 +189,9 @@ fn parse_record(path: &Path, text: &str, place: String) -> Result<Entry, Results
             record: Record::deserialize(&value).map_err(broken)?,
             value,
         }),
-        Some(found) => Err(ResultsError::Layout {
-            path: path.to_owned(),
-            found,
-        }),
+        Some(found) => Err(ResultsError::Layout { path, found }),
         None => Err(ResultsError::Broken {
-            path: path.to_owned(),
+            path,
             message: "it has no field `schema`".to_owned(),
         }),
     }
@@ -225,11 +226,11 @@ pub fn entries(root: &Path) -> Result<Vec<Entry>, ResultsError> {
     let path = root.join("results.jsonl");
     let mut records = Vec::new();
     if path.is_file() {
-        let text = fs::read_to_string(&path).map_err(io("read", &path))?;
+        let text = input::text(&path)?;
         for (number, line) in text.lines().enumerate() {
             if !line.is_empty() {
                 let place = format!("{}:{}", path.display(), number + 1);
-                records.push(parse_record(&path, line, place)?);
+                records.push(parse_record(line, place)?);
             }
         }
     } else {

@@ -8,6 +8,8 @@ use std::path::Path;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use crate::input;
+
 use super::files::ResultsError;
 use super::record::Provenance;
 
@@ -280,14 +282,10 @@ fn read(root: &Path) -> Result<Option<(TheoryResults, Value)>, ResultsError> {
     if !path.is_file() {
         return Ok(None);
     }
-    let text = std::fs::read_to_string(&path).map_err(|source| ResultsError::Io {
-        action: "read",
-        path: path.clone(),
-        source,
-    })?;
+    let text = input::text(&path)?;
     let broken = |error: serde_json::Error| ResultsError::Broken {
         path: path.clone(),
-        message: error.to_string(),
+        message: input::json_problem(&error),
     };
     let json: Value = serde_json::from_str(&text).map_err(broken)?;
     let results = TheoryResults::deserialize(&json).map_err(broken)?;

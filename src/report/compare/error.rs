@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::input::InputError;
 use crate::results::ResultsError;
 
 /// Why two results cannot be compared.
@@ -32,6 +33,9 @@ pub enum CompareError {
         /// What they hold.
         kinds: [&'static str; 2],
     },
+    /// A file that is not what its name says.
+    #[error(transparent)]
+    Input(#[from] InputError),
     /// A file of tensors that cannot be read.
     #[error("{} is not a safetensors file: {message}", path.display())]
     Tensors {

@@ -10,6 +10,7 @@ use safetensors::{Dtype, SafeTensors};
 use serde_json::{Value, json};
 
 use super::error::CompareError;
+use crate::input;
 use crate::results::difference::Differences;
 
 /// A file of tensors by its name on both sides: the path below the results with the content hash taken out.
@@ -28,7 +29,14 @@ fn broken(path: &Path) -> impl Fn(&dyn std::fmt::Display) -> CompareError + '_ {
 fn open(path: &Path) -> Result<Mmap, CompareError> {
     let file = File::open(path).map_err(|e| broken(path)(&e))?;
     // SAFETY: the file is read only; results are replaced by renaming, never written in place.
-    unsafe { Mmap::map(&file) }.map_err(|e| broken(path)(&e))
+    let map = unsafe { Mmap::map(&file) }.map_err(|e| broken(path)(&e))?;
+    match SafeTensors::read_metadata(&map) {
+        Ok(_) => Ok(map),
+        Err(error) => Err(match input::explain(path, &map, "a safetensors file") {
+            Some(found) => found.into(),
+            None => broken(path)(&error),
+        }),
+    }
 }
 
 /// What is written beside the tensors of a file.

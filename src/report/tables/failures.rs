@@ -26,6 +26,11 @@ pub fn table(study: &Study) -> Option<Table> {
             if record.status == Status::Failed {
                 push("the whole cell".to_owned(), record.error.as_deref());
             }
+            let passed_over = record.task.as_ref().map_or(0, |task| task.passed_over);
+            if passed_over > 0 {
+                let why = format!("{passed_over} broken rows were passed over");
+                push("the data files".to_owned(), Some(&why));
+            }
             for method in record
                 .methods
                 .iter()
