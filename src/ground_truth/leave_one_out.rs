@@ -54,7 +54,7 @@ pub fn facts(losses: &LeaveOneOut) -> LeaveOneOutFacts {
         min_snr: losses.min_snr,
         snr: signals(losses)
             .iter()
-            .map(|s| Some(s.ratio()).filter(|ratio| ratio.is_finite()))
+            .map(|s| s.map(|s| s.ratio()).filter(|ratio| ratio.is_finite()))
             .collect(),
         ceiling: noise_ceiling(losses).named("loo_ceiling", (Some(0.0), Some(1.0))),
     }

@@ -13,13 +13,13 @@
 //! over items (subsets, examples) and queries: a resample draws both once for all rungs of all ladders, so that what
 //! two rungs have in common cancels in their difference.
 
-use ndarray::{ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2, Axis};
 use rayon::prelude::*;
 
 use super::datamodel::{self, ceiling_rng, from_halves, halves};
 use super::hierarchical::{Correlation, Pair, mean_over_queries, multiplicities};
 use super::interval::{Interval, RESAMPLES, bootstrap};
-use super::leave_one_out::{self, Signal, noise, signals, truth};
+use super::leave_one_out::{self, Signal, differences, signal, signals, speaks};
 use super::retraining::{LeaveOneOut, Subsets};
 use super::value::Estimate;
 use crate::random::rng;
@@ -57,8 +57,8 @@ struct Rung {
 enum Query {
     /// The mean of their correlations.
     Pairs(Vec<Pair>),
-    /// √(signal/(signal + noise)) of T(k, q) and its variance by seeds.
-    Signal { truth: Vec<f64>, noise: Vec<f64> },
+    /// √(signal/(signal + noise)) of the differences by example and seed.
+    Signal(Array2<f64>),
 }
 
 impl Query {
@@ -68,22 +68,7 @@ impl Query {
                 let rs = pairs.iter().map(|pair| pair.value(kind, weights));
                 super::interval::mean(&rs.collect::<Option<Vec<f64>>>()?)
             }
-            Self::Signal { truth, noise } => {
-                let weight = |k: usize| weights.map_or(1.0, |weights| weights[k]);
-                let items = 0..truth.len();
-                let total: f64 = items.clone().map(weight).sum();
-                let sum = |of: &dyn Fn(usize) -> f64| -> f64 {
-                    items.clone().map(|k| weight(k) * of(k)).sum()
-                };
-                let mean = sum(&|k| truth[k]) / total;
-                let variance = sum(&|k| (truth[k] - mean).powi(2)) / (total - 1.0);
-                let noise = sum(&|k| noise[k]) / total;
-                let signal = Signal {
-                    signal: variance - noise,
-                    noise,
-                };
-                Some(signal.ceiling())
-            }
+            Self::Signal(d) => signal(d.view(), weights).map(|signal| signal.ceiling()),
         }
     }
 }
@@ -119,15 +104,8 @@ impl<'a> Rungs<'a> {
                 halves_of: Some(subsets.losses.len_of(Axis(1))),
             },
             Target::LeaveOneOut(losses) => {
-                let truth = truth(losses);
-                let of = |(q, signal): (usize, Signal)| {
-                    let spread = (0..losses.examples.len())
-                        .map(|k| noise(losses, truth.view(), k, q))
-                        .collect();
-                    (signal.ratio() >= losses.min_snr).then(|| Query::Signal {
-                        truth: truth.column(q).to_vec(),
-                        noise: spread,
-                    })
+                let of = |(q, signal): (usize, Option<Signal>)| {
+                    speaks(signal, losses).then(|| Query::Signal(differences(losses, q)))
                 };
                 Rung {
                     queries: signals(losses).into_iter().enumerate().map(of).collect(),
@@ -326,7 +304,7 @@ pub fn no_switch(scores: ArrayView2<f64>) -> Estimate {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::{Array2, Array3};
+    use ndarray::Array3;
     use rand::RngExt;
 
     use super::*;
