@@ -127,3 +127,56 @@ fn the_reference_needs_exact() {
         .failure()
         .stderr(contains("which is not among the methods"));
 }
+
+#[test]
+fn exact_that_does_not_converge_is_no_reference() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("none.yaml");
+    // 60 examples in blocks of 200 whose eigenvalues fall as j⁻³, hardly damped: F + λI is singular to rounding
+    let text = "name: none
+task: {name: gradients, train: 60, query: 4, dim: 200, blocks: 2, spectrum_decay: 3}
+influence: {damping: 1.0e-12, methods: [exact, datainf]}
+";
+    fs::write(&file, text).unwrap();
+    let out = folder.path().join("out");
+    Command::new(assert_cmd::cargo::cargo_bin!("infbench"))
+        .arg("run")
+        .arg(&file)
+        .arg("--out")
+        .arg(&out)
+        .assert()
+        .success()
+        .stdout(contains("1 of 1 cells have no reference"));
+    let text = fs::read_to_string(out.join("results.jsonl")).unwrap();
+    let record: Value = serde_json::from_str(text.trim()).unwrap();
+    let why = record["no_reference"][0].as_str().unwrap();
+    assert!(
+        why.starts_with("`exact` did not converge in 2 of its blocks"),
+        "{why}"
+    );
+    let of = |label: &str| {
+        let methods = record["methods"].as_array().unwrap();
+        let method = methods.iter().find(|m| m["label"] == label).unwrap();
+        method["metrics"].as_array().unwrap().clone()
+    };
+    // against itself it would be perfect, and says nothing
+    for (label, cases) in [("exact", 0), ("datainf", 4)] {
+        for name in ["pearson", "spearman", "relative_error", "top_k_overlap"] {
+            let metrics = of(label);
+            let metric = metrics.iter().find(|m| m["metric"] == name).unwrap();
+            assert_eq!(metric["value"], Value::Null, "{label} {name}");
+            assert_eq!(
+                (&metric["cases"], &metric["undefined"]),
+                (&cases.into(), &cases.into())
+            );
+        }
+    }
+    // what needs no reference is there
+    let metrics = of("datainf");
+    let auc = metrics.iter().find(|m| m["metric"] == "detection_auc");
+    assert!(auc.unwrap()["value"].is_f64());
+    let tables = fs::read_to_string(out.join("tables.md")).unwrap();
+    assert!(tables.contains("| the reference | `exact` did not converge in 2 of its blocks"));
+    let page = fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains("no reference in 1 cell"));
+}

@@ -279,6 +279,54 @@ mod tests {
     }
 
     #[test]
+    fn without_a_reference_everything_against_it_is_undefined_and_counted() {
+        let scores = matrix(0.3);
+        let mean = scores.mean_axis(Axis(0)).expect("rows");
+        let (nowhere, nowhere_mean) = (scores.mapv(|_| f64::NAN), mean.mapv(|_| f64::NAN));
+        let inputs = Inputs {
+            scores: Scores {
+                per_query: scores.view(),
+                mean_query: mean.view(),
+            },
+            exact: Some(Scores {
+                per_query: nowhere.view(),
+                mean_query: nowhere_mean.view(),
+            }),
+            exact_at_default: Some(nowhere.view()),
+            flipped: None,
+            train_classes: None,
+            query_classes: None,
+            retraining: None,
+            seed: 1,
+        };
+        let against = |metric: &&super::super::Metric| {
+            let needs = metric.needs.iter();
+            needs
+                .clone()
+                .any(|n| matches!(n, Need::Exact | Need::ExactAtDefault))
+        };
+        let names: Vec<&str> = computed()
+            .filter(against)
+            .map(|metric| metric.name)
+            .collect();
+        assert!(names.len() >= 8);
+        let (values, _) = evaluate(&inputs, &names).expect("shapes agree");
+        for value in values {
+            let cases = if value.metric.contains("mean_query") {
+                1
+            } else {
+                6
+            };
+            assert_eq!(
+                (value.value, value.low, value.cases, value.undefined),
+                (None, None, cases, cases),
+                "{}",
+                value.metric
+            );
+        }
+    }
+
+    #[test]
     fn unmet_needs_have_no_value_and_no_cases() {
         let scores = matrix(0.0);
         let mean = Array1::zeros(40);

@@ -81,6 +81,18 @@ impl Metric {
         }
     }
 
+    /// Whether it says something about a method: exact influence, where it is the reference, is not compared with
+    /// itself.
+    pub fn compares(&self, is_reference: bool) -> bool {
+        !(is_reference && self.needs.contains(&Need::Exact))
+    }
+
+    /// Whether it is positive without a bound (time, memory, relative error): means and differences are then those of
+    /// the logarithms, as long as no value is 0.
+    pub fn is_factor(&self) -> bool {
+        self.range == POSITIVE
+    }
+
     /// Whether [`super::evaluate`] computes it; the others are measured in every run.
     pub fn is_computed(&self) -> bool {
         self.compute.is_some()

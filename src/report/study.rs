@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::marks::Origin;
 use super::number;
 use super::palette::Palette;
+use crate::metrics::Metric;
 use crate::results::record::{MethodRecord, Record, Status};
 
 /// Cells with the same settings, one a seed.
@@ -222,10 +223,39 @@ impl<'a> Study<'a> {
         self.groups.iter().map(Group::failed).sum()
     }
 
+    /// Cells in which metrics against exact influence are undefined because it failed or did not converge.
+    pub fn without_reference(&self) -> usize {
+        let without = |record: &&&Record| !record.no_reference.is_empty();
+        self.records.iter().filter(without).count()
+    }
+
     /// Whether exact influence itself is held against exact on gradients that were not rounded.
     pub fn exact_is_measured(&self) -> bool {
         let reference = |record: &&&Record| record.config["store"]["reference"] == "f32";
         self.records.iter().any(|record| reference(&record))
+    }
+
+    /// Whether a method's own scores are what the others are held against: exact influence (the first, where there are
+    /// several ways to solve for it), unless the reference is exact influence on other gradients.
+    fn is_reference(&self, label: &str) -> bool {
+        let first = |record: &&'a Record| {
+            let mut methods = record.methods.iter();
+            methods.find(|method| {
+                method.name == "exact"
+                    && method.status == Status::Ok
+                    && method.evidence.not_converged == 0
+            })
+        };
+        let mut references = self.records.iter().filter_map(first);
+        !self.exact_is_measured() && references.any(|method| method.label == label)
+    }
+
+    /// The methods that a metric says something about, in the order of the settings: the one place that decides that
+    /// exact influence is not compared with itself.
+    pub fn compared(&self, metric: &Metric) -> Vec<&str> {
+        let compares = |label: &&String| metric.compares(self.is_reference(label));
+        let labels = self.methods.iter().filter(compares);
+        labels.map(String::as_str).collect()
     }
 
     /// The numeric settings with at least two values, one of each set that was swept together.

@@ -89,6 +89,13 @@ pub fn summary(records: &[Record]) -> String {
             study.records.len()
         ));
     }
+    let without = study.without_reference();
+    if without > 0 {
+        text.push_str(&format!(
+            "{without} of {} cells have no reference (exact influence failed or did not converge): metrics against it are undefined there.\n",
+            study.records.len()
+        ));
+    }
     text
 }
 

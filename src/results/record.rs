@@ -49,6 +49,10 @@ pub struct Record {
     pub ground_truth: Option<GroundTruthFacts>,
     /// One entry a method, in the order of the settings.
     pub methods: Vec<MethodRecord>,
+    /// Exact influences that failed or did not converge, and why. They are no reference: the metrics against them have no
+    /// value, and all their cases count as undefined.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub no_reference: Vec<String>,
     /// Differences between methods within this cell; not there in records from before they were kept, and of a cell
     /// with one method.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -292,7 +296,7 @@ pub struct LeaveOneOutFacts {
     pub seeds: usize,
     /// Least ratio of signal to noise of a query.
     pub min_snr: f64,
-    /// Ratio of signal to noise (variances) of every query; `null` where it is not finite.
+    /// Ratio of signal to noise (variances) of every query; `null` where there is no noise at all.
     pub snr: Vec<Option<f64>>,
     /// Correlation that the expected truth has with the measured one, mean over queries.
     pub ceiling: MetricValue,

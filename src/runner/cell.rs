@@ -8,9 +8,9 @@ use ndarray::{Array2, Axis, s};
 use super::decomposition::{Setting, Whole, decompose};
 use super::material::{Material, sentence};
 use super::pairing::{Spreads, paired, pairing};
+use super::reference::{NoReference, nowhere_finite, unrounded_exact};
 use super::{Execute, facts};
 use crate::config::influence::DEFAULT_DAMPING;
-use crate::config::store::Reference;
 use crate::config::{Cell, MethodSpec, Plan};
 use crate::device::DeviceChoice;
 use crate::gradients::store::TensorInfo;
@@ -185,6 +185,7 @@ impl Execute for CellRunner {
         };
         let retraining = truth.as_ref().map(|truth| &truth.retraining);
 
+        let mut no_reference = NoReference::default();
         let asked = |name: &str| cell.settings.metrics.iter().any(|metric| metric == name);
         let at_default = if asked("pearson_default_damping") {
             let lambda = damping(&material.train, &layout, DEFAULT_DAMPING).map_err(sentence)?;
@@ -196,7 +197,8 @@ impl Execute for CellRunner {
             };
             let [train, query] = [&material.train, &material.query];
             let found = run_method(&exact, train, query, &layout, &lambda, &each);
-            Some(found.map_err(sentence)?.scores)
+            let what = "exact at the default damping";
+            Some(no_reference.scores(what, found.map_err(sentence)?))
         } else {
             None
         };
@@ -207,13 +209,19 @@ impl Execute for CellRunner {
         // exact first: the others are held against it
         let mut order: Vec<usize> = (0..influence.methods.len()).collect();
         order.sort_by_key(|&i| !influence.methods[i].is_exact());
-        let mut exact = unrounded_exact(cell, &material, &layout, &options, progress)?;
+        let mut exact = unrounded_exact(cell, &material, &layout, &options, progress)?
+            .map(|found| no_reference.scores("exact on f32 gradients", found));
+        let mut reference = None;
         let mut kept = Vec::new();
         let mut methods: Vec<Option<MethodRecord>> = vec![None; influence.methods.len()];
         let mut spreads: Spreads = vec![Vec::new(); influence.methods.len()];
         for index in order {
             let spec = &influence.methods[index];
             progress.stage(&spec.label);
+            if !spec.is_exact() && exact.is_none() && influence.has_exact() {
+                let rows = options.queries.rows(material.query.rows());
+                exact = Some(nowhere_finite(rows, material.train.rows()));
+            }
             methods[index] = Some(
                 match run_method(
                     spec,
@@ -231,8 +239,9 @@ impl Execute for CellRunner {
                             material.train.rows() as f64,
                             options.queries.rows(material.query.rows()) as f64,
                         );
-                        if spec.is_exact() && exact.is_none() {
+                        if spec.is_exact() && exact.is_none() && no_reference.allows(spec, &found) {
                             exact = Some(found.scores.clone());
+                            reference = Some(index);
                         }
                         let inputs = Inputs {
                             scores: parts(&found.scores),
@@ -245,7 +254,7 @@ impl Execute for CellRunner {
                             seed: cell.seed,
                         };
                         let mut record = method_record(spec, &found, &inputs, cell, operations)?;
-                        spreads[index] = paired(cell, spec, &inputs);
+                        spreads[index] = paired(cell, spec, reference == Some(index), &inputs);
                         if split_by.is_some() {
                             whole.push(Whole {
                                 spec,
@@ -262,6 +271,9 @@ impl Execute for CellRunner {
                         record
                     }
                     Err(error) => {
+                        if spec.is_exact() && exact.is_none() {
+                            no_reference.failed(spec, &error.to_string());
+                        }
                         whole.push(Whole {
                             spec,
                             scores: Err(error.to_string()),
@@ -328,6 +340,7 @@ impl Execute for CellRunner {
                 ..truth.facts
             }),
             methods: methods.into_iter().flatten().collect(),
+            no_reference: no_reference.0,
             pairing: pairing(&spreads),
         })
     }
@@ -338,29 +351,6 @@ impl Execute for CellRunner {
             ..self.environment.clone()
         }
     }
-}
-
-/// Exact influence on the gradients before they were rounded, when the settings ask for it.
-fn unrounded_exact(
-    cell: &Cell,
-    material: &Material,
-    layout: &BlockLayout,
-    options: &RunOptions<'_>,
-    progress: &Progress,
-) -> Result<Option<Array2<f64>>, String> {
-    let influence = &cell.settings.influence;
-    let exact = influence.methods.iter().find(|spec| spec.is_exact());
-    let first = material
-        .unrounded
-        .as_ref()
-        .filter(|_| cell.settings.store.reference == Reference::F32);
-    let Some((spec, [train, query])) = exact.zip(first) else {
-        return Ok(None);
-    };
-    progress.stage("exact on f32 gradients");
-    let lambda = damping(train, layout, influence.damping).map_err(sentence)?;
-    let found = run_method(spec, train, query, layout, &lambda, options).map_err(sentence)?;
-    Ok(Some(found.scores))
 }
 
 /// Scores with the mean query as the last row, in two parts.

@@ -336,7 +336,12 @@ impl Known<'_> {
         };
         let [train, query] = self.setting.gradients;
         let found = run_method(&spec, train, query, layout, lambda, &options);
-        found.map(|found| found.scores).map_err(|e| e.to_string())
+        let found = found.map_err(|e| e.to_string())?;
+        // as in the cell, exact influence that did not converge is no reference
+        if spec.is_exact() && found.evidence.not_converged > 0 {
+            return Err("exact influence did not converge here".to_owned());
+        }
+        Ok(found.scores)
     }
 
     fn parts(

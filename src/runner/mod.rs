@@ -10,6 +10,7 @@ mod material;
 mod outcome;
 mod pairing;
 mod passes;
+mod reference;
 pub mod theory;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -166,6 +167,7 @@ fn failed(experiment: &str, cell: &Cell, provenance: Provenance, error: String) 
         gradients: None,
         ground_truth: None,
         methods: Vec::new(),
+        no_reference: Vec::new(),
         pairing: Vec::new(),
     }
 }

@@ -2,26 +2,26 @@
 
 use crate::config::{Cell, MethodSpec};
 use crate::metrics::paired::{Difference, PAIRED, Spread, difference, over, spread};
-use crate::metrics::{Inputs, Need, find};
+use crate::metrics::{Inputs, find};
 use crate::results::record::PairingFacts;
 
 /// Of each method of a cell, in the order of the settings: its label, and what each metric varies by. Empty for one
 /// that failed.
 pub type Spreads = Vec<Vec<(String, &'static str, Spread)>>;
 
-/// What the paired metrics of one method vary by, of those that the cell's settings have. `exact` is not compared with
-/// itself.
+/// What the paired metrics of one method vary by, of those that the cell's settings have; `is_reference` where its
+/// scores are what the others are held against.
 pub fn paired(
     cell: &Cell,
     spec: &MethodSpec,
+    is_reference: bool,
     inputs: &Inputs,
 ) -> Vec<(String, &'static str, Spread)> {
-    let against_exact =
-        |metric: &str| find(metric).is_some_and(|metric| metric.needs.contains(&Need::Exact));
+    let compares = |metric: &str| find(metric).is_some_and(|metric| metric.compares(is_reference));
     PAIRED
         .iter()
         .filter(|metric| cell.settings.metrics.iter().any(|known| known == *metric))
-        .filter(|metric| !(spec.is_exact() && against_exact(metric)))
+        .filter(|metric| compares(metric))
         .filter_map(|metric| Some((spec.label.clone(), *metric, spread(metric, inputs)?)))
         .collect()
 }

@@ -497,6 +497,7 @@ fn record(experiment: &str, shape: &Shape) -> Record {
             .iter()
             .map(|entry| method(rng, shape, *entry, classes))
             .collect(),
+        no_reference: Vec::new(),
         pairing: Vec::new(),
     }
 }

@@ -1,4 +1,4 @@
-//! Every cell and method that failed.
+//! Every cell and method that failed, and every exact influence that is no reference.
 
 use super::{Cell, Table, setting_cells, setting_headers};
 use crate::report::study::Study;
@@ -31,6 +31,9 @@ pub fn table(study: &Study) -> Option<Table> {
                 let why = format!("{passed_over} broken rows were passed over");
                 push("the data files".to_owned(), Some(&why));
             }
+            for why in &record.no_reference {
+                push("the reference".to_owned(), Some(why));
+            }
             for method in record
                 .methods
                 .iter()
@@ -45,7 +48,7 @@ pub fn table(study: &Study) -> Option<Table> {
     }
     (!rows.is_empty()).then(|| Table {
         title: "Failures".to_owned(),
-        note: "Every cell and method that ended in an error; none is in any mean.".to_owned(),
+        note: "Every cell and method that ended in an error; none is in any mean. Rows of data files that could not be read were passed over. Exact influence that failed or did not converge is no reference: the metrics against it are undefined, and counted as such.".to_owned(),
         headers,
         rows,
     })

@@ -1,0 +1,126 @@
+//! The exact influence that the methods of a cell are held against, and when it is none.
+
+use ndarray::Array2;
+
+use super::material::{Material, sentence};
+
+use crate::config::store::Reference;
+use crate::config::{Cell, MethodSpec};
+use crate::influence::{BlockLayout, Influence, RunOptions, damping, run_method};
+use crate::progress::Progress;
+
+/// Exact influences that are no reference, and why.
+#[derive(Default)]
+pub(super) struct NoReference(pub(super) Vec<String>);
+
+impl NoReference {
+    /// Scores of `what` to hold methods against: nowhere finite, so that every metric against them is undefined and
+    /// counted, where they did not converge.
+    pub(super) fn scores(&mut self, what: &str, found: Influence) -> Array2<f64> {
+        if self.converged(what, &found) {
+            return found.scores;
+        }
+        let (rows, columns) = found.scores.dim();
+        nowhere_finite(rows, columns)
+    }
+
+    /// Whether the scores of an exact method of the settings may be the reference.
+    pub(super) fn allows(&mut self, spec: &MethodSpec, found: &Influence) -> bool {
+        self.converged(&format!("`{}`", spec.label), found)
+    }
+
+    fn converged(&mut self, what: &str, found: &Influence) -> bool {
+        let evidence = &found.evidence;
+        if evidence.not_converged == 0 {
+            return true;
+        }
+        let residual = evidence
+            .residual
+            .map_or("not finite".to_owned(), |residual| {
+                format!("{residual:.1e}")
+            });
+        self.0.push(format!(
+            "{what} did not converge in {} of its blocks (largest residual {residual})",
+            evidence.not_converged
+        ));
+        false
+    }
+
+    pub(super) fn failed(&mut self, spec: &MethodSpec, error: &str) {
+        self.0.push(format!("`{}` failed: {error}", spec.label));
+    }
+}
+
+/// Scores without a finite entry.
+pub(super) fn nowhere_finite(rows: usize, columns: usize) -> Array2<f64> {
+    Array2::from_elem((rows, columns), f64::NAN)
+}
+
+/// Exact influence on the gradients before they were rounded, when the settings ask for it.
+pub(super) fn unrounded_exact(
+    cell: &Cell,
+    material: &Material,
+    layout: &BlockLayout,
+    options: &RunOptions<'_>,
+    progress: &Progress,
+) -> Result<Option<Influence>, String> {
+    let influence = &cell.settings.influence;
+    let exact = influence.methods.iter().find(|spec| spec.is_exact());
+    let first = material
+        .unrounded
+        .as_ref()
+        .filter(|_| cell.settings.store.reference == Reference::F32);
+    let Some((spec, [train, query])) = exact.zip(first) else {
+        return Ok(None);
+    };
+    progress.stage("exact on f32 gradients");
+    let lambda = damping(train, layout, influence.damping).map_err(sentence)?;
+    let found = run_method(spec, train, query, layout, &lambda, options).map_err(sentence)?;
+    Ok(Some(found))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::influence::Evidence;
+
+    fn found(not_converged: usize, residual: Option<f64>) -> Influence {
+        Influence {
+            scores: Array2::ones((3, 2)),
+            seconds: Default::default(),
+            peak_bytes: None,
+            bytes_read: 0,
+            evidence: Evidence {
+                not_converged,
+                residual,
+                ..Evidence::default()
+            },
+            block_evidence: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_did_not_converge_is_no_reference_and_says_so() {
+        let mut none = NoReference::default();
+        let spec: MethodSpec = "exact:solver=cg".parse().expect("a method");
+        assert!(none.allows(&spec, &found(0, Some(1e-12))));
+        assert_eq!(
+            none.scores("x", found(0, None)),
+            Array2::<f64>::ones((3, 2))
+        );
+        assert!(none.0.is_empty());
+        assert!(!none.allows(&spec, &found(2, Some(3.21e-4))));
+        let scores = none.scores("exact on f32 gradients", found(1, None));
+        assert_eq!(scores.dim(), (3, 2));
+        assert!(scores.iter().all(|score| score.is_nan()));
+        none.failed(&spec, "the matrix is not positive definite");
+        assert_eq!(
+            none.0,
+            [
+                "`exact:solver=cg` did not converge in 2 of its blocks (largest residual 3.2e-4)",
+                "exact on f32 gradients did not converge in 1 of its blocks (largest residual not finite)",
+                "`exact:solver=cg` failed: the matrix is not positive definite",
+            ]
+        );
+    }
+}
