@@ -6,6 +6,7 @@
 
 pub mod auc;
 pub mod average_precision;
+pub mod contrast;
 pub mod correlation;
 pub mod datamodel;
 pub mod detection_curve;

@@ -23,93 +23,11 @@
 //! twice (Davison and Hinkley, 1997, §3.8). The price is honesty with few seeds: with three, t has two degrees of
 //! freedom ([`hurdle`]).
 
-use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
-
-use super::interval::{Interval, LEVEL, mean};
-use super::paired::Difference;
-
-/// A difference between two methods, with what it is measured by.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Contrast {
-    /// Value of the first less that of the second.
-    pub difference: f64,
-    /// Its standard error; `None` where there is nothing to take it from.
-    pub error: Option<f64>,
-    /// Degrees of freedom of the error; `None` for many (the normal distribution).
-    pub freedom: Option<usize>,
-}
-
-impl Contrast {
-    /// The mean of paired differences, one a seed; `None` of none.
-    pub fn of_seeds(differences: &[f64]) -> Option<Self> {
-        let difference = mean(differences)?;
-        let count = differences.len();
-        let square: f64 = differences.iter().map(|d| (d - difference).powi(2)).sum();
-        let error = (count > 1).then(|| (square / (count - 1) as f64 / count as f64).sqrt());
-        Some(Self {
-            difference,
-            error,
-            freedom: Some(count - 1),
-        })
-    }
-
-    /// A difference within one cell.
-    pub fn of_cell(found: Difference) -> Option<Self> {
-        Some(Self {
-            difference: found.value?,
-            error: found.error,
-            freedom: None,
-        })
-    }
-
-    /// The same for the second less the first.
-    pub fn reversed(self) -> Self {
-        Self {
-            difference: -self.difference,
-            ..self
-        }
-    }
-
-    /// 95 % interval of this difference alone.
-    pub fn interval(&self) -> Option<Interval> {
-        let half = quantile(0.5 + LEVEL / 2.0, self.freedom)? * self.error?;
-        Some(Interval {
-            low: self.difference - half,
-            high: self.difference + half,
-        })
-    }
-
-    /// Two-sided p-value of no difference. Values that are the same everywhere have 1. `None` without an error, and for
-    /// a difference without any spread: so few numbers say nothing of their spread.
-    pub fn p_value(&self) -> Option<f64> {
-        let error = self.error?;
-        if error > 0.0 {
-            let t = (self.difference / error).abs();
-            return tail(t, self.freedom).map(|p| (2.0 * p).min(1.0));
-        }
-        (self.difference == 0.0).then_some(1.0)
-    }
-}
-
-fn quantile(p: f64, freedom: Option<usize>) -> Option<f64> {
-    match freedom {
-        Some(0) => None,
-        Some(k) => Some(StudentsT::new(0.0, 1.0, k as f64).ok()?.inverse_cdf(p)),
-        None => Some(Normal::new(0.0, 1.0).ok()?.inverse_cdf(p)),
-    }
-}
-
-/// P(T > t).
-fn tail(t: f64, freedom: Option<usize>) -> Option<f64> {
-    match freedom {
-        Some(0) => None,
-        Some(k) => Some(StudentsT::new(0.0, 1.0, k as f64).ok()?.sf(t)),
-        None => Some(Normal::new(0.0, 1.0).ok()?.sf(t)),
-    }
-}
+use super::contrast::{Contrast, quantile};
+use super::interval::LEVEL;
 
 /// Standard errors that the clearest of all pairs of `methods` has to differ by to be told apart (Holm's first step).
-pub fn hurdle(methods: usize, freedom: Option<usize>) -> Option<f64> {
+pub fn hurdle(methods: usize, freedom: Option<f64>) -> Option<f64> {
     let pairs = methods * methods.saturating_sub(1) / 2;
     if pairs == 0 {
         return None;
@@ -210,6 +128,13 @@ impl Ranking {
             .any(|(_, p)| p.is_some())
     }
 
+    /// Pairs that are told apart.
+    pub fn told_apart(&self) -> usize {
+        let methods = 0..self.present.len();
+        let beaten = |i: usize| methods.clone().filter(|&j| self.beats(i, j)).count();
+        methods.clone().map(beaten).sum()
+    }
+
     /// Whether `method` is told apart from `other` as better.
     pub fn beats(&self, method: usize, other: usize) -> bool {
         self.pairs[method][other].is_some_and(|(contrast, p)| {
@@ -244,6 +169,7 @@ mod tests {
     use rand::RngExt;
 
     use super::*;
+    use crate::metrics::paired::Difference;
     use crate::random::{Rng, rng};
 
     fn normal(rng: &mut Rng) -> f64 {
@@ -274,20 +200,9 @@ mod tests {
     }
 
     #[test]
-    fn contrasts_have_the_paired_t_test_of_the_tables() {
-        // d = 1, 2, 3: mean 2, s = 1, t = 2·√3 = 3.4641 with 2 degrees of freedom: p = 1 − t/√(t² + 2) = 0.07418
-        let contrast = Contrast::of_seeds(&[1.0, 2.0, 3.0]).expect("three seeds");
-        let p = contrast.p_value().expect("a spread");
-        assert!((p - 0.074_179_9).abs() < 1e-6, "{p}");
-        let interval = contrast.interval().expect("a spread");
-        assert!((interval.high - 2.0 - 4.302_653 / 3f64.sqrt()).abs() < 1e-5);
-        assert_eq!(Contrast::of_seeds(&[1.0]).and_then(|c| c.p_value()), None);
-        assert_eq!(Contrast::of_seeds(&[]), None);
-        // no spread: equal everywhere is equal, and a constant difference tells nothing
-        let same = |d: f64| Contrast::of_seeds(&[d, d]).and_then(|c| c.p_value());
-        assert_eq!((same(0.0), same(1.0)), (Some(1.0), None));
+    fn the_hurdle_is_that_of_the_tables() {
         // two degrees of freedom, three pairs: t at 1 − 0.05/6
-        let t = hurdle(3, Some(2)).expect("three pairs");
+        let t = hurdle(3, Some(2.0)).expect("three pairs");
         assert!((t - 7.648_9).abs() < 1e-3, "{t}");
         assert_eq!(hurdle(1, None), None);
     }

@@ -147,6 +147,20 @@ pub fn value(record: &Record, label: &str, metric: &str) -> Option<f64> {
     reading(method, metric)?.value
 }
 
+/// Where a curve of a cell ends: that of a method, or of a choice that needs none (`full` or `random`).
+pub fn curve_end(record: &Record, label: &str, curve: &str) -> Option<f64> {
+    let own = method(record, label).map_or(&[][..], |method| &method.curves);
+    let of_all = record
+        .ground_truth
+        .as_ref()
+        .map_or(&[][..], |truth| &truth.curves);
+    let found = own.iter().find(|known| known.name == curve).or_else(|| {
+        let name = format!("{curve}/{label}");
+        of_all.iter().find(|known| known.name == name)
+    });
+    found?.y.last().copied().filter(|y| y.is_finite())
+}
+
 struct Reading {
     value: Option<f64>,
     low: Option<f64>,

@@ -1,63 +1,99 @@
 //! The methods of one setting, or of all, compared with one another: pairs by seed, or within the one cell.
+//!
+//! Every statement of the report that one method is better than another is made here: headline, captions and tables
+//! read the same [`Comparison`].
 
 use std::collections::BTreeMap;
 
 use super::aggregate::{aggregate, value};
 use super::study::{Group, Study};
+use crate::metrics::contrast::Contrast;
 use crate::metrics::interval::mean;
 use crate::metrics::paired::{Difference, PAIRED};
-use crate::metrics::ranking::{Contrast, Ranking, hurdle};
-use crate::metrics::{Direction, Metric, Need, find};
-use crate::results::record::{Record, Status};
+use crate::metrics::ranking::{Ranking, hurdle};
+use crate::metrics::{Direction, Metric, find};
+use crate::results::record::{PairingFacts, Record, Status};
 
 /// What pairs of methods are compared over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Units {
-    /// So many seeds of one setting.
+    /// So many seeds, of one setting or each the mean over its settings.
     Seeds(usize),
-    /// So many pairs of task and seed, each the mean over its settings.
-    Blocks(usize),
+    /// So many tasks, held fixed, and so many pairs of task and seed, each the mean over its settings.
+    Tasks(usize, usize),
     /// The queries, examples or subsets of one cell.
     Cell(String),
     /// One seed, and nothing recorded that would tell what it varies by.
     One,
 }
 
-/// Methods compared by one metric.
+/// Methods compared by one number.
 #[derive(Clone, Debug)]
 pub struct Comparison<'s> {
-    /// The metric.
-    pub metric: &'static Metric,
     /// The methods.
     pub labels: Vec<&'s str>,
-    /// Their values: the mean over seeds or blocks where they are defined.
+    /// Their values: the mean over seeds, then over tasks, where they are defined; geometric for what is a factor.
     pub values: Vec<Option<f64>>,
-    /// The pairs.
+    /// The pairs. Several tasks are held fixed.
     pub ranking: Ranking,
+    /// The same pairs with the tasks as a sample of tasks, where there are several.
+    pub sampled: Option<Ranking>,
     /// What they are compared over.
     pub units: Units,
     /// Undefined cases of all methods, and all cases.
     pub undefined: (usize, usize),
     /// Methods of cells that failed, the cells' own failures included.
     pub failed: usize,
+    higher: bool,
 }
 
 impl Comparison<'_> {
     /// The method with the best value among those that may be the best.
     pub fn best(&self) -> Option<usize> {
-        let better = |a: f64, b: f64| match self.metric.direction {
-            Direction::Lower => a < b,
-            _ => a > b,
-        };
-        let mut best: Option<(usize, f64)> = None;
-        for (i, value) in self.values.iter().enumerate() {
-            let Some(value) = *value else { continue };
-            let first = best.is_none_or(|(_, other)| better(value, other));
-            if self.ranking.may_be_best(i) && first {
-                best = Some((i, value));
-            }
+        let able = |i: &usize| self.ranking.may_be_best(*i);
+        self.order().into_iter().find(able)
+    }
+
+    /// The methods that are not told apart from the best, the better values first.
+    pub fn alike(&self) -> Vec<usize> {
+        let best = self.best();
+        let other = |i: &usize| Some(*i) != best && self.ranking.may_be_best(*i);
+        self.order().into_iter().filter(other).collect()
+    }
+
+    /// The methods that are told apart as worse than another, the better values first.
+    pub fn worse(&self) -> Vec<usize> {
+        let beaten = |i: &usize| self.ranking.has(*i) && !self.ranking.may_be_best(*i);
+        self.order().into_iter().filter(beaten).collect()
+    }
+
+    /// Whether the best is told apart from every other method.
+    pub fn is_decided(&self) -> bool {
+        self.ranking.can_tell() && self.best().is_some() && self.alike().is_empty()
+    }
+
+    /// Why nothing can be told apart, where that is so.
+    pub fn untold(&self) -> Option<&'static str> {
+        match self.units {
+            _ if self.ranking.can_tell() => None,
+            Units::One => Some("one seed"),
+            _ => Some("differences without any spread"),
         }
-        best.map(|(i, _)| i)
+    }
+
+    /// The methods with a value, the better first.
+    fn order(&self) -> Vec<usize> {
+        let mut order: Vec<(usize, f64)> = self
+            .values
+            .iter()
+            .enumerate()
+            .filter_map(|(i, value)| Some((i, (*value)?)))
+            .collect();
+        order.sort_by(|a, b| match self.higher {
+            true => b.1.total_cmp(&a.1),
+            false => a.1.total_cmp(&b.1),
+        });
+        order.into_iter().map(|(i, _)| i).collect()
     }
 
     /// The method that the others are held against beside the best: exact, else DataInf.
@@ -69,16 +105,23 @@ impl Comparison<'_> {
 
     /// What the data can and cannot say, in a sentence.
     pub fn support(&self) -> String {
-        let clear = |count: usize, what: &str| {
-            let error = hurdle(self.ranking.count(), Some(count - 1));
-            let error = error.map_or(String::new(), |t| {
-                format!(": the clearest pair is told apart beyond {t:.1} standard errors")
-            });
-            format!("{count} {what}{error}")
-        };
         match &self.units {
-            Units::Seeds(count) => clear(*count, "seeds"),
-            Units::Blocks(count) => clear(*count, "pairs of task and seed"),
+            Units::Seeds(count) => {
+                let error = hurdle(self.ranking.count(), Some((count - 1) as f64));
+                let error = error.map_or(String::new(), |t| {
+                    format!(": the clearest pair is told apart beyond {t:.1} standard errors")
+                });
+                format!("{count} seeds{error}")
+            }
+            Units::Tasks(tasks, pairs) => {
+                let sampled = self.sampled.as_ref().map_or(0, Ranking::told_apart);
+                format!(
+                    "{tasks} tasks held fixed, {pairs} pairs of task and seed: {} of {} pairs of methods are told apart; with the tasks as a \
+                     sample of tasks, {sampled}",
+                    self.ranking.told_apart(),
+                    self.ranking.count() * self.ranking.count().saturating_sub(1) / 2,
+                )
+            }
             Units::Cell(over) => format!(
                 "one seed: holds for other {over} with this fine-tune, says nothing of another seed"
             ),
@@ -90,15 +133,12 @@ impl Comparison<'_> {
 /// The headline metrics that two methods or more have here.
 pub fn compared_metrics(study: &Study) -> Vec<&'static Metric> {
     let known = |metric: &&Metric| {
-        let with_value = |label: &&String| {
+        let with_value = |label: &&str| {
             let mut records = study.records.iter();
             records.any(|record| value(record, label, metric.name).is_some())
         };
-        let methods = labels(study, metric);
-        let with = study.methods.iter().filter(with_value);
-        with.filter(|label| methods.contains(&label.as_str()))
-            .count()
-            > 1
+        let methods = study.compared(metric);
+        methods.into_iter().filter(|l| with_value(l)).count() > 1
     };
     PAIRED
         .iter()
@@ -107,80 +147,58 @@ pub fn compared_metrics(study: &Study) -> Vec<&'static Metric> {
         .collect()
 }
 
-/// Methods that a metric compares: exact is not compared with itself.
-fn labels<'s>(study: &'s Study, metric: &Metric) -> Vec<&'s str> {
-    let against_exact = metric.needs.contains(&Need::Exact);
-    study
-        .methods
-        .iter()
-        .map(String::as_str)
-        .filter(|label| !(against_exact && *label == "exact"))
-        .collect()
+/// A number of every cell by task and seed: of each task its seeds, each the mean over the cells where `of` is defined.
+pub fn by_task(groups: &[&Group], of: &dyn Fn(&Group, &Record) -> Option<f64>) -> Vec<Vec<f64>> {
+    let mut tasks: BTreeMap<&str, BTreeMap<u64, Vec<f64>>> = BTreeMap::new();
+    for group in groups {
+        let seeds = tasks.entry(group.task.as_str()).or_default();
+        for record in &group.records {
+            let own = seeds.entry(record.cell.seed).or_default();
+            own.extend(of(group, record).filter(|x| x.is_finite()));
+        }
+    }
+    let seeds = |seeds: BTreeMap<u64, Vec<f64>>| -> Vec<f64> {
+        seeds.values().filter_map(|own| mean(own)).collect()
+    };
+    let tasks = tasks.into_values().map(seeds);
+    tasks.filter(|seeds| !seeds.is_empty()).collect()
 }
 
 /// Compares the methods over the cells of these groups; `None` where fewer than two methods have a value.
-pub fn compare<'s>(
-    study: &'s Study,
-    groups: &[&Group],
-    metric: &'static Metric,
-) -> Option<Comparison<'s>> {
-    let labels = labels(study, metric);
-    let mut blocks: BTreeMap<(&str, u64), Vec<&Record>> = BTreeMap::new();
-    for group in groups {
-        for record in &group.records {
-            let block = blocks.entry((group.task.as_str(), record.cell.seed));
-            block.or_default().push(record);
-        }
-    }
-    let blocks: Vec<Vec<&Record>> = blocks.into_values().collect();
-    // means over the cells of each block where `of` is defined
-    let by_block = |of: &dyn Fn(&Record) -> Option<f64>| -> Vec<f64> {
-        let within = |records: &Vec<&Record>| {
-            let defined: Vec<f64> = records.iter().filter_map(|record| of(record)).collect();
-            mean(&defined)
-        };
-        blocks.iter().filter_map(within).collect()
-    };
-    let values: Vec<Option<f64>> = labels
-        .iter()
-        .map(|label| mean(&by_block(&|record| value(record, label, metric.name))))
-        .collect();
-    if values.iter().flatten().count() < 2 {
-        return None;
-    }
-    let single = match blocks.as_slice() {
-        [records] if records.len() == 1 => Some(records[0]),
+pub fn compare<'s>(study: &'s Study, groups: &[&Group], metric: &Metric) -> Option<Comparison<'s>> {
+    let labels = study.compared(metric);
+    let single = match groups {
+        [group] if group.records.len() == 1 => group.records.first(),
         _ => None,
     };
     let within = single.and_then(|record| {
         let mut facts = record.pairing.iter();
         facts.find(|facts| facts.metric == metric.name)
     });
-    let ranking = Ranking::new(
-        labels.len(),
-        metric.direction != Direction::Lower,
-        |i, j| {
-            if let Some(facts) = within {
-                let at = |label: &str| facts.methods.iter().position(|known| known == label);
-                let (a, b) = (at(labels[i])?, at(labels[j])?);
-                let pick = |table: &[Vec<Option<f64>>]| *table.get(a.max(b))?.get(a.min(b))?;
-                let found = Contrast::of_cell(Difference {
-                    value: pick(&facts.differences),
-                    error: pick(&facts.errors),
-                })?;
-                return Some(if a > b { found } else { found.reversed() });
-            }
-            Contrast::of_seeds(&by_block(&|record| {
-                let of = |i: usize| value(record, labels[i], metric.name);
-                Some(of(i)? - of(j)?)
-            }))
-        },
-    );
-    let (mut undefined, mut failed) = ((0, 0), 0);
+    let raw = |record: &Record, label: &str| value(record, label, metric.name);
+    let logarithms = metric.is_factor() && {
+        let mut records = groups.iter().flat_map(|group| &group.records);
+        records.all(|record| {
+            labels
+                .iter()
+                .all(|label| raw(record, label).is_none_or(|x| x > 0.0))
+        })
+    };
+    let of = |record: &Record, label: &str| match logarithms {
+        true => raw(record, label).map(f64::ln),
+        false => raw(record, label),
+    };
+    let higher = metric.direction != Direction::Lower;
+    let mut found = compare_by(groups, labels, higher, within, &of)?;
+    if logarithms {
+        let geometric = |value: &mut Option<f64>| *value = value.map(f64::exp);
+        found.values.iter_mut().for_each(geometric);
+    }
     for group in groups {
-        for label in &labels {
+        for label in &found.labels {
             let result = aggregate(group, label, metric.name);
-            undefined = (undefined.0 + result.undefined, undefined.1 + result.cases);
+            found.undefined.0 += result.undefined;
+            found.undefined.1 += result.cases;
         }
         let failures = |record: &&Record| {
             let methods = record.methods.iter();
@@ -189,23 +207,90 @@ pub fn compare<'s>(
                 .count();
             own + usize::from(record.status == Status::Failed)
         };
-        failed += group.records.iter().map(failures).sum::<usize>();
+        found.failed += group.records.iter().map(failures).sum::<usize>();
     }
-    let units = match (blocks.len(), within, groups.len()) {
-        (1, Some(facts), _) => Units::Cell(facts.over.clone()),
-        (0 | 1, ..) => Units::One,
-        (count, _, 1) => Units::Seeds(count),
-        (count, ..) => Units::Blocks(count),
+    Some(found)
+}
+
+/// Compares anything that cells have by any number; `within` is what the one cell recorded of its pairs.
+pub fn compare_by<'s>(
+    groups: &[&Group],
+    labels: Vec<&'s str>,
+    higher: bool,
+    within: Option<&PairingFacts>,
+    of: &dyn Fn(&Record, &str) -> Option<f64>,
+) -> Option<Comparison<'s>> {
+    let task_means = |tasks: &[Vec<f64>]| {
+        let means: Vec<f64> = tasks.iter().filter_map(|seeds| mean(seeds)).collect();
+        mean(&means)
+    };
+    let values: Vec<Option<f64>> = labels
+        .iter()
+        .map(|label| task_means(&by_task(groups, &|_, record| of(record, label))))
+        .collect();
+    if values.iter().flatten().count() < 2 {
+        return None;
+    }
+    let by_pair = |i: usize, j: usize| {
+        by_task(groups, &|_, record| {
+            Some(of(record, labels[i])? - of(record, labels[j])?)
+        })
+    };
+    let ranking = Ranking::new(labels.len(), higher, |i, j| match within {
+        Some(facts) => recorded(facts, labels[i], labels[j]),
+        None => Contrast::of_fixed_tasks(&by_pair(i, j)),
+    });
+    let cells = by_task(groups, &|_, _| Some(0.0));
+    let pairs = cells.iter().map(Vec::len).sum();
+    let several = cells.len() > 1;
+    let sampled = several.then(|| {
+        Ranking::new(labels.len(), higher, |i, j| {
+            Contrast::of_sampled_tasks(&by_pair(i, j))
+        })
+    });
+    let units = match (within, pairs, several) {
+        (Some(facts), ..) => Units::Cell(facts.over.clone()),
+        (_, 0 | 1, _) => Units::One,
+        (.., false) => Units::Seeds(pairs),
+        (.., true) => Units::Tasks(cells.len(), pairs),
     };
     Some(Comparison {
-        metric,
         labels,
         values,
         ranking,
+        sampled,
         units,
-        undefined,
-        failed,
+        undefined: (0, 0),
+        failed: 0,
+        higher,
     })
+}
+
+/// What a cell recorded of a pair: value of the first less that of the second.
+fn recorded(facts: &PairingFacts, first: &str, second: &str) -> Option<Contrast> {
+    let at = |label: &str| facts.methods.iter().position(|known| known == label);
+    let (a, b) = (at(first)?, at(second)?);
+    let pick = |table: &[Vec<Option<f64>>]| *table.get(a.max(b))?.get(a.min(b))?;
+    let found = Contrast::of_cell(Difference {
+        value: pick(&facts.differences),
+        error: pick(&facts.errors),
+    })?;
+    Some(if a > b { found } else { found.reversed() })
+}
+
+/// What a number changes by from one setting to another, paired by seeds.
+pub fn change(
+    first: &Group,
+    last: &Group,
+    of: &dyn Fn(&Record) -> Option<f64>,
+) -> Option<Contrast> {
+    let pair = |record: &&Record| {
+        let mut others = last.records.iter();
+        let other = others.find(|other| other.cell.seed == record.cell.seed)?;
+        Some(of(other)? - of(record)?)
+    };
+    let differences: Vec<f64> = first.records.iter().filter_map(pair).collect();
+    Contrast::of_seeds(&differences)
 }
 
 #[cfg(test)]
@@ -243,13 +328,65 @@ mod tests {
         let contrast = one.ranking.contrast(at("datainf"), at("hessian_free"));
         let contrast = contrast.expect("three seeds");
         assert!((contrast.difference - mean(&d).expect("three")).abs() < 1e-12);
-        assert_eq!(contrast.freedom, Some(2));
+        assert_eq!(contrast.freedom, Some(2.0));
         // one cell failed as a whole, and a method in one cell of each task
         let all = compare(&study, &groups, metric).expect("ten methods");
-        assert_eq!((all.units.clone(), all.failed), (Units::Blocks(6), 3));
+        assert_eq!((all.units.clone(), all.failed), (Units::Tasks(2, 6), 3));
         let best = all.best().expect("a best");
         assert_eq!(all.labels[best], "datainf:group_size=32");
-        assert!(all.support().starts_with("6 pairs of task and seed: "));
+        let support = all.support();
+        assert!(
+            support.starts_with("2 tasks held fixed, 6 pairs of task and seed: ")
+                && support.contains("as a sample of tasks, "),
+            "{support}"
+        );
+        // with two tasks as a sample there is one degree of freedom
+        let sampled = all.sampled.as_ref().expect("two tasks");
+        let contrast = sampled.contrast(at("datainf"), at("hessian_free"));
+        assert_eq!(contrast.expect("two tasks").freedom, Some(1.0));
+        // every ranked method is the best, not told apart from it, or worse
+        for found in [&one, &all] {
+            let mut parts = [found.alike(), found.worse()].concat();
+            parts.extend(found.best());
+            parts.sort_unstable();
+            let ranked = (0..found.labels.len()).filter(|&i| found.ranking.has(i));
+            assert_eq!(parts, ranked.collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn times_are_compared_by_their_ratios() {
+        let records = synthetic::rank();
+        let study = Study::new(&records);
+        let group = &study.groups[0];
+        let found = compare(&study, &[group], find("total_seconds").expect("listed"));
+        let found = found.expect("methods with times");
+        assert!(found.labels.contains(&"exact"));
+        for (label, value) in found.labels.iter().zip(&found.values) {
+            let expected = aggregate(group, label, "total_seconds").value;
+            let (value, expected) = (value.expect("timed"), expected.expect("timed"));
+            assert!((value / expected - 1.0).abs() < 1e-12, "{label}");
+        }
+    }
+
+    #[test]
+    fn exact_is_compared_where_the_reference_is_another_and_only_then() {
+        let mut records = synthetic::rank();
+        let metric = find("pearson").expect("listed");
+        let has_exact = |records: &[Record]| {
+            let study = Study::new(records);
+            let groups: Vec<&Group> = study.groups.iter().collect();
+            let found = compare(&study, &groups, metric).expect("methods");
+            assert_eq!(found.labels, study.compared(metric));
+            found.labels.contains(&"exact")
+        };
+        assert!(!has_exact(&records));
+        for record in &mut records {
+            record.config["store"]["reference"] = "f32".into();
+        }
+        assert!(has_exact(&records));
+        let auc = find("detection_auc").expect("listed");
+        assert!(Study::new(&records).compared(auc).contains(&"exact"));
     }
 
     #[test]

@@ -1,15 +1,14 @@
 //! Correlation with exact against LoRA rank: the layout of the paper's Figure 1.
 
 use super::{
-    Outcome, caption, compared, dodge, findings, held_text, interval_text, legend, mark, measure,
-    metric_axis, named, points,
+    Outcome, caption, change, compared, dodge, held_text, interval_text, legend, mark, measure,
+    metric_axis, points, winners,
 };
-use crate::metrics::Direction;
 use crate::report::aggregate::Gaps;
 use crate::report::axis::Axis;
 use crate::report::marks::Marks;
 use crate::report::sheet::{PanelSpec, Sheet};
-use crate::report::study::{Study, axis_short, axis_title};
+use crate::report::study::{Slice, Study, axis_short, axis_title};
 
 const TITLE: &str = "Correlation with exact influence against LoRA rank";
 const RANK: &str = "lora.rank";
@@ -32,9 +31,8 @@ pub fn draw(study: &Study) -> Outcome {
         ("pearson", "per query"),
     ] {
         for slice in &slices {
-            let labels: Vec<&str> = compared(study, metric).collect();
             let mut series: Vec<(&str, Marks)> = Vec::new();
-            for label in labels {
+            for label in compared(study, metric) {
                 let marks: Marks = slice
                     .groups
                     .iter()
@@ -70,6 +68,8 @@ pub fn draw(study: &Study) -> Outcome {
             });
             seen.extend(sentence(
                 study,
+                slice,
+                metric,
                 &format!("{}, {kind}", slice.title),
                 &series,
             ));
@@ -94,12 +94,7 @@ pub fn draw(study: &Study) -> Outcome {
         .into_iter()
         .filter(|note| !note.is_empty())
         .collect();
-    let shown: Vec<&str> = study
-        .methods
-        .iter()
-        .map(String::as_str)
-        .filter(|label| *label != "exact")
-        .collect();
+    let shown = compared(study, "pearson");
     // rows of one measure, where that is possible
     let columns = match slices.len() {
         1 | 2 | 4 => 2,
@@ -128,16 +123,18 @@ pub fn draw(study: &Study) -> Outcome {
 }
 
 /// Who is closest to exact where, and how DataInf fares.
-fn sentence(study: &Study, panel: &str, series: &[(&str, Marks)]) -> Option<String> {
+fn sentence(
+    study: &Study,
+    slice: &Slice,
+    metric: &str,
+    panel: &str,
+    series: &[(&str, Marks)],
+) -> Option<String> {
     let rank = axis_short(RANK);
-    let lines: Vec<_> = series
-        .iter()
-        .map(|(label, marks)| named(study, label, marks))
-        .collect();
-    let first = findings::leaders(&lines, Direction::Higher, &rank)?;
+    let first = winners(study, slice, RANK, metric, &rank)?;
     let ours = series.iter().find(|(label, _)| *label == "datainf");
     let ours = ours
-        .and_then(|(_, marks)| findings::change(marks, &rank, |x| findings::show("pearson", x)))
+        .and_then(|(label, marks)| change(slice, label, metric, marks, &rank))
         .map_or(String::new(), |change| format!("; DataInf {change}"));
     Some(format!("{panel}: closest to exact is {first}{ours}."))
 }

@@ -2,8 +2,8 @@
 
 use super::retraining::ceiling;
 use super::{
-    Outcome, caption, compared, dodge, findings, has_values, held_text, interval_text, legend,
-    mark, measure, metric_axis, named, points, slug,
+    Outcome, caption, change, compared, dodge, has_values, held_text, interval_text, legend, mark,
+    measure, metric_axis, points, slug, winners,
 };
 use crate::config::influence::DEFAULT_DAMPING;
 use crate::metrics::find;
@@ -84,7 +84,7 @@ fn of_slice(study: &Study, metrics: &[&str], slice: &Slice, several: bool) -> Ou
             x: Axis::at_values(axis_title(DAMPING), &factors),
             y,
         });
-        seen.extend(sentence(study, metric, &series));
+        seen.extend(sentence(study, slice, metric, &series));
         content.push((series, most));
     }
     if content.is_empty() {
@@ -148,17 +148,18 @@ fn of_slice(study: &Study, metrics: &[&str], slice: &Slice, several: bool) -> Ou
 }
 
 /// Who agrees best at which damping, and how DataInf's agreement changes with it.
-fn sentence(study: &Study, metric: &str, series: &[(&str, Marks)]) -> Option<String> {
+fn sentence(
+    study: &Study,
+    slice: &Slice,
+    metric: &str,
+    series: &[(&str, Marks)],
+) -> Option<String> {
     let found = find(metric)?;
     let c = axis_short(DAMPING);
-    let lines: Vec<_> = series
-        .iter()
-        .map(|(label, marks)| named(study, label, marks))
-        .collect();
-    let first = findings::leaders(&lines, found.direction, &c)?;
+    let first = winners(study, slice, DAMPING, metric, &c)?;
     let ours = series.iter().find(|(label, _)| *label == "datainf");
     let change = ours
-        .and_then(|(_, marks)| findings::change(marks, &c, |x| findings::show(metric, x)))
+        .and_then(|(label, marks)| change(slice, label, metric, marks, &c))
         .map_or(String::new(), |change| format!("; DataInf {change}"));
     Some(format!("{}: best is {first}{change}.", found.title))
 }

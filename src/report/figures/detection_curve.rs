@@ -1,14 +1,15 @@
 //! Share of flipped labels found against share of examples inspected.
 
 use super::{Outcome, caption, findings, held_text, legend};
-use crate::metrics::Direction;
 use crate::metrics::interval::{mean, t_interval};
 use crate::report::aggregate::Gaps;
 use crate::report::axis::Axis;
+use crate::report::comparison::compare_by;
 use crate::report::number;
 use crate::report::palette::{Dash, GREY};
 use crate::report::sheet::{Entry, PanelSpec, Point, Sheet};
 use crate::report::study::{Group, Study, method};
+use crate::results::record::Record;
 
 const TITLE: &str = "Flipped labels found against examples inspected";
 
@@ -54,7 +55,7 @@ pub fn draw(study: &Study) -> Outcome {
             x: Axis::linear("Share of examples inspected", 0.0, 1.0),
             y: Axis::linear("Share of flipped labels found", 0.0, 1.0),
         });
-        seen.extend(sentence(study, &slice.title, &bands, flipped_share(group)));
+        seen.extend(sentence(study, group, &slice.title, &bands));
         content.push((group, bands));
     }
     if content.is_empty() {
@@ -168,30 +169,28 @@ pub fn draw(study: &Study) -> Outcome {
 /// What is found by inspecting as many examples as there are flipped labels.
 fn sentence(
     study: &Study,
+    group: &Group,
     title: &str,
     bands: &[(&str, Option<Band>)],
-    flipped: Option<f64>,
 ) -> Option<String> {
-    let share = flipped?;
+    let share = flipped_share(group)?;
     let step = (share * STEPS as f64).round() as usize;
-    let points: Vec<(String, Option<Point>)> = bands
-        .iter()
-        .map(|(label, band)| {
-            let point = band.as_ref().and_then(|band| {
-                Some(Point {
-                    value: band.mean.get(step)?.1,
-                    interval: band
-                        .low
-                        .get(step)
-                        .zip(band.high.get(step))
-                        .map(|(low, high)| (low.1, high.1)),
-                })
-            });
-            (study.palette.style(label).name, point)
+    let labels = bands.iter().map(|(label, _)| *label).collect();
+    let found = compare_by(&[group], labels, true, None, &|record, label| {
+        curve(record, label)?.get(step).copied()
+    })?;
+    let point = |label: &str| {
+        let (_, band) = bands.iter().find(|(other, _)| *other == label)?;
+        let band = band.as_ref()?;
+        let ends = band.low.get(step).zip(band.high.get(step));
+        Some(Point {
+            value: band.mean.get(step)?.1,
+            interval: ends.map(|(low, high)| (low.1, high.1)),
         })
-        .collect();
+    };
     let percent = |x: f64| format!("{} %", number::fixed(100.0 * x, 0));
-    let best = findings::best(&points, Direction::Higher, percent)?;
+    let name = |label: &str| study.palette.style(label).name;
+    let best = findings::best(&found, name, point, percent)?;
     Some(format!(
         "{title}: inspecting {} of the examples, as many as are flipped, finds most with {best}; in random order {}.",
         percent(share),
@@ -199,28 +198,21 @@ fn sentence(
     ))
 }
 
+/// The curve of a cell on the common grid.
+fn curve(record: &Record, label: &str) -> Option<Vec<f64>> {
+    let mut curves = method(record, label)?.curves.iter();
+    let curve = curves.find(|curve| curve.name == "detection")?;
+    let usable = curve.x.len() == curve.y.len()
+        && curve.x.len() > 1
+        && curve.x.iter().chain(&curve.y).all(|v| v.is_finite());
+    let at = |step| interpolate(&curve.x, &curve.y, step as f64 / STEPS as f64);
+    usable.then(|| (0..=STEPS).map(at).collect())
+}
+
 /// Mean curve over seeds on a common grid, with its pointwise interval.
 fn band(group: &Group, label: &str) -> Option<Band> {
-    let curves: Vec<Vec<f64>> = group
-        .records
-        .iter()
-        .filter_map(|record| {
-            method(record, label)?
-                .curves
-                .iter()
-                .find(|curve| curve.name == "detection")
-        })
-        .filter(|curve| {
-            curve.x.len() == curve.y.len()
-                && curve.x.len() > 1
-                && curve.x.iter().chain(&curve.y).all(|v| v.is_finite())
-        })
-        .map(|curve| {
-            (0..=STEPS)
-                .map(|step| interpolate(&curve.x, &curve.y, step as f64 / STEPS as f64))
-                .collect()
-        })
-        .collect();
+    let records = group.records.iter();
+    let curves: Vec<Vec<f64>> = records.filter_map(|record| curve(record, label)).collect();
     let mut band = Band {
         mean: Vec::new(),
         low: Vec::new(),

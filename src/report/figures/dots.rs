@@ -4,6 +4,7 @@ use super::{caption, findings, held_text, interval_text, mark, measure, metric_a
 use crate::metrics::find;
 use crate::report::aggregate::Gaps;
 use crate::report::axis::Axis;
+use crate::report::comparison::compare;
 use crate::report::marks::Mark;
 use crate::report::number::MISSING;
 use crate::report::palette::{Dash, GREY};
@@ -87,7 +88,15 @@ pub fn draw_below(
                 x,
                 y: Axis::rows(&names),
             });
-            seen.extend(sentence(study, &slice.title, metric, &labels, &marks, most));
+            seen.extend(sentence(
+                study,
+                group,
+                &slice.title,
+                metric,
+                &labels,
+                &marks,
+                most,
+            ));
             content.push((metric, labels, results, marks, most));
             aggregates.extend(content.last().map(|c| c.2.clone()).unwrap_or_default());
         }
@@ -179,6 +188,7 @@ pub fn draw_below(
 /// The best by a metric, with what it is held against.
 fn sentence(
     study: &Study,
+    group: &Group,
     title: &str,
     metric: &str,
     labels: &[&str],
@@ -186,21 +196,19 @@ fn sentence(
     most: Option<Point>,
 ) -> Option<String> {
     let found = find(metric)?;
-    let points: Vec<(String, Option<Point>)> = labels
-        .iter()
-        .zip(marks)
-        .map(|(label, mark)| {
-            let name = study.palette.style(label).name;
-            (name, mark.as_ref().map(|mark| mark.point))
-        })
-        .collect();
+    let name = |label: &str| study.palette.style(label).name;
+    let point = |label: &str| {
+        let at = labels.iter().position(|other| *other == label)?;
+        marks[at].as_ref().map(|mark| mark.point)
+    };
     let show = |value| findings::show(metric, value);
-    let best = findings::best(&points, found.direction, show)?;
+    let comparison = compare(study, &[group], found)?;
+    let best = findings::best(&comparison, name, point, show)?;
+    let first = comparison.best().map(|i| comparison.labels[i]);
     let others = ["exact", "datainf"].into_iter().filter_map(|subject| {
-        let at = labels.iter().position(|label| *label == subject)?;
-        let (name, point) = &points[at];
-        let value = point.map_or(MISSING.to_owned(), |point| show(point.value));
-        (!best.starts_with(&format!("{name}, "))).then(|| format!("{name} {value}"))
+        let known = labels.contains(&subject) && first != Some(subject);
+        let value = point(subject).map_or(MISSING.to_owned(), |point| show(point.value));
+        known.then(|| format!("{} {value}", name(subject)))
     });
     let ceiling =
         most.map(|most| format!("noise ceiling {}", findings::with_interval(&most, show)));

@@ -1,9 +1,11 @@
 //! Sentences that say what a figure shows, from the numbers that it is drawn from.
 //!
-//! "Falls" and "rises" are said where the intervals of the two ends do not overlap; otherwise the ends are
-//! given with the word that their intervals overlap. A leader is named with those whose intervals reach its own.
+//! "Falls" and "rises" are said where the difference of the two ends, paired by seeds, is told apart from 0. A best
+//! method is named with those that the report's one comparison ([`Comparison`]) does not tell apart from it.
 
+use crate::metrics::contrast::Contrast;
 use crate::metrics::{Direction, find};
+use crate::report::comparison::Comparison;
 use crate::report::marks::{Mark, Marks};
 use crate::report::number;
 use crate::report::sheet::Point;
@@ -29,10 +31,38 @@ pub fn with_interval(point: &Point, show: impl Fn(f64) -> String) -> String {
     }
 }
 
-/// Whether two intervals have no value in common; `None` when one is missing.
-fn apart(a: &Point, b: &Point) -> Option<bool> {
-    let (a, b) = (a.interval?, b.interval?);
-    Some(a.1 < b.0 || b.1 < a.0)
+/// What is known of the difference between the two ends of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It is told apart from 0.
+    Told,
+    /// It is not.
+    Open,
+    /// There is nothing to take its error from.
+    Unknown,
+}
+
+impl Change {
+    /// Of a difference paired by seeds.
+    pub fn paired(contrast: Option<Contrast>) -> Self {
+        match contrast.and_then(|contrast| contrast.interval()) {
+            Some(interval) if interval.low > 0.0 || interval.high < 0.0 => Self::Told,
+            Some(_) => Self::Open,
+            None => Self::Unknown,
+        }
+    }
+
+    /// Of ends that nothing pairs: told apart where their intervals have no value in common, which is more than is
+    /// needed, so that intervals that overlap leave it unknown.
+    pub fn unpaired(marks: &[(f64, Option<Mark>)]) -> Self {
+        let mut ends = marks.iter().filter_map(|(_, mark)| mark.as_ref());
+        let intervals = ends.next().zip(ends.next_back());
+        let intervals = intervals.and_then(|(a, b)| a.point.interval.zip(b.point.interval));
+        match intervals {
+            Some((a, b)) if a.1 < b.0 || b.1 < a.0 => Self::Told,
+            _ => Self::Unknown,
+        }
+    }
 }
 
 /// How a line goes from its first to its last value: `falls from 0.93 at rank r = 1 to 0.61 at 8`.
@@ -40,6 +70,7 @@ pub fn change(
     marks: &[(f64, Option<Mark>)],
     x: &str,
     show: impl Fn(f64) -> String,
+    known: Change,
 ) -> Option<String> {
     let mut defined = marks
         .iter()
@@ -52,21 +83,19 @@ pub fn change(
             number::plain(first.0)
         ));
     };
-    let ends = |verb: &str, rest: &str| {
-        format!(
-            "{verb} from {} at {x} = {} to {} at {}{rest}",
-            show(first.1.value),
-            number::plain(first.0),
-            show(last.1.value),
-            number::plain(last.0)
-        )
+    let (verb, rest) = match known {
+        Change::Told if last.1.value < first.1.value => ("falls", ""),
+        Change::Told => ("rises", ""),
+        Change::Open => ("goes", " (paired difference not told apart from 0)"),
+        Change::Unknown => ("goes", ""),
     };
-    Some(match apart(first.1, last.1) {
-        Some(true) if last.1.value < first.1.value => ends("falls", ""),
-        Some(true) => ends("rises", ""),
-        Some(false) => ends("goes", " (intervals overlap)"),
-        None => ends("goes", ""),
-    })
+    Some(format!(
+        "{verb} from {} at {x} = {} to {} at {}{rest}",
+        show(first.1.value),
+        number::plain(first.0),
+        show(last.1.value),
+        number::plain(last.0)
+    ))
 }
 
 /// Whether `a` is better than `b`.
@@ -86,10 +115,9 @@ pub fn leaders(lines: &[(String, &Marks)], direction: Direction, x: &str) -> Opt
         .collect();
     places.sort_by(f64::total_cmp);
     places.dedup();
-    let mut found: Vec<(&str, Vec<f64>)> = Vec::new();
-    for at in &places {
+    let firsts = places.into_iter().filter_map(|at| {
         let values = lines.iter().filter_map(|(name, marks)| {
-            let (_, mark) = marks.iter().find(|(x, _)| x == at)?;
+            let (_, mark) = marks.iter().find(|(x, _)| *x == at)?;
             Some((name.as_str(), mark.as_ref()?.point.value))
         });
         let first = values.reduce(|best, other| {
@@ -99,10 +127,50 @@ pub fn leaders(lines: &[(String, &Marks)], direction: Direction, x: &str) -> Opt
                 best
             }
         });
-        let Some((name, _)) = first else { continue };
+        Some((at, first?.0.to_owned()))
+    });
+    by_name(firsts, x)
+}
+
+/// Which method is best where by the comparisons of the report, and where it is told apart from every other:
+/// `LiSSA, scaled at every rank r (told apart from every other method at 2 and 8)`.
+pub fn winners(
+    places: &[(f64, Comparison)],
+    name: impl Fn(&str) -> String,
+    x: &str,
+) -> Option<String> {
+    let best = |(at, found): &(f64, Comparison)| Some((*at, name(found.labels[found.best()?])));
+    let text = by_name(places.iter().filter_map(best), x)?;
+    let decided: Vec<String> = places
+        .iter()
+        .filter(|(_, found)| found.is_decided())
+        .map(|(at, _)| number::plain(*at))
+        .collect();
+    let untold: Option<Vec<&str>> = places.iter().map(|(_, found)| found.untold()).collect();
+    let rest = if let Some(why) = untold.as_ref().and_then(|untold| untold.first()) {
+        format!("{why}: nothing is told apart")
+    } else if decided.is_empty() {
+        "nowhere told apart from every other method".to_owned()
+    } else if decided.len() == places.len() {
+        "told apart from every other method".to_owned()
+    } else {
+        let last = decided.len() - 1;
+        let places = match last {
+            0 => decided[0].clone(),
+            _ => format!("{} and {}", decided[..last].join(", "), decided[last]),
+        };
+        format!("told apart from every other method at {places} alone")
+    };
+    Some(format!("{text} ({rest})"))
+}
+
+/// `A at every x`, or `A at x = 1, 2; B at 4`.
+fn by_name(firsts: impl Iterator<Item = (f64, String)>, x: &str) -> Option<String> {
+    let mut found: Vec<(String, Vec<f64>)> = Vec::new();
+    for (at, name) in firsts {
         match found.iter_mut().find(|(other, _)| *other == name) {
-            Some((_, places)) => places.push(*at),
-            None => found.push((name, vec![*at])),
+            Some((_, places)) => places.push(at),
+            None => found.push((name, vec![at])),
         }
     }
     match found.as_slice() {
@@ -130,41 +198,6 @@ pub fn leaders(lines: &[(String, &Marks)], direction: Direction, x: &str) -> Opt
     }
 }
 
-/// The best of several points, its value, and whose intervals overlap with its own.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Leader {
-    /// Its position in the list.
-    pub at: usize,
-    /// Positions of those that its interval does not tell from it, the better ones first.
-    pub overlapping: Vec<usize>,
-    /// Whether every one of the points has an interval.
-    pub intervals: bool,
-}
-
-/// The best point; `None` of none.
-pub fn leader(points: &[Option<Point>], direction: Direction) -> Option<Leader> {
-    let mut order: Vec<(usize, Point)> = points
-        .iter()
-        .enumerate()
-        .filter_map(|(i, point)| Some((i, (*point)?)))
-        .collect();
-    order.sort_by(|a, b| match direction {
-        Direction::Lower => a.1.value.total_cmp(&b.1.value),
-        _ => b.1.value.total_cmp(&a.1.value),
-    });
-    let (at, first) = *order.first()?;
-    let overlapping = order[1..]
-        .iter()
-        .filter(|(_, other)| apart(&first, other) == Some(false))
-        .map(|(i, _)| *i)
-        .collect();
-    Some(Leader {
-        at,
-        overlapping,
-        intervals: order.iter().all(|(_, point)| point.interval.is_some()),
-    })
-}
-
 /// `A, B, C and 2 more`
 pub fn list(names: &[String]) -> String {
     match names.len() {
@@ -177,38 +210,38 @@ pub fn list(names: &[String]) -> String {
     }
 }
 
-/// `LiSSA, scaled: 0.89 [0.88, 0.90]; the intervals of A and B overlap with it`
+/// `LiSSA, scaled, 0.89 [0.88, 0.90]; not told apart from it: A and B`
 pub fn best(
-    points: &[(String, Option<Point>)],
-    direction: Direction,
+    comparison: &Comparison,
+    name: impl Fn(&str) -> String,
+    point: impl Fn(&str) -> Option<Point>,
     show: impl Fn(f64) -> String,
 ) -> Option<String> {
-    let values: Vec<Option<Point>> = points.iter().map(|(_, point)| *point).collect();
-    let leader = leader(&values, direction)?;
-    let point = values[leader.at]?;
-    let others: Vec<String> = leader
-        .overlapping
-        .iter()
-        .map(|i| points[*i].0.clone())
+    let best = comparison.labels[comparison.best()?];
+    let alike: Vec<String> = comparison
+        .alike()
+        .into_iter()
+        .map(|i| name(comparison.labels[i]))
         .collect();
-    let rest = match (others.len(), leader.intervals) {
-        (0, true) if values.iter().flatten().count() > 1 => {
-            "; no other interval reaches it".to_owned()
-        }
-        (0, _) => String::new(),
-        (1, _) => format!("; the interval of {} overlaps with its own", others[0]),
-        _ => format!("; the intervals of {} overlap with its own", list(&others)),
+    let rest = match comparison.untold() {
+        Some(why) => format!("{why}: nothing is told apart"),
+        None if alike.is_empty() => "told apart from every other".to_owned(),
+        None => format!("not told apart from it: {}", list(&alike)),
     };
     Some(format!(
-        "{}, {}{rest}",
-        points[leader.at].0,
-        with_interval(&point, show)
+        "{}, {}; {rest}",
+        name(best),
+        with_interval(&point(best)?, show)
     ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::aggregate::aggregate;
+    use crate::report::comparison::compare;
+    use crate::report::study::Study;
+    use crate::report::synthetic;
 
     fn mark(value: f64, half: f64) -> Option<Mark> {
         Some(
@@ -225,31 +258,36 @@ mod tests {
     }
 
     #[test]
-    fn a_fall_is_one_only_where_the_intervals_say_so() {
-        let fall = vec![
-            (1.0, mark(0.93, 0.01)),
-            (2.0, None),
-            (8.0, mark(0.61, 0.05)),
-        ];
+    fn a_fall_is_one_only_where_the_paired_difference_says_so() {
+        let fall = vec![(1.0, mark(0.93, 0.3)), (2.0, None), (8.0, mark(0.61, 0.3))];
+        // far below the spread of the seeds, and yet the same in each of them
+        let told = Change::paired(Contrast::of_seeds(&[-0.31, -0.33, -0.32]));
         assert_eq!(
-            change(&fall, "rank r", two).as_deref(),
+            change(&fall, "rank r", two, told).as_deref(),
             Some("falls from 0.93 at rank r = 1 to 0.61 at 8")
         );
-        let vague = vec![(1.0, mark(0.6, 0.1)), (8.0, mark(0.7, 0.1))];
+        let rise = vec![(1.0, mark(0.6, 0.01)), (8.0, mark(0.7, 0.01))];
+        let open = Change::paired(Contrast::of_seeds(&[-0.1, 0.3, 0.1]));
         assert_eq!(
-            change(&vague, "n", two).as_deref(),
-            Some("goes from 0.60 at n = 1 to 0.70 at 8 (intervals overlap)")
-        );
-        let bare = vec![(1.0, mark(0.6, 0.0)), (8.0, mark(0.7, 0.0))];
-        assert_eq!(
-            change(&bare, "n", two).as_deref(),
-            Some("goes from 0.60 at n = 1 to 0.70 at 8")
+            change(&rise, "n", two, open).as_deref(),
+            Some("goes from 0.60 at n = 1 to 0.70 at 8 (paired difference not told apart from 0)")
         );
         assert_eq!(
-            change(&fall[..1], "n", two).as_deref(),
-            Some("is 0.93 [0.92, 0.94] at n = 1")
+            change(&rise, "n", two, Change::unpaired(&rise)).as_deref(),
+            Some("rises from 0.60 at n = 1 to 0.70 at 8")
         );
-        assert_eq!(change(&[(1.0, None)], "n", two), None);
+        // one seed, and intervals that overlap, say nothing
+        assert_eq!(Change::paired(Contrast::of_seeds(&[0.5])), Change::Unknown);
+        assert_eq!(Change::unpaired(&fall), Change::Unknown);
+        assert_eq!(
+            change(&fall, "n", two, Change::Unknown).as_deref(),
+            Some("goes from 0.93 at n = 1 to 0.61 at 8")
+        );
+        assert_eq!(
+            change(&rise[..1], "n", two, Change::Unknown).as_deref(),
+            Some("is 0.60 [0.59, 0.61] at n = 1")
+        );
+        assert_eq!(change(&[(1.0, None)], "n", two, Change::Unknown), None);
     }
 
     #[test]
@@ -273,21 +311,47 @@ mod tests {
     }
 
     #[test]
-    fn the_best_is_named_with_what_its_interval_does_not_exclude() {
-        let point = |value, half| mark(value, half).map(|mark| mark.point);
-        let points = [
-            ("A".to_owned(), point(0.5, 0.01)),
-            ("B".to_owned(), point(0.9, 0.05)),
-            ("C".to_owned(), point(0.88, 0.05)),
-            ("D".to_owned(), None),
-        ];
-        assert_eq!(
-            best(&points, Direction::Higher, two).as_deref(),
-            Some("B, 0.90 [0.85, 0.95]; the interval of C overlaps with its own")
+    fn the_best_is_named_with_what_is_not_told_apart_from_it() {
+        let records = synthetic::rank();
+        let study = Study::new(&records);
+        let metric = find("pearson").expect("listed");
+        let name = |label: &str| study.palette.style(label).name;
+        let groups: Vec<_> = study.groups.iter().filter(|g| g.task == "digits").collect();
+        let mut places = Vec::new();
+        for group in groups {
+            let found = compare(&study, &[group], metric).expect("methods");
+            let point = |label: &str| {
+                let value = aggregate(group, label, "pearson").value?;
+                mark(value, 0.0).map(|mark| mark.point)
+            };
+            let text = best(&found, name, point, two).expect("a best");
+            assert!(text.starts_with("DataInf, groups of 32, 0.9"), "{text}");
+            let alike = found.alike();
+            let alike: Vec<String> = alike.iter().map(|i| name(found.labels[*i])).collect();
+            let rest = match alike.is_empty() {
+                true => "; told apart from every other".to_owned(),
+                false => format!("; not told apart from it: {}", list(&alike)),
+            };
+            assert!(text.ends_with(&rest), "{text}");
+            places.push((group.number("lora.rank").expect("swept"), found));
+        }
+        let text = winners(&places, name, "rank r").expect("a best");
+        assert!(
+            text.starts_with("DataInf, groups of 32 at every rank r (") && text.ends_with(')'),
+            "{text}"
         );
-        assert_eq!(
-            best(&points, Direction::Lower, two).as_deref(),
-            Some("A, 0.50 [0.49, 0.51]; no other interval reaches it")
+        let decided = places
+            .iter()
+            .filter(|(_, found)| found.is_decided())
+            .count();
+        assert_eq!(text.contains("nowhere"), decided == 0, "{text}");
+        let single = synthetic::single();
+        let study = Study::new(&single);
+        let found = compare(&study, &[&study.groups[0]], metric).expect("methods");
+        let text = winners(&[(1.0, found)], str::to_owned, "r").expect("a best");
+        assert!(
+            text.ends_with("(one seed: nothing is told apart)"),
+            "{text}"
         );
         let names: Vec<String> = ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec();
         assert_eq!(list(&names), "a, b, c and 2 more");

@@ -17,14 +17,17 @@ mod sweep;
 mod training;
 mod training_cost;
 
-use super::aggregate::{Aggregate, Gaps, aggregate};
+use super::aggregate::{Aggregate, Gaps, aggregate, value};
 use super::axis::{Axis, Labels, Scale, range};
+use super::comparison::{Comparison, change as paired_change, compare};
 use super::marks::{Mark, Marks};
 use super::scene::Scene;
 use super::sheet::{Entry, Point};
-use super::study::{Group, Study};
+use super::study::{Group, Slice, Study};
 use super::tables::damping_text;
-use crate::metrics::{Direction, Need, find};
+use crate::metrics::{Direction, Metric, find};
+use crate::results::record::Record;
+use findings::Change;
 
 /// A drawn figure.
 #[derive(Clone, Debug, PartialEq)]
@@ -150,16 +153,43 @@ pub fn has_values(study: &Study, metric: &str) -> bool {
     })
 }
 
-/// Methods that a metric says something about: exact is not compared with itself, unless the reference is exact
-/// influence on other gradients.
-fn compared<'s>(study: &'s Study, metric: &str) -> impl Iterator<Item = &'s str> {
-    let against_exact = find(metric).is_some_and(|metric| metric.needs.contains(&Need::Exact))
-        && !study.exact_is_measured();
-    study
-        .methods
+/// Methods that a metric says something about (see [`Study::compared`]).
+fn compared<'s>(study: &'s Study, metric: &str) -> Vec<&'s str> {
+    find(metric).map_or_else(Vec::new, |metric| study.compared(metric))
+}
+
+/// Which method is best by a metric at each value of a swept setting, by the comparison of the tables.
+fn winners(study: &Study, slice: &Slice, key: &str, metric: &str, x: &str) -> Option<String> {
+    let metric = find(metric)?;
+    let places: Vec<(f64, Comparison)> = slice
+        .groups
         .iter()
-        .map(String::as_str)
-        .filter(move |label| !(against_exact && *label == "exact"))
+        .filter_map(|group| Some((group.number(key)?, compare(study, &[group], metric)?)))
+        .collect();
+    findings::winners(&places, |label| study.palette.style(label).name, x)
+}
+
+/// How a method's line goes from its first to its last value, paired by seeds.
+fn change(slice: &Slice, label: &str, metric: &str, marks: &Marks, x: &str) -> Option<String> {
+    let logarithm = find(metric).is_some_and(Metric::is_factor);
+    let of = |record: &Record| {
+        let value = value(record, label, metric)?;
+        Some(if logarithm { value.ln() } else { value })
+    };
+    let known = change_between(slice, marks, &of);
+    findings::change(marks, x, |value| findings::show(metric, value), known)
+}
+
+/// What is known of the change of a number of the cells between the first and the last group that a line shows.
+fn change_between(slice: &Slice, marks: &Marks, of: &dyn Fn(&Record) -> Option<f64>) -> Change {
+    let mut shown = slice
+        .groups
+        .iter()
+        .zip(marks)
+        .filter(|(_, (_, mark))| mark.is_some())
+        .map(|(group, _)| *group);
+    let ends = shown.next().zip(shown.next_back());
+    Change::paired(ends.and_then(|(first, last)| paired_change(first, last, of)))
 }
 
 /// The aggregate as a point of a figure.
@@ -182,11 +212,6 @@ fn mark(study: &Study, group: &Group, label: Option<&str>, aggregate: &Aggregate
 fn points<'m>(marks: impl IntoIterator<Item = &'m Marks>) -> impl Iterator<Item = &'m Point> {
     let all = marks.into_iter().flatten();
     all.filter_map(|(_, mark)| Some(&mark.as_ref()?.point))
-}
-
-/// A method's line with its name, for the sentences about it.
-fn named<'m>(study: &Study, label: &str, marks: &'m Marks) -> (String, &'m Marks) {
-    (study.palette.style(label).name, marks)
 }
 
 /// Aggregates and counts what is missing from them.

@@ -1,10 +1,11 @@
 //! Training on what a method calls helpful, and without it: the paper's Figure 7 and its opposite.
 
 use super::{Outcome, caption, dodge, findings, held_text, interval_text, legend, points};
+use crate::metrics::Curve;
 use crate::metrics::interval::{mean, t_interval};
-use crate::metrics::{Curve, Direction};
-use crate::report::aggregate::{Aggregate, Gaps};
+use crate::report::aggregate::{Aggregate, Gaps, curve_end};
 use crate::report::axis::{Axis, Scale, range};
+use crate::report::comparison::compare_by;
 use crate::report::marks::{Mark, Marks, Origin};
 use crate::report::number;
 use crate::report::palette::{Colour, Dash, GREY, Marker, Style};
@@ -105,7 +106,8 @@ pub fn draw(study: &Study) -> Option<Outcome> {
                 x,
                 y: Axis::linear(y_title, low, high),
             });
-            seen.extend(sentence(&slice.title, y_title, x_title, last, &lines));
+            let panel = [slice.title.as_str(), y_title, x_title];
+            seen.extend(sentence(study, group, name, panel, last, &lines));
             content.push(lines);
             for (name, found) in counted {
                 gaps.curve(&name, group, found);
@@ -153,23 +155,39 @@ pub fn draw(study: &Study) -> Option<Outcome> {
     Some(Outcome::drawn("selection", TITLE, text, sheet.finish()).finding(seen))
 }
 
-/// Where the lines end: who chose best, and what choosing at random gives.
-fn sentence(title: &str, y: &str, x: &str, last: f64, lines: &[(Style, Marks)]) -> Option<String> {
-    let ends = |named: bool| {
-        lines
-            .iter()
-            .filter(move |(style, _)| BASELINES.iter().any(|known| known.1 == style.name) != named)
-            .map(|(style, marks)| {
-                let end = marks.last().and_then(|(_, mark)| mark.as_ref());
-                (style.name.clone(), end.map(|mark| mark.point))
-            })
+/// Where the lines end: who chose best, a random choice among them, and what all examples give.
+fn sentence(
+    study: &Study,
+    group: &Group,
+    curve: &str,
+    [title, y, x]: [&str; 3],
+    last: f64,
+    lines: &[(Style, Marks)],
+) -> Option<String> {
+    let name = |label: &str| {
+        let baseline = BASELINES.iter().find(|known| known.0 == label);
+        baseline.map_or_else(
+            || study.palette.style(label).name,
+            |known| known.1.to_owned(),
+        )
+    };
+    let point = |label: &str| {
+        let (_, marks) = lines.iter().find(|(style, _)| style.name == name(label))?;
+        Some(marks.last()?.1.as_ref()?.point)
     };
     let show = |value| number::fixed(value, 3);
+    let methods = study.methods.iter().map(String::as_str);
+    let labels = methods.chain(["random"]).collect();
     // accuracy after choosing, and loss after taking away, are both high when the method is right
-    let best = findings::best(&ends(true).collect::<Vec<_>>(), Direction::Higher, show)?;
-    let others: Vec<String> = ends(false)
-        .filter_map(|(name, point)| {
-            Some(format!("{name} {}", findings::with_interval(&point?, show)))
+    let found = compare_by(&[group], labels, true, None, &|record, label| {
+        curve_end(record, label, curve)
+    })?;
+    let best = findings::best(&found, name, point, show)?;
+    let others: Vec<String> = BASELINES
+        .iter()
+        .filter_map(|(label, text, ..)| {
+            let point = point(label)?;
+            Some(format!("{text} {}", findings::with_interval(&point, show)))
         })
         .collect();
     let others = if others.is_empty() {

@@ -1,8 +1,8 @@
 //! Correlation, error, detection, time and memory against any numeric setting that was swept.
 
 use super::{
-    Outcome, caption, compared, dodge, findings, has_values, held_text, interval_text, legend,
-    lower_first, mark, measure, metric_axis, named, points, slug,
+    Outcome, caption, change, compared, dodge, has_values, held_text, interval_text, legend,
+    lower_first, mark, measure, metric_axis, points, slug, winners,
 };
 use crate::metrics::find;
 use crate::report::aggregate::Gaps;
@@ -99,7 +99,7 @@ fn draw_slice(study: &Study, key: &str, slice: &Slice, several: bool) -> Outcome
             x,
             y,
         });
-        seen.extend(sentence(study, key, metric, &series));
+        seen.extend(sentence(study, slice, key, metric, &series));
         content.push(series);
     }
     if content.is_empty() {
@@ -159,17 +159,19 @@ fn draw_slice(study: &Study, key: &str, slice: &Slice, several: bool) -> Outcome
 }
 
 /// Who leads by a metric where; of times and memory also how exact's grow, of the others how DataInf's change.
-fn sentence(study: &Study, key: &str, metric: &str, series: &[(&str, Marks)]) -> Option<String> {
+fn sentence(
+    study: &Study,
+    slice: &Slice,
+    key: &str,
+    metric: &str,
+    series: &[(&str, Marks)],
+) -> Option<String> {
     let found = find(metric)?;
     let x = match key {
         DTYPE => "bits a number".to_owned(),
         key => axis_short(key),
     };
-    let lines: Vec<_> = series
-        .iter()
-        .map(|(label, marks)| named(study, label, marks))
-        .collect();
-    let first = findings::leaders(&lines, found.direction, &x)?;
+    let first = winners(study, slice, key, metric, &x)?;
     let subject = if found.is_computed() {
         "datainf"
     } else {
@@ -179,7 +181,7 @@ fn sentence(study: &Study, key: &str, metric: &str, series: &[(&str, Marks)]) ->
         .iter()
         .find(|(label, _)| *label == subject)
         .and_then(|(label, marks)| {
-            let change = findings::change(marks, &x, |value| findings::show(metric, value))?;
+            let change = change(slice, label, metric, marks, &x)?;
             Some(format!("; {} {change}", study.palette.style(label).name))
         })
         .unwrap_or_default();

@@ -2,7 +2,8 @@
 
 use super::lines::{MOST, styles};
 use super::{
-    Outcome, caption, dodge, findings, held_text, interval_text, lower_first, mark, points, slug,
+    Outcome, caption, change_between, dodge, findings, held_text, interval_text, lower_first, mark,
+    points, slug,
 };
 use crate::report::aggregate::{Aggregate, Gaps, aggregate_cell};
 use crate::report::axis::{Axis, Labels, Scale, range};
@@ -99,7 +100,15 @@ fn draw_axis(study: &Study, key: &str) -> Outcome {
                 Kind::Share => number::fixed(x, 3),
             };
             let what = label.trim_end_matches(" (s)");
-            if let Some(change) = findings::change(marks, &axis_short(key), show) {
+            let of = |record: &Record| {
+                let value = pick(record)?;
+                Some(match kind {
+                    Kind::Share => value,
+                    Kind::Seconds | Kind::Bytes => value.ln(),
+                })
+            };
+            let known = change_between(slice, marks, &of);
+            if let Some(change) = findings::change(marks, &axis_short(key), show, known) {
                 seen.push(format!("{}, {}: {change}.", slice.title, lower_first(what)));
             }
         }

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use super::markup::escape;
 use super::records::count;
 use super::table::{Links, body};
-use crate::metrics::{Direction, Metric, Need, find};
-use crate::report::aggregate::{Aggregate, aggregate};
+use crate::metrics::{Direction, Metric, find};
+use crate::report::aggregate::aggregate;
+use crate::report::comparison::compare;
 use crate::report::figures::{agreement, findings, has_values};
 use crate::report::number::{self, MISSING};
-use crate::report::sheet::Point;
 use crate::report::study::{Group, Study};
-use crate::report::tables::{Cell, Table, damping_text, metric_cell};
+use crate::report::tables::{Cell, NOT_TOLD_APART, Table, damping_text, metric_cell};
 use crate::results::record::Status;
 
 /// Rows of the summary at most.
@@ -30,7 +30,7 @@ pub fn headline(study: &Study) -> String {
                 "Measure",
                 "Best",
                 "Its value",
-                "Intervals that overlap with it",
+                NOT_TOLD_APART,
                 "DataInf",
                 "Exact",
             ]
@@ -58,7 +58,7 @@ pub fn headline(study: &Study) -> String {
         };
         text.push_str(&format!(
             "<p class=\"how\">At the reference setting: mean over seeds with its 95 % t-interval (one seed: the interval within the cell). \
-             Intervals that overlap leave the order open.{rest}</p>\n"
+             Not told apart: by paired differences, all pairs adjusted together (Holm), as in the tables.{rest}</p>\n"
         ));
     }
     text
@@ -98,6 +98,13 @@ fn facts(study: &Study) -> String {
             number::plain(cases as f64)
         ),
     };
+    let reference = match study.without_reference() {
+        0 => String::new(),
+        some => bad(format!(
+            ", no reference in {} (exact influence failed or did not converge)",
+            count(some, "cell")
+        )),
+    };
     let seconds: f64 = study.records.iter().map(|r| r.provenance.seconds).sum();
     let items = [
         format!(
@@ -108,7 +115,7 @@ fn facts(study: &Study) -> String {
             count(study.methods.len(), "method"),
             number::seconds(seconds)
         ),
-        format!("{cells}, {failed}, {undefined}"),
+        format!("{cells}, {failed}, {undefined}{reference}"),
         escape(&damping_text(study)),
     ];
     items
@@ -164,39 +171,23 @@ fn rows(study: &Study) -> (Vec<Vec<Cell>>, usize) {
 }
 
 fn row(study: &Study, group: &Group, metric: &Metric, setting: &str) -> Option<Vec<Cell>> {
-    let against_exact = metric.needs.contains(&Need::Exact);
-    let labels: Vec<&String> = study
-        .methods
-        .iter()
-        .filter(|label| !(against_exact && *label == "exact"))
-        .collect();
-    let results: Vec<Aggregate> = labels
-        .iter()
-        .map(|label| aggregate(group, label, metric.name))
-        .collect();
-    let points: Vec<Option<Point>> = results
-        .iter()
-        .map(|result| {
-            Some(Point {
-                value: result.value?,
-                interval: result.low.zip(result.high),
-            })
-        })
-        .collect();
-    let leader = findings::leader(&points, metric.direction)?;
-    let name = |at: usize| study.palette.style(labels[at]).name;
-    let others: Vec<String> = leader.overlapping.iter().map(|at| name(*at)).collect();
-    let others = match (others.is_empty(), leader.intervals) {
-        (false, _) => findings::list(&others),
-        (true, true) => "none".to_owned(),
-        (true, false) => "not known: no intervals".to_owned(),
+    let found = compare(study, &[group], metric)?;
+    let best = found.best()?;
+    let name = |at: usize| study.palette.style(found.labels[at]).name;
+    let alike: Vec<String> = found.alike().into_iter().map(name).collect();
+    let alike = match found.untold() {
+        Some(why) => format!("not known: {why}"),
+        None if alike.is_empty() => "none".to_owned(),
+        None => findings::list(&alike),
     };
+    let shown = |label: &str| metric_cell(metric, &aggregate(group, label, metric.name));
     let of = |label: &str| {
-        let at = labels.iter().position(|other| *other == label);
-        at.map_or_else(
-            || text(MISSING.to_owned()),
-            |at| metric_cell(metric, &results[at]),
-        )
+        let known = found.labels.contains(&label);
+        if known {
+            shown(label)
+        } else {
+            text(MISSING.to_owned())
+        }
     };
     let arrow = match metric.direction {
         Direction::Higher => " ↑",
@@ -206,9 +197,9 @@ fn row(study: &Study, group: &Group, metric: &Metric, setting: &str) -> Option<V
     Some(vec![
         text(setting.to_owned()),
         text(format!("{}{arrow}", metric.label())),
-        text(name(leader.at)),
-        metric_cell(metric, &results[leader.at]),
-        text(others),
+        text(name(best)),
+        shown(found.labels[best]),
+        text(alike),
         of("datainf"),
         of("exact"),
     ])
@@ -220,8 +211,15 @@ fn text(text: String) -> Cell {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::metrics::METRICS;
+    use crate::report::figures::{Outcome, all};
     use crate::report::synthetic;
+    use crate::report::tables::{best, entry_of};
+    use crate::results::load;
+    use crate::results::record::Record;
 
     #[test]
     fn it_names_the_best_and_what_is_wrong() {
@@ -242,6 +240,95 @@ mod tests {
             text.contains("href=\"#e2\"") && text.contains("rank r = 4"),
             "{text}"
         );
+    }
+
+    /// Rows of the headline that say something else than the table of the best methods, of all rows that both have.
+    fn disagreements(records: &[Record]) -> (Vec<String>, usize) {
+        let study = Study::new(records);
+        let Some(table) = best(&study) else {
+            return (Vec::new(), 0);
+        };
+        let at = |header: &str| {
+            table
+                .headers
+                .iter()
+                .position(|h| h == header)
+                .expect("a column")
+        };
+        let (best, alike) = (at("Best"), at(NOT_TOLD_APART));
+        let (mut wrong, mut rows) = (Vec::new(), 0);
+        let captions: Vec<String> = all(&study)
+            .into_iter()
+            .filter_map(|outcome| match outcome {
+                Outcome::Drawn(figure) => Some(figure.findings),
+                Outcome::Omitted { .. } => None,
+            })
+            .flatten()
+            .collect();
+        for slice in study.slices(None) {
+            let group = slice.groups[0];
+            for metric in METRICS {
+                let of_group = |row: &&Vec<Cell>| {
+                    row[0].text == metric.title && entry_of(&study, &row[1..]) == Some(group.index)
+                };
+                let Some(expected) = table.rows.iter().find(of_group) else {
+                    continue;
+                };
+                let list = expected[alike].text.clone();
+                let list = match list.as_str() {
+                    MISSING | "none" => list,
+                    _ => findings::list(&list.split("; ").map(str::to_owned).collect::<Vec<_>>()),
+                };
+                let agrees = |text: &str| match list.as_str() {
+                    MISSING => text.starts_with("not known: "),
+                    list => text == list,
+                };
+                let found = row(&study, group, metric, "").expect("the table has it");
+                rows += 1;
+                if found[2].text != expected[best].text || !agrees(&found[4].text) {
+                    wrong.push(format!("{found:?} {expected:?}"));
+                }
+                // `digits, Detection AUC: best is A, 0.9 [0.8, 1.0]; not told apart from it: B and C (…).`
+                let start = format!("{}, {}: best is ", slice.title, metric.title);
+                for caption in captions.iter().filter(|text| text.starts_with(&start)) {
+                    let rest = match list.as_str() {
+                        MISSING => ": nothing is told apart".to_owned(),
+                        "none" => "; told apart from every other".to_owned(),
+                        list => format!("; not told apart from it: {list}"),
+                    };
+                    rows += 1;
+                    let best = format!("{start}{}, ", expected[best].text);
+                    if !caption.starts_with(&best) || !caption.contains(&rest) {
+                        wrong.push(format!("{caption} {expected:?}"));
+                    }
+                }
+            }
+        }
+        (wrong, rows)
+    }
+
+    #[test]
+    fn headline_captions_and_tables_name_the_same_methods() {
+        let mut rows = 0;
+        for (name, records) in synthetic::all() {
+            let (wrong, own) = disagreements(&records);
+            assert!(wrong.is_empty(), "{name}: {wrong:#?}");
+            rows += own;
+        }
+        assert!(rows > 20, "{rows}");
+        // and of the records in this repository
+        let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
+        let mut committed = 0;
+        for entry in std::fs::read_dir(results).expect("there are results") {
+            let folder = entry.expect("readable").path();
+            if folder.join("results.jsonl").exists() {
+                let records = load(&folder).expect("readable records");
+                let (wrong, own) = disagreements(&records);
+                assert!(wrong.is_empty(), "{}: {wrong:#?}", folder.display());
+                committed += own;
+            }
+        }
+        assert!(committed > 80, "{committed}");
     }
 
     #[test]

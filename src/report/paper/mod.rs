@@ -59,7 +59,7 @@ pub fn write(
     if !answers.is_empty() {
         page.sections.push(Section::list(
             "Questions",
-            "Each is a difference within every seed. For one setting the interval is over its seeds, over all it is over tasks and seeds, each the mean over its settings.",
+            "Each is asked beforehand and answered by a difference within every seed, so that no p-value is adjusted for the others. For one setting the interval is over its seeds. Over all settings a seed counts with the mean over its settings and a task with the mean over its seeds; with the tasks held fixed only seeds are random, and the interval holds for these tasks; with the tasks as a sample it holds for tasks like these.",
             answers
                 .iter()
                 .map(|finding| format!("{}: {}.", finding.statement, finding.text()))
@@ -198,7 +198,8 @@ mod tests {
             "Experiment `glue_rank`, profile `laptop`: 48 cells, 3 seeds",
             "What differs here: ",
             "Missing: 0 of 48 cells failed",
-            "(12 pairs of task and seed)",
+            "with the 4 tasks held fixed, ± ",
+            "as a sample of tasks (12 pairs of task and seed)",
             "![",
         ] {
             assert!(page.contains(part), "{part}: {page}");

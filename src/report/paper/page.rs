@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::items::Item;
 use super::picture;
-use super::rows::Row;
+use super::rows::{Gap, Row};
 use super::setup::Setting;
 use crate::metrics::find;
 use crate::report::aggregate::Aggregate;
@@ -250,11 +250,6 @@ pub fn numbers(rows: &[Row], palette: &Palette) -> Section {
             format!("{}{deviation}", text(number.value, &row.metric))
         });
         let ours = row.ours.as_ref();
-        let inside = match row.agrees() {
-            Some(true) => "yes",
-            Some(false) => "no",
-            None => MISSING,
-        };
         let name = match row.method.as_str() {
             "full" => "all examples".to_owned(),
             "random" => "random choice".to_owned(),
@@ -271,7 +266,7 @@ pub fn numbers(rows: &[Row], palette: &Palette) -> Section {
             row.title(),
             paper,
             ours.map_or(MISSING.to_owned(), |ours| shown(&row.metric, ours)),
-            inside.to_owned(),
+            row.gap().map_or(MISSING.to_owned(), gap),
             ours.map_or(MISSING.to_owned(), |ours| ours.seeds.to_string()),
             ours.map_or(MISSING.to_owned(), |o| {
                 format!("{} / {}", o.undefined, o.failed)
@@ -282,7 +277,7 @@ pub fn numbers(rows: &[Row], palette: &Palette) -> Section {
     };
     Section {
         title: "Numbers".to_owned(),
-        note: "Here: mean over seeds ± half of the 95 % t-interval (×÷: geometric mean and the factor of the interval of the logarithms); with one seed the value and its interval within the cell in brackets. A dash in the paper's column: it gives no number."
+        note: "Here: mean over seeds ± half of the 95 % t-interval (×÷: geometric mean and the factor of the interval of the logarithms); with one seed the value and its interval within the cell in brackets. A dash in the paper's column: it gives no number. Paper's less ours: the difference (of times × the ratio, paper's over ours) with our 95 % interval in brackets; the paper's number is taken as it stands, so that what its own runs vary by is not in it."
             .to_owned(),
         headers: [
             "Task",
@@ -291,7 +286,7 @@ pub fn numbers(rows: &[Row], palette: &Palette) -> Section {
             "Measure",
             "Paper",
             "Here",
-            "Paper's within our interval",
+            "Paper's less ours",
             "Seeds",
             "Undefined / failed",
             "Source",
@@ -300,6 +295,19 @@ pub fn numbers(rows: &[Row], palette: &Palette) -> Section {
         .to_vec(),
         rows: rows.iter().map(of).collect(),
     }
+}
+
+/// `−0.284 [−0.452, −0.116]`, or of times `× 0.80 [0.71, 0.90]`.
+fn gap(gap: Gap) -> String {
+    let show = |x: f64| match gap.ratio {
+        true => number::significant(x, 3),
+        false => number::fixed(x, 3),
+    };
+    let sign = if gap.ratio { "× " } else { "" };
+    let interval = gap.interval.map_or(String::new(), |(low, high)| {
+        format!(" [{}, {}]", show(low), show(high))
+    });
+    format!("{sign}{}{interval}", show(gap.value))
 }
 
 /// A number of ours with its interval.
@@ -318,15 +326,21 @@ pub fn settings(settings: &[Setting]) -> Section {
     let of = |setting: &Setting| {
         vec![
             setting.what.to_owned(),
-            setting.paper.to_owned(),
+            setting.fields.join(", "),
+            setting.paper.unwrap_or(MISSING).to_owned(),
             setting.here.clone(),
-            if setting.same() { "yes" } else { "no" }.to_owned(),
+            match setting.same() {
+                Some(true) => "yes",
+                Some(false) => "no",
+                None => MISSING,
+            }
+            .to_owned(),
         ]
     };
     Section {
         title: "Settings".to_owned(),
-        note: String::new(),
-        headers: ["What", "In the paper", "Here", "The same"]
+        note: "Everything that decides a fine-tune. A dash in the paper's column: neither its text nor its code says it. Not recorded: these records are from before there was such a setting.".to_owned(),
+        headers: ["What", "Fields", "In the paper", "Here", "The same"]
             .map(str::to_owned)
             .to_vec(),
         rows: settings.iter().map(of).collect(),
@@ -353,11 +367,14 @@ pub fn csv(item: &Item, rows: &[Row]) -> String {
         "cases",
         "undefined",
         "failed",
-        "paper_in_interval",
+        "gap",
+        "gap_low",
+        "gap_high",
+        "gap_kind",
     ];
     table.write_record(header).expect("memory takes every row");
     for row in rows {
-        let ours = row.ours.unwrap_or_default();
+        let (ours, gap) = (row.ours.unwrap_or_default(), row.gap());
         let count = |count: usize| {
             if row.ours.is_some() {
                 count.to_string()
@@ -382,9 +399,11 @@ pub fn csv(item: &Item, rows: &[Row]) -> String {
             count(ours.cases),
             count(ours.undefined),
             count(ours.failed),
-            row.agrees()
-                .map(|agrees| agrees.to_string())
-                .unwrap_or_default(),
+            number(gap.map(|gap| gap.value)),
+            number(gap.and_then(|gap| gap.interval).map(|ends| ends.0)),
+            number(gap.and_then(|gap| gap.interval).map(|ends| ends.1)),
+            gap.map_or("", |gap| if gap.ratio { "ratio" } else { "difference" })
+                .to_owned(),
         ];
         table.write_record(fields).expect("memory takes every row");
     }

@@ -1,11 +1,14 @@
 //! What a reader asks of a figure or a table, answered by records: paired over seeds.
 
+use std::collections::BTreeMap;
+
 use super::items::{Item, Question};
-use super::rows::last_accuracy;
+use super::rows::SELECTION;
+use crate::metrics::contrast::Contrast;
 use crate::metrics::find;
 use crate::metrics::interval::mean;
-use crate::metrics::ranking::Contrast;
-use crate::report::aggregate::value;
+use crate::report::aggregate::{curve_end, value};
+use crate::report::comparison::by_task;
 use crate::report::number;
 use crate::report::study::{Group, Study};
 use crate::results::record::Record;
@@ -17,10 +20,8 @@ pub struct Finding {
     pub statement: String,
     /// Settings where the interval of the difference is on its side, on the other, and undecided or without one.
     pub counts: [usize; 3],
-    /// Over all tasks and seeds: the difference and its interval.
-    pub overall: Option<Contrast>,
-    /// Pairs of task and seed that it is taken over.
-    pub blocks: usize,
+    /// Over all settings: the difference of every task, a number a seed.
+    pub tasks: Vec<Vec<f64>>,
     /// What is counted: settings, or tasks where settings are compared with one another.
     pub unit: &'static str,
 }
@@ -39,18 +40,32 @@ impl Finding {
                 if all == 1 { "" } else { "s" }
             )
         };
-        if let Some(overall) = self.overall {
-            let value = number::fixed(overall.difference, 3);
-            text.push_str(&match overall.interval() {
-                Some(interval) => format!(
-                    "; over all {value} ± {} ({} pairs of task and seed)",
-                    number::fixed((interval.high - interval.low) / 2.0, 3),
-                    self.blocks
-                ),
-                None => format!("; over all {value} (no interval: one seed)"),
-            });
+        if let Some(overall) = Contrast::of_fixed_tasks(&self.tasks) {
+            text.push_str(&format!("; over all {}", self.pooled(overall)));
         }
         text
+    }
+
+    /// `0.064 ± 0.042 with the 4 tasks held fixed, ± 0.089 with them as a sample of tasks (12 pairs of task and seed)`
+    fn pooled(&self, overall: Contrast) -> String {
+        let pairs: usize = self.tasks.iter().map(Vec::len).sum();
+        let half = |contrast: Option<Contrast>| match contrast.and_then(|c| c.interval()) {
+            Some(interval) => format!(
+                "± {}",
+                number::fixed((interval.high - interval.low) / 2.0, 3)
+            ),
+            None => "without an interval".to_owned(),
+        };
+        let value = number::fixed(overall.difference, 3);
+        match self.tasks.len() {
+            1 if pairs == 1 => format!("{value} (no interval: one seed)"),
+            1 => format!("{value} {} ({pairs} seeds)", half(Some(overall))),
+            tasks => format!(
+                "{value} {} with the {tasks} tasks held fixed, {} with them as a sample of tasks ({pairs} pairs of task and seed)",
+                half(Some(overall)),
+                half(Contrast::of_sampled_tasks(&self.tasks)),
+            ),
+        }
     }
 }
 
@@ -78,11 +93,12 @@ fn finding(question: &Question, study: &Study) -> Finding {
         }
         Question::SelectsWell(label) => {
             let text = format!(
-                "accuracy at the end: the choice of {} above a random one",
+                "accuracy at the end, on the very queries whose loss made the scores: the choice of {} above a random one",
                 name(label)
             );
             compare(study, text, &|record| {
-                Some(last_accuracy(record, label)? - last_accuracy(record, "random")?)
+                let end = |label: &str| curve_end(record, label, SELECTION);
+                Some(end(label)? - end("random")?)
             })
         }
         Question::FallsWithRank(metric, label) => {
@@ -101,16 +117,11 @@ fn compare(study: &Study, statement: String, of: &dyn Fn(&Record) -> Option<f64>
             counts[side(&contrast)] += 1;
         }
     }
-    let blocks = blocks(study, &|_, record| of(record));
-    let means: Vec<f64> = blocks
-        .iter()
-        .filter_map(|(_, values)| mean(values))
-        .collect();
+    let groups: Vec<&Group> = study.groups.iter().collect();
     Finding {
         statement,
         counts,
-        overall: Contrast::of_seeds(&means),
-        blocks: means.len(),
+        tasks: by_task(&groups, &|_, record| of(record)),
         unit: "setting",
     }
 }
@@ -124,30 +135,28 @@ fn falls(study: &Study, metric: &str, label: &str, title: &str, name: &str) -> F
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), r| {
             (a.min(*r), b.max(*r))
         });
-    let at = |wanted: f64| {
-        blocks(study, &move |group, record| {
-            (rank(group) == Some(wanted)).then(|| value(record, label, metric))?
-        })
-    };
-    let (first, last) = (at(low), at(high));
-    let mut differences: Vec<(String, f64)> = Vec::new();
-    for (key, values) in first.iter().filter(|_| low < high) {
-        let other = last.iter().find(|(other, _)| other == key);
-        if let Some(d) = mean(values).zip(other.and_then(|(_, v)| mean(v))) {
-            differences.push((key.0.clone(), d.0 - d.1));
-        }
-    }
+    // with the other swept settings as they are, each at its lowest and highest rank
     let mut counts = [0; 3];
-    let mut tasks: Vec<&String> = differences.iter().map(|(task, _)| task).collect();
-    tasks.dedup();
-    for task in tasks {
-        let own = differences.iter().filter(|(other, _)| other == task);
-        let own: Vec<f64> = own.map(|(_, d)| *d).collect();
-        if let Some(contrast) = Contrast::of_seeds(&own) {
+    let mut tasks: Vec<Vec<f64>> = Vec::new();
+    let mut names: Vec<&str> = study.groups.iter().map(|g| g.task.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    for name in names.into_iter().filter(|_| low < high) {
+        let at = |wanted: f64| {
+            let own = |group: &&Group| group.task == name && rank(group) == Some(wanted);
+            let groups: Vec<&Group> = study.groups.iter().filter(own).collect();
+            by_seed(&groups, &|record| value(record, label, metric))
+        };
+        let (first, last) = (at(low), at(high));
+        let differences: Vec<f64> = first
+            .iter()
+            .filter_map(|(seed, value)| Some(value - last.get(seed)?))
+            .collect();
+        if let Some(contrast) = Contrast::of_seeds(&differences) {
             counts[side(&contrast)] += 1;
+            tasks.push(differences);
         }
     }
-    let all: Vec<f64> = differences.iter().map(|(_, d)| *d).collect();
     let statement = if low < high {
         format!(
             "{title}: that of {name} is higher at rank {} than at {}",
@@ -160,8 +169,7 @@ fn falls(study: &Study, metric: &str, label: &str, title: &str, name: &str) -> F
     Finding {
         statement,
         counts,
-        overall: Contrast::of_seeds(&all),
-        blocks: all.len(),
+        tasks,
         unit: "task",
     }
 }
@@ -175,25 +183,18 @@ fn side(contrast: &Contrast) -> usize {
     }
 }
 
-/// Task and seed, and what their cells have.
-type Block = ((String, u64), Vec<f64>);
-
-fn blocks(study: &Study, of: &dyn Fn(&Group, &Record) -> Option<f64>) -> Vec<Block> {
-    let mut blocks: Vec<Block> = Vec::new();
-    for group in &study.groups {
-        for record in &group.records {
-            let Some(value) = of(group, record) else {
-                continue;
-            };
-            let key = (group.task.clone(), record.cell.seed);
-            match blocks.iter_mut().find(|(known, _)| *known == key) {
-                Some((_, values)) => values.push(value),
-                None => blocks.push((key, vec![value])),
-            }
+/// Of every seed the mean over its cells.
+fn by_seed(groups: &[&Group], of: &dyn Fn(&Record) -> Option<f64>) -> BTreeMap<u64, f64> {
+    let mut seeds: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
+    for record in groups.iter().flat_map(|group| &group.records) {
+        if let Some(value) = of(record) {
+            seeds.entry(record.cell.seed).or_default().push(value);
         }
     }
-    blocks.sort_by(|a, b| a.0.cmp(&b.0));
-    blocks
+    let means = seeds.into_iter();
+    means
+        .filter_map(|(seed, own)| Some((seed, mean(&own)?)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -214,12 +215,23 @@ mod tests {
             better.counts[0] >= 14 && better.counts[1] == 0,
             "{better:?}"
         );
-        assert_eq!(better.blocks, 12);
-        assert!(better.text().contains("says yes in 1") && better.text().contains("(12 pairs"));
+        assert_eq!(
+            better.tasks.iter().map(Vec::len).collect::<Vec<_>>(),
+            [3; 4]
+        );
+        let text = better.text();
+        for part in [
+            "says yes in 1",
+            " with the 4 tasks held fixed, ± ",
+            " with them as a sample of tasks (12 pairs of task and seed)",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
         // and falls by 0.9·0.18·0.35 from rank 1 to 8
         let falls = &found[2];
         assert_eq!(falls.counts.iter().sum::<usize>(), 4);
-        assert!(falls.overall.expect("twelve").difference > 0.1, "{falls:?}");
+        let overall = Contrast::of_fixed_tasks(&falls.tasks).expect("four tasks");
+        assert!(overall.difference > 0.1, "{falls:?}");
         assert!(
             falls.statement.contains("rank 1 than at 8"),
             "{}",
@@ -235,7 +247,7 @@ mod tests {
         assert!(
             found
                 .iter()
-                .all(|f| f.overall.is_none() && f.counts == [0; 3])
+                .all(|f| f.tasks.is_empty() && f.counts == [0; 3])
         );
         assert_eq!(found[0].text(), "no setting has both");
         assert!(found[2].statement.ends_with("(one rank here)"));

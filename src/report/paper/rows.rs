@@ -1,11 +1,12 @@
 //! The paper's numbers and ours, side by side.
 
 use super::items::{Item, Number};
+use crate::metrics::contrast::Contrast;
 use crate::metrics::interval::{mean, t_interval};
 use crate::metrics::{Metric, find};
-use crate::report::aggregate::{Aggregate, aggregate, value};
-use crate::report::study::{Group, Study, method};
-use crate::results::record::Record;
+use crate::report::aggregate::{Aggregate, aggregate, curve_end, value};
+use crate::report::comparison::by_task;
+use crate::report::study::{Group, Study};
 
 /// A number of ours, of the paper, or both.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,21 +26,40 @@ pub struct Row {
 }
 
 impl Row {
-    /// Whether the paper's number lies within our interval; `None` where one of the two is missing.
-    pub fn agrees(&self) -> Option<bool> {
-        let (paper, ours) = (self.paper?, self.ours?);
-        let (low, high) = ours.low.zip(ours.high)?;
-        Some(low <= paper.value && paper.value <= high)
+    /// The paper's number less ours, or over ours for what is positive without a bound (time); `None` where one of the two is missing.
+    pub fn gap(&self) -> Option<Gap> {
+        let (paper, ours) = (self.paper?.value, self.ours?);
+        let (value, ends) = (ours.value?, ours.low.zip(ours.high));
+        let factor =
+            self.metric == "time_ratio" || find(&self.metric).is_some_and(Metric::is_factor);
+        let ratio = factor && paper > 0.0 && value > 0.0;
+        let less = |x: f64| if ratio { paper / x } else { paper - x };
+        Some(Gap {
+            value: less(value),
+            interval: ends.map(|(low, high)| (less(high), less(low))),
+            ratio,
+        })
     }
 
     /// Title of the metric for readers.
     pub fn title(&self) -> String {
         match self.metric.as_str() {
             "time_ratio" => "Runtime over DataInf's".to_owned(),
-            "selection_accuracy" => "Accuracy at the end".to_owned(),
+            SELECTION => "Accuracy at the end".to_owned(),
             name => find(name).map_or_else(|| name.to_owned(), Metric::label),
         }
     }
+}
+
+/// How far the paper's number is from ours. The interval is that of ours: the paper's number is taken as it stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Gap {
+    /// The difference, or the ratio.
+    pub value: f64,
+    /// Its 95 % interval.
+    pub interval: Option<(f64, f64)>,
+    /// Whether it is a ratio.
+    pub ratio: bool,
 }
 
 /// The rows of an item: those with a number of the paper, with or without a counterpart here, then every other method and
@@ -55,12 +75,12 @@ pub fn rows(item: &Item, study: &Study) -> Vec<Row> {
     for group in &study.groups {
         for metric in item.metrics {
             for label in methods(study, metric) {
-                let ours = if *metric == "selection_accuracy" {
+                let ours = if *metric == SELECTION {
                     selection(group, &label)
                 } else {
                     aggregate(group, &label, metric)
                 };
-                let taken = *metric != "selection_accuracy" || ours.value.is_some();
+                let taken = *metric != SELECTION || ours.value.is_some();
                 if !taken || (!ours.applies() && ours.failed == 0) {
                     continue;
                 }
@@ -82,16 +102,19 @@ pub fn rows(item: &Item, study: &Study) -> Vec<Row> {
         }
     }
     for number in item.numbers.iter().filter(|n| n.metric == "time_ratio") {
-        let ours = time_ratio(study, number.method);
         take(&|other| other == number);
-        rows.push(Row {
-            task: "all settings".to_owned(),
-            setting: String::new(),
-            method: number.method.to_owned(),
-            metric: number.metric.to_owned(),
-            paper: Some(*number),
-            ours: ours.value.is_some().then_some(ours),
-        });
+        let ours = time_ratio(study, number.method);
+        let alone = [(String::new(), Aggregate::default())];
+        for (setting, ours) in if ours.is_empty() { alone.into() } else { ours } {
+            rows.push(Row {
+                task: "all settings".to_owned(),
+                setting,
+                method: number.method.to_owned(),
+                metric: number.metric.to_owned(),
+                paper: Some(*number),
+                ours: ours.value.is_some().then_some(ours),
+            });
+        }
     }
     let unused = item.numbers.iter().filter(|number| !used.contains(number));
     rows.extend(unused.map(|number| {
@@ -111,14 +134,12 @@ pub fn rows(item: &Item, study: &Study) -> Vec<Row> {
 
 /// Labels of the methods that a metric is shown of.
 fn methods(study: &Study, metric: &str) -> Vec<String> {
-    let against_exact = metric.starts_with("pearson") || metric.starts_with("spearman");
-    let own = study.methods.iter().cloned();
-    let mut methods: Vec<String> = own
-        .filter(|label| !(against_exact && label == "exact"))
-        .collect();
-    if metric == "selection_accuracy" {
-        methods.extend(["full", "random"].map(str::to_owned));
+    if let Some(metric) = find(metric) {
+        let compared = study.compared(metric).into_iter();
+        return compared.map(str::to_owned).collect();
     }
+    let mut methods = study.methods.clone();
+    methods.extend(["full", "random"].map(str::to_owned));
     methods
 }
 
@@ -136,27 +157,14 @@ fn rank(group: &Group) -> Option<u64> {
     swept.or_else(set)
 }
 
-/// Accuracy after the last epoch on the choice of a method, or on `full` or `random`.
-pub fn last_accuracy(record: &Record, label: &str) -> Option<f64> {
-    let curve = match label {
-        "full" | "random" => {
-            let curves = &record.ground_truth.as_ref()?.curves;
-            let name = format!("selection_accuracy/{label}");
-            curves.iter().find(|curve| curve.name == name)
-        }
-        _ => {
-            let curves = &method(record, label)?.curves;
-            curves
-                .iter()
-                .find(|curve| curve.name == "selection_accuracy")
-        }
-    };
-    curve?.y.last().copied().filter(|y| y.is_finite())
-}
+/// Curve of the accuracy on the choice of a method, or on `full` or `random`.
+pub const SELECTION: &str = "selection_accuracy";
 
 fn selection(group: &Group, label: &str) -> Aggregate {
     let records = group.records.iter();
-    let values: Vec<f64> = records.filter_map(|r| last_accuracy(r, label)).collect();
+    let values: Vec<f64> = records
+        .filter_map(|r| curve_end(r, label, SELECTION))
+        .collect();
     let cases = group.records.len() - group.failed();
     let interval = t_interval(&values);
     Aggregate {
@@ -172,34 +180,37 @@ fn selection(group: &Group, label: &str) -> Aggregate {
     }
 }
 
-/// Geometric mean of a method's runtime over DataInf's, cell by cell; the interval is over tasks and seeds, each the mean of
-/// the logarithms over its settings.
-fn time_ratio(study: &Study, label: &str) -> Aggregate {
-    let mut blocks: Vec<((&str, u64), Vec<f64>)> = Vec::new();
-    for group in &study.groups {
-        for record in &group.records {
-            let seconds = |label: &str| value(record, label, "total_seconds").filter(|s| *s > 0.0);
-            let Some(ratio) = seconds(label).zip(seconds("datainf")).map(|(a, b)| a / b) else {
-                continue;
-            };
-            let key = (group.task.as_str(), record.cell.seed);
-            match blocks.iter_mut().find(|(known, _)| *known == key) {
-                Some((_, ratios)) => ratios.push(ratio.ln()),
-                None => blocks.push((key, vec![ratio.ln()])),
-            }
-        }
-    }
-    let logarithms: Vec<f64> = blocks.iter().filter_map(|(_, r)| mean(r)).collect();
-    let interval = t_interval(&logarithms);
-    Aggregate {
-        value: mean(&logarithms).map(f64::exp),
-        low: interval.map(|i| i.low.exp()),
-        high: interval.map(|i| i.high.exp()),
-        over_seeds: logarithms.len() > 1,
-        factor: logarithms.len() > 1,
-        seeds: logarithms.len(),
-        ..Aggregate::default()
-    }
+/// Geometric mean of a method's runtime over DataInf's, cell by cell; of several tasks once with the tasks held fixed and
+/// once with them as a sample, which the setting says.
+fn time_ratio(study: &Study, label: &str) -> Vec<(String, Aggregate)> {
+    let groups: Vec<&Group> = study.groups.iter().collect();
+    let logarithms = by_task(&groups, &|_, record| {
+        let seconds = |label: &str| value(record, label, "total_seconds").filter(|s| *s > 0.0);
+        Some((seconds(label)? / seconds("datainf")?).ln())
+    });
+    let ways: &[(&str, Option<Contrast>)] = &if logarithms.len() > 1 {
+        vec![
+            ("tasks held fixed", Contrast::of_fixed_tasks(&logarithms)),
+            ("tasks as a sample", Contrast::of_sampled_tasks(&logarithms)),
+        ]
+    } else {
+        vec![("", Contrast::of_fixed_tasks(&logarithms))]
+    };
+    let of = |(setting, found): &(&str, Option<Contrast>)| {
+        let found = (*found)?;
+        let interval = found.interval();
+        let ratio = Aggregate {
+            value: Some(found.difference.exp()),
+            low: interval.map(|i| i.low.exp()),
+            high: interval.map(|i| i.high.exp()),
+            over_seeds: interval.is_some(),
+            factor: interval.is_some(),
+            seeds: logarithms.iter().map(Vec::len).sum(),
+            ..Aggregate::default()
+        };
+        Some(((*setting).to_owned(), ratio))
+    };
+    ways.iter().filter_map(of).collect()
 }
 
 #[cfg(test)]
@@ -207,6 +218,7 @@ mod tests {
     use super::super::items;
     use super::*;
     use crate::report::synthetic;
+    use crate::results::record::Record;
 
     #[test]
     fn numbers_stand_beside_their_setting_and_none_is_lost() {
@@ -221,7 +233,13 @@ mod tests {
                 (row.task.as_str(), row.setting.as_str()),
                 ("MRPC", "rank r = 1")
             );
-            assert!(row.ours.expect("three seeds").over_seeds);
+            let ours = row.ours.expect("three seeds");
+            assert!(ours.over_seeds);
+            let gap = row.gap().expect("both are there");
+            let paper = row.paper.expect("paired").value;
+            assert!((gap.value - (paper - ours.value.expect("defined"))).abs() < 1e-12);
+            let (low, high) = gap.interval.expect("three seeds");
+            assert!(low < gap.value && gap.value < high && !gap.ratio);
         }
         assert!(found.iter().all(|row| row.method != "exact"));
         // sixteen settings, nine methods
@@ -243,10 +261,11 @@ mod tests {
         let expected = mean(&logs).expect("two").exp();
         let ours = ratios[1].ours.expect("measured");
         assert!((ours.value.expect("two") - expected).abs() < 1e-9);
-        assert_eq!(
-            ratios[1].agrees(),
-            Some(ours.low <= Some(1149.6) && ours.high >= Some(1149.6))
-        );
+        let gap = ratios[1].gap().expect("both are there");
+        assert!(gap.ratio && (gap.value - 1149.6 / expected).abs() < 1e-9 * gap.value);
+        let (low, high) = gap.interval.expect("two seeds");
+        assert!((low * ours.high.expect("two") - 1149.6).abs() < 1e-6 && low < gap.value);
+        assert!((high * ours.low.expect("two") - 1149.6).abs() < 1e-6 && gap.value < high);
     }
 
     #[test]

@@ -4,12 +4,12 @@ use super::decomposition::value_cell;
 use super::metrics::metric_cell;
 use super::{Cell, Table};
 use crate::config::influence::DEFAULT_DAMPING;
-use crate::metrics::interval::{mean, t_interval};
 use crate::metrics::{Metric, find};
-use crate::report::aggregate::{Aggregate, aggregate};
+use crate::report::aggregate::{Aggregate, aggregate, value};
+use crate::report::comparison::change;
 use crate::report::figures::damping::{DAMPING, METRICS};
 use crate::report::number::{self, MISSING};
-use crate::report::study::{Group, Study, method};
+use crate::report::study::{Group, Study};
 
 /// One row a task, metric and method; `None` where the damping was not swept.
 pub fn table(study: &Study) -> Option<Table> {
@@ -94,22 +94,16 @@ fn factor(group: &Group) -> f64 {
 
 /// The difference of a metric between two groups, by seeds.
 fn gain(default: &Group, best: &Group, label: &str, metric: &Metric) -> Aggregate {
-    let value = |group: &Group, seed: u64| -> Option<f64> {
-        let record = group.records.iter().find(|r| r.cell.seed == seed)?;
-        let metrics = &method(record, label)?.metrics;
-        metrics.iter().find(|v| v.metric == metric.name)?.value
-    };
-    let seeds = default.records.iter().map(|record| record.cell.seed);
-    let differences: Vec<f64> = seeds
-        .filter_map(|seed| Some(value(best, seed)? - value(default, seed)?))
-        .collect();
-    let interval = t_interval(&differences);
+    let found = change(default, best, &|record| value(record, label, metric.name));
+    let interval = found.and_then(|found| found.interval());
     Aggregate {
-        value: mean(&differences),
+        value: found.map(|found| found.difference),
         low: interval.map(|i| i.low),
         high: interval.map(|i| i.high),
         over_seeds: true,
-        seeds: differences.len(),
+        seeds: found
+            .and_then(|found| found.freedom)
+            .map_or(0, |freedom| freedom as usize + 1),
         ..Aggregate::default()
     }
 }

@@ -11,7 +11,7 @@ const READING: &str = "Mean over seeds ± half of the 95 % t-interval (×÷: geo
                        \"Undefined\" counts cases (queries, or one a cell) that have no value and are not in the mean.";
 
 /// One row a setting and method; `None` when none of the metrics was taken.
-pub fn table(study: &Study, title: &str, metrics: &[&Metric], skip_exact: bool) -> Option<Table> {
+pub fn table(study: &Study, title: &str, metrics: &[&Metric]) -> Option<Table> {
     let used: Vec<&Metric> = metrics
         .iter()
         .copied()
@@ -27,7 +27,13 @@ pub fn table(study: &Study, title: &str, metrics: &[&Metric], skip_exact: bool) 
     if used.is_empty() {
         return None;
     }
-    let skip_exact = skip_exact && !study.exact_is_measured();
+    let labels = study.methods.iter().map(String::as_str);
+    let labels: Vec<&str> = labels
+        .filter(|label| {
+            used.iter()
+                .any(|metric| study.compared(metric).contains(label))
+        })
+        .collect();
     let mut headers = setting_headers(study);
     headers.push("Method".to_owned());
     headers.extend(
@@ -37,11 +43,7 @@ pub fn table(study: &Study, title: &str, metrics: &[&Metric], skip_exact: bool) 
     headers.extend(["Seeds", "Undefined", "Failed"].map(str::to_owned));
     let mut rows = Vec::new();
     for group in &study.groups {
-        for label in study
-            .methods
-            .iter()
-            .filter(|label| !(skip_exact && *label == "exact"))
-        {
+        for label in &labels {
             let results: Vec<Aggregate> = used
                 .iter()
                 .map(|metric| aggregate(group, label, metric.name))

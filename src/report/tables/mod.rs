@@ -15,6 +15,9 @@ use crate::metrics::{METRICS, Need};
 use crate::results::record::Record;
 
 pub use metrics::metric_cell;
+pub use ranking::NOT_TOLD_APART;
+#[cfg(test)]
+pub use ranking::best;
 
 /// A cell: what is shown and what it sorts by.
 #[derive(Clone, Debug, PartialEq)]
@@ -116,25 +119,14 @@ pub fn all(study: &Study) -> Vec<Table> {
         })
         .collect();
     let tables = [
-        metrics::table(
-            study,
-            "Agreement with exact influence",
-            &with(Need::Exact),
-            true,
-        ),
-        metrics::table(
-            study,
-            "Detection of flipped labels",
-            &with(Need::Flipped),
-            false,
-        ),
+        metrics::table(study, "Agreement with exact influence", &with(Need::Exact)),
+        metrics::table(study, "Detection of flipped labels", &with(Need::Flipped)),
         metrics::table(
             study,
             "Retrieval of the query's class",
             &with(Need::Classes),
-            false,
         ),
-        metrics::table(study, "Agreement with retraining", &retrained, false),
+        metrics::table(study, "Agreement with retraining", &retrained),
         ranking::best(study),
         ranking::differences(study),
         decomposition::losses(study),

@@ -2,10 +2,13 @@
 
 use super::{Cell, Table, setting_cells, setting_headers};
 use crate::metrics::Metric;
-use crate::metrics::ranking::Contrast;
+use crate::metrics::contrast::Contrast;
 use crate::report::comparison::{Comparison, Units, compare, compared_metrics};
 use crate::report::number::{self, MISSING};
 use crate::report::study::{Group, Study};
+
+/// Heading of the methods that may be as good as the best.
+pub const NOT_TOLD_APART: &str = "Not told apart from the best";
 
 /// The comparisons that a table shows: of all settings together, where there are several, then of these groups.
 fn comparisons<'s>(
@@ -45,21 +48,14 @@ pub fn best(study: &Study) -> Option<Table> {
                     names.join("; ")
                 })
             };
-            let ranked: Vec<usize> = (0..comparison.labels.len())
-                .filter(|&i| comparison.ranking.has(i))
-                .collect();
             let best = comparison.best();
-            let (alike, worse): (Vec<usize>, Vec<usize>) = ranked
-                .into_iter()
-                .filter(|&i| Some(i) != best)
-                .partition(|&i| comparison.ranking.may_be_best(i));
             row.insert(0, Cell::text(metric.title));
             row.push(best.map_or(Cell::text(MISSING), |i| Cell::text(name(&i))));
             row.push(Cell::maybe(best.and_then(|i| comparison.values[i]), |x| {
                 number::fixed(x, 3)
             }));
             if comparison.ranking.can_tell() {
-                row.extend([list(&alike), list(&worse)]);
+                row.extend([list(&comparison.alike()), list(&comparison.worse())]);
             } else {
                 row.extend([Cell::text(MISSING), Cell::text(MISSING)]);
             }
@@ -87,7 +83,7 @@ pub fn best(study: &Study) -> Option<Table> {
         [
             "Best",
             "Its value",
-            "Not told apart from the best",
+            NOT_TOLD_APART,
             "Told apart as worse than another",
             "Undefined",
             "Failed",
@@ -97,8 +93,9 @@ pub fn best(study: &Study) -> Option<Table> {
     );
     let note = "Every pair of methods by its paired difference, the p-values of all pairs adjusted together (Holm): the best and those not told \
                 apart from it hold all truly best methods with 95 % probability. With two seeds or more the pairs are compared over \
-                seeds (t; in the rows of all settings over tasks and seeds, each the mean over its settings), with one over what its record \
-                kept of queries, examples or subsets. \"Undefined\" counts cases of all methods that have no value, \"failed\" cells and methods; a \
+                seeds (t), with one over what its record kept of queries, examples or subsets. In the rows of all settings a seed counts \
+                with the mean over its settings and a task with the mean over its seeds; the tasks are held fixed, so that the rows hold for \
+                these tasks, and the last column says how many pairs would be told apart were the tasks a sample of tasks. \"Undefined\" counts cases of all methods that have no value, \"failed\" cells and methods; a \
                 method without a value has no rank.";
     (!rows.is_empty()).then(|| Table {
         title: "Which methods are best".to_owned(),
@@ -115,6 +112,7 @@ pub fn differences(study: &Study) -> Option<Table> {
         .into_iter()
         .flat_map(|s| s.groups)
         .collect();
+    let several = study.groups.iter().any(|g| g.task != study.groups[0].task);
     let mut rows = Vec::new();
     for metric in compared_metrics(study) {
         for (setting, comparison) in comparisons(study, &groups, metric) {
@@ -155,10 +153,18 @@ pub fn differences(study: &Study) -> Option<Table> {
                 });
                 row.push(Cell::text(match &comparison.units {
                     Units::Seeds(count) => format!("{count} seeds"),
-                    Units::Blocks(count) => format!("{count} tasks × seeds"),
+                    Units::Tasks(tasks, pairs) => {
+                        format!("{tasks} fixed tasks, {pairs} pairs of task and seed")
+                    }
                     Units::Cell(over) => over.clone(),
                     Units::One => "one seed".to_owned(),
                 }));
+                if several {
+                    let other = best.filter(|best| *best != i);
+                    let sampled = comparison.sampled.as_ref();
+                    let contrast = sampled.zip(other).and_then(|(s, best)| s.contrast(i, best));
+                    row.push(contrast.as_ref().map_or(Cell::text(MISSING), difference));
+                }
                 rows.push(row);
             }
         }
@@ -179,9 +185,13 @@ pub fn differences(study: &Study) -> Option<Table> {
         ]
         .map(str::to_owned),
     );
+    if several {
+        headers.push("Less the best, tasks as a sample".to_owned());
+    }
     let note = "Differences are paired: both methods on the same seeds, queries, examples and subsets. ± is half of the 95 % interval of that \
                 difference alone; p is adjusted for all pairs of the setting (1 where values are the same). The interval of the rank holds for all \
-                methods jointly with 95 %. All settings together, and the reference setting of each task; the other settings are in \
+                methods jointly with 95 %. Over several tasks these are held fixed; the last column has the interval with the tasks as a sample of \
+                tasks. All settings together, and the reference setting of each task; the other settings are in \
                 \"Which methods are best\".";
     (!rows.is_empty()).then(|| Table {
         title: "Paired differences between methods".to_owned(),

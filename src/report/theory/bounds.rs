@@ -5,7 +5,7 @@ use super::{drawn, omitted};
 use crate::metrics::Direction;
 use crate::report::axis::{Axis, Labels, Scale, range};
 use crate::report::figures::Outcome;
-use crate::report::figures::findings;
+use crate::report::figures::findings::{self, Change};
 use crate::report::marks::Marks;
 use crate::report::number;
 use crate::report::palette::{Colour, Dash, Marker, Style};
@@ -99,7 +99,12 @@ fn above(x: &str, curves: &[&Curve], lines: &[Marks]) -> Option<String> {
         Some(&lines[at])
     };
     let error = of(ERROR.name)?;
-    let change = findings::change(error, x, |value| number::significant(value, 2))?;
+    let change = findings::change(
+        error,
+        x,
+        |value| number::significant(value, 2),
+        Change::unpaired(error),
+    )?;
     let factors: Vec<String> = ["Theorem 1", "ceiling"]
         .into_iter()
         .filter_map(|name| {
@@ -129,7 +134,10 @@ fn tightest(x: &str, curves: &[&Curve], lines: &[Marks]) -> Option<String> {
     let first = findings::leaders(&named, Direction::Higher, x)?;
     let theorem = named.iter().find(|(name, _)| name == "Theorem 1");
     let change = theorem
-        .and_then(|(_, line)| findings::change(line, x, |value| number::significant(value, 2)))
+        .and_then(|(_, line)| {
+            let show = |value| number::significant(value, 2);
+            findings::change(line, x, show, Change::unpaired(line))
+        })
         .map_or(String::new(), |change| format!("; Theorem 1 {change}"));
     Some(format!("Tightest is {first}{change}."))
 }

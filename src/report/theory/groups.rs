@@ -5,7 +5,7 @@ use super::{drawn, omitted};
 use crate::metrics::interval::{mean, t_interval};
 use crate::report::axis::Axis;
 use crate::report::figures::Outcome;
-use crate::report::figures::findings;
+use crate::report::figures::findings::{self, Change};
 use crate::report::marks::{Mark, Marks, Origin};
 use crate::report::number;
 use crate::report::palette::{Colour, Dash, Marker, Palette, Style};
@@ -128,7 +128,12 @@ pub fn draw(results: &TheoryResults) -> Outcome {
 
 /// How much of DataInf's error groups take away, and from which size on less than half is left.
 fn sentence(factor: f64, line: &Marks) -> Option<String> {
-    let change = findings::change(line, "b", |value| number::significant(value, 2))?;
+    let change = findings::change(
+        line,
+        "b",
+        |value| number::significant(value, 2),
+        Change::unpaired(line),
+    )?;
     let defined = || {
         line.iter()
             .filter_map(|(b, mark)| Some((*b, mark.as_ref()?.point.value)))

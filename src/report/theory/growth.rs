@@ -4,7 +4,7 @@ use super::{drawn, omitted};
 use crate::metrics::Direction;
 use crate::report::axis::{Axis, Labels, Scale, range};
 use crate::report::figures::Outcome;
-use crate::report::figures::findings;
+use crate::report::figures::findings::{self, Change};
 use crate::report::marks::{Mark, Marks, Origin};
 use crate::report::number;
 use crate::report::palette::{Palette, Style};
@@ -70,7 +70,10 @@ pub fn draw(results: &TheoryResults) -> Outcome {
                 .collect();
             if let Some(least) = findings::leaders(&named, Direction::Lower, axis) {
                 let changes = lines.iter().filter_map(|(name, line)| {
-                    Some(format!("{name} {}", findings::change(line, axis, show)?))
+                    Some(format!(
+                        "{name} {}",
+                        findings::change(line, axis, show, Change::unpaired(line))?
+                    ))
                 });
                 seen.push(format!(
                     "{cost} along {axis}: least with {least}; {}.",
