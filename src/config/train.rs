@@ -54,6 +54,11 @@ impl Default for TrainConfig {
     }
 }
 
+/// Decay rates of AdamW's first and second moment, PyTorch's defaults.
+pub const ADAM_BETAS: [f64; 2] = [0.9, 0.999];
+/// What AdamW adds to the root of the second moment, PyTorch's default.
+pub const ADAM_EPSILON: f64 = 1e-8;
+
 /// The optimiser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -1,10 +1,9 @@
 //! AdamW and plain gradient descent on plain arrays.
 
-use crate::config::train::Optimizer as Kind;
+use crate::config::train::{ADAM_BETAS, ADAM_EPSILON, Optimizer as Kind};
 
-const BETA1: f64 = 0.9;
-const BETA2: f64 = 0.999;
-const EPSILON: f64 = 1e-8;
+const BETA1: f64 = ADAM_BETAS[0];
+const BETA2: f64 = ADAM_BETAS[1];
 
 /// The state of an optimiser over a list of parameters.
 ///
@@ -59,7 +58,8 @@ impl Optimizer {
                     {
                         *m = BETA1 as f32 * *m + (1.0 - BETA1) as f32 * grad;
                         *v = BETA2 as f32 * *v + (1.0 - BETA2) as f32 * grad * grad;
-                        *value = *value * keep - rate * *m / (v.sqrt() / root + EPSILON as f32);
+                        *value =
+                            *value * keep - rate * *m / (v.sqrt() / root + ADAM_EPSILON as f32);
                     }
                 }
             }

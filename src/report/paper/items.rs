@@ -23,7 +23,8 @@ pub struct Item {
     pub numbers: &'static [Number],
     /// What a reader asks of it, to be answered by our records.
     pub questions: &'static [Question],
-    /// How the paper's experiment was set up: what, and how.
+    /// How the paper's experiment was set up, by its text and code: what of [`super::setup`]'s settings, and how. Those
+    /// that neither says are not there, or empty.
     pub setup: &'static [(&'static str, &'static str)],
 }
 
@@ -72,7 +73,7 @@ pub const ITEMS: &[Item] = &[
             figure_1("lissa", 0.45),
         ],
         questions: CORRELATION,
-        setup: GLUE,
+        setup: &glue("20 %", "1, 2, 4"),
     },
     Item {
         name: "figure-2",
@@ -107,7 +108,7 @@ pub const ITEMS: &[Item] = &[
             ratio("exact", 1149.6),
         ],
         questions: DETECTION,
-        setup: GLUE,
+        setup: &glue("20 %", "4"),
     },
     Item {
         name: "figure-5",
@@ -118,7 +119,7 @@ pub const ITEMS: &[Item] = &[
         figure: Some("correlation_rank"),
         numbers: &[],
         questions: CORRELATION,
-        setup: GLUE_CLEAN,
+        setup: &glue("0 %", "1, 2, 4"),
     },
     Item {
         name: "figure-6",
@@ -135,7 +136,7 @@ pub const ITEMS: &[Item] = &[
             runtime("MRPC", 8, "lissa", 64.0, "their MRPC notebook, r = 8"),
         ],
         questions: DETECTION,
-        setup: GLUE,
+        setup: &glue("20 %", "1, 2, 8"),
     },
     Item {
         name: "figure-7",
@@ -150,7 +151,7 @@ pub const ITEMS: &[Item] = &[
             Question::SelectsWell("hessian_free"),
             Question::SelectsWell("lissa"),
         ],
-        setup: GLUE,
+        setup: &glue("20 %", ""),
     },
     Item {
         name: "table-1",
@@ -202,7 +203,12 @@ pub const ITEMS: &[Item] = &[
             ("epochs", "25"),
             ("learning rate", "3e-4"),
             ("batch", "64"),
-            ("LoRA", "query, value; rank 8; α = 32"),
+            ("optimiser", "AdamW with β = 0.9 and 0.999, ε = 1e-8"),
+            ("adapted matrices", "query, value of all layers"),
+            ("rank", "8"),
+            ("α", "32"),
+            ("initialisation of the adapters", "kaiming"),
+            ("dropout of the adapters", "0.05"),
             ("longest text", "128 tokens"),
             ("flipped labels", "0 %"),
             ("damping c", "0.1"),
@@ -241,10 +247,8 @@ const DETECTION: &[Question] = &[
 
 const EXAMPLES: &str = "MRPC 3668 and 408, QQP 4500 and 500, SST-2 4500 and 500, WNLI 635 and 71";
 
-const GLUE: &[(&str, &str)] = &glue("20 %");
-const GLUE_CLEAN: &[(&str, &str)] = &glue("0 %");
-
-const fn glue(flip: &'static str) -> [(&'static str, &'static str); 10] {
+/// The settings of the GLUE experiments, by their text and code; an empty one neither says.
+const fn glue(flip: &'static str, rank: &'static str) -> [(&'static str, &'static str); 18] {
     [
         ("model", "RoBERTa-large"),
         ("examples", EXAMPLES),
@@ -252,7 +256,15 @@ const fn glue(flip: &'static str) -> [(&'static str, &'static str); 10] {
         ("epochs", "10"),
         ("learning rate", "3e-4"),
         ("batch", "32"),
-        ("LoRA", "value; α = rank"),
+        ("optimiser", "AdamW with β = 0.9 and 0.999, ε = 1e-8"),
+        ("weight decay", "0.01"),
+        ("learning-rate schedule", "linear with 6 % warm-up"),
+        ("dropout of the base", "the checkpoint's"),
+        ("adapted matrices", "value of all layers"),
+        ("rank", rank),
+        ("α", "the rank"),
+        ("initialisation of the adapters", "kaiming"),
+        ("dropout of the adapters", "0.05"),
         ("longest text", "128 tokens"),
         ("flipped labels", flip),
         ("damping c", "0.1"),
