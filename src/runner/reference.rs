@@ -3,7 +3,6 @@
 use ndarray::Array2;
 
 use super::material::{Material, sentence};
-
 use crate::config::store::Reference;
 use crate::config::{Cell, MethodSpec};
 use crate::influence::{BlockLayout, Influence, RunOptions, damping, run_method};
