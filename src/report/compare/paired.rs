@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use super::text::plural;
 use crate::metrics::METRICS;
+use crate::metrics::contrast::Contrast;
 use crate::metrics::interval::mean;
-use crate::metrics::ranking::Contrast;
 use crate::report::aggregate::value;
 use crate::report::number::{self, MISSING};
 use crate::report::study::task_name;
@@ -215,7 +215,7 @@ mod tests {
         assert!((found.contrast.difference - 0.02).abs() < 1e-12);
         let error = (4e-4 / 5.0 / 6.0f64).sqrt();
         assert!((found.contrast.error.expect("six blocks") - error).abs() < 1e-12);
-        assert_eq!(found.contrast.freedom, Some(5));
+        assert_eq!(found.contrast.freedom, Some(5.0));
         let text = tables(&pairs);
         assert!(
             text.contains("datainf") && text.contains("pearson"),
