@@ -23,6 +23,7 @@ pub mod gradients;
 pub mod ground_truth;
 pub mod influence;
 pub mod input;
+pub mod look;
 pub mod measure;
 pub mod metrics;
 pub mod models;

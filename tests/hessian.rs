@@ -8,7 +8,6 @@ use assert_cmd::Command;
 use faer::Mat;
 use faer::linalg::solvers::DenseSolveCore;
 use infbench::batching;
-use infbench::config::influence::{Blocks, Precision};
 use infbench::config::task::{ClustersTask, DigitsTask, SentencesTask};
 use infbench::config::{
     LayerSelection, LoraConfig, LoraTarget, MlpConfig, ModelConfig, TaskConfig, TransformerConfig,
@@ -21,6 +20,7 @@ use infbench::gradients::{RowBuffer, per_example};
 use infbench::influence::{
     BlockLayout, Companions, Influence, InfluenceError, RunOptions, damping, run_method,
 };
+use infbench::influence::{Blocks, Precision};
 use infbench::models::{Model, Role};
 use infbench::random::rng;
 use infbench::tasks::{self, Inputs, Split};

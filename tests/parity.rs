@@ -14,7 +14,6 @@ use half::{bf16, f16};
 use infbench::batching;
 use infbench::config::hub::Hub;
 use infbench::config::huggingface::DropoutProbabilities;
-use infbench::config::influence::{Blocks, Precision};
 use infbench::config::lora::LayerRange;
 use infbench::config::store::GradientType;
 use infbench::config::task::GlueName;
@@ -26,6 +25,7 @@ use infbench::gradient_files::{GradientFilesError, GradientRequest, gradient_fil
 use infbench::gradients::store::GradientStore;
 use infbench::gradients::{RowBuffer, per_example};
 use infbench::influence::{BlockLayout, Queries, RunOptions, damping, run_method};
+use infbench::influence::{Blocks, Precision};
 use infbench::models::checkpoint::{Checkpoint, CheckpointError};
 use infbench::models::parameter::to_f32;
 use infbench::models::peft::{self, PeftError};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use infbench::config::error::nearest;
+use infbench::input::nearest;
 use infbench::report::compare::compare as compare_results;
 
 use super::{Global, bad, print};

@@ -9,11 +9,10 @@ use super::glue_files::GlueFiles;
 use super::hub::{Checkpoints, HubError};
 use super::huggingface::{HuggingFaceConfig, TOKENIZER_FILE};
 use super::lora::{LayerRange, LayerSelection};
-use super::method::MethodSpec;
 use super::store::Reference;
 use super::task::DigitClasses;
 use super::{LoraConfig, LoraTarget, ModelConfig, TaskConfig};
-use crate::influence::{Method, Need};
+use crate::influence::{MethodSpec, Need};
 
 /// Whether the check looks at the files that settings name.
 pub(super) enum Files {
@@ -39,7 +38,7 @@ pub(super) fn methods(document: &Document, place: &str) -> Checked<()> {
         let at = path(&format!("{place}.{index}"));
         let spec: MethodSpec = serde_json::from_value(value.clone())
             .map_err(|e| document.error(&at, false, Problem::new(e.to_string())))?;
-        if let Some(other) = known.iter().find(|other| other.method == spec.method) {
+        if let Some(other) = known.iter().find(|other| other.is_same(&spec)) {
             let same = if other.label == spec.label {
                 String::new()
             } else {
@@ -128,7 +127,7 @@ pub(super) fn settings(
 /// What methods need beside the gradients can be collected.
 fn companions(document: &Document, settings: &Settings) -> Checked<()> {
     for (index, spec) in settings.influence.methods.iter().enumerate() {
-        let need = spec.method.build().need();
+        let need = spec.method().need();
         if need == Need::Nothing {
             continue;
         }
@@ -178,13 +177,13 @@ fn hessian(document: &Document, settings: &Settings, files: &Files) -> Checked<(
     let sides: usize = lora.targets.iter().map(sides).sum();
     let least = lora.layers.indices(layers).len() * lora.rank * sides + 2 * hidden;
     for (index, spec) in settings.influence.methods.iter().enumerate() {
-        let Method::TrueHessian(method) = &spec.method else {
+        let Need::Hessian { limit } = spec.method().need() else {
             continue;
         };
-        if least > method.limit {
+        if least > limit {
             let message = format!(
                 "`{}` needs the Hessian of at least {least} parameters; {} is the largest allowed (option `limit`)",
-                spec.label, method.limit
+                spec.label, limit
             );
             let at = path(&format!("influence.methods.{index}"));
             return Err(document.error(&at, false, Problem::new(message)));

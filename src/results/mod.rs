@@ -4,6 +4,7 @@ pub mod decomposition;
 pub mod difference;
 pub mod environment;
 pub mod files;
+pub mod methods;
 pub mod record;
 pub mod theory;
 mod tidy;

@@ -16,7 +16,7 @@ use crate::device::DeviceChoice;
 use crate::gradients::store::TensorInfo;
 use crate::ground_truth::{self, Bench, Journal, selection};
 use crate::influence::{
-    BlockLayout, Evidence, Influence, Queries, RunOptions, cost, damping, run_method,
+    BlockLayout, Evidence, Influence, Queries, RunOptions, damping, run_method,
 };
 use crate::metrics::{self, Curve, Inputs, Scores};
 use crate::progress::Progress;
@@ -232,8 +232,7 @@ impl Execute for CellRunner {
                     &options,
                 ) {
                     Ok(found) => {
-                        let (operations, _) = cost::total(
-                            &spec.method,
+                        let (operations, _) = spec.method().total_cost(
                             material.train.tensors(),
                             &layout,
                             material.train.rows() as f64,

@@ -13,7 +13,7 @@ use crate::gradients::hessian::differences::hessian;
 use crate::gradients::per_example::WithFactors;
 use crate::gradients::sampled;
 use crate::gradients::store::{GradientStore, TensorInfo};
-use crate::influence::{BlockLayout, BlockShape, Companions, Method, Need, OwnedCompanions};
+use crate::influence::{BlockLayout, BlockShape, Companions, Need, OwnedCompanions};
 use crate::models::Role;
 use crate::progress::Progress;
 use crate::results::record::{CheckpointFacts, CompanionCost, CompanionFacts, HessianFacts};
@@ -32,19 +32,15 @@ pub(super) struct Wanted {
 impl Wanted {
     /// What these methods need.
     pub(super) fn by(methods: &[MethodSpec]) -> Self {
-        let any = |need| {
-            methods
-                .iter()
-                .any(|spec| spec.method.build().need() == need)
-        };
+        let any = |need| methods.iter().any(|spec| spec.method().need() == need);
         Self {
             factors: any(Need::Factors),
             sampled: any(Need::Sampled),
             checkpoints: any(Need::Checkpoints),
             hessian: methods
                 .iter()
-                .filter_map(|spec| match &spec.method {
-                    Method::TrueHessian(method) => Some(method.limit),
+                .filter_map(|spec| match spec.method().need() {
+                    Need::Hessian { limit } => Some(limit),
                     _ => None,
                 })
                 .max(),

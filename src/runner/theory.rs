@@ -20,7 +20,7 @@ use crate::results::theory::{
 use crate::theory::complexity::{self, Growth, Sizes};
 use crate::theory::{CLAIMS, Case, Claim, Finding, Measured, Outcome, smallest_witness};
 use crate::workers;
-use crate::{atomic, config, tasks};
+use crate::{atomic, tasks};
 
 /// What ends a whole run.
 #[derive(Debug, Error)]
@@ -374,7 +374,7 @@ fn check(
             let seed = task.seed.unwrap_or(0);
             let made = tasks::gradients::generate(synthetic, seed, Target::Memory, Target::Memory)?;
             let layout =
-                BlockLayout::new(made.train.tensors(), config::influence::Blocks::PerMatrix);
+                BlockLayout::new(made.train.tensors(), crate::influence::Blocks::PerMatrix);
             let shape = &layout.blocks()[task.block];
             let straight: Vec<usize> = (0..made.train.tensors().len()).collect();
             let rows = |store: &GradientStore| {
