@@ -48,7 +48,6 @@ const AGAINST_THE_ORDER: &[(&str, &str)] = &[
     ("models", "config"),
     ("tasks", "config"),
     ("tasks", "gradients"),
-    ("theory", "config"),
     ("workers", "models"),
 ];
 
