@@ -3,6 +3,7 @@
 //! What a cell computes is behind the trait [`Execute`], so that the scheduling is tested with a fake.
 
 pub mod cell;
+pub mod claims;
 mod companions;
 mod decomposition;
 pub mod forecast;
@@ -11,7 +12,6 @@ mod outcome;
 mod pairing;
 mod passes;
 mod reference;
-pub mod theory;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
