@@ -7,7 +7,7 @@ use clap::Args;
 use infbench::input::nearest;
 use infbench::report::compare::compare as compare_results;
 
-use super::{Global, bad, print};
+use super::common::{Global, bad, print};
 
 /// Arguments of `infbench compare`.
 #[derive(Args)]

@@ -11,7 +11,7 @@ use infbench::device::DeviceChoice;
 use infbench::gradient_files::{GradientRequest, gradient_files, sampled_factors};
 use infbench::progress::Progress;
 
-use super::{Global, bad, print};
+use super::common::{Global, bad, print};
 
 /// Arguments of `infbench gradients`.
 #[derive(Args)]

@@ -11,7 +11,7 @@ use infbench::progress::Progress;
 use infbench::results::theory::{ClaimRecord, TheoryResults, Verdict};
 use infbench::runner::claims::run;
 
-use super::{Global, bad, print};
+use super::common::{Global, bad, print};
 
 /// Arguments of `infbench theory`.
 #[derive(Args)]
