@@ -453,6 +453,29 @@ fn files_of_a_room_form_no_circles_but_the_listed_ones() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+#[test]
+fn the_order_is_the_one_of_the_documentation() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/architecture.md");
+    let text = fs::read_to_string(path).expect("docs/architecture.md");
+    let row = Regex::new(r"(?m)^\| \d+ \| (.*) \|$").expect("a right expression");
+    let documented: Vec<String> = row
+        .captures_iter(&text)
+        .map(|hit| hit[1].replace('`', ""))
+        .collect();
+    let there = |room: &&&str| {
+        let files = 0..GRAPH.sources.len();
+        files
+            .into_iter()
+            .any(|file| GRAPH.room(file) == Some(**room))
+    };
+    let rows = ORDER.iter().map(|row| {
+        let rooms: Vec<&str> = row.iter().filter(there).copied().collect();
+        rooms.join(" ")
+    });
+    let rows: Vec<String> = rows.filter(|row| !row.is_empty()).collect();
+    assert_eq!(documented, rows);
+}
+
 /// Files of code in which one of `words` stands.
 fn files_with(rooms: &[&str], words: &[&str]) -> Vec<String> {
     let graph = &*GRAPH;
