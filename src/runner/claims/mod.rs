@@ -14,7 +14,7 @@ use crate::gradients::store::{GradientStore, StoreError, Target};
 use crate::influence::Blocks;
 use crate::progress::Progress;
 use crate::results::environment::provenance;
-use crate::results::theory::{CaseRecord, SCHEMA, TheoryResults, Varied};
+use crate::results::theory::{CaseRecord, ClaimRecord, SCHEMA, TheoryResults, Varied};
 use crate::theory::complexity::{self, Growth, Sizes};
 use crate::theory::{BlockMatrices, CLAIMS, Case, Claim, Finding, Tally, check};
 use crate::{tasks, workers};
