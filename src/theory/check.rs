@@ -81,10 +81,7 @@ impl Tally {
             Outcome::NotTestable(why) => return self.untestable(why),
         }
         // a violation is worse than any margin
-        let rank = |finding: &Finding| match finding.outcome {
-            Outcome::Violated => finding.margin - 1e300,
-            _ => finding.margin,
-        };
+        let rank = |finding: &Finding| (finding.outcome != Outcome::Violated, finding.margin);
         let worst = self.worst.as_ref().map(|(_, worst)| rank(worst));
         if worst.is_none_or(|worst| rank(finding) < worst) {
             self.worst = Some((place(), finding.clone()));
