@@ -15,12 +15,14 @@ mod theory;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use infbench::config::schema;
 use infbench::input::{expand_home, quote};
+
+use common::{Global, print};
 
 /// How well do fast influence approximations agree with exact influence on LoRA fine-tunes?
 ///
