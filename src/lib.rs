@@ -6,7 +6,7 @@
 //! [`ground_truth`] retrains, [`metrics`] hold the scores against the truth, [`results`] keep a record, and [`report`]
 //! draws from records alone. [`runner`] conducts it.
 //!
-//! The order of imports is another: from the tools ([`input`], [`atomic`], [`device`], [`measure`], [`progress`], [`random`],
+//! The order of imports is another: from the tools ([`input`], [`atomic`], [`device`], [`look`], [`measure`], [`progress`], [`random`],
 //! [`workers`]) up through [`models`] and [`tasks`], [`batching`], [`gradients`], [`finetune`], [`influence`],
 //! [`metrics`], [`ground_truth`], [`theory`], [`results`], [`config`], [`runner`], [`report`] to [`reproduce`] and the
 //! command line; a module imports only from those before it. `docs/architecture.md` draws both and says how a method, a
