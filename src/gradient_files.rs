@@ -28,6 +28,7 @@ use crate::progress::Progress;
 use crate::tasks::Split;
 use crate::tasks::glue::files::Rows;
 use crate::tasks::glue::{self, TextError};
+use crate::tasks::text::Encoder;
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -336,8 +337,8 @@ fn open(request: &GradientRequest) -> Result<Opened, GradientFilesError> {
     let revision = request.revision.as_deref();
     let located = request.hub.locate(&request.model, revision, Part::Whole)?;
     let checkpoint = Checkpoint::open(&located.folder)?;
-    let encoder = glue::tokens::Encoder::open(&located.folder, request.max_length)?;
-    let split = encoder.split(&examples)?;
+    let encoder = Encoder::open(&located.folder, request.max_length).map_err(TextError::from)?;
+    let split = glue::split(&encoder, &examples)?;
     let input = batching::input_shape(&split);
     let device = request.device.inner();
     let mut model = Model::from_checkpoint(&checkpoint, &input, glue::CLASSES, 0, &device)?;

@@ -773,8 +773,8 @@ fn tokens_losses_and_gradients_of_a_real_model_are_those_of_pytorch() {
     let texts = infbench::tasks::glue::files::read(&examples, GlueName::Rte)
         .unwrap()
         .examples;
-    let encoder = infbench::tasks::glue::tokens::Encoder::open(&model, 128).unwrap();
-    let split = encoder.split(&texts).unwrap();
+    let encoder = infbench::tasks::text::Encoder::open(&model, 128).unwrap();
+    let split = infbench::tasks::glue::split(&encoder, &texts).unwrap();
     let Inputs::Tokens { ids, types, .. } = &split.inputs else {
         panic!("texts become tokens")
     };
@@ -834,7 +834,7 @@ fn a_golden_case_of_forty_examples_is_met() {
     let given: serde_json::Value =
         serde_json::from_slice(&fs::read(golden.join("examples.json")).unwrap()).unwrap();
     let tokens = Numbers::read(&fixture("minilm/golden_tokens.safetensors"));
-    let encoder = infbench::tasks::glue::tokens::Encoder::open(&model, 128).unwrap();
+    let encoder = infbench::tasks::text::Encoder::open(&model, 128).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mut gradient_error: f64 = 0.0;
     for part in ["train", "query"] {
@@ -849,7 +849,10 @@ fn a_golden_case_of_forty_examples_is_met() {
         let texts = infbench::tasks::glue::files::read(&examples, GlueName::Rte)
             .unwrap()
             .examples;
-        let Inputs::Tokens { ids, .. } = encoder.split(&texts).unwrap().inputs else {
+        let Inputs::Tokens { ids, .. } = infbench::tasks::glue::split(&encoder, &texts)
+            .unwrap()
+            .inputs
+        else {
             panic!("texts become tokens")
         };
         let ids: Vec<usize> = ids.iter().flatten().map(|&id| id as usize).collect();

@@ -7,7 +7,7 @@ use super::error::{ConfigError, Problem};
 use super::experiment::Settings;
 use super::glue_files::GlueFiles;
 use super::hub::{Checkpoints, HubError};
-use super::huggingface::{HuggingFaceConfig, TOKENIZER_FILE};
+use super::huggingface::{HuggingFaceConfig, HuggingFaceError, has_tokenizer};
 use super::lora::{LayerRange, LayerSelection};
 use super::store::Reference;
 use super::task::DigitClasses;
@@ -286,11 +286,9 @@ fn model_and_lora(
                 Ok(config) => config,
                 Err(error) => return fail("model.path", error.to_string()),
             };
-            if !c.folder().join(TOKENIZER_FILE).is_file() {
-                return fail(
-                    "model.path",
-                    format!("{} has no {TOKENIZER_FILE}", c.folder().display()),
-                );
+            if !has_tokenizer(c.folder()) {
+                let missing = HuggingFaceError::no_tokenizer(c.folder());
+                return fail("model.path", missing.to_string());
             }
             if task.max_length > config.longest() {
                 return fail(

@@ -15,7 +15,9 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::CheckpointConfig;
-use super::huggingface::{CONFIG_FILE, SHARDS_FILE, TOKENIZER_FILE, WEIGHTS_FILE};
+use super::huggingface::{
+    CONFIG_FILE, SHARDS_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE, has_tokenizer,
+};
 use crate::input::expand_home;
 
 /// Revision of a model when none is given.
@@ -175,10 +177,25 @@ impl Hub {
         let known = known.filter(|(folder, _)| folder.is_dir());
         let lacking = known.as_ref().map(|(folder, _)| missing(folder, part));
         match (known, lacking) {
-            (Some((folder, commit)), Some(lacking)) if lacking.is_empty() => Ok(Located {
-                folder,
-                commit: Some(commit),
-            }),
+            (Some((folder, commit)), Some(lacking)) if lacking.is_empty() => {
+                let located = Located {
+                    folder,
+                    commit: Some(commit.clone()),
+                };
+                // settings of the tokenizer that were never asked for: older programs took tokenizer.json alone
+                let told = located.folder.join(TOKENIZER_CONFIG_FILE).exists()
+                    || absent(&model, &commit, TOKENIZER_CONFIG_FILE).exists();
+                if told || self.offline {
+                    return Ok(located);
+                }
+                let asked = self.download(cache, id, &commit, part);
+                asked.or_else(|reason| {
+                    tracing::warn!(
+                        "{id}: whether it has a {TOKENIZER_CONFIG_FILE}, which may change its tokens, cannot be asked: {reason}; the cache is used as it is"
+                    );
+                    Ok(located)
+                })
+            }
             (_, lacking) if self.offline => {
                 let lacking = lacking.map_or_else(|| "it".to_owned(), |names| names.join(", "));
                 Err(format!(
@@ -220,9 +237,17 @@ fn is_commit(text: &str) -> bool {
     text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
+/// Where Hugging Face's tools note that a commit of a model has no such file.
+fn absent(model: &Path, commit: &str, name: &str) -> PathBuf {
+    model.join(".no_exist").join(commit).join(name)
+}
+
 /// Files that a snapshot lacks. Of shards, those that the index names; a broken index names none.
 fn missing(folder: &Path, part: Part) -> Vec<String> {
-    let mut names = vec![CONFIG_FILE.to_owned(), TOKENIZER_FILE.to_owned()];
+    let mut names = vec![CONFIG_FILE.to_owned()];
+    if !has_tokenizer(folder) {
+        names.push(TOKENIZER_FILE.to_owned());
+    }
     if part == Part::Whole && !folder.join(WEIGHTS_FILE).exists() {
         match std::fs::read(folder.join(SHARDS_FILE)) {
             Err(_) => names.push(WEIGHTS_FILE.to_owned()),

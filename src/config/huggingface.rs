@@ -16,6 +16,24 @@ use crate::input::{self, InputError, quote};
 pub const CONFIG_FILE: &str = "config.json";
 /// Name of the tokenizer's file in a checkpoint's folder.
 pub const TOKENIZER_FILE: &str = "tokenizer.json";
+/// Settings that override the tokenizer's file.
+pub const TOKENIZER_CONFIG_FILE: &str = "tokenizer_config.json";
+/// Special tokens, in checkpoints whose settings do not have them.
+pub const SPECIAL_TOKENS_FILE: &str = "special_tokens_map.json";
+/// Ids of tokens added to the vocabulary, in older checkpoints.
+pub const ADDED_TOKENS_FILE: &str = "added_tokens.json";
+/// The vocabulary of WordPiece, a token a line.
+pub const WORD_PIECE_FILE: &str = "vocab.txt";
+/// The vocabulary of byte-level BPE and its merges.
+pub const BPE_FILES: [&str; 2] = ["vocab.json", "merges.txt"];
+/// What a tokenizer can be made of: any of these, the first that is there.
+pub const TOKENIZERS: [&[&str]; 3] = [&[TOKENIZER_FILE], &[WORD_PIECE_FILE], &BPE_FILES];
+/// Files that change a tokenizer when they are there.
+pub const TOKENIZER_SETTINGS: [&str; 3] = [
+    TOKENIZER_CONFIG_FILE,
+    SPECIAL_TOKENS_FILE,
+    ADDED_TOKENS_FILE,
+];
 /// Name of the weights in a checkpoint's folder.
 pub const WEIGHTS_FILE: &str = "model.safetensors";
 /// Name of the list of files of weights in shards.
@@ -30,6 +48,14 @@ pub enum HuggingFaceError {
     )]
     NoFolder {
         /// The path given.
+        path: PathBuf,
+    },
+    /// No file of a tokenizer.
+    #[error(
+        "{path} has no tokenizer: expected tokenizer.json, or vocab.txt (BERT), or vocab.json and merges.txt (RoBERTa)"
+    )]
+    NoTokenizer {
+        /// The folder.
         path: PathBuf,
     },
     /// A file cannot be read.
@@ -55,6 +81,15 @@ pub enum HuggingFaceError {
         /// What would be allowed.
         allowed: String,
     },
+}
+
+impl HuggingFaceError {
+    /// There is no tokenizer in a folder.
+    pub fn no_tokenizer(folder: &Path) -> Self {
+        Self::NoTokenizer {
+            path: folder.to_owned(),
+        }
+    }
 }
 
 /// Families of encoders; they differ in names, positions and head.
@@ -139,8 +174,8 @@ pub struct HuggingFaceConfig {
     pub activation: Activation,
     /// ε of the layer normalisations.
     pub layer_norm_eps: f64,
-    /// Row of the first token in the table of positions: 0 for BERT, the padding's id + 1 for RoBERTa.
-    pub position_offset: usize,
+    /// The padding's id for RoBERTa, whose positions begin behind it; none for BERT.
+    pub padding: Option<usize>,
     /// Dropout in train mode.
     pub dropout: DropoutProbabilities,
 }
@@ -162,8 +197,15 @@ impl HuggingFaceConfig {
 
     /// Longest sequence that has positions.
     pub fn longest(&self) -> usize {
-        self.positions.saturating_sub(self.position_offset)
+        self.positions
+            .saturating_sub(self.padding.map_or(0, |id| id + 1))
     }
+}
+
+/// Whether a folder holds the files of a tokenizer.
+pub fn has_tokenizer(folder: &Path) -> bool {
+    let whole = |names: &[&str]| names.iter().all(|name| folder.join(name).is_file());
+    TOKENIZERS.iter().any(|names| whole(names))
 }
 
 /// The fields of a JSON file, for errors that name it.
@@ -182,6 +224,61 @@ impl Fields {
             path: path.to_owned(),
             map: input::json(path)?,
         })
+    }
+
+    /// [`Self::read`], or no fields where there is no file.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_if_there(path: &Path) -> Result<Self, HuggingFaceError> {
+        if path.exists() {
+            return Self::read(path);
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            map: Map::new(),
+        })
+    }
+
+    /// All fields.
+    pub fn map(&self) -> &Map<String, Value> {
+        &self.map
+    }
+
+    /// Whether a field is there and null.
+    pub fn is_null(&self, field: &str) -> bool {
+        self.map.get(field).is_some_and(Value::is_null)
+    }
+
+    /// True or false, or `default` where the field is missing.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn flag(&self, field: &'static str, default: bool) -> Result<bool, HuggingFaceError> {
+        match self.map.get(field) {
+            None => Ok(default),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(other) => Err(self.unsupported(field, other, "true, false")),
+        }
+    }
+
+    /// One of some words; nothing where the field is missing.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn one_of(
+        &self,
+        field: &'static str,
+        allowed: &[&str],
+    ) -> Result<Option<&str>, HuggingFaceError> {
+        match self.map.get(field) {
+            None => Ok(None),
+            Some(Value::String(word)) if allowed.contains(&word.as_str()) => Ok(Some(word)),
+            Some(other) => {
+                let allowed = allowed.iter().map(|word| format!("\"{word}\""));
+                Err(self.unsupported(field, other, allowed.collect::<Vec<_>>().join(", ")))
+            }
+        }
     }
 
     /// The value of a field; a null is no value.
@@ -300,15 +397,16 @@ impl Fields {
             ));
         }
         let positions = self.size("max_position_embeddings", 1, None)?;
-        let position_offset = match family {
-            Family::Bert => 0,
-            Family::Roberta => self.size("pad_token_id", 0, Some(1))? + 1,
+        let padding = match family {
+            Family::Bert => None,
+            Family::Roberta => Some(self.size("pad_token_id", 0, Some(1))?),
         };
-        if positions <= position_offset {
+        let before = padding.map_or(0, |id| id + 1);
+        if positions <= before {
             return Err(self.unsupported(
                 "max_position_embeddings",
                 &positions.into(),
-                format!("more than the {position_offset} rows before the first token's"),
+                format!("more than the {before} rows before the first token's"),
             ));
         }
         let hidden_dropout = self.probability("hidden_dropout_prob", 0.1)?;
@@ -328,7 +426,7 @@ impl Fields {
             types: self.size("type_vocab_size", 1, Some(2))?,
             activation,
             layer_norm_eps,
-            position_offset,
+            padding,
             dropout,
         })
     }
@@ -356,7 +454,7 @@ mod tests {
     #[test]
     fn roberta_large_is_read() {
         let config = read(|_| ()).unwrap();
-        assert_eq!((config.position_offset, config.longest()), (2, 512));
+        assert_eq!((config.padding, config.longest()), (Some(1), 512));
         assert_eq!((config.layers, config.types), (24, 1));
         assert_eq!(config.layer_norm_eps, 1e-5);
         assert_eq!(config.dropout, DropoutProbabilities::all(0.1));

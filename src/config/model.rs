@@ -24,7 +24,7 @@ pub enum ModelConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CheckpointConfig {
-    /// Folder with config.json, model.safetensors (or its shards and their index) and tokenizer.json,
+    /// Folder with config.json, model.safetensors (or its shards and their index) and a tokenizer,
     /// relative to the folder that infbench is started in; or, where there is no such folder, the id of
     /// a model on the Hugging Face hub, taken from the local cache or downloaded into it.
     pub path: PathBuf,

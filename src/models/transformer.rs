@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor, TensorData, activation, module};
+use burn::tensor::{Device, Int, Tensor, TensorData, activation, module};
 
 use super::lora::{Linear, LoraLinear, Pass, Site};
 use super::ops;
@@ -30,8 +30,8 @@ pub struct EncoderShape {
     pub activation: Activation,
     /// Token types; 0 for an encoder that knows none.
     pub types: usize,
-    /// Row of the first token in the table of positions.
-    pub position_offset: usize,
+    /// Id of the padding when positions count the tokens that are none; without it they count all tokens.
+    pub padding: Option<usize>,
     /// How an example's tokens become one vector.
     pub pooling: Pooling,
 }
@@ -57,7 +57,7 @@ impl From<&TransformerConfig> for EncoderShape {
             layer_norm_eps: 1e-12,
             activation: Activation::Gelu,
             types: 0,
-            position_offset: 0,
+            padding: None,
             pooling: Pooling::Mean,
         }
     }
@@ -73,7 +73,7 @@ impl From<&HuggingFaceConfig> for EncoderShape {
             layer_norm_eps: config.layer_norm_eps,
             activation: config.activation,
             types: config.types,
-            position_offset: config.position_offset,
+            padding: config.padding,
             pooling: match config.family {
                 Family::Bert => Pooling::Pooler,
                 Family::Roberta => Pooling::First,
@@ -268,7 +268,7 @@ impl Layer {
 pub struct Transformer {
     embedding: Embedding,
     positions: Tensor<2>,
-    position_offset: usize,
+    padding: Option<usize>,
     /// A row for every token type, `[types, h]`.
     types: Option<Tensor<2>>,
     embedding_norm: LayerNorm,
@@ -304,7 +304,7 @@ impl Transformer {
         Self {
             embedding,
             positions: Tensor::zeros([positions, shape.hidden], device),
-            position_offset: shape.position_offset,
+            padding: shape.padding,
             types: (shape.types > 0).then(|| Tensor::zeros([shape.types, shape.hidden], device)),
             embedding_norm: LayerNorm::new("embeddings.LayerNorm".into(), shape, device),
             layers: (0..shape.layers)
@@ -403,8 +403,13 @@ impl Transformer {
             }
             _ => unreachable!("a batch is made for the input that the model was built for"),
         };
-        let positions = self.positions.clone().narrow(0, self.position_offset, t);
-        x = x + positions.unsqueeze();
+        x = x + match (self.padding, &batch.input) {
+            (Some(padding), ModelInput::Tokens(ids)) => {
+                let rows = positions_after(ids.clone(), padding);
+                module::embedding(self.positions.clone(), rows)
+            }
+            _ => self.positions.clone().narrow(0, 0, t).unsqueeze(),
+        };
         if let Some(table) = &self.types {
             x = x + match &batch.types {
                 Some(types) => module::embedding(table.clone(), types.clone()),
@@ -475,6 +480,13 @@ impl Transformer {
         let sites = self.layers.iter().flat_map(Layer::matrices);
         sites.filter(|linear| linear.adapter().is_some()).collect()
     }
+}
+
+/// RoBERTa's rows in the table of positions, `[n, t]`: the padding's id plus the number of tokens so far that are
+/// no padding; a padding token, also one within a text, has the row of the padding's id.
+fn positions_after(ids: Tensor<2, Int>, padding: usize) -> Tensor<2, Int> {
+    let real = ids.not_equal_elem(padding as i64).int();
+    real.clone().cumsum(1) * real + padding as i64
 }
 
 /// Standard deviation 1/√in, which keeps the size of what passes through.

@@ -8,6 +8,7 @@ pub mod flip;
 pub mod glue;
 pub mod gradients;
 pub mod sentences;
+pub mod text;
 
 use thiserror::Error;
 

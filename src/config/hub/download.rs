@@ -8,8 +8,10 @@ use hf_hub::api::sync::{Api, ApiBuilder, ApiError};
 use hf_hub::{Cache, Repo, RepoType};
 use indicatif::ProgressBar;
 
-use super::{Hub, Located, Part, is_commit, missing};
-use crate::config::huggingface::{CONFIG_FILE, SHARDS_FILE, TOKENIZER_FILE, WEIGHTS_FILE};
+use super::{Hub, Located, Part, absent, is_commit, missing};
+use crate::config::huggingface::{
+    CONFIG_FILE, SHARDS_FILE, TOKENIZER_FILE, TOKENIZER_SETTINGS, TOKENIZERS, WEIGHTS_FILE,
+};
 
 impl Hub {
     /// Downloads what `part` needs of a model and is not in the cache.
@@ -38,7 +40,11 @@ impl Hub {
         let folder = cached.pointer_path(&commit);
         let names: Vec<String> = info.siblings.into_iter().map(|s| s.rfilename).collect();
         let has = |name: &str| names.iter().any(|known| known == name);
-        let mut wanted = vec![CONFIG_FILE, TOKENIZER_FILE];
+        let mut wanted = vec![CONFIG_FILE];
+        let tokenizer = TOKENIZERS
+            .into_iter()
+            .find(|names| names.iter().all(|name| has(name)));
+        wanted.extend(tokenizer.unwrap_or(&[TOKENIZER_FILE]));
         if part == Part::Whole {
             wanted.push(if has(WEIGHTS_FILE) {
                 WEIGHTS_FILE
@@ -49,11 +55,23 @@ impl Hub {
         if let Some(name) = wanted.iter().find(|name| !has(name)) {
             return Err(match *name {
                 SHARDS_FILE => format!("it has neither {WEIGHTS_FILE} nor {SHARDS_FILE}"),
+                TOKENIZER_FILE => {
+                    format!("it has no {TOKENIZER_FILE} and no older files of a tokenizer")
+                }
                 name => format!("it has no {name}"),
             });
         }
         let fetch = |name: &str| self.fetch(&api, repo(&commit), &folder, name);
         wanted.into_iter().try_for_each(fetch)?;
+        let model = cache.join(Repo::model(id.to_owned()).folder_name());
+        for name in TOKENIZER_SETTINGS {
+            if has(name) {
+                fetch(name)?;
+            } else {
+                let note = absent(&model, &commit, name);
+                crate::atomic::write(&note, b"").map_err(|e| format!("{}: {e}", note.display()))?;
+            }
+        }
         // the index names the shards
         missing(&folder, part)
             .iter()
@@ -251,6 +269,7 @@ mod tests {
         vec![
             ("config.json", "{}".to_owned()),
             ("tokenizer.json", "[]".to_owned()),
+            ("tokenizer_config.json", "{}".to_owned()),
             ("pytorch_model.bin", "left out".to_owned()),
             (SHARDS_FILE, index.to_owned()),
             ("one.safetensors", "1".repeat(100_000)),
@@ -266,6 +285,11 @@ mod tests {
         let found = online.locate(&path, None, Part::Description).unwrap();
         assert_eq!(found.commit.as_deref(), Some(COMMIT));
         assert!(found.folder.join("config.json").is_file());
+        assert!(found.folder.join("tokenizer_config.json").is_file());
+        // what the model does not have is noted as Hugging Face's tools note it
+        let model = folder.path().join("models--org--name");
+        assert!(absent(&model, COMMIT, "added_tokens.json").is_file());
+        assert!(!found.folder.join("added_tokens.json").exists());
         assert!(!found.folder.join(SHARDS_FILE).exists());
         let read = |name: &str| std::fs::read_to_string(found.folder.join(name)).unwrap();
         let whole = online.locate(&path, None, Part::Whole).unwrap();
@@ -277,6 +301,52 @@ mod tests {
             ..online
         };
         assert_eq!(offline.locate(&path, None, Part::Whole), Ok(whole));
+    }
+
+    #[test]
+    fn settings_of_a_tokenizer_are_fetched_into_a_cache_that_lacks_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let online = hub(folder.path(), serve(shards()));
+        let path = PathBuf::from("org/name");
+        let found = online.locate(&path, None, Part::Whole).unwrap();
+        let settings = found.folder.join("tokenizer_config.json");
+        std::fs::remove_file(&settings).unwrap();
+        let again = online.locate(&path, None, Part::Whole);
+        assert_eq!(again, Ok(found.clone()));
+        assert!(settings.exists());
+        // a hub that does not answer leaves the cache as it is
+        std::fs::remove_file(&settings).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let unreachable = hub(folder.path(), address);
+        assert_eq!(unreachable.locate(&path, None, Part::Whole), Ok(found));
+    }
+
+    #[test]
+    fn older_files_of_a_tokenizer_do_where_there_is_no_tokenizer_json() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut files = shards();
+        files.retain(|(name, _)| !name.starts_with("tokenizer"));
+        files.push(("merges.txt", "#".to_owned()));
+        let reason = hub(folder.path(), serve(files.clone()))
+            .locate(Path::new("org/name"), None, Part::Description)
+            .unwrap_err()
+            .to_string();
+        assert!(reason.contains("no older files of a tokenizer"), "{reason}");
+        files.push(("vocab.json", "{}".to_owned()));
+        let online = hub(folder.path(), serve(files));
+        let found = online.locate(Path::new("org/name"), None, Part::Description);
+        let found = found.unwrap();
+        assert!(found.folder.join("merges.txt").is_file());
+        let offline = Hub {
+            offline: true,
+            ..online
+        };
+        assert_eq!(
+            offline.locate(Path::new("org/name"), None, Part::Description),
+            Ok(found)
+        );
     }
 
     #[test]
