@@ -41,6 +41,8 @@ pub struct GradientRequest {
     pub hub: Hub,
     /// Folder of an adapter in PEFT's layout; without one the gradients are the head's alone.
     pub adapter: Option<PathBuf>,
+    /// Whether gradients are taken of every weight matrix that is trained in full, not of the classifier's last alone.
+    pub modules_to_save: bool,
     /// The task, which names the fields of the examples.
     pub task: GlueName,
     /// Examples: .jsonl, .parquet or .tsv.
@@ -240,12 +242,13 @@ pub fn gradient_files(
         .family()
         .expect("a model from a checkpoint has a family");
     let adapted = !model.adapted().is_empty();
+    let modules = model.replaced().modules.clone();
     let blocks: Vec<GradientBlock> = model
         .gradient_tensors()
         .into_iter()
         .map(|tensor| GradientBlock {
             name: if adapted {
-                peft::live_name(family, &tensor.name)
+                peft::live_name(family, &modules, &tensor.name)
             } else {
                 tensor.name
             },
@@ -345,6 +348,9 @@ fn open(request: &GradientRequest) -> Result<Opened, GradientFilesError> {
     if let Some(folder) = &request.adapter {
         peft::load(folder, &mut model)?;
     }
+    if request.modules_to_save {
+        model.probe_every_trained_matrix();
+    }
     if !model.has_pretrained_head() {
         return Err(GradientFilesError::NoHead {
             model: request.model.clone(),
@@ -378,6 +384,7 @@ fn write(
         "model": shown(&request.model),
         "commit": located.commit,
         "adapter": request.adapter.as_deref().map(shown),
+        "replaced_by_adapter": model.replaced().parameters,
         "task": request.task,
         "examples_file": shown(&request.examples),
         "max_length": request.max_length,

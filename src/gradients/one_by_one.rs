@@ -24,7 +24,7 @@ pub fn collect(
     for parameter in model
         .parameters()
         .iter_mut()
-        .filter(|parameter| parameter.role != Role::Base)
+        .filter(|parameter| parameter.role != Role::Base || names.contains(&parameter.name))
     {
         parameter.slot.require_grad();
     }

@@ -157,7 +157,7 @@ fn of_batch(
     let Pass::Probed(sites) = pass else {
         unreachable!("a pass keeps its kind")
     };
-    let mut adapters = model.adapted().into_iter().map(|linear| linear.adapter());
+    let mut adapters = model.probed().into_iter().map(|linear| linear.adapter());
     let mut tensors = Vec::new();
     for site in sites {
         let (x, delta) = site.take(&mut grads);

@@ -68,11 +68,13 @@ impl Mlp {
         all
     }
 
-    /// The adapted matrices, from the input on.
-    pub fn adapted(&self) -> Vec<&LoraLinear> {
-        self.layers
-            .iter()
-            .filter(|layer| layer.adapter().is_some())
-            .collect()
+    /// The layers that can carry an adapter, from the input on.
+    pub fn linears(&self) -> Vec<&LoraLinear> {
+        self.layers.iter().collect()
+    }
+
+    /// [`Self::linears`], to be changed.
+    pub fn linears_mut(&mut self) -> Vec<&mut LoraLinear> {
+        self.layers.iter_mut().collect()
     }
 }

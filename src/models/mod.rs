@@ -15,18 +15,18 @@ pub mod peft;
 pub mod transformer;
 mod validate;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use burn::tensor::{Device, Int, Tensor, activation};
 
 pub use batch::{Batch, InputShape, ModelInput};
 pub use dropout::Dropout;
-pub use lora::{Adapter, Pass, Site};
+pub use lora::{Adapter, AdapterShape, Pass, Site};
 pub use parameter::{Array, Role, Weights};
 pub use validate::{ModelError, validate};
 
 use crate::config::huggingface::{DropoutProbabilities, Family, HuggingFaceConfig};
-use crate::config::{LoraConfig, LoraInit, LoraTarget, ModelConfig};
+use crate::config::{LoraConfig, ModelConfig};
 use checkpoint::{Checkpoint, CheckpointError};
 use head::Head;
 use lora::LoraLinear;
@@ -53,9 +53,20 @@ pub struct Model {
     pretrained_head: bool,
     /// What a checkpoint's config.json says; none for a network of our own.
     dropout: DropoutProbabilities,
+    /// What an adapter brought along in place of the base's.
+    replaced: Replaced,
     family: Option<Family>,
     layers: usize,
     device: Device,
+}
+
+/// Parameters of the base that an adapter replaced, because it trains them in full.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replaced {
+    /// Their names.
+    pub parameters: BTreeSet<String>,
+    /// The modules that the adapter names, by the ends of their names (PEFT's `modules_to_save`).
+    pub modules: Vec<String>,
 }
 
 /// Per-example gradient of one trained matrix.
@@ -159,6 +170,7 @@ impl Model {
             head: Head::linear(hidden, classes, device),
             pretrained_head: false,
             dropout: DropoutProbabilities::default(),
+            replaced: Replaced::default(),
             family: None,
             layers,
             device: device.clone(),
@@ -201,6 +213,7 @@ impl Model {
             },
             pretrained_head: false,
             dropout: config.dropout,
+            replaced: Replaced::default(),
             family: Some(config.family),
             layers: config.layers,
             device: device.clone(),
@@ -218,9 +231,14 @@ impl Model {
         seed: u64,
     ) -> Result<(), ModelError> {
         validate(config, lora)?;
-        self.adapt_matrices(BTreeSet::new(), lora.rank, lora.scale(), lora.init)
+        self.adapt_matrices(&BTreeMap::new())
             .expect("nothing is asked for");
         let device = self.device.clone();
+        let shape = AdapterShape {
+            rank: lora.rank,
+            scale: lora.scale(),
+            init: lora.init,
+        };
         for layer in lora.layers.indices(self.layers) {
             for &target in &lora.targets {
                 let matrices = match &mut self.body {
@@ -228,7 +246,7 @@ impl Model {
                     Body::Mlp(body) => body.targets(layer, target),
                 };
                 for matrix in matrices {
-                    matrix.adapt(lora.rank, lora.scale(), lora.init, &device);
+                    matrix.adapt(shape, &device);
                 }
             }
         }
@@ -248,34 +266,67 @@ impl Model {
         self.pretrained_head
     }
 
-    /// Hangs adapters of zeros on the matrices named in `sites`, and takes those of others away.
+    /// Hangs adapters of zeros on the linear layers named in `sites`, and takes those of others away.
     ///
     /// # Errors
-    /// The first name that no matrix has.
-    pub fn adapt_matrices(
-        &mut self,
-        mut sites: BTreeSet<String>,
-        rank: usize,
-        scale: f64,
-        init: LoraInit,
-    ) -> Result<(), String> {
+    /// The first name that no such layer has.
+    pub fn adapt_matrices(&mut self, sites: &BTreeMap<String, AdapterShape>) -> Result<(), String> {
+        let known: BTreeSet<&str> = self.linears().into_iter().map(LoraLinear::name).collect();
+        if let Some(name) = sites.keys().find(|name| !known.contains(name.as_str())) {
+            return Err(name.clone());
+        }
         let device = self.device.clone();
-        for layer in 0..self.layers {
-            for target in LoraTarget::EVERY_MATRIX {
-                let matrices = match &mut self.body {
-                    Body::Transformer(body) => body.targets(layer, target),
-                    Body::Mlp(body) => body.targets(layer, target),
-                };
-                for matrix in matrices {
-                    if sites.remove(matrix.name()) {
-                        matrix.adapt(rank, scale, init, &device);
-                    } else {
-                        matrix.strip();
-                    }
-                }
+        for linear in self.linears_mut() {
+            match sites.get(linear.name()) {
+                Some(&shape) => linear.adapt(shape, &device),
+                None => linear.strip(),
             }
         }
-        sites.pop_first().map_or(Ok(()), Err)
+        Ok(())
+    }
+
+    /// Replaces parameters of the base by those that an adapter trains in full; `modules` is what it calls them.
+    ///
+    /// # Errors
+    /// When a shape differs.
+    pub fn replace_base(
+        &mut self,
+        weights: &Weights,
+        modules: Vec<String>,
+    ) -> Result<(), ModelError> {
+        let device = self.device.clone();
+        let parameters = self.parameters().into_iter();
+        let parameters = parameters.filter(|parameter| weights.contains_key(&parameter.name));
+        parameter::import(parameters.collect(), &[Role::Base], weights, &device)?;
+        self.replaced = Replaced {
+            parameters: weights.keys().cloned().collect(),
+            modules,
+        };
+        Ok(())
+    }
+
+    /// What an adapter brought along in place of the base's.
+    pub fn replaced(&self) -> &Replaced {
+        &self.replaced
+    }
+
+    /// Plain copies of [`Self::replaced`].
+    pub fn export_replaced(&mut self) -> Weights {
+        let names = self.replaced.parameters.clone();
+        let parameters = self.parameters().into_iter();
+        let parameters = parameters.filter(|parameter| names.contains(&parameter.name));
+        parameter::export(parameters.collect(), &[Role::Base])
+    }
+
+    /// Has per-example gradients taken of every weight matrix of a linear layer that is trained in full, not of the
+    /// head's last alone: those that an adapter replaced, and RoBERTa's `classifier.dense`.
+    pub fn probe_every_trained_matrix(&mut self) {
+        let replaced = self.replaced.parameters.clone();
+        for linear in self.linears_mut() {
+            let trained = replaced.contains(&format!("{}.weight", linear.name()));
+            linear.probe_weight(trained);
+        }
+        self.head.probe_dense(true);
     }
 
     /// Replaces the head by that of `weights`, with as many classes as it has.
@@ -353,34 +404,58 @@ impl Model {
         all
     }
 
-    /// The adapted matrices in the order in which a forward pass meets them.
-    pub fn adapted(&self) -> Vec<&LoraLinear> {
+    /// The linear layers that can carry an adapter, in the order in which a forward pass meets them.
+    pub fn linears(&self) -> Vec<&LoraLinear> {
         match &self.body {
-            Body::Transformer(body) => body.adapted(),
-            Body::Mlp(body) => body.adapted(),
+            Body::Transformer(body) => body.linears(),
+            Body::Mlp(body) => body.linears(),
         }
     }
 
-    /// The tensors that per-example gradients consist of: A and B of every adapted matrix in order,
-    /// then the weight of the head's last layer.
+    fn linears_mut(&mut self) -> Vec<&mut LoraLinear> {
+        match &mut self.body {
+            Body::Transformer(body) => body.linears_mut(),
+            Body::Mlp(body) => body.linears_mut(),
+        }
+    }
+
+    /// Those of [`Self::linears`] that carry one.
+    pub fn adapted(&self) -> Vec<&LoraLinear> {
+        let linears = self.linears().into_iter();
+        linears
+            .filter(|linear| linear.adapter().is_some())
+            .collect()
+    }
+
+    /// Those of [`Self::linears`] that per-example gradients are taken of.
+    pub fn probed(&self) -> Vec<&LoraLinear> {
+        let linears = self.linears().into_iter();
+        linears.filter(|linear| linear.is_probed()).collect()
+    }
+
+    /// The tensors that per-example gradients consist of, in the order in which a forward pass meets them: A and B
+    /// of every adapted layer, the weights of layers [trained in full](Self::probe_every_trained_matrix) when they
+    /// are asked for, and at the end the weight of the head's last layer.
     pub fn gradient_tensors(&self) -> Vec<GradientTensor> {
         let mut tensors = Vec::new();
-        for linear in self.adapted() {
-            if let Some(adapter) = linear.adapter() {
-                tensors.push(GradientTensor {
-                    name: format!("{}.lora_A.weight", linear.name()),
-                    shape: adapter.a.dims(),
-                });
-                tensors.push(GradientTensor {
-                    name: format!("{}.lora_B.weight", linear.name()),
-                    shape: adapter.b.dims(),
-                });
+        let mut add = |name: &str, part: &str, tensor: &Tensor<2>| {
+            tensors.push(GradientTensor {
+                name: format!("{name}.{part}"),
+                shape: tensor.dims(),
+            });
+        };
+        for linear in self.probed() {
+            match linear.adapter() {
+                Some(adapter) => {
+                    add(linear.name(), "lora_A.weight", &adapter.a);
+                    add(linear.name(), "lora_B.weight", &adapter.b);
+                }
+                None => add(linear.name(), "weight", linear.weight()),
             }
         }
-        tensors.push(GradientTensor {
-            name: format!("{}.weight", self.head.last().name()),
-            shape: self.head.last().weight.dims(),
-        });
+        for linear in self.head.probed() {
+            add(linear.name(), "weight", &linear.weight);
+        }
         tensors
     }
 
@@ -454,7 +529,7 @@ mod tests {
 
     use super::*;
     use crate::config::lora::AllLayers;
-    use crate::config::{LayerSelection, TransformerConfig};
+    use crate::config::{LayerSelection, LoraTarget, TransformerConfig};
     use crate::device::DeviceChoice;
     use crate::random;
 

@@ -183,6 +183,18 @@ impl Layer {
         ]
     }
 
+    /// [`Self::matrices`], to be changed.
+    fn matrices_mut(&mut self) -> [&mut LoraLinear; 6] {
+        [
+            &mut self.query,
+            &mut self.key,
+            &mut self.value,
+            &mut self.output,
+            &mut self.intermediate,
+            &mut self.ffn_output,
+        ]
+    }
+
     /// `[n, t, h]` → `[n, t, h]`, or `[n, 1, h]` with `first`, which asks for the first position alone.
     fn forward(
         &self,
@@ -238,7 +250,7 @@ impl Layer {
         pass: &mut Pass,
     ) -> Tensor<3> {
         let tapped = match pass {
-            Pass::Probed(_) => self.matrices().map(|matrix| matrix.adapter().is_some()),
+            Pass::Probed(_) => self.matrices().map(LoraLinear::is_probed),
             _ => [false; 6],
         };
         let output = encoder_layer(x, frozen, lengths, first, tapped);
@@ -275,7 +287,7 @@ pub struct Transformer {
     layers: Vec<Layer>,
     pooling: Pooling,
     /// The dense layer of [`Pooling::Pooler`].
-    pooler: Option<Linear>,
+    pooler: Option<LoraLinear>,
     /// The layers as single operations, see [`Self::freeze`].
     frozen: Option<Arc<[FrozenLayer]>>,
 }
@@ -312,7 +324,7 @@ impl Transformer {
                 .collect(),
             pooling: shape.pooling,
             pooler: (shape.pooling == Pooling::Pooler)
-                .then(|| Linear::new("pooler.dense", shape.hidden, shape.hidden, device)),
+                .then(|| LoraLinear::new("pooler.dense", shape.hidden, shape.hidden, device)),
             frozen: None,
         }
     }
@@ -330,12 +342,9 @@ impl Transformer {
 
     /// How many layers lie below the first adapted one; none when nothing is adapted.
     pub fn below_adapters(&self) -> Option<usize> {
-        self.layers.iter().position(|layer| {
-            layer
-                .matrices()
-                .into_iter()
-                .any(|matrix| matrix.adapter().is_some())
-        })
+        self.layers
+            .iter()
+            .position(|layer| layer.matrices().into_iter().any(LoraLinear::is_probed))
     }
 
     /// What the embedding and the first `depth` layers make of a batch, `[n, t, h]`.
@@ -388,7 +397,7 @@ impl Transformer {
                 .cast(x.dtype())
                 .matmul(x),
             (_, None) => x,
-            (_, Some(pooler)) => pooler.forward(x).tanh(),
+            (_, Some(pooler)) => pooler.forward(x, pass).tanh(),
         }
     }
 
@@ -470,15 +479,23 @@ impl Transformer {
             all.extend(layer.output_norm.parameters());
         }
         if let Some(pooler) = &mut self.pooler {
-            all.extend(pooler.parameters(Role::Base, fan_in(hidden)));
+            all.extend(pooler.parameters(fan_in(hidden)));
         }
         all
     }
 
-    /// The adapted matrices, layer by layer: query, key, value, output, feed-forward.
-    pub fn adapted(&self) -> Vec<&LoraLinear> {
+    /// The linear layers that can carry an adapter, layer by layer: query, key, value, output, feed-forward; then
+    /// the pooler's.
+    pub fn linears(&self) -> Vec<&LoraLinear> {
         let sites = self.layers.iter().flat_map(Layer::matrices);
-        sites.filter(|linear| linear.adapter().is_some()).collect()
+        sites.chain(&self.pooler).collect()
+    }
+
+    /// [`Self::linears`], to be changed.
+    pub fn linears_mut(&mut self) -> Vec<&mut LoraLinear> {
+        self.frozen = None;
+        let sites = self.layers.iter_mut().flat_map(Layer::matrices_mut);
+        sites.chain(&mut self.pooler).collect()
     }
 }
 

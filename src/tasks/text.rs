@@ -7,6 +7,8 @@
 //! stays with the longer one. The cut is made here, because the truncation of the crate tokenizers 0.23.2
 //! stops before it has seen how long a text is.
 
+mod class;
+mod error;
 mod settings;
 mod tokenizer;
 mod vocabulary;
@@ -14,57 +16,15 @@ mod vocabulary;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use thiserror::Error;
 use tokenizers::processors::PostProcessorWrapper;
 use tokenizers::{Encoding, PostProcessor, Tokenizer, TruncationDirection};
 
+pub use self::error::TokenizerError;
 use super::Inputs;
-use crate::config::huggingface::{HuggingFaceConfig, HuggingFaceError};
+use crate::config::huggingface::HuggingFaceConfig;
 
 /// Characters of a text that a message quotes.
 const QUOTED: usize = 60;
-
-/// Why texts cannot be turned into ids.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum TokenizerError {
-    /// A setting of the checkpoint or its tokenizer.
-    #[error(transparent)]
-    Config(#[from] HuggingFaceError),
-    /// The tokenizer's files cannot be used.
-    #[error("{path}: {reason}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// A token that the checkpoint has no embedding for.
-    #[error(
-        "{path}: the token `{token}` has id {id}, but the checkpoint's embedding table has {rows} rows (`vocab_size` in config.json)"
-    )]
-    BeyondTable {
-        /// The tokenizer's file.
-        path: PathBuf,
-        /// The token.
-        token: String,
-        /// Its id.
-        id: u32,
-        /// Rows of the table.
-        rows: usize,
-    },
-    /// A token type that the checkpoint has no embedding for.
-    #[error(
-        "{path} gives token type {found}; the checkpoint has {rows} (`type_vocab_size` in config.json)"
-    )]
-    Type {
-        /// The tokenizer's file.
-        path: PathBuf,
-        /// The largest type.
-        found: u32,
-        /// Types that there are.
-        rows: usize,
-    },
-}
 
 /// One or two texts of an example.
 pub type Texts<'a> = (&'a str, Option<&'a str>);

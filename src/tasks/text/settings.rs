@@ -10,7 +10,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 use tokenizers::{AddedToken, Tokenizer};
 
-use super::tokenizer::Class;
+use super::class::Class;
 use crate::config::huggingface::{
     ADDED_TOKENS_FILE, Fields, HuggingFaceError, SPECIAL_TOKENS_FILE,
 };

@@ -6,88 +6,17 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokenizers::normalizers::BertNormalizer;
 use tokenizers::{NormalizerWrapper, PreTokenizerWrapper, Tokenizer, TruncationDirection};
 
+use super::class::Class;
+use super::error::TokenizerError;
 use super::settings::{Added, lacking, present, special_tokens};
-use super::{TokenizerError, vocabulary};
+use super::vocabulary;
 use crate::config::huggingface::{
-    CONFIG_FILE, Family, Fields, HuggingFaceError, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, read_text,
+    Family, Fields, HuggingFaceError, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, read_text,
 };
-
-/// Classes of transformers' tokenizers that are known here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
-    /// WordPiece with BERT's normalisation.
-    Bert,
-    /// As [`Self::Bert`], but the model is given no token types.
-    DistilBert,
-    /// Byte-level BPE without token types.
-    Roberta,
-    /// SentencePiece without token types.
-    XlmRoberta,
-    /// `tokenizer.json` as it is.
-    Generic,
-}
-
-/// Names of the classes, without the `Fast` at their end.
-const CLASSES: [(&str, Class); 6] = [
-    ("BertTokenizer", Class::Bert),
-    ("ElectraTokenizer", Class::Bert),
-    ("DistilBertTokenizer", Class::DistilBert),
-    ("RobertaTokenizer", Class::Roberta),
-    ("XLMRobertaTokenizer", Class::XlmRoberta),
-    ("PreTrainedTokenizer", Class::Generic),
-];
-
-impl Class {
-    /// The class that the settings name, else the family's own.
-    fn find(settings: &Fields, folder: &Path, family: Family) -> Result<Self, HuggingFaceError> {
-        const FIELD: &str = "tokenizer_class";
-        let config = Fields::read(&folder.join(CONFIG_FILE))?;
-        let named = [settings, &config]
-            .into_iter()
-            .find_map(|fields| Some((fields, fields.get(FIELD)?)));
-        let Some((fields, value)) = named else {
-            return Ok(match family {
-                Family::Bert => Self::Bert,
-                Family::Roberta => Self::Roberta,
-            });
-        };
-        let name = value.as_str().unwrap_or_default();
-        let name = name.strip_suffix("Fast").unwrap_or(name);
-        let known = CLASSES.iter().find(|(known, _)| *known == name);
-        known.map(|&(_, class)| class).ok_or_else(|| {
-            let allowed = CLASSES.map(|(name, _)| format!("\"{name}\"")).join(", ");
-            fields.unsupported(FIELD, value, format!("{allowed}, each also with Fast"))
-        })
-    }
-
-    /// Whether the model is given token types when `model_input_names` does not say.
-    fn gives_types(self) -> bool {
-        matches!(self, Self::Bert | Self::Generic)
-    }
-
-    /// The special tokens when the settings do not say.
-    pub(super) fn special_tokens(self) -> Map<String, Value> {
-        let named = match self {
-            Self::Bert | Self::DistilBert => json!({
-                "unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]",
-                "cls_token": "[CLS]", "mask_token": "[MASK]",
-            }),
-            Self::Roberta | Self::XlmRoberta => json!({
-                "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "sep_token": "</s>",
-                "pad_token": "<pad>", "cls_token": "<s>", "mask_token": "<mask>",
-            }),
-            Self::Generic => json!({}),
-        };
-        match named {
-            Value::Object(map) => map,
-            _ => unreachable!("the literals above are objects"),
-        }
-    }
-}
 
 /// A tokenizer and how it is to be used.
 pub(super) struct Opened {

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 use tokenizers::normalizers::BertNormalizer;
 
-use super::TokenizerError;
+use super::class::Class;
+use super::error::TokenizerError;
 use super::settings::SpecialTokens;
-use super::tokenizer::Class;
 use crate::config::huggingface::{BPE_FILES, Fields, HuggingFaceError, WORD_PIECE_FILE, read_text};
 
 /// The tokenizer of the checkpoint in `folder`, and the file that it came from.
