@@ -361,6 +361,17 @@ fn what_does_not_fit_a_checkpoint_is_said_by_name() {
     assert_ne!(fresh(1), fresh(2));
 }
 
+/// Logits of `examples` examples as a file that `scripts/parity/open_adapter.py` compares with.
+fn save_logits(folder: &Path, logits: &[f64], examples: usize) -> PathBuf {
+    let values: Vec<f32> = logits.iter().map(|&x| x as f32).collect();
+    let shape = vec![examples, values.len() / examples];
+    let view = TensorView::new(Dtype::F32, shape, bytemuck::cast_slice(&values)).unwrap();
+    let file = folder.join("logits.safetensors");
+    let bytes = safetensors::serialize([("logits", view)], None).unwrap();
+    fs::write(&file, bytes).unwrap();
+    file
+}
+
 /// PEFT itself opens what was saved, when a Python with PEFT is given.
 fn opens_in_peft(case: &str, adapter: &Path, logits: Option<&Path>) {
     let Some(python) = std::env::var_os("INFBENCH_PARITY_PYTHON") else {
@@ -466,16 +477,7 @@ fn saved_settings_name_exactly_the_adapted_matrices() {
     assert_eq!(adapted, names);
     let found = logits(&model, &split);
     assert_eq!(logits(&again, &split), found);
-    let values: Vec<f32> = found.iter().map(|&x| x as f32).collect();
-    let file = folder.path().join("logits.safetensors");
-    let shape = vec![split.len(), values.len() / split.len()];
-    let bytes = bytemuck::cast_slice(&values);
-    let view = TensorView::new(Dtype::F32, shape, bytes).unwrap();
-    fs::write(
-        &file,
-        safetensors::serialize([("logits", view)], None).unwrap(),
-    )
-    .unwrap();
+    let file = save_logits(folder.path(), &found, split.len());
     opens_in_peft(case, folder.path(), Some(&file));
 }
 
@@ -677,7 +679,9 @@ fn the_initialisation_of_an_adapter_is_saved_and_read_as_in_peft() {
             .into_iter()
             .filter_map(|linear| linear.adapter());
         assert!(adapters.all(|adapter| adapter.init == init));
-        opens_in_peft(case, folder.path(), None);
+        let split = split(&expected);
+        let file = save_logits(folder.path(), &logits(&model, &split), split.len());
+        opens_in_peft(case, folder.path(), Some(&file));
     }
 }
 
@@ -914,12 +918,7 @@ fn adapters_of_every_kind_compute_what_peft_computes() {
         peft::load(folder.path(), &mut again).unwrap();
         assert_eq!(again.replaced().parameters, model.replaced().parameters);
         assert!(worst(&logits(&again, &split), &found) < 1e-6, "{case}");
-        let values: Vec<f32> = found.iter().map(|&x| x as f32).collect();
-        let file = folder.path().join("logits.safetensors");
-        let shape = vec![split.len(), values.len() / split.len()];
-        let view = TensorView::new(Dtype::F32, shape, bytemuck::cast_slice(&values)).unwrap();
-        let bytes = safetensors::serialize([("logits", view)], None).unwrap();
-        fs::write(&file, bytes).unwrap();
+        let file = save_logits(folder.path(), &found, split.len());
         opens_in_peft(base, folder.path(), Some(&file));
     }
 }
