@@ -22,9 +22,7 @@ use tokenizers::{Encoding, PostProcessor, Tokenizer, TruncationDirection};
 pub use self::error::TokenizerError;
 use super::Inputs;
 use crate::config::huggingface::HuggingFaceConfig;
-
-/// Characters of a text that a message quotes.
-const QUOTED: usize = 60;
+use crate::input::quote;
 
 /// One or two texts of an example.
 pub type Texts<'a> = (&'a str, Option<&'a str>);
@@ -101,15 +99,15 @@ impl Encoder {
         };
         let encoding = self
             .process(first, second)
-            .map_err(|e| wrong(format!("cannot encode \"{}\": {e}", quoted(first))))?;
+            .map_err(|e| wrong(format!("cannot encode \"{}\": {e}", quote(first))))?;
         if encoding.is_empty() {
-            return Err(wrong(format!("\"{}\" has no tokens", quoted(first))));
+            return Err(wrong(format!("\"{}\" has no tokens", quote(first))));
         }
         let ids = encoding.get_ids();
         if let Some(at) = ids.iter().position(|&id| id as usize >= self.vocabulary) {
             return Err(TokenizerError::BeyondTable {
                 path: self.path.clone(),
-                token: quoted(&self.tokenizer.id_to_token(ids[at]).unwrap_or_default()),
+                token: quote(&self.tokenizer.id_to_token(ids[at]).unwrap_or_default()),
                 id: ids[at],
                 rows: self.vocabulary,
             });
@@ -175,15 +173,6 @@ fn cut(first: usize, second: usize, room: usize) -> (usize, usize) {
         let first = first.min(half);
         (first, room - first)
     }
-}
-
-/// The beginning of a text, for a message.
-fn quoted(text: &str) -> String {
-    let mut short: String = text.chars().take(QUOTED).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    short
 }
 
 #[cfg(test)]

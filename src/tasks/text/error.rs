@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::config::huggingface::HuggingFaceError;
+use crate::input::InputError;
 
 /// Why texts cannot be turned into ids.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -12,6 +13,9 @@ pub enum TokenizerError {
     /// A setting of the checkpoint or its tokenizer.
     #[error(transparent)]
     Config(#[from] HuggingFaceError),
+    /// A file that cannot be read, or is not what its name says.
+    #[error(transparent)]
+    Input(#[from] InputError),
     /// The tokenizer's files cannot be used.
     #[error("{path}: {reason}")]
     File {

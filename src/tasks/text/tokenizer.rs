@@ -15,8 +15,9 @@ use super::error::TokenizerError;
 use super::settings::{Added, lacking, present, special_tokens};
 use super::vocabulary;
 use crate::config::huggingface::{
-    Family, Fields, HuggingFaceError, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, read_text,
+    Family, Fields, HuggingFaceError, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE,
 };
+use crate::input;
 
 /// A tokenizer and how it is to be used.
 pub(super) struct Opened {
@@ -38,7 +39,7 @@ pub(super) fn open(folder: &Path, family: Family) -> Result<Opened, TokenizerErr
     let older = settings.flag("from_slow", false)? || settings.is_null("tokenizer_file");
     let json = folder.join(TOKENIZER_FILE);
     let (path, mut tokenizer, special) = if json.is_file() && !older {
-        let tokenizer: Tokenizer = read_text(&json)?.parse().map_err(wrong(&json))?;
+        let tokenizer: Tokenizer = input::text(&json)?.parse().map_err(wrong(&json))?;
         let special = special_tokens(&settings, folder, class, &present(&tokenizer))?;
         (json, tokenizer, special)
     } else {

@@ -10,7 +10,8 @@ use tokenizers::normalizers::BertNormalizer;
 use super::class::Class;
 use super::error::TokenizerError;
 use super::settings::SpecialTokens;
-use crate::config::huggingface::{BPE_FILES, Fields, HuggingFaceError, WORD_PIECE_FILE, read_text};
+use crate::config::huggingface::{BPE_FILES, Fields, HuggingFaceError, WORD_PIECE_FILE};
+use crate::input;
 
 /// The tokenizer of the checkpoint in `folder`, and the file that it came from.
 pub(super) fn describe(
@@ -42,7 +43,7 @@ fn word_piece(
     special: &SpecialTokens,
     normalizer: &BertNormalizer,
 ) -> Result<Value, TokenizerError> {
-    let vocabulary: Map<String, Value> = lines(&read_text(path)?)
+    let vocabulary: Map<String, Value> = lines(&input::text(path)?)
         .into_iter()
         .enumerate()
         .map(|(id, token)| (token, id.into()))
@@ -79,7 +80,7 @@ fn byte_level_bpe(
 ) -> Result<Value, TokenizerError> {
     let fields = Fields::read(path)?;
     let vocabulary = fields.map();
-    let text = universal(&read_text(merges_file)?);
+    let text = universal(&input::text(merges_file)?);
     let mut rows: Vec<&str> = text.split('\n').skip(1).collect();
     rows.pop();
     let mut seen = HashSet::new();
