@@ -35,9 +35,9 @@ struct Case {
     settings: BTreeMap<String, Value>,
     max_length: usize,
     #[serde(default)]
-    ids: Vec<Vec<u32>>,
+    ids: Lists,
     #[serde(default)]
-    types: Vec<Vec<u32>>,
+    types: Lists,
     #[serde(default)]
     error: bool,
 }
@@ -72,11 +72,14 @@ impl Fixture {
     }
 }
 
+/// One list of ids, or of token types, an example.
+type Lists = Vec<Vec<u32>>;
+
 fn encode(
     folder: &Path,
     texts: &[Texts<'_>],
     max_length: usize,
-) -> Result<(Vec<Vec<u32>>, Vec<Vec<u32>>), TokenizerError> {
+) -> Result<(Lists, Lists), TokenizerError> {
     let Inputs::Tokens { ids, types, .. } = Encoder::open(folder, max_length)?.encode(texts)?
     else {
         panic!("texts become tokens")
