@@ -6,7 +6,6 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use hf_hub::api::Progress;
 use hf_hub::api::sync::{Api, ApiBuilder, ApiError};
 use hf_hub::{Cache, Repo, RepoType};
-use indicatif::ProgressBar;
 
 use super::{Hub, Located, Part, absent, is_commit, missing};
 use crate::config::huggingface::{
@@ -109,11 +108,7 @@ impl Hub {
         let (sender, receiver) = mpsc::channel();
         let pulse = Pulse {
             sender: sender.clone(),
-            bar: if self.progress {
-                ProgressBar::new(0)
-            } else {
-                ProgressBar::hidden()
-            },
+            progress: crate::progress::Progress::new(!self.progress),
         };
         std::thread::spawn(move || sender.send(Sign::Done(work(pulse))));
         loop {
@@ -141,26 +136,27 @@ enum Sign<T> {
     Done(Result<T, ApiError>),
 }
 
-/// Every piece of a download is a sign of life, and moves the bar.
+/// Every piece of a download is a sign of life, and is counted.
 struct Pulse<T> {
     sender: Sender<Sign<T>>,
-    bar: ProgressBar,
+    progress: crate::progress::Progress,
 }
 
 impl<T> Progress for Pulse<T> {
     fn init(&mut self, size: usize, filename: &str) {
         // nobody listens to a thread that was given up
         let _ = self.sender.send(Sign::Alive);
-        Progress::init(&mut self.bar, size, filename);
+        self.progress.start(size, "bytes");
+        self.progress.item(filename.to_owned());
     }
 
     fn update(&mut self, size: usize) {
         let _ = self.sender.send(Sign::Alive);
-        Progress::update(&mut self.bar, size);
+        self.progress.advance_by(size);
     }
 
     fn finish(&mut self) {
-        self.bar.finish_and_clear();
+        self.progress.end();
     }
 }
 

@@ -106,8 +106,12 @@ fn verdict(
     if files > 0 {
         parts.push(format!("{} file{} of tensors", count(files), plural(files)));
     }
+    let kind = match pairs.first() {
+        Some([item, _]) if item.record.is_none() => "result",
+        _ => "cell",
+    };
     let cells = format!(
-        "{} in {} cell{}",
+        "{} in {} {kind}{}",
         parts.join(" and "),
         pairs.len(),
         plural(pairs.len())
