@@ -14,7 +14,7 @@ use crate::results::record::Record;
 struct Compared {
     what: &'static str,
     /// The fields that it stands for, by their paths in an experiment. Every field of `lora`, `train` and `model` is
-    /// among them or in [`IDLE`]: a test holds this list against the schema.
+    /// among them or in `IDLE` (tests only): a test holds this list against the schema.
     fields: &'static [&'static str],
     here: fn(&Study) -> String,
 }
