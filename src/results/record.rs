@@ -87,7 +87,8 @@ pub enum Status {
 pub struct Provenance {
     /// Version of infbench.
     pub version: String,
-    /// Git commit of the working folder, with `-dirty` when it had changes; `null` outside a repository.
+    /// Git commit of the source that infbench was built from, with `-dirty` when it had changes; `null` when it was built
+    /// outside its repository or from a package.
     pub commit: Option<String>,
     /// Start, RFC 3339, UTC.
     pub started: String,

@@ -29,7 +29,7 @@ use crate::results::record::{
 /// Runs cells for real.
 pub struct CellRunner {
     pub(super) device: DeviceChoice,
-    /// Read once: asking git and the system costs more than a small cell.
+    /// Read once: asking the system costs more than a small cell.
     environment: Provenance,
     pub(super) root: PathBuf,
     scores: bool,
