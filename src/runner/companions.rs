@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::cell::CellRunner;
-use super::material::sentence;
+use super::sentence;
 use crate::config::{Cell, MethodSpec, Settings};
 use crate::finetune::FineTuned;
 use crate::gradients::checkpoints::Checkpoint;

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::cell::CellRunner;
 use super::companions::{Beside, Wanted};
+use super::sentence;
 use crate::batching;
 use crate::config::experiment::Settings;
 use crate::config::store::{GradientType, Reference};
@@ -64,11 +65,6 @@ impl Material {
         own.chain(first.zip(self.unrounded.iter().flatten()))
             .chain(self.beside.stores())
     }
-}
-
-/// An error as a sentence for the record.
-pub(super) fn sentence(error: impl std::fmt::Display) -> String {
-    error.to_string()
 }
 
 impl CellRunner {

@@ -6,12 +6,14 @@ pub mod cell;
 pub mod claims;
 mod companions;
 mod decomposition;
+mod evaluation;
 pub mod forecast;
 mod material;
 mod outcome;
 mod pairing;
 mod passes;
 mod reference;
+mod scoring;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -133,6 +135,11 @@ pub fn run(
     summary.failed = summary.records.iter().filter(|r| is_failed(r)).count();
     results.collect(&summary.records)?;
     Ok(summary)
+}
+
+/// An error as a sentence for the record.
+fn sentence(error: impl std::fmt::Display) -> String {
+    error.to_string()
 }
 
 /// Whether a cell or one of its methods failed.

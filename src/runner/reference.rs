@@ -2,11 +2,8 @@
 
 use ndarray::Array2;
 
-use super::material::{Material, sentence};
-use crate::config::store::Reference;
-use crate::config::{Cell, MethodSpec};
-use crate::influence::{BlockLayout, Influence, RunOptions, damping, run_method};
-use crate::progress::Progress;
+use crate::config::MethodSpec;
+use crate::influence::Influence;
 
 /// Exact influences that are no reference, and why.
 #[derive(Default)]
@@ -53,29 +50,6 @@ impl NoReference {
 /// Scores without a finite entry.
 pub(super) fn nowhere_finite(rows: usize, columns: usize) -> Array2<f64> {
     Array2::from_elem((rows, columns), f64::NAN)
-}
-
-/// Exact influence on the gradients before they were rounded, when the settings ask for it.
-pub(super) fn unrounded_exact(
-    cell: &Cell,
-    material: &Material,
-    layout: &BlockLayout,
-    options: &RunOptions<'_>,
-    progress: &Progress,
-) -> Result<Option<Influence>, String> {
-    let influence = &cell.settings.influence;
-    let exact = influence.methods.iter().find(|spec| spec.is_exact());
-    let first = material
-        .unrounded
-        .as_ref()
-        .filter(|_| cell.settings.store.reference == Reference::F32);
-    let Some((spec, [train, query])) = exact.zip(first) else {
-        return Ok(None);
-    };
-    progress.stage("exact on f32 gradients");
-    let lambda = damping(train, layout, influence.damping).map_err(sentence)?;
-    let found = run_method(spec, train, query, layout, &lambda, options).map_err(sentence)?;
-    Ok(Some(found))
 }
 
 #[cfg(test)]
