@@ -9,7 +9,7 @@ use crate::config::influence::DEFAULT_DAMPING;
 use crate::config::store::Reference;
 use crate::config::{Cell, MethodSpec};
 use crate::gradients::store::GradientStore;
-use crate::influence::{BlockLayout, Companions, Queries, RunOptions, cost, damping, run_method};
+use crate::influence::{BlockLayout, Companions, Queries, RunOptions, damping, run_method};
 use crate::progress::Progress;
 
 /// What all methods of a cell are given.
