@@ -242,13 +242,19 @@ fn absent(model: &Path, commit: &str, name: &str) -> PathBuf {
     model.join(".no_exist").join(commit).join(name)
 }
 
+/// Whether a file of the cache is there, and not empty as a full disk or a crash leaves it.
+fn is_there(path: &Path) -> bool {
+    path.metadata().is_ok_and(|about| about.len() > 0)
+}
+
 /// Files that a snapshot lacks. Of shards, those that the index names; a broken index names none.
 fn missing(folder: &Path, part: Part) -> Vec<String> {
     let mut names = vec![CONFIG_FILE.to_owned()];
-    if !has_tokenizer(folder) {
+    let tokenizer = folder.join(TOKENIZER_FILE);
+    if !has_tokenizer(folder) || (tokenizer.exists() && !is_there(&tokenizer)) {
         names.push(TOKENIZER_FILE.to_owned());
     }
-    if part == Part::Whole && !folder.join(WEIGHTS_FILE).exists() {
+    if part == Part::Whole && !is_there(&folder.join(WEIGHTS_FILE)) {
         match std::fs::read(folder.join(SHARDS_FILE)) {
             Err(_) => names.push(WEIGHTS_FILE.to_owned()),
             Ok(bytes) => {
@@ -263,7 +269,7 @@ fn missing(folder: &Path, part: Part) -> Vec<String> {
             }
         }
     }
-    names.retain(|name| !folder.join(name).exists());
+    names.retain(|name| !is_there(&folder.join(name)));
     names
 }
 
@@ -359,9 +365,10 @@ mod tests {
             SHARDS_FILE,
             r#"{"weight_map": {"a": "1.safetensors", "b": "2.safetensors", "c": "1.safetensors"}}"#,
         );
-        touch("1.safetensors", "");
-        lacks(Part::Whole, "2.safetensors");
+        touch("1.safetensors", "1");
         touch("2.safetensors", "");
+        lacks(Part::Whole, "2.safetensors");
+        touch("2.safetensors", "2");
         assert_eq!(locate(None, Part::Whole), Ok(found));
 
         let error = locate(Some("dev"), Part::Whole).unwrap_err().to_string();

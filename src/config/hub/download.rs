@@ -7,7 +7,7 @@ use hf_hub::api::Progress;
 use hf_hub::api::sync::{Api, ApiBuilder, ApiError};
 use hf_hub::{Cache, Repo, RepoType};
 
-use super::{Hub, Located, Part, absent, is_commit, missing};
+use super::{Hub, Located, Part, absent, is_commit, is_there, missing};
 use crate::config::huggingface::{
     CONFIG_FILE, SHARDS_FILE, TOKENIZER_FILE, TOKENIZER_SETTINGS, TOKENIZERS, WEIGHTS_FILE,
 };
@@ -89,8 +89,13 @@ impl Hub {
         if name.contains(['/', '\\']) {
             return Err(format!("its index names the file `{name}`"));
         }
-        if folder.join(name).exists() {
+        let path = folder.join(name);
+        if is_there(&path) {
             return Ok(());
+        }
+        if path.exists() {
+            tracing::warn!("{} is empty and downloaded anew", path.display());
+            std::fs::remove_file(&path).map_err(|e| format!("{}: {e}", path.display()))?;
         }
         let (repo, file) = (api.repo(repo), name.to_owned());
         let fetched = self.watch(move |pulse| repo.download_with_progress(&file, pulse));
@@ -163,6 +168,10 @@ impl<T> Progress for Pulse<T> {
 fn reason(error: ApiError) -> String {
     let text = match error {
         ApiError::RequestError(error) => error.to_string(),
+        ApiError::LockAcquisition(path) => format!(
+            "{} cannot be locked: another download holds it, or the file system keeps no locks; HF_HUB_CACHE can name a cache on another one",
+            path.display()
+        ),
         other => other.to_string(),
     };
     let means = |status: &str| text.contains(&format!("http status: {status}"));
@@ -292,6 +301,10 @@ mod tests {
         assert_eq!(whole, found);
         assert_eq!(read("one.safetensors").len(), 100_000);
         assert!(!found.folder.join("pytorch_model.bin").exists());
+        // as a full disk leaves it
+        std::fs::write(found.folder.join("one.safetensors"), "").unwrap();
+        assert_eq!(online.locate(&path, None, Part::Whole), Ok(whole.clone()));
+        assert_eq!(read("one.safetensors").len(), 100_000);
         let offline = Hub {
             offline: true,
             ..online
