@@ -1,8 +1,9 @@
 //! Progress of long work on standard error: a bar with the time left on a terminal, lines elsewhere, or nothing.
 //!
 //! One type for everything that takes long: the cells of a run, the retrainings within a cell, the cases of a theory
-//! experiment, the examples of `infbench gradients`, the bytes of a download. Who works says how much there is ([`Progress::start`]), what it
-//! is at ([`Progress::item`], [`Progress::stage`]) and what is done ([`Progress::finished`], [`Progress::reached`]).
+//! experiment, the examples of `infbench gradients`, the bytes of a download. Who works says how much there is
+//! ([`Progress::start`]), what it is at ([`Progress::item`], [`Progress::stage`]) and what is done
+//! ([`Progress::finished`], [`Progress::reached`]).
 
 use std::io::IsTerminal as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -8,7 +8,7 @@
 //! - C₂ = (1/n) Σ_i ‖g_i‖² g_i g_iᵀ − F² = (1/n) Σ_i (F − g_i g_iᵀ)² is the spread of the outer products.
 //!
 //! A claim is one file: its [`Info`], its [`Claim`]. [`CLAIMS`] lists them; `docs/theory.md` has the proofs
-//! in full. In: gradients, as matrices ([`check`]) or block by block from a store ([`BlockMatrices`]). Out: a
+//! in full. In: gradients, as matrices ([`check()`]) or block by block from a store ([`BlockMatrices`]). Out: a
 //! [`Finding`] per claim and case, and a [`Tally`] per claim. Which gradients, and the records of what was found, are the
 //! business of [`crate::runner::claims`].
 
