@@ -79,7 +79,6 @@ const CIRCULAR: &[(&str, usize)] = &[
     ("config", 4),
     ("finetune", 4),
     ("models", 7),
-    ("report", 48),
     ("runner", 4),
     ("tasks", 8),
 ];

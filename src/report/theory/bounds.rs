@@ -1,7 +1,7 @@
 //! The measured error beside its bounds along every varied setting, and how tight they are.
 
 use super::along::{cases, series, short, slope, title, values};
-use super::{drawn, omitted};
+use super::outcome::{drawn, omitted};
 use crate::metrics::Direction;
 use crate::report::axis::{Axis, Labels, Scale, range};
 use crate::report::figures::Outcome;

@@ -1,7 +1,7 @@
 //! Error against group size, from DataInf to exact.
 
 use super::along::{cases, origin};
-use super::{drawn, omitted};
+use super::outcome::{drawn, omitted};
 use crate::metrics::interval::{mean, t_interval};
 use crate::report::axis::Axis;
 use crate::report::figures::Outcome;

@@ -1,6 +1,6 @@
 //! Time and memory against n, d and L: Table 1, measured.
 
-use super::{drawn, omitted};
+use super::outcome::{drawn, omitted};
 use crate::metrics::Direction;
 use crate::report::axis::{Axis, Labels, Scale, range};
 use crate::report::figures::Outcome;
