@@ -1,4 +1,7 @@
 //! Scores of gradients made elsewhere: safetensors in, safetensors out.
+//!
+//! In: files of training and query gradients and the methods. Out: one `[m, n]` tensor per method with λ, residuals,
+//! seconds and peak bytes as metadata. The methods are those of [`crate::influence`].
 
 use std::collections::HashMap;
 use std::io::Write;

@@ -1,4 +1,8 @@
 //! The experiment: YAML as written → checked [`Experiment`] → grid of cells.
+//!
+//! In: the text of a file, a profile and changes from the command line. Out: a [`Plan`] with one [`Cell`] per setting
+//! and seed, every default filled in, each with a content hash; or one error with its line, what was found and what is
+//! allowed. The cells go to [`crate::runner`].
 
 mod check;
 mod conform;

@@ -4,6 +4,9 @@
 //! - [`subset_retraining`]: losses on random subsets, for the linear datamodeling score;
 //! - [`selection`]: training on what a method calls helpful, or without it.
 //!
+//! In: the settings and what can be retrained ([`Bench`]). Out: losses for [`crate::metrics`] and facts for the record
+//! ([`Truth`]).
+//!
 //! All methods of a cell are held against the same retrainings. What a retraining is, is behind the trait
 //! [`Retrain`] (see [`crate::finetune::retrain`]), so that all of this is tested where the truth is known in
 //! closed form. Every finished retraining is a file of its own in the cache, named by what decides it: a killed

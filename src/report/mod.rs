@@ -2,6 +2,10 @@
 //!
 //! Nothing here computes influence or a metric; numbers are averaged over seeds and drawn. The same
 //! records give the same bytes, in whatever order they come.
+//!
+//! In: records of [`crate::results`]. Out: `figures/*`, `tables.md` and `report.html` ([`write()`]), the table printed after
+//! a run ([`summary()`]), the pages beside the paper ([`paper`]) and of theory ([`theory`]), and two results side by side
+//! ([`compare`]).
 
 mod aggregate;
 mod axis;

@@ -1,5 +1,9 @@
 //! Cells → records: order, resume, isolation, progress.
 //!
+//! In: a [`Plan`] and a results folder. Out: one record per cell, written before the next cell starts, and the collected
+//! results; from there on to [`crate::report`]. [`claims`] does the same for theory experiments, [`forecast`] says
+//! beforehand what a cell takes.
+//!
 //! What a cell computes is behind the trait [`Execute`], so that the scheduling is tested with a fake.
 
 pub mod cell;
