@@ -79,7 +79,7 @@ const CIRCULAR: &[(&str, usize)] = &[
     ("config", 4),
     ("finetune", 4),
     ("models", 7),
-    ("runner", 4),
+    ("runner", 3),
     ("tasks", 8),
 ];
 
