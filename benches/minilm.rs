@@ -18,11 +18,12 @@ use infbench::config::train::BaseDropout;
 use infbench::config::{
     CheckpointConfig, LoraConfig, LoraTarget, ModelConfig, TaskConfig, TrainConfig,
 };
+use infbench::data::{Inputs, Split, Targets, TaskData};
 use infbench::device::DeviceChoice;
 use infbench::finetune::{self, Base, Settings};
 use infbench::gradients::{RowBuffer, per_example};
 use infbench::models::{Model, Role};
-use infbench::tasks::{self, Inputs, Split, TaskData};
+use infbench::tasks;
 use rand::RngExt;
 use serde_json::json;
 
@@ -194,7 +195,7 @@ impl Bench {
                 vocabulary: VOCABULARY,
                 max_length: LENGTH,
             },
-            labels: (0..examples).map(|index| index % 2).collect(),
+            targets: Targets::Classes((0..examples).map(|index| index % 2).collect()),
         };
         self.gradients("length64", &split);
     }

@@ -17,16 +17,18 @@ use crate::batching;
 use crate::config::hub::{Hub, HubError, Located, Part};
 use crate::config::store::GradientType;
 use crate::config::task::GlueName;
+use crate::data::Split;
 use crate::device::DeviceChoice;
 use crate::gradients::factors::KroneckerFactors;
 use crate::gradients::store::{StoreError, StoreWriter, Target, TensorInfo};
-use crate::gradients::{GradientError, GradientSink, MatrixFileError, per_example, sampled};
+use crate::gradients::{GradientError, GradientSink, MatrixFileError, per_example};
 use crate::models::checkpoint::{Checkpoint, CheckpointError};
 use crate::models::peft::{self, PeftError};
 use crate::models::{Model, ModelError};
+use crate::objectives;
 use crate::progress::Progress;
-use crate::tasks::Split;
 use crate::tasks::glue::files::Rows;
+
 use crate::tasks::glue::{self, TextError};
 use crate::tasks::text::Encoder;
 
@@ -159,6 +161,9 @@ pub enum GradientFilesError {
     /// The file of factors.
     #[error(transparent)]
     Factors(#[from] MatrixFileError),
+    /// Drawing labels from the model.
+    #[error(transparent)]
+    Sampling(#[from] objectives::NotFinite),
     /// Taking the gradients.
     #[error(transparent)]
     Gradient(#[from] GradientError),
@@ -281,8 +286,8 @@ pub fn gradient_files(
     };
     let mut own = sink(&request.out, 0)?;
     let (losses, factors) = if request.factors.is_some() {
-        let labels = &split.labels;
-        let made = per_example::collect_with_factors(&model, &split, labels, tokens, &mut own)?;
+        let targets = &split.targets;
+        let made = per_example::collect_with_factors(&model, &split, targets, tokens, &mut own)?;
         (made.losses, Some(named(made.factors)))
     } else {
         let losses = per_example::collect(&model, &split, tokens, &mut own)?;
@@ -294,12 +299,12 @@ pub fn gradient_files(
     }
     let mut sampled_labels = None;
     if let Some(path) = &request.sampled {
-        let labels = sampled::labels(&model, &split, request.seed)?;
+        let targets = objectives::sampled(&model, &split, request.seed)?;
         let mut own = sink(path, split.len())?;
-        let made = per_example::collect_with_factors(&model, &split, &labels, tokens, &mut own)?;
+        let made = per_example::collect_with_factors(&model, &split, &targets, tokens, &mut own)?;
         own.writer.finish()?;
         named(made.factors).save(&sampled_factors(path))?;
-        sampled_labels = Some(labels);
+        sampled_labels = Some(targets.classes().to_vec());
     }
     let seconds = clock.elapsed().as_secs_f64();
     let summary = GradientSummary {

@@ -2,12 +2,13 @@
 //!
 //! # Where to go
 //! The way of the data: [`config`] reads an experiment and makes a grid of cells; for each cell [`tasks`] makes examples
-//! and [`models`] a network, [`finetune`] trains it, [`gradients`] takes every example's gradient, [`influence`] scores,
+//! ([`data`]) and [`models`] a network, [`finetune`] trains it on a loss of [`objectives`], [`gradients`] takes every
+//! example's gradient, [`influence`] scores,
 //! [`ground_truth`] retrains, [`metrics`] hold the scores against the truth, [`results`] keep a record, and [`report`]
 //! draws from records alone. [`runner`] conducts it.
 //!
 //! The order of imports is another: from the tools ([`input`], [`atomic`], [`device`], [`look`], [`measure`], [`progress`], [`random`],
-//! [`workers`]) up through [`models`] and [`tasks`], [`batching`], [`gradients`], [`finetune`], [`influence`],
+//! [`workers`]) up through [`data`], [`models`] and [`tasks`], [`batching`], [`objectives`], [`gradients`], [`finetune`], [`influence`],
 //! [`metrics`], [`ground_truth`], [`theory`], [`results`], [`config`], [`runner`], [`report`] to [`reproduce`] and the
 //! command line; a module imports only from those before it. `docs/architecture.md` draws both and says how a method, a
 //! task, a model or a metric is added; `tests/boundaries.rs` keeps the order.
@@ -25,6 +26,7 @@ extern crate self as infbench;
 pub mod atomic;
 pub mod batching;
 pub mod config;
+pub mod data;
 pub mod device;
 pub mod finetune;
 pub mod gradient_files;
@@ -36,6 +38,7 @@ pub mod look;
 pub mod measure;
 pub mod metrics;
 pub mod models;
+pub mod objectives;
 pub mod progress;
 pub mod random;
 pub mod report;

@@ -21,8 +21,10 @@ const ORDER: &[&[&str]] = &[
     ],
     &["data"],
     &["checkpoints"],
-    &["models", "objectives", "tasks"],
+    &["models", "tasks"],
     &["batching"],
+    // a loss leads batches of a split through a model
+    &["objectives"],
     &["gradients"],
     &["finetune"],
     &["influence"],

@@ -21,6 +21,7 @@ use infbench::config::{
     CheckpointConfig, LayerSelection, LoraConfig, LoraInit, LoraTarget, ModelConfig,
     TransformerConfig,
 };
+use infbench::data::{Inputs, Split, Targets};
 use infbench::gradient_files::{GradientFilesError, GradientRequest, gradient_files};
 use infbench::gradients::store::GradientStore;
 use infbench::gradients::{RowBuffer, per_example};
@@ -29,10 +30,10 @@ use infbench::influence::{Blocks, Precision};
 use infbench::models::checkpoint::{Checkpoint, CheckpointError};
 use infbench::models::parameter::to_f32;
 use infbench::models::peft::{self, PeftError};
-use infbench::models::{Dropout, InputShape, Model, Pass, Role, losses};
+use infbench::models::{Dropout, InputShape, Model, Pass, Role};
+use infbench::objectives::{Classification, Objective};
 use infbench::progress::Progress;
 use infbench::random;
-use infbench::tasks::{Inputs, Split};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 const CASES: [&str; 3] = ["bert", "bert_relu", "roberta"];
@@ -114,7 +115,7 @@ fn split(expected: &Numbers) -> Split {
             vocabulary: 60,
             max_length: width,
         },
-        labels: expected.whole("labels"),
+        targets: Targets::Classes(expected.whole("labels")),
     }
 }
 
@@ -605,15 +606,16 @@ fn dropout_while_training_is_that_of_transformers() {
         let indices: Vec<usize> = (0..COPIES).flat_map(|_| 0..one.len()).collect();
         let classes = model.classes();
         let width = one.len() * (classes + 1);
-        // one row a mask: logits and loss of every example
+        let training = |index| Pass::Training {
+            dropout,
+            rng: Box::new(random::rng(1, "dropout", &format!("{index}"))),
+        };
+        // one row a mask: logits and loss of every example, of the same masks
         let rows = infbench::workers::map(MASKS / COPIES, |index| {
             let batch = batching::batch(&one, &indices, model.device());
-            let mut pass = Pass::Training {
-                dropout,
-                rng: Box::new(random::rng(1, "dropout", &format!("{index}"))),
-            };
-            let logits = model.logits(&batch, &mut pass);
-            let losses = to_f32(losses(logits.clone(), batch.labels).inner().into_data());
+            let losses = Classification.losses(&model, &batch, &mut training(index));
+            let losses = to_f32(losses.inner().into_data());
+            let logits = model.logits(&batch, &mut training(index));
             let logits = to_f32(logits.inner().into_data());
             let each = logits.chunks_exact(classes).zip(losses);
             let each = each.flat_map(|(logits, loss)| logits.iter().copied().chain([loss]));

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use infbench::tasks::Inputs;
+use infbench::data::Inputs;
 use infbench::tasks::text::{Encoder, Texts, TokenizerError};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};

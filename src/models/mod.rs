@@ -17,9 +17,9 @@ mod validate;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use burn::tensor::{Device, Int, Tensor, activation};
+use burn::tensor::{Device, Tensor};
 
-pub use batch::{Batch, InputShape, ModelInput};
+pub use batch::{Batch, BatchTargets, InputShape, ModelInput};
 pub use dropout::Dropout;
 pub use lora::{Adapter, AdapterShape, Pass, Site};
 pub use parameter::{Array, Role, Weights};
@@ -513,15 +513,6 @@ impl Model {
     }
 }
 
-/// Cross-entropy of every example, not reduced, `[n]`.
-pub fn losses(logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
-    let n = labels.dims()[0];
-    activation::log_softmax(logits, 1)
-        .gather(1, labels.reshape([n, 1]))
-        .squeeze_dim::<1>(1)
-        .neg()
-}
-
 #[cfg(test)]
 mod tests {
     use burn::tensor::TensorData;
@@ -573,10 +564,10 @@ mod tests {
             )),
             types: None,
             lengths: Some(rows.iter().map(|row| row.len()).collect()),
-            labels: Tensor::from_data(
+            targets: BatchTargets::Classes(Tensor::from_data(
                 TensorData::new(vec![0i64; rows.len()], [rows.len()]),
                 &device,
-            ),
+            )),
             device,
         }
     }

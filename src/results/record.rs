@@ -188,8 +188,8 @@ pub struct EpochFacts {
     pub train_loss: f64,
     /// Mean query loss after the epoch, nats.
     pub query_loss: f64,
-    /// Query accuracy after the epoch, 0–1.
-    pub query_accuracy: f64,
+    /// Query accuracy after the epoch, 0–1; `null` for an objective that knows none.
+    pub query_accuracy: Option<f64>,
 }
 
 /// The gradients of a cell.

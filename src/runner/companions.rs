@@ -5,19 +5,19 @@ use std::time::Instant;
 use super::cell::CellRunner;
 use super::sentence;
 use crate::config::{Cell, MethodSpec, Settings};
+use crate::data::Split;
 use crate::finetune::FineTuned;
 use crate::gradients::checkpoints::Checkpoint;
 use crate::gradients::factors::KroneckerFactors;
 use crate::gradients::hessian::Hessians;
 use crate::gradients::hessian::differences::hessian;
 use crate::gradients::per_example::WithFactors;
-use crate::gradients::sampled;
 use crate::gradients::store::{GradientStore, TensorInfo};
 use crate::influence::{BlockLayout, BlockShape, Companions, Need, OwnedCompanions};
 use crate::models::Role;
+use crate::objectives;
 use crate::progress::Progress;
 use crate::results::record::{CheckpointFacts, CompanionCost, CompanionFacts, HessianFacts};
-use crate::tasks::Split;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -144,9 +144,9 @@ impl CellRunner {
         if wanted.sampled {
             progress.stage("taking gradients at sampled labels");
             let start = Instant::now();
-            let labels = sampled::labels(&tuned.model, train, cell.seed).map_err(sentence)?;
+            let targets = objectives::sampled(&tuned.model, train, cell.seed).map_err(sentence)?;
             let (store, made) =
-                self.collect_with_factors(cell, "sampled", &tuned.model, train, &labels)?;
+                self.collect_with_factors(cell, "sampled", &tuned.model, train, &targets)?;
             beside.facts.sampled = Some(CompanionCost {
                 seconds: start.elapsed().as_secs_f64(),
                 bytes: store.bytes() + made.factors.bytes(),

@@ -12,10 +12,11 @@ use rand::seq::SliceRandom;
 
 use self::files::{Example, Rows};
 use super::text::{Encoder, Texts};
-use super::{Split, TaskData, TaskError, Truth, flip, require};
+use super::{TaskError, flip, require};
 use crate::config::CheckpointConfig;
 use crate::config::glue_files::GlueFiles;
 use crate::config::task::GlueTask;
+use crate::data::{Split, Targets, TaskData, Truth};
 use crate::random;
 
 pub use files::TextError;
@@ -107,7 +108,7 @@ pub fn build(
     let query_classes: Vec<usize> = query.iter().map(|example| example.label).collect();
     let mut train = split(&encoder, &train)?;
     let flipped = flip::flip(
-        &mut train.labels,
+        train.targets.classes_mut(),
         CLASSES,
         config.flip,
         &mut random::rng(seed, "glue", "flip"),
@@ -137,7 +138,7 @@ pub fn split(encoder: &Encoder, examples: &[Example]) -> Result<Split, TextError
         .collect();
     Ok(Split {
         inputs: encoder.encode(&texts)?,
-        labels: examples.iter().map(|example| example.label).collect(),
+        targets: Targets::Classes(examples.iter().map(|example| example.label).collect()),
     })
 }
 

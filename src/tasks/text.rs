@@ -20,8 +20,8 @@ use tokenizers::processors::PostProcessorWrapper;
 use tokenizers::{Encoding, PostProcessor, Tokenizer, TruncationDirection};
 
 pub use self::error::TokenizerError;
-use super::Inputs;
 use crate::config::huggingface::HuggingFaceConfig;
+use crate::data::Inputs;
 use crate::input::quote;
 
 /// One or two texts of an example.
