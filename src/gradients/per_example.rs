@@ -37,6 +37,10 @@ pub fn collect(
     run(model, split, None, Asked::Loss, tokens, sink, None)
 }
 
+/// [`collect`] or [`collect_measurements`].
+pub type Collect =
+    fn(&Model, &Split, usize, &mut dyn GradientSink) -> Result<Vec<f32>, GradientError>;
+
 /// [`collect`] for queries: gradients of the objective's [measurement](crate::objectives::Objective::measurement).
 ///
 /// # Errors

@@ -11,7 +11,7 @@ use crate::gradients::checkpoints::Checkpoint;
 use crate::gradients::factors::KroneckerFactors;
 use crate::gradients::hessian::Hessians;
 use crate::gradients::hessian::differences::hessian;
-use crate::gradients::per_example::WithFactors;
+use crate::gradients::per_example::{self, Collect, WithFactors};
 use crate::gradients::store::{GradientStore, TensorInfo};
 use crate::influence::{BlockLayout, BlockShape, Companions, Need, OwnedCompanions};
 use crate::models::Role;
@@ -175,14 +175,14 @@ impl CellRunner {
                 model
                     .import(&[Role::Adapter, Role::Head], &state.weights)
                     .map_err(sentence)?;
-                let take = |split: &Split, name: &str| {
+                let take = |split: &Split, name: &str, collect: Collect| {
                     let name = checkpoint_name(index, name);
-                    self.collect(cell, &name, &model, split, states.len())
+                    self.collect(cell, &name, collect, &model, split, states.len())
                 };
                 beside.owned.checkpoints.push(Checkpoint {
                     learning_rate: state.learning_rate,
-                    train: take(train, "train")?,
-                    query: take(query, "query")?,
+                    train: take(train, "train", per_example::collect)?,
+                    query: take(query, "query", per_example::collect_measurements)?,
                 });
             }
             let bytes = |c: &Checkpoint| c.train.bytes() + c.query.bytes();

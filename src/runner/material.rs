@@ -13,7 +13,7 @@ use crate::config::{Cell, ModelConfig, TaskConfig};
 use crate::data::{Inputs, Split, Targets, Truth};
 use crate::finetune::Retrainer;
 use crate::finetune::{self, Stage};
-use crate::gradients::per_example::{self, WithFactors};
+use crate::gradients::per_example::{self, Collect, WithFactors};
 use crate::gradients::store::{GradientStore, StoreWriter, Target, TensorInfo};
 use crate::models::Model;
 use crate::models::peft::{self, PeftError};
@@ -255,10 +255,18 @@ impl CellRunner {
                 self.collect_with_factors(cell, "train", &tuned.model, train_split, targets)?;
             (store, Some(cost))
         } else {
-            let store = self.collect(cell, "train", &tuned.model, train_split, 1)?;
+            let store = self.collect(
+                cell,
+                "train",
+                per_example::collect,
+                &tuned.model,
+                train_split,
+                1,
+            )?;
             (store, None)
         };
-        let query = self.collect(cell, "query", &tuned.model, query_split, 1)?;
+        let asked = per_example::collect_measurements;
+        let query = self.collect(cell, "query", asked, &tuned.model, query_split, 1)?;
         let of_factors = factors.as_ref().map_or(0.0, |factors| factors.seconds);
         let seconds = start.elapsed().as_secs_f64() - of_factors;
         let splits = [train_split, query_split];
@@ -289,18 +297,19 @@ impl CellRunner {
         })
     }
 
-    /// The gradients of a split; `alike` stores of this size are held at a time.
+    /// The gradients of a split, of losses or measurements; `alike` stores of this size are held at a time.
     pub(super) fn collect(
         &self,
         cell: &Cell,
         name: &str,
+        collect: Collect,
         model: &Model,
         split: &Split,
         alike: usize,
     ) -> Result<GradientStore, String> {
         let mut writer = self.writer(cell, name, model, split, alike)?;
         let tokens = batching::tokens_at_a_time(model);
-        per_example::collect(model, split, tokens, &mut writer).map_err(sentence)?;
+        collect(model, split, tokens, &mut writer).map_err(sentence)?;
         writer.finish().map_err(sentence)
     }
 
