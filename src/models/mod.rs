@@ -1,6 +1,7 @@
-//! Models with LoRA sites, one file an architecture.
+//! Models with LoRA sites: an architecture is one file that implements [`network::Network`], and one line in
+//! [`Model::blank`].
 //!
-//! Nothing here knows a task, a method or a metric.
+//! Nothing here knows a task, a loss, a method or a metric.
 
 mod batch;
 pub mod checkpoint;
@@ -9,6 +10,7 @@ pub mod files;
 mod head;
 pub mod lora;
 pub mod mlp;
+pub mod network;
 pub mod ops;
 pub mod parameter;
 pub mod peft;
@@ -31,24 +33,17 @@ use checkpoint::{Checkpoint, CheckpointError};
 use head::Head;
 use lora::LoraLinear;
 use mlp::Mlp;
+use network::Network;
 use parameter::Parameter;
 use transformer::{EncoderShape, Transformer};
 
-#[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one in a model")]
-enum Body {
-    Transformer(Transformer),
-    Mlp(Mlp),
-}
-
-/// A network with LoRA sites and a head.
+/// A [network](Network) on a device, with what is known of where its parameters came from.
 ///
 /// Adapters and head are trained; the head's bias too, although its gradient is not among the blocks
 /// of the Fisher (as in the paper's code).
 #[derive(Clone, Debug)]
 pub struct Model {
-    body: Body,
-    head: Head,
+    network: Box<dyn Network>,
     /// Whether the head came from a checkpoint or an adapter.
     pretrained_head: bool,
     /// What a checkpoint's config.json says; none for a network of our own.
@@ -56,7 +51,6 @@ pub struct Model {
     /// What an adapter brought along in place of the base's.
     replaced: Replaced,
     family: Option<Family>,
-    layers: usize,
     device: Device,
 }
 
@@ -137,42 +131,34 @@ impl Model {
         device: &Device,
     ) -> Result<Self, ModelError> {
         validate::validate_model(config)?;
-        let (body, hidden, layers) = match config {
+        let linear_head = |hidden| Head::linear(hidden, classes, device);
+        let network: Box<dyn Network> = match config {
             ModelConfig::Checkpoint(config) => {
                 let config =
                     HuggingFaceConfig::read(config.folder()).map_err(CheckpointError::from)?;
                 return Self::encoder(&config, input, classes, device);
             }
             ModelConfig::Transformer(config) => {
-                let shape = EncoderShape::from(config);
-                (
-                    Body::Transformer(Transformer::new(&shape, input, device)),
-                    config.hidden,
-                    config.layers,
-                )
+                let (shape, head) = (EncoderShape::from(config), linear_head(config.hidden));
+                Box::new(Transformer::new(&shape, input, head, device))
             }
             ModelConfig::Mlp(config) => match *input {
-                InputShape::Features { tokens, features } => (
-                    Body::Mlp(Mlp::new(
-                        config.hidden,
-                        config.layers,
-                        tokens * features,
-                        device,
-                    )),
+                InputShape::Features { tokens, features } => Box::new(Mlp::new(
                     config.hidden,
                     config.layers,
-                ),
+                    tokens * features,
+                    linear_head(config.hidden),
+                    device,
+                )),
                 InputShape::Tokens { .. } => return Err(ModelError::TokensForMlp),
             },
         };
         Ok(Self {
-            body,
-            head: Head::linear(hidden, classes, device),
+            network,
             pretrained_head: false,
             dropout: DropoutProbabilities::default(),
             replaced: Replaced::default(),
             family: None,
-            layers,
             device: device.clone(),
         })
     }
@@ -204,18 +190,17 @@ impl Model {
             vocabulary: config.vocabulary,
             max_length: config.positions,
         };
-        let body = Transformer::new(&EncoderShape::from(config), &tables, device);
+        let head = match config.family {
+            Family::Bert => Head::linear(config.hidden, classes, device),
+            Family::Roberta => Head::dense(config.hidden, classes, device),
+        };
+        let shape = EncoderShape::from(config);
         Ok(Self {
-            body: Body::Transformer(body),
-            head: match config.family {
-                Family::Bert => Head::linear(config.hidden, classes, device),
-                Family::Roberta => Head::dense(config.hidden, classes, device),
-            },
+            network: Box::new(Transformer::new(&shape, &tables, head, device)),
             pretrained_head: false,
             dropout: config.dropout,
             replaced: Replaced::default(),
             family: Some(config.family),
-            layers: config.layers,
             device: device.clone(),
         })
     }
@@ -231,32 +216,34 @@ impl Model {
         seed: u64,
     ) -> Result<(), ModelError> {
         validate(config, lora)?;
-        self.adapt_matrices(&BTreeMap::new())
-            .expect("nothing is asked for");
-        let device = self.device.clone();
         let shape = AdapterShape {
             rank: lora.rank,
             scale: lora.scale(),
             init: lora.init,
         };
-        for layer in lora.layers.indices(self.layers) {
-            for &target in &lora.targets {
-                let matrices = match &mut self.body {
-                    Body::Transformer(body) => body.targets(layer, target),
-                    Body::Mlp(body) => body.targets(layer, target),
-                };
-                for matrix in matrices {
-                    matrix.adapt(shape, &device);
-                }
-            }
-        }
+        let layers = lora.layers.indices(self.layers());
+        let targets = lora.targets.iter();
+        let modules: Vec<&str> = targets
+            .flat_map(|&t| self.network.modules(t))
+            .copied()
+            .collect();
+        let names = self.linears().into_iter().map(LoraLinear::name);
+        let chosen = names.filter(|name| {
+            module_of_layer(name)
+                .is_some_and(|(layer, module)| layers.contains(&layer) && modules.contains(&module))
+        });
+        let sites = chosen.map(|name| (name.to_owned(), shape)).collect();
+        self.adapt_matrices(&sites)
+            .expect("the names are those of the network");
         self.initialise(&[Role::Adapter], seed);
         Ok(())
     }
 
     /// Replaces the head by a fresh one with `classes` outputs, from `seed`.
     pub fn replace_head(&mut self, classes: usize, seed: u64) {
-        self.head.replace(classes, &self.device);
+        if let Some(head) = self.network.head_mut() {
+            head.replace(classes, &self.device);
+        }
         self.pretrained_head = false;
         self.initialise(&[Role::Head], seed);
     }
@@ -326,7 +313,9 @@ impl Model {
             let trained = replaced.contains(&format!("{}.weight", linear.name()));
             linear.probe_weight(trained);
         }
-        self.head.probe_dense(true);
+        if let Some(head) = self.network.head_mut() {
+            head.probe_dense(true);
+        }
     }
 
     /// Replaces the head by that of `weights`, with as many classes as it has.
@@ -334,12 +323,15 @@ impl Model {
     /// # Errors
     /// When a parameter of it is missing or has another shape.
     pub fn set_head(&mut self, weights: &Weights) -> Result<(), ModelError> {
-        let name = format!("{}.weight", self.head.last().name());
+        let Some(head) = self.network.head_mut() else {
+            return Ok(());
+        };
+        let name = format!("{}.weight", head.last().name());
         let classes = weights
             .get(&name)
             .and_then(|array| array.shape.first().copied())
             .ok_or(ModelError::MissingWeight { name })?;
-        self.head.replace(classes, &self.device);
+        head.replace(classes, &self.device);
         self.import(&[Role::Head], weights)?;
         self.pretrained_head = true;
         Ok(())
@@ -352,18 +344,12 @@ impl Model {
 
     /// Logits `[n, classes]`.
     pub fn logits(&self, batch: &Batch, pass: &mut Pass) -> Tensor<2> {
-        let pooled = match &self.body {
-            Body::Transformer(body) => body.encode(batch, pass),
-            Body::Mlp(body) => body.encode(batch, pass),
-        };
-        self.head.forward(pooled, pass).squeeze_dim(1)
+        self.network.forward(batch, pass).squeeze_dim(1)
     }
 
     /// Makes passes that train nothing faster, until the parameters are asked for to be changed.
     pub fn freeze(&mut self) {
-        if let Body::Transformer(body) = &mut self.body {
-            body.freeze();
-        }
+        self.network.freeze();
     }
 
     /// Turns every parameter into f64, for derivatives that f32 is too coarse for: passes then go through the
@@ -377,10 +363,7 @@ impl Model {
     /// How many layers lie below the first adapted one, so that their activations do not change while
     /// adapters and head are trained; 0 when there is none.
     pub fn layers_below_adapters(&self) -> usize {
-        match &self.body {
-            Body::Transformer(body) => body.below_adapters().unwrap_or(0),
-            Body::Mlp(_) => 0,
-        }
+        self.network.layers_below_adapters()
     }
 
     /// What the embedding and the first `depth` layers make of a batch, `[n, t, h]`.
@@ -388,35 +371,21 @@ impl Model {
     /// # Panics
     /// When the network has no such layers, see [`Self::layers_below_adapters`].
     pub fn activations(&self, batch: &Batch, depth: usize) -> Tensor<3> {
-        match &self.body {
-            Body::Transformer(body) => body.activations(batch, depth),
-            Body::Mlp(_) => unreachable!("an MLP keeps no activations"),
-        }
+        self.network.activations(batch, depth)
     }
 
     /// Every parameter in a stable order; the head comes last.
     pub fn parameters(&mut self) -> Vec<Parameter<'_>> {
-        let mut all = match &mut self.body {
-            Body::Transformer(body) => body.parameters(),
-            Body::Mlp(body) => body.parameters(),
-        };
-        all.extend(self.head.parameters());
-        all
+        self.network.parameters()
     }
 
     /// The linear layers that can carry an adapter, in the order in which a forward pass meets them.
     pub fn linears(&self) -> Vec<&LoraLinear> {
-        match &self.body {
-            Body::Transformer(body) => body.linears(),
-            Body::Mlp(body) => body.linears(),
-        }
+        self.network.adaptable()
     }
 
     fn linears_mut(&mut self) -> Vec<&mut LoraLinear> {
-        match &mut self.body {
-            Body::Transformer(body) => body.linears_mut(),
-            Body::Mlp(body) => body.linears_mut(),
-        }
+        self.network.adaptable_mut()
     }
 
     /// Those of [`Self::linears`] that carry one.
@@ -453,7 +422,7 @@ impl Model {
                 None => add(linear.name(), "weight", linear.weight()),
             }
         }
-        for linear in self.head.probed() {
+        for linear in self.network.trained() {
             add(linear.name(), "weight", &linear.weight);
         }
         tensors
@@ -492,25 +461,37 @@ impl Model {
         self.dropout
     }
 
-    /// Classes of the head.
+    /// Classes of the head; 0 for a network without one.
     pub fn classes(&self) -> usize {
-        self.head.last().weight.dims()[0]
+        let head = self.network.head();
+        head.map_or(0, |head| head.last().weight.dims()[0])
     }
 
     /// Width of the vectors that layers pass on.
     pub fn width(&self) -> usize {
-        self.head.last().weight.dims()[1]
+        self.network.width()
     }
 
     /// Layers of the network.
     pub fn layers(&self) -> usize {
-        self.layers
+        self.network.layers()
     }
 
     /// Where the parameters are.
     pub fn device(&self) -> &Device {
         &self.device
     }
+}
+
+/// N and what follows of a name `….layer.N.…`.
+fn module_of_layer(name: &str) -> Option<(usize, &str)> {
+    let start = name.strip_prefix("layer.");
+    let (_, rest) = match start {
+        Some(rest) => ("", rest),
+        None => name.split_once(".layer.")?,
+    };
+    let (layer, module) = rest.split_once('.')?;
+    Some((layer.parse().ok()?, module))
 }
 
 #[cfg(test)]

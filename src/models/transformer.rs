@@ -1,11 +1,13 @@
 //! Transformer encoder with layer normalisation after each sub-layer, as BERT (Devlin et al., 2019) and
-//! RoBERTa (Liu et al., 2019), pooled, without a head.
+//! RoBERTa (Liu et al., 2019), pooled, with a head.
 
 use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor, TensorData, activation, module};
 
+use super::head::Head;
 use super::lora::{Linear, LoraLinear, Pass, Site};
+use super::network::Network;
 use super::ops;
 use super::ops::encoder::{FrozenLayer, encoder_layer};
 use super::parameter::{Init, Parameter, Role, Slot};
@@ -261,21 +263,9 @@ impl Layer {
         }
         output.out
     }
-
-    fn targets(&mut self, target: LoraTarget) -> Vec<&mut LoraLinear> {
-        match target {
-            LoraTarget::Query => vec![&mut self.query],
-            LoraTarget::Key => vec![&mut self.key],
-            LoraTarget::Value => vec![&mut self.value],
-            LoraTarget::Output => vec![&mut self.output],
-            LoraTarget::Ffn => vec![&mut self.intermediate, &mut self.ffn_output],
-            LoraTarget::FfnIn => vec![&mut self.intermediate],
-            LoraTarget::FfnOut => vec![&mut self.ffn_output],
-        }
-    }
 }
 
-/// The encoder with its embedding, without a head.
+/// The encoder with its embedding and its head.
 #[derive(Clone, Debug)]
 pub struct Transformer {
     embedding: Embedding,
@@ -290,11 +280,12 @@ pub struct Transformer {
     pooler: Option<LoraLinear>,
     /// The layers as single operations, see [`Self::freeze`].
     frozen: Option<Arc<[FrozenLayer]>>,
+    head: Head,
 }
 
 impl Transformer {
     /// Without adapters; zeros, to be initialised or loaded.
-    pub fn new(shape: &EncoderShape, input: &InputShape, device: &Device) -> Self {
+    pub fn new(shape: &EncoderShape, input: &InputShape, head: Head, device: &Device) -> Self {
         let (embedding, positions) = match *input {
             InputShape::Tokens {
                 vocabulary,
@@ -326,31 +317,8 @@ impl Transformer {
             pooler: (shape.pooling == Pooling::Pooler)
                 .then(|| LoraLinear::new("pooler.dense", shape.hidden, shape.hidden, device)),
             frozen: None,
+            head,
         }
-    }
-
-    /// Makes passes that train nothing faster, until the parameters are asked for to be changed: adapters
-    /// are merged into their matrices once, and every layer is one operation.
-    pub fn freeze(&mut self) {
-        let device = self.positions.device();
-        self.frozen = self
-            .layers
-            .iter()
-            .map(|layer| layer.freeze(&device))
-            .collect();
-    }
-
-    /// How many layers lie below the first adapted one; none when nothing is adapted.
-    pub fn below_adapters(&self) -> Option<usize> {
-        self.layers
-            .iter()
-            .position(|layer| layer.matrices().into_iter().any(LoraLinear::is_probed))
-    }
-
-    /// What the embedding and the first `depth` layers make of a batch, `[n, t, h]`.
-    pub fn activations(&self, batch: &Batch, depth: usize) -> Tensor<3> {
-        let x = self.embed(batch);
-        self.through(x, 0..depth, batch.lengths.as_deref(), &mut Pass::Plain)
     }
 
     /// `layers` of the encoder on x; the last layer of all gives the first position alone when that is all
@@ -373,32 +341,6 @@ impl Transformer {
             };
         }
         x
-    }
-
-    /// The matrices of `target` in layer `layer`.
-    pub fn targets(&mut self, layer: usize, target: LoraTarget) -> Vec<&mut LoraLinear> {
-        self.frozen = None;
-        self.layers
-            .get_mut(layer)
-            .map_or_else(Vec::new, |layer| layer.targets(target))
-    }
-
-    /// The tokens, embedded and led through every layer, pooled to one vector an example, `[n, 1, h]`.
-    pub fn encode(&self, batch: &Batch, pass: &mut Pass) -> Tensor<3> {
-        let (x, below) = match &batch.input {
-            ModelInput::Activations { x, layer } => (x.clone(), *layer),
-            _ => (pass.drop_hidden(self.embed(batch)), 0),
-        };
-        let t = x.dims()[1];
-        let lengths = batch.lengths.as_deref();
-        let x = self.through(x, below..self.layers.len(), lengths, pass);
-        match (self.pooling, &self.pooler) {
-            (Pooling::Mean, _) => mean_weights(batch.len(), t, lengths, &batch.device)
-                .cast(x.dtype())
-                .matmul(x),
-            (_, None) => x,
-            (_, Some(pooler)) => pooler.forward(x, pass).tanh(),
-        }
     }
 
     /// Tokens or patches as normalised vectors, `[n, t, h]`.
@@ -427,9 +369,67 @@ impl Transformer {
         }
         self.embedding_norm.forward(x)
     }
+}
 
-    /// Every parameter: embeddings, then layer by layer.
-    pub fn parameters(&mut self) -> Vec<Parameter<'_>> {
+impl Network for Transformer {
+    fn boxed(&self) -> Box<dyn Network> {
+        Box::new(self.clone())
+    }
+
+    /// The tokens are embedded and led through every layer, pooled to one vector an example, and classified.
+    fn forward(&self, batch: &Batch, pass: &mut Pass) -> Tensor<3> {
+        let (x, below) = match &batch.input {
+            ModelInput::Activations { x, layer } => (x.clone(), *layer),
+            _ => (pass.drop_hidden(self.embed(batch)), 0),
+        };
+        let t = x.dims()[1];
+        let lengths = batch.lengths.as_deref();
+        let x = self.through(x, below..self.layers.len(), lengths, pass);
+        let pooled = match (self.pooling, &self.pooler) {
+            (Pooling::Mean, _) => mean_weights(batch.len(), t, lengths, &batch.device)
+                .cast(x.dtype())
+                .matmul(x),
+            (_, None) => x,
+            (_, Some(pooler)) => pooler.forward(x, pass).tanh(),
+        };
+        self.head.forward(pooled, pass)
+    }
+
+    /// Layer by layer: query, key, value, output, feed-forward; then
+    /// the pooler's.
+    fn adaptable(&self) -> Vec<&LoraLinear> {
+        let sites = self.layers.iter().flat_map(Layer::matrices);
+        sites.chain(&self.pooler).collect()
+    }
+
+    fn adaptable_mut(&mut self) -> Vec<&mut LoraLinear> {
+        self.frozen = None;
+        let sites = self.layers.iter_mut().flat_map(Layer::matrices_mut);
+        sites.chain(&mut self.pooler).collect()
+    }
+
+    fn modules(&self, target: LoraTarget) -> &'static [&'static str] {
+        match target {
+            LoraTarget::Query => &["attention.self.query"],
+            LoraTarget::Key => &["attention.self.key"],
+            LoraTarget::Value => &["attention.self.value"],
+            LoraTarget::Output => &["attention.output.dense"],
+            LoraTarget::Ffn => &["intermediate.dense", "output.dense"],
+            LoraTarget::FfnIn => &["intermediate.dense"],
+            LoraTarget::FfnOut => &["output.dense"],
+        }
+    }
+
+    fn head(&self) -> Option<&Head> {
+        Some(&self.head)
+    }
+
+    fn head_mut(&mut self) -> Option<&mut Head> {
+        Some(&mut self.head)
+    }
+
+    /// Embeddings, then layer by layer, pooler and head.
+    fn parameters(&mut self) -> Vec<Parameter<'_>> {
         self.frozen = None;
         let hidden = self.positions.dims()[1];
         let matrix = |name: &str, deviation: f64, slot| Parameter {
@@ -481,21 +481,39 @@ impl Transformer {
         if let Some(pooler) = &mut self.pooler {
             all.extend(pooler.parameters(fan_in(hidden)));
         }
+        all.extend(self.head.parameters());
         all
     }
 
-    /// The linear layers that can carry an adapter, layer by layer: query, key, value, output, feed-forward; then
-    /// the pooler's.
-    pub fn linears(&self) -> Vec<&LoraLinear> {
-        let sites = self.layers.iter().flat_map(Layer::matrices);
-        sites.chain(&self.pooler).collect()
+    fn layers(&self) -> usize {
+        self.layers.len()
     }
 
-    /// [`Self::linears`], to be changed.
-    pub fn linears_mut(&mut self) -> Vec<&mut LoraLinear> {
-        self.frozen = None;
-        let sites = self.layers.iter_mut().flat_map(Layer::matrices_mut);
-        sites.chain(&mut self.pooler).collect()
+    fn width(&self) -> usize {
+        self.positions.dims()[1]
+    }
+
+    /// Adapters are merged into their matrices once, and every layer is one operation.
+    fn freeze(&mut self) {
+        let device = self.positions.device();
+        self.frozen = self
+            .layers
+            .iter()
+            .map(|layer| layer.freeze(&device))
+            .collect();
+    }
+
+    fn layers_below_adapters(&self) -> usize {
+        let first = self
+            .layers
+            .iter()
+            .position(|layer| layer.matrices().into_iter().any(LoraLinear::is_probed));
+        first.unwrap_or(0)
+    }
+
+    fn activations(&self, batch: &Batch, depth: usize) -> Tensor<3> {
+        let x = self.embed(batch);
+        self.through(x, 0..depth, batch.lengths.as_deref(), &mut Pass::Plain)
     }
 }
 
