@@ -82,7 +82,7 @@ const CIRCULAR: &[(&str, usize)] = &[
     ("finetune", 4),
     ("models", 7),
     ("runner", 3),
-    ("tasks", 8),
+    ("tasks", 7),
 ];
 
 /// A source file of the library or the program.

@@ -8,13 +8,13 @@ use super::pairing::{Spreads, paired};
 use super::reference::{NoReference, nowhere_finite};
 use super::sentence;
 use crate::config::{Cell, GroundTruthConfig, MethodSpec};
+use crate::data::Truth;
 use crate::ground_truth::{Bench, selection};
 use crate::influence::{Evidence, Influence};
 use crate::metrics::retraining::Retraining;
 use crate::metrics::{self, Curve, Inputs, Scores};
 use crate::progress::Progress;
 use crate::results::record::{MethodRecord, Status};
-use crate::tasks::Truth;
 
 /// What a method found, and what it should cost.
 pub(super) struct Scored {
