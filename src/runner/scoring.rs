@@ -120,11 +120,14 @@ impl<'a> Scoring<'a> {
             queries: Queries::Each,
             ..self.options
         };
-        let found =
-            run_method(&exact, train, query, &self.layout, &lambda, &each).map_err(sentence)?;
-        Ok(Some(
-            no_reference.scores("exact at the default damping", found),
-        ))
+        let found = run_method(&exact, train, query, &self.layout, &lambda, &each);
+        let size = [query.rows(), train.rows()];
+        let what = "exact at the default damping";
+        Ok(Some(no_reference.scores(
+            what,
+            found.map_err(sentence),
+            size,
+        )))
     }
 
     /// Exact scores on the gradients before they were rounded, when the settings ask for them.
@@ -147,8 +150,13 @@ impl<'a> Scoring<'a> {
         };
         progress.stage("exact on f32 gradients");
         let lambda = damping(train, &self.layout, influence.damping).map_err(sentence)?;
-        let found = run_method(spec, train, query, &self.layout, &lambda, &self.options)
-            .map_err(sentence)?;
-        Ok(Some(no_reference.scores("exact on f32 gradients", found)))
+        let found = run_method(spec, train, query, &self.layout, &lambda, &self.options);
+        let size = [self.options.queries.rows(query.rows()), train.rows()];
+        let what = "exact on f32 gradients";
+        Ok(Some(no_reference.scores(
+            what,
+            found.map_err(sentence),
+            size,
+        )))
     }
 }
