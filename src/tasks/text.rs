@@ -107,7 +107,13 @@ impl Encoder {
         if let Some(at) = ids.iter().position(|&id| id as usize >= self.vocabulary) {
             return Err(TokenizerError::BeyondTable {
                 path: self.path.clone(),
-                token: quote(&self.tokenizer.id_to_token(ids[at]).unwrap_or_default()),
+                // one of the post-processor's is known by the name that it has there
+                token: quote(
+                    &self
+                        .tokenizer
+                        .id_to_token(ids[at])
+                        .unwrap_or_else(|| encoding.get_tokens()[at].clone()),
+                ),
                 id: ids[at],
                 rows: self.vocabulary,
             });
