@@ -14,7 +14,7 @@ use serde_json::json;
 use thiserror::Error;
 
 use crate::batching;
-use crate::config::hub::{Hub, HubError, Located, Part};
+use crate::checkpoints::hub::{Hub, HubError, Located, Part};
 use crate::config::store::GradientType;
 use crate::config::task::GlueName;
 use crate::data::Split;

@@ -25,6 +25,7 @@ extern crate self as infbench;
 
 pub mod atomic;
 pub mod batching;
+pub mod checkpoints;
 pub mod config;
 pub mod data;
 pub mod device;

@@ -12,8 +12,7 @@ use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
 use infbench::batching;
-use infbench::config::hub::Hub;
-use infbench::config::huggingface::DropoutProbabilities;
+use infbench::checkpoints::hub::Hub;
 use infbench::config::lora::LayerRange;
 use infbench::config::store::GradientType;
 use infbench::config::task::GlueName;
@@ -27,6 +26,7 @@ use infbench::gradients::store::GradientStore;
 use infbench::gradients::{RowBuffer, per_example};
 use infbench::influence::{BlockLayout, Queries, RunOptions, damping, run_method};
 use infbench::influence::{Blocks, Precision};
+use infbench::models::DropoutProbabilities;
 use infbench::models::checkpoint::{Checkpoint, CheckpointError};
 use infbench::models::parameter::to_f32;
 use infbench::models::peft::{self, PeftError};

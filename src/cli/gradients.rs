@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use infbench::config::hub::Hub;
+use infbench::checkpoints::hub::Hub;
 use infbench::config::store::GradientType;
 use infbench::config::task::GlueName;
 use infbench::device::DeviceChoice;

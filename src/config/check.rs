@@ -6,13 +6,15 @@ use super::document::{Document, Path};
 use super::error::{ConfigError, Problem};
 use super::experiment::Settings;
 use super::glue_files::GlueFiles;
-use super::hub::{Checkpoints, HubError};
-use super::huggingface::{HuggingFaceConfig, HuggingFaceError, has_tokenizer};
 use super::lora::{LayerRange, LayerSelection};
 use super::store::Reference;
 use super::task::DigitClasses;
 use super::{LoraConfig, LoraTarget, ModelConfig, TaskConfig};
+use crate::checkpoints::HuggingFaceError;
+use crate::checkpoints::hub::{Checkpoints, HubError};
+use crate::checkpoints::layout::has_tokenizer;
 use crate::influence::{MethodSpec, Need};
+use crate::models::huggingface::HuggingFaceConfig;
 
 /// Whether the check looks at the files that settings name.
 pub(super) enum Files {
@@ -275,7 +277,7 @@ fn model_and_lora(
                     &encoder(usize::MAX, usize::MAX),
                 );
             };
-            match checkpoints.locate(c) {
+            match c.locate(checkpoints) {
                 Ok(()) => {}
                 Err(error @ HubError::Revision { .. }) => {
                     return fail("model.revision", error.to_string());

@@ -13,8 +13,6 @@ pub mod experiment;
 pub mod glue_files;
 pub mod grid;
 pub mod ground_truth;
-pub mod hub;
-pub mod huggingface;
 pub mod influence;
 pub mod lora;
 mod metrics;

@@ -8,6 +8,7 @@ pub mod checkpoint;
 pub mod dropout;
 pub mod files;
 mod head;
+pub mod huggingface;
 pub mod lora;
 pub mod mlp;
 pub mod network;
@@ -22,15 +23,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use burn::tensor::{Device, Tensor};
 
 pub use batch::{Batch, BatchTargets, InputShape, ModelInput};
-pub use dropout::Dropout;
+pub use dropout::{Dropout, DropoutProbabilities};
 pub use lora::{Adapter, AdapterShape, Pass, Site};
 pub use parameter::{Array, Role, Weights};
 pub use validate::{ModelError, validate};
 
-use crate::config::huggingface::{DropoutProbabilities, Family, HuggingFaceConfig};
 use crate::config::{LoraConfig, ModelConfig};
 use checkpoint::{Checkpoint, CheckpointError};
 use head::Head;
+use huggingface::{Family, HuggingFaceConfig};
 use lora::LoraLinear;
 use mlp::Mlp;
 use network::Network;
@@ -190,10 +191,7 @@ impl Model {
             vocabulary: config.vocabulary,
             max_length: config.positions,
         };
-        let head = match config.family {
-            Family::Bert => Head::linear(config.hidden, classes, device),
-            Family::Roberta => Head::dense(config.hidden, classes, device),
-        };
+        let head = config.family.head(config.hidden, classes, device);
         let shape = EncoderShape::from(config);
         Ok(Self {
             network: Box::new(Transformer::new(&shape, &tables, head, device)),

@@ -12,7 +12,6 @@ use super::ops;
 use super::ops::encoder::{FrozenLayer, encoder_layer};
 use super::parameter::{Init, Parameter, Role, Slot};
 use super::{Batch, InputShape, ModelInput};
-use crate::config::huggingface::{Activation, Family, HuggingFaceConfig};
 use crate::config::{LoraTarget, TransformerConfig};
 
 /// Sizes and settings of an encoder.
@@ -38,6 +37,17 @@ pub struct EncoderShape {
     pub pooling: Pooling,
 }
 
+/// Nonlinearity of the feed-forward layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// x·Φ(x), exactly.
+    Gelu,
+    /// x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2.
+    GeluTanh,
+    /// max(x, 0).
+    Relu,
+}
+
 /// How the last layer's tokens become one vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pooling {
@@ -61,25 +71,6 @@ impl From<&TransformerConfig> for EncoderShape {
             types: 0,
             padding: None,
             pooling: Pooling::Mean,
-        }
-    }
-}
-
-impl From<&HuggingFaceConfig> for EncoderShape {
-    fn from(config: &HuggingFaceConfig) -> Self {
-        Self {
-            hidden: config.hidden,
-            heads: config.heads,
-            layers: config.layers,
-            ffn: config.ffn,
-            layer_norm_eps: config.layer_norm_eps,
-            activation: config.activation,
-            types: config.types,
-            padding: config.padding,
-            pooling: match config.family {
-                Family::Bert => Pooling::Pooler,
-                Family::Roberta => Pooling::First,
-            },
         }
     }
 }

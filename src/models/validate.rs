@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::checkpoint::CheckpointError;
-use crate::config::huggingface::HuggingFaceConfig;
+use super::huggingface::HuggingFaceConfig;
 use crate::config::lora::{FirstLayers, LastLayers, LayerRange};
 use crate::config::{LayerSelection, LoraConfig, LoraTarget, ModelConfig};
 

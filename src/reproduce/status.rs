@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::{Source, Variant};
+use crate::checkpoints::HuggingFaceError;
+use crate::checkpoints::hub::{Hub, Part};
+use crate::checkpoints::layout::{SHARDS_FILE, WEIGHTS_FILE, has_tokenizer};
 use crate::config::glue_files::GlueFiles;
-use crate::config::hub::{Hub, Part};
-use crate::config::huggingface::{
-    HuggingFaceConfig, HuggingFaceError, SHARDS_FILE, WEIGHTS_FILE, has_tokenizer,
-};
 use crate::config::{Cell, CheckpointConfig, ModelConfig, Plan, TaskConfig};
+use crate::models::huggingface::HuggingFaceConfig;
 use crate::results::record::Status as Outcome;
 use crate::results::{Record, load};
 use crate::runner::forecast::forecast;

@@ -20,7 +20,8 @@ use tokenizers::processors::PostProcessorWrapper;
 use tokenizers::{Encoding, PostProcessor, Tokenizer, TruncationDirection};
 
 pub use self::error::TokenizerError;
-use crate::config::huggingface::HuggingFaceConfig;
+use crate::checkpoints::Fields;
+use crate::checkpoints::layout::CONFIG_FILE;
 use crate::data::Inputs;
 use crate::input::quote;
 
@@ -49,8 +50,8 @@ impl Encoder {
     /// # Errors
     /// Files that are missing or damaged, settings that transformers would honour and this crate cannot.
     pub fn open(folder: &Path, max_length: usize) -> Result<Self, TokenizerError> {
-        let config = HuggingFaceConfig::read(folder)?;
-        let mut opened = tokenizer::open(folder, config.family)?;
+        let model = Fields::read(&folder.join(CONFIG_FILE))?;
+        let mut opened = tokenizer::open(folder, &model)?;
         let post_processor = opened.tokenizer.get_post_processor().cloned();
         opened
             .tokenizer
@@ -62,8 +63,8 @@ impl Encoder {
             direction: opened.direction,
             gives_types: opened.gives_types,
             max_length,
-            vocabulary: config.vocabulary,
-            types: config.types,
+            vocabulary: model.size("vocab_size", 1, None)?,
+            types: model.size("type_vocab_size", 1, Some(2))?,
         })
     }
 

@@ -17,8 +17,9 @@ use self::settings::{Settings, saved_module};
 use super::files::{self, WeightFileError};
 use super::{Model, ModelError, Role, Weights};
 use crate::atomic;
+use crate::checkpoints::HuggingFaceError;
 use crate::config::LoraInit;
-use crate::config::huggingface::{Family, HuggingFaceError};
+use crate::models::huggingface::Family;
 
 /// Name of the weights' file.
 pub const WEIGHTS_FILE: &str = "adapter_model.safetensors";

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 use serde_json::{Map, Value};
 
+use crate::checkpoints::{Fields, HuggingFaceError};
 use crate::config::LoraInit;
-use crate::config::huggingface::{Fields, HuggingFaceError};
 use crate::models::AdapterShape;
 
 /// Name of the settings' file.

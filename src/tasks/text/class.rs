@@ -1,10 +1,8 @@
 //! Transformers' classes of tokenizers: which settings override `tokenizer.json`, and the defaults.
 
-use std::path::Path;
-
 use serde_json::{Map, Value, json};
 
-use crate::config::huggingface::{CONFIG_FILE, Family, Fields, HuggingFaceError};
+use crate::checkpoints::{Fields, HuggingFaceError};
 
 /// Classes of transformers' tokenizers that are known here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,22 +30,19 @@ const CLASSES: [(&str, Class); 6] = [
 ];
 
 impl Class {
-    /// The class that the settings name, else the family's own.
-    pub(super) fn find(
-        settings: &Fields,
-        folder: &Path,
-        family: Family,
-    ) -> Result<Self, HuggingFaceError> {
+    /// The class that the tokenizer's settings name, else the model's, else that of the model's family.
+    pub(super) fn find(settings: &Fields, model: &Fields) -> Result<Self, HuggingFaceError> {
         const FIELD: &str = "tokenizer_class";
-        let config = Fields::read(&folder.join(CONFIG_FILE))?;
-        let named = [settings, &config]
+        let named = [settings, model]
             .into_iter()
             .find_map(|fields| Some((fields, fields.get(FIELD)?)));
         let Some((fields, value)) = named else {
-            return Ok(match family {
-                Family::Bert => Self::Bert,
-                Family::Roberta => Self::Roberta,
-            });
+            let family = model.required("model_type")?;
+            return match family.as_str() {
+                Some("bert") => Ok(Self::Bert),
+                Some("roberta") => Ok(Self::Roberta),
+                _ => Err(model.unsupported("model_type", family, "\"bert\", \"roberta\"")),
+            };
         };
         let name = value.as_str().unwrap_or_default();
         let name = name.strip_suffix("Fast").unwrap_or(name);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::config::huggingface::HuggingFaceError;
+use crate::checkpoints::HuggingFaceError;
 use crate::input::InputError;
 
 /// Why texts cannot be turned into ids.

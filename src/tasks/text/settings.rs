@@ -11,9 +11,8 @@ use serde_json::{Map, Value};
 use tokenizers::{AddedToken, Tokenizer};
 
 use super::class::Class;
-use crate::config::huggingface::{
-    ADDED_TOKENS_FILE, Fields, HuggingFaceError, SPECIAL_TOKENS_FILE,
-};
+use crate::checkpoints::layout::{ADDED_TOKENS_FILE, SPECIAL_TOKENS_FILE};
+use crate::checkpoints::{Fields, HuggingFaceError};
 
 /// The fields that name a special token, in the order in which they are added.
 const SPECIAL: [&str; 7] = [

@@ -14,9 +14,8 @@ use super::class::Class;
 use super::error::TokenizerError;
 use super::settings::{Added, lacking, present, special_tokens};
 use super::vocabulary;
-use crate::config::huggingface::{
-    Family, Fields, HuggingFaceError, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE,
-};
+use crate::checkpoints::layout::{TOKENIZER_CONFIG_FILE, TOKENIZER_FILE};
+use crate::checkpoints::{Fields, HuggingFaceError};
 use crate::input;
 
 /// A tokenizer and how it is to be used.
@@ -30,11 +29,11 @@ pub(super) struct Opened {
     pub gives_types: bool,
 }
 
-/// Opens the tokenizer of the checkpoint in `folder`.
-pub(super) fn open(folder: &Path, family: Family) -> Result<Opened, TokenizerError> {
+/// Opens the tokenizer of the checkpoint in `folder`, whose config.json is `model`.
+pub(super) fn open(folder: &Path, model: &Fields) -> Result<Opened, TokenizerError> {
     let settings = Fields::read_if_there(&folder.join(TOKENIZER_CONFIG_FILE))?;
     settings.only("fast_tokenizer_files", json!([TOKENIZER_FILE]))?;
-    let class = Class::find(&settings, folder, family)?;
+    let class = Class::find(&settings, model)?;
     // an empty `tokenizer_file` has transformers read the older files
     let older = settings.flag("from_slow", false)? || settings.is_null("tokenizer_file");
     let json = folder.join(TOKENIZER_FILE);

@@ -10,7 +10,8 @@ use tokenizers::normalizers::BertNormalizer;
 use super::class::Class;
 use super::error::TokenizerError;
 use super::settings::SpecialTokens;
-use crate::config::huggingface::{BPE_FILES, Fields, HuggingFaceError, WORD_PIECE_FILE};
+use crate::checkpoints::layout::{BPE_FILES, WORD_PIECE_FILE};
+use crate::checkpoints::{Fields, HuggingFaceError};
 use crate::input;
 
 /// The tokenizer of the checkpoint in `folder`, and the file that it came from.

@@ -14,8 +14,7 @@ use hf_hub::{Cache, Repo};
 use serde_json::Value;
 use thiserror::Error;
 
-use super::CheckpointConfig;
-use super::huggingface::{
+use super::layout::{
     CONFIG_FILE, SHARDS_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE, has_tokenizer,
 };
 use crate::input::expand_home;
@@ -291,27 +290,23 @@ impl Checkpoints {
         }
     }
 
-    /// Fills in where the checkpoint lies.
+    /// Where the checkpoint at `path` lies, a folder or an id; once found it stays at its `commit`.
     ///
     /// # Errors
     /// See [`Hub::locate`].
-    pub fn locate(&mut self, config: &mut CheckpointConfig) -> Result<(), HubError> {
-        let key = (config.path.clone(), config.revision.clone());
-        let located = match self.known.get(&key) {
-            Some(located) => located.clone(),
-            None => {
-                // once found, a model stays at its commit
-                let commit = config.commit().map(str::to_owned);
-                let revision = commit.or_else(|| config.revision.clone());
-                let found = self
-                    .hub
-                    .locate(&config.path, revision.as_deref(), self.part)?;
-                self.known.insert(key, found.clone());
-                found
-            }
-        };
-        config.located = Some(located);
-        Ok(())
+    pub fn locate(
+        &mut self,
+        path: &Path,
+        revision: Option<&str>,
+        commit: Option<&str>,
+    ) -> Result<Located, HubError> {
+        let key = (path.to_owned(), revision.map(str::to_owned));
+        if let Some(located) = self.known.get(&key) {
+            return Ok(located.clone());
+        }
+        let found = self.hub.locate(path, commit.or(revision), self.part)?;
+        self.known.insert(key, found.clone());
+        Ok(found)
     }
 }
 

@@ -8,7 +8,7 @@ use hf_hub::api::sync::{Api, ApiBuilder, ApiError};
 use hf_hub::{Cache, Repo, RepoType};
 
 use super::{Hub, Located, Part, absent, is_commit, is_there, missing};
-use crate::config::huggingface::{
+use crate::checkpoints::layout::{
     CONFIG_FILE, SHARDS_FILE, TOKENIZER_FILE, TOKENIZER_SETTINGS, TOKENIZERS, WEIGHTS_FILE,
 };
 
