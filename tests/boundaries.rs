@@ -78,9 +78,9 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
 
 /// Rooms whose files still import one another in circles, with how many of them do. The numbers only fall.
 const CIRCULAR: &[(&str, usize)] = &[
-    ("config", 4),
+    ("config", 2),
     ("finetune", 4),
-    ("models", 7),
+    ("models", 3),
     ("runner", 3),
     ("tasks", 7),
 ];

@@ -25,7 +25,7 @@ use burn::tensor::{Device, Tensor};
 pub use batch::{Batch, BatchTargets, InputShape, ModelInput};
 pub use dropout::{Dropout, DropoutProbabilities};
 pub use lora::{Adapter, AdapterShape, Pass, Site};
-pub use parameter::{Array, Role, Weights};
+pub use parameter::{Array, Role, WeightError, Weights};
 pub use validate::{ModelError, validate};
 
 use crate::config::{LoraConfig, ModelConfig};
@@ -328,7 +328,7 @@ impl Model {
         let classes = weights
             .get(&name)
             .and_then(|array| array.shape.first().copied())
-            .ok_or(ModelError::MissingWeight { name })?;
+            .ok_or(WeightError::Missing { name })?;
         head.replace(classes, &self.device);
         self.import(&[Role::Head], weights)?;
         self.pretrained_head = true;
@@ -437,7 +437,12 @@ impl Model {
     /// When one is missing or has another shape.
     pub fn import(&mut self, roles: &[Role], weights: &Weights) -> Result<(), ModelError> {
         let device = self.device.clone();
-        parameter::import(self.parameters(), roles, weights, &device)
+        Ok(parameter::import(
+            self.parameters(),
+            roles,
+            weights,
+            &device,
+        )?)
     }
 
     /// Number of parameters of `roles`.
@@ -695,17 +700,18 @@ mod tests {
         )]);
         assert_eq!(
             model.import(&[Role::Head], &missing),
-            Err(ModelError::MissingWeight {
+            Err(WeightError::Missing {
                 name: "classifier.bias".into()
-            })
+            }
+            .into())
         );
         let mut other = weights.clone();
         other.get_mut("classifier.weight").unwrap().shape = vec![12, 3];
-        let expected = ModelError::WeightShape {
+        let expected = WeightError::Shape {
             name: "classifier.weight".into(),
             found: vec![12, 3],
             expected: vec![3, 12],
         };
-        assert_eq!(model.import(&[Role::Head], &other), Err(expected));
+        assert_eq!(model.import(&[Role::Head], &other), Err(expected.into()));
     }
 }
