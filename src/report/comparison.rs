@@ -211,9 +211,7 @@ pub fn compare<'s>(study: &'s Study, groups: &[&Group], metric: &Metric) -> Opti
         }
         let failures = |record: &&Record| {
             let methods = record.methods.iter();
-            let own = methods
-                .filter(|method| method.status == Status::Failed)
-                .count();
+            let own = methods.filter(|method| !method.has_scores()).count();
             own + usize::from(record.status == Status::Failed)
         };
         found.failed += group.records.iter().map(failures).sum::<usize>();

@@ -213,7 +213,7 @@ fn record(
 }
 
 /// Adds the curves of training on what the method selects. When that fails, the method has failed, and no other; what
-/// was measured of it stays in its record.
+/// was measured of it stays in its record and is used ([`MethodRecord::has_scores`]).
 fn add_curves(record: &mut MethodRecord, curves: Result<Vec<Curve>, String>) {
     match curves {
         Ok(curves) => record.curves.extend(curves),
