@@ -65,9 +65,11 @@ fn commit(manifest: &Path) -> Option<String> {
     }
     // what is not tracked here is another repository's neighbour
     git(&["ls-files", "--error-unmatch", "Cargo.toml"])?;
-    // anew when another commit is checked out, and when a source changes
+    // anew when another commit is checked out, and when a source changes. A branch that is only in packed-refs has no
+    // file of its own until the next commit, which the log of HEAD (one a worktree) then tells
     let branch = git(&["symbolic-ref", "-q", "HEAD"]);
-    for file in ["HEAD", "packed-refs"].into_iter().chain(branch.as_deref()) {
+    let watched = ["HEAD", "logs/HEAD", "packed-refs"];
+    for file in watched.into_iter().chain(branch.as_deref()) {
         let path = git(&["rev-parse", "--git-path", file])?;
         let path = manifest.join(path);
         if path.exists() {
