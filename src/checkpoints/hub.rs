@@ -1,7 +1,8 @@
 //! Checkpoints by their id on the Hugging Face hub: from the local cache, else by download into it.
 //!
 //! The cache is the one of Hugging Face's own tools (`HF_HUB_CACHE`, else `HF_HOME/hub`, else
-//! `~/.cache/huggingface/hub`); what lies there is used without asking the network. `HF_HUB_OFFLINE=1`
+//! `~/.cache/huggingface/hub`); what lies there is used without asking the network, but for
+//! the tokenizer_config.json of a cache that lacks it and has no note that the model has none. `HF_HUB_OFFLINE=1`
 //! forbids the network, `HF_ENDPOINT` and `HF_TOKEN` are honoured.
 
 mod download;

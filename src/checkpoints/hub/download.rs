@@ -1,5 +1,6 @@
 //! Downloads into the cache of the Hugging Face hub.
 
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 
@@ -168,10 +169,10 @@ impl<T> Progress for Pulse<T> {
 fn reason(error: ApiError) -> String {
     let text = match error {
         ApiError::RequestError(error) => error.to_string(),
-        ApiError::LockAcquisition(path) => format!(
-            "{} cannot be locked: another download holds it, or the file system keeps no locks; HF_HUB_CACHE can name a cache on another one",
-            path.display()
-        ),
+        ApiError::LockAcquisition(path) => {
+            let again = File::open(&path).map_err(TryLockError::Error);
+            unlocked(&path, again.and_then(|file| file.try_lock()))
+        }
         other => other.to_string(),
     };
     let means = |status: &str| text.contains(&format!("http status: {status}"));
@@ -181,6 +182,20 @@ fn reason(error: ApiError) -> String {
         "no such public model (401); for a model with restricted access set HF_TOKEN".to_owned()
     } else {
         text
+    }
+}
+
+/// Why the lock `path` of a download was not had, by what another try at it says.
+fn unlocked(path: &Path, again: Result<(), TryLockError>) -> String {
+    let path = path.display();
+    match again {
+        // the library has waited for seconds
+        Ok(()) | Err(TryLockError::WouldBlock) => {
+            format!("another download holds {path}; try again when it has ended")
+        }
+        Err(TryLockError::Error(error)) => format!(
+            "{path} cannot be locked ({error}): the file system of the cache keeps no locks, as NFS and Lustre are often mounted; set HF_HOME (or HF_HUB_CACHE) to a folder on a local disk, or download the model into a folder"
+        ),
     }
 }
 
@@ -310,6 +325,26 @@ mod tests {
             ..online
         };
         assert_eq!(offline.locate(&path, None, Part::Whole), Ok(whole));
+    }
+
+    #[test]
+    fn a_lock_that_is_held_is_told_from_a_file_system_without_locks() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights.lock");
+        let held = File::create(&path).unwrap();
+        held.lock().unwrap();
+        let said = || reason(ApiError::LockAcquisition(path.clone()));
+        let text = said();
+        assert!(text.starts_with("another download holds"), "{text}");
+        assert!(!text.contains("HF_HOME"), "{text}");
+        // ENOLCK, ENOSYS and EOPNOTSUPP of Linux
+        for number in [37, 38, 95] {
+            let error = std::io::Error::from_raw_os_error(number);
+            let text = unlocked(&path, Err(TryLockError::Error(error)));
+            assert!(text.contains(&format!("(os error {number})")), "{text}");
+            assert!(text.contains("keeps no locks"), "{text}");
+            assert!(text.contains("set HF_HOME"), "{text}");
+        }
     }
 
     #[test]
