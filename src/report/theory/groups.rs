@@ -132,7 +132,7 @@ fn sentence(factor: f64, line: &Marks) -> Option<String> {
         line,
         "b",
         |value| number::significant(value, 2),
-        Change::unpaired(line),
+        Change::Unknown,
     )?;
     let defined = || {
         line.iter()

@@ -72,7 +72,7 @@ pub fn draw(results: &TheoryResults) -> Outcome {
                 let changes = lines.iter().filter_map(|(name, line)| {
                     Some(format!(
                         "{name} {}",
-                        findings::change(line, axis, show, Change::unpaired(line))?
+                        findings::change(line, axis, show, Change::Unknown)?
                     ))
                 });
                 seen.push(format!(
