@@ -3,8 +3,8 @@
 //! in batches of 32, and the matrix-product peak with what it allows at length 64.
 //!
 //! `-- [peak] [length64] [mrpc] [epoch] [--device NAME] [--repeats N] [--json]`; without a part, all of
-//! them. Folders: `INFBENCH_MINILM` (models/all-MiniLM-L6-v2) and `INFBENCH_DATA` (../shared/data, with
-//! `glue_mrpc`); a part whose folder is missing says so. `benches/peers` has the same measurements of
+//! them. Folders: `INFBENCH_MINILM` (models/all-MiniLM-L6-v2) and `INFBENCH_DATA` (data/glue, with
+//! `mrpc`, `MRPC` or `glue_mrpc`); a part whose folder is missing says so. `benches/peers` has the same measurements of
 //! PyTorch, and `run.sh` there sets one against the other.
 
 use std::path::PathBuf;
@@ -86,7 +86,7 @@ impl Bench {
             repeats: 5,
             json: false,
             model: folder("INFBENCH_MINILM", "models/all-MiniLM-L6-v2"),
-            data: folder("INFBENCH_DATA", "../shared/data").join("glue_mrpc"),
+            data: folder("INFBENCH_DATA", "data/glue"),
         };
         let mut given = given.iter();
         while let Some(argument) = given.next() {

@@ -1,6 +1,6 @@
 //! Linear layers, with or without a LoRA adapter.
 //!
-//! y = W x + b + s·B A D(x), with s = α/r, A `[r, in]`, B `[out, r]`, D dropout while fine-tuning only
+//! y = W x + b + s·B A D(x), with s = α/r or α/√r (rsLoRA), A `[r, in]`, B `[out, r]`, D dropout while fine-tuning only
 //! (Hu et al., 2022). A is drawn from the distribution of [`LoraInit`], B starts at zero.
 
 use burn::tensor::{Device, Gradients, Tensor};
@@ -161,7 +161,7 @@ pub struct Adapter {
     pub a: Tensor<2>,
     /// B, `[out, r]`.
     pub b: Tensor<2>,
-    /// s = α/r.
+    /// s, α/r or α/√r.
     pub scale: f64,
     /// Distribution that A is drawn from.
     pub init: LoraInit,
