@@ -1,7 +1,7 @@
-//! Puts the locked versions of the libraries that decide the numbers into the program, for the
-//! provenance in every record; with the feature `libtorch`, also where to look for its libraries.
+//! Puts the locked versions of the libraries that decide the numbers and the commit of this source into the program,
+//! for the provenance in every record; with the feature `libtorch`, also where to look for its libraries.
 
-use std::{env, fs, path::Path};
+use std::{env, fs, path::Path, process::Command};
 
 const LIBRARIES: [&str; 7] = [
     "burn",
@@ -17,6 +17,10 @@ fn main() {
     find_libtorch();
     println!("cargo:rerun-if-changed=Cargo.lock");
     let manifest = env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
+    println!(
+        "cargo:rustc-env=INFBENCH_COMMIT={}",
+        commit(Path::new(&manifest)).unwrap_or_default()
+    );
     // a dependency's build has no lock file of its own: the versions are then unknown, not wrong
     let lock = fs::read_to_string(Path::new(&manifest).join("Cargo.lock")).unwrap_or_default();
     let mut lines = lock.lines();
@@ -33,6 +37,55 @@ fn main() {
         }
     }
     println!("cargo:rustc-env=INFBENCH_LIBRARIES={}", found.join(","));
+}
+
+/// The commit of this source, `-dirty` when tracked files differ from it; `None` outside its own repository, such as for
+/// a package unpacked somewhere in another one.
+fn commit(manifest: &Path) -> Option<String> {
+    let git = |arguments: &[&str]| -> Option<String> {
+        let output = Command::new("git")
+            .arg("-C")
+            .arg(manifest)
+            .args(arguments)
+            // set where cargo runs in a hook of another repository
+            .env_remove("GIT_DIR")
+            .env_remove("GIT_WORK_TREE")
+            .output()
+            .ok()?;
+        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        output.status.success().then_some(text)
+    };
+    // of a package, whatever repository it lies in
+    if manifest.join(".cargo_vcs_info.json").exists() {
+        return None;
+    }
+    let top = git(&["rev-parse", "--show-toplevel"])?;
+    if fs::canonicalize(top).ok()? != fs::canonicalize(manifest).ok()? {
+        return None;
+    }
+    // what is not tracked here is another repository's neighbour
+    git(&["ls-files", "--error-unmatch", "Cargo.toml"])?;
+    // anew when another commit is checked out, and when a source changes. A branch that is only in packed-refs has no
+    // file of its own until the next commit, which the log of HEAD (one a worktree) then tells
+    let branch = git(&["symbolic-ref", "-q", "HEAD"]);
+    let watched = ["HEAD", "logs/HEAD", "packed-refs"];
+    for file in watched.into_iter().chain(branch.as_deref()) {
+        let path = git(&["rev-parse", "--git-path", file])?;
+        let path = manifest.join(path);
+        if path.exists() {
+            println!("cargo:rerun-if-changed={}", path.display());
+        }
+    }
+    for source in ["src", "assets", "experiments", "Cargo.toml", "build.rs"] {
+        println!("cargo:rerun-if-changed={source}");
+    }
+    let commit = git(&["rev-parse", "HEAD"])?;
+    let changes = git(&["status", "--porcelain", "--untracked-files=no"])?;
+    Some(if changes.is_empty() {
+        commit
+    } else {
+        format!("{commit}-dirty")
+    })
 }
 
 /// Lets the programs of this package find libtorch's libraries where they were when it was built, so that

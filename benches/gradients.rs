@@ -10,10 +10,11 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use infbench::batching;
 use infbench::config::task::DigitsTask;
 use infbench::config::{LoraConfig, LoraTarget, ModelConfig, TaskConfig, TransformerConfig};
+use infbench::data::{Inputs, Split, Targets};
 use infbench::device::DeviceChoice;
 use infbench::gradients::{RowBuffer, one_by_one, per_example};
 use infbench::models::{Model, Role};
-use infbench::tasks::{self, Inputs, Split};
+use infbench::tasks;
 use rand::RngExt;
 
 #[global_allocator]
@@ -58,7 +59,7 @@ fn encoder() -> (ModelConfig, Split, usize) {
                 vocabulary: 1000,
                 max_length: 32,
             },
-            labels,
+            targets: Targets::Classes(labels),
         },
         2,
     )

@@ -3,8 +3,8 @@
 //! in batches of 32, and the matrix-product peak with what it allows at length 64.
 //!
 //! `-- [peak] [length64] [mrpc] [epoch] [--device NAME] [--repeats N] [--json]`; without a part, all of
-//! them. Folders: `INFBENCH_MINILM` (models/all-MiniLM-L6-v2) and `INFBENCH_DATA` (../shared/data, with
-//! `glue_mrpc`); a part whose folder is missing says so. `benches/peers` has the same measurements of
+//! them. Folders: `INFBENCH_MINILM` (models/all-MiniLM-L6-v2) and `INFBENCH_DATA` (data/glue, with
+//! `mrpc`, `MRPC` or `glue_mrpc`); a part whose folder is missing says so. `benches/peers` has the same measurements of
 //! PyTorch, and `run.sh` there sets one against the other.
 
 use std::path::PathBuf;
@@ -18,11 +18,12 @@ use infbench::config::train::BaseDropout;
 use infbench::config::{
     CheckpointConfig, LoraConfig, LoraTarget, ModelConfig, TaskConfig, TrainConfig,
 };
+use infbench::data::{Inputs, Split, Targets, TaskData};
 use infbench::device::DeviceChoice;
 use infbench::finetune::{self, Base, Settings};
 use infbench::gradients::{RowBuffer, per_example};
 use infbench::models::{Model, Role};
-use infbench::tasks::{self, Inputs, Split, TaskData};
+use infbench::tasks;
 use rand::RngExt;
 use serde_json::json;
 
@@ -85,7 +86,7 @@ impl Bench {
             repeats: 5,
             json: false,
             model: folder("INFBENCH_MINILM", "models/all-MiniLM-L6-v2"),
-            data: folder("INFBENCH_DATA", "../shared/data").join("glue_mrpc"),
+            data: folder("INFBENCH_DATA", "data/glue"),
         };
         let mut given = given.iter();
         while let Some(argument) = given.next() {
@@ -194,7 +195,7 @@ impl Bench {
                 vocabulary: VOCABULARY,
                 max_length: LENGTH,
             },
-            labels: (0..examples).map(|index| index % 2).collect(),
+            targets: Targets::Classes((0..examples).map(|index| index % 2).collect()),
         };
         self.gradients("length64", &split);
     }

@@ -12,15 +12,13 @@ use std::time::Instant;
 use faer::linalg::matmul::matmul;
 use faer::traits::ComplexField;
 use faer::{Accum, Mat, Par};
-use infbench::config::influence::{Blocks, Precision};
-use infbench::config::method::MethodSpec;
 use infbench::config::task::GradientsTask;
 use infbench::gradients::factors::{KroneckerFactors, TensorFactors};
 use infbench::gradients::store::{GradientStore, Target};
-use infbench::influence::cost::{BlockSize, cost};
-use infbench::influence::{
-    BlockLayout, Companions, Method, Queries, RunOptions, damping, run_method,
-};
+use infbench::influence::MethodSpec;
+use infbench::influence::cost::BlockSize;
+use infbench::influence::{BlockLayout, Companions, Queries, RunOptions, damping, run_method};
+use infbench::influence::{Blocks, Precision};
 use infbench::measure::{StageSeconds, TrackingAllocator};
 use infbench::tasks::gradients::generate;
 use rayon::prelude::*;
@@ -122,7 +120,7 @@ fn main() {
         for label in METHODS.iter().filter(|_| !argument("--one-query")) {
             let spec: MethodSpec = label.parse().expect("a listed method");
             // exact is f64 whatever is asked: it is run, and held against the f64 peak, once
-            if matches!(spec.method, Method::Exact(_)) && precision == Precision::F32 {
+            if spec.is_exact() && precision == Precision::F32 {
                 continue;
             }
             let mut best: Option<(StageSeconds, u64, Option<f64>, f64)> = None;
@@ -155,7 +153,7 @@ fn main() {
                 }
             }
             let (seconds, bytes, residual, steps) = best.expect("at least one run");
-            let work = cost(&spec.method, &size);
+            let work = spec.method().cost(&size);
             let rate = (blocks as f64 * work.fixed + steps * work.step) / seconds.total() / 1e9;
             println!(
                 "| {} | {label} | {:.3} | {:.3} | {:.3} | {:.3} | {rate:.0} | {:.0} % of {top:.0} | {:.1} | {:.3} | {} |",

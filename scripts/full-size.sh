@@ -5,13 +5,17 @@
 #   scripts/full-size.sh [DEVICE ...]      default: flex
 #
 # Needs Python with NumPy (python3, or $INFBENCH_PARITY_PYTHON) and 3 GB of disk in $TMPDIR. Texts: RTE's
-# training pairs, from $INFBENCH_DATA (../shared/data). FEATURES=libtorch builds with that feature; what
+# training pairs, from $INFBENCH_DATA (data/glue). FEATURES=libtorch builds with that feature; what
 # scripts/roberta_large.py takes can be given in SIZE, e.g. SIZE="--layers 2 --hidden 64 --ffn 128".
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${INFBENCH_PARITY_PYTHON:-python3}
-texts=${INFBENCH_DATA:-../shared/data}/glue_rte/train.jsonl
-[ -f "$texts" ] || { echo "there is no $texts; INFBENCH_DATA is the folder with glue_rte" >&2; exit 2; }
+data=${INFBENCH_DATA:-data/glue}
+for name in rte RTE glue_rte; do
+  texts=$data/$name/train.jsonl
+  [ ! -f "$texts" ] || break
+done
+[ -f "$texts" ] || { echo "there is no train.jsonl in $data/{rte,RTE,glue_rte}; INFBENCH_DATA names another folder than $data" >&2; exit 2; }
 "$python" -c 'import numpy' || { echo "$python lacks NumPy; INFBENCH_PARITY_PYTHON names another" >&2; exit 2; }
 [ $# -gt 0 ] || set -- flex
 cargo build --release ${FEATURES:+--features "$FEATURES"}

@@ -1,4 +1,6 @@
 //! Files that appear whole or not at all.
+//!
+//! In: a path and bytes, or a file that is written piece by piece. Out: the file under its name, or nothing there.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};

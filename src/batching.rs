@@ -2,9 +2,9 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+use crate::data::{Inputs, Split, Targets};
 use crate::device;
-use crate::models::{Batch, InputShape, Model, ModelInput, ops};
-use crate::tasks::{Inputs, Split};
+use crate::models::{Batch, BatchTargets, InputShape, Model, ModelInput, ops};
 use crate::workers;
 
 /// The form of a split's inputs, for building a model.
@@ -97,16 +97,23 @@ pub fn batch(split: &Split, indices: &[usize], device: &Device) -> Batch {
             )
         }
     };
-    let labels: Vec<i64> = indices
-        .iter()
-        .map(|&index| split.labels[index] as i64)
-        .collect();
     Batch {
         input,
         types,
         lengths,
-        labels: Tensor::from_data(TensorData::new(labels, [n]), device),
+        targets: targets(&split.targets, indices, device),
         device: device.clone(),
+    }
+}
+
+/// Puts the targets of the examples `indices` on a device.
+pub fn targets(targets: &Targets, indices: &[usize], device: &Device) -> BatchTargets {
+    match targets {
+        Targets::Classes(labels) => {
+            let labels: Vec<i64> = indices.iter().map(|&index| labels[index] as i64).collect();
+            let labels = TensorData::new(labels, [indices.len()]);
+            BatchTargets::Classes(Tensor::from_data(labels, device))
+        }
     }
 }
 
@@ -207,7 +214,7 @@ mod tests {
                 vocabulary: 8,
                 max_length: 4,
             },
-            labels: vec![0, 1, 2],
+            targets: Targets::Classes(vec![0, 1, 2]),
         };
         let made = batch(&split, &[2, 1], &device);
         assert_eq!(made.lengths, Some(vec![2, 3]));
@@ -239,7 +246,7 @@ mod tests {
                 tokens: 1,
                 features: 2,
             },
-            labels: vec![0, 1],
+            targets: Targets::Classes(vec![0, 1]),
         };
         let ModelInput::Features(values) = batch(&split, &[1, 0], &device).input else {
             panic!("features")

@@ -14,20 +14,23 @@ use serde_json::json;
 use thiserror::Error;
 
 use crate::batching;
-use crate::config::hub::{Hub, HubError, Located, Part};
+use crate::checkpoints::hub::{Hub, HubError, Located, Part};
 use crate::config::store::GradientType;
 use crate::config::task::GlueName;
+use crate::data::Split;
 use crate::device::DeviceChoice;
 use crate::gradients::factors::KroneckerFactors;
 use crate::gradients::store::{StoreError, StoreWriter, Target, TensorInfo};
-use crate::gradients::{GradientError, GradientSink, MatrixFileError, per_example, sampled};
+use crate::gradients::{GradientError, GradientSink, MatrixFileError, per_example};
 use crate::models::checkpoint::{Checkpoint, CheckpointError};
 use crate::models::peft::{self, PeftError};
 use crate::models::{Model, ModelError};
+use crate::objectives;
 use crate::progress::Progress;
-use crate::tasks::Split;
 use crate::tasks::glue::files::Rows;
+
 use crate::tasks::glue::{self, TextError};
+use crate::tasks::text::Encoder;
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -40,6 +43,8 @@ pub struct GradientRequest {
     pub hub: Hub,
     /// Folder of an adapter in PEFT's layout; without one the gradients are the head's alone.
     pub adapter: Option<PathBuf>,
+    /// Whether gradients are taken of every weight matrix that is trained in full, not of the classifier's last alone.
+    pub modules_to_save: bool,
     /// The task, which names the fields of the examples.
     pub task: GlueName,
     /// Examples: .jsonl, .parquet or .tsv.
@@ -156,6 +161,9 @@ pub enum GradientFilesError {
     /// The file of factors.
     #[error(transparent)]
     Factors(#[from] MatrixFileError),
+    /// Drawing labels from the model.
+    #[error(transparent)]
+    Sampling(#[from] objectives::NotFinite),
     /// Taking the gradients.
     #[error(transparent)]
     Gradient(#[from] GradientError),
@@ -239,12 +247,13 @@ pub fn gradient_files(
         .family()
         .expect("a model from a checkpoint has a family");
     let adapted = !model.adapted().is_empty();
+    let modules = model.replaced().modules.clone();
     let blocks: Vec<GradientBlock> = model
         .gradient_tensors()
         .into_iter()
         .map(|tensor| GradientBlock {
             name: if adapted {
-                peft::live_name(family, &tensor.name)
+                peft::live_name(family, &modules, &tensor.name)
             } else {
                 tensor.name
             },
@@ -277,8 +286,8 @@ pub fn gradient_files(
     };
     let mut own = sink(&request.out, 0)?;
     let (losses, factors) = if request.factors.is_some() {
-        let labels = &split.labels;
-        let made = per_example::collect_with_factors(&model, &split, labels, tokens, &mut own)?;
+        let targets = &split.targets;
+        let made = per_example::collect_with_factors(&model, &split, targets, tokens, &mut own)?;
         (made.losses, Some(named(made.factors)))
     } else {
         let losses = per_example::collect(&model, &split, tokens, &mut own)?;
@@ -290,12 +299,12 @@ pub fn gradient_files(
     }
     let mut sampled_labels = None;
     if let Some(path) = &request.sampled {
-        let labels = sampled::labels(&model, &split, request.seed)?;
+        let targets = objectives::sampled(&model, &split, request.seed)?;
         let mut own = sink(path, split.len())?;
-        let made = per_example::collect_with_factors(&model, &split, &labels, tokens, &mut own)?;
+        let made = per_example::collect_with_factors(&model, &split, &targets, tokens, &mut own)?;
         own.writer.finish()?;
         named(made.factors).save(&sampled_factors(path))?;
-        sampled_labels = Some(labels);
+        sampled_labels = Some(targets.classes().to_vec());
     }
     let seconds = clock.elapsed().as_secs_f64();
     let summary = GradientSummary {
@@ -336,13 +345,16 @@ fn open(request: &GradientRequest) -> Result<Opened, GradientFilesError> {
     let revision = request.revision.as_deref();
     let located = request.hub.locate(&request.model, revision, Part::Whole)?;
     let checkpoint = Checkpoint::open(&located.folder)?;
-    let encoder = glue::tokens::Encoder::open(&located.folder, request.max_length)?;
-    let split = encoder.split(&examples)?;
+    let encoder = Encoder::open(&located.folder, request.max_length).map_err(TextError::from)?;
+    let split = glue::split(&encoder, &examples)?;
     let input = batching::input_shape(&split);
     let device = request.device.inner();
     let mut model = Model::from_checkpoint(&checkpoint, &input, glue::CLASSES, 0, &device)?;
     if let Some(folder) = &request.adapter {
         peft::load(folder, &mut model)?;
+    }
+    if request.modules_to_save {
+        model.probe_every_trained_matrix();
     }
     if !model.has_pretrained_head() {
         return Err(GradientFilesError::NoHead {
@@ -377,6 +389,7 @@ fn write(
         "model": shown(&request.model),
         "commit": located.commit,
         "adapter": request.adapter.as_deref().map(shown),
+        "replaced_by_adapter": model.replaced().parameters,
         "task": request.task,
         "examples_file": shown(&request.examples),
         "max_length": request.max_length,

@@ -1,7 +1,17 @@
 //! infbench: how well do fast influence approximations agree with exact influence on LoRA fine-tunes?
 //!
-//! The path of the data is the path through the modules: [`config`] → [`tasks`] → [`models`] →
-//! [`gradients`] → [`influence`] → [`metrics`] → [`runner`] → [`results`] → [`report`].
+//! # Where to go
+//! The way of the data: [`config`] reads an experiment and makes a grid of cells; for each cell [`tasks`] makes examples
+//! ([`data`]) and [`models`] a network, [`finetune`] trains it on a loss of [`objectives`], [`gradients`] takes every
+//! example's gradient, [`influence`] scores,
+//! [`ground_truth`] retrains, [`metrics`] hold the scores against the truth, [`results`] keep a record, and [`report`]
+//! draws from records alone. [`runner`] conducts it.
+//!
+//! The order of imports is another: from the tools ([`input`], [`atomic`], [`device`], [`look`], [`measure`], [`progress`], [`random`],
+//! [`workers`]) up through [`data`], [`models`] and [`tasks`], [`batching`], [`objectives`], [`gradients`], [`finetune`], [`influence`],
+//! [`metrics`], [`ground_truth`], [`theory`], [`results`], [`config`], [`runner`], [`report`] to [`reproduce`] and the
+//! command line; a module imports only from those before it. `docs/architecture.md` draws both and says how a method, a
+//! task, a model or a metric is added; `tests/boundaries.rs` keeps the order.
 //!
 //! # Conventions
 //! - n training examples, blocks l = 1..L, G_l is n×d_l (row = example), F_l = G_lᵀG_l/n and
@@ -15,7 +25,9 @@ extern crate self as infbench;
 
 pub mod atomic;
 pub mod batching;
+pub mod checkpoints;
 pub mod config;
+pub mod data;
 pub mod device;
 pub mod finetune;
 pub mod gradient_files;
@@ -23,9 +35,11 @@ pub mod gradients;
 pub mod ground_truth;
 pub mod influence;
 pub mod input;
+pub mod look;
 pub mod measure;
 pub mod metrics;
 pub mod models;
+pub mod objectives;
 pub mod progress;
 pub mod random;
 pub mod report;

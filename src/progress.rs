@@ -1,17 +1,20 @@
 //! Progress of long work on standard error: a bar with the time left on a terminal, lines elsewhere, or nothing.
 //!
 //! One type for everything that takes long: the cells of a run, the retrainings within a cell, the cases of a theory
-//! experiment, the examples of `infbench gradients`. Who works says how much there is ([`Progress::start`]), what it
-//! is at ([`Progress::item`], [`Progress::stage`]) and what is done ([`Progress::finished`], [`Progress::reached`]).
+//! experiment, the examples of `infbench gradients`, the bytes of a download. Who works says how much there is
+//! ([`Progress::start`]), what it is at ([`Progress::item`], [`Progress::stage`]) and what is done
+//! ([`Progress::finished`], [`Progress::reached`]).
 
 use std::io::IsTerminal as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressStyle};
 
 /// Time between two lines about the same work where there is no bar.
 const LINE_EVERY: Duration = Duration::from_secs(30);
+/// The unit that is shown with its own prefixes.
+const BYTES: &str = "bytes";
 /// Time between two messages of a bar.
 const MESSAGE_EVERY: Duration = Duration::from_millis(100);
 
@@ -55,6 +58,15 @@ impl State {
     fn spent(&self) -> Duration {
         self.started
             .map_or(Duration::ZERO, |started| started.elapsed())
+    }
+
+    /// `3/10 cells`, `1.5 MiB/20 MiB of model.safetensors`
+    fn amount(&self) -> String {
+        if self.unit == BYTES {
+            let [done, total] = [self.done, self.total].map(|bytes| HumanBytes(bytes as u64));
+            return format!("{done}/{total} of {}", self.title);
+        }
+        format!("{}/{} {}", self.done, self.total, self.unit)
     }
 
     fn open(&self) -> usize {
@@ -131,9 +143,13 @@ impl Progress {
             ..State::new()
         };
         if let Kind::Bar(bar) = &self.kind {
-            let style = format!(
-                "{{bar:30.cyan/dim}} {{pos}}/{{len}} {unit} · {{elapsed}} · ETA {{eta}} · {{wide_msg}}"
-            );
+            let amount = if unit == BYTES {
+                "{bytes}/{total_bytes}".to_owned()
+            } else {
+                format!("{{pos}}/{{len}} {unit}")
+            };
+            let style =
+                format!("{{bar:30.cyan/dim}} {amount} · {{elapsed}} · ETA {{eta}} · {{wide_msg}}");
             let style = ProgressStyle::with_template(&style);
             bar.set_style(style.expect("the template is well formed"));
             bar.set_length(total as u64);
@@ -224,7 +240,12 @@ impl Progress {
 
     /// One more piece is finished: [`Progress::reached`].
     pub fn advance(&self) {
-        self.moved(|done| done + 1);
+        self.advance_by(1);
+    }
+
+    /// So many more pieces are finished: [`Progress::reached`].
+    pub fn advance_by(&self, more: usize) {
+        self.moved(|done| done + more);
     }
 
     fn moved(&self, to: impl FnOnce(usize) -> usize) {
@@ -238,7 +259,7 @@ impl Progress {
                 if state.shown.is_some_and(|shown| now - shown > LINE_EVERY) {
                     state.shown = Some(now);
                     let left = left(state.spent(), state.done, state.open());
-                    eprintln!("{}/{} {}{left}", state.done, state.total, state.unit);
+                    eprintln!("{}{left}", state.amount());
                 }
             }
         }
@@ -293,5 +314,12 @@ mod tests {
         assert_eq!((state.done, state.total, state.unit), (2, 4, "cells"));
         let counted = state.counted.as_ref().expect("counted");
         assert_eq!((counted.what.as_str(), counted.before), ("retraining", 3));
+        assert_eq!(state.amount(), "2/4 cells");
+        drop(state);
+        progress.start(2 << 20, BYTES);
+        progress.item("model.safetensors".to_owned());
+        progress.advance_by(1 << 20);
+        let amount = progress.state().amount();
+        assert_eq!(amount, "1.00 MiB/2.00 MiB of model.safetensors");
     }
 }

@@ -1,4 +1,7 @@
 //! Every random draw comes from a generator seeded from (experiment seed, cell, purpose).
+//!
+//! In: a seed, a scope and a purpose. Out: a generator ([`rng`]) that is the same on every machine and for any number of
+//! threads.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;

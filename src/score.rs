@@ -1,4 +1,7 @@
 //! Scores of gradients made elsewhere: safetensors in, safetensors out.
+//!
+//! In: files of training and query gradients and the methods. Out: one `[m, n]` tensor per method with λ, residuals,
+//! seconds and peak bytes as metadata. The methods are those of [`crate::influence`].
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -14,13 +17,13 @@ mod companions;
 pub use companions::{CheckpointFiles, CompanionFiles, SampledFiles};
 
 use crate::atomic::AtomicFile;
-use crate::config::influence::{Blocks, Precision};
-use crate::config::method::MethodSpec;
 use crate::gradients::MatrixFileError;
 use crate::gradients::store::{GradientStore, StoreError};
+use crate::influence::MethodSpec;
 use crate::influence::{
     BlockLayout, Evidence, InfluenceError, Queries, RunOptions, damping, run_method,
 };
+use crate::influence::{Blocks, Precision};
 use crate::measure::{StageBytes, StageSeconds};
 
 /// What is asked.
@@ -213,7 +216,7 @@ pub fn score_files(request: &ScoreRequest) -> Result<ScoreSummary, ScoreError> {
     let beside = request.companions.open()?;
     let companions = beside.companions();
     for method in &request.methods {
-        let check = companions.check(method.name(), method.method.build().need());
+        let check = companions.check(method.name(), method.method().need());
         check.map_err(|source| ScoreError::Method {
             label: method.label.clone(),
             source,

@@ -957,6 +957,31 @@ fn a_damaged_cache_is_made_anew() {
 }
 
 #[test]
+fn the_commit_in_a_record_is_that_of_the_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let git = |arguments: &[&str]| {
+        let name = ["-c", "user.name=a", "-c", "user.email=a@b.c"];
+        let mut git = Process::new("git");
+        let git = git.current_dir(folder.path()).args(name).args(arguments);
+        assert!(git.output().unwrap().status.success(), "{arguments:?}");
+    };
+    git(&["init"]);
+    git(&["commit", "--allow-empty", "-m", "another repository"]);
+    fs::write(
+        folder.path().join("s.yaml"),
+        "name: a\ntask: {name: gradients, train: 20}\noutputs: {report: false}\n",
+    )
+    .unwrap();
+    let (code, message) = said(folder.path(), &["run", "s.yaml", "--out", "o"]);
+    assert_eq!(code, 0, "{message}");
+    let found = &records(&folder.path().join("o"))[0]["provenance"]["commit"];
+    assert_eq!(
+        found.as_str(),
+        infbench::results::environment::commit().as_deref()
+    );
+}
+
+#[test]
 fn the_home_folder_is_found_in_settings_and_arguments() {
     let home = tempfile::tempdir().unwrap();
     let data = home.path().join("data");

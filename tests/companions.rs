@@ -138,13 +138,14 @@ fn an_experiment_collects_what_is_needed_and_the_files_score_the_same() {
         .iter()
         .map(|rate| rate.as_f64().unwrap())
         .collect();
-    // three steps an epoch: linear from lr to 0 over 12 steps without a whole step of warm-up
+    // three steps an epoch: a warm-up of 0.72 steps, in which the first step falls, then linear to 0 over the rest of 12
     let rate = |steps: std::ops::Range<i32>| {
         let count = f64::from(steps.end - steps.start);
-        steps
-            .map(|step| 1e-2 * f64::from(12 - step) / 12.0)
-            .sum::<f64>()
-            / count
+        let at = |step| match step {
+            0 => 0.0,
+            _ => 1e-2 * f64::from(12 - step) / (12.0 - 0.72),
+        };
+        steps.map(at).sum::<f64>() / count
     };
     close(&rates, &[rate(0..6), rate(6..12)], 1e-12, "learning rates");
 

@@ -10,12 +10,14 @@ use infbench::config::task::{ClustersTask, DigitsTask, SentencesTask};
 use infbench::config::{
     LayerSelection, LoraConfig, LoraTarget, MlpConfig, ModelConfig, TaskConfig, TransformerConfig,
 };
+use infbench::data::{Inputs, Split, Targets};
 use infbench::gradients::factors::{KroneckerFactors, TensorFactors};
-use infbench::gradients::{RowBuffer, per_example, sampled};
+use infbench::gradients::{RowBuffer, per_example};
 use infbench::models::checkpoint::Checkpoint;
 use infbench::models::parameter::to_f32;
-use infbench::models::{Model, Pass, Role, losses, peft};
-use infbench::tasks::{self, Inputs, Split};
+use infbench::models::{Model, Pass, Role, peft};
+use infbench::objectives::{self, Classification, Objective};
+use infbench::tasks;
 use rand::RngExt;
 
 use LoraTarget::{Ffn, Key, Output, Query, Value};
@@ -55,7 +57,7 @@ fn bert() -> (Model, Split) {
         })
         .collect();
     let split = Split {
-        labels: (0..12).map(|text| text % 2).collect(),
+        targets: Targets::Classes((0..12).map(|text| text % 2).collect()),
         inputs: Inputs::Tokens {
             types: ids.iter().map(|ids| vec![0; ids.len()]).collect(),
             ids,
@@ -117,13 +119,13 @@ fn cases() -> Vec<(&'static str, Model, Split)> {
 fn collect(
     model: &Model,
     split: &Split,
-    labels: &[usize],
+    targets: &Targets,
     tokens: usize,
 ) -> (RowBuffer, KroneckerFactors) {
     let tensors = model.gradient_tensors();
     let widths = tensors.iter().map(|t| t.shape.iter().product()).collect();
     let mut rows = RowBuffer::new(split.len(), widths);
-    let made = per_example::collect_with_factors(model, split, labels, tokens, &mut rows).unwrap();
+    let made = per_example::collect_with_factors(model, split, targets, tokens, &mut rows).unwrap();
     assert!(made.seconds > 0.0 && made.losses.len() == split.len());
     (rows, made.factors)
 }
@@ -165,7 +167,7 @@ impl Plain {
 fn tokens(model: &Model, split: &Split, example: usize) -> Vec<[Vec<Vec<f64>>; 2]> {
     let batch = batching::batch(split, &[example], model.device());
     let mut pass = Pass::Probed(Vec::new());
-    let loss = losses(model.logits(&batch, &mut pass), batch.labels);
+    let loss = Classification.losses(model, &batch, &mut pass);
     let mut grads = loss.sum().backward();
     let Pass::Probed(sites) = pass else {
         panic!("a pass keeps its kind")
@@ -275,7 +277,7 @@ fn factors_are_sums_over_tokens_of_one_example_at_a_time() {
         let padding = batching::padding(&[&split], 5 * longest);
         let texts = matches!(split.inputs, Inputs::Tokens { .. });
         assert_eq!(padding > 0.02, texts, "{name}: {padding}");
-        let (rows, found) = collect(&model, &split, &split.labels, 5 * longest);
+        let (rows, found) = collect(&model, &split, &split.targets, 5 * longest);
         // eps·√(operations) of a few layers, as for the gradients
         let worst = difference(&found, &expected);
         assert!(worst <= 1e-5, "{name}: {worst:e}");
@@ -291,7 +293,7 @@ fn factors_are_sums_over_tokens_of_one_example_at_a_time() {
         }
         // neither the padding nor the pieces matter
         for tokens in [1, 2 * longest, 1 << 20] {
-            let worst = difference(&collect(&model, &split, &split.labels, tokens).1, &found);
+            let worst = difference(&collect(&model, &split, &split.targets, tokens).1, &found);
             assert!(
                 worst <= 2e-6,
                 "{name}, {tokens} tokens at a time: {worst:e}"
@@ -303,9 +305,9 @@ fn factors_are_sums_over_tokens_of_one_example_at_a_time() {
 #[test]
 fn the_same_bits_again_and_the_same_gradients_as_without_factors() {
     for (name, model, split) in cases() {
-        let (rows, factors) = collect(&model, &split, &split.labels, 64);
+        let (rows, factors) = collect(&model, &split, &split.targets, 64);
         assert_eq!(
-            collect(&model, &split, &split.labels, 64),
+            collect(&model, &split, &split.targets, 64),
             (rows.clone(), factors),
             "{name}"
         );
@@ -323,23 +325,28 @@ fn the_same_bits_again_and_the_same_gradients_as_without_factors() {
 #[test]
 fn sampled_labels_follow_the_seed_and_give_gradients_at_themselves() {
     for (name, model, split) in cases() {
-        let labels = sampled::labels(&model, &split, 5).unwrap();
-        assert_eq!(labels, sampled::labels(&model, &split, 5).unwrap());
+        let labels = objectives::sampled(&model, &split, 5).unwrap();
+        assert_eq!(labels, objectives::sampled(&model, &split, 5).unwrap());
         let others: Vec<_> = (6..12)
-            .map(|seed| sampled::labels(&model, &split, seed).unwrap())
+            .map(|seed| objectives::sampled(&model, &split, seed).unwrap())
             .collect();
         assert!(others.iter().any(|other| *other != labels), "{name}");
-        assert!(labels.iter().all(|label| *label < model.classes()));
+        assert!(
+            labels
+                .classes()
+                .iter()
+                .all(|label| *label < model.classes())
+        );
         let relabelled = Split {
-            labels: labels.clone(),
+            targets: labels.clone(),
             ..split.clone()
         };
         let found = collect(&model, &split, &labels, 64);
-        let expected = collect(&model, &relabelled, &relabelled.labels, 64);
+        let expected = collect(&model, &relabelled, &relabelled.targets, 64);
         assert_eq!(found, expected, "{name}");
         assert_ne!(
             found.0,
-            collect(&model, &split, &split.labels, 64).0,
+            collect(&model, &split, &split.targets, 64).0,
             "{name}"
         );
     }

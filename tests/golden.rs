@@ -6,9 +6,9 @@
 
 use std::path::{Path, PathBuf};
 
-use infbench::config::influence::{Blocks, Precision};
 use infbench::gradients::store::GradientStore;
 use infbench::influence::{BlockLayout, Influence, Queries, RunOptions, damping, run_method};
+use infbench::influence::{Blocks, Precision};
 
 /// Our name for a method of the reference files.
 fn method_of(reference: &str) -> String {

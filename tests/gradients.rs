@@ -8,10 +8,11 @@ use infbench::config::task::{ClustersTask, DigitsTask, SentencesTask};
 use infbench::config::{
     LayerSelection, LoraConfig, LoraTarget, MlpConfig, ModelConfig, TaskConfig, TransformerConfig,
 };
+use infbench::data::Split;
 use infbench::device::DeviceChoice;
 use infbench::gradients::{RowBuffer, one_by_one, per_example};
 use infbench::models::{Model, Role, Weights};
-use infbench::tasks::{self, Split};
+use infbench::tasks;
 use rand::RngExt;
 
 use LoraTarget::{Ffn, FfnIn, FfnOut, Key, Output, Query, Value};

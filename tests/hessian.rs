@@ -8,11 +8,11 @@ use assert_cmd::Command;
 use faer::Mat;
 use faer::linalg::solvers::DenseSolveCore;
 use infbench::batching;
-use infbench::config::influence::{Blocks, Precision};
 use infbench::config::task::{ClustersTask, DigitsTask, SentencesTask};
 use infbench::config::{
     LayerSelection, LoraConfig, LoraTarget, MlpConfig, ModelConfig, TaskConfig, TransformerConfig,
 };
+use infbench::data::{Inputs, Split, Targets};
 use infbench::device::DeviceChoice;
 use infbench::gradients::hessian::differences::{MeanLoss, STEP, hessian};
 use infbench::gradients::hessian::{HessianGroup, Hessians};
@@ -21,9 +21,10 @@ use infbench::gradients::{RowBuffer, per_example};
 use infbench::influence::{
     BlockLayout, Companions, Influence, InfluenceError, RunOptions, damping, run_method,
 };
+use infbench::influence::{Blocks, Precision};
 use infbench::models::{Model, Role};
 use infbench::random::rng;
-use infbench::tasks::{self, Inputs, Split};
+use infbench::tasks;
 use ndarray::Array2;
 use predicates::str::contains;
 use rand::RngExt;
@@ -168,7 +169,7 @@ fn inputs_of_head(model: &Model, split: &Split, example: usize) -> Vec<f64> {
             tokens: *tokens,
             features: *features,
         },
-        labels: vec![split.labels[example]],
+        targets: Targets::Classes(vec![split.targets.classes()[example]]),
     };
     let loss = MeanLoss::new(model, &one);
     let width = model.width();
@@ -179,7 +180,7 @@ fn inputs_of_head(model: &Model, split: &Split, example: usize) -> Vec<f64> {
     let bias = model.clone().export(&[Role::Head])["classifier.bias"].clone();
     let exps: Vec<f64> = bias.values.iter().map(|&b| f64::from(b).exp()).collect();
     let p = exps[0] / exps.iter().sum::<f64>();
-    let delta = p - f64::from(u8::from(one.labels[0] == 0));
+    let delta = p - f64::from(u8::from(one.targets.classes()[0] == 0));
     gradient[first..first + width]
         .iter()
         .map(|v| v / delta)

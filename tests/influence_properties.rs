@@ -5,7 +5,6 @@
 
 use faer::linalg::solvers::DenseSolveCore;
 use faer::{Mat, Side};
-use infbench::config::influence::{Blocks, Precision};
 use infbench::gradients::checkpoints::Checkpoint;
 use infbench::gradients::factors::{KroneckerFactors, TensorFactors};
 use infbench::gradients::hessian::{HessianGroup, Hessians};
@@ -13,6 +12,7 @@ use infbench::gradients::store::{GradientStore, TensorInfo};
 use infbench::influence::{
     BlockLayout, Companions, Influence, METHODS, Queries, RunOptions, Sampled, damping, run_method,
 };
+use infbench::influence::{Blocks, Precision};
 use infbench::random::rng;
 use ndarray::Array2;
 use proptest::prelude::*;

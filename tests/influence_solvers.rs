@@ -7,12 +7,12 @@
 
 use faer::Mat;
 use faer::linalg::solvers::{DenseSolveCore, Solve};
-use infbench::config::influence::{Blocks, Precision};
 use infbench::gradients::store::{GradientStore, TensorInfo};
 use infbench::influence::registry::{Allowed, MethodInfo};
 use infbench::influence::{
     BlockLayout, Influence, InfluenceError, METHODS, Queries, RunOptions, damping, run_method,
 };
+use infbench::influence::{Blocks, Precision};
 use infbench::random::rng;
 use proptest::prelude::*;
 use rand_distr::{Distribution, StandardNormal};

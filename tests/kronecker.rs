@@ -4,13 +4,13 @@
 //! factors, so that both methods are exact influence.
 
 use faer::{Mat, Side};
-use infbench::config::influence::{Blocks, Precision};
 use infbench::gradients::checkpoints::Checkpoint;
 use infbench::gradients::factors::{KroneckerFactors, TensorFactors};
 use infbench::gradients::store::{GradientStore, TensorInfo};
 use infbench::influence::{
     BlockLayout, Companions, Influence, InfluenceError, RunOptions, Sampled, damping, run_method,
 };
+use infbench::influence::{Blocks, Precision};
 use infbench::random::rng;
 use ndarray::Array2;
 use rand_distr::{Distribution, StandardNormal};

@@ -12,9 +12,7 @@ use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
 use infbench::batching;
-use infbench::config::hub::Hub;
-use infbench::config::huggingface::DropoutProbabilities;
-use infbench::config::influence::{Blocks, Precision};
+use infbench::checkpoints::hub::Hub;
 use infbench::config::lora::LayerRange;
 use infbench::config::store::GradientType;
 use infbench::config::task::GlueName;
@@ -22,17 +20,20 @@ use infbench::config::{
     CheckpointConfig, LayerSelection, LoraConfig, LoraInit, LoraTarget, ModelConfig,
     TransformerConfig,
 };
+use infbench::data::{Inputs, Split, Targets};
 use infbench::gradient_files::{GradientFilesError, GradientRequest, gradient_files};
 use infbench::gradients::store::GradientStore;
 use infbench::gradients::{RowBuffer, per_example};
 use infbench::influence::{BlockLayout, Queries, RunOptions, damping, run_method};
+use infbench::influence::{Blocks, Precision};
+use infbench::models::DropoutProbabilities;
 use infbench::models::checkpoint::{Checkpoint, CheckpointError};
 use infbench::models::parameter::to_f32;
 use infbench::models::peft::{self, PeftError};
-use infbench::models::{Dropout, InputShape, Model, Pass, Role, losses};
+use infbench::models::{Dropout, InputShape, Model, Pass, Role};
+use infbench::objectives::{Classification, Objective};
 use infbench::progress::Progress;
 use infbench::random;
-use infbench::tasks::{Inputs, Split};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 const CASES: [&str; 3] = ["bert", "bert_relu", "roberta"];
@@ -114,7 +115,7 @@ fn split(expected: &Numbers) -> Split {
             vocabulary: 60,
             max_length: width,
         },
-        labels: expected.whole("labels"),
+        targets: Targets::Classes(expected.whole("labels")),
     }
 }
 
@@ -198,7 +199,7 @@ fn logits_and_gradients_of_tiny_models_are_those_of_pytorch() {
         let mut theirs = expected.gradients();
         let mut error: f64 = 0.0;
         for (tensor, found) in tensors.iter().zip(&rows.tensors) {
-            let name = peft::live_name(model.family().unwrap(), &tensor.name);
+            let name = peft::live_name(model.family().unwrap(), &[], &tensor.name);
             let expected = theirs
                 .remove(name.as_str())
                 .unwrap_or_else(|| panic!("{case}: PyTorch has no `{name}`"));
@@ -361,6 +362,17 @@ fn what_does_not_fit_a_checkpoint_is_said_by_name() {
     assert_ne!(fresh(1), fresh(2));
 }
 
+/// Logits of `examples` examples as a file that `scripts/parity/open_adapter.py` compares with.
+fn save_logits(folder: &Path, logits: &[f64], examples: usize) -> PathBuf {
+    let values: Vec<f32> = logits.iter().map(|&x| x as f32).collect();
+    let shape = vec![examples, values.len() / examples];
+    let view = TensorView::new(Dtype::F32, shape, bytemuck::cast_slice(&values)).unwrap();
+    let file = folder.join("logits.safetensors");
+    let bytes = safetensors::serialize([("logits", view)], None).unwrap();
+    fs::write(&file, bytes).unwrap();
+    file
+}
+
 /// PEFT itself opens what was saved, when a Python with PEFT is given.
 fn opens_in_peft(case: &str, adapter: &Path, logits: Option<&Path>) {
     let Some(python) = std::env::var_os("INFBENCH_PARITY_PYTHON") else {
@@ -466,16 +478,7 @@ fn saved_settings_name_exactly_the_adapted_matrices() {
     assert_eq!(adapted, names);
     let found = logits(&model, &split);
     assert_eq!(logits(&again, &split), found);
-    let values: Vec<f32> = found.iter().map(|&x| x as f32).collect();
-    let file = folder.path().join("logits.safetensors");
-    let shape = vec![split.len(), values.len() / split.len()];
-    let bytes = bytemuck::cast_slice(&values);
-    let view = TensorView::new(Dtype::F32, shape, bytes).unwrap();
-    fs::write(
-        &file,
-        safetensors::serialize([("logits", view)], None).unwrap(),
-    )
-    .unwrap();
+    let file = save_logits(folder.path(), &found, split.len());
     opens_in_peft(case, folder.path(), Some(&file));
 }
 
@@ -603,15 +606,16 @@ fn dropout_while_training_is_that_of_transformers() {
         let indices: Vec<usize> = (0..COPIES).flat_map(|_| 0..one.len()).collect();
         let classes = model.classes();
         let width = one.len() * (classes + 1);
-        // one row a mask: logits and loss of every example
+        let training = |index| Pass::Training {
+            dropout,
+            rng: Box::new(random::rng(1, "dropout", &format!("{index}"))),
+        };
+        // one row a mask: logits and loss of every example, of the same masks
         let rows = infbench::workers::map(MASKS / COPIES, |index| {
             let batch = batching::batch(&one, &indices, model.device());
-            let mut pass = Pass::Training {
-                dropout,
-                rng: Box::new(random::rng(1, "dropout", &format!("{index}"))),
-            };
-            let logits = model.logits(&batch, &mut pass);
-            let losses = to_f32(losses(logits.clone(), batch.labels).inner().into_data());
+            let losses = Classification.losses(&model, &batch, &mut training(index));
+            let losses = to_f32(losses.inner().into_data());
+            let logits = model.logits(&batch, &mut training(index));
             let logits = to_f32(logits.inner().into_data());
             let each = logits.chunks_exact(classes).zip(losses);
             let each = each.flat_map(|(logits, loss)| logits.iter().copied().chain([loss]));
@@ -677,7 +681,9 @@ fn the_initialisation_of_an_adapter_is_saved_and_read_as_in_peft() {
             .into_iter()
             .filter_map(|linear| linear.adapter());
         assert!(adapters.all(|adapter| adapter.init == init));
-        opens_in_peft(case, folder.path(), None);
+        let split = split(&expected);
+        let file = save_logits(folder.path(), &logits(&model, &split), split.len());
+        opens_in_peft(case, folder.path(), Some(&file));
     }
 }
 
@@ -705,13 +711,102 @@ fn adapters_that_compute_something_else_are_refused() {
         ("peft_type", serde_json::json!("IA3"), "\"LORA\""),
         ("use_dora", true.into(), "false"),
         ("bias", "all".into(), "\"none\""),
-        ("rank_pattern", serde_json::json!({"value": 1}), "{}"),
+        ("bias", "lora_only".into(), "\"none\""),
+        ("lora_bias", true.into(), "false"),
+        ("use_qalora", true.into(), "false"),
+        ("ensure_weight_tying", true.into(), "false"),
+        ("init_lora_weights", "pissa".into(), "true, false"),
+        ("init_lora_weights", "pissa_niter_4".into(), "true, false"),
+        ("init_lora_weights", "olora".into(), "true, false"),
+        ("init_lora_weights", "OLoRA".into(), "true, false"),
+        ("init_lora_weights", "corda".into(), "true, false"),
+        ("init_lora_weights", "loftq".into(), "true, false"),
+        ("init_lora_weights", "mystery".into(), "true, false"),
+        ("init_lora_weights", 3.into(), "true, false"),
+        ("task_type", "TOKEN_CLS".into(), "\"SEQ_CLS\""),
+        ("trainable_token_indices", serde_json::json!([1]), "null"),
+        ("target_parameters", serde_json::json!(["w"]), "null"),
+        ("layer_replication", serde_json::json!([[0, 1]]), "null"),
+        ("alora_invocation_tokens", serde_json::json!([1]), "null"),
+        ("megatron_config", serde_json::json!({"a": 1}), "null"),
+        ("arrow_config", serde_json::json!({"top_k": 1}), "null"),
+        (
+            "rank_pattern",
+            serde_json::json!({"value": 0}),
+            "whole numbers",
+        ),
+        (
+            "rank_pattern",
+            serde_json::json!(["value"]),
+            "values by module",
+        ),
+        (
+            "alpha_pattern",
+            serde_json::json!({"value": "x"}),
+            "a number",
+        ),
+        ("layers_to_transform", "first".into(), "a layer"),
+        ("target_modules", serde_json::json!([1]), "a list of names"),
+        ("target_modules", "(".into(), "a regular expression"),
+        ("modules_to_save", "classifier".into(), "a list of names"),
         ("lora_alpha", "high".into(), "a number"),
         ("r", 0.into(), "a whole number from 1 on"),
     ] {
         let error = load(field, value.clone()).unwrap_err();
-        let said = format!("`{field}` is {value}; allowed: {allowed}");
+        // of values by module, the one that is wrong is quoted
+        let quoted = match &value {
+            serde_json::Value::Object(map) if field.ends_with("_pattern") => &map["value"],
+            value => value,
+        };
+        let said = format!("`{field}` is {quoted}; allowed: {allowed}");
         assert!(error.contains(&said), "{error}");
+    }
+    for (field, value) in [
+        ("init_lora_weights", serde_json::json!(false)),
+        ("init_lora_weights", "gaussian".into()),
+        ("init_lora_weights", "eva".into()),
+        ("init_lora_weights", "orthogonal".into()),
+        ("fan_in_fan_out", true.into()),
+        ("target_parameters", serde_json::json!([])),
+        ("loftq_config", serde_json::json!({})),
+        ("eva_config", serde_json::json!({"rho": 2.0})),
+        (
+            "runtime_config",
+            serde_json::json!({"ephemeral_gpu_offload": true}),
+        ),
+    ] {
+        assert_eq!(load(field, value), Ok(()), "{field}");
+    }
+    // settings and weights that do not belong together
+    for (field, value, said) in [
+        (
+            "exclude_modules",
+            serde_json::json!(["key"]),
+            "does not target `bert.encoder.layer.0.attention.self.key`",
+        ),
+        (
+            "layers_to_transform",
+            serde_json::json!([0]),
+            "does not target `bert.encoder.layer.1.",
+        ),
+        (
+            "exclude_modules",
+            serde_json::Value::Null,
+            "the weights lack `bert.pooler.dense`, which `target_modules` in adapter_config.json asks for",
+        ),
+        (
+            "modules_to_save",
+            serde_json::json!(["classifier", "pooler"]),
+            "the weights lack `bert.pooler.dense.weight`, which `modules_to_save`",
+        ),
+        (
+            "rank_pattern",
+            serde_json::json!({"value": 1}),
+            "has shape [2, 16]; [1, 16] was expected",
+        ),
+    ] {
+        let error = load(field, value).unwrap_err();
+        assert!(error.contains(said), "{error}");
     }
     let error = load("r", 3.into()).unwrap_err();
     assert!(
@@ -723,7 +818,111 @@ fn adapters_that_compute_something_else_are_refused() {
         &Numbers::read(&fixture("roberta").join("expected.safetensors")),
     );
     let error = peft::load(&adapter, &mut roberta).unwrap_err().to_string();
-    assert!(error.contains("the model has no place for"), "{error}");
+    assert!(error.contains("cannot carry an adapter here"), "{error}");
+    // files of another kind
+    let folder = tempfile::tempdir().unwrap();
+    let mut error = || {
+        peft::load(folder.path(), &mut model)
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(error().contains("is not an adapter in PEFT's layout"));
+    fs::write(folder.path().join("adapter_config.json"), text).unwrap();
+    fs::write(folder.path().join("adapter_model.bin"), "pickled").unwrap();
+    let pickle = error();
+    assert!(
+        pickle.contains("has its weights in adapter_model.bin, a pickle")
+            && pickle.contains("PEFT 0.7 or newer"),
+        "{pickle}"
+    );
+}
+
+/// Adapters of every kind of settings, their logits and the gradients of whatever they train, against PEFT;
+/// saved again, PEFT reads the same.
+#[test]
+fn adapters_of_every_kind_compute_what_peft_computes() {
+    let all = Numbers::read(&fixture("adapters/expected.safetensors"));
+    let cases = [
+        ("all_linear", "bert"),
+        ("all_linear_roberta", "roberta"),
+        ("pooler_saved", "bert"),
+        ("dense_saved", "bert"),
+        ("key_saved", "bert"),
+        ("rslora", "bert"),
+        ("patterns", "bert"),
+        ("patterns_rslora", "roberta"),
+        ("orthogonal", "bert"),
+        ("one_layer", "bert"),
+        ("by_expression", "roberta"),
+        ("embeddings_saved", "bert"),
+    ];
+    assert_eq!(
+        all.0.keys().filter(|key| key.ends_with(".logits")).count(),
+        cases.len()
+    );
+    for (case, base) in cases {
+        let expected = Numbers::read(&fixture(base).join("expected.safetensors"));
+        let split = split(&expected);
+        let mut model = open(&fixture(base).join("model"), &expected);
+        let without = logits(&model, &split);
+        peft::load(&fixture("adapters").join(case), &mut model).unwrap();
+        let found = logits(&model, &split);
+        let theirs = all.get(&format!("{case}.logits"));
+        let error = worst(&found, theirs);
+        assert!(
+            worst(&without, theirs) > 0.1 && error < 1e-5,
+            "{case}: {error:.1e}"
+        );
+
+        model.probe_every_trained_matrix();
+        let tensors = model.gradient_tensors();
+        let widths: Vec<usize> = tensors.iter().map(|t| t.shape[0] * t.shape[1]).collect();
+        let mut rows = RowBuffer::new(split.len(), widths.clone());
+        let losses = per_example::collect(&model, &split, 2, &mut rows).unwrap();
+        let mut slow = RowBuffer::new(split.len(), widths);
+        let slow_losses =
+            infbench::gradients::one_by_one::collect(&model, &split, &mut slow).unwrap();
+        let float = |values: &[f32]| -> Vec<f64> { values.iter().map(|&v| f64::from(v)).collect() };
+        assert!(
+            worst(&float(&losses), &float(&slow_losses)) < 1e-5,
+            "{case}"
+        );
+        let start = format!("{case}.gradient.");
+        let mut gradients: BTreeMap<&str, &[f64]> = all
+            .0
+            .iter()
+            .filter_map(|(name, (_, values))| Some((name.strip_prefix(&start)?, values.as_slice())))
+            .collect();
+        let recorded = !gradients.is_empty();
+        for (index, tensor) in tensors.iter().enumerate() {
+            let ours = float(&rows.tensors[index]);
+            let by_one = relative(&ours, &float(&slow.tensors[index]), split.len());
+            assert!(by_one < 1e-4, "{case}: {}: {by_one:.1e}", tensor.name);
+            if recorded {
+                let modules = &model.replaced().modules;
+                let name = peft::live_name(model.family().unwrap(), modules, &tensor.name);
+                let theirs = gradients
+                    .remove(name.as_str())
+                    .unwrap_or_else(|| panic!("{case}: PyTorch has no `{name}`"));
+                let error = relative(&ours, theirs, split.len());
+                assert!(error < 1e-4, "{case}: {name}: {error:.1e}");
+            }
+        }
+        assert!(
+            gradients.is_empty(),
+            "{case}: not computed: {:?}",
+            gradients.keys()
+        );
+
+        let folder = tempfile::tempdir().unwrap();
+        peft::save(folder.path(), &mut model, "base", 0.05).unwrap();
+        let mut again = open(&fixture(base).join("model"), &expected);
+        peft::load(folder.path(), &mut again).unwrap();
+        assert_eq!(again.replaced().parameters, model.replaced().parameters);
+        assert!(worst(&logits(&again, &split), &found) < 1e-6, "{case}");
+        let file = save_logits(folder.path(), &found, split.len());
+        opens_in_peft(base, folder.path(), Some(&file));
+    }
 }
 
 /// The folder of all-MiniLM-L6-v2, if it is there.
@@ -751,6 +950,7 @@ fn request(model: &Path, examples: &Path, out: &Path) -> GradientRequest {
             ..Hub::from_env()
         },
         adapter: Some(fixture("minilm/adapter")),
+        modules_to_save: false,
         task: GlueName::Rte,
         examples: examples.to_owned(),
         max_length: 128,
@@ -773,8 +973,8 @@ fn tokens_losses_and_gradients_of_a_real_model_are_those_of_pytorch() {
     let texts = infbench::tasks::glue::files::read(&examples, GlueName::Rte)
         .unwrap()
         .examples;
-    let encoder = infbench::tasks::glue::tokens::Encoder::open(&model, 128).unwrap();
-    let split = encoder.split(&texts).unwrap();
+    let encoder = infbench::tasks::text::Encoder::open(&model, 128).unwrap();
+    let split = infbench::tasks::glue::split(&encoder, &texts).unwrap();
     let Inputs::Tokens { ids, types, .. } = &split.inputs else {
         panic!("texts become tokens")
     };
@@ -834,7 +1034,7 @@ fn a_golden_case_of_forty_examples_is_met() {
     let given: serde_json::Value =
         serde_json::from_slice(&fs::read(golden.join("examples.json")).unwrap()).unwrap();
     let tokens = Numbers::read(&fixture("minilm/golden_tokens.safetensors"));
-    let encoder = infbench::tasks::glue::tokens::Encoder::open(&model, 128).unwrap();
+    let encoder = infbench::tasks::text::Encoder::open(&model, 128).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mut gradient_error: f64 = 0.0;
     for part in ["train", "query"] {
@@ -849,7 +1049,10 @@ fn a_golden_case_of_forty_examples_is_met() {
         let texts = infbench::tasks::glue::files::read(&examples, GlueName::Rte)
             .unwrap()
             .examples;
-        let Inputs::Tokens { ids, .. } = encoder.split(&texts).unwrap().inputs else {
+        let Inputs::Tokens { ids, .. } = infbench::tasks::glue::split(&encoder, &texts)
+            .unwrap()
+            .inputs
+        else {
             panic!("texts become tokens")
         };
         let ids: Vec<usize> = ids.iter().flatten().map(|&id| id as usize).collect();

@@ -1,7 +1,6 @@
 //! How often every method fetches the gradients, counted where they are fetched.
 
 use faer::Mat;
-use infbench::config::influence::{Blocks, Precision};
 use infbench::gradients::checkpoints::Checkpoint;
 use infbench::gradients::factors::{KroneckerFactors, TensorFactors};
 use infbench::gradients::hessian::{HessianGroup, Hessians};
@@ -9,6 +8,7 @@ use infbench::gradients::store::{GradientStore, TensorInfo};
 use infbench::influence::{
     BlockLayout, Companions, Queries, RunOptions, Sampled, damping, run_method,
 };
+use infbench::influence::{Blocks, Precision};
 use infbench::random::rng;
 use rand_distr::{Distribution, StandardNormal};
 

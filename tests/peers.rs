@@ -6,12 +6,12 @@
 
 use std::path::{Path, PathBuf};
 
-use infbench::config::influence::{Blocks, Precision};
 use infbench::gradients::factors::KroneckerFactors;
 use infbench::gradients::store::GradientStore;
 use infbench::influence::{
     BlockLayout, Companions, Influence, InfluenceError, RunOptions, Sampled, damping, run_method,
 };
+use infbench::influence::{Blocks, Precision};
 use safetensors::Dtype;
 
 /// What a library's scores were made of: gradients, and what some methods need beside them.

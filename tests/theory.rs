@@ -8,7 +8,7 @@ use infbench::config::theory::parse;
 use infbench::gradients::store::{GradientStore, TensorInfo};
 use infbench::progress::Progress;
 use infbench::results::theory::Verdict;
-use infbench::runner::theory::run_claims;
+use infbench::runner::claims::run_claims;
 use infbench::theory::{Case, Claim, Finding, Info};
 use predicates::prelude::*;
 use predicates::str::contains;

@@ -179,7 +179,7 @@ def main():
     warnings.simplefilter("ignore", FutureWarning)
     torch.set_num_threads(args.threads)
     args.model = Path(os.environ.get("INFBENCH_MINILM", ROOT / "models/all-MiniLM-L6-v2"))
-    data = Path(os.environ.get("INFBENCH_DATA", ROOT.parent / "shared/data"))
+    data = Path(os.environ.get("INFBENCH_DATA", ROOT / "data/glue"))
     if args.device != "cpu" and "epoch" in args.parts:
         parser.error("epoch is for the CPU alone")
     parts = args.parts or [part for part in PARTS if args.device == "cpu" or part != "epoch"]

@@ -15,7 +15,8 @@ def read_mrpc(folder, model, max_length=128):
 
     tokenizer = AutoTokenizer.from_pretrained(model)
     examples = []
-    with open(folder / "glue_mrpc" / "train.jsonl") as file:
+    paths = [folder / name / "train.jsonl" for name in ("mrpc", "MRPC", "glue_mrpc")]
+    with open(next((path for path in paths if path.exists()), paths[0])) as file:
         for line in map(json.loads, file):
             encoded = tokenizer(
                 line["sentence1"], line["sentence2"], truncation=True, max_length=max_length

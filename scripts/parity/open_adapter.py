@@ -4,7 +4,7 @@
 
 LOGITS is a safetensors file whose `logits` are expected instead of those of the case's own adapter.
 
-Exit code 1 when a logit differs by more than 1e-6 or a parameter was not loaded.
+Exit code 1 when a logit differs by more than 1e-5 (the rounding of logits of size 1 in float32) or a parameter was not loaded.
 """
 
 import sys
@@ -33,4 +33,4 @@ with torch.no_grad():
     ).logits
 worst = (logits - expected["logits.adapter"]).abs().max().item()
 print(f"{saved}: largest difference of a logit {worst:.2e}")
-sys.exit(worst > 1e-6)
+sys.exit(worst > 1e-5)

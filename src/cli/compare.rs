@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use infbench::config::error::nearest;
+use infbench::input::nearest;
 use infbench::report::compare::compare as compare_results;
 
-use super::{Global, bad, print};
+use super::common::{Global, bad, print};
 
 /// Arguments of `infbench compare`.
 #[derive(Args)]

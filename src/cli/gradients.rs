@@ -4,20 +4,20 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use infbench::config::hub::Hub;
+use infbench::checkpoints::hub::Hub;
 use infbench::config::store::GradientType;
 use infbench::config::task::GlueName;
 use infbench::device::DeviceChoice;
 use infbench::gradient_files::{GradientRequest, gradient_files, sampled_factors};
 use infbench::progress::Progress;
 
-use super::{Global, bad, print};
+use super::common::{Global, bad, print};
 
 /// Arguments of `infbench gradients`.
 #[derive(Args)]
 pub struct GradientsArgs {
-    /// Checkpoint: a folder with config.json, model.safetensors and tokenizer.json, or the id of a model
-    /// on the Hugging Face hub, taken from the local cache or downloaded into it
+    /// Checkpoint: a folder with config.json, model.safetensors and a tokenizer (tokenizer.json, or vocab.txt,
+    /// or vocab.json and merges.txt), or the id of a model on the Hugging Face hub, taken from the local cache or downloaded into it
     #[arg(long, value_name = "DIR|ID")]
     model: PathBuf,
     /// Branch, tag or commit of a model on the hub [default: main]
@@ -26,6 +26,10 @@ pub struct GradientsArgs {
     /// LoRA adapter in PEFT's layout; without one, the gradients of the classifier alone
     #[arg(long, value_name = "PEFT_DIR")]
     adapter: Option<PathBuf>,
+    /// Also gradients of the other weight matrices that are trained in full: those of modules_to_save in the
+    /// adapter's settings, such as BERT's pooler, and RoBERTa's classifier.dense
+    #[arg(long)]
+    modules_to_save: bool,
     /// Task that names the examples' fields: mrpc, qqp, sst2, wnli, rte, cola or qnli
     #[arg(long)]
     task: GlueName,
@@ -67,6 +71,7 @@ pub fn gradients(args: &GradientsArgs, global: Global) -> miette::Result<ExitCod
             ..Hub::from_env()
         },
         adapter: args.adapter.clone(),
+        modules_to_save: args.modules_to_save,
         task: args.task,
         examples: args.examples.clone(),
         max_length: args.max_length as usize,

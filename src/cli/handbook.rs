@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use infbench::influence::METHODS;
-use infbench::influence::registry::{Allowed, MethodInfo};
+use infbench::influence::registry::{Allowed, ExactAt, MethodInfo};
 use infbench::results::record::{MethodRecord, Record, Status};
 
 const HEAD: &str = "# Methods
@@ -68,7 +68,7 @@ fn section(page: &mut String, info: &MethodInfo, measured: &[(String, Vec<Record
             );
         }
     }
-    let places = places(info.name, measured);
+    let (places, left_out) = places(info, measured);
     if !places.is_empty() {
         page.push_str(
             "\nMeasured, means over seeds (r: Pearson correlation with exact over training examples, mean over queries; time and passes: the method alone):\n\n\
@@ -78,19 +78,51 @@ fn section(page: &mut String, info: &MethodInfo, measured: &[(String, Vec<Record
             let _ = writeln!(page, "{row}");
         }
     }
+    if !left_out.is_empty() {
+        let _ = writeln!(
+            page,
+            "\nNot listed, since they keep whole blocks and are exact there: {}.",
+            left_out.join(", ")
+        );
+    }
 }
 
 /// A method of a cell, with the cell.
 type Entry<'r> = (&'r Record, &'r MethodRecord);
 
-/// The rows of one method, a label and a study each.
-fn places(name: &str, measured: &[(String, Vec<Record>)]) -> Vec<String> {
-    let mut rows = Vec::new();
+/// Whether one of the sizes that a method is given keeps the whole of every block of a cell: it is then exact by
+/// construction, and measuring says nothing of it.
+fn keeps_whole_blocks(info: &MethodInfo, (record, method): &Entry<'_>) -> bool {
+    let blocks = record.gradients.iter().flat_map(|found| &found.blocks);
+    let dim = blocks.map(|block| block.dim).max();
+    let examples = record.task.as_ref().map(|task| task.train);
+    let enough = |key: &str| {
+        let option = info.options.iter().find(|option| option.key == key)?;
+        match option.allowed {
+            Allowed::Size(ExactAt::Dim) => dim,
+            Allowed::Size(ExactAt::Rank) => Some(dim?.min(examples?)),
+            Allowed::Size(ExactAt::Examples) => examples,
+            _ => None,
+        }
+    };
+    let given = method.label.split_once(':').map_or("", |(_, given)| given);
+    given.split(',').any(|option| {
+        let size = option.split_once('=').and_then(|(key, size)| {
+            let size: usize = size.trim().parse().ok()?;
+            Some(size >= enough(key.trim())?)
+        });
+        size.unwrap_or(false)
+    })
+}
+
+/// The rows of one method, a label and a study each; and what is left out, because it keeps whole blocks.
+fn places(info: &MethodInfo, measured: &[(String, Vec<Record>)]) -> (Vec<String>, Vec<String>) {
+    let (mut rows, mut left_out) = (Vec::new(), Vec::new());
     for (study, records) in measured {
         let mut labels: BTreeMap<usize, (&str, Vec<Entry<'_>>)> = BTreeMap::new();
         for record in records {
             for (i, method) in record.methods.iter().enumerate() {
-                if method.name == name {
+                if method.name == info.name {
                     labels
                         .entry(i)
                         .or_insert((method.label.as_str(), Vec::new()))
@@ -100,10 +132,14 @@ fn places(name: &str, measured: &[(String, Vec<Record>)]) -> Vec<String> {
             }
         }
         for (label, entries) in labels.into_values() {
+            if entries.iter().all(|entry| keeps_whole_blocks(info, entry)) {
+                left_out.push(format!("`{label}` on {study}"));
+                continue;
+            }
             rows.push(row(study, label, &entries));
         }
     }
-    rows
+    (rows, left_out)
 }
 
 fn row(study: &str, label: &str, entries: &[Entry<'_>]) -> String {
@@ -148,4 +184,38 @@ fn capital(text: &str) -> String {
     letters.next().map_or_else(String::new, |first| {
         first.to_uppercase().chain(letters).collect()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn a_size_that_keeps_whole_blocks_is_no_measurement() {
+        let (info, _) = METHODS
+            .iter()
+            .find(|(info, _)| info.name == "random_projection")
+            .expect("listed");
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("results/frontier_digits/results.jsonl");
+        // not in a package
+        let Ok(text) = std::fs::read_to_string(&path) else {
+            return eprintln!("SKIPPED: there is no {}", path.display());
+        };
+        let line = text.lines().next().expect("a record");
+        let mut record: Record = serde_json::from_str(line).expect("a record");
+        let kept = |record: &Record| -> Vec<String> {
+            let (rows, left_out) = places(info, &[("here".to_owned(), vec![record.clone()])]);
+            assert_eq!(rows.len() + left_out.len(), 4);
+            let label = |row: &String| row.split('`').nth(1).map(str::to_owned);
+            rows.iter().filter_map(label).collect()
+        };
+        let [small, middle, at] = [16, 64, 256].map(|dim| format!("random_projection:dim={dim}"));
+        assert_eq!(kept(&record), [small.clone(), middle.clone()]);
+        let gradients = record.gradients.as_mut().expect("gradients");
+        gradients.blocks[0].dim = 257;
+        assert_eq!(kept(&record), [small, middle, at]);
+    }
 }

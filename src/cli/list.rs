@@ -11,8 +11,8 @@ use infbench::metrics::METRICS;
 use infbench::results::load;
 use infbench::theory::infos;
 
+use super::common::{bad, print};
 use super::handbook::handbook;
-use super::{bad, print};
 
 /// Arguments of `infbench list`.
 #[derive(Args, Clone)]

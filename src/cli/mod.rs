@@ -1,6 +1,7 @@
 //! The command line: arguments in, exit code out. 0 is success, 1 a run with failed cells, a violated
 //! claim or results that differ, 2 bad input.
 
+mod common;
 mod compare;
 mod gradients;
 mod handbook;
@@ -14,12 +15,14 @@ mod theory;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use infbench::config::schema;
 use infbench::input::{expand_home, quote};
+
+use common::{Global, print};
 
 /// How well do fast influence approximations agree with exact influence on LoRA fine-tunes?
 ///
@@ -32,17 +35,6 @@ struct Cli {
     command: Command,
     #[command(flatten)]
     global: Global,
-}
-
-/// Options of every command.
-#[derive(Args, Clone, Copy)]
-struct Global {
-    /// Threads of all computations [default: the cores of this machine]
-    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    threads: Option<u16>,
-    /// Print results and errors only
-    #[arg(long, short, global = true)]
-    quiet: bool,
 }
 
 #[derive(Subcommand)]
@@ -86,36 +78,6 @@ enum Files {
     Experiment,
     /// Those of `infbench theory`
     Theory,
-}
-
-/// An experiment file and changes to it.
-#[derive(Args)]
-struct ExperimentArgs {
-    /// The experiment (YAML)
-    #[arg(value_name = "EXPERIMENT.yaml")]
-    experiment: PathBuf,
-    /// Which of the experiment's profiles to use; needed when it has any
-    #[arg(long, value_name = "NAME")]
-    profile: Option<String>,
-    /// Change a setting after the profile, e.g. --set lora.rank=2, or an axis of the sweep, e.g.
-    /// --set sweep.lora.rank=[1,4]; may be repeated
-    #[arg(long = "set", value_name = "PATH=VALUE")]
-    overrides: Vec<String>,
-    /// Folder for the results [default: runs/<name>, or runs/<name>-<profile>]
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-}
-
-impl ExperimentArgs {
-    fn load(&self) -> miette::Result<(infbench::config::Plan, PathBuf)> {
-        let plan =
-            infbench::config::load(&self.experiment, self.profile.as_deref(), &self.overrides)?;
-        let out = self
-            .out
-            .clone()
-            .unwrap_or_else(|| PathBuf::from("runs").join(plan.folder()));
-        Ok((plan, out))
-    }
 }
 
 /// Runs the command line of this process.
@@ -200,25 +162,6 @@ fn refuse(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
         eprint!("{text}");
     }
     ExitCode::from(error.exit_code() as u8)
-}
-
-/// Prints to standard output; a reader that has gone away (`| head`) is no error.
-fn print(text: &str) {
-    use std::io::Write as _;
-    let mut out = std::io::stdout();
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    match written {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            eprintln!("cannot write to standard output: {error}");
-            std::process::exit(2);
-        }
-        _ => {}
-    }
-}
-
-/// An error whose text says everything: its sources are in it and are not listed again.
-fn bad(error: impl std::fmt::Display) -> miette::Report {
-    miette::miette!("{error}")
 }
 
 /// All parallel work runs on rayon's global pool.

@@ -10,7 +10,7 @@ use infbench::progress::plural;
 use infbench::results::ResultsDir;
 use infbench::runner::forecast::{fine_tune, forecast, product_rate};
 
-use super::{ExperimentArgs, print};
+use super::common::{ExperimentArgs, print};
 
 /// Arguments of `infbench plan`.
 #[derive(Args)]

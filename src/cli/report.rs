@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{Global, bad, print};
+use super::common::{Global, bad, print};
 use clap::Args;
 use infbench::report;
 use infbench::results::{load, theory};

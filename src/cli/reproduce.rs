@@ -18,9 +18,10 @@ use infbench::runner::RunOptions;
 use infbench::runner::forecast::product_rate;
 use serde_json::{Value, json};
 
+use super::common::{Global, bad, print};
 use super::plan::{duration, size};
 use super::run::{ended, run_cells};
-use super::{Global, bad, print, theory};
+use super::theory;
 
 /// Arguments of `infbench reproduce`.
 #[derive(Args)]

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::{ExperimentArgs, Global, bad, print};
+use super::common::{ExperimentArgs, Global, bad, print};
 use clap::Args;
 use infbench::config::Plan;
 use infbench::device::DeviceChoice;

@@ -10,7 +10,7 @@ use infbench::score::{
     CheckpointFiles, CompanionFiles, SampledFiles, ScoreRequest, ScoreSummary, score_files,
 };
 
-use super::{Global, bad, print};
+use super::common::{Global, bad, print};
 
 /// Arguments of `infbench score`.
 #[derive(Args)]

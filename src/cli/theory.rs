@@ -9,9 +9,9 @@ use infbench::atomic;
 use infbench::config::theory::{TheoryPlan, load};
 use infbench::progress::Progress;
 use infbench::results::theory::{ClaimRecord, TheoryResults, Verdict};
-use infbench::runner::theory::run;
+use infbench::runner::claims::run;
 
-use super::{Global, bad, print};
+use super::common::{Global, bad, print};
 
 /// Arguments of `infbench theory`.
 #[derive(Args)]

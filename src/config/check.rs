@@ -6,14 +6,15 @@ use super::document::{Document, Path};
 use super::error::{ConfigError, Problem};
 use super::experiment::Settings;
 use super::glue_files::GlueFiles;
-use super::hub::{Checkpoints, HubError};
-use super::huggingface::{HuggingFaceConfig, TOKENIZER_FILE};
 use super::lora::{LayerRange, LayerSelection};
-use super::method::MethodSpec;
 use super::store::Reference;
 use super::task::DigitClasses;
 use super::{LoraConfig, LoraTarget, ModelConfig, TaskConfig};
-use crate::influence::{Method, Need};
+use crate::checkpoints::HuggingFaceError;
+use crate::checkpoints::hub::{Checkpoints, HubError};
+use crate::checkpoints::layout::has_tokenizer;
+use crate::influence::{MethodSpec, Need};
+use crate::models::huggingface::HuggingFaceConfig;
 
 /// Whether the check looks at the files that settings name.
 pub(super) enum Files {
@@ -39,7 +40,7 @@ pub(super) fn methods(document: &Document, place: &str) -> Checked<()> {
         let at = path(&format!("{place}.{index}"));
         let spec: MethodSpec = serde_json::from_value(value.clone())
             .map_err(|e| document.error(&at, false, Problem::new(e.to_string())))?;
-        if let Some(other) = known.iter().find(|other| other.method == spec.method) {
+        if let Some(other) = known.iter().find(|other| other.is_same(&spec)) {
             let same = if other.label == spec.label {
                 String::new()
             } else {
@@ -128,7 +129,7 @@ pub(super) fn settings(
 /// What methods need beside the gradients can be collected.
 fn companions(document: &Document, settings: &Settings) -> Checked<()> {
     for (index, spec) in settings.influence.methods.iter().enumerate() {
-        let need = spec.method.build().need();
+        let need = spec.method().need();
         if need == Need::Nothing {
             continue;
         }
@@ -178,13 +179,13 @@ fn hessian(document: &Document, settings: &Settings, files: &Files) -> Checked<(
     let sides: usize = lora.targets.iter().map(sides).sum();
     let least = lora.layers.indices(layers).len() * lora.rank * sides + 2 * hidden;
     for (index, spec) in settings.influence.methods.iter().enumerate() {
-        let Method::TrueHessian(method) = &spec.method else {
+        let Need::Hessian { limit } = spec.method().need() else {
             continue;
         };
-        if least > method.limit {
+        if least > limit {
             let message = format!(
                 "`{}` needs the Hessian of at least {least} parameters; {} is the largest allowed (option `limit`)",
-                spec.label, method.limit
+                spec.label, limit
             );
             let at = path(&format!("influence.methods.{index}"));
             return Err(document.error(&at, false, Problem::new(message)));
@@ -276,7 +277,7 @@ fn model_and_lora(
                     &encoder(usize::MAX, usize::MAX),
                 );
             };
-            match checkpoints.locate(c) {
+            match c.locate(checkpoints) {
                 Ok(()) => {}
                 Err(error @ HubError::Revision { .. }) => {
                     return fail("model.revision", error.to_string());
@@ -287,11 +288,9 @@ fn model_and_lora(
                 Ok(config) => config,
                 Err(error) => return fail("model.path", error.to_string()),
             };
-            if !c.folder().join(TOKENIZER_FILE).is_file() {
-                return fail(
-                    "model.path",
-                    format!("{} has no {TOKENIZER_FILE}", c.folder().display()),
-                );
+            if !has_tokenizer(c.folder()) {
+                let missing = HuggingFaceError::no_tokenizer(c.folder());
+                return fail("model.path", missing.to_string());
             }
             if task.max_length > config.longest() {
                 return fail(

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::GroundTruthConfig;
 use super::error::Problem;
 use super::ground_truth::percent;
-use super::method::MethodSpec;
+use crate::influence::MethodSpec;
 
 /// Metrics whose gap can be split: those that have a noise ceiling.
 pub const METRICS: [&str; 4] = ["loo_pearson", "lds_50", "lds_90", "lds_99"];
@@ -98,7 +98,7 @@ impl DecompositionConfig {
     pub fn methods<'m>(&self, all: &'m [MethodSpec]) -> Vec<&'m MethodSpec> {
         all.iter()
             .filter(|spec| match &self.methods {
-                Some(chosen) => chosen.iter().any(|other| other.method == spec.method),
+                Some(chosen) => chosen.iter().any(|other| other.is_same(spec)),
                 None => spec.name() != HESSIAN,
             })
             .collect()
@@ -121,7 +121,7 @@ impl DecompositionConfig {
                     "`true_hessian` is the upper end of the ladder and has no parts of its own";
                 return Some((at, Problem::new(text)));
             }
-            if all.iter().all(|other| other.method != spec.method) {
+            if all.iter().all(|other| !other.is_same(spec)) {
                 let labels = all.iter().map(|other| other.label.as_str());
                 let kind = "method of influence.methods";
                 return Some((at, Problem::unknown(kind, &spec.label, labels)));

@@ -5,7 +5,7 @@ use miette::{
 };
 use thiserror::Error;
 
-use crate::input::{quote, shorten};
+use crate::input::{nearest, quote, shorten};
 
 /// Most characters of the lines that an error shows.
 const SHOWN: usize = 140;
@@ -201,26 +201,9 @@ impl Problem {
     }
 }
 
-/// The name of `allowed` nearest to `found`, when it is near enough to be meant.
-pub fn nearest<'a>(found: &str, allowed: &[&'a str]) -> Option<&'a str> {
-    if found.len() > 100 {
-        return None;
-    }
-    let score = |name: &str| strsim::damerau_levenshtein(&found.to_lowercase(), name);
-    let best = allowed.iter().copied().min_by_key(|name| score(name))?;
-    let close = score(best) <= (found.len().max(best.len()) / 3).max(1);
-    (close || (found.len() >= 3 && best.starts_with(found))).then_some(best)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nearest_needs_to_be_near() {
-        assert_eq!(nearest("datinf", &["exact", "datainf"]), Some("datainf"));
-        assert_eq!(nearest("zebra", &["exact", "datainf"]), None);
-    }
 
     #[test]
     fn what_is_shown_of_a_file_is_short_and_in_its_place() {

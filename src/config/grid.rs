@@ -9,9 +9,9 @@ use super::conform;
 use super::document::{self, Document, Path};
 use super::error::{ConfigError, Problem};
 use super::experiment::{Cell, Experiment, Outputs, Settings};
-use super::hub::{Checkpoints, Hub, HubError, Part};
 use super::profile;
 use super::{MlpConfig, ModelConfig, TaskConfig, TransformerConfig, schema};
+use crate::checkpoints::hub::{Checkpoints, Hub, HubError, Part};
 use crate::input::quote;
 use crate::results::record::SCHEMA;
 
@@ -55,7 +55,7 @@ impl Plan {
         let mut checkpoints = Checkpoints::new(hub, Part::Whole);
         for cell in &mut self.cells {
             if let Some(ModelConfig::Checkpoint(checkpoint)) = &mut cell.settings.model {
-                checkpoints.locate(checkpoint)?;
+                checkpoint.locate(&mut checkpoints)?;
             }
         }
         Ok(())

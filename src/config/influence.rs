@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::method::MethodSpec;
+use crate::influence::{Blocks, MethodSpec, Precision};
 
 /// c when nothing is said: the paper's.
 pub const DEFAULT_DAMPING: f64 = 0.1;
@@ -43,54 +43,4 @@ impl InfluenceConfig {
     pub fn has_exact(&self) -> bool {
         self.methods.iter().any(MethodSpec::is_exact)
     }
-}
-
-/// Grouping of the gradient tensors into blocks of the block-diagonal Fisher.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    Hash,
-    Serialize,
-    Deserialize,
-    JsonSchema,
-    clap::ValueEnum,
-)]
-#[serde(rename_all = "snake_case")]
-#[value(rename_all = "snake_case")]
-pub enum Blocks {
-    /// Every tensor by itself (each lora_A, each lora_B, each head matrix), as in the paper's code.
-    #[default]
-    PerMatrix,
-    /// lora_A and lora_B of one adapted matrix together.
-    PerLayer,
-    /// All tensors in one block.
-    Whole,
-}
-
-/// Precision of a method's matrix products; sums over rows are carried in f64 either way.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    Hash,
-    Serialize,
-    Deserialize,
-    JsonSchema,
-    clap::ValueEnum,
-)]
-#[serde(rename_all = "snake_case")]
-#[value(rename_all = "snake_case")]
-pub enum Precision {
-    /// f32 products on the stored gradients, no conversion: twice as fast.
-    F32,
-    /// f64 products on gradients widened chunk by chunk.
-    #[default]
-    F64,
 }

@@ -80,10 +80,6 @@ pub enum LoraTarget {
 }
 
 impl LoraTarget {
-    /// Targets that together have every matrix once.
-    pub const EVERY_MATRIX: [Self; 5] =
-        [Self::Query, Self::Key, Self::Value, Self::Output, Self::Ffn];
-
     /// Name in the settings.
     pub fn name(self) -> &'static str {
         match self {

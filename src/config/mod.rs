@@ -1,4 +1,8 @@
 //! The experiment: YAML as written → checked [`Experiment`] → grid of cells.
+//!
+//! In: the text of a file, a profile and changes from the command line. Out: a [`Plan`] with one [`Cell`] per setting
+//! and seed, every default filled in, each with a content hash; or one error with its line, what was found and what is
+//! allowed. The cells go to [`crate::runner`].
 
 mod check;
 mod conform;
@@ -9,11 +13,8 @@ pub mod experiment;
 pub mod glue_files;
 pub mod grid;
 pub mod ground_truth;
-pub mod hub;
-pub mod huggingface;
 pub mod influence;
 pub mod lora;
-pub mod method;
 mod metrics;
 pub mod model;
 mod name;
@@ -29,10 +30,11 @@ pub use error::ConfigError;
 pub use experiment::{Cell, Experiment, Outputs, Settings};
 pub use grid::{Plan, load};
 pub use ground_truth::GroundTruthConfig;
-pub use influence::{Blocks, InfluenceConfig, Precision};
+pub use influence::InfluenceConfig;
 pub use lora::{LayerSelection, LoraConfig, LoraInit, LoraTarget};
-pub use method::MethodSpec;
 pub use model::{CheckpointConfig, MlpConfig, ModelConfig, PretrainConfig, TransformerConfig};
 pub use store::StoreConfig;
 pub use task::TaskConfig;
 pub use train::TrainConfig;
+
+pub use crate::influence::{Blocks, MethodSpec, Precision};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::hub::Located;
+use crate::checkpoints::hub::{Checkpoints, HubError, Located};
 
 /// The network: `model: transformer`, or `model: {name: transformer, hidden: 64}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,7 +24,7 @@ pub enum ModelConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CheckpointConfig {
-    /// Folder with config.json, model.safetensors (or its shards and their index) and tokenizer.json,
+    /// Folder with config.json, model.safetensors (or its shards and their index) and a tokenizer,
     /// relative to the folder that infbench is started in; or, where there is no such folder, the id of
     /// a model on the Hugging Face hub, taken from the local cache or downloaded into it.
     pub path: PathBuf,
@@ -33,7 +33,7 @@ pub struct CheckpointConfig {
     pub revision: Option<String>,
     /// Where it lies, once it has been looked up.
     #[serde(skip)]
-    pub(super) located: Option<Located>,
+    located: Option<Located>,
 }
 
 impl CheckpointConfig {
@@ -44,6 +44,16 @@ impl CheckpointConfig {
             revision: None,
             located: None,
         }
+    }
+
+    /// Looks up where it lies.
+    ///
+    /// # Errors
+    /// See [`Checkpoints::locate`].
+    pub(super) fn locate(&mut self, checkpoints: &mut Checkpoints) -> Result<(), HubError> {
+        let (revision, commit) = (self.revision.as_deref(), self.commit());
+        self.located = Some(checkpoints.locate(&self.path, revision, commit)?);
+        Ok(())
     }
 
     /// Where the files are: `path` itself, or a folder of the cache.

@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::conform;
 use super::document::{self, Document, Path};
 use super::error::{ConfigError, Problem};
-use super::influence::Blocks;
 use super::task::GradientsTask;
+use crate::influence::Blocks;
 use crate::theory::infos;
 
 /// An experiment file, with gradients of kind `G`.

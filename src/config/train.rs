@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::huggingface::DropoutProbabilities;
+use crate::models::dropout::DropoutProbabilities;
 
 /// Fine-tuning of the adapters and the head. Defaults are the paper's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::FinetuneError;
 use crate::atomic;
+use crate::data::{Inputs, Split, Targets};
 use crate::input;
 use crate::models::files::{self, WeightFileError};
 use crate::models::parameter::Weights;
-use crate::tasks::{Inputs, Split};
 
 /// Raised when training, initialisation or naming changes its numbers: older files are then left alone.
 pub const LAYOUT: u32 = 3;
@@ -78,7 +78,9 @@ impl Key {
                 }
             }
         }
-        self.numbers(&split.labels);
+        match &split.targets {
+            Targets::Classes(labels) => self.numbers(labels),
+        }
     }
 
     fn numbers(&mut self, numbers: &[usize]) {

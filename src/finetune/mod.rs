@@ -20,15 +20,15 @@ use self::checkpoints::{AdapterState, Keeper};
 use self::optimizer::Optimizer;
 use self::training::Run;
 use crate::config::{LoraConfig, ModelConfig, TrainConfig};
+use crate::data::{Split, TaskData};
 use crate::device::DeviceChoice;
 use crate::models::files::WeightFileError;
 use crate::models::{self, Dropout, Model, ModelError, Role};
+use crate::objectives;
 use crate::results::record::{BaseDropoutFacts, EpochFacts, ModelFacts, TrainingFacts};
-use crate::tasks::{Split, TaskData};
 
 pub use pretrain::{Base, BaseFacts, pretrained_base};
 pub use retrain::Retrainer;
-pub use training::evaluate;
 
 /// Why fine-tuning ended.
 #[derive(Debug, Error)]
@@ -102,8 +102,8 @@ pub struct Progress {
     pub epochs: usize,
     /// Its mean training loss, nats.
     pub train_loss: f64,
-    /// Loss (nats) and accuracy on the queries after it; `None` while pretraining.
-    pub query: Option<(f64, f64)>,
+    /// Loss and, where there is one, accuracy on the queries after it; `None` while pretraining.
+    pub query: Option<(f64, Option<f64>)>,
 }
 
 /// A fine-tuned model.
@@ -210,6 +210,7 @@ fn run(
         .filter(|_| reuse::while_training(dropout))
         .unwrap_or(&data.train);
     let query_split = reused[1].as_ref().unwrap_or(&data.query);
+    let objective = objectives::of(&query_split.targets);
     let mut epochs = Vec::with_capacity(train.epochs);
     let steps = data.train.len().div_ceil(train.batch_size);
     let mut keeper = Keeper::new(kept_epochs, steps, |step, total| train.lr_at(step, total));
@@ -229,19 +230,19 @@ fn run(
         |sizes| Optimizer::new(train.optimizer, train.weight_decay, sizes),
         &mut |model, epoch, train_loss| {
             keeper.after_epoch(model, epoch, train.epochs);
-            let (query_loss, query_accuracy) = evaluate(model, query_split);
+            let found = objective.evaluate(model, query_split);
             epochs.push(EpochFacts {
                 epoch,
                 train_loss,
-                query_loss,
-                query_accuracy,
+                query_loss: found.loss,
+                query_accuracy: found.accuracy,
             });
             progress(Progress {
                 stage: Stage::FineTune,
                 epoch,
                 epochs: train.epochs,
                 train_loss,
-                query: Some((query_loss, query_accuracy)),
+                query: Some((found.loss, found.accuracy)),
             });
             Ok(())
         },

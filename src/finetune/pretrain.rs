@@ -6,14 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use super::cache::{Cache, Key};
 use super::optimizer::Optimizer;
-use super::training::{Run, evaluate};
+use super::training::Run;
 use super::{FinetuneError, Progress, Settings, Stage};
 use crate::batching;
 use crate::config::train::Optimizer as OptimizerKind;
 use crate::config::{ModelConfig, PretrainConfig};
+use crate::data::TaskData;
 use crate::models::checkpoint::Checkpoint;
 use crate::models::{Dropout, Model, ModelError, Role};
-use crate::tasks::TaskData;
+use crate::objectives;
 
 /// AdamW's weight decay while pretraining (PyTorch's default).
 const PRETRAIN_DECAY: f64 = 0.01;
@@ -151,7 +152,9 @@ pub fn pretrained_base(
             Ok(())
         },
     )?;
-    let accuracy = Some(evaluate(&model, split).1);
+    let accuracy = objectives::of(&split.targets)
+        .evaluate(&model, split)
+        .accuracy;
     let facts = BaseFacts {
         seconds: start.elapsed().as_secs_f64(),
         cached: false,

@@ -8,12 +8,13 @@
 
 use super::cache::Key;
 use super::optimizer::Optimizer;
-use super::training::{Run, losses_and_accuracy};
+use super::training::Run;
 use super::{Base, FinetuneError, Settings, deciding, dropout, reuse};
 use crate::config::{LoraConfig, ModelConfig, TrainConfig};
+use crate::data::{Split, TaskData};
 use crate::ground_truth::{Outcome, Retrain};
 use crate::models::{Dropout, Model, Role};
-use crate::tasks::{Split, TaskData};
+use crate::objectives;
 use crate::workers;
 
 /// Fine-tunes on parts of a training split, and looks at the queries.
@@ -80,6 +81,7 @@ impl Retrainer {
     /// A loss or a gradient that is not finite.
     pub fn run(&self, kept: &[bool], seed: u64, by_epoch: bool) -> Result<Outcome, FinetuneError> {
         let [train, query] = &self.splits;
+        let objective = objectives::of(&query.targets);
         let mut model = self.base.clone();
         if !model.has_pretrained_head() {
             model.replace_head(self.classes, seed);
@@ -103,12 +105,12 @@ impl Retrainer {
             |sizes| Optimizer::new(settings.optimizer, settings.weight_decay, sizes),
             &mut |model, _, _| {
                 if by_epoch {
-                    accuracy.push(losses_and_accuracy(model, query).1);
+                    accuracy.extend(objective.evaluate(model, query).accuracy);
                 }
                 Ok(())
             },
         )?;
-        let (losses, _) = losses_and_accuracy(&model, query);
+        let losses = objective.evaluate(&model, query).losses;
         Ok(Outcome { losses, accuracy })
     }
 }

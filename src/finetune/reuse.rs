@@ -4,9 +4,9 @@
 //! example is therefore the same whenever it is looked at: for every evaluation, for the gradients, and, when the base
 //! has no dropout while fine-tuning ([`while_training`]), in every epoch.
 
+use crate::data::{Inputs, Split};
 use crate::models::parameter::to_f32;
 use crate::models::{Dropout, Model};
-use crate::tasks::{Inputs, Split};
 use crate::{batching, workers};
 
 /// Whether activations below the adapters are the same in every training pass.
@@ -51,6 +51,6 @@ pub fn below_adapters(model: &Model, split: &Split, most: u64) -> Option<Split> 
     }
     Some(Split {
         inputs: Inputs::Activations { rows, width, layer },
-        labels: split.labels.clone(),
+        targets: split.targets.clone(),
     })
 }

@@ -11,10 +11,10 @@ use super::optimizer::Optimizer;
 use super::training::{Run, orders};
 use crate::batching;
 use crate::config::TrainConfig;
+use crate::data::{Inputs, Split, Targets};
 use crate::device::DeviceChoice;
 use crate::models::checkpoint::Checkpoint;
 use crate::models::{Dropout, Model, Role, Weights, files, peft};
-use crate::tasks::{Inputs, Split};
 
 const EXAMPLES: usize = 32;
 /// Steps an epoch: 7, 7, 7, 7 and 4 examples.
@@ -105,7 +105,9 @@ fn twenty_steps_end_where_those_of_pytorch_do() {
             vocabulary: 30522,
             max_length: 128,
         },
-        labels: serde_json::from_value(examples["labels"].clone()).expect("labels"),
+        targets: Targets::Classes(
+            serde_json::from_value(examples["labels"].clone()).expect("labels"),
+        ),
     };
     let start = model(&folder, &split);
     let tune = |train: &TrainConfig| {

@@ -1,14 +1,13 @@
 //! The loop that pretraining and fine-tuning share.
 
-use burn::tensor::Tensor;
 use rand::seq::SliceRandom;
 
 use super::FinetuneError;
 use super::optimizer::Optimizer;
+use crate::data::Split;
 use crate::models::parameter::to_f32;
-use crate::models::{Dropout, Model, Pass, Role, losses};
-use crate::tasks::Split;
-use crate::{batching, random, workers};
+use crate::models::{Dropout, Model, Pass, Role};
+use crate::{batching, objectives, random, workers};
 
 /// One run of the loop.
 pub struct Run<'a> {
@@ -122,6 +121,7 @@ impl Run<'_> {
         // the sums do not depend on the number of threads, since the pieces do not
         let tokens = batching::tokens_of_a_step(self.split, indices, model);
         let pieces = batching::pieces(self.split, indices, tokens);
+        let objective = objectives::of(&self.split.targets);
         let results = workers::map_on(model.device(), pieces.len(), |piece| {
             let mut model = model.clone();
             for parameter in model
@@ -137,9 +137,11 @@ impl Run<'_> {
                 rng: Box::new(rng),
             };
             let batch = batching::batch(self.split, &pieces[piece], model.device());
-            let losses = losses(model.logits(&batch, &mut pass), batch.labels);
-            let mut grads = (losses.clone().sum() * scale).backward();
-            let loss: f64 = to_f32(losses.inner().into_data())
+            let losses = objective.losses(&model, &batch, &mut pass);
+            let views = losses.dims()[1] as f64;
+            let mut grads = (losses.clone().sum() * (scale / views)).backward();
+            let losses = to_f32(losses.inner().into_data());
+            let loss: f64 = objectives::mean_over_views(&losses, pieces[piece].len())
                 .into_iter()
                 .map(f64::from)
                 .sum();
@@ -172,65 +174,4 @@ pub fn orders(n: usize, epochs: usize, seed: u64, scope: &str) -> impl Iterator<
         order.shuffle(&mut random::rng(seed, scope, &format!("order/{epoch}")));
         order.clone()
     })
-}
-
-/// Mean loss and accuracy of a model on a split, without dropout.
-pub fn evaluate(model: &Model, split: &Split) -> (f64, f64) {
-    let all: Vec<usize> = (0..split.len()).collect();
-    let pieces = batching::pieces(split, &all, batching::tokens_at_a_time(model));
-    let mut model = model.clone();
-    model.freeze();
-    let results = workers::map_on(model.device(), pieces.len(), |piece| {
-        let batch = batching::batch(split, &pieces[piece], model.device());
-        let logits: Tensor<2> = model.logits(&batch, &mut Pass::Plain);
-        let loss: f64 = to_f32(losses(logits.clone(), batch.labels).into_data())
-            .into_iter()
-            .map(f64::from)
-            .sum();
-        let classes = logits.dims()[1];
-        let logits = to_f32(logits.into_data());
-        let right = logits
-            .chunks_exact(classes)
-            .zip(&pieces[piece])
-            .filter(|(row, index)| largest(row) == split.labels[**index])
-            .count();
-        (loss, right)
-    });
-    let n = split.len() as f64;
-    let (loss, right) = results
-        .into_iter()
-        .fold((0.0, 0), |(loss, right), (more, other)| {
-            (loss + more, right + other)
-        });
-    (loss / n, right as f64 / n)
-}
-
-/// Loss of every example of a split, nats, and accuracy, without dropout.
-pub fn losses_and_accuracy(model: &Model, split: &Split) -> (Vec<f64>, f64) {
-    let all: Vec<usize> = (0..split.len()).collect();
-    let pieces = batching::pieces(split, &all, batching::tokens_at_a_time(model));
-    let mut model = model.clone();
-    model.freeze();
-    let results = workers::map_on(model.device(), pieces.len(), |piece| {
-        let batch = batching::batch(split, &pieces[piece], model.device());
-        let logits: Tensor<2> = model.logits(&batch, &mut Pass::Plain);
-        let values = to_f32(losses(logits.clone(), batch.labels).into_data());
-        let classes = logits.dims()[1];
-        (values, to_f32(logits.into_data()), classes)
-    });
-    let (mut each, mut right) = (vec![0.0; split.len()], 0);
-    for (indices, (values, logits, classes)) in pieces.iter().zip(results) {
-        for ((&index, loss), row) in indices.iter().zip(values).zip(logits.chunks_exact(classes)) {
-            each[index] = f64::from(loss);
-            right += usize::from(largest(row) == split.labels[index]);
-        }
-    }
-    (each, right as f64 / split.len() as f64)
-}
-
-fn largest(row: &[f32]) -> usize {
-    (0..row.len()).fold(
-        0,
-        |best, index| if row[index] > row[best] { index } else { best },
-    )
 }

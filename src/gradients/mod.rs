@@ -10,7 +10,6 @@ pub mod hessian;
 mod matrices;
 pub mod one_by_one;
 pub mod per_example;
-pub mod sampled;
 pub mod sink;
 pub mod store;
 

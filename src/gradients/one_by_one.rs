@@ -2,9 +2,10 @@
 
 use super::{GradientError, GradientSink};
 use crate::batching;
+use crate::data::Split;
 use crate::models::parameter::to_f32;
-use crate::models::{Model, Pass, Role, losses};
-use crate::tasks::Split;
+use crate::models::{Model, Pass, Role};
+use crate::objectives;
 
 /// Gradients of every example's loss into `sink`, row i for example i; returns the losses.
 ///
@@ -24,14 +25,15 @@ pub fn collect(
     for parameter in model
         .parameters()
         .iter_mut()
-        .filter(|parameter| parameter.role != Role::Base)
+        .filter(|parameter| parameter.role != Role::Base || names.contains(&parameter.name))
     {
         parameter.slot.require_grad();
     }
+    let objective = objectives::of(&split.targets);
     (0..split.len())
         .map(|example| {
             let batch = batching::batch(split, &[example], model.device());
-            let losses = losses(model.logits(&batch, &mut Pass::Plain), batch.labels);
+            let losses = objective.losses(&model, &batch, &mut Pass::Plain);
             let mut grads = losses.clone().sum().backward();
             let loss = to_f32(losses.inner().into_data())[0];
             if !loss.is_finite() {

@@ -8,17 +8,18 @@
 //!
 //! each for all examples of the batch at once. Nothing is computed below the first adapted layer, and
 //! no gradient of a frozen weight. Dropout is off. Kronecker factors are made of the same x and δ.
+//!
+//! Where an objective has several views of an example, its rows of the batch come one after another, and so do their
+//! gradients in the row of the example.
 
 use std::sync::Mutex;
 
-use burn::tensor::{Tensor, TensorData};
-
 use super::factors::{FactorSums, KroneckerFactors};
 use super::{GradientError, GradientSink};
+use crate::data::{Split, Targets};
 use crate::models::parameter::to_f32;
-use crate::models::{Adapter, Model, Pass, losses, ops};
-use crate::tasks::Split;
-use crate::{batching, workers};
+use crate::models::{Adapter, Model, Pass, ops};
+use crate::{batching, objectives, workers};
 
 /// Gradients of every example's loss into `sink`, row i for example i; returns the losses.
 ///
@@ -33,13 +34,37 @@ pub fn collect(
     tokens: usize,
     sink: &mut dyn GradientSink,
 ) -> Result<Vec<f32>, GradientError> {
-    run(model, split, None, tokens, sink, None)
+    run(model, split, None, Asked::Loss, tokens, sink, None)
+}
+
+/// [`collect`] or [`collect_measurements`].
+pub type Collect =
+    fn(&Model, &Split, usize, &mut dyn GradientSink) -> Result<Vec<f32>, GradientError>;
+
+/// [`collect`] for queries: gradients of the objective's [measurement](crate::objectives::Objective::measurement).
+///
+/// # Errors
+/// As [`collect`].
+pub fn collect_measurements(
+    model: &Model,
+    split: &Split,
+    tokens: usize,
+    sink: &mut dyn GradientSink,
+) -> Result<Vec<f32>, GradientError> {
+    run(model, split, None, Asked::Measurement, tokens, sink, None)
+}
+
+/// What gradients are taken of.
+#[derive(Clone, Copy)]
+enum Asked {
+    Loss,
+    Measurement,
 }
 
 /// What [`collect_with_factors`] leaves besides the gradients.
 #[derive(Clone, Debug)]
 pub struct WithFactors {
-    /// Loss of every example at the labels given.
+    /// Loss of every example at the targets given.
     pub losses: Vec<f32>,
     /// Kronecker factors over all examples.
     pub factors: KroneckerFactors,
@@ -48,7 +73,7 @@ pub struct WithFactors {
     pub seconds: f64,
 }
 
-/// [`collect`] at `labels`, one an example (the split's own, or [sampled](super::sampled) ones), with the
+/// [`collect`] at `targets` (the split's own, or [sampled](crate::objectives::Objective::sample) ones), with the
 /// Kronecker factors of every tensor. Costs another Σ (in² + out²) operations a token, about what the
 /// backward pass does. The factors do not depend on the number of threads, and on `tokens` by rounding.
 ///
@@ -56,17 +81,25 @@ pub struct WithFactors {
 /// As [`collect`].
 ///
 /// # Panics
-/// When there are not as many labels as examples.
+/// When there are not as many targets as examples.
 pub fn collect_with_factors(
     model: &Model,
     split: &Split,
-    labels: &[usize],
+    targets: &Targets,
     tokens: usize,
     sink: &mut dyn GradientSink,
 ) -> Result<WithFactors, GradientError> {
-    assert_eq!(labels.len(), split.len(), "one label an example");
+    assert_eq!(targets.len(), split.len(), "targets of every example");
     let sums = FactorSums::new(model);
-    let losses = run(model, split, Some(labels), tokens, sink, Some(&sums))?;
+    let losses = run(
+        model,
+        split,
+        Some(targets),
+        Asked::Loss,
+        tokens,
+        sink,
+        Some(&sums),
+    )?;
     let (factors, seconds) = sums.finish(split.len());
     Ok(WithFactors {
         losses,
@@ -78,7 +111,8 @@ pub fn collect_with_factors(
 fn run(
     model: &Model,
     split: &Split,
-    labels: Option<&[usize]>,
+    targets: Option<&Targets>,
+    asked: Asked,
     tokens: usize,
     sink: &mut dyn GradientSink,
     sums: Option<&FactorSums>,
@@ -91,7 +125,7 @@ fn run(
     let results = workers::map_on(model.device(), pieces.len(), |index| {
         let indices = &pieces[index];
         let sums = sums.map(|sums| (sums, index));
-        let (losses, tensors) = of_batch(&model, split, labels, indices, sums);
+        let (losses, tensors) = of_batch(&model, split, targets, asked, indices, sums);
         let mut sink = sink
             .lock()
             .expect("a panic in another piece ends this call");
@@ -138,26 +172,29 @@ fn write(
 fn of_batch(
     model: &Model,
     split: &Split,
-    labels: Option<&[usize]>,
+    targets: Option<&Targets>,
+    asked: Asked,
     indices: &[usize],
     sums: Option<(&FactorSums, usize)>,
 ) -> (Vec<f32>, Vec<Vec<f32>>) {
     // from here on, so that whoever waits for this piece hears of a panic in it
     let mut sums = sums.map(|(sums, piece)| sums.piece(piece));
     let mut batch = batching::batch(split, indices, model.device());
-    if let Some(labels) = labels {
-        let labels: Vec<i64> = indices.iter().map(|&index| labels[index] as i64).collect();
-        let labels = TensorData::new(labels, [indices.len()]);
-        batch.labels = Tensor::from_data(labels, model.device());
+    if let Some(targets) = targets {
+        batch.targets = batching::targets(targets, indices, model.device());
     }
+    let objective = objectives::of(targets.unwrap_or(&split.targets));
     let mut pass = Pass::Probed(Vec::new());
     let lengths = batch.lengths.clone();
-    let losses = losses(model.logits(&batch, &mut pass), batch.labels);
+    let losses = match asked {
+        Asked::Loss => objective.losses(model, &batch, &mut pass),
+        Asked::Measurement => objective.measurement(model, &batch, &mut pass),
+    };
     let mut grads = losses.clone().sum().backward();
     let Pass::Probed(sites) = pass else {
         unreachable!("a pass keeps its kind")
     };
-    let mut adapters = model.adapted().into_iter().map(|linear| linear.adapter());
+    let mut adapters = model.probed().into_iter().map(|linear| linear.adapter());
     let mut tensors = Vec::new();
     for site in sites {
         let (x, delta) = site.take(&mut grads);
@@ -172,5 +209,6 @@ fn of_batch(
             None => tensors.push(ops::weight_gradients(x, delta)),
         }
     }
-    (to_f32(losses.inner().into_data()), tensors)
+    let losses = to_f32(losses.inner().into_data());
+    (objectives::mean_over_views(&losses, indices.len()), tensors)
 }

@@ -45,7 +45,7 @@ impl Journal {
             .map(|folder| folder.join(format!("{name}.safetensors")))
     }
 
-    /// An outcome for m queries, when it is there and whole. What is damaged is as good as none.
+    /// An outcome for m queries, when it is there and whole. A damaged file counts as missing.
     pub fn read(&self, name: &str, m: usize) -> Option<Outcome> {
         let path = self.path(name)?;
         let bytes = std::fs::read(&path).ok()?;

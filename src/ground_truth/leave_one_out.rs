@@ -2,7 +2,8 @@
 
 use ndarray::{Array2, Array3};
 
-use super::{Bench, Job, choose, seeds, without};
+use super::draws::{choose, seeds, without};
+use super::{Bench, Job};
 use crate::config::ground_truth::LeaveOneOutConfig;
 use crate::metrics::leave_one_out::{noise_ceiling, signals};
 use crate::metrics::retraining::LeaveOneOut;

@@ -11,7 +11,8 @@
 //! and say nothing about new data. Steps and learning rates are those of training on everything, so a choice of
 //! fewer examples sees each as often, in smaller batches.
 
-use super::{Bench, Job, choose, seeds, without};
+use super::draws::{choose, seeds, without};
+use super::{Bench, Job};
 use crate::config::ground_truth::{GroundTruthConfig, count};
 use crate::metrics::Curve;
 use crate::metrics::rank::{all_finite, ascending};

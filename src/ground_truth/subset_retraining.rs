@@ -2,7 +2,8 @@
 
 use ndarray::Array3;
 
-use super::{Bench, Job, choose, seeds, without};
+use super::draws::{choose, seeds, without};
+use super::{Bench, Job};
 use crate::config::ground_truth::{SubsetRetrainingConfig, count, percent};
 use crate::metrics::datamodel::noise_ceiling;
 use crate::metrics::retraining::Subsets;

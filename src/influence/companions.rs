@@ -1,9 +1,8 @@
 //! What some methods need beside the gradients of the fine-tuned model.
 
-use super::eigenbasis::of_tensor;
 use super::error::InfluenceError;
 use crate::gradients::checkpoints::Checkpoint;
-use crate::gradients::factors::KroneckerFactors;
+use crate::gradients::factors::{KroneckerFactors, TensorFactors};
 use crate::gradients::hessian::Hessians;
 use crate::gradients::store::GradientStore;
 
@@ -67,8 +66,11 @@ pub enum Need {
     Factors,
     /// [`Companions::sampled`].
     Sampled,
-    /// [`Companions::hessians`].
-    Hessian,
+    /// [`Companions::hessians`], of at most so many parameters over all blocks.
+    Hessian {
+        /// The most that a run computes.
+        limit: usize,
+    },
     /// [`Companions::checkpoints`].
     Checkpoints,
 }
@@ -82,7 +84,7 @@ impl Need {
             Self::Sampled => {
                 "gradients and Kronecker factors at labels drawn from the model's predictions"
             }
-            Self::Hessian => {
+            Self::Hessian { .. } => {
                 "second derivatives of the training loss, computed with a small model or given as files"
             }
             Self::Checkpoints => "gradients at checkpoints of the fine-tune",
@@ -100,7 +102,7 @@ impl Companions<'_> {
             Need::Nothing => true,
             Need::Factors => self.factors.is_some(),
             Need::Sampled => self.sampled.is_some(),
-            Need::Hessian => self.hessians.is_some(),
+            Need::Hessian { .. } => self.hessians.is_some(),
             Need::Checkpoints => !self.checkpoints.is_empty(),
         };
         if there {
@@ -166,4 +168,31 @@ fn second_derivatives(hessians: &Hessians, name: &str, dim: usize) -> Result<(),
         tensor: name.to_owned(),
         reason,
     })
+}
+
+/// The factors of a tensor whose gradient has `shape`, in the gradients or flattened.
+pub(crate) fn of_tensor<'a>(
+    factors: &'a KroneckerFactors,
+    name: &str,
+    shape: &[usize],
+) -> Result<&'a TensorFactors, InfluenceError> {
+    let wrong = |reason: String| InfluenceError::Companion {
+        tensor: name.to_owned(),
+        reason,
+    };
+    let found = factors
+        .get(name)
+        .ok_or_else(|| wrong("has no Kronecker factors among those given".to_owned()))?;
+    let (outputs, inputs) = (found.outputs.nrows(), found.inputs.nrows());
+    let fits = match *shape {
+        [o, i] => (o, i) == (outputs, inputs),
+        _ => shape.iter().product::<usize>() == outputs * inputs,
+    };
+    if fits {
+        Ok(found)
+    } else {
+        Err(wrong(format!(
+            "the Kronecker factors are of a matrix [{outputs}, {inputs}], a gradient has the shape {shape:?}"
+        )))
+    }
 }

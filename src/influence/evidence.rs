@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::columns::{above, worst};
+use super::block::columns::{above, worst};
 
 /// What a solver says of its own answer, the worst over blocks.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -54,7 +54,7 @@ fn readable(residual: f64) -> f64 {
 impl Evidence {
     /// Of the residual of every query: the worst, all of them, and not converged when one is above `tolerance` or
     /// not a number.
-    pub(super) fn of_queries(residuals: &[f64], tolerance: f64) -> Self {
+    pub(crate) fn of_queries(residuals: &[f64], tolerance: f64) -> Self {
         let worst = worst(residuals.iter().copied());
         Self {
             residual: Some(readable(worst)),
@@ -65,7 +65,7 @@ impl Evidence {
     }
 
     /// Residuals as JSON can hold them: what is not finite becomes the largest number there is, which stays the worst.
-    pub(super) fn readable(residuals: &[f64]) -> Vec<f64> {
+    pub(crate) fn readable(residuals: &[f64]) -> Vec<f64> {
         residuals.iter().copied().map(readable).collect()
     }
 

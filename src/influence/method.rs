@@ -1,21 +1,20 @@
-//! What a method is, and the closed set of them.
+//! What a method is.
+
+use std::fmt::Debug;
 
 use faer::Mat;
 
-use super::block::Block;
+use super::block::layout::BlockLayout;
+use super::block::precision::Precision;
+use super::block::view::Block;
 use super::companions::Need;
+use super::cost::{BlockSize, Cost};
 use super::error::InfluenceError;
 use super::evidence::Evidence;
-use super::registry::{Listed, MethodInfo, Values};
-use super::{
-    arnoldi, conjugate_gradient, datainf, diagonal_fisher, ekfac, exact, faithful, grad_cos,
-    hessian_free, hyperinf, kfac, lanczos, lissa, logra, nystrom, random_projection, tracin,
-    true_hessian,
-};
-use crate::config::influence::Precision;
+use crate::gradients::store::TensorInfo;
 
 /// An approximation of (F + λI)⁻¹ on one block of gradients.
-pub trait InfluenceMethod: Send + Sync {
+pub trait InfluenceMethod: Debug + Send + Sync {
     /// Query-independent work on one block with damping `lambda` > 0.
     ///
     /// # Errors
@@ -50,6 +49,29 @@ pub trait InfluenceMethod: Send + Sync {
     /// What its answers would be if it were carried to convergence.
     fn limit(&self) -> Limit {
         Limit::Own
+    }
+
+    /// What its algebra costs on one block: for forecasts, as the slopes that measured times are held against, and as the
+    /// work in a measured rate.
+    fn cost(&self, size: &BlockSize) -> Cost;
+
+    /// Operations on all blocks, with the iterations to be expected, and the largest workspace of a block and the scores
+    /// in bytes: n examples and m queries.
+    fn total_cost(
+        &self,
+        tensors: &[TensorInfo],
+        layout: &BlockLayout,
+        n: f64,
+        m: f64,
+    ) -> (f64, f64) {
+        let costs = layout
+            .blocks()
+            .iter()
+            .map(|block| self.cost(&BlockSize::of(block, tensors, n, m)));
+        let (operations, largest) = costs.fold((0.0, 0.0f64), |(operations, largest), cost| {
+            (operations + cost.operations(), largest.max(cost.bytes))
+        });
+        (operations, largest + 8.0 * m * n)
     }
 }
 
@@ -96,95 +118,4 @@ impl From<Mat<f64>> for Applied {
             evidence: Evidence::default(),
         }
     }
-}
-
-/// The closed set of methods: one line each.
-macro_rules! methods {
-    ($($(#[$doc:meta])* $variant:ident($settings:path)),+ $(,)?) => {
-        /// A method with its options.
-        #[derive(Clone, Debug, PartialEq)]
-        pub enum Method {
-            $($(#[$doc])* $variant($settings)),+
-        }
-
-        impl Method {
-            /// Its entry in [`METHODS`].
-            pub fn info(&self) -> &'static MethodInfo {
-                match self {
-                    $(Self::$variant(_) => &<$settings as Listed>::INFO),+
-                }
-            }
-
-            /// The method that can run.
-            pub fn build(&self) -> &dyn InfluenceMethod {
-                match self {
-                    $(Self::$variant(settings) => settings),+
-                }
-            }
-        }
-
-        /// Every method: what the command line lists, what settings may name, what tests go through.
-        pub static METHODS: &[(&MethodInfo, fn(&Values) -> Method)] = &[
-            $((&<$settings as Listed>::INFO, |values| Method::$variant(Listed::from_values(values)))),+
-        ];
-    };
-}
-
-methods! {
-    /// See [`exact`].
-    Exact(exact::Exact),
-    /// See [`datainf`].
-    DataInf(datainf::DataInf),
-    /// See [`hessian_free`].
-    HessianFree(hessian_free::HessianFree),
-    /// See [`hessian_free`].
-    HessianFreeBlockWeighted(hessian_free::HessianFreeBlockWeighted),
-    /// See [`diagonal_fisher`].
-    DiagonalFisher(diagonal_fisher::DiagonalFisher),
-    /// See [`lissa`].
-    Lissa(lissa::Lissa),
-    /// See [`grad_cos`].
-    GradCos(grad_cos::GradCos),
-    /// See [`random_projection`].
-    RandomProjection(random_projection::RandomProjection),
-    /// See [`logra`].
-    Logra(logra::Logra),
-    /// See [`conjugate_gradient`].
-    ConjugateGradient(conjugate_gradient::ConjugateGradient),
-    /// See [`lanczos`].
-    Lanczos(lanczos::Lanczos),
-    /// See [`arnoldi`].
-    Arnoldi(arnoldi::Arnoldi),
-    /// See [`nystrom`].
-    Nystrom(nystrom::Nystrom),
-    /// See [`hyperinf`].
-    HyperInf(hyperinf::HyperInf),
-    /// See [`kfac`].
-    Kfac(kfac::Kfac),
-    /// See [`ekfac`].
-    Ekfac(ekfac::Ekfac),
-    /// See [`true_hessian`].
-    TrueHessian(true_hessian::TrueHessian),
-    /// See [`tracin`].
-    TracIn(tracin::TracIn),
-    /// See [`faithful`].
-    DataInfDattri(faithful::datainf::DataInfDattri),
-    /// See [`faithful`].
-    DataInfPydvl(faithful::datainf::DataInfPydvl),
-    /// See [`faithful`].
-    ExactDattri(faithful::exact::ExactDattri),
-    /// See [`faithful`].
-    ExactPydvl(faithful::exact::ExactPydvl),
-    /// See [`faithful`].
-    LissaDattri(faithful::iterations::LissaDattri),
-    /// See [`faithful`].
-    LissaPydvl(faithful::iterations::LissaPydvl),
-    /// See [`faithful`].
-    ConjugateGradientDattri(faithful::iterations::ConjugateGradientDattri),
-    /// See [`faithful`].
-    EkfacKronfluence(faithful::kronfluence::EkfacKronfluence),
-    /// See [`faithful`].
-    KfacKronfluence(faithful::kronfluence::KfacKronfluence),
-    /// See [`faithful`].
-    DiagonalKronfluence(faithful::kronfluence::DiagonalKronfluence),
 }

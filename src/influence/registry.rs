@@ -1,10 +1,21 @@
 //! The entries of the table of methods: one source for parsing, listings, the schema and the tests.
 
+use std::sync::Arc;
+
+use super::method::InfluenceMethod;
+use crate::look::{Drawn, Given, Look};
+
 /// A method as it is listed.
 #[derive(Debug)]
 pub struct MethodInfo {
     /// Name in settings and on the command line.
     pub name: &'static str,
+    /// Name for readers.
+    pub title: &'static str,
+    /// Colour, marker and dash; `None`: the next free ones of a figure.
+    pub look: Option<Look>,
+    /// Changes title and look as options ask, and says which options these then show; [`plain`] changes nothing.
+    pub variant: fn(&Given<'_>, &mut Drawn),
     /// What it is, in a line.
     pub summary: &'static str,
     /// What it computes for one query v of one block.
@@ -24,6 +35,22 @@ pub struct MethodInfo {
     pub when: &'static str,
     /// Its options.
     pub options: &'static [OptionInfo],
+}
+
+/// For methods whose options do not change title and look.
+pub fn plain(_: &Given<'_>, _: &mut Drawn) {}
+
+impl MethodInfo {
+    /// How it is drawn and called with these options.
+    pub fn drawn(&self, options: &Given<'_>) -> Drawn {
+        let mut drawn = Drawn {
+            title: self.title.to_owned(),
+            look: self.look,
+            shown: Vec::new(),
+        };
+        (self.variant)(options, &mut drawn);
+        drawn
+    }
 }
 
 /// An option of a method.
@@ -158,7 +185,7 @@ pub enum Value {
 }
 
 /// A checked value for every option of a method.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Values(Vec<(&'static str, Value)>);
 
 impl Values {
@@ -247,6 +274,29 @@ pub trait Listed: Sized {
     fn from_values(values: &Values) -> Self;
 }
 
+/// A line of the table of methods: what is said of the method, and how it is made.
+pub type Entry = (&'static MethodInfo, fn(&Values) -> Arc<dyn InfluenceMethod>);
+
+/// Modules with a method each, as `file: Type`, and the table of them, `LIST`: a method is a file and a line here.
+macro_rules! methods {
+    ($($file:ident: $Type:ident),+ $(,)?) => {
+        $(pub mod $file;)+
+
+        /// The methods of this folder, in the order they are listed.
+        pub(crate) const LIST: &[$crate::influence::registry::Entry] = &[
+            $((
+                &<$file::$Type as $crate::influence::registry::Listed>::INFO,
+                |values| {
+                    std::sync::Arc::new(
+                        <$file::$Type as $crate::influence::registry::Listed>::from_values(values),
+                    )
+                },
+            )),+
+        ];
+    };
+}
+pub(crate) use methods;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,6 +314,7 @@ mod tests {
             );
             assert!(
                 [
+                    info.title,
                     info.summary,
                     info.formula,
                     info.cost,
@@ -283,7 +334,8 @@ mod tests {
                 "{}",
                 info.name
             );
-            assert_eq!(build(&Values::new(info, &[])).info().name, info.name);
+            // the defaults are allowed values
+            build(&Values::new(info, &[]));
         }
     }
 

@@ -6,17 +6,15 @@ use faer::{Accum, Mat, Par};
 use ndarray::Array2;
 use rayon::prelude::*;
 
-use super::block::Block;
-use super::columns::{norms as lengths, relative};
+use super::block::columns::{column, contiguous_mut, norms as lengths, parallel, relative};
+use super::block::layout::{BlockLayout, BlockShape};
+use super::block::precision::Precision;
+use super::block::reduce::sum_of_squares;
+use super::block::view::Block;
 use super::companions::{Companions, Need};
-use super::element::{column, contiguous_mut};
 use super::error::InfluenceError;
 use super::evidence::Evidence;
-use super::kernels::parallel;
-use super::layout::{BlockLayout, BlockShape};
-use super::moments::sum_of_squares;
-use crate::config::influence::Precision;
-use crate::config::method::MethodSpec;
+use super::spec::MethodSpec;
 use crate::gradients::store::GradientStore;
 use crate::measure::{Meter, Spent, StageBytes, StageSeconds};
 
@@ -108,7 +106,7 @@ fn run_here(
     options: &RunOptions<'_>,
 ) -> Result<Influence, InfluenceError> {
     check(train, layout, lambda)?;
-    let method = spec.method.build();
+    let method = spec.method();
     let companions = &options.companions;
     companions.check(spec.name(), method.need())?;
     companions.fit(train, query)?;

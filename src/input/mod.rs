@@ -8,11 +8,13 @@
 mod error;
 mod foreign;
 mod home;
+mod nearest;
 mod quote;
 mod read;
 
 pub use error::InputError;
 pub use foreign::explain;
 pub use home::expand_home;
+pub use nearest::nearest;
 pub use quote::{quote, shorten};
 pub use read::{bytes, json, json_problem, parse_json, text};

@@ -1,42 +1,11 @@
 //! The entry point: the metrics asked for, of one method's scores.
 
-use ndarray::{ArrayView1, ArrayView2};
 use thiserror::Error;
 
 use super::detection_curve::detection_curve;
-use super::retraining::Retraining;
+use super::inputs::Inputs;
 use super::table::{Need, computed, find};
 use super::value::{Curve, Estimate, MetricValue};
-
-/// Influence scores; positive = harmful.
-#[derive(Clone, Copy, Debug)]
-pub struct Scores<'a> {
-    /// `[m, n]`: one row a query.
-    pub per_query: ArrayView2<'a, f64>,
-    /// `[n]`: for the mean of the query losses.
-    pub mean_query: ArrayView1<'a, f64>,
-}
-
-/// What metrics are computed from.
-#[derive(Clone, Copy, Debug)]
-pub struct Inputs<'a> {
-    /// The method's scores.
-    pub scores: Scores<'a>,
-    /// The exact scores, of the same shapes.
-    pub exact: Option<Scores<'a>>,
-    /// Exact scores of the queries at the default damping, `[m, n]`.
-    pub exact_at_default: Option<ArrayView2<'a, f64>>,
-    /// For each of the n training examples, whether its label was flipped.
-    pub flipped: Option<&'a [bool]>,
-    /// Class of each of the n training examples.
-    pub train_classes: Option<&'a [usize]>,
-    /// Class of each of the m queries.
-    pub query_classes: Option<&'a [usize]>,
-    /// Losses of the m queries after retraining on parts of the n examples.
-    pub retraining: Option<&'a Retraining>,
-    /// Seeds the bootstrap intervals.
-    pub seed: u64,
-}
 
 /// Why metrics could not be computed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -168,6 +137,7 @@ mod tests {
     use ndarray::{Array1, Array2, Axis};
 
     use super::*;
+    use crate::metrics::Scores;
 
     fn matrix(phase: f64) -> Array2<f64> {
         Array2::from_shape_fn((6, 40), |(q, k)| {

@@ -12,6 +12,7 @@ pub mod datamodel;
 pub mod detection_curve;
 mod evaluate;
 pub mod hierarchical;
+mod inputs;
 pub mod interval;
 pub mod ladder;
 pub mod leave_one_out;
@@ -26,6 +27,7 @@ pub mod slope;
 mod table;
 mod value;
 
-pub use evaluate::{Inputs, MetricsError, Scores, evaluate};
+pub use evaluate::{MetricsError, evaluate};
+pub use inputs::{Inputs, Scores};
 pub use table::{Direction, METRICS, Metric, Need, computed, find};
 pub use value::{Curve, MetricValue, no_value};

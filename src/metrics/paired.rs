@@ -14,8 +14,8 @@
 //! This is what one cell can tell: other queries, examples and subsets for the same fine-tune. What another seed would
 //! change is told by other seeds alone (see [`super::ranking`]).
 
-use super::evaluate::Inputs;
 use super::hierarchical::{Correlation, replicates};
+use super::inputs::Inputs;
 use super::{auc, correlation, datamodel, leave_one_out, retrieval};
 use crate::random::rng;
 

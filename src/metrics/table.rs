@@ -1,7 +1,7 @@
 //! The one listing of metrics: command line, axis labels, table headers and settings checks read it.
 
-use super::evaluate::Inputs;
 use super::hierarchical::Correlation;
+use super::inputs::Inputs;
 use super::value::Estimate;
 use super::{
     auc, average_precision, correlation, datamodel, leave_one_out, overlap, relative_error,

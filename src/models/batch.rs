@@ -37,6 +37,22 @@ pub enum ModelInput {
     },
 }
 
+/// Targets of a batch, by the kinds of [`Targets`](crate::data::Targets).
+#[derive(Clone, Debug)]
+pub enum BatchTargets {
+    /// Labels, `[n]`.
+    Classes(Tensor<1, Int>),
+}
+
+impl BatchTargets {
+    /// Number of examples.
+    fn len(&self) -> usize {
+        match self {
+            Self::Classes(labels) => labels.dims()[0],
+        }
+    }
+}
+
 /// Examples on a device.
 #[derive(Clone, Debug)]
 pub struct Batch {
@@ -46,8 +62,8 @@ pub struct Batch {
     pub types: Option<Tensor<2, Int>>,
     /// Real tokens of every example; `None` when all are real.
     pub lengths: Option<Vec<usize>>,
-    /// Labels, `[n]`.
-    pub labels: Tensor<1, Int>,
+    /// What an objective holds the output against.
+    pub targets: BatchTargets,
     /// Where the tensors are.
     pub device: Device,
 }
@@ -55,7 +71,7 @@ pub struct Batch {
 impl Batch {
     /// Number of examples.
     pub fn len(&self) -> usize {
-        self.labels.dims()[0]
+        self.targets.len()
     }
 
     /// The same examples for a model in f64.

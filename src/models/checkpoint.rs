@@ -14,11 +14,11 @@ use safetensors::tensor::{Dtype, SafeTensors};
 use serde_json::Value;
 use thiserror::Error;
 
+use super::files;
+use super::huggingface::HuggingFaceConfig;
 use super::parameter::Parameter;
-use super::{ModelError, files};
-use crate::config::huggingface::{
-    Fields, HuggingFaceConfig, HuggingFaceError, SHARDS_FILE, WEIGHTS_FILE,
-};
+use crate::checkpoints::layout::{SHARDS_FILE, WEIGHTS_FILE};
+use crate::checkpoints::{Fields, HuggingFaceError};
 use crate::input::{self, InputError, quote};
 
 /// Bytes that are copied before their pages are given back; a multiple of the page size.
@@ -235,7 +235,7 @@ impl Checkpoint {
         &self,
         parameters: Vec<Parameter>,
         device: &burn::tensor::Device,
-    ) -> Result<(), ModelError> {
+    ) -> Result<(), CheckpointError> {
         for mut parameter in parameters {
             let name = &parameter.name;
             parameter

@@ -6,8 +6,36 @@
 use burn::tensor::Tensor;
 use rand::RngExt;
 
-use crate::config::huggingface::DropoutProbabilities;
 use crate::random::Rng;
+
+/// Dropout of a network in train mode, outside any adapters, by the names of config.json.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct DropoutProbabilities {
+    /// `hidden_dropout_prob`: on the normalised embeddings, and on the outputs of attention and of the feed-forward
+    /// layers before the residual is added; in an MLP on the activations between hidden layers.
+    pub hidden: f64,
+    /// `attention_probs_dropout_prob`: on the attention weights, after the softmax.
+    pub attention: f64,
+    /// `classifier_dropout`: on the input of every layer of the classifier.
+    pub classifier: f64,
+}
+
+impl DropoutProbabilities {
+    /// The same probability everywhere.
+    pub fn all(p: f64) -> Self {
+        Self {
+            hidden: p,
+            attention: p,
+            classifier: p,
+        }
+    }
+
+    /// Whether something below the classifier is dropped, so that the activations of an example change from pass to
+    /// pass.
+    pub fn in_encoder(self) -> bool {
+        self.hidden > 0.0 || self.attention > 0.0
+    }
+}
 
 /// Probabilities with which a fine-tuning pass sets elements to zero; the others are divided by 1 − p.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

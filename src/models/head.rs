@@ -16,6 +16,8 @@ pub struct Head {
     dense: Option<Linear>,
     /// W and b.
     last: Linear,
+    /// Whether per-example gradients of V are taken, too.
+    probe_dense: bool,
 }
 
 impl Head {
@@ -24,6 +26,7 @@ impl Head {
         Self {
             dense: None,
             last: Linear::new("classifier", hidden, classes, device),
+            probe_dense: false,
         }
     }
 
@@ -32,6 +35,7 @@ impl Head {
         Self {
             dense: Some(Linear::new("classifier.dense", hidden, hidden, device)),
             last: Linear::new("classifier.out_proj", hidden, classes, device),
+            probe_dense: false,
         }
     }
 
@@ -42,6 +46,17 @@ impl Head {
             None => Self::linear(hidden, classes, device),
             Some(_) => Self::dense(hidden, classes, device),
         };
+    }
+
+    /// Has per-example gradients of V taken, or not.
+    pub fn probe_dense(&mut self, probed: bool) {
+        self.probe_dense = probed;
+    }
+
+    /// The layers whose weights have per-example gradients, in the order of a forward pass.
+    pub fn probed(&self) -> impl Iterator<Item = &Linear> {
+        let dense = self.dense.iter().filter(|_| self.probe_dense);
+        dense.chain([&self.last])
     }
 
     /// The layer that gives the logits.
@@ -55,9 +70,16 @@ impl Head {
         let x = pass.drop_classifier(x);
         let x = match &self.dense {
             None => x,
-            Some(dense) => pass.drop_classifier(dense.forward(x).tanh()),
+            Some(dense) => {
+                let x = if self.probe_dense {
+                    dense.forward_probed(x, pass)
+                } else {
+                    dense.forward(x)
+                };
+                pass.drop_classifier(x.tanh())
+            }
         };
-        self.last.forward_head(x, pass)
+        self.last.forward_probed(x, pass)
     }
 
     /// Every parameter, the last layer's at the end.

@@ -1,6 +1,6 @@
 //! Linear layers, with or without a LoRA adapter.
 //!
-//! y = W x + b + s·B A D(x), with s = α/r, A `[r, in]`, B `[out, r]`, D dropout while fine-tuning only
+//! y = W x + b + s·B A D(x), with s = α/r or α/√r (rsLoRA), A `[r, in]`, B `[out, r]`, D dropout while fine-tuning only
 //! (Hu et al., 2022). A is drawn from the distribution of [`LoraInit`], B starts at zero.
 
 use burn::tensor::{Device, Gradients, Tensor};
@@ -123,8 +123,8 @@ impl Linear {
         ops::linear(x, self.weight.clone(), self.bias.clone())
     }
 
-    /// The head's forward pass: a probe when gradients are taken.
-    pub fn forward_head(&self, x: Tensor<3>, pass: &mut Pass) -> Tensor<3> {
+    /// [`Self::forward`] with a probe when gradients are taken.
+    pub fn forward_probed(&self, x: Tensor<3>, pass: &mut Pass) -> Tensor<3> {
         match pass {
             Pass::Probed(sites) => probed(x, self.weight.clone(), self.bias.clone(), sites),
             _ => self.forward(x),
@@ -161,7 +161,7 @@ pub struct Adapter {
     pub a: Tensor<2>,
     /// B, `[out, r]`.
     pub b: Tensor<2>,
-    /// s = α/r.
+    /// s, α/r or α/√r.
     pub scale: f64,
     /// Distribution that A is drawn from.
     pub init: LoraInit,
@@ -178,11 +178,24 @@ impl Adapter {
     }
 }
 
-/// A linear layer that may carry an adapter.
+/// What an adapter is made with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdapterShape {
+    /// r.
+    pub rank: usize,
+    /// s, α/r or α/√r.
+    pub scale: f64,
+    /// Distribution that A is drawn from when it is not loaded.
+    pub init: LoraInit,
+}
+
+/// A linear layer that may carry an adapter, or be trained in full.
 #[derive(Clone, Debug)]
 pub struct LoraLinear {
     base: Linear,
     adapter: Option<Adapter>,
+    /// Whether per-example gradients of W are taken, where there is no adapter.
+    probed: bool,
 }
 
 impl LoraLinear {
@@ -191,11 +204,13 @@ impl LoraLinear {
         Self {
             base: Linear::new(name, inputs, outputs, device),
             adapter: None,
+            probed: false,
         }
     }
 
-    /// Hangs an adapter of rank `rank` on, to be initialised or loaded.
-    pub fn adapt(&mut self, rank: usize, scale: f64, init: LoraInit, device: &Device) {
+    /// Hangs an adapter on, to be initialised or loaded.
+    pub fn adapt(&mut self, shape: AdapterShape, device: &Device) {
+        let AdapterShape { rank, scale, init } = shape;
         let [outputs, inputs] = self.base.weight.dims();
         self.adapter = Some(Adapter {
             a: Tensor::zeros([rank, inputs], device),
@@ -208,6 +223,21 @@ impl LoraLinear {
     /// Takes the adapter away.
     pub fn strip(&mut self) {
         self.adapter = None;
+    }
+
+    /// Has per-example gradients of W taken, or not.
+    pub fn probe_weight(&mut self, probed: bool) {
+        self.probed = probed;
+    }
+
+    /// Whether per-example gradients are taken here: of an adapter, or of W.
+    pub fn is_probed(&self) -> bool {
+        self.adapter.is_some() || self.probed
+    }
+
+    /// W, `[out, in]`.
+    pub fn weight(&self) -> &Tensor<2> {
+        &self.base.weight
     }
 
     /// The adapter, if there is one.
@@ -238,7 +268,10 @@ impl LoraLinear {
     /// `[n, t, in]` → `[n, t, out]`.
     pub fn forward(&self, x: Tensor<3>, pass: &mut Pass) -> Tensor<3> {
         let Some(Adapter { a, b, scale, .. }) = &self.adapter else {
-            return self.base.forward(x);
+            return match pass {
+                Pass::Probed(_) if self.probed => self.base.forward_probed(x, pass),
+                _ => self.base.forward(x),
+            };
         };
         let dropped = match pass {
             Pass::Probed(sites) => {

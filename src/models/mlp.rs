@@ -2,23 +2,26 @@
 
 use burn::tensor::{Device, Tensor};
 
+use super::head::Head;
 use super::lora::{Linear, LoraLinear, Pass};
+use super::network::Network;
 use super::ops;
 use super::parameter::{Parameter, Role};
 use super::transformer::fan_in;
 use super::{Batch, ModelInput};
 use crate::config::LoraTarget;
 
-/// g(W_L … g(W_1 g(W_0 x + b_0) + b_1) … + b_L) with g = GELU, without a head.
+/// g(W_L … g(W_1 g(W_0 x + b_0) + b_1) … + b_L) with g = GELU, and a head.
 #[derive(Clone, Debug)]
 pub struct Mlp {
     input: Linear,
     layers: Vec<LoraLinear>,
+    head: Head,
 }
 
 impl Mlp {
     /// Without adapters; zeros, to be initialised or loaded.
-    pub fn new(hidden: usize, layers: usize, features: usize, device: &Device) -> Self {
+    pub fn new(hidden: usize, layers: usize, features: usize, head: Head, device: &Device) -> Self {
         Self {
             input: Linear::new("input.dense", features, hidden, device),
             layers: (0..layers)
@@ -26,19 +29,17 @@ impl Mlp {
                     LoraLinear::new(format!("layer.{index}.dense"), hidden, hidden, device)
                 })
                 .collect(),
+            head,
         }
     }
+}
 
-    /// The matrices of `target` in layer `layer`.
-    pub fn targets(&mut self, layer: usize, target: LoraTarget) -> Vec<&mut LoraLinear> {
-        match target {
-            LoraTarget::Ffn => self.layers.get_mut(layer).into_iter().collect(),
-            _ => Vec::new(),
-        }
+impl Network for Mlp {
+    fn boxed(&self) -> Box<dyn Network> {
+        Box::new(self.clone())
     }
 
-    /// The last hidden layer, `[n, 1, hidden]`.
-    pub fn encode(&self, batch: &Batch, pass: &mut Pass) -> Tensor<3> {
+    fn forward(&self, batch: &Batch, pass: &mut Pass) -> Tensor<3> {
         let ModelInput::Features(values) = &batch.input else {
             unreachable!(
                 "a perceptron is built for features only, and its batches are made for it"
@@ -53,11 +54,34 @@ impl Mlp {
             x = pass.drop_hidden(x);
             x = ops::gelu(layer.forward(x, pass));
         }
-        x
+        self.head.forward(x, pass)
     }
 
-    /// Every parameter, from the input on.
-    pub fn parameters(&mut self) -> Vec<Parameter<'_>> {
+    fn adaptable(&self) -> Vec<&LoraLinear> {
+        self.layers.iter().collect()
+    }
+
+    fn adaptable_mut(&mut self) -> Vec<&mut LoraLinear> {
+        self.layers.iter_mut().collect()
+    }
+
+    fn modules(&self, target: LoraTarget) -> &'static [&'static str] {
+        match target {
+            LoraTarget::Ffn => &["dense"],
+            _ => &[],
+        }
+    }
+
+    fn head(&self) -> Option<&Head> {
+        Some(&self.head)
+    }
+
+    fn head_mut(&mut self) -> Option<&mut Head> {
+        Some(&mut self.head)
+    }
+
+    /// From the input on.
+    fn parameters(&mut self) -> Vec<Parameter<'_>> {
         let [hidden, features] = self.input.weight.dims();
         // GELU halves the variance, roughly
         let deviation = |inputs: usize| std::f64::consts::SQRT_2 * fan_in(inputs);
@@ -65,14 +89,15 @@ impl Mlp {
         for layer in &mut self.layers {
             all.extend(layer.parameters(deviation(hidden)));
         }
+        all.extend(self.head.parameters());
         all
     }
 
-    /// The adapted matrices, from the input on.
-    pub fn adapted(&self) -> Vec<&LoraLinear> {
-        self.layers
-            .iter()
-            .filter(|layer| layer.adapter().is_some())
-            .collect()
+    fn layers(&self) -> usize {
+        self.layers.len()
+    }
+
+    fn width(&self) -> usize {
+        self.input.weight.dims()[0]
     }
 }

@@ -1,61 +1,67 @@
-//! Models with LoRA sites, one file an architecture.
+//! Models with LoRA sites: an architecture is one file that implements [`network::Network`], and one line in
+//! [`Model::blank`].
 //!
-//! Nothing here knows a task, a method or a metric.
+//! Nothing here knows a task, a loss, a method or a metric.
 
 mod batch;
 pub mod checkpoint;
 pub mod dropout;
 pub mod files;
 mod head;
+pub mod huggingface;
 pub mod lora;
 pub mod mlp;
+pub mod network;
 pub mod ops;
 pub mod parameter;
 pub mod peft;
 pub mod transformer;
 mod validate;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use burn::tensor::{Device, Int, Tensor, activation};
+use burn::tensor::{Device, Tensor};
 
-pub use batch::{Batch, InputShape, ModelInput};
-pub use dropout::Dropout;
-pub use lora::{Adapter, Pass, Site};
-pub use parameter::{Array, Role, Weights};
+pub use batch::{Batch, BatchTargets, InputShape, ModelInput};
+pub use dropout::{Dropout, DropoutProbabilities};
+pub use lora::{Adapter, AdapterShape, Pass, Site};
+pub use parameter::{Array, Role, WeightError, Weights};
 pub use validate::{ModelError, validate};
 
-use crate::config::huggingface::{DropoutProbabilities, Family, HuggingFaceConfig};
-use crate::config::{LoraConfig, LoraInit, LoraTarget, ModelConfig};
+use crate::config::{LoraConfig, ModelConfig};
 use checkpoint::{Checkpoint, CheckpointError};
 use head::Head;
+use huggingface::{Family, HuggingFaceConfig};
 use lora::LoraLinear;
 use mlp::Mlp;
+use network::Network;
 use parameter::Parameter;
 use transformer::{EncoderShape, Transformer};
 
-#[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one in a model")]
-enum Body {
-    Transformer(Transformer),
-    Mlp(Mlp),
-}
-
-/// A network with LoRA sites and a head.
+/// A [network](Network) on a device, with what is known of where its parameters came from.
 ///
 /// Adapters and head are trained; the head's bias too, although its gradient is not among the blocks
 /// of the Fisher (as in the paper's code).
 #[derive(Clone, Debug)]
 pub struct Model {
-    body: Body,
-    head: Head,
+    network: Box<dyn Network>,
     /// Whether the head came from a checkpoint or an adapter.
     pretrained_head: bool,
     /// What a checkpoint's config.json says; none for a network of our own.
     dropout: DropoutProbabilities,
+    /// What an adapter brought along in place of the base's.
+    replaced: Replaced,
     family: Option<Family>,
-    layers: usize,
     device: Device,
+}
+
+/// Parameters of the base that an adapter replaced, because it trains them in full.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replaced {
+    /// Their names.
+    pub parameters: BTreeSet<String>,
+    /// The modules that the adapter names, by the ends of their names (PEFT's `modules_to_save`).
+    pub modules: Vec<String>,
 }
 
 /// Per-example gradient of one trained matrix.
@@ -126,41 +132,34 @@ impl Model {
         device: &Device,
     ) -> Result<Self, ModelError> {
         validate::validate_model(config)?;
-        let (body, hidden, layers) = match config {
+        let linear_head = |hidden| Head::linear(hidden, classes, device);
+        let network: Box<dyn Network> = match config {
             ModelConfig::Checkpoint(config) => {
                 let config =
                     HuggingFaceConfig::read(config.folder()).map_err(CheckpointError::from)?;
                 return Self::encoder(&config, input, classes, device);
             }
             ModelConfig::Transformer(config) => {
-                let shape = EncoderShape::from(config);
-                (
-                    Body::Transformer(Transformer::new(&shape, input, device)),
-                    config.hidden,
-                    config.layers,
-                )
+                let (shape, head) = (EncoderShape::from(config), linear_head(config.hidden));
+                Box::new(Transformer::new(&shape, input, head, device))
             }
             ModelConfig::Mlp(config) => match *input {
-                InputShape::Features { tokens, features } => (
-                    Body::Mlp(Mlp::new(
-                        config.hidden,
-                        config.layers,
-                        tokens * features,
-                        device,
-                    )),
+                InputShape::Features { tokens, features } => Box::new(Mlp::new(
                     config.hidden,
                     config.layers,
-                ),
+                    tokens * features,
+                    linear_head(config.hidden),
+                    device,
+                )),
                 InputShape::Tokens { .. } => return Err(ModelError::TokensForMlp),
             },
         };
         Ok(Self {
-            body,
-            head: Head::linear(hidden, classes, device),
+            network,
             pretrained_head: false,
             dropout: DropoutProbabilities::default(),
+            replaced: Replaced::default(),
             family: None,
-            layers,
             device: device.clone(),
         })
     }
@@ -192,17 +191,14 @@ impl Model {
             vocabulary: config.vocabulary,
             max_length: config.positions,
         };
-        let body = Transformer::new(&EncoderShape::from(config), &tables, device);
+        let head = config.family.head(config.hidden, classes, device);
+        let shape = EncoderShape::from(config);
         Ok(Self {
-            body: Body::Transformer(body),
-            head: match config.family {
-                Family::Bert => Head::linear(config.hidden, classes, device),
-                Family::Roberta => Head::dense(config.hidden, classes, device),
-            },
+            network: Box::new(Transformer::new(&shape, &tables, head, device)),
             pretrained_head: false,
             dropout: config.dropout,
+            replaced: Replaced::default(),
             family: Some(config.family),
-            layers: config.layers,
             device: device.clone(),
         })
     }
@@ -218,27 +214,34 @@ impl Model {
         seed: u64,
     ) -> Result<(), ModelError> {
         validate(config, lora)?;
-        self.adapt_matrices(BTreeSet::new(), lora.rank, lora.scale(), lora.init)
-            .expect("nothing is asked for");
-        let device = self.device.clone();
-        for layer in lora.layers.indices(self.layers) {
-            for &target in &lora.targets {
-                let matrices = match &mut self.body {
-                    Body::Transformer(body) => body.targets(layer, target),
-                    Body::Mlp(body) => body.targets(layer, target),
-                };
-                for matrix in matrices {
-                    matrix.adapt(lora.rank, lora.scale(), lora.init, &device);
-                }
-            }
-        }
+        let shape = AdapterShape {
+            rank: lora.rank,
+            scale: lora.scale(),
+            init: lora.init,
+        };
+        let layers = lora.layers.indices(self.layers());
+        let targets = lora.targets.iter();
+        let modules: Vec<&str> = targets
+            .flat_map(|&t| self.network.modules(t))
+            .copied()
+            .collect();
+        let names = self.linears().into_iter().map(LoraLinear::name);
+        let chosen = names.filter(|name| {
+            module_of_layer(name)
+                .is_some_and(|(layer, module)| layers.contains(&layer) && modules.contains(&module))
+        });
+        let sites = chosen.map(|name| (name.to_owned(), shape)).collect();
+        self.adapt_matrices(&sites)
+            .expect("the names are those of the network");
         self.initialise(&[Role::Adapter], seed);
         Ok(())
     }
 
     /// Replaces the head by a fresh one with `classes` outputs, from `seed`.
     pub fn replace_head(&mut self, classes: usize, seed: u64) {
-        self.head.replace(classes, &self.device);
+        if let Some(head) = self.network.head_mut() {
+            head.replace(classes, &self.device);
+        }
         self.pretrained_head = false;
         self.initialise(&[Role::Head], seed);
     }
@@ -248,34 +251,69 @@ impl Model {
         self.pretrained_head
     }
 
-    /// Hangs adapters of zeros on the matrices named in `sites`, and takes those of others away.
+    /// Hangs adapters of zeros on the linear layers named in `sites`, and takes those of others away.
     ///
     /// # Errors
-    /// The first name that no matrix has.
-    pub fn adapt_matrices(
-        &mut self,
-        mut sites: BTreeSet<String>,
-        rank: usize,
-        scale: f64,
-        init: LoraInit,
-    ) -> Result<(), String> {
+    /// The first name that no such layer has.
+    pub fn adapt_matrices(&mut self, sites: &BTreeMap<String, AdapterShape>) -> Result<(), String> {
+        let known: BTreeSet<&str> = self.linears().into_iter().map(LoraLinear::name).collect();
+        if let Some(name) = sites.keys().find(|name| !known.contains(name.as_str())) {
+            return Err(name.clone());
+        }
         let device = self.device.clone();
-        for layer in 0..self.layers {
-            for target in LoraTarget::EVERY_MATRIX {
-                let matrices = match &mut self.body {
-                    Body::Transformer(body) => body.targets(layer, target),
-                    Body::Mlp(body) => body.targets(layer, target),
-                };
-                for matrix in matrices {
-                    if sites.remove(matrix.name()) {
-                        matrix.adapt(rank, scale, init, &device);
-                    } else {
-                        matrix.strip();
-                    }
-                }
+        for linear in self.linears_mut() {
+            match sites.get(linear.name()) {
+                Some(&shape) => linear.adapt(shape, &device),
+                None => linear.strip(),
             }
         }
-        sites.pop_first().map_or(Ok(()), Err)
+        Ok(())
+    }
+
+    /// Replaces parameters of the base by those that an adapter trains in full; `modules` is what it calls them.
+    ///
+    /// # Errors
+    /// When a shape differs.
+    pub fn replace_base(
+        &mut self,
+        weights: &Weights,
+        modules: Vec<String>,
+    ) -> Result<(), ModelError> {
+        let device = self.device.clone();
+        let parameters = self.parameters().into_iter();
+        let parameters = parameters.filter(|parameter| weights.contains_key(&parameter.name));
+        parameter::import(parameters.collect(), &[Role::Base], weights, &device)?;
+        self.replaced = Replaced {
+            parameters: weights.keys().cloned().collect(),
+            modules,
+        };
+        Ok(())
+    }
+
+    /// What an adapter brought along in place of the base's.
+    pub fn replaced(&self) -> &Replaced {
+        &self.replaced
+    }
+
+    /// Plain copies of [`Self::replaced`].
+    pub fn export_replaced(&mut self) -> Weights {
+        let names = self.replaced.parameters.clone();
+        let parameters = self.parameters().into_iter();
+        let parameters = parameters.filter(|parameter| names.contains(&parameter.name));
+        parameter::export(parameters.collect(), &[Role::Base])
+    }
+
+    /// Has per-example gradients taken of every weight matrix of a linear layer that is trained in full, not of the
+    /// head's last alone: those that an adapter replaced, and RoBERTa's `classifier.dense`.
+    pub fn probe_every_trained_matrix(&mut self) {
+        let replaced = self.replaced.parameters.clone();
+        for linear in self.linears_mut() {
+            let trained = replaced.contains(&format!("{}.weight", linear.name()));
+            linear.probe_weight(trained);
+        }
+        if let Some(head) = self.network.head_mut() {
+            head.probe_dense(true);
+        }
     }
 
     /// Replaces the head by that of `weights`, with as many classes as it has.
@@ -283,12 +321,15 @@ impl Model {
     /// # Errors
     /// When a parameter of it is missing or has another shape.
     pub fn set_head(&mut self, weights: &Weights) -> Result<(), ModelError> {
-        let name = format!("{}.weight", self.head.last().name());
+        let Some(head) = self.network.head_mut() else {
+            return Ok(());
+        };
+        let name = format!("{}.weight", head.last().name());
         let classes = weights
             .get(&name)
             .and_then(|array| array.shape.first().copied())
-            .ok_or(ModelError::MissingWeight { name })?;
-        self.head.replace(classes, &self.device);
+            .ok_or(WeightError::Missing { name })?;
+        head.replace(classes, &self.device);
         self.import(&[Role::Head], weights)?;
         self.pretrained_head = true;
         Ok(())
@@ -301,18 +342,12 @@ impl Model {
 
     /// Logits `[n, classes]`.
     pub fn logits(&self, batch: &Batch, pass: &mut Pass) -> Tensor<2> {
-        let pooled = match &self.body {
-            Body::Transformer(body) => body.encode(batch, pass),
-            Body::Mlp(body) => body.encode(batch, pass),
-        };
-        self.head.forward(pooled, pass).squeeze_dim(1)
+        self.network.forward(batch, pass).squeeze_dim(1)
     }
 
     /// Makes passes that train nothing faster, until the parameters are asked for to be changed.
     pub fn freeze(&mut self) {
-        if let Body::Transformer(body) = &mut self.body {
-            body.freeze();
-        }
+        self.network.freeze();
     }
 
     /// Turns every parameter into f64, for derivatives that f32 is too coarse for: passes then go through the
@@ -326,10 +361,7 @@ impl Model {
     /// How many layers lie below the first adapted one, so that their activations do not change while
     /// adapters and head are trained; 0 when there is none.
     pub fn layers_below_adapters(&self) -> usize {
-        match &self.body {
-            Body::Transformer(body) => body.below_adapters().unwrap_or(0),
-            Body::Mlp(_) => 0,
-        }
+        self.network.layers_below_adapters()
     }
 
     /// What the embedding and the first `depth` layers make of a batch, `[n, t, h]`.
@@ -337,50 +369,60 @@ impl Model {
     /// # Panics
     /// When the network has no such layers, see [`Self::layers_below_adapters`].
     pub fn activations(&self, batch: &Batch, depth: usize) -> Tensor<3> {
-        match &self.body {
-            Body::Transformer(body) => body.activations(batch, depth),
-            Body::Mlp(_) => unreachable!("an MLP keeps no activations"),
-        }
+        self.network.activations(batch, depth)
     }
 
     /// Every parameter in a stable order; the head comes last.
     pub fn parameters(&mut self) -> Vec<Parameter<'_>> {
-        let mut all = match &mut self.body {
-            Body::Transformer(body) => body.parameters(),
-            Body::Mlp(body) => body.parameters(),
-        };
-        all.extend(self.head.parameters());
-        all
+        self.network.parameters()
     }
 
-    /// The adapted matrices in the order in which a forward pass meets them.
+    /// The linear layers that can carry an adapter, in the order in which a forward pass meets them.
+    pub fn linears(&self) -> Vec<&LoraLinear> {
+        self.network.adaptable()
+    }
+
+    fn linears_mut(&mut self) -> Vec<&mut LoraLinear> {
+        self.network.adaptable_mut()
+    }
+
+    /// Those of [`Self::linears`] that carry one.
     pub fn adapted(&self) -> Vec<&LoraLinear> {
-        match &self.body {
-            Body::Transformer(body) => body.adapted(),
-            Body::Mlp(body) => body.adapted(),
-        }
+        let linears = self.linears().into_iter();
+        linears
+            .filter(|linear| linear.adapter().is_some())
+            .collect()
     }
 
-    /// The tensors that per-example gradients consist of: A and B of every adapted matrix in order,
-    /// then the weight of the head's last layer.
+    /// Those of [`Self::linears`] that per-example gradients are taken of.
+    pub fn probed(&self) -> Vec<&LoraLinear> {
+        let linears = self.linears().into_iter();
+        linears.filter(|linear| linear.is_probed()).collect()
+    }
+
+    /// The tensors that per-example gradients consist of, in the order in which a forward pass meets them: A and B
+    /// of every adapted layer, the weights of layers [trained in full](Self::probe_every_trained_matrix) when they
+    /// are asked for, and at the end the weight of the head's last layer.
     pub fn gradient_tensors(&self) -> Vec<GradientTensor> {
         let mut tensors = Vec::new();
-        for linear in self.adapted() {
-            if let Some(adapter) = linear.adapter() {
-                tensors.push(GradientTensor {
-                    name: format!("{}.lora_A.weight", linear.name()),
-                    shape: adapter.a.dims(),
-                });
-                tensors.push(GradientTensor {
-                    name: format!("{}.lora_B.weight", linear.name()),
-                    shape: adapter.b.dims(),
-                });
+        let mut add = |name: &str, part: &str, tensor: &Tensor<2>| {
+            tensors.push(GradientTensor {
+                name: format!("{name}.{part}"),
+                shape: tensor.dims(),
+            });
+        };
+        for linear in self.probed() {
+            match linear.adapter() {
+                Some(adapter) => {
+                    add(linear.name(), "lora_A.weight", &adapter.a);
+                    add(linear.name(), "lora_B.weight", &adapter.b);
+                }
+                None => add(linear.name(), "weight", linear.weight()),
             }
         }
-        tensors.push(GradientTensor {
-            name: format!("{}.weight", self.head.last().name()),
-            shape: self.head.last().weight.dims(),
-        });
+        for linear in self.network.trained() {
+            add(linear.name(), "weight", &linear.weight);
+        }
         tensors
     }
 
@@ -395,7 +437,12 @@ impl Model {
     /// When one is missing or has another shape.
     pub fn import(&mut self, roles: &[Role], weights: &Weights) -> Result<(), ModelError> {
         let device = self.device.clone();
-        parameter::import(self.parameters(), roles, weights, &device)
+        Ok(parameter::import(
+            self.parameters(),
+            roles,
+            weights,
+            &device,
+        )?)
     }
 
     /// Number of parameters of `roles`.
@@ -417,19 +464,20 @@ impl Model {
         self.dropout
     }
 
-    /// Classes of the head.
+    /// Classes of the head; 0 for a network without one.
     pub fn classes(&self) -> usize {
-        self.head.last().weight.dims()[0]
+        let head = self.network.head();
+        head.map_or(0, |head| head.last().weight.dims()[0])
     }
 
     /// Width of the vectors that layers pass on.
     pub fn width(&self) -> usize {
-        self.head.last().weight.dims()[1]
+        self.network.width()
     }
 
     /// Layers of the network.
     pub fn layers(&self) -> usize {
-        self.layers
+        self.network.layers()
     }
 
     /// Where the parameters are.
@@ -438,13 +486,15 @@ impl Model {
     }
 }
 
-/// Cross-entropy of every example, not reduced, `[n]`.
-pub fn losses(logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
-    let n = labels.dims()[0];
-    activation::log_softmax(logits, 1)
-        .gather(1, labels.reshape([n, 1]))
-        .squeeze_dim::<1>(1)
-        .neg()
+/// N and what follows of a name `….layer.N.…`.
+fn module_of_layer(name: &str) -> Option<(usize, &str)> {
+    let start = name.strip_prefix("layer.");
+    let (_, rest) = match start {
+        Some(rest) => ("", rest),
+        None => name.split_once(".layer.")?,
+    };
+    let (layer, module) = rest.split_once('.')?;
+    Some((layer.parse().ok()?, module))
 }
 
 #[cfg(test)]
@@ -454,7 +504,7 @@ mod tests {
 
     use super::*;
     use crate::config::lora::AllLayers;
-    use crate::config::{LayerSelection, TransformerConfig};
+    use crate::config::{LayerSelection, LoraTarget, TransformerConfig};
     use crate::device::DeviceChoice;
     use crate::random;
 
@@ -498,10 +548,10 @@ mod tests {
             )),
             types: None,
             lengths: Some(rows.iter().map(|row| row.len()).collect()),
-            labels: Tensor::from_data(
+            targets: BatchTargets::Classes(Tensor::from_data(
                 TensorData::new(vec![0i64; rows.len()], [rows.len()]),
                 &device,
-            ),
+            )),
             device,
         }
     }
@@ -650,17 +700,18 @@ mod tests {
         )]);
         assert_eq!(
             model.import(&[Role::Head], &missing),
-            Err(ModelError::MissingWeight {
+            Err(WeightError::Missing {
                 name: "classifier.bias".into()
-            })
+            }
+            .into())
         );
         let mut other = weights.clone();
         other.get_mut("classifier.weight").unwrap().shape = vec![12, 3];
-        let expected = ModelError::WeightShape {
+        let expected = WeightError::Shape {
             name: "classifier.weight".into(),
             found: vec![12, 3],
             expected: vec![3, 12],
         };
-        assert_eq!(model.import(&[Role::Head], &other), Err(expected));
+        assert_eq!(model.import(&[Role::Head], &other), Err(expected.into()));
     }
 }

@@ -5,9 +5,30 @@ use std::collections::BTreeMap;
 use burn::tensor::{DType, Device, Gradients, Tensor, TensorData};
 use rand::RngExt;
 use rand_distr::{Distribution, Normal};
+use thiserror::Error;
 
-use super::ModelError;
 use crate::random;
+
+/// Why weights cannot be a model's.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum WeightError {
+    /// A parameter that is not there.
+    #[error("the weights lack `{name}`")]
+    Missing {
+        /// Its name.
+        name: String,
+    },
+    /// A parameter of another shape.
+    #[error("weight `{name}` has shape {found:?}; {expected:?} was expected")]
+    Shape {
+        /// Its name.
+        name: String,
+        /// Shape found.
+        found: Vec<usize>,
+        /// Shape expected.
+        expected: Vec<usize>,
+    },
+}
 
 /// What a parameter belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -227,19 +248,19 @@ pub fn import(
     roles: &[Role],
     weights: &Weights,
     device: &Device,
-) -> Result<(), ModelError> {
+) -> Result<(), WeightError> {
     for mut parameter in parameters
         .into_iter()
         .filter(|parameter| roles.contains(&parameter.role))
     {
         let array = weights
             .get(&parameter.name)
-            .ok_or_else(|| ModelError::MissingWeight {
+            .ok_or_else(|| WeightError::Missing {
                 name: parameter.name.clone(),
             })?;
         let expected = parameter.slot.shape();
         if array.shape != expected || array.values.len() != expected.iter().product::<usize>() {
-            return Err(ModelError::WeightShape {
+            return Err(WeightError::Shape {
                 name: parameter.name,
                 found: array.shape.clone(),
                 expected,

@@ -1,16 +1,17 @@
 //! Transformer encoder with layer normalisation after each sub-layer, as BERT (Devlin et al., 2019) and
-//! RoBERTa (Liu et al., 2019), pooled, without a head.
+//! RoBERTa (Liu et al., 2019), pooled, with a head.
 
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor, TensorData, activation, module};
+use burn::tensor::{Device, Int, Tensor, TensorData, activation, module};
 
+use super::head::Head;
 use super::lora::{Linear, LoraLinear, Pass, Site};
+use super::network::Network;
 use super::ops;
 use super::ops::encoder::{FrozenLayer, encoder_layer};
 use super::parameter::{Init, Parameter, Role, Slot};
 use super::{Batch, InputShape, ModelInput};
-use crate::config::huggingface::{Activation, Family, HuggingFaceConfig};
 use crate::config::{LoraTarget, TransformerConfig};
 
 /// Sizes and settings of an encoder.
@@ -30,10 +31,21 @@ pub struct EncoderShape {
     pub activation: Activation,
     /// Token types; 0 for an encoder that knows none.
     pub types: usize,
-    /// Row of the first token in the table of positions.
-    pub position_offset: usize,
+    /// Id of the padding when positions count the tokens that are none; without it they count all tokens.
+    pub padding: Option<usize>,
     /// How an example's tokens become one vector.
     pub pooling: Pooling,
+}
+
+/// Nonlinearity of the feed-forward layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// x·Φ(x), exactly.
+    Gelu,
+    /// x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2.
+    GeluTanh,
+    /// max(x, 0).
+    Relu,
 }
 
 /// How the last layer's tokens become one vector.
@@ -57,27 +69,8 @@ impl From<&TransformerConfig> for EncoderShape {
             layer_norm_eps: 1e-12,
             activation: Activation::Gelu,
             types: 0,
-            position_offset: 0,
+            padding: None,
             pooling: Pooling::Mean,
-        }
-    }
-}
-
-impl From<&HuggingFaceConfig> for EncoderShape {
-    fn from(config: &HuggingFaceConfig) -> Self {
-        Self {
-            hidden: config.hidden,
-            heads: config.heads,
-            layers: config.layers,
-            ffn: config.ffn,
-            layer_norm_eps: config.layer_norm_eps,
-            activation: config.activation,
-            types: config.types,
-            position_offset: config.position_offset,
-            pooling: match config.family {
-                Family::Bert => Pooling::Pooler,
-                Family::Roberta => Pooling::First,
-            },
         }
     }
 }
@@ -183,6 +176,18 @@ impl Layer {
         ]
     }
 
+    /// [`Self::matrices`], to be changed.
+    fn matrices_mut(&mut self) -> [&mut LoraLinear; 6] {
+        [
+            &mut self.query,
+            &mut self.key,
+            &mut self.value,
+            &mut self.output,
+            &mut self.intermediate,
+            &mut self.ffn_output,
+        ]
+    }
+
     /// `[n, t, h]` → `[n, t, h]`, or `[n, 1, h]` with `first`, which asks for the first position alone.
     fn forward(
         &self,
@@ -238,7 +243,7 @@ impl Layer {
         pass: &mut Pass,
     ) -> Tensor<3> {
         let tapped = match pass {
-            Pass::Probed(_) => self.matrices().map(|matrix| matrix.adapter().is_some()),
+            Pass::Probed(_) => self.matrices().map(LoraLinear::is_probed),
             _ => [false; 6],
         };
         let output = encoder_layer(x, frozen, lengths, first, tapped);
@@ -249,40 +254,29 @@ impl Layer {
         }
         output.out
     }
-
-    fn targets(&mut self, target: LoraTarget) -> Vec<&mut LoraLinear> {
-        match target {
-            LoraTarget::Query => vec![&mut self.query],
-            LoraTarget::Key => vec![&mut self.key],
-            LoraTarget::Value => vec![&mut self.value],
-            LoraTarget::Output => vec![&mut self.output],
-            LoraTarget::Ffn => vec![&mut self.intermediate, &mut self.ffn_output],
-            LoraTarget::FfnIn => vec![&mut self.intermediate],
-            LoraTarget::FfnOut => vec![&mut self.ffn_output],
-        }
-    }
 }
 
-/// The encoder with its embedding, without a head.
+/// The encoder with its embedding and its head.
 #[derive(Clone, Debug)]
 pub struct Transformer {
     embedding: Embedding,
     positions: Tensor<2>,
-    position_offset: usize,
+    padding: Option<usize>,
     /// A row for every token type, `[types, h]`.
     types: Option<Tensor<2>>,
     embedding_norm: LayerNorm,
     layers: Vec<Layer>,
     pooling: Pooling,
     /// The dense layer of [`Pooling::Pooler`].
-    pooler: Option<Linear>,
+    pooler: Option<LoraLinear>,
     /// The layers as single operations, see [`Self::freeze`].
     frozen: Option<Arc<[FrozenLayer]>>,
+    head: Head,
 }
 
 impl Transformer {
     /// Without adapters; zeros, to be initialised or loaded.
-    pub fn new(shape: &EncoderShape, input: &InputShape, device: &Device) -> Self {
+    pub fn new(shape: &EncoderShape, input: &InputShape, head: Head, device: &Device) -> Self {
         let (embedding, positions) = match *input {
             InputShape::Tokens {
                 vocabulary,
@@ -304,7 +298,7 @@ impl Transformer {
         Self {
             embedding,
             positions: Tensor::zeros([positions, shape.hidden], device),
-            position_offset: shape.position_offset,
+            padding: shape.padding,
             types: (shape.types > 0).then(|| Tensor::zeros([shape.types, shape.hidden], device)),
             embedding_norm: LayerNorm::new("embeddings.LayerNorm".into(), shape, device),
             layers: (0..shape.layers)
@@ -312,36 +306,10 @@ impl Transformer {
                 .collect(),
             pooling: shape.pooling,
             pooler: (shape.pooling == Pooling::Pooler)
-                .then(|| Linear::new("pooler.dense", shape.hidden, shape.hidden, device)),
+                .then(|| LoraLinear::new("pooler.dense", shape.hidden, shape.hidden, device)),
             frozen: None,
+            head,
         }
-    }
-
-    /// Makes passes that train nothing faster, until the parameters are asked for to be changed: adapters
-    /// are merged into their matrices once, and every layer is one operation.
-    pub fn freeze(&mut self) {
-        let device = self.positions.device();
-        self.frozen = self
-            .layers
-            .iter()
-            .map(|layer| layer.freeze(&device))
-            .collect();
-    }
-
-    /// How many layers lie below the first adapted one; none when nothing is adapted.
-    pub fn below_adapters(&self) -> Option<usize> {
-        self.layers.iter().position(|layer| {
-            layer
-                .matrices()
-                .into_iter()
-                .any(|matrix| matrix.adapter().is_some())
-        })
-    }
-
-    /// What the embedding and the first `depth` layers make of a batch, `[n, t, h]`.
-    pub fn activations(&self, batch: &Batch, depth: usize) -> Tensor<3> {
-        let x = self.embed(batch);
-        self.through(x, 0..depth, batch.lengths.as_deref(), &mut Pass::Plain)
     }
 
     /// `layers` of the encoder on x; the last layer of all gives the first position alone when that is all
@@ -366,32 +334,6 @@ impl Transformer {
         x
     }
 
-    /// The matrices of `target` in layer `layer`.
-    pub fn targets(&mut self, layer: usize, target: LoraTarget) -> Vec<&mut LoraLinear> {
-        self.frozen = None;
-        self.layers
-            .get_mut(layer)
-            .map_or_else(Vec::new, |layer| layer.targets(target))
-    }
-
-    /// The tokens, embedded and led through every layer, pooled to one vector an example, `[n, 1, h]`.
-    pub fn encode(&self, batch: &Batch, pass: &mut Pass) -> Tensor<3> {
-        let (x, below) = match &batch.input {
-            ModelInput::Activations { x, layer } => (x.clone(), *layer),
-            _ => (pass.drop_hidden(self.embed(batch)), 0),
-        };
-        let t = x.dims()[1];
-        let lengths = batch.lengths.as_deref();
-        let x = self.through(x, below..self.layers.len(), lengths, pass);
-        match (self.pooling, &self.pooler) {
-            (Pooling::Mean, _) => mean_weights(batch.len(), t, lengths, &batch.device)
-                .cast(x.dtype())
-                .matmul(x),
-            (_, None) => x,
-            (_, Some(pooler)) => pooler.forward(x).tanh(),
-        }
-    }
-
     /// Tokens or patches as normalised vectors, `[n, t, h]`.
     fn embed(&self, batch: &Batch) -> Tensor<3> {
         let (mut x, t) = match (&self.embedding, &batch.input) {
@@ -403,8 +345,13 @@ impl Transformer {
             }
             _ => unreachable!("a batch is made for the input that the model was built for"),
         };
-        let positions = self.positions.clone().narrow(0, self.position_offset, t);
-        x = x + positions.unsqueeze();
+        x = x + match (self.padding, &batch.input) {
+            (Some(padding), ModelInput::Tokens(ids)) => {
+                let rows = positions_after(ids.clone(), padding);
+                module::embedding(self.positions.clone(), rows)
+            }
+            _ => self.positions.clone().narrow(0, 0, t).unsqueeze(),
+        };
         if let Some(table) = &self.types {
             x = x + match &batch.types {
                 Some(types) => module::embedding(table.clone(), types.clone()),
@@ -413,9 +360,67 @@ impl Transformer {
         }
         self.embedding_norm.forward(x)
     }
+}
 
-    /// Every parameter: embeddings, then layer by layer.
-    pub fn parameters(&mut self) -> Vec<Parameter<'_>> {
+impl Network for Transformer {
+    fn boxed(&self) -> Box<dyn Network> {
+        Box::new(self.clone())
+    }
+
+    /// The tokens are embedded and led through every layer, pooled to one vector an example, and classified.
+    fn forward(&self, batch: &Batch, pass: &mut Pass) -> Tensor<3> {
+        let (x, below) = match &batch.input {
+            ModelInput::Activations { x, layer } => (x.clone(), *layer),
+            _ => (pass.drop_hidden(self.embed(batch)), 0),
+        };
+        let t = x.dims()[1];
+        let lengths = batch.lengths.as_deref();
+        let x = self.through(x, below..self.layers.len(), lengths, pass);
+        let pooled = match (self.pooling, &self.pooler) {
+            (Pooling::Mean, _) => mean_weights(batch.len(), t, lengths, &batch.device)
+                .cast(x.dtype())
+                .matmul(x),
+            (_, None) => x,
+            (_, Some(pooler)) => pooler.forward(x, pass).tanh(),
+        };
+        self.head.forward(pooled, pass)
+    }
+
+    /// Layer by layer: query, key, value, output, feed-forward; then
+    /// the pooler's.
+    fn adaptable(&self) -> Vec<&LoraLinear> {
+        let sites = self.layers.iter().flat_map(Layer::matrices);
+        sites.chain(&self.pooler).collect()
+    }
+
+    fn adaptable_mut(&mut self) -> Vec<&mut LoraLinear> {
+        self.frozen = None;
+        let sites = self.layers.iter_mut().flat_map(Layer::matrices_mut);
+        sites.chain(&mut self.pooler).collect()
+    }
+
+    fn modules(&self, target: LoraTarget) -> &'static [&'static str] {
+        match target {
+            LoraTarget::Query => &["attention.self.query"],
+            LoraTarget::Key => &["attention.self.key"],
+            LoraTarget::Value => &["attention.self.value"],
+            LoraTarget::Output => &["attention.output.dense"],
+            LoraTarget::Ffn => &["intermediate.dense", "output.dense"],
+            LoraTarget::FfnIn => &["intermediate.dense"],
+            LoraTarget::FfnOut => &["output.dense"],
+        }
+    }
+
+    fn head(&self) -> Option<&Head> {
+        Some(&self.head)
+    }
+
+    fn head_mut(&mut self) -> Option<&mut Head> {
+        Some(&mut self.head)
+    }
+
+    /// Embeddings, then layer by layer, pooler and head.
+    fn parameters(&mut self) -> Vec<Parameter<'_>> {
         self.frozen = None;
         let hidden = self.positions.dims()[1];
         let matrix = |name: &str, deviation: f64, slot| Parameter {
@@ -465,16 +470,49 @@ impl Transformer {
             all.extend(layer.output_norm.parameters());
         }
         if let Some(pooler) = &mut self.pooler {
-            all.extend(pooler.parameters(Role::Base, fan_in(hidden)));
+            all.extend(pooler.parameters(fan_in(hidden)));
         }
+        all.extend(self.head.parameters());
         all
     }
 
-    /// The adapted matrices, layer by layer: query, key, value, output, feed-forward.
-    pub fn adapted(&self) -> Vec<&LoraLinear> {
-        let sites = self.layers.iter().flat_map(Layer::matrices);
-        sites.filter(|linear| linear.adapter().is_some()).collect()
+    fn layers(&self) -> usize {
+        self.layers.len()
     }
+
+    fn width(&self) -> usize {
+        self.positions.dims()[1]
+    }
+
+    /// Adapters are merged into their matrices once, and every layer is one operation.
+    fn freeze(&mut self) {
+        let device = self.positions.device();
+        self.frozen = self
+            .layers
+            .iter()
+            .map(|layer| layer.freeze(&device))
+            .collect();
+    }
+
+    fn layers_below_adapters(&self) -> usize {
+        let first = self
+            .layers
+            .iter()
+            .position(|layer| layer.matrices().into_iter().any(LoraLinear::is_probed));
+        first.unwrap_or(0)
+    }
+
+    fn activations(&self, batch: &Batch, depth: usize) -> Tensor<3> {
+        let x = self.embed(batch);
+        self.through(x, 0..depth, batch.lengths.as_deref(), &mut Pass::Plain)
+    }
+}
+
+/// RoBERTa's rows in the table of positions, `[n, t]`: the padding's id plus the number of tokens so far that are
+/// no padding; a padding token, also one within a text, has the row of the padding's id.
+fn positions_after(ids: Tensor<2, Int>, padding: usize) -> Tensor<2, Int> {
+    let real = ids.not_equal_elem(padding as i64).int();
+    real.clone().cumsum(1) * real + padding as i64
 }
 
 /// Standard deviation 1/√in, which keeps the size of what passes through.

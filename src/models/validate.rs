@@ -3,7 +3,8 @@
 use thiserror::Error;
 
 use super::checkpoint::CheckpointError;
-use crate::config::huggingface::HuggingFaceConfig;
+use super::huggingface::HuggingFaceConfig;
+use super::parameter::WeightError;
 use crate::config::lora::{FirstLayers, LastLayers, LayerRange};
 use crate::config::{LayerSelection, LoraConfig, LoraTarget, ModelConfig};
 
@@ -113,22 +114,9 @@ pub enum ModelError {
     /// A checkpoint cannot be loaded.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// A file lacks a parameter.
-    #[error("the weights lack `{name}`")]
-    MissingWeight {
-        /// Its name.
-        name: String,
-    },
-    /// A parameter of another shape.
-    #[error("weight `{name}` has shape {found:?}; {expected:?} was expected")]
-    WeightShape {
-        /// Its name.
-        name: String,
-        /// Shape found.
-        found: Vec<usize>,
-        /// Shape expected.
-        expected: Vec<usize>,
-    },
+    /// Weights that do not fit.
+    #[error(transparent)]
+    Weight(#[from] WeightError),
 }
 
 pub(super) fn validate_model(config: &ModelConfig) -> Result<(), ModelError> {

@@ -24,7 +24,7 @@ pub struct Aggregate {
     pub factor: bool,
     /// Seeds in the mean.
     pub seeds: usize,
-    /// Cells where the cell itself or the method failed.
+    /// Cells where the cell itself failed, or the method before it had scores.
     pub failed: usize,
     /// Cases (queries, or 1 a cell) over the cells where the metric applies.
     pub cases: usize,
@@ -50,7 +50,7 @@ pub fn aggregate(group: &Group, label: &str, metric: &str) -> Aggregate {
             result.failed += usize::from(failed);
             continue;
         };
-        if failed || method.status == Status::Failed {
+        if failed || !method.has_scores() {
             result.failed += 1;
             continue;
         }
@@ -137,13 +137,14 @@ fn finish(
     result
 }
 
-/// The finite value of a metric of one method in one cell; `None` when the cell or the method failed, or it is undefined.
+/// The finite value of a metric of one method in one cell; `None` when the cell failed, the method has no scores, or
+/// it is undefined.
 pub fn value(record: &Record, label: &str, metric: &str) -> Option<f64> {
     if record.status == Status::Failed {
         return None;
     }
     let method = method(record, label)?;
-    (method.status == Status::Ok).then_some(())?;
+    method.has_scores().then_some(())?;
     reading(method, metric)?.value
 }
 

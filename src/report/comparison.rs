@@ -147,21 +147,30 @@ pub fn compared_metrics(study: &Study) -> Vec<&'static Metric> {
         .collect()
 }
 
-/// A number of every cell by task and seed: of each task its seeds, each the mean over the cells where `of` is defined.
-pub fn by_task(groups: &[&Group], of: &dyn Fn(&Group, &Record) -> Option<f64>) -> Vec<Vec<f64>> {
-    let mut tasks: BTreeMap<&str, BTreeMap<u64, Vec<f64>>> = BTreeMap::new();
-    for group in groups {
-        let seeds = tasks.entry(group.task.as_str()).or_default();
-        for record in &group.records {
-            let own = seeds.entry(record.cell.seed).or_default();
-            own.extend(of(group, record).filter(|x| x.is_finite()));
-        }
+/// Numbers with their task and seed, by task: its seeds, each the mean of its numbers. Cells of one task and seed share
+/// data and are no independent draws.
+pub fn seeds_by_task<T: Ord>(numbers: impl IntoIterator<Item = (T, u64, f64)>) -> Vec<Vec<f64>> {
+    let mut tasks: BTreeMap<T, BTreeMap<u64, Vec<f64>>> = BTreeMap::new();
+    for (task, seed, number) in numbers {
+        let seeds = tasks.entry(task).or_default();
+        seeds.entry(seed).or_default().push(number);
     }
-    let seeds = |seeds: BTreeMap<u64, Vec<f64>>| -> Vec<f64> {
-        seeds.values().filter_map(|own| mean(own)).collect()
+    let means = |seeds: BTreeMap<u64, Vec<f64>>| {
+        let means = seeds.values().filter_map(|own| mean(own));
+        means.collect()
     };
-    let tasks = tasks.into_values().map(seeds);
-    tasks.filter(|seeds| !seeds.is_empty()).collect()
+    tasks.into_values().map(means).collect()
+}
+
+/// A number of every cell where it is defined, by task and seed.
+pub fn by_task(groups: &[&Group], of: &dyn Fn(&Group, &Record) -> Option<f64>) -> Vec<Vec<f64>> {
+    let numbers = groups.iter().flat_map(|group| {
+        group.records.iter().filter_map(|record| {
+            let number = of(group, record).filter(|x| x.is_finite())?;
+            Some((group.task.as_str(), record.cell.seed, number))
+        })
+    });
+    seeds_by_task(numbers)
 }
 
 /// Compares the methods over the cells of these groups; `None` where fewer than two methods have a value.
@@ -202,9 +211,7 @@ pub fn compare<'s>(study: &'s Study, groups: &[&Group], metric: &Metric) -> Opti
         }
         let failures = |record: &&Record| {
             let methods = record.methods.iter();
-            let own = methods
-                .filter(|method| method.status == Status::Failed)
-                .count();
+            let own = methods.filter(|method| !method.has_scores()).count();
             own + usize::from(record.status == Status::Failed)
         };
         found.failed += group.records.iter().map(failures).sum::<usize>();

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use plotters::style::{FontFamily, FontStyle, IntoFont, register_font};
 
-use super::ReportError;
+use super::error::ReportError;
 
 static FONT: &[u8] = include_bytes!("../../assets/DejaVuSans-subset.ttf");
 

@@ -3,7 +3,7 @@
 //! A backend that draws a picture needs none of this; the page takes it to lay panels out for any width
 //! and to link every point to the records behind it.
 
-use super::sheet::{Entry, Point, Series};
+use super::series::{Entry, Point, Series};
 
 /// Where a number comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]

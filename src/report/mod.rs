@@ -2,12 +2,17 @@
 //!
 //! Nothing here computes influence or a metric; numbers are averaged over seeds and drawn. The same
 //! records give the same bytes, in whatever order they come.
+//!
+//! In: records of [`crate::results`]. Out: `figures/*`, `tables.md` and `report.html` ([`write()`]), the table printed after
+//! a run ([`summary()`]), the pages beside the paper ([`paper`]) and of theory ([`theory`]), and two results side by side
+//! ([`compare`]).
 
 mod aggregate;
 mod axis;
 pub mod compare;
 mod comparison;
 mod contrast;
+mod error;
 mod families;
 mod figures;
 mod font;
@@ -20,6 +25,7 @@ pub mod paper;
 mod parts;
 mod render;
 mod scene;
+mod series;
 mod sheet;
 mod study;
 mod summary;
@@ -31,12 +37,11 @@ pub mod theory;
 
 use std::path::{Path, PathBuf};
 
-use thiserror::Error;
-
 use crate::results::record::Record;
 use figures::Outcome;
 use study::Study;
 
+pub use error::ReportError;
 pub use summary::summary;
 
 /// What to write.
@@ -70,28 +75,6 @@ pub struct ReportSummary {
     pub cells: usize,
     /// Failed ones among them.
     pub failed: usize,
-}
-
-/// Why a report could not be written.
-#[derive(Debug, Error)]
-pub enum ReportError {
-    /// There is nothing to report.
-    #[error("there are no records to report")]
-    Empty,
-    /// A file could not be written.
-    #[error("cannot write {path}: {source}")]
-    Write {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// Results that lack what is asked of them.
-    #[error("{0}")]
-    Results(String),
-    /// A figure could not be drawn.
-    #[error("cannot draw a figure: {0}")]
-    Drawing(String),
 }
 
 /// Writes `figures/*.svg` (and `.png`), `tables.md` and `report.html` into the folder `out`, which is

@@ -6,8 +6,9 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use super::error::ReportError;
+use super::font;
 use super::scene::{Anchor, Scene, Shape, dashes};
-use super::{ReportError, font};
 use crate::atomic;
 
 /// plotters draws on whole pixels: figures are drawn this much larger. The SVG keeps the drawing and

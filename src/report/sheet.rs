@@ -3,22 +3,21 @@
 use super::axis::{Axis, Scale};
 use super::font;
 use super::marks::{Mark, Origin, Part, Place, Said};
-use super::palette::{Colour, Dash, GREY, GRID, INK, Marker, Style, WHITE};
+use super::palette::{Colour, Dash, GREY, GRID, INK, Style, WHITE};
 use super::scene::{Anchor, Scene};
+use super::series::LABEL;
+
+pub use super::series::{Entry, Point, short_name};
 
 /// Width of every figure: what a README shows without scaling.
 pub const WIDTH: f64 = 800.0;
 
 const TITLE: f64 = 15.0;
-const LABEL: f64 = 13.5;
 const TICK: f64 = 12.5;
 const NOTE: f64 = 12.5;
 
 /// Room to the right of a plot, for half of a tick label.
 const RIGHT: f64 = 22.0;
-
-/// Longest name of a method in a legend or before a row.
-const NAME: f64 = 260.0;
 
 /// A panel before it has a place.
 #[derive(Clone, Debug)]
@@ -29,31 +28,6 @@ pub struct PanelSpec {
     pub x: Axis,
     /// Vertical axis.
     pub y: Axis,
-}
-
-/// A line of the legend.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
-    /// Text.
-    pub name: String,
-    /// Colour.
-    pub colour: Colour,
-    /// Marker; a line without one otherwise.
-    pub marker: Option<Marker>,
-    /// Dash of the line; a marker alone otherwise.
-    pub dash: Option<Dash>,
-}
-
-impl Entry {
-    /// A method's line and marker.
-    pub fn method(style: &Style) -> Self {
-        Self {
-            name: short_name(style),
-            colour: style.colour,
-            marker: Some(style.marker),
-            dash: Some(style.dash),
-        }
-    }
 }
 
 /// A panel in its place.
@@ -583,18 +557,6 @@ impl Sheet {
 /// A mark of a series: its x, its pixel, and what it is.
 type Placed = (f64, (f64, f64), Mark);
 
-/// A series over x: `None` where it has no value.
-pub type Series<P = Point> = Vec<(f64, Option<P>)>;
-
-/// A value with its interval.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Point {
-    /// The value.
-    pub value: f64,
-    /// Its 95 % interval.
-    pub interval: Option<(f64, f64)>,
-}
-
 /// `0.912 [0.900, 0.925]`
 fn words(axis: &Axis, point: &Point) -> String {
     let value = axis.show(point.value);
@@ -602,11 +564,6 @@ fn words(axis: &Axis, point: &Point) -> String {
         Some((low, high)) => format!("{value} [{}, {}]", axis.show(low), axis.show(high)),
         None => value,
     }
-}
-
-/// A method's name, cut when it is too long for a figure.
-pub fn short_name(style: &Style) -> String {
-    font::shorten(&style.name, LABEL, NAME)
 }
 
 fn entry_width(entry: &Entry) -> f64 {

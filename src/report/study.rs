@@ -240,11 +240,7 @@ impl<'a> Study<'a> {
     fn is_reference(&self, label: &str) -> bool {
         let first = |record: &&'a Record| {
             let mut methods = record.methods.iter();
-            methods.find(|method| {
-                method.name == "exact"
-                    && method.status == Status::Ok
-                    && method.evidence.not_converged == 0
-            })
+            methods.find(|method| method.may_be_reference())
         };
         let mut references = self.records.iter().filter_map(first);
         !self.exact_is_measured() && references.any(|method| method.label == label)
@@ -564,6 +560,47 @@ mod tests {
         assert!(!study.exact_is_measured());
         records[0].config = json!({"store": {"reference": "f32"}});
         assert!(Study::new(&records).exact_is_measured());
+    }
+
+    #[test]
+    fn an_exact_method_whose_selection_failed_stays_the_reference_and_keeps_its_metrics() {
+        let mut records = synthetic::single();
+        let record = &mut records[0];
+        let place = record.methods.iter().position(|m| m.name == "exact");
+        let place = place.expect("exact is among the methods");
+        let mut second = record.methods[place].clone();
+        second.label = "exact:solver=primal".to_owned();
+        record.methods.insert(place + 1, second);
+        let metric = crate::metrics::find("pearson").expect("listed");
+        let told = |records: &[Record]| {
+            let study = Study::new(records);
+            let group = &study.groups[0];
+            let compared: Vec<String> = study
+                .compared(metric)
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+            let auc = crate::report::aggregate::aggregate(group, "exact", "detection_auc");
+            let seconds = crate::report::aggregate::value(&records[0], "exact", "total_seconds");
+            (compared, auc, seconds)
+        };
+        let before = told(&records);
+        assert!(!before.0.contains(&"exact".to_owned()));
+        assert!(before.0.contains(&"exact:solver=primal".to_owned()));
+        assert!(before.1.value.is_some() && before.2.is_some());
+        // training on what it selects failed: scores and metrics are there
+        let exact = &mut records[0].methods[place];
+        exact.status = Status::Failed;
+        exact.error = Some("killed".to_owned());
+        assert_eq!(told(&records), before);
+        // it failed to score: the other one is the reference
+        let exact = &mut records[0].methods[place];
+        (exact.seconds, exact.peak_bytes) = (None, None);
+        exact.metrics.clear();
+        let (compared, auc, seconds) = told(&records);
+        assert!(compared.contains(&"exact".to_owned()));
+        assert!(!compared.contains(&"exact:solver=primal".to_owned()));
+        assert_eq!((auc.value, auc.failed, seconds), (None, 1, None));
     }
 
     #[test]

@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::{Source, Variant};
+use crate::checkpoints::HuggingFaceError;
+use crate::checkpoints::hub::{Hub, Part};
+use crate::checkpoints::layout::{SHARDS_FILE, WEIGHTS_FILE, has_tokenizer};
 use crate::config::glue_files::GlueFiles;
-use crate::config::hub::{Hub, Part};
-use crate::config::huggingface::{HuggingFaceConfig, SHARDS_FILE, TOKENIZER_FILE, WEIGHTS_FILE};
 use crate::config::{Cell, CheckpointConfig, ModelConfig, Plan, TaskConfig};
+use crate::models::huggingface::HuggingFaceConfig;
 use crate::results::record::Status as Outcome;
 use crate::results::{Record, load};
 use crate::runner::forecast::forecast;
@@ -186,10 +188,10 @@ fn find_model(model: &CheckpointConfig) -> Result<String, String> {
             if !weights {
                 return Err(lacks(WEIGHTS_FILE));
             }
-            if folder.join(TOKENIZER_FILE).is_file() {
+            if has_tokenizer(folder) {
                 Ok(())
             } else {
-                Err(lacks(TOKENIZER_FILE))
+                Err(HuggingFaceError::no_tokenizer(folder).to_string())
             }
         };
         return match whole(path) {

@@ -1,14 +1,10 @@
-//! The environment of a run: versions, commit, hardware.
-
-use std::process::Command;
+//! The environment of a run: versions, commit of infbench, hardware.
 
 use serde_json::{Map, Value};
 
 use super::record::Provenance;
 
 /// Where this process runs, with `seconds` still 0.
-///
-/// The git commit is that of the working folder, when it is in a repository and git is installed.
 pub fn provenance(device: &str, threads: usize) -> Provenance {
     let system = sysinfo::System::new_with_specifics(
         sysinfo::RefreshKind::nothing()
@@ -53,22 +49,11 @@ pub fn libraries() -> Map<String, Value> {
         .collect()
 }
 
-/// The commit of the working folder, `-dirty` when tracked files have changed.
-fn commit() -> Option<String> {
-    let git = |arguments: &[&str]| -> Option<String> {
-        let output = Command::new("git").args(arguments).output().ok()?;
-        output
-            .status
-            .success()
-            .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
-    let commit = git(&["rev-parse", "HEAD"])?;
-    let dirty = git(&["status", "--porcelain", "--untracked-files=no"])?;
-    Some(if dirty.is_empty() {
-        commit
-    } else {
-        format!("{commit}-dirty")
-    })
+/// The commit of the source that this program was built from, `-dirty` when it had changes; `None` when it was built
+/// outside its repository or from a package.
+pub fn commit() -> Option<String> {
+    let commit = env!("INFBENCH_COMMIT");
+    (!commit.is_empty()).then(|| commit.to_owned())
 }
 
 #[cfg(test)]
@@ -83,5 +68,16 @@ mod tests {
             assert!(here.libraries.contains_key(library), "{library}");
         }
         assert!(here.cores > 0);
+        let (folder, git) = (env!("CARGO_MANIFEST_DIR"), "git");
+        let head = std::process::Command::new(git)
+            .args(["-C", folder, "rev-parse", "HEAD", "--show-toplevel"])
+            .output();
+        let head = head.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+        if let Some((commit, top)) = head.unwrap_or_default().trim().split_once('\n')
+            && top == folder
+        {
+            let own = here.commit.unwrap();
+            assert_eq!(own.trim_end_matches("-dirty"), commit);
+        }
     }
 }

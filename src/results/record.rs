@@ -87,7 +87,8 @@ pub enum Status {
 pub struct Provenance {
     /// Version of infbench.
     pub version: String,
-    /// Git commit of the working folder, with `-dirty` when it had changes; `null` outside a repository.
+    /// Git commit of the source that infbench was built from, with `-dirty` when it had changes; `null` when it was built
+    /// outside its repository or from a package.
     pub commit: Option<String>,
     /// Start, RFC 3339, UTC.
     pub started: String,
@@ -187,8 +188,8 @@ pub struct EpochFacts {
     pub train_loss: f64,
     /// Mean query loss after the epoch, nats.
     pub query_loss: f64,
-    /// Query accuracy after the epoch, 0–1.
-    pub query_accuracy: f64,
+    /// Query accuracy after the epoch, 0–1; `null` for an objective that knows none.
+    pub query_accuracy: Option<f64>,
 }
 
 /// The gradients of a cell.
@@ -341,20 +342,21 @@ pub struct MethodRecord {
     pub label: String,
     /// The method's name without options, e.g. `datainf`.
     pub name: String,
-    /// `ok` or `failed`.
+    /// `ok` or `failed`. A method that failed only when a model was trained on what it selects keeps its times,
+    /// evidence and metrics.
     pub status: Status,
     /// Why it failed.
     pub error: Option<String>,
-    /// Wall time by stage; `null` when it failed.
+    /// Wall time by stage; `null` when it failed to score.
     pub seconds: Option<StageSeconds>,
     /// Peak memory by stage, above what was resident before; `null` when the allocator does not count.
     pub peak_bytes: Option<StageBytes>,
-    /// Operations by the formula of the method's cost; `null` when it failed, and in records from before they
+    /// Operations by the formula of the method's cost; `null` when it failed to score, and in records from before they
     /// were kept.
     #[serde(default)]
     pub operations: Option<f64>,
     /// Bytes of the training gradients fetched from the store over all stages: over the size of the
-    /// gradients, the passes that the method made. `null` when it failed, and in records from before it
+    /// gradients, the passes that the method made. `null` when it failed to score, and in records from before it
     /// was counted.
     #[serde(default)]
     pub bytes_read: Option<u64>,
@@ -366,4 +368,17 @@ pub struct MethodRecord {
     pub metrics: Vec<MetricValue>,
     /// Curves for figures.
     pub curves: Vec<Curve>,
+}
+
+impl MethodRecord {
+    /// Whether the method has scores, and so metrics. A method that failed only afterwards, when a model was trained
+    /// on what it selects, has them too.
+    pub fn has_scores(&self) -> bool {
+        self.status == Status::Ok || self.seconds.is_some()
+    }
+
+    /// Whether its scores may be the reference of the other methods: exact influence that converged in every block.
+    pub fn may_be_reference(&self) -> bool {
+        self.name == "exact" && self.has_scores() && self.evidence.not_converged == 0
+    }
 }

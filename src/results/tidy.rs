@@ -128,7 +128,7 @@ fn measurements(method: &MethodRecord) -> [(&'static str, Option<f64>); 6] {
         ("residual", method.evidence.residual),
         (
             "non_finite",
-            (method.status == Status::Ok).then_some(method.non_finite as f64),
+            method.has_scores().then_some(method.non_finite as f64),
         ),
     ]
 }

@@ -3,21 +3,21 @@
 use std::time::Instant;
 
 use super::cell::CellRunner;
-use super::material::sentence;
+use super::sentence;
 use crate::config::{Cell, MethodSpec, Settings};
+use crate::data::Split;
 use crate::finetune::FineTuned;
 use crate::gradients::checkpoints::Checkpoint;
 use crate::gradients::factors::KroneckerFactors;
 use crate::gradients::hessian::Hessians;
 use crate::gradients::hessian::differences::hessian;
-use crate::gradients::per_example::WithFactors;
-use crate::gradients::sampled;
+use crate::gradients::per_example::{self, Collect, WithFactors};
 use crate::gradients::store::{GradientStore, TensorInfo};
-use crate::influence::{BlockLayout, BlockShape, Companions, Method, Need, OwnedCompanions};
+use crate::influence::{BlockLayout, BlockShape, Companions, Need, OwnedCompanions};
 use crate::models::Role;
+use crate::objectives;
 use crate::progress::Progress;
 use crate::results::record::{CheckpointFacts, CompanionCost, CompanionFacts, HessianFacts};
-use crate::tasks::Split;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,19 +32,15 @@ pub(super) struct Wanted {
 impl Wanted {
     /// What these methods need.
     pub(super) fn by(methods: &[MethodSpec]) -> Self {
-        let any = |need| {
-            methods
-                .iter()
-                .any(|spec| spec.method.build().need() == need)
-        };
+        let any = |need| methods.iter().any(|spec| spec.method().need() == need);
         Self {
             factors: any(Need::Factors),
             sampled: any(Need::Sampled),
             checkpoints: any(Need::Checkpoints),
             hessian: methods
                 .iter()
-                .filter_map(|spec| match &spec.method {
-                    Method::TrueHessian(method) => Some(method.limit),
+                .filter_map(|spec| match spec.method().need() {
+                    Need::Hessian { limit } => Some(limit),
                     _ => None,
                 })
                 .max(),
@@ -148,9 +144,9 @@ impl CellRunner {
         if wanted.sampled {
             progress.stage("taking gradients at sampled labels");
             let start = Instant::now();
-            let labels = sampled::labels(&tuned.model, train, cell.seed).map_err(sentence)?;
+            let targets = objectives::sampled(&tuned.model, train, cell.seed).map_err(sentence)?;
             let (store, made) =
-                self.collect_with_factors(cell, "sampled", &tuned.model, train, &labels)?;
+                self.collect_with_factors(cell, "sampled", &tuned.model, train, &targets)?;
             beside.facts.sampled = Some(CompanionCost {
                 seconds: start.elapsed().as_secs_f64(),
                 bytes: store.bytes() + made.factors.bytes(),
@@ -179,14 +175,14 @@ impl CellRunner {
                 model
                     .import(&[Role::Adapter, Role::Head], &state.weights)
                     .map_err(sentence)?;
-                let take = |split: &Split, name: &str| {
+                let take = |split: &Split, name: &str, collect: Collect| {
                     let name = checkpoint_name(index, name);
-                    self.collect(cell, &name, &model, split, states.len())
+                    self.collect(cell, &name, collect, &model, split, states.len())
                 };
                 beside.owned.checkpoints.push(Checkpoint {
                     learning_rate: state.learning_rate,
-                    train: take(train, "train")?,
-                    query: take(query, "query")?,
+                    train: take(train, "train", per_example::collect)?,
+                    query: take(query, "query", per_example::collect_measurements)?,
                 });
             }
             let bytes = |c: &Checkpoint| c.train.bytes() + c.query.bytes();

@@ -8,13 +8,11 @@ use ndarray::Array2;
 
 use crate::config::MethodSpec;
 use crate::config::decomposition::{DecompositionConfig, Indefinite};
-use crate::config::influence::{Blocks, Precision};
 use crate::config::store::GradientType;
 use crate::gradients::store::GradientStore;
-use crate::influence::exact::Exact;
-use crate::influence::true_hessian::{Negative, TrueHessian};
 use crate::influence::{
-    BlockLayout, Companions, Limit, Method, Need, Queries, RunOptions, damping, run_method,
+    BlockLayout, Blocks, Companions, Limit, Need, Precision, Queries, RunOptions, damping,
+    run_method,
 };
 use crate::metrics::MetricValue;
 use crate::metrics::ladder::{CEILING, Ladder, Rungs, Target, no_switch, switch_size};
@@ -70,7 +68,8 @@ type Step = (Switch, Key, Option<&'static str>);
 struct Known<'a> {
     setting: &'a Setting<'a>,
     methods: &'a [Whole<'a>],
-    hessian: Method,
+    hessian: MethodSpec,
+    exact: MethodSpec,
     whole: BlockLayout,
     scores: Vec<(Key, Result<Array2<f64>, String>)>,
     sizes: Vec<([Key; 2], MetricValue)>,
@@ -91,15 +90,8 @@ pub(super) fn decompose(
     let mut known = Known {
         setting,
         methods,
-        hessian: Method::TrueHessian(TrueHessian {
-            negative: match config.negative {
-                Indefinite::Keep => Negative::Keep,
-                Indefinite::Absolute => Negative::Absolute,
-                Indefinite::Clip => Negative::Clip,
-            },
-            // what was collected is within the settings' limit
-            limit: usize::MAX,
-        }),
+        hessian: hessian(config.negative),
+        exact: "exact".parse().expect("a listed method"),
         whole: BlockLayout::new(setting.gradients[0].tensors(), Blocks::Whole),
         scores: Vec::new(),
         sizes: Vec::new(),
@@ -114,6 +106,17 @@ pub(super) fn decompose(
         seconds: start.elapsed().as_secs_f64(),
         ladders,
     })
+}
+
+fn hessian(negative: Indefinite) -> MethodSpec {
+    let negative = match negative {
+        Indefinite::Keep => "keep",
+        Indefinite::Absolute => "absolute",
+        Indefinite::Clip => "clip",
+    };
+    // what was collected is within the settings' limit
+    let label = format!("true_hessian:negative={negative},limit={}", usize::MAX);
+    label.parse().expect("a listed method")
 }
 
 fn target<'r>(metric: &str, retraining: &'r Retraining) -> Option<Target<'r>> {
@@ -226,7 +229,7 @@ impl Known<'_> {
     /// The switches of a method, from the Hessian down.
     fn steps(&self, index: usize, c: f64) -> Vec<Step> {
         let spec = self.methods[index].spec;
-        let method = spec.method.build();
+        let method = spec.method();
         let one_block = self.setting.layout.blocks().len() == 1;
         let own_c = self.setting.damping == c;
         let last = match (one_block, own_c) {
@@ -285,33 +288,33 @@ impl Known<'_> {
         let setting = self.setting;
         let [train, _] = setting.gradients;
         let by = |layout: &BlockLayout, c| damping(train, layout, c).map_err(|e| e.to_string());
-        let exact = Method::Exact(Exact::default());
+        let exact = &self.exact;
         match key {
             Key::Hessian(_) if setting.companions.hessians.is_none() => {
                 Err(setting.no_hessian.clone())
             }
             Key::Hessian(c) => self.run(&self.hessian, &self.whole, &by(&self.whole, c)?),
-            Key::Fisher(c) => self.run(&exact, &self.whole, &by(&self.whole, c)?),
+            Key::Fisher(c) => self.run(exact, &self.whole, &by(&self.whole, c)?),
             Key::Blocks(c) => {
                 let lambda = by(&self.whole, c)?;
                 let lambda = vec![lambda[0]; setting.layout.blocks().len()];
-                self.run(&exact, setting.layout, &lambda)
+                self.run(exact, setting.layout, &lambda)
             }
-            Key::BlockDamping(c) => self.run(&exact, setting.layout, &by(setting.layout, c)?),
+            Key::BlockDamping(c) => self.run(exact, setting.layout, &by(setting.layout, c)?),
             Key::Damping => {
                 let lambda = by(setting.layout, setting.damping)?;
-                self.run(&exact, setting.layout, &lambda)
+                self.run(exact, setting.layout, &lambda)
             }
             Key::Method(index) => {
-                let method = &self.methods[index].spec.method;
-                let need = method.build().need();
+                let spec = self.methods[index].spec;
+                let need = spec.method().need();
                 let kept = matches!(need, Need::Sampled | Need::Checkpoints);
                 if kept && setting.dtype != GradientType::F32 {
                     let what = need.explanation();
                     return Err(format!("{what} are not there as they were computed"));
                 }
                 let lambda = by(setting.layout, setting.damping)?;
-                self.run(method, setting.layout, &lambda)
+                self.run(spec, setting.layout, &lambda)
             }
             Key::Cell(index) => self.methods[index].scores.clone(),
         }
@@ -320,14 +323,10 @@ impl Known<'_> {
     /// Scores of the queries on gradients as they were computed, in f64.
     fn run(
         &self,
-        method: &Method,
+        spec: &MethodSpec,
         layout: &BlockLayout,
         lambda: &[f64],
     ) -> Result<Array2<f64>, String> {
-        let spec = MethodSpec {
-            label: method.info().name.to_owned(),
-            method: method.clone(),
-        };
         let options = RunOptions {
             precision: Precision::F64,
             queries: Queries::Each,
@@ -335,7 +334,7 @@ impl Known<'_> {
             companions: self.setting.companions,
         };
         let [train, query] = self.setting.gradients;
-        let found = run_method(&spec, train, query, layout, lambda, &options);
+        let found = run_method(spec, train, query, layout, lambda, &options);
         let found = found.map_err(|e| e.to_string())?;
         // as in the cell, exact influence that did not converge is no reference
         if spec.is_exact() && found.evidence.not_converged > 0 {

@@ -13,7 +13,7 @@ use crate::batching;
 use crate::config::{Cell, ModelConfig, Settings, TaskConfig};
 use crate::device::DeviceChoice;
 use crate::gradients::store::TensorInfo;
-use crate::influence::{BlockLayout, cost};
+use crate::influence::BlockLayout;
 use crate::models::Model;
 use crate::tasks;
 
@@ -160,7 +160,7 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
     let mut method_flops = 0.0;
     let mut workspace_bytes: f64 = 0.0;
     for spec in &settings.influence.methods {
-        let (flops, bytes) = cost::total(&spec.method, &tensors, &layout, n, m);
+        let (flops, bytes) = spec.method().total_cost(&tensors, &layout, n, m);
         method_flops += flops;
         workspace_bytes = workspace_bytes.max(bytes);
     }

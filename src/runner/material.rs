@@ -5,19 +5,21 @@ use std::time::Instant;
 
 use super::cell::CellRunner;
 use super::companions::{Beside, Wanted};
+use super::sentence;
 use crate::batching;
 use crate::config::experiment::Settings;
 use crate::config::store::{GradientType, Reference};
 use crate::config::{Cell, ModelConfig, TaskConfig};
+use crate::data::{Inputs, Split, Targets, Truth};
 use crate::finetune::Retrainer;
 use crate::finetune::{self, Stage};
-use crate::gradients::per_example::{self, WithFactors};
+use crate::gradients::per_example::{self, Collect, WithFactors};
 use crate::gradients::store::{GradientStore, StoreWriter, Target, TensorInfo};
 use crate::models::Model;
 use crate::models::peft::{self, PeftError};
 use crate::progress::Progress;
 use crate::results::record::{ModelFacts, TaskFacts, TrainingFacts};
-use crate::tasks::{self, Inputs, Split, Truth};
+use crate::tasks;
 
 /// What the methods work on, whatever task it came from.
 pub(super) struct Material {
@@ -64,11 +66,6 @@ impl Material {
         own.chain(first.zip(self.unrounded.iter().flatten()))
             .chain(self.beside.stores())
     }
-}
-
-/// An error as a sentence for the record.
-pub(super) fn sentence(error: impl std::fmt::Display) -> String {
-    error.to_string()
 }
 
 impl CellRunner {
@@ -212,7 +209,8 @@ impl CellRunner {
                 Stage::FineTune => "fine-tuning",
             };
             let query = p.query.map_or_else(String::new, |(loss, accuracy)| {
-                format!("; queries: loss {loss:.3}, accuracy {accuracy:.3}")
+                let accuracy = accuracy.map_or_else(String::new, |a| format!(", accuracy {a:.3}"));
+                format!("; queries: loss {loss:.3}{accuracy}")
             });
             progress.stage(&format!(
                 "{stage}, epoch {}/{}, loss {:.3}{query}",
@@ -252,15 +250,23 @@ impl CellRunner {
         let train_split = train.as_ref().unwrap_or(&data.train);
         let query_split = query.as_ref().unwrap_or(&data.query);
         let (train, factors) = if wanted.factors {
-            let labels = &train_split.labels;
+            let targets = &train_split.targets;
             let (store, cost) =
-                self.collect_with_factors(cell, "train", &tuned.model, train_split, labels)?;
+                self.collect_with_factors(cell, "train", &tuned.model, train_split, targets)?;
             (store, Some(cost))
         } else {
-            let store = self.collect(cell, "train", &tuned.model, train_split, 1)?;
+            let store = self.collect(
+                cell,
+                "train",
+                per_example::collect,
+                &tuned.model,
+                train_split,
+                1,
+            )?;
             (store, None)
         };
-        let query = self.collect(cell, "query", &tuned.model, query_split, 1)?;
+        let asked = per_example::collect_measurements;
+        let query = self.collect(cell, "query", asked, &tuned.model, query_split, 1)?;
         let of_factors = factors.as_ref().map_or(0.0, |factors| factors.seconds);
         let seconds = start.elapsed().as_secs_f64() - of_factors;
         let splits = [train_split, query_split];
@@ -291,33 +297,34 @@ impl CellRunner {
         })
     }
 
-    /// The gradients of a split; `alike` stores of this size are held at a time.
+    /// The gradients of a split, of losses or measurements; `alike` stores of this size are held at a time.
     pub(super) fn collect(
         &self,
         cell: &Cell,
         name: &str,
+        collect: Collect,
         model: &Model,
         split: &Split,
         alike: usize,
     ) -> Result<GradientStore, String> {
         let mut writer = self.writer(cell, name, model, split, alike)?;
         let tokens = batching::tokens_at_a_time(model);
-        per_example::collect(model, split, tokens, &mut writer).map_err(sentence)?;
+        collect(model, split, tokens, &mut writer).map_err(sentence)?;
         writer.finish().map_err(sentence)
     }
 
-    /// The gradients of a split at `labels`, and the Kronecker factors.
+    /// The gradients of a split at `targets`, and the Kronecker factors.
     pub(super) fn collect_with_factors(
         &self,
         cell: &Cell,
         name: &str,
         model: &Model,
         split: &Split,
-        labels: &[usize],
+        targets: &Targets,
     ) -> Result<(GradientStore, WithFactors), String> {
         let mut writer = self.writer(cell, name, model, split, 1)?;
         let tokens = batching::tokens_at_a_time(model);
-        let made = per_example::collect_with_factors(model, split, labels, tokens, &mut writer)
+        let made = per_example::collect_with_factors(model, split, targets, tokens, &mut writer)
             .map_err(sentence)?;
         Ok((writer.finish().map_err(sentence)?, made))
     }

@@ -1,17 +1,23 @@
 //! Cells → records: order, resume, isolation, progress.
 //!
+//! In: a [`Plan`] and a results folder. Out: one record per cell, written before the next cell starts, and the collected
+//! results; from there on to [`crate::report`]. [`claims`] does the same for theory experiments, [`forecast`] says
+//! beforehand what a cell takes.
+//!
 //! What a cell computes is behind the trait [`Execute`], so that the scheduling is tested with a fake.
 
 pub mod cell;
+pub mod claims;
 mod companions;
 mod decomposition;
+mod evaluation;
 pub mod forecast;
 mod material;
 mod outcome;
 mod pairing;
 mod passes;
 mod reference;
-pub mod theory;
+mod scoring;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -133,6 +139,11 @@ pub fn run(
     summary.failed = summary.records.iter().filter(|r| is_failed(r)).count();
     results.collect(&summary.records)?;
     Ok(summary)
+}
+
+/// An error as a sentence for the record.
+fn sentence(error: impl std::fmt::Display) -> String {
+    error.to_string()
 }
 
 /// Whether a cell or one of its methods failed.

@@ -6,9 +6,9 @@
 
 use crate::batching;
 use crate::config::{LoraConfig, TrainConfig};
+use crate::data::{Split, TaskData};
 use crate::finetune::{self, reuse};
 use crate::models::Model;
-use crate::tasks::{Split, TaskData};
 
 /// Floating-point operations.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -2,24 +2,27 @@
 
 use ndarray::Array2;
 
-use super::material::{Material, sentence};
-use crate::config::store::Reference;
-use crate::config::{Cell, MethodSpec};
-use crate::influence::{BlockLayout, Influence, RunOptions, damping, run_method};
-use crate::progress::Progress;
+use crate::config::MethodSpec;
+use crate::influence::Influence;
 
 /// Exact influences that are no reference, and why.
 #[derive(Default)]
 pub(super) struct NoReference(pub(super) Vec<String>);
 
 impl NoReference {
-    /// Scores of `what` to hold methods against: nowhere finite, so that every metric against them is undefined and
-    /// counted, where they did not converge.
-    pub(super) fn scores(&mut self, what: &str, found: Influence) -> Array2<f64> {
-        if self.converged(what, &found) {
-            return found.scores;
+    /// Scores `[rows, columns]` of `what` to hold methods against: nowhere finite, so that every metric against them is
+    /// undefined and counted, where they could not be computed or did not converge.
+    pub(super) fn scores(
+        &mut self,
+        what: &str,
+        found: Result<Influence, String>,
+        [rows, columns]: [usize; 2],
+    ) -> Array2<f64> {
+        match found {
+            Ok(found) if self.converged(what, &found) => return found.scores,
+            Ok(_) => {}
+            Err(error) => self.0.push(format!("{what} failed: {error}")),
         }
-        let (rows, columns) = found.scores.dim();
         nowhere_finite(rows, columns)
     }
 
@@ -33,11 +36,10 @@ impl NoReference {
         if evidence.not_converged == 0 {
             return true;
         }
-        let residual = evidence
-            .residual
-            .map_or("not finite".to_owned(), |residual| {
-                format!("{residual:.1e}")
-            });
+        let residual = match evidence.residual {
+            Some(residual) if !evidence.not_finite() => format!("{residual:.1e}"),
+            _ => "not finite".to_owned(),
+        };
         self.0.push(format!(
             "{what} did not converge in {} of its blocks (largest residual {residual})",
             evidence.not_converged
@@ -53,29 +55,6 @@ impl NoReference {
 /// Scores without a finite entry.
 pub(super) fn nowhere_finite(rows: usize, columns: usize) -> Array2<f64> {
     Array2::from_elem((rows, columns), f64::NAN)
-}
-
-/// Exact influence on the gradients before they were rounded, when the settings ask for it.
-pub(super) fn unrounded_exact(
-    cell: &Cell,
-    material: &Material,
-    layout: &BlockLayout,
-    options: &RunOptions<'_>,
-    progress: &Progress,
-) -> Result<Option<Influence>, String> {
-    let influence = &cell.settings.influence;
-    let exact = influence.methods.iter().find(|spec| spec.is_exact());
-    let first = material
-        .unrounded
-        .as_ref()
-        .filter(|_| cell.settings.store.reference == Reference::F32);
-    let Some((spec, [train, query])) = exact.zip(first) else {
-        return Ok(None);
-    };
-    progress.stage("exact on f32 gradients");
-    let lambda = damping(train, layout, influence.damping).map_err(sentence)?;
-    let found = run_method(spec, train, query, layout, &lambda, options).map_err(sentence)?;
-    Ok(Some(found))
 }
 
 #[cfg(test)]
@@ -104,20 +83,23 @@ mod tests {
         let spec: MethodSpec = "exact:solver=cg".parse().expect("a method");
         assert!(none.allows(&spec, &found(0, Some(1e-12))));
         assert_eq!(
-            none.scores("x", found(0, None)),
+            none.scores("x", Ok(found(0, None)), [3, 2]),
             Array2::<f64>::ones((3, 2))
         );
         assert!(none.0.is_empty());
         assert!(!none.allows(&spec, &found(2, Some(3.21e-4))));
-        let scores = none.scores("exact on f32 gradients", found(1, None));
-        assert_eq!(scores.dim(), (3, 2));
-        assert!(scores.iter().all(|score| score.is_nan()));
+        for bad in [Ok(found(1, Some(f64::MAX))), Err("λ is 0".to_owned())] {
+            let scores = none.scores("exact on f32 gradients", bad, [3, 2]);
+            assert_eq!(scores.dim(), (3, 2));
+            assert!(scores.iter().all(|score| score.is_nan()));
+        }
         none.failed(&spec, "the matrix is not positive definite");
         assert_eq!(
             none.0,
             [
                 "`exact:solver=cg` did not converge in 2 of its blocks (largest residual 3.2e-4)",
                 "exact on f32 gradients did not converge in 1 of its blocks (largest residual not finite)",
+                "exact on f32 gradients failed: λ is 0",
                 "`exact:solver=cg` failed: the matrix is not positive definite",
             ]
         );

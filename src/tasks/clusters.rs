@@ -2,8 +2,9 @@
 
 use rand_distr::{Distribution, StandardNormal};
 
-use super::{Inputs, Split, TaskData, TaskError, Truth, flip, require};
+use super::{TaskError, flip, require};
 use crate::config::task::{ClusterLabels, ClustersTask};
+use crate::data::{Inputs, Split, Targets, TaskData, Truth};
 use crate::random::{self, Rng};
 
 /// Points that the base is pretrained on, whatever the size of the training split.
@@ -56,7 +57,7 @@ pub fn build(config: &ClustersTask, seed: u64) -> Result<TaskData, TaskError> {
             tokens: 1,
             features: config.features,
         },
-        labels,
+        targets: Targets::Classes(labels),
     };
     let (train_values, train_classes) = draw(config.train, "train");
     let (query_values, query_classes) = draw(config.query, "query");
@@ -228,7 +229,8 @@ mod tests {
         for class in 0..4 {
             let share = data
                 .train
-                .labels
+                .targets
+                .classes()
                 .iter()
                 .filter(|&&label| label == class)
                 .count();

@@ -7,8 +7,9 @@
 use rand::seq::SliceRandom;
 use smartcore::dataset::digits;
 
-use super::{Inputs, Split, TaskData, TaskError, Truth, flip, require};
+use super::{TaskError, flip, require};
 use crate::config::task::{DigitClasses, DigitsTask};
+use crate::data::{Inputs, Split, Targets, TaskData, Truth};
 use crate::random;
 
 /// Side of an image in pixels.
@@ -71,7 +72,7 @@ pub fn build(config: &DigitsTask, seed: u64) -> Result<TaskData, TaskError> {
             tokens: (SIDE / config.patch).pow(2),
             features: config.patch.pow(2),
         },
-        labels,
+        targets: Targets::Classes(labels),
     };
     let classes_of = |indices: &[usize]| -> Vec<usize> {
         indices.iter().map(|&index| digit(index) - first).collect()
@@ -156,7 +157,13 @@ mod tests {
                     .count(),
                 120
             );
-            assert!(data.query.labels.iter().all(|&label| label < data.classes));
+            assert!(
+                data.query
+                    .targets
+                    .classes()
+                    .iter()
+                    .all(|&label| label < data.classes)
+            );
         }
     }
 

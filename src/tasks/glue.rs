@@ -7,15 +7,16 @@
 
 pub mod files;
 mod parquet;
-pub mod tokens;
 
 use rand::seq::SliceRandom;
 
 use self::files::{Example, Rows};
-use super::{TaskData, TaskError, Truth, flip, require};
+use super::text::{Encoder, Texts};
+use super::{TaskError, flip, require};
 use crate::config::CheckpointConfig;
 use crate::config::glue_files::GlueFiles;
 use crate::config::task::GlueTask;
+use crate::data::{Split, Targets, TaskData, Truth};
 use crate::random;
 
 pub use files::TextError;
@@ -102,19 +103,19 @@ pub fn build(
             )
         }
     };
-    let encoder = tokens::Encoder::open(checkpoint.folder(), config.max_length)?;
+    let encoder = Encoder::open(checkpoint.folder(), config.max_length).map_err(TextError::from)?;
     let train_classes: Vec<usize> = train.iter().map(|example| example.label).collect();
     let query_classes: Vec<usize> = query.iter().map(|example| example.label).collect();
-    let mut train = encoder.split(&train)?;
+    let mut train = split(&encoder, &train)?;
     let flipped = flip::flip(
-        &mut train.labels,
+        train.targets.classes_mut(),
         CLASSES,
         config.flip,
         &mut random::rng(seed, "glue", "flip"),
     );
     Ok(TaskData {
         train,
-        query: encoder.split(&query)?,
+        query: split(&encoder, &query)?,
         pretrain: None,
         classes: CLASSES,
         passed_over,
@@ -123,6 +124,21 @@ pub fn build(
             train_classes: Some(train_classes),
             query_classes: Some(query_classes),
         },
+    })
+}
+
+/// Token ids and labels of the examples, in order.
+///
+/// # Errors
+/// See [`Encoder::encode`].
+pub fn split(encoder: &Encoder, examples: &[Example]) -> Result<Split, TextError> {
+    let texts: Vec<Texts> = examples
+        .iter()
+        .map(|example| (example.first.as_str(), example.second.as_deref()))
+        .collect();
+    Ok(Split {
+        inputs: encoder.encode(&texts)?,
+        targets: Targets::Classes(examples.iter().map(|example| example.label).collect()),
     })
 }
 

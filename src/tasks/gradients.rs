@@ -7,8 +7,8 @@ use rand::seq::SliceRandom;
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
-use super::Truth;
 use crate::config::task::GradientsTask;
+use crate::data::Truth;
 use crate::gradients::store::{GradientStore, StoreError, StoreWriter, Target, TensorInfo};
 use crate::random::{Rng, rng};
 

@@ -8,10 +8,12 @@ pub mod flip;
 pub mod glue;
 pub mod gradients;
 pub mod sentences;
+pub mod text;
 
 use thiserror::Error;
 
 use crate::config::{ModelConfig, TaskConfig};
+use crate::data::TaskData;
 
 /// Why a task cannot be built.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -107,88 +109,4 @@ pub fn build(config: &TaskConfig, seed: u64) -> Result<TaskData, TaskError> {
         TaskConfig::Digits(config) => digits::build(config, seed),
         TaskConfig::Sentences(config) => sentences::build(config, seed),
     }
-}
-
-/// Inputs of a split, example by example.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Inputs {
-    /// Token ids, one list an example, of any lengths ≤ `max_length`; ids are below `vocabulary`.
-    /// Id 0 is the padding.
-    Tokens {
-        /// One list of ids an example.
-        ids: Vec<Vec<u32>>,
-        /// One list of token types (segments) an example, or no list at all when every type is 0.
-        types: Vec<Vec<u32>>,
-        /// Number of ids.
-        vocabulary: usize,
-        /// Longest list allowed.
-        max_length: usize,
-    },
-    /// Real features, `tokens × features` an example (`tokens` = 1 for a flat point).
-    Features {
-        /// Row-major `[examples, tokens, features]`.
-        values: Vec<f32>,
-        /// Tokens (patches) an example.
-        tokens: usize,
-        /// Features a token.
-        features: usize,
-    },
-    /// What the frozen lower layers of a model made of the examples, computed once.
-    Activations {
-        /// Row-major `[tokens, width]`, one an example.
-        rows: Vec<Vec<f32>>,
-        /// Width of the model.
-        width: usize,
-        /// The layer that takes them, from 0.
-        layer: usize,
-    },
-}
-
-/// Labelled examples.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Split {
-    /// The inputs.
-    pub inputs: Inputs,
-    /// The label that a loss sees (after flips), one an example.
-    pub labels: Vec<usize>,
-}
-
-impl Split {
-    /// Number of examples.
-    pub fn len(&self) -> usize {
-        self.labels.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
-    }
-}
-
-/// What is known about the truth of a task.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Truth {
-    /// For every training example, whether its label was flipped; `None` when the task flips none.
-    pub flipped: Option<Vec<bool>>,
-    /// True class of every training example (before flips); `None` when there are no classes.
-    pub train_classes: Option<Vec<usize>>,
-    /// True class of every query example.
-    pub query_classes: Option<Vec<usize>>,
-}
-
-/// A task with examples, for a model.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TaskData {
-    /// Training examples.
-    pub train: Split,
-    /// Query (validation) examples; their labels are never flipped.
-    pub query: Split,
-    /// What the base is pretrained on, with its own number of classes; `None` when nothing is known.
-    pub pretrain: Option<(Split, usize)>,
-    /// Classes of `train` and `query`.
-    pub classes: usize,
-    /// Rows of the data files that were broken and passed over.
-    pub passed_over: usize,
-    /// What is known.
-    pub truth: Truth,
 }

@@ -11,8 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use self::grammar::sentence;
 use self::transformations::{PRETRAINING, TRANSFORMATIONS, transform};
-use super::{Inputs, Split, TaskData, TaskError, Truth, flip, require};
+use super::{TaskError, flip, require};
 use crate::config::task::{SentencesTask, TokenLevel};
+use crate::data::{Inputs, Split, Targets, TaskData, Truth};
 use crate::random::{self, Rng};
 
 /// Sentences that the base is pretrained on, whatever the size of the training split.
@@ -51,7 +52,7 @@ pub fn build(config: &SentencesTask, seed: u64) -> Result<TaskData, TaskError> {
             vocabulary: vocabulary.len(),
             max_length: config.max_length,
         },
-        labels,
+        targets: Targets::Classes(labels),
     };
     let mut labels = train_classes.clone();
     let flipped = flip::flip(

@@ -3,10 +3,10 @@
 use rand::RngExt;
 
 use super::claim::{Finding, Info};
-use crate::config::influence::{Blocks, Precision};
-use crate::config::method::MethodSpec;
 use crate::gradients::store::{GradientStore, TensorInfo};
+use crate::influence::MethodSpec;
 use crate::influence::{BlockLayout, Queries, RunOptions, damping, run_method};
+use crate::influence::{Blocks, Precision};
 use crate::metrics::slope::{Slope, growth};
 use crate::random::rng;
 

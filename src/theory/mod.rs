@@ -8,12 +8,15 @@
 //! - C₂ = (1/n) Σ_i ‖g_i‖² g_i g_iᵀ − F² = (1/n) Σ_i (F − g_i g_iᵀ)² is the spread of the outer products.
 //!
 //! A claim is one file: its [`Info`], its [`Claim`]. [`CLAIMS`] lists them; `docs/theory.md` has the proofs
-//! in full. Everything here is f64 and sees matrices only; who makes them, and what becomes of the findings,
-//! is the runner's business.
+//! in full. In: gradients, as matrices ([`check()`]) or block by block from a store ([`BlockMatrices`]). Out: a
+//! [`Finding`] per claim and case, and a [`Tally`] per claim. Which gradients, and the records of what was found, are the
+//! business of [`crate::runner::claims`].
 
+mod blocks;
 mod bounds;
 mod case;
 mod ceiling;
+mod check;
 mod claim;
 mod claims;
 pub mod complexity;
@@ -34,8 +37,10 @@ mod spectral;
 mod theorem;
 mod witness;
 
+pub use blocks::BlockMatrices;
 pub use bounds::Measured;
 pub use case::{Case, TheoryError};
+pub use check::{Checked, Findings, Tally, check};
 pub use claim::{Claim, Finding, Info, Outcome};
 pub use claims::{CLAIMS, infos};
 pub use groups::sizes as group_sizes;

@@ -89,9 +89,8 @@ fn scale_rows(c: &mut Mat<f64>, weight: impl Fn(usize) -> f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::influence::{Blocks, Precision};
     use crate::gradients::store::{GradientStore, TensorInfo};
-    use crate::influence::{Block, BlockLayout, Method};
+    use crate::influence::{Block, BlockLayout, Blocks, MethodSpec, Precision};
     use crate::theory::testing::random;
 
     /// The operator of a method of the bench, `[d, d]`.
@@ -104,9 +103,8 @@ mod tests {
             GradientStore::from_memory(n, vec![(TensorInfo::new("block", [d]), values)]).unwrap();
         let layout = BlockLayout::new(store.tensors(), Blocks::PerMatrix);
         let block = Block::new(&store, &layout.blocks()[0], Precision::F64, d, 0);
-        let spec: crate::config::MethodSpec = spec.parse().unwrap();
-        let method: &Method = &spec.method;
-        let prepared = method.build().prepare(&block, lambda).unwrap();
+        let spec: MethodSpec = spec.parse().unwrap();
+        let prepared = spec.method().prepare(&block, lambda).unwrap();
         prepared.apply(&Mat::identity(d, d)).unwrap().x
     }
 

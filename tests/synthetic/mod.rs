@@ -509,7 +509,9 @@ fn epochs(rng: &mut Rng, shape: &Shape) -> Vec<EpochFacts> {
             epoch,
             train_loss: 0.5 + 1.2 * left,
             query_loss: 0.3 + 1.3 * left + 0.05 * rng.random::<f64>(),
-            query_accuracy: 0.93 - 0.6 * left - 0.1 * shape.difficulty + 0.02 * rng.random::<f64>(),
+            query_accuracy: Some(
+                0.93 - 0.6 * left - 0.1 * shape.difficulty + 0.02 * rng.random::<f64>(),
+            ),
         }
     };
     (1..=10).map(of).collect()

@@ -14,8 +14,9 @@ use faer::Mat;
 use thiserror::Error;
 
 use super::{HessianGroup, Hessians};
-use crate::models::{Batch, GradientTensor, Model, Pass, losses};
-use crate::tasks::Split;
+use crate::data::Split;
+use crate::models::{Batch, GradientTensor, Model, Pass};
+use crate::objectives::{self, Objective};
 use crate::{batching, workers};
 
 /// Step, in units of max(1, |θ|).
@@ -108,6 +109,7 @@ pub struct MeanLoss {
     values: Vec<f64>,
     batches: Vec<Batch>,
     examples: f64,
+    objective: &'static dyn Objective,
 }
 
 impl MeanLoss {
@@ -129,6 +131,7 @@ impl MeanLoss {
         Self {
             batches: pieces.iter().map(batch).collect(),
             examples: split.len() as f64,
+            objective: objectives::of(&split.targets),
             model,
             tensors,
             values,
@@ -160,8 +163,7 @@ impl MeanLoss {
         let mut gradient = vec![0.0; values.len()];
         let mut loss = 0.0;
         for batch in &self.batches {
-            let each = losses(model.logits(batch, &mut Pass::Plain), batch.labels.clone());
-            let sum = each.sum();
+            let sum = self.objective.losses(&model, batch, &mut Pass::Plain).sum();
             let mut grads = sum.backward();
             let found = sum.inner().into_data().try_into_vec::<f64>();
             loss += found.expect("a widened model computes in f64")[0];

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::TensorInfo;
+use super::tensor::TensorInfo;
 use crate::input::{InputError, quote};
 
 /// What can be wrong with a store or a pair of stores.

@@ -2,8 +2,8 @@
 //!
 //! In: two folders of `infbench run` or `infbench theory`, or two files of `infbench score`. Out: a text, and whether
 //! anything outside timings differs beyond the tolerance. Values are compared by [`crate::results::difference`],
-//! differences of metrics are paired by task and seed ([`paired`]), tensors beside the records number by number
-//! ([`tensors`]).
+//! differences of metrics are paired by task and seed (`paired`), tensors beside the records number by number
+//! (`tensors`).
 
 mod changes;
 mod error;
@@ -106,8 +106,12 @@ fn verdict(
     if files > 0 {
         parts.push(format!("{} file{} of tensors", count(files), plural(files)));
     }
+    let kind = match pairs.first() {
+        Some([item, _]) if item.record.is_none() => "result",
+        _ => "cell",
+    };
     let cells = format!(
-        "{} in {} cell{}",
+        "{} in {} {kind}{}",
         parts.join(" and "),
         pairs.len(),
         plural(pairs.len())

@@ -1,15 +1,14 @@
 //! Metrics and times of the cells that two sides share: differences paired by task and seed.
 //!
 //! Cells of one task and seed share a fine-tune's data and are no independent draws: their differences are averaged
-//! first, and the interval is Student's over what is left ([`Contrast::of_seeds`]).
-
-use std::collections::BTreeMap;
+//! first. Several tasks are held fixed ([`Contrast::of_fixed_tasks`]): the interval holds for these tasks.
 
 use super::text::plural;
 use crate::metrics::METRICS;
 use crate::metrics::contrast::Contrast;
 use crate::metrics::interval::mean;
 use crate::report::aggregate::value;
+use crate::report::comparison::seeds_by_task;
 use crate::report::number::{self, MISSING};
 use crate::report::study::task_name;
 use crate::report::summary::aligned;
@@ -24,11 +23,12 @@ struct Paired {
     a: f64,
     /// Mean of B.
     b: f64,
-    /// B less A, over blocks of task and seed.
+    /// B less A, over the seeds of every task.
     contrast: Contrast,
     cells: usize,
     /// Pairs of task and seed.
     blocks: usize,
+    tasks: usize,
     /// Cells in which only one side has a value.
     one_sided: usize,
     /// Whether A and B are the same in all cells.
@@ -36,13 +36,12 @@ struct Paired {
 }
 
 fn paired(pairs: &[Pair], of: impl Fn(&Record) -> Option<f64>) -> Option<Paired> {
-    let mut blocks: BTreeMap<(String, u64), Vec<f64>> = BTreeMap::new();
+    let mut differences = Vec::new();
     let (mut a, mut b, mut one_sided) = (Vec::new(), Vec::new(), 0);
     for (x, y) in pairs {
         match (of(x), of(y)) {
             (Some(first), Some(second)) => {
-                let block = blocks.entry((task_name(x), x.cell.seed)).or_default();
-                block.push(second - first);
+                differences.push((task_name(x), x.cell.seed, second - first));
                 a.push(first);
                 b.push(second);
             }
@@ -50,12 +49,13 @@ fn paired(pairs: &[Pair], of: impl Fn(&Record) -> Option<f64>) -> Option<Paired>
             _ => one_sided += 1,
         }
     }
-    let differences: Vec<f64> = blocks.values().filter_map(|block| mean(block)).collect();
+    let differences = seeds_by_task(differences);
     Some(Paired {
-        contrast: Contrast::of_seeds(&differences)?,
+        contrast: Contrast::of_fixed_tasks(&differences)?,
         same: a == b && one_sided == 0,
         cells: a.len(),
-        blocks: differences.len(),
+        blocks: differences.iter().map(Vec::len).sum(),
+        tasks: differences.len(),
         a: mean(&a)?,
         b: mean(&b)?,
         one_sided,
@@ -91,8 +91,15 @@ fn metrics(pairs: &[Pair], labels: &[&str]) -> String {
         "Metrics: {} of {all} (method × metric) are the same in all cells",
         all - found.len()
     );
-    let Some(blocks) = found.iter().map(|(.., paired)| paired.blocks).max() else {
+    let most = |of: fn(&Paired) -> usize| found.iter().map(|(.., paired)| of(paired)).max();
+    let Some((blocks, tasks)) = most(|paired| paired.blocks).zip(most(|paired| paired.tasks))
+    else {
         return format!("{same}\n");
+    };
+    let over = match (blocks, tasks) {
+        (1, _) => ", no interval".to_owned(),
+        (_, 1) => String::new(),
+        (_, tasks) => format!(", the {tasks} tasks held fixed"),
     };
     let header = [
         "method",
@@ -120,9 +127,8 @@ fn metrics(pairs: &[Pair], labels: &[&str]) -> String {
         })
         .collect();
     format!(
-        "{same}; the others, paired by task and seed ({blocks} pair{}{}):\n{}{one_sided}",
+        "{same}; the others, paired by task and seed ({blocks} pair{}{over}):\n{}{one_sided}",
         plural(blocks),
-        if blocks > 1 { "" } else { ", no interval" },
         aligned(&rows)
     )
 }
@@ -211,16 +217,18 @@ mod tests {
         }
         let pairs: Vec<Pair> = before.iter().zip(&after).collect();
         let found = paired(&pairs, |record| value(record, "datainf", "pearson")).expect("values");
-        // two tasks: differences .01, .02, .03 twice, s² = 4·10⁻⁴/5
+        // two tasks, held fixed: differences .01, .02, .03 in each, s² = 10⁻⁴
         assert!((found.contrast.difference - 0.02).abs() < 1e-12);
-        let error = (4e-4 / 5.0 / 6.0f64).sqrt();
-        assert!((found.contrast.error.expect("six blocks") - error).abs() < 1e-12);
-        assert_eq!(found.contrast.freedom, Some(5.0));
+        let error = (2.0 * 1e-4 / 3.0f64).sqrt() / 2.0;
+        assert!((found.contrast.error.expect("three seeds") - error).abs() < 1e-12);
+        assert!((found.contrast.freedom.expect("few") - 4.0).abs() < 1e-9);
+        assert_eq!((found.tasks, found.blocks), (2, 6));
         let text = tables(&pairs);
         assert!(
             text.contains("datainf") && text.contains("pearson"),
             "{text}"
         );
+        assert!(text.contains("(6 pairs, the 2 tasks held fixed)"), "{text}");
         assert!(
             text.contains("the whole cell") && text.contains("1.00"),
             "{text}"

@@ -54,7 +54,7 @@ pub fn draw(study: &Study) -> Outcome {
         for (title, series, bounds) in [
             (
                 "Query accuracy",
-                curves(|epoch| epoch.query_accuracy, (0.0, 1.0)),
+                curves(|epoch| epoch.query_accuracy.unwrap_or(f64::NAN), (0.0, 1.0)),
                 (Some(0.0), Some(1.0)),
             ),
             (
@@ -162,7 +162,8 @@ fn not_finite(groups: &[&Group]) -> String {
     let (mut all, mut bad) = (0, 0);
     for epoch in epochs.flat_map(|training| &training.epochs) {
         all += 1;
-        let finite = epoch.query_accuracy.is_finite() && epoch.query_loss.is_finite();
+        let accuracy = epoch.query_accuracy.is_none_or(f64::is_finite);
+        let finite = accuracy && epoch.query_loss.is_finite();
         bad += usize::from(!finite);
     }
     if bad > 0 {

@@ -36,7 +36,7 @@ const NUMBERS: [(&str, Kind, Pick); 4] = [
         Some(record.gradients.as_ref()?.bytes as f64)
     }),
     ("Query accuracy at the end", Kind::Share, |record| {
-        Some(record.training.as_ref()?.epochs.last()?.query_accuracy)
+        record.training.as_ref()?.epochs.last()?.query_accuracy
     }),
 ];
 

@@ -23,7 +23,7 @@ pub struct Item {
     pub numbers: &'static [Number],
     /// What a reader asks of it, to be answered by our records.
     pub questions: &'static [Question],
-    /// How the paper's experiment was set up, by its text and code: what of [`super::setup`]'s settings, and how. Those
+    /// How the paper's experiment was set up, by its text and code: what is set, and how. Those
     /// that neither says are not there, or empty.
     pub setup: &'static [(&'static str, &'static str)],
 }

@@ -11,13 +11,13 @@ mod theory;
 
 use std::path::{Path, PathBuf};
 
-use super::figures::{Figure, Outcome};
+use super::figures::Outcome;
 use super::study::Study;
 use super::{ReportError, figures, number, render, tables};
 use crate::atomic;
 use crate::results::record::{Record, Status};
 use items::Item;
-use page::{Page, Section};
+use page::{Page, Section, picture};
 
 /// A figure of which there is one a task.
 const SWEEP: &str = "sweep_lora_rank";
@@ -124,10 +124,6 @@ fn save(page: &Page, study: Option<&Study>, out: &Path) -> Result<PaperSummary, 
         files,
         text: page.terminal(),
     })
-}
-
-fn picture(page: &Page, figure: &Figure) -> String {
-    format!("{}_{}.png", page.name, figure.id)
 }
 
 /// Where the numbers come from.

@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::items::Item;
-use super::picture;
 use super::rows::{Gap, Row};
 use super::setup::Setting;
 use crate::metrics::find;
@@ -409,4 +408,9 @@ pub fn csv(item: &Item, rows: &[Row]) -> String {
     }
     let bytes = table.into_inner().expect("memory takes every row");
     String::from_utf8(bytes).expect("every field is text")
+}
+
+/// File of a figure of a page.
+pub fn picture(page: &Page, figure: &Figure) -> String {
+    format!("{}_{}.png", page.name, figure.id)
 }

@@ -14,7 +14,7 @@ use crate::results::record::Record;
 struct Compared {
     what: &'static str,
     /// The fields that it stands for, by their paths in an experiment. Every field of `lora`, `train` and `model` is
-    /// among them or in [`IDLE`]: a test holds this list against the schema.
+    /// among them or in `IDLE` (tests only): a test holds this list against the schema.
     fields: &'static [&'static str],
     here: fn(&Study) -> String,
 }
@@ -254,53 +254,93 @@ fn plain(record: &Record, pointer: &str) -> Option<String> {
     }
 }
 
-/// A checkpoint by its folder's name, others by kind and sizes.
+/// A checkpoint by its folder's name, others by kind, shape, pretraining and size.
 fn models(study: &Study) -> String {
-    let checkpoint = |record: &Record| {
-        let path = record.config.pointer("/model/path")?.as_str()?;
-        let name = path.trim_end_matches('/').rsplit('/').next()?;
-        let name = match name {
-            "roberta-large" => "RoBERTa-large",
-            name => name,
-        };
-        let revision = record
-            .config
-            .pointer("/model/revision")
-            .and_then(Value::as_str);
-        Some(match revision {
-            Some(revision) => format!("{name} at {revision}"),
-            None => name.to_owned(),
-        })
-    };
-    let mut names: Vec<String> = Vec::new();
-    let mut sizes: Vec<(&str, usize, usize)> = Vec::new();
+    let mut models: Vec<(String, Vec<usize>)> = Vec::new();
     for record in &study.records {
-        if let Some(name) = checkpoint(record) {
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        } else if let Some(model) = &record.model {
-            let size = model.parameters;
-            match sizes.iter_mut().find(|(kind, ..)| *kind == model.name) {
-                Some((_, low, high)) => (*low, *high) = ((*low).min(size), (*high).max(size)),
-                None => sizes.push((&model.name, size, size)),
-            }
+        let named = checkpoint(record);
+        let sized = named.is_none();
+        let Some(text) = named.or_else(|| network(record)) else {
+            continue;
+        };
+        let size = record.model.as_ref().map(|model| model.parameters);
+        let size = size.filter(|_| sized);
+        match models.iter_mut().find(|(known, _)| *known == text) {
+            Some((_, sizes)) => sizes.extend(size),
+            None => models.push((text, size.into_iter().collect())),
         }
     }
-    let plain = |size: usize| number::plain(size as f64);
-    names.extend(sizes.into_iter().map(|(kind, low, high)| {
-        let to = if low < high {
-            format!(" to {}", plain(high))
-        } else {
-            String::new()
-        };
-        format!("{kind} of {}{to} parameters", plain(low))
-    }));
-    if names.is_empty() {
-        "–".to_owned()
-    } else {
-        names.join(", ")
+    let texts: Vec<String> = models
+        .into_iter()
+        .map(|(text, sizes)| {
+            let plain = |size: usize| number::plain(size as f64);
+            match (sizes.iter().min(), sizes.iter().max()) {
+                (Some(low), Some(high)) if low < high => {
+                    format!("{text} of {} to {} parameters", plain(*low), plain(*high))
+                }
+                (Some(size), _) => format!("{text} of {} parameters", plain(*size)),
+                _ => text,
+            }
+        })
+        .collect();
+    match texts.is_empty() {
+        true => "–".to_owned(),
+        false => texts.join(", "),
     }
+}
+
+/// The kind of a model by its settings; that of a checkpoint may be left out.
+fn kind(record: &Record) -> Option<&str> {
+    record.config.pointer("/model/name")?.as_str()
+}
+
+fn checkpoint(record: &Record) -> Option<String> {
+    if kind(record).is_some_and(|kind| kind != "checkpoint") {
+        return None;
+    }
+    let path = record.config.pointer("/model/path")?.as_str()?;
+    let name = match path.trim_end_matches('/').rsplit('/').next()? {
+        "roberta-large" => "RoBERTa-large",
+        name => name,
+    };
+    let revision = record.config.pointer("/model/revision");
+    Some(match revision.and_then(Value::as_str) {
+        Some(revision) => format!("{name} at {revision}"),
+        None => name.to_owned(),
+    })
+}
+
+/// `transformer (4 layers, hidden 48, 4 heads, ffn 96, pretrained for 8 epochs with learning rate 2e-3 and batch 32)`
+fn network(record: &Record) -> Option<String> {
+    let kind = kind(record).or(record.model.as_ref().map(|model| model.name.as_str()))?;
+    let of = |field: &str| plain(record, &format!("/model/{field}"));
+    let mut facts: Vec<String> = Vec::new();
+    facts.extend(of("layers").map(|layers| format!("{layers} layers")));
+    facts.extend(of("hidden").map(|hidden| format!("hidden {hidden}")));
+    facts.extend(of("heads").map(|heads| format!("{heads} heads")));
+    facts.extend(of("ffn").map(|ffn| format!("ffn {ffn}")));
+    match record.config.pointer("/model/pretrain") {
+        Some(Value::Null) => facts.push("not pretrained".to_owned()),
+        Some(pretrain) => {
+            let text = |field: &str| {
+                pretrain
+                    .get(field)
+                    .map_or_else(|| NOT_RECORDED.to_owned(), value_text)
+            };
+            let lr = pretrain.get("lr").and_then(Value::as_f64);
+            let lr = lr.map_or_else(|| NOT_RECORDED.to_owned(), |lr| format!("{lr:e}"));
+            facts.push(format!(
+                "pretrained for {} epochs with learning rate {lr} and batch {}",
+                text("epochs"),
+                text("batch_size")
+            ));
+        }
+        None => {}
+    }
+    Some(match facts.is_empty() {
+        true => kind.to_owned(),
+        false => format!("{kind} ({})", facts.join(", ")),
+    })
 }
 
 fn examples(study: &Study) -> String {
@@ -331,6 +371,7 @@ mod tests {
 
     use super::super::items;
     use super::*;
+    use crate::config::{CheckpointConfig, MlpConfig, ModelConfig, TransformerConfig};
     use crate::report::synthetic;
 
     /// Records of the item's own settings, but for its sizes.
@@ -397,39 +438,85 @@ mod tests {
         );
     }
 
+    /// Changes the field at a JSON pointer to something else.
+    fn change(config: &mut Value, pointer: &str) {
+        let (parent, own) = pointer.rsplit_once('/').expect("a path");
+        let value = config.pointer(pointer).cloned();
+        let other = match value.unwrap_or(Value::Null) {
+            _ if own == "rank" => json!(16),
+            _ if own == "revision" => json!("main"),
+            Value::Number(x) => json!(x.as_f64().expect("a number") + 1.0),
+            Value::Array(_) => json!(["query"]),
+            Value::String(text) if text == "linear" => json!("constant"),
+            Value::String(text) => json!(format!("{text}x")),
+            Value::Object(_) => Value::Null,
+            _ => json!(17),
+        };
+        config.pointer_mut(parent).expect("a mapping")[own] = other;
+    }
+
     #[test]
     fn whatever_field_is_changed_is_said() {
         let base = text(&paper_s());
         let fields = COMPARED.iter().flat_map(|compared| compared.fields);
-        // sizes of a model that has no path, and a name that says what the path says
-        let known = |field: &&&str| {
-            let path = ["model.path", "model.revision"].contains(*field);
-            path || ["lora.", "train."].iter().any(|at| field.starts_with(at))
-        };
-        for field in fields.filter(known) {
+        let own = |field: &&&str| ["lora.", "train."].iter().any(|at| field.starts_with(at));
+        for field in fields.filter(own) {
             let mut records = paper_s();
             let pointer = format!("/{}", field.replace('.', "/"));
-            let (parent, own) = pointer.rsplit_once('/').expect("a path");
-            for record in &mut records {
-                let value = record.config.pointer(&pointer).cloned();
-                let other = match value.unwrap_or(Value::Null) {
-                    Value::Number(x) => json!(x.as_f64().expect("a number") + 1.0),
-                    Value::Array(_) => json!(["query"]),
-                    Value::String(text) if text == "linear" => json!("constant"),
-                    Value::String(text) => json!(format!("{text}x")),
-                    _ => json!(17),
-                };
-                let other = if own == "rank" { json!(16) } else { other };
-                let other = if own == "revision" {
-                    json!("main")
-                } else {
-                    other
-                };
-                record.config.pointer_mut(parent).expect("a mapping")[own] = other;
-            }
-            let found = text(&records);
-            assert_ne!(found, base, "{field}");
+            let configs = records.iter_mut().map(|record| &mut record.config);
+            configs.for_each(|config| change(config, &pointer));
+            assert_ne!(text(&records), base, "{field}");
         }
+    }
+
+    #[test]
+    fn whatever_field_of_a_model_is_changed_is_said() {
+        let checkpoint = ModelConfig::Checkpoint(CheckpointConfig::at("roberta-large"));
+        for model in [
+            ModelConfig::Transformer(TransformerConfig::default()),
+            ModelConfig::Mlp(MlpConfig::default()),
+            checkpoint,
+        ] {
+            let model = serde_json::to_value(model).expect("settings");
+            let said = |change: &dyn Fn(&mut Value)| {
+                let mut records = paper_s();
+                for record in &mut records {
+                    record.config["model"] = model.clone();
+                    change(&mut record.config);
+                }
+                text(&records)
+            };
+            let base = said(&|_| {});
+            let name = model["name"].as_str().expect("a kind").to_owned();
+            let schema = crate::config::schema::schema();
+            let kinds = schema["$defs"]["ModelConfig"]["oneOf"].as_array();
+            let own = |kind: &&Value| kind.to_string().contains(&format!("\"{name}\""));
+            let kind = kinds
+                .and_then(|kinds| kinds.iter().find(own))
+                .expect("listed");
+            let mut fields: Vec<String> = kind["properties"]
+                .as_object()
+                .expect("fields")
+                .keys()
+                .cloned()
+                .collect();
+            assert!(fields.len() > 2, "{name}: {fields:?}");
+            let pretrain = model.get("pretrain").and_then(Value::as_object);
+            let pretrain = pretrain.into_iter().flat_map(|fields| fields.keys());
+            fields.extend(pretrain.map(|field| format!("pretrain/{field}")));
+            for field in fields {
+                let found = said(&|config| change(config, &format!("/model/{field}")));
+                assert_ne!(found, base, "{name}: {field}");
+            }
+        }
+        let mut records = paper_s();
+        for record in &mut records {
+            let model = ModelConfig::Transformer(TransformerConfig::default());
+            record.config["model"] = serde_json::to_value(model).expect("settings");
+        }
+        let found = text(&records);
+        let part = "model transformer (4 layers, hidden 48, 4 heads, ffn 96, pretrained for ";
+        assert!(found.contains(part), "{found}");
     }
 
     #[test]

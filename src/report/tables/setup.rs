@@ -76,7 +76,7 @@ pub fn table(study: &Study) -> Option<Table> {
             Cell::maybe(aggregate_cell(group, pick).value, show)
         };
         let accuracy = aggregate_cell(group, |record| {
-            Some(record.training.as_ref()?.epochs.last()?.query_accuracy)
+            record.training.as_ref()?.epochs.last()?.query_accuracy
         });
         let half = accuracy
             .high

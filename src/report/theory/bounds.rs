@@ -1,7 +1,7 @@
 //! The measured error beside its bounds along every varied setting, and how tight they are.
 
 use super::along::{cases, series, short, slope, title, values};
-use super::{drawn, omitted};
+use super::outcome::{drawn, omitted};
 use crate::metrics::Direction;
 use crate::report::axis::{Axis, Labels, Scale, range};
 use crate::report::figures::Outcome;
@@ -103,7 +103,7 @@ fn above(x: &str, curves: &[&Curve], lines: &[Marks]) -> Option<String> {
         error,
         x,
         |value| number::significant(value, 2),
-        Change::unpaired(error),
+        Change::Unknown,
     )?;
     let factors: Vec<String> = ["Theorem 1", "ceiling"]
         .into_iter()
@@ -136,7 +136,7 @@ fn tightest(x: &str, curves: &[&Curve], lines: &[Marks]) -> Option<String> {
     let change = theorem
         .and_then(|(_, line)| {
             let show = |value| number::significant(value, 2);
-            findings::change(line, x, show, Change::unpaired(line))
+            findings::change(line, x, show, Change::Unknown)
         })
         .map_or(String::new(), |change| format!("; Theorem 1 {change}"));
     Some(format!("Tightest is {first}{change}."))

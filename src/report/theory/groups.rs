@@ -1,7 +1,7 @@
 //! Error against group size, from DataInf to exact.
 
 use super::along::{cases, origin};
-use super::{drawn, omitted};
+use super::outcome::{drawn, omitted};
 use crate::metrics::interval::{mean, t_interval};
 use crate::report::axis::Axis;
 use crate::report::figures::Outcome;
@@ -132,7 +132,7 @@ fn sentence(factor: f64, line: &Marks) -> Option<String> {
         line,
         "b",
         |value| number::significant(value, 2),
-        Change::unpaired(line),
+        Change::Unknown,
     )?;
     let defined = || {
         line.iter()

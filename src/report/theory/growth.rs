@@ -1,6 +1,6 @@
 //! Time and memory against n, d and L: Table 1, measured.
 
-use super::{drawn, omitted};
+use super::outcome::{drawn, omitted};
 use crate::metrics::Direction;
 use crate::report::axis::{Axis, Labels, Scale, range};
 use crate::report::figures::Outcome;
@@ -72,7 +72,7 @@ pub fn draw(results: &TheoryResults) -> Outcome {
                 let changes = lines.iter().filter_map(|(name, line)| {
                     Some(format!(
                         "{name} {}",
-                        findings::change(line, axis, show, Change::unpaired(line))?
+                        findings::change(line, axis, show, Change::Unknown)?
                     ))
                 });
                 seen.push(format!(

@@ -5,12 +5,13 @@ mod bounds;
 mod groups;
 mod growth;
 mod markdown;
+mod outcome;
 mod page;
 mod tables;
 
 use std::path::{Path, PathBuf};
 
-use super::figures::{Figure, Outcome};
+use super::figures::Outcome;
 use super::{ReportError, render};
 use crate::atomic;
 use crate::results::theory::TheoryResults;
@@ -62,23 +63,6 @@ fn figures(results: &TheoryResults) -> Vec<Outcome> {
         groups::draw(results),
         growth::draw(results),
     ]
-}
-
-fn drawn(id: &str, title: &str, caption: String, scene: super::scene::Scene) -> Outcome {
-    Outcome::Drawn(Box::new(Figure {
-        id: id.to_owned(),
-        title: title.to_owned(),
-        findings: Vec::new(),
-        caption,
-        scene,
-    }))
-}
-
-fn omitted(title: &str, reason: &str) -> Outcome {
-    Outcome::Omitted {
-        title: title.to_owned(),
-        reason: reason.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use super::parquet;
 use crate::config::glue_files::GlueFilesError;
 use crate::config::task::GlueName;
 use crate::input::{self, InputError, quote};
+use crate::tasks::text::TokenizerError;
 
 /// Why texts cannot be had.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -62,14 +63,9 @@ pub enum TextError {
         /// The file.
         path: PathBuf,
     },
-    /// The tokenizer cannot be used.
-    #[error("{path}: {reason}")]
-    Tokenizer {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
+    /// The texts cannot be turned into token ids.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
 }
 
 /// What is read from files.

@@ -1,0 +1,36 @@
+//! Names of the files in a checkpoint's folder, as Hugging Face's tools give them.
+
+use std::path::Path;
+
+/// Name of the file in a checkpoint's folder.
+pub const CONFIG_FILE: &str = "config.json";
+/// Name of the tokenizer's file in a checkpoint's folder.
+pub const TOKENIZER_FILE: &str = "tokenizer.json";
+/// Settings that override the tokenizer's file.
+pub const TOKENIZER_CONFIG_FILE: &str = "tokenizer_config.json";
+/// Special tokens, in checkpoints whose settings do not have them.
+pub const SPECIAL_TOKENS_FILE: &str = "special_tokens_map.json";
+/// Ids of tokens added to the vocabulary, in older checkpoints.
+pub const ADDED_TOKENS_FILE: &str = "added_tokens.json";
+/// The vocabulary of WordPiece, a token a line.
+pub const WORD_PIECE_FILE: &str = "vocab.txt";
+/// The vocabulary of byte-level BPE and its merges.
+pub const BPE_FILES: [&str; 2] = ["vocab.json", "merges.txt"];
+/// What a tokenizer can be made of: any of these, the first that is there.
+pub const TOKENIZERS: [&[&str]; 3] = [&[TOKENIZER_FILE], &[WORD_PIECE_FILE], &BPE_FILES];
+/// Files that change a tokenizer when they are there.
+pub const TOKENIZER_SETTINGS: [&str; 3] = [
+    TOKENIZER_CONFIG_FILE,
+    SPECIAL_TOKENS_FILE,
+    ADDED_TOKENS_FILE,
+];
+/// Name of the weights in a checkpoint's folder.
+pub const WEIGHTS_FILE: &str = "model.safetensors";
+/// Name of the list of files of weights in shards.
+pub const SHARDS_FILE: &str = "model.safetensors.index.json";
+
+/// Whether a folder holds the files of a tokenizer.
+pub fn has_tokenizer(folder: &Path) -> bool {
+    let whole = |names: &[&str]| names.iter().all(|name| folder.join(name).is_file());
+    TOKENIZERS.iter().any(|names| whole(names))
+}

@@ -1,0 +1,11 @@
+//! Checkpoints as files: where they lie, on this machine or on the Hugging Face hub, what is called what in their
+//! folders, and their JSON settings field by field.
+//!
+//! Nothing here knows a model. In: a path or an id. Out: a folder and the fields of its files, from which
+//! [`models`](crate::models) builds a network and [`tasks`](crate::tasks) opens a tokenizer.
+
+mod fields;
+pub mod hub;
+pub mod layout;
+
+pub use fields::{Fields, HuggingFaceError};

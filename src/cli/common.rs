@@ -1,0 +1,69 @@
+//! What commands share: options, output, errors.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Options of every command.
+#[derive(Args, Clone, Copy)]
+pub struct Global {
+    /// Threads of all computations [default: the cores of this machine]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+    /// Print results and errors only
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+/// An experiment file and changes to it.
+#[derive(Args)]
+pub struct ExperimentArgs {
+    /// The experiment (YAML)
+    #[arg(value_name = "EXPERIMENT.yaml")]
+    experiment: PathBuf,
+    /// Which of the experiment's profiles to use; needed when it has any
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// Change a setting after the profile, e.g. --set lora.rank=2, or an axis of the sweep, e.g.
+    /// --set sweep.lora.rank=[1,4]; may be repeated
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    overrides: Vec<String>,
+    /// Folder for the results [default: runs/<name>, or runs/<name>-<profile>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+impl ExperimentArgs {
+    /// The plan, and the folder for its results.
+    ///
+    /// # Errors
+    /// The first wrong setting.
+    pub fn load(&self) -> miette::Result<(infbench::config::Plan, PathBuf)> {
+        let plan =
+            infbench::config::load(&self.experiment, self.profile.as_deref(), &self.overrides)?;
+        let out = self
+            .out
+            .clone()
+            .unwrap_or_else(|| PathBuf::from("runs").join(plan.folder()));
+        Ok((plan, out))
+    }
+}
+
+/// Prints to standard output; a reader that has gone away (`| head`) is no error.
+pub fn print(text: &str) {
+    use std::io::Write as _;
+    let mut out = std::io::stdout();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match written {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            eprintln!("cannot write to standard output: {error}");
+            std::process::exit(2);
+        }
+        _ => {}
+    }
+}
+
+/// An error whose text says everything: its sources are in it and are not listed again.
+pub fn bad(error: impl std::fmt::Display) -> miette::Report {
+    miette::miette!("{error}")
+}

@@ -1,0 +1,36 @@
+//! What a network sees of every example.
+
+/// Inputs of a split, example by example.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Inputs {
+    /// Token ids, one list an example, of any lengths ≤ `max_length`; ids are below `vocabulary`.
+    /// Id 0 is the padding.
+    Tokens {
+        /// One list of ids an example.
+        ids: Vec<Vec<u32>>,
+        /// One list of token types (segments) an example, or no list at all when every type is 0.
+        types: Vec<Vec<u32>>,
+        /// Number of ids.
+        vocabulary: usize,
+        /// Longest list allowed.
+        max_length: usize,
+    },
+    /// Real features, `tokens × features` an example (`tokens` = 1 for a flat point).
+    Features {
+        /// Row-major `[examples, tokens, features]`.
+        values: Vec<f32>,
+        /// Tokens (patches) an example.
+        tokens: usize,
+        /// Features a token.
+        features: usize,
+    },
+    /// What the frozen lower layers of a model made of the examples, computed once.
+    Activations {
+        /// Row-major `[tokens, width]`, one an example.
+        rows: Vec<Vec<f32>>,
+        /// Width of the model.
+        width: usize,
+        /// The layer that takes them, from 0.
+        layer: usize,
+    },
+}

@@ -1,0 +1,59 @@
+//! What all rooms share of a task: the inputs and targets of its examples, and what is known of the truth.
+//!
+//! `tasks` makes it; fine-tuning and gradients lead it, batch by batch, through a network to an
+//! [objective](crate::objectives), and the metrics hold scores against [`Truth`].
+
+mod inputs;
+mod targets;
+
+pub use inputs::Inputs;
+pub use targets::Targets;
+
+/// Examples.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Split {
+    /// What a network sees.
+    pub inputs: Inputs,
+    /// What the loss holds its output against.
+    pub targets: Targets,
+}
+
+impl Split {
+    /// Number of examples.
+    pub fn len(&self) -> usize {
+        self.targets.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What is known about the truth of a task.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Truth {
+    /// For every training example, whether its label was flipped; `None` when the task flips none.
+    pub flipped: Option<Vec<bool>>,
+    /// True class of every training example (before flips); `None` when there are no classes.
+    pub train_classes: Option<Vec<usize>>,
+    /// True class of every query example.
+    pub query_classes: Option<Vec<usize>>,
+}
+
+/// A task with examples, for a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskData {
+    /// Training examples.
+    pub train: Split,
+    /// Query (validation) examples; their labels are never flipped.
+    pub query: Split,
+    /// What the base is pretrained on, with its own number of classes; `None` when nothing is known.
+    pub pretrain: Option<(Split, usize)>,
+    /// Classes of `train` and `query`.
+    pub classes: usize,
+    /// Rows of the data files that were broken and passed over.
+    pub passed_over: usize,
+    /// What is known.
+    pub truth: Truth,
+}

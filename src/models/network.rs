@@ -1,0 +1,80 @@
+//! What fine-tuning and gradients need of an architecture, and nothing of its inside.
+//!
+//! Per-example gradients need the input and the output gradient of adapted and trained linear layers only, which leave
+//! them behind in a [`Pass::Probed`](super::Pass::Probed): every other operation needs a forward pass and the gradient
+//! of its input, nothing more. An architecture is one file that implements this, and one line in
+//! [`Model::blank`](super::Model::blank).
+
+use std::fmt::Debug;
+
+use burn::tensor::Tensor;
+
+use super::Batch;
+use super::head::Head;
+use super::lora::{Linear, LoraLinear, Pass};
+use super::parameter::Parameter;
+use crate::config::LoraTarget;
+
+/// A network whose linear layers can carry adapters.
+pub trait Network: Debug + Send + Sync {
+    /// A copy that shares its tensors.
+    fn boxed(&self) -> Box<dyn Network>;
+
+    /// `[n, positions, outputs]`, at the positions that an objective looks at; a classifier's logits are
+    /// `[n, 1, classes]`.
+    fn forward(&self, batch: &Batch, pass: &mut Pass) -> Tensor<3>;
+
+    /// The linear layers that can carry an adapter, in the order in which a forward pass meets them.
+    fn adaptable(&self) -> Vec<&LoraLinear>;
+
+    /// [`Self::adaptable`], to be changed.
+    fn adaptable_mut(&mut self) -> Vec<&mut LoraLinear>;
+
+    /// The modules of a layer that a short name in `lora.targets` means: what follows `layer.N.` in their names; none
+    /// where the network has no such thing.
+    fn modules(&self, target: LoraTarget) -> &'static [&'static str];
+
+    /// The layers trained besides the adapters whose weights have per-example gradients, in the order in which a
+    /// forward pass meets them, after all of [`Self::adaptable`].
+    fn trained(&self) -> Vec<&Linear> {
+        self.head().into_iter().flat_map(Head::probed).collect()
+    }
+
+    /// The classifier, for a network that has one.
+    fn head(&self) -> Option<&Head>;
+
+    /// [`Self::head`], to be changed.
+    fn head_mut(&mut self) -> Option<&mut Head>;
+
+    /// Every parameter in a stable order, of a forward pass.
+    fn parameters(&mut self) -> Vec<Parameter<'_>>;
+
+    /// Number of layers, by which `lora.layers` counts.
+    fn layers(&self) -> usize;
+
+    /// Width of the vectors that layers pass on.
+    fn width(&self) -> usize;
+
+    /// Makes passes that train nothing faster, until parameters or linear layers are asked for to be changed.
+    fn freeze(&mut self) {}
+
+    /// How many layers lie below the first one that is trained, with activations that can be kept; 0 when there is
+    /// none.
+    fn layers_below_adapters(&self) -> usize {
+        0
+    }
+
+    /// What the embedding and the first `depth` layers make of a batch without dropout, `[n, t, width]`.
+    ///
+    /// # Panics
+    /// When `depth` is more than [`Self::layers_below_adapters`].
+    fn activations(&self, _batch: &Batch, depth: usize) -> Tensor<3> {
+        panic!("no activations are kept at layer {depth}")
+    }
+}
+
+impl Clone for Box<dyn Network> {
+    fn clone(&self) -> Self {
+        self.boxed()
+    }
+}

@@ -1,0 +1,101 @@
+//! The trait of objectives, and what all of them need.
+
+use burn::tensor::Tensor;
+use thiserror::Error;
+
+use crate::data::{Split, Targets};
+use crate::models::{Batch, Model, Pass};
+use crate::random::Rng;
+use crate::{batching, workers};
+
+/// A loss of a network's output.
+pub trait Objective: Sync {
+    /// Losses of every example, not reduced, `[n, views]`, on the graph of the pass. Views are several losses of the
+    /// same example, such as those at several timesteps.
+    fn losses(&self, model: &Model, batch: &Batch, pass: &mut Pass) -> Tensor<2>;
+
+    /// What a query asks, `[n, views]`, whose gradient influence is taken on; the loss unless an objective says
+    /// otherwise.
+    fn measurement(&self, model: &Model, batch: &Batch, pass: &mut Pass) -> Tensor<2> {
+        self.losses(model, batch, pass)
+    }
+
+    /// Targets of every example drawn from the model's own predictions, without dropout; the same for the same `rng`,
+    /// whatever the number of threads.
+    ///
+    /// # Errors
+    /// Predictions that are not finite.
+    fn sample(&self, model: &Model, split: &Split, rng: &mut Rng) -> Result<Targets, NotFinite>;
+
+    /// Losses of a split, and accuracy where there is such a thing, without dropout.
+    fn evaluate(&self, model: &Model, split: &Split) -> Evaluation;
+}
+
+/// Losses `[n, views]`, row-major, of n examples → the mean over the views of each.
+pub fn mean_over_views(losses: &[f32], n: usize) -> Vec<f32> {
+    let views = (losses.len() / n.max(1)).max(1);
+    let examples = losses.chunks_exact(views);
+    let mean = |views: &[f32]| views.iter().sum::<f32>() / views.len() as f32;
+    examples.map(mean).collect()
+}
+
+/// Predictions for an example are NaN or infinite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the predictions for example {example} are not finite")]
+pub struct NotFinite {
+    /// Which, from 0.
+    pub example: usize,
+}
+
+/// How a model does on a split.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Loss of every example, the mean over its views.
+    pub losses: Vec<f64>,
+    /// Their mean.
+    pub loss: f64,
+    /// Share of the examples that are predicted rightly; `None` where a prediction is neither right nor wrong.
+    pub accuracy: Option<f64>,
+}
+
+impl Evaluation {
+    /// Puts pieces together: indices, losses, and how many are right.
+    pub(super) fn new(
+        n: usize,
+        pieces: impl Iterator<Item = (Vec<usize>, Vec<f32>, Option<usize>)>,
+    ) -> Self {
+        let mut losses = vec![0.0; n];
+        let (mut sum, mut right) = (0.0, Some(0));
+        for (indices, values, correct) in pieces {
+            let values = mean_over_views(&values, indices.len());
+            sum += values.iter().copied().map(f64::from).sum::<f64>();
+            for (index, loss) in indices.into_iter().zip(values) {
+                losses[index] = f64::from(loss);
+            }
+            right = right.zip(correct).map(|(right, more)| right + more);
+        }
+        Self {
+            losses,
+            loss: sum / n as f64,
+            accuracy: right.map(|right| right as f64 / n as f64),
+        }
+    }
+}
+
+/// `work` on every piece of a split, on all threads, with a model that trains nothing; indices and results in the
+/// order of the pieces.
+pub(super) fn map_pieces<T: Send>(
+    model: &Model,
+    split: &Split,
+    work: impl Fn(&Model, Batch) -> T + Sync,
+) -> impl Iterator<Item = (Vec<usize>, T)> {
+    let all: Vec<usize> = (0..split.len()).collect();
+    let pieces = batching::pieces(split, &all, batching::tokens_at_a_time(model));
+    let mut model = model.clone();
+    model.freeze();
+    let results = workers::map_on(model.device(), pieces.len(), |piece| {
+        let batch = batching::batch(split, &pieces[piece], model.device());
+        work(&model, batch)
+    });
+    pieces.into_iter().zip(results)
+}

@@ -1,0 +1,169 @@
+//! A checkpoint's tokenizer, put together as transformers' `AutoTokenizer` does.
+//!
+//! `tokenizer.json`, or the older files that it replaces, is the beginning; `tokenizer_config.json` names the
+//! class, whose settings override it, and the tokens that are never split. Settings without an effect on ids
+//! and types of single examples (`model_max_length`, `trim_offsets`, `padding_side`, decoding) are not looked at.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tokenizers::normalizers::BertNormalizer;
+use tokenizers::{NormalizerWrapper, PreTokenizerWrapper, Tokenizer, TruncationDirection};
+
+use super::class::Class;
+use super::error::TokenizerError;
+use super::settings::{Added, lacking, present, special_tokens};
+use super::vocabulary;
+use crate::checkpoints::layout::{TOKENIZER_CONFIG_FILE, TOKENIZER_FILE};
+use crate::checkpoints::{Fields, HuggingFaceError};
+use crate::input;
+
+/// A tokenizer and how it is to be used.
+pub(super) struct Opened {
+    /// The file that it came from.
+    pub path: PathBuf,
+    pub tokenizer: Tokenizer,
+    /// The side that is cut off.
+    pub direction: TruncationDirection,
+    /// Whether the model is given token types.
+    pub gives_types: bool,
+}
+
+/// Opens the tokenizer of the checkpoint in `folder`, whose config.json is `model`.
+pub(super) fn open(folder: &Path, model: &Fields) -> Result<Opened, TokenizerError> {
+    let settings = Fields::read_if_there(&folder.join(TOKENIZER_CONFIG_FILE))?;
+    settings.only("fast_tokenizer_files", json!([TOKENIZER_FILE]))?;
+    let class = Class::find(&settings, model)?;
+    // an empty `tokenizer_file` has transformers read the older files
+    let older = settings.flag("from_slow", false)? || settings.is_null("tokenizer_file");
+    let json = folder.join(TOKENIZER_FILE);
+    let (path, mut tokenizer, special) = if json.is_file() && !older {
+        let tokenizer: Tokenizer = input::text(&json)?.parse().map_err(wrong(&json))?;
+        let special = special_tokens(&settings, folder, class, &present(&tokenizer))?;
+        (json, tokenizer, special)
+    } else {
+        let special = special_tokens(&settings, folder, class, &Added::new())?;
+        // the first normaliser, by which added tokens are found
+        let first = if settings.flag("do_basic_tokenize", true)? {
+            normalizer(&settings)?
+        } else {
+            BertNormalizer::new(true, false, Some(false), false)
+        };
+        let (path, described) = vocabulary::describe(folder, class, &special, &first)?;
+        let tokenizer = serde_json::from_value(described).map_err(|e| wrong(&path)(e.into()))?;
+        (path, tokenizer, special)
+    };
+    let direction = direction(&settings, &tokenizer)?;
+    tokenizer
+        .with_padding(None)
+        .with_truncation(None)
+        .map_err(wrong(&path))?;
+    let lacking = lacking(&special, &present(&tokenizer));
+    tokenizer.add_tokens(lacking).map_err(wrong(&path))?;
+    tokenizer.set_encode_special_tokens(settings.flag("split_special_tokens", false)?);
+    if matches!(class, Class::Bert | Class::DistilBert) {
+        normalise(&settings, &mut tokenizer, &path)?;
+    }
+    prefix_space(&settings, class, &mut tokenizer)?;
+    Ok(Opened {
+        gives_types: gives_types(&settings, class)?,
+        path,
+        tokenizer,
+        direction,
+    })
+}
+
+/// An error of the crate tokenizers about a file.
+fn wrong(path: &Path) -> impl Fn(tokenizers::Error) -> TokenizerError {
+    let path = path.to_owned();
+    move |error| TokenizerError::File {
+        path: path.clone(),
+        reason: error.to_string(),
+    }
+}
+
+/// The side that is cut off: of the settings, else of tokenizer.json, else the right.
+fn direction(
+    settings: &Fields,
+    tokenizer: &Tokenizer,
+) -> Result<TruncationDirection, HuggingFaceError> {
+    let own = tokenizer.get_truncation().map(|t| t.direction);
+    Ok(
+        match settings.one_of("truncation_side", &["right", "left"])? {
+            None => own.unwrap_or_default(),
+            Some("left") => TruncationDirection::Left,
+            Some(_) => TruncationDirection::Right,
+        },
+    )
+}
+
+fn gives_types(settings: &Fields, class: Class) -> Result<bool, HuggingFaceError> {
+    const FIELD: &str = "model_input_names";
+    settings.one_of("padding_side", &["right", "left"])?;
+    match settings.get(FIELD) {
+        None => Ok(class.gives_types()),
+        Some(Value::Array(names)) => Ok(names.iter().any(|name| name == "token_type_ids")),
+        Some(other) => Err(settings.unsupported(FIELD, other, "a list of names")),
+    }
+}
+
+/// How BERT's classes normalise texts; settings that are missing have their defaults, whatever tokenizer.json
+/// says.
+fn normalizer(settings: &Fields) -> Result<BertNormalizer, HuggingFaceError> {
+    let strip_accents = settings
+        .get("strip_accents")
+        .map(|_| settings.flag("strip_accents", false))
+        .transpose()?;
+    Ok(BertNormalizer::new(
+        true,
+        settings.flag("tokenize_chinese_chars", true)?,
+        strip_accents,
+        settings.flag("do_lower_case", true)?,
+    ))
+}
+
+/// Overrides BERT's normalisation.
+fn normalise(
+    settings: &Fields,
+    tokenizer: &mut Tokenizer,
+    path: &Path,
+) -> Result<(), TokenizerError> {
+    let mut asked = normalizer(settings)?;
+    match tokenizer.get_normalizer() {
+        Some(NormalizerWrapper::BertNormalizer(own)) => {
+            asked.clean_text = own.clean_text;
+            // transformers leaves added tokens as the first normaliser made them
+            let added = tokenizer.get_added_vocabulary().clone();
+            tokenizer
+                .with_normalizer(Some(NormalizerWrapper::BertNormalizer(asked)))
+                .map_err(wrong(path))?;
+            tokenizer.with_added_vocabulary(added);
+            Ok(())
+        }
+        // other normalisers have no such settings, and keep what they do
+        Some(_) => Ok(()),
+        None => Err(wrong(path)(
+            "`normalizer` is null, which transformers' BERT tokenizers (`do_lower_case`) do not open; give `tokenizer_class` \"PreTrainedTokenizerFast\" in tokenizer_config.json to use it as it is"
+                .into(),
+        )),
+    }
+}
+
+/// Overrides whether byte-level BPE puts a space before a text.
+fn prefix_space(
+    settings: &Fields,
+    class: Class,
+    tokenizer: &mut Tokenizer,
+) -> Result<(), HuggingFaceError> {
+    const FIELD: &str = "add_prefix_space";
+    let Some(PreTokenizerWrapper::ByteLevel(own)) = tokenizer.get_pre_tokenizer() else {
+        return Ok(());
+    };
+    // of the classes here only RoBERTa's looks at the value itself; the others leave null alone
+    if settings.is_null(FIELD) && class != Class::Roberta {
+        return Ok(());
+    }
+    let own = own.add_prefix_space(settings.flag(FIELD, false)?);
+    tokenizer.with_pre_tokenizer(Some(PreTokenizerWrapper::ByteLevel(own)));
+    Ok(())
+}

@@ -1,0 +1,151 @@
+//! Vocabularies from before `tokenizer.json`, as the `tokenizer.json` that transformers converts them to
+//! (`convert_slow_tokenizer.py`): `vocab.txt` of BERT, `vocab.json` and `merges.txt` of RoBERTa.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+use tokenizers::normalizers::BertNormalizer;
+
+use super::class::Class;
+use super::error::TokenizerError;
+use super::settings::SpecialTokens;
+use crate::checkpoints::layout::{BPE_FILES, WORD_PIECE_FILE};
+use crate::checkpoints::{Fields, HuggingFaceError};
+use crate::input;
+
+/// The tokenizer of the checkpoint in `folder`, and the file that it came from.
+pub(super) fn describe(
+    folder: &Path,
+    class: Class,
+    special: &SpecialTokens,
+    normalizer: &BertNormalizer,
+) -> Result<(PathBuf, Value), TokenizerError> {
+    let names: &[&str] = match class {
+        Class::Bert | Class::DistilBert => &[WORD_PIECE_FILE],
+        Class::Roberta => &BPE_FILES,
+        Class::XlmRoberta | Class::Generic => &[],
+    };
+    let there = |name: &&str| folder.join(name).is_file();
+    if names.is_empty() || !names.iter().all(there) {
+        return Err(HuggingFaceError::no_tokenizer(folder).into());
+    }
+    let path = folder.join(names[0]);
+    let described = match class {
+        Class::Roberta => byte_level_bpe(&path, &folder.join(names[1]), special)?,
+        _ => word_piece(&path, special, normalizer)?,
+    };
+    Ok((path, described))
+}
+
+/// BERT's WordPiece: the id of a token is its line, from 0; of a token on two lines, the second.
+fn word_piece(
+    path: &Path,
+    special: &SpecialTokens,
+    normalizer: &BertNormalizer,
+) -> Result<Value, TokenizerError> {
+    let vocabulary: Map<String, Value> = lines(&input::text(path)?)
+        .into_iter()
+        .enumerate()
+        .map(|(id, token)| (token, id.into()))
+        .collect();
+    let [cls, sep] = ["cls_token", "sep_token"].map(|field| id(path, special, field, &vocabulary));
+    let ((cls, cls_id), (sep, sep_id)) = (cls?, sep?);
+    let token = |token: &str, kind: u32| json!({"SpecialToken": {"id": token, "type_id": kind}});
+    let text = |text: &str, kind: u32| json!({"Sequence": {"id": text, "type_id": kind}});
+    Ok(json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "decoder": null,
+        "normalizer": normalizer,
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "post_processor": {
+            "type": "TemplateProcessing",
+            "single": [token(cls, 0), text("A", 0), token(sep, 0)],
+            "pair": [token(cls, 0), text("A", 0), token(sep, 0), text("B", 1), token(sep, 1)],
+            "special_tokens": {
+                cls: {"id": cls, "ids": [cls_id], "tokens": [cls]},
+                sep: {"id": sep, "ids": [sep_id], "tokens": [sep]},
+            },
+        },
+        "model": {"type": "WordPiece", "unk_token": special.text("unk_token").unwrap_or("[UNK]"),
+                  "continuing_subword_prefix": "##", "max_input_chars_per_word": 100,
+                  "vocab": vocabulary},
+    }))
+}
+
+/// RoBERTa's byte-level BPE. The first line of the merges is a comment whatever it says, and what follows the
+/// last line break is no merge; of a merge on two lines, the first counts.
+fn byte_level_bpe(
+    path: &Path,
+    merges_file: &Path,
+    special: &SpecialTokens,
+) -> Result<Value, TokenizerError> {
+    let fields = Fields::read(path)?;
+    let vocabulary = fields.map();
+    let text = universal(&input::text(merges_file)?);
+    let mut rows: Vec<&str> = text.split('\n').skip(1).collect();
+    rows.pop();
+    let mut seen = HashSet::new();
+    let mut merges = Vec::with_capacity(rows.len());
+    for (at, row) in rows.into_iter().enumerate() {
+        let pair: Vec<&str> = row.split_whitespace().collect();
+        let &[left, right] = pair.as_slice() else {
+            return Err(TokenizerError::File {
+                path: merges_file.to_owned(),
+                reason: format!(
+                    "line {}: expected two tokens with a space between, found {}",
+                    at + 2,
+                    pair.len()
+                ),
+            });
+        };
+        if seen.insert((left, right)) {
+            merges.push(json!([left, right]));
+        }
+    }
+    let [cls, sep] = ["cls_token", "sep_token"].map(|field| id(path, special, field, vocabulary));
+    Ok(json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "decoder": null,
+        "normalizer": null,
+        // whether a space goes before a text is left to the settings
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
+                          "use_regex": true},
+        "post_processor": {"type": "RobertaProcessing", "cls": cls?, "sep": sep?,
+                           "trim_offsets": true, "add_prefix_space": false},
+        "model": {"type": "BPE", "dropout": null, "unk_token": null,
+                  "continuing_subword_prefix": "", "end_of_word_suffix": "", "fuse_unk": false,
+                  "byte_fallback": false, "ignore_merges": false,
+                  "vocab": vocabulary, "merges": merges},
+    }))
+}
+
+/// The special token that a field names, and its id.
+fn id<'a>(
+    path: &Path,
+    special: &'a SpecialTokens,
+    field: &'static str,
+    vocabulary: &Map<String, Value>,
+) -> Result<(&'a str, u64), TokenizerError> {
+    let wrong = |reason: String| TokenizerError::File {
+        path: path.to_owned(),
+        reason,
+    };
+    let token = special
+        .text(field)
+        .ok_or_else(|| wrong(format!("the tokenizer's settings name no `{field}`")))?;
+    let id = vocabulary.get(token).and_then(Value::as_u64);
+    let id =
+        id.ok_or_else(|| wrong(format!("has no token `{token}`, the tokenizer's `{field}`")))?;
+    Ok((token, id))
+}
+
+/// Line breaks as Python reads them: `\r\n` and `\r` are one.
+fn universal(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n")
+}
+
+/// The lines of a text; an empty one at the end is none.
+fn lines(text: &str) -> Vec<String> {
+    let text = universal(text);
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    text.split('\n').map(str::to_owned).collect()
+}

@@ -1,0 +1,291 @@
+//! Token ids against transformers, for tokenizers in every form they come in.
+//!
+//! The fixtures are made by `scripts/parity/tokens.py` with transformers 4.57.1 and tokenizers 0.22.2.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use infbench::data::Inputs;
+use infbench::tasks::text::{Encoder, Texts, TokenizerError};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+fn fixture(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/tokenizers")
+        .join(name);
+    fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+#[derive(Deserialize)]
+struct Fixture {
+    files: BTreeMap<String, String>,
+    texts: Vec<(String, Option<String>)>,
+    base: Map<String, Value>,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    family: String,
+    files: BTreeMap<String, String>,
+    config: Map<String, Value>,
+    settings: BTreeMap<String, Value>,
+    max_length: usize,
+    #[serde(default)]
+    ids: Lists,
+    #[serde(default)]
+    types: Lists,
+    #[serde(default)]
+    error: bool,
+}
+
+impl Fixture {
+    fn read() -> Self {
+        serde_json::from_str(&fixture("cases.json")).unwrap()
+    }
+
+    /// The folder of a checkpoint without weights.
+    fn folder(&self, case: &Case) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = self.base.clone();
+        config.insert("model_type".into(), case.family.as_str().into());
+        config.extend(case.config.clone());
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        write("config.json", &Value::from(config).to_string());
+        for (name, key) in &case.files {
+            write(name, &self.files[key]);
+        }
+        for (name, settings) in &case.settings {
+            write(name, &settings.to_string());
+        }
+        folder
+    }
+
+    fn texts(&self) -> Vec<Texts<'_>> {
+        let texts = self.texts.iter();
+        texts
+            .map(|(first, second)| (first.as_str(), second.as_deref()))
+            .collect()
+    }
+}
+
+/// One list of ids, or of token types, an example.
+type Lists = Vec<Vec<u32>>;
+
+fn encode(
+    folder: &Path,
+    texts: &[Texts<'_>],
+    max_length: usize,
+) -> Result<(Lists, Lists), TokenizerError> {
+    let Inputs::Tokens { ids, types, .. } = Encoder::open(folder, max_length)?.encode(texts)?
+    else {
+        panic!("texts become tokens")
+    };
+    Ok((ids, types))
+}
+
+#[test]
+fn every_form_of_a_tokenizer_gives_the_ids_of_transformers() {
+    let fixture = Fixture::read();
+    let texts = fixture.texts();
+    let mut wrong = Vec::new();
+    for case in &fixture.cases {
+        let folder = fixture.folder(case);
+        match (encode(folder.path(), &texts, case.max_length), case.error) {
+            (Ok(found), false) => {
+                for (at, (ours, theirs)) in found.0.iter().zip(&case.ids).enumerate() {
+                    if ours != theirs {
+                        wrong.push(format!("{}: text {at}: {ours:?}\n  {theirs:?}", case.name));
+                    }
+                }
+                if found.1 != case.types {
+                    wrong.push(format!("{}: types {:?}", case.name, found.1));
+                }
+            }
+            (Err(error), true) => println!("{}: {error}", case.name),
+            (Ok(_), true) => wrong.push(format!("{}: transformers refuses", case.name)),
+            (Err(error), false) => wrong.push(format!("{}: {error}", case.name)),
+        }
+    }
+    assert!(fixture.cases.len() > 100);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Words of one to four letters with `tokens` letters in all, as the script draws them.
+fn words(seed: u64, tokens: usize) -> String {
+    let (mut state, mut left) = (seed, 0);
+    let mut text = String::new();
+    for _ in 0..tokens {
+        state = (state * 1_103_515_245 + 12_345) % (1 << 31);
+        if left == 0 {
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            left = 1 + (state >> 16) % 4;
+        }
+        left -= 1;
+        text.push(char::from(b'a' + ((state >> 8) % 26) as u8));
+    }
+    text
+}
+
+/// 32-bit FNV-1a of the ids' bytes.
+fn hash(ids: &[u32]) -> String {
+    let bytes = ids.iter().flat_map(|id| id.to_le_bytes());
+    let hash = bytes.fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    });
+    format!("{hash:08x}")
+}
+
+#[test]
+fn a_thousand_pairs_are_cut_as_transformers_cuts_them() {
+    let forms = Fixture::read();
+    let folder = forms.folder(&forms.cases[0]);
+    let encoders = [16, 32].map(|length| Encoder::open(folder.path(), length).unwrap());
+    let rows = fixture("pairs.txt");
+    assert_eq!(rows.lines().count(), 1000);
+    for (seed, row) in rows.lines().enumerate() {
+        let fields: Vec<&str> = row.split(' ').collect();
+        let text = |field: usize, seed| words(seed as u64, fields[field].parse().unwrap());
+        let (first, second) = (text(0, seed), text(1, seed + 5000));
+        for (encoder, expected) in encoders.iter().zip(&fields[2..]) {
+            let found = encoder.encode(&[(&first, Some(&second))]).unwrap();
+            let Inputs::Tokens { ids, .. } = found else {
+                panic!("texts become tokens")
+            };
+            assert_eq!(hash(&ids[0]), *expected, "{first} | {second}");
+        }
+    }
+}
+
+#[test]
+fn an_id_beyond_the_table_is_named_with_its_token() {
+    let fixture = Fixture::read();
+    let mut tokenizer: Value = serde_json::from_str(&fixture.files["bert"]).unwrap();
+    let vocabulary = tokenizer["model"]["vocab"].as_object_mut().unwrap();
+    let rows = vocabulary.len();
+    // as many tokens as rows, with a hole: the token `!` has an id of its own behind the table
+    vocabulary.insert("!".into(), (rows + 3).into());
+    let folder = fixture.folder(&fixture.cases[0]);
+    let write = |name: &str, value: &Value| {
+        fs::write(folder.path().join(name), value.to_string()).unwrap();
+    };
+    write("tokenizer.json", &tokenizer);
+    let mut config = fixture.base.clone();
+    config.insert("model_type".into(), "bert".into());
+    config.insert("vocab_size".into(), rows.into());
+    write("config.json", &config.clone().into());
+    let error = |text: &str| encode(folder.path(), &[("a b", Some(text))], 16);
+    assert!(error("fine.").is_ok());
+    let text = error("not fine!").unwrap_err().to_string();
+    let said = format!(
+        "tokenizer.json: the token `!` has id {}, but the checkpoint's embedding table has {rows} rows",
+        rows + 3
+    );
+    assert!(text.contains(&said), "{text}");
+    // a special token of the settings that the vocabulary lacks gets the next id
+    write(
+        "tokenizer_config.json",
+        &json!({"additional_special_tokens": ["<new>"]}),
+    );
+    let text = error("a <new> b").unwrap_err().to_string();
+    assert!(text.contains("the token `<new>` has id "), "{text}");
+    config.insert("type_vocab_size".into(), 1.into());
+    write("config.json", &config.into());
+    let text = error("fine").unwrap_err().to_string();
+    assert!(
+        text.contains("gives token type 1; the checkpoint has 1"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_is_wrong_with_the_older_files_is_named() {
+    let fixture = Fixture::read();
+    let case = |name: &str| fixture.cases.iter().find(|case| case.name == name).unwrap();
+    let with = |name: &str, file: &str, text: &[u8]| {
+        let folder = fixture.folder(case(name));
+        fs::write(folder.path().join(file), text).unwrap();
+        let error = encode(folder.path(), &fixture.texts(), 16).unwrap_err();
+        error
+            .to_string()
+            .replace(&folder.path().display().to_string(), "F")
+    };
+    assert_eq!(
+        with("vocab.txt", "vocab.txt", b"[PAD]\n[UNK]\n[SEP]\na\n"),
+        "F/vocab.txt: has no token `[CLS]`, the tokenizer's `cls_token`"
+    );
+    assert_eq!(
+        with("merges", "merges.txt", "#version\nĠ t\nh e l\n".as_bytes()),
+        "F/merges.txt: line 3: expected two tokens with a space between, found 3"
+    );
+    let unknown = with("merges", "merges.txt", "#version\nĠ tt\n".as_bytes());
+    assert!(unknown.starts_with("F/vocab.json: "), "{unknown}");
+    let class = with(
+        "nothing",
+        "tokenizer_config.json",
+        br#"{"tokenizer_class": "T5Tokenizer"}"#,
+    );
+    assert!(
+        class.starts_with("F/tokenizer_config.json: `tokenizer_class` is \"T5Tokenizer\"; allowed: \"BertTokenizer\""),
+        "{class}"
+    );
+    let none = with("nothing", "notes.txt", b"");
+    assert!(
+        none.starts_with("F has no tokenizer: expected tokenizer.json"),
+        "{none}"
+    );
+}
+
+/// The vocabulary of a real tokenizer as the file that BERT came with before tokenizer.json.
+#[test]
+fn a_real_vocabulary_gives_the_same_ids_from_vocab_txt() {
+    let model = std::env::var_os("INFBENCH_MINILM").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("models/all-MiniLM-L6-v2"),
+        PathBuf::from,
+    );
+    let Ok(text) = fs::read_to_string(model.join("tokenizer.json")) else {
+        eprintln!(
+            "SKIPPED a_real_vocabulary: no tokenizer.json in {}",
+            model.display()
+        );
+        return;
+    };
+    let tokenizer: Value = serde_json::from_str(&text).unwrap();
+    let vocabulary = tokenizer["model"]["vocab"].as_object().unwrap();
+    let mut tokens: Vec<(u64, &String)> = vocabulary
+        .iter()
+        .map(|(token, id)| (id.as_u64().unwrap(), token))
+        .collect();
+    tokens.sort_unstable();
+    let older = tempfile::tempdir().unwrap();
+    fs::copy(model.join("config.json"), older.path().join("config.json")).unwrap();
+    let lines: String = tokens
+        .iter()
+        .map(|(_, token)| format!("{token}\n"))
+        .collect();
+    fs::write(older.path().join("vocab.txt"), lines).unwrap();
+    let examples =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity/minilm/examples.jsonl");
+    let text = fs::read_to_string(examples).unwrap();
+    let rows: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let texts: Vec<Texts> = rows
+        .iter()
+        .map(|row| {
+            (
+                row["sentence1"].as_str().unwrap(),
+                row["sentence2"].as_str(),
+            )
+        })
+        .collect();
+    let found = encode(older.path(), &texts, 128).unwrap();
+    assert_eq!(found, encode(&model, &texts, 128).unwrap());
+    assert!(found.0.iter().any(|ids| ids.len() == 128));
+}
