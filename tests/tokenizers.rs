@@ -225,6 +225,26 @@ fn what_is_wrong_with_the_older_files_is_named() {
     );
     let unknown = with("merges", "merges.txt", "#version\nĠ tt\n".as_bytes());
     assert!(unknown.starts_with("F/vocab.json: "), "{unknown}");
+    // what the files hold is repeated in part only
+    let long = "t".repeat(100_000);
+    let unknown = with(
+        "merges",
+        "merges.txt",
+        format!("#version\nĠ {long}\n").as_bytes(),
+    );
+    assert!(
+        unknown.starts_with("F/vocab.json: ") && unknown.len() < 250,
+        "{unknown}"
+    );
+    let token = with(
+        "vocab.txt",
+        "tokenizer_config.json",
+        format!("{{\"cls_token\": \"{long}\"}}").as_bytes(),
+    );
+    assert!(
+        token.starts_with("F/vocab.txt: has no token `ttt") && token.len() < 200,
+        "{token}"
+    );
     let class = with(
         "nothing",
         "tokenizer_config.json",

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use infbench::config::{Blocks, MethodSpec, Precision};
+use infbench::input::listed;
 use infbench::score::{
     CheckpointFiles, CompanionFiles, SampledFiles, ScoreRequest, ScoreSummary, score_files,
 };
@@ -116,7 +117,7 @@ fn table(summary: &ScoreSummary) -> String {
         .max("method".len());
     let _ = writeln!(
         text,
-        "{:width$}  {:>9}  {:>9}  {:>9}  {:>10}  {:>10}  {:>9}  non-finite",
+        "{:width$}  {:>9}  {:>9}  {:>9}  {:>10}  {:>10}  {:>10}  non-finite",
         "method", "prepare s", "apply s", "score s", "peak MB", "read MB", "residual"
     );
     for method in &summary.methods {
@@ -130,13 +131,13 @@ fn table(summary: &ScoreSummary) -> String {
             |b| format!("{:.3}", b.peak() as f64 / 1e6),
         );
         let residual = match measured.evidence.residual {
-            _ if measured.evidence.not_finite() => "infinite".to_owned(),
+            _ if measured.evidence.not_finite() => "not finite".to_owned(),
             Some(residual) => format!("{residual:.1e}"),
             None => "–".to_owned(),
         };
         let _ = writeln!(
             text,
-            "{:width$}  {:>9.4}  {:>9.4}  {:>9.4}  {peak:>10}  {:>10.3}  {residual:>9}  {}",
+            "{:width$}  {:>9.4}  {:>9.4}  {:>9.4}  {peak:>10}  {:>10.3}  {residual:>10}  {}",
             method.label,
             seconds.prepare,
             seconds.apply,
@@ -154,8 +155,8 @@ fn table(summary: &ScoreSummary) -> String {
     if !zeros.is_empty() {
         let _ = writeln!(
             text,
-            "\nall training gradients are zero, so that nothing is added to any score, in {}",
-            zeros.join(", ")
+            "\nblocks whose training gradients are all zero (ignored): {}",
+            listed(&zeros)
         );
     }
     text

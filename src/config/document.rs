@@ -422,13 +422,13 @@ mod tests {
         let error = Document::parse("x.yaml", "# é\nlora: {alpha: .inf}\n").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "x.yaml:2:15: lora.alpha: `.inf` is not a finite number, which every number has to be"
+            "x.yaml:2:15: lora.alpha: `.inf` is not allowed; numbers must be finite"
         );
         let mut document = Document::parse("x.yaml", "a: 1\n").unwrap();
         for value in ["a=.nan", "a=[1, -.inf]", "a={b: -.Inf}"] {
             let error = document.set_from_command_line(value).unwrap_err();
             assert!(
-                error.to_string().contains("is not a finite number"),
+                error.to_string().contains("numbers must be finite"),
                 "{error}"
             );
         }

@@ -8,14 +8,12 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::task::GlueName;
-use crate::input::{expand_home, shorten};
+use crate::input::{expand_home, listed};
 
 /// Kinds of files, the first found of a split wins.
 const KINDS: [&str; 3] = ["jsonl", "tsv", "parquet"];
 /// The training file of MRPC as its authors publish it.
 const MSR: &str = "msr_paraphrase_train.txt";
-/// Names that an error lists before it counts the rest.
-const LISTED: usize = 15;
 
 /// Why there are no files for a task.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -175,20 +173,6 @@ fn list(folder: &Path) -> Result<(Vec<String>, Vec<String>), GlueFilesError> {
         .into_iter()
         .partition(|name| folder.join(name).is_dir());
     Ok((files, folders))
-}
-
-fn listed<S: AsRef<str>>(names: &[S]) -> String {
-    let mut text: Vec<String> = names
-        .iter()
-        .take(LISTED)
-        .map(|name| name.as_ref().to_owned())
-        .collect();
-    match names.len() {
-        0 => return "nothing".to_owned(),
-        n if n > LISTED => text.push(format!("and {} more", n - LISTED)),
-        _ => {}
-    }
-    shorten(&text.join(", "), 200)
 }
 
 fn has_kind(name: &str) -> bool {
@@ -427,9 +411,9 @@ mod tests {
                 "{error}"
             );
         }
-        let many: Vec<String> = (10..30).map(|n| format!("{n}.txt")).collect();
+        let many: Vec<String> = (10..60).map(|n| format!("{n}.txt")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        assert!(rte(&many).contains("24.txt, and 5 more. Allowed"));
+        assert!(rte(&many).contains("31.txt, and 28 more. Allowed"));
         let nowhere = GlueFiles::find(Path::new("nowhere"), GlueName::Rte).unwrap_err();
         assert!(
             nowhere

@@ -91,7 +91,9 @@ fn too_deep(text: &str) -> Option<usize> {
 }
 
 fn too_many() -> String {
-    format!("more than {MOST_VALUES} values once aliases are expanded, which no experiment has")
+    format!(
+        "more than {MOST_VALUES} values once aliases are expanded; allowed: at most {MOST_VALUES}"
+    )
 }
 
 /// Where a text's second document begins.
@@ -143,9 +145,7 @@ impl Tree<'_> {
                     v if v > 0.0 => ".inf",
                     _ => "-.inf",
                 };
-                self.refuse(format!(
-                    "`{name}` is not a finite number, which every number has to be"
-                ))
+                self.refuse(format!("`{name}` is not allowed; numbers must be finite"))
             })
     }
 }
@@ -328,9 +328,9 @@ mod tests {
             (
                 "a: 1\nb: {c: .inf}\n",
                 2,
-                "b.c: `.inf` is not a finite number",
+                "b.c: `.inf` is not allowed; numbers must be finite",
             ),
-            ("a: [1, .NaN]", 1, "a[1]: `.nan` is not"),
+            ("a: [1, .NaN]", 1, "a[1]: `.nan` is not allowed"),
             ("# é\na: -.INF", 2, "`-.inf`"),
             ("a: !!float .nan", 1, "`.nan`"),
             ("x: &x .inf\na: *x", 1, "`.inf`"),

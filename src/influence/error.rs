@@ -1,6 +1,7 @@
 //! What can stop a method.
 
 use crate::gradients::store::StoreError;
+use crate::input::quote_name;
 
 /// What can stop a method. Not converging is no error: it is counted in
 /// [`Evidence`](super::Evidence), and scores that are not finite are counted by whoever reads them.
@@ -26,7 +27,8 @@ pub enum InfluenceError {
     },
     /// A λ that cannot be one.
     #[error(
-        "block `{block}`: λ is {found}, expected a positive finite number (0 only where all gradients of the block are zero)"
+        "block `{}`: λ is {found}, expected a positive finite number (0 only where all gradients of the block are zero)",
+        quote_name(block)
     )]
     Lambda {
         /// The block.
@@ -36,7 +38,8 @@ pub enum InfluenceError {
     },
     /// Gradients that are not zero, of which λ is no normal number.
     #[error(
-        "block `{block}`: the gradients' mean square is {found:e}, outside the range of f64; scale the gradients"
+        "block `{}`: the gradients' mean square is {found:e}, outside the range of f64; scale the gradients",
+        quote_name(block)
     )]
     Squares {
         /// The block.
@@ -54,7 +57,8 @@ pub enum InfluenceError {
     },
     /// Cholesky met a pivot that is not positive.
     #[error(
-        "block `{block}`: the {size}×{size} {matrix} is not positive definite at λ = {lambda:e} (pivot {pivot}): λ is below rounding error"
+        "block `{}`: the {size}×{size} {matrix} is not positive definite at λ = {lambda:e} (pivot {pivot}): λ is below rounding error",
+        quote_name(block)
     )]
     NotPositiveDefinite {
         /// The block.
@@ -77,7 +81,7 @@ pub enum InfluenceError {
         what: &'static str,
     },
     /// What came beside the gradients belongs to other tensors.
-    #[error("tensor `{tensor}`: {reason}")]
+    #[error("tensor `{}`: {reason}", quote_name(tensor))]
     Companion {
         /// The tensor.
         tensor: String,
@@ -86,7 +90,8 @@ pub enum InfluenceError {
     },
     /// A method that holds a dense matrix, on a block too large for it.
     #[error(
-        "block `{block}`: `{method}` inverts a dense {size}×{size} matrix, {limit} is the largest allowed"
+        "block `{}`: `{method}` inverts a dense {size}×{size} matrix, {limit} is the largest allowed",
+        quote_name(block)
     )]
     TooLarge {
         /// The block.
@@ -100,7 +105,8 @@ pub enum InfluenceError {
     },
     /// An iteration that must converge did not.
     #[error(
-        "block `{block}`: residual {residual:.1e} after {iterations} iterations, {tolerance:.1e} was asked"
+        "block `{}`: residual {residual:.1e} after {iterations} iterations, {tolerance:.1e} was asked",
+        quote_name(block)
     )]
     NotConverged {
         /// The block.
@@ -112,4 +118,52 @@ pub enum InfluenceError {
         /// What was asked.
         tolerance: f64,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_any_length_are_cut() {
+        let block = "layer.".repeat(100_000);
+        let errors = [
+            InfluenceError::Lambda {
+                block: block.clone(),
+                found: -1.0,
+            },
+            InfluenceError::Squares {
+                block: block.clone(),
+                found: 0.0,
+            },
+            InfluenceError::NotPositiveDefinite {
+                block: block.clone(),
+                matrix: "F + λI",
+                size: 3,
+                pivot: 2,
+                lambda: 1e-30,
+            },
+            InfluenceError::Companion {
+                tensor: block.clone(),
+                reason: "has none".to_owned(),
+            },
+            InfluenceError::TooLarge {
+                block: block.clone(),
+                method: "hyperinf",
+                size: 9,
+                limit: 8,
+            },
+            InfluenceError::NotConverged {
+                block,
+                residual: 0.1,
+                iterations: 5,
+                tolerance: 1e-6,
+            },
+        ];
+        for error in errors {
+            let text = error.to_string();
+            assert!(text.contains("`layer.layer."), "{text}");
+            assert!(text.matches("layer").count() <= 20, "{text}");
+        }
+    }
 }

@@ -16,5 +16,5 @@ pub use error::InputError;
 pub use foreign::explain;
 pub use home::expand_home;
 pub use nearest::nearest;
-pub use quote::{quote, shorten};
+pub use quote::{listed, quote, quote_name, shorten};
 pub use read::{bytes, json, json_problem, parse_json, text};

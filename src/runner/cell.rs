@@ -121,7 +121,9 @@ impl CellRunner {
             let path = self.gradient_path(cell, &name);
             match (self.gradients, store.storage() == "mapped") {
                 (true, false) => {
-                    std::fs::create_dir_all(self.root.join("gradients")).map_err(sentence)?;
+                    let folder = self.root.join("gradients");
+                    std::fs::create_dir_all(&folder)
+                        .map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
                     store.save(&path).map_err(sentence)?;
                 }
                 // where files can be mapped, a removed one lives as long as it is
@@ -206,8 +208,8 @@ impl Execute for CellRunner {
             truth: &material.truth,
             retraining,
             selection,
-            exact_at_default: scoring.exact_at_default(&mut no_reference, progress)?,
-            exact: scoring.exact_before_rounding(&mut no_reference, progress)?,
+            exact_at_default: scoring.exact_at_default(&mut no_reference, progress),
+            exact: scoring.exact_before_rounding(&mut no_reference, progress),
             shape: scoring.shape(),
             keeps_scores: self.scores,
         };
@@ -269,5 +271,58 @@ fn gradient_facts(material: &Material, scoring: &Scoring) -> GradientFacts {
                 lambda,
             })
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs the first cell of an experiment on given gradients (`task: gradients`) in `root`.
+    fn ran(root: &std::path::Path, rest: &str, damping: f64) -> Result<Record, String> {
+        let text = format!("name: t\ntask: {{name: gradients, train: 6, query: 2}}\n{rest}");
+        let mut plan = crate::config::grid::parse("t.yaml", &text, None, &[]).unwrap();
+        plan.cells[0].settings.influence.damping = damping;
+        let results = ResultsDir::create(root).unwrap();
+        let runner = CellRunner::new(&results, DeviceChoice::default(), &plan);
+        runner.execute("t", &plan.cells[0], &Progress::quiet())
+    }
+
+    #[test]
+    fn exact_scores_that_cannot_be_computed_leave_the_other_methods_their_scores() {
+        let folder = tempfile::tempdir().unwrap();
+        // fewer examples than parameters: F + λI is singular in f64
+        let record = ran(
+            folder.path(),
+            "store: {dtype: bf16, reference: f32}\n\
+             influence: {methods: [hessian_free, \"exact:solver=primal\"]}\n",
+            1e-30,
+        )
+        .unwrap();
+        let reasons = &record.no_reference;
+        assert!(
+            reasons[0].starts_with("exact on f32 gradients failed: block `"),
+            "{reasons:?}"
+        );
+        let [fine, exact] = &record.methods[..] else {
+            panic!("two methods")
+        };
+        assert_eq!((fine.status, exact.status), (Status::Ok, Status::Failed));
+        assert_eq!(fine.non_finite, 0);
+        let pearson = fine.metrics.iter().find(|m| m.metric == "pearson");
+        assert_eq!(pearson.expect("an undefined metric").value, None);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gradients");
+        std::fs::write(&path, "a file").unwrap();
+        let error = ran(folder.path(), "outputs: {gradients: true}\n", 0.1).unwrap_err();
+        assert!(error.contains(&path.display().to_string()), "{error}");
+        std::fs::write(folder.path().join("scores"), "a file").unwrap();
+        let error = ran(folder.path(), "outputs: {scores: true}\n", 0.1).unwrap_err();
+        let path = folder.path().join("scores");
+        assert!(error.contains(&path.display().to_string()), "{error}");
     }
 }

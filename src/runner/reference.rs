@@ -3,27 +3,29 @@
 use ndarray::Array2;
 
 use crate::config::MethodSpec;
-use crate::influence::Influence;
+use crate::influence::{Influence, InfluenceError};
 
 /// Exact influences that are no reference, and why.
 #[derive(Default)]
 pub(super) struct NoReference(pub(super) Vec<String>);
 
 impl NoReference {
-    /// Scores `[rows, columns]` of `what` to hold methods against: nowhere finite, so that every metric against them is
-    /// undefined and counted, where they could not be computed or did not converge.
+    /// Scores of `what`, `[rows, columns]`, to hold methods against: nowhere finite, so that every metric against them
+    /// is undefined and counted, where they failed or did not converge.
     pub(super) fn scores(
         &mut self,
         what: &str,
-        found: Result<Influence, String>,
-        [rows, columns]: [usize; 2],
+        found: Result<Influence, InfluenceError>,
+        (rows, columns): (usize, usize),
     ) -> Array2<f64> {
         match found {
-            Ok(found) if self.converged(what, &found) => return found.scores,
-            Ok(_) => {}
-            Err(error) => self.0.push(format!("{what} failed: {error}")),
+            Ok(found) if self.converged(what, &found) => found.scores,
+            Ok(_) => nowhere_finite(rows, columns),
+            Err(error) => {
+                self.0.push(format!("{what} failed: {error}"));
+                nowhere_finite(rows, columns)
+            }
         }
-        nowhere_finite(rows, columns)
     }
 
     /// Whether the scores of an exact method of the settings may be the reference.
@@ -37,8 +39,9 @@ impl NoReference {
             return true;
         }
         let residual = match evidence.residual {
-            Some(residual) if !evidence.not_finite() => format!("{residual:.1e}"),
-            _ => "not finite".to_owned(),
+            Some(_) if evidence.not_finite() => "not finite".to_owned(),
+            Some(residual) => format!("{residual:.1e}"),
+            None => "not measured".to_owned(),
         };
         self.0.push(format!(
             "{what} did not converge in {} of its blocks (largest residual {residual})",
@@ -63,16 +66,20 @@ mod tests {
     use crate::influence::Evidence;
 
     fn found(not_converged: usize, residual: Option<f64>) -> Influence {
+        with(Evidence {
+            not_converged,
+            residual,
+            ..Evidence::default()
+        })
+    }
+
+    fn with(evidence: Evidence) -> Influence {
         Influence {
             scores: Array2::ones((3, 2)),
             seconds: Default::default(),
             peak_bytes: None,
             bytes_read: 0,
-            evidence: Evidence {
-                not_converged,
-                residual,
-                ..Evidence::default()
-            },
+            evidence,
             block_evidence: Vec::new(),
         }
     }
@@ -83,13 +90,21 @@ mod tests {
         let spec: MethodSpec = "exact:solver=cg".parse().expect("a method");
         assert!(none.allows(&spec, &found(0, Some(1e-12))));
         assert_eq!(
-            none.scores("x", Ok(found(0, None)), [3, 2]),
+            none.scores("x", Ok(found(0, None)), (3, 2)),
             Array2::<f64>::ones((3, 2))
         );
         assert!(none.0.is_empty());
         assert!(!none.allows(&spec, &found(2, Some(3.21e-4))));
-        for bad in [Ok(found(1, Some(f64::MAX))), Err("λ is 0".to_owned())] {
-            let scores = none.scores("exact on f32 gradients", bad, [3, 2]);
+        let failed = InfluenceError::LambdaCount {
+            expected: 2,
+            found: 1,
+        };
+        for outcome in [
+            Ok(found(1, None)),
+            Ok(with(Evidence::of_queries(&[1e-9, f64::NAN], 1e-6))),
+            Err(failed),
+        ] {
+            let scores = none.scores("exact on f32 gradients", outcome, (3, 2));
             assert_eq!(scores.dim(), (3, 2));
             assert!(scores.iter().all(|score| score.is_nan()));
         }
@@ -98,8 +113,9 @@ mod tests {
             none.0,
             [
                 "`exact:solver=cg` did not converge in 2 of its blocks (largest residual 3.2e-4)",
+                "exact on f32 gradients did not converge in 1 of its blocks (largest residual not measured)",
                 "exact on f32 gradients did not converge in 1 of its blocks (largest residual not finite)",
-                "exact on f32 gradients failed: λ is 0",
+                "exact on f32 gradients failed: 1 values of λ for 2 blocks",
                 "`exact:solver=cg` failed: the matrix is not positive definite",
             ]
         );

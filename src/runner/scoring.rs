@@ -9,7 +9,10 @@ use crate::config::influence::DEFAULT_DAMPING;
 use crate::config::store::Reference;
 use crate::config::{Cell, MethodSpec};
 use crate::gradients::store::GradientStore;
-use crate::influence::{BlockLayout, Companions, Queries, RunOptions, damping, run_method};
+use crate::influence::{
+    BlockLayout, Companions, Influence, InfluenceError, Queries, RunOptions, damping, run_method,
+};
+use crate::input::listed;
 use crate::progress::Progress;
 
 /// What all methods of a cell are given.
@@ -46,11 +49,13 @@ impl<'a> Scoring<'a> {
         let layout = BlockLayout::new(gradients.train.tensors(), influence.blocks);
         let lambda = damping(gradients.train, &layout, influence.damping).map_err(sentence)?;
         let zeros = layout.blocks().iter().zip(&lambda);
-        for (block, _) in zeros.filter(|(_, lambda)| **lambda == 0.0) {
+        let zeros = zeros.filter(|(_, lambda)| **lambda == 0.0);
+        let zeros: Vec<&str> = zeros.map(|(block, _)| block.name.as_str()).collect();
+        if !zeros.is_empty() {
             progress.line(&format!(
-                "{}: all training gradients of block `{}` are zero: it adds nothing to any score",
+                "{}: blocks whose training gradients are all zero (ignored): {}",
                 cell.title(),
-                block.name
+                listed(&zeros)
             ));
         }
         let options = RunOptions {
@@ -99,64 +104,59 @@ impl<'a> Scoring<'a> {
         })
     }
 
-    /// Exact scores of the queries at the default damping, `[m, n]`, when a metric asks for them.
-    ///
-    /// # Errors
-    /// Why they cannot be had, as a sentence.
+    /// Exact scores of the queries at the default damping, `[m, n]`, when a metric asks for them; NaN, with the reason
+    /// in `no_reference`, when they cannot be computed.
     pub fn exact_at_default(
         &self,
         no_reference: &mut NoReference,
         progress: &Progress,
-    ) -> Result<Option<Array2<f64>>, String> {
+    ) -> Option<Array2<f64>> {
         let metrics = &self.cell.settings.metrics;
         if !metrics.iter().any(|name| name == "pearson_default_damping") {
-            return Ok(None);
+            return None;
         }
+        let what = "exact at the default damping";
+        progress.stage(what);
         let Gradients { train, query, .. } = self.gradients;
-        let lambda = damping(train, &self.layout, DEFAULT_DAMPING).map_err(sentence)?;
-        progress.stage("exact at the default damping");
-        let exact: MethodSpec = "exact".parse().map_err(sentence)?;
+        let exact: MethodSpec = "exact".parse().expect("the name of a method");
         let each = RunOptions {
             queries: Queries::Each,
             ..self.options
         };
-        let found = run_method(&exact, train, query, &self.layout, &lambda, &each);
-        let size = [query.rows(), train.rows()];
-        let what = "exact at the default damping";
-        Ok(Some(no_reference.scores(
-            what,
-            found.map_err(sentence),
-            size,
-        )))
+        let found = self.run(&exact, [train, query], DEFAULT_DAMPING, &each);
+        let shape = (query.rows(), train.rows());
+        Some(no_reference.scores(what, found, shape))
     }
 
-    /// Exact scores on the gradients before they were rounded, when the settings ask for them.
-    ///
-    /// # Errors
-    /// Why they cannot be had, as a sentence.
+    /// Runs a method on other gradients or at another damping than the cell's.
+    fn run(
+        &self,
+        spec: &MethodSpec,
+        [train, query]: [&GradientStore; 2],
+        damping: f64,
+        options: &RunOptions,
+    ) -> Result<Influence, InfluenceError> {
+        let lambda = self::damping(train, &self.layout, damping)?;
+        run_method(spec, train, query, &self.layout, &lambda, options)
+    }
+
+    /// Exact scores on the gradients before they were rounded, when the settings ask for them; NaN, with the reason in
+    /// `no_reference`, when they cannot be computed.
     pub fn exact_before_rounding(
         &self,
         no_reference: &mut NoReference,
         progress: &Progress,
-    ) -> Result<Option<Array2<f64>>, String> {
+    ) -> Option<Array2<f64>> {
         let influence = &self.cell.settings.influence;
         let exact = influence.methods.iter().find(|spec| spec.is_exact());
         let first = self
             .gradients
             .unrounded
             .filter(|_| self.cell.settings.store.reference == Reference::F32);
-        let Some((spec, [train, query])) = exact.zip(first) else {
-            return Ok(None);
-        };
-        progress.stage("exact on f32 gradients");
-        let lambda = damping(train, &self.layout, influence.damping).map_err(sentence)?;
-        let found = run_method(spec, train, query, &self.layout, &lambda, &self.options);
-        let size = [self.options.queries.rows(query.rows()), train.rows()];
+        let (spec, [train, query]) = exact.zip(first)?;
         let what = "exact on f32 gradients";
-        Ok(Some(no_reference.scores(
-            what,
-            found.map_err(sentence),
-            size,
-        )))
+        progress.stage(what);
+        let found = self.run(spec, [train, query], influence.damping, &self.options);
+        Some(no_reference.scores(what, found, self.shape()))
     }
 }

@@ -23,7 +23,7 @@ pub use self::error::TokenizerError;
 use crate::checkpoints::Fields;
 use crate::checkpoints::layout::CONFIG_FILE;
 use crate::data::Inputs;
-use crate::input::quote;
+use crate::input::{quote, shorten};
 
 /// One or two texts of an example.
 pub type Texts<'a> = (&'a str, Option<&'a str>);
@@ -98,9 +98,13 @@ impl Encoder {
             path: self.path.clone(),
             reason,
         };
-        let encoding = self
-            .process(first, second)
-            .map_err(|e| wrong(format!("cannot encode \"{}\": {e}", quote(first))))?;
+        let encoding = self.process(first, second).map_err(|e| {
+            wrong(format!(
+                "cannot encode \"{}\": {}",
+                quote(first),
+                shorten(&e.to_string(), 100)
+            ))
+        })?;
         if encoding.is_empty() {
             return Err(wrong(format!("\"{}\" has no tokens", quote(first))));
         }

@@ -8,6 +8,7 @@ use crate::influence::error::InfluenceError;
 use crate::influence::method::{InfluenceMethod, Preconditioner};
 use crate::influence::registry::{Listed, MethodInfo, Values, plain};
 use crate::influence::solve::kronecker::{self, Labels, Weighted};
+use crate::input::quote;
 
 /// kronfluence's K-FAC: X = Q_S [(Q_Sᵀ V Q_A) / (λ_S ⊗ λ_A/t + λ)] Q_Aᵀ with the eigenvalues of our
 /// [factors](crate::gradients::factors) A and S and t tokens an example: it **divides S by the number of tokens, too**,
@@ -69,7 +70,7 @@ impl InfluenceMethod for KfacKronfluence {
                 reason: format!(
                     "its Kronecker factors do not say how many tokens an example has, which {} divides by (`{}.tokens`)",
                     Self::INFO.name,
-                    info.name
+                    quote(&info.name)
                 ),
             })?;
             let products = part.basis.products().into_iter();

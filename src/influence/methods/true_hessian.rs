@@ -14,6 +14,7 @@ use crate::influence::method::{Applied, InfluenceMethod, Preconditioner};
 use crate::influence::registry::{Allowed, Listed, MethodInfo, OptionInfo, Values};
 use crate::influence::solve::dense::product_on;
 use crate::influence::solve::kronecker::eigenpairs;
+use crate::input::quote;
 use crate::look::{Dash, Drawn, Given, Look, Marker};
 
 /// Queries that one thread works on at a time, whatever their number of threads.
@@ -183,7 +184,7 @@ fn of_block(block: &Block<'_>, limit: usize) -> Result<Mat<f64>, InfluenceError>
         reason: format!(
             "has no second derivatives together with the other {} tensors of block `{}` among those given",
             names.len() - 1,
-            block.name()
+            quote(block.name())
         ),
     })
 }

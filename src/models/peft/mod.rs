@@ -19,6 +19,7 @@ use super::{Model, ModelError, Role, Weights};
 use crate::atomic;
 use crate::checkpoints::HuggingFaceError;
 use crate::config::LoraInit;
+use crate::input::quote_name;
 use crate::models::huggingface::Family;
 
 /// Name of the weights' file.
@@ -66,7 +67,7 @@ pub enum PeftError {
         source: ModelError,
     },
     /// A tensor that belongs to nothing in the model.
-    #[error("{path}: the model has no place for `{name}`")]
+    #[error("{path}: the model has no place for `{}`", quote_name(name))]
     Unknown {
         /// The file.
         path: PathBuf,
@@ -75,7 +76,8 @@ pub enum PeftError {
     },
     /// An adapter on something else than the linear layers that can carry one.
     #[error(
-        "{path}: `{name}`: this layer cannot carry an adapter here; supported: query, key, value and the dense layers of the encoder, and BERT's pooler. Train without it (`exclude_modules`)"
+        "{path}: `{}`: this layer cannot carry an adapter here; supported: query, key, value and the dense layers of the encoder, and BERT's pooler. Train without it (`exclude_modules`)",
+        quote_name(name)
     )]
     Site {
         /// The file.
@@ -85,7 +87,8 @@ pub enum PeftError {
     },
     /// Weights of a module that the settings do not name.
     #[error(
-        "{path} does not target `{module}` (`target_modules`, `exclude_modules`, `layers_to_transform`), but {WEIGHTS_FILE} has an adapter for it; PEFT would leave it out"
+        "{path} does not target `{}` (`target_modules`, `exclude_modules`, `layers_to_transform`), but {WEIGHTS_FILE} has an adapter for it; PEFT would leave it out",
+        quote_name(module)
     )]
     NotTargeted {
         /// The settings' file.
@@ -94,7 +97,10 @@ pub enum PeftError {
         module: String,
     },
     /// A module that the settings name and the weights lack.
-    #[error("{path}: the weights lack `{name}`, which `{field}` in {CONFIG_FILE} asks for")]
+    #[error(
+        "{path}: the weights lack `{}`, which `{field}` in {CONFIG_FILE} asks for",
+        quote_name(name)
+    )]
     Lacking {
         /// The weights' file.
         path: PathBuf,
@@ -321,4 +327,38 @@ pub fn save(folder: &Path, model: &mut Model, base: &str, dropout: f64) -> Resul
     let text = format!("{config:#}\n");
     atomic::write(&path, text.as_bytes()).map_err(|source| WeightFileError::Io { path, source })?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_any_length_are_cut() {
+        let (path, name) = (PathBuf::from("a"), "layer.".repeat(100_000));
+        let errors = [
+            PeftError::Unknown {
+                path: path.clone(),
+                name: name.clone(),
+            },
+            PeftError::Site {
+                path: path.clone(),
+                name: name.clone(),
+            },
+            PeftError::NotTargeted {
+                path: path.clone(),
+                module: name.clone(),
+            },
+            PeftError::Lacking {
+                path,
+                name,
+                field: "target_modules",
+            },
+        ];
+        for error in errors {
+            let text = error.to_string();
+            assert!(text.contains("`layer.layer."), "{text}");
+            assert!(text.matches("layer.").count() <= 20, "{text}");
+        }
+    }
 }

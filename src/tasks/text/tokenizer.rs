@@ -16,7 +16,7 @@ use super::settings::{Added, lacking, present, special_tokens};
 use super::vocabulary;
 use crate::checkpoints::layout::{TOKENIZER_CONFIG_FILE, TOKENIZER_FILE};
 use crate::checkpoints::{Fields, HuggingFaceError};
-use crate::input;
+use crate::input::{self, shorten};
 
 /// A tokenizer and how it is to be used.
 pub(super) struct Opened {
@@ -73,12 +73,15 @@ pub(super) fn open(folder: &Path, model: &Fields) -> Result<Opened, TokenizerErr
     })
 }
 
+/// Most characters of a message of the crate tokenizers, which quotes the file.
+const LONGEST: usize = 160;
+
 /// An error of the crate tokenizers about a file.
 fn wrong(path: &Path) -> impl Fn(tokenizers::Error) -> TokenizerError {
     let path = path.to_owned();
     move |error| TokenizerError::File {
         path: path.clone(),
-        reason: error.to_string(),
+        reason: shorten(&error.to_string(), LONGEST),
     }
 }
 
@@ -142,10 +145,11 @@ fn normalise(
         }
         // other normalisers have no such settings, and keep what they do
         Some(_) => Ok(()),
-        None => Err(wrong(path)(
-            "`normalizer` is null, which transformers' BERT tokenizers (`do_lower_case`) do not open; give `tokenizer_class` \"PreTrainedTokenizerFast\" in tokenizer_config.json to use it as it is"
-                .into(),
-        )),
+        None => Err(TokenizerError::File {
+            path: path.to_owned(),
+            reason: "`normalizer` is null, which transformers' BERT tokenizers (`do_lower_case`) do not open; give `tokenizer_class` \"PreTrainedTokenizerFast\" in tokenizer_config.json to use it as it is"
+                .to_owned(),
+        }),
     }
 }
 

@@ -12,7 +12,7 @@ use super::error::TokenizerError;
 use super::settings::SpecialTokens;
 use crate::checkpoints::layout::{BPE_FILES, WORD_PIECE_FILE};
 use crate::checkpoints::{Fields, HuggingFaceError};
-use crate::input;
+use crate::input::{self, quote};
 
 /// The tokenizer of the checkpoint in `folder`, and the file that it came from.
 pub(super) fn describe(
@@ -133,8 +133,12 @@ fn id<'a>(
         .text(field)
         .ok_or_else(|| wrong(format!("the tokenizer's settings name no `{field}`")))?;
     let id = vocabulary.get(token).and_then(Value::as_u64);
-    let id =
-        id.ok_or_else(|| wrong(format!("has no token `{token}`, the tokenizer's `{field}`")))?;
+    let id = id.ok_or_else(|| {
+        wrong(format!(
+            "has no token `{}`, the tokenizer's `{field}`",
+            quote(token)
+        ))
+    })?;
     Ok((token, id))
 }
 
