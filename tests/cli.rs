@@ -848,15 +848,15 @@ fn settings_that_are_no_settings_are_refused_with_their_place() {
         ),
         (
             format!("name: a\nseed: .nan\n{base}"),
-            "s.yaml:2:7: seed: `.nan` is not a finite number",
+            "s.yaml:2:7: seed: `.nan` is not allowed; numbers must be finite",
         ),
         (
             format!("name: a\n{base}sweep: {{influence.damping: [0.1, .inf]}}\n"),
-            "`.inf` is not a finite number",
+            "`.inf` is not allowed; numbers must be finite",
         ),
         (
             format!("name: a\n{base}profiles: {{b: {{influence.damping: -.inf}}}}\n"),
-            "`-.inf` is not a finite number",
+            "`-.inf` is not allowed; numbers must be finite",
         ),
         (
             format!("name: a\n{base}seeds: [{long}]\n"),

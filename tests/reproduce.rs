@@ -158,7 +158,7 @@ fn a_tiny_reproduction_runs_to_its_end_and_goes_on_where_it_stopped() {
     let page = fs::read_to_string(out.join("reproduce/figure-1-smoke.md")).unwrap();
     for part in [
         "# Figure 1 of the paper, and here",
-        "What differs here: model transformer of",
+        "What differs here: model transformer (2 layers, hidden 16, 2 heads, ffn 32, pretrained for 2 epochs",
         "instead of RoBERTa-large",
         "Experiment `smoke`: 2 cells, 1 seed",
         "| Paper | Here |",
