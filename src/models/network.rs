@@ -1,7 +1,7 @@
 //! What fine-tuning and gradients need of an architecture, and nothing of its inside.
 //!
 //! Per-example gradients need the input and the output gradient of adapted and trained linear layers only, which leave
-//! them behind in a [`Pass::Probed`](super::Pass::Probed): every other operation needs a forward pass and the gradient
+//! them behind in a [`Pass::Probed`]: every other operation needs a forward pass and the gradient
 //! of its input, nothing more. An architecture is one file that implements this, and one line in
 //! [`Model::blank`](super::Model::blank).
 

@@ -19,7 +19,7 @@ use crate::random::rng;
 
 /// What the entries of a projection P, `[k, d]`, are.
 ///
-/// All keep lengths: E[PᵀP] = I.
+/// All keep lengths: `E[PᵀP] = I`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Kind {
     /// Independent normal numbers of variance 1/k.

@@ -124,7 +124,7 @@ fn saved_name(family: Family, name: &str) -> String {
 }
 
 /// What PyTorch calls a trained parameter of a model with a PEFT adapter (`named_parameters`); `modules` are
-/// those that the adapter trains in full, see [`Model::saved_modules`].
+/// those that the adapter trains in full (`modules_to_save`).
 pub fn live_name(family: Family, modules: &[String], name: &str) -> String {
     let full = saved_name(family, name);
     if FACTORS.iter().any(|end| full.ends_with(end)) {
