@@ -140,7 +140,7 @@ impl Cache<'_> {
         })
     }
 
-    /// The weights and the facts beside them, if both are there and whole. What is damaged is as good as none: a warning
+    /// The weights and the facts beside them, if both are there and whole. A damaged file counts as missing: a warning
     /// says so, and it is made anew.
     pub fn read<F: DeserializeOwned>(&self, kind: &str, key: &str) -> Option<(Weights, F)> {
         let (weights, facts) = self
