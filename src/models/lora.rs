@@ -8,7 +8,7 @@ use burn::tensor::{Device, Gradients, Tensor};
 use super::dropout::{self, Dropout, Mask};
 use super::ops;
 use super::ops::encoder::Taps;
-use super::parameter::{Init, Parameter, Role, Slot};
+use super::parameter::{Init, Parameter, Role, Slot, blank};
 use crate::config::LoraInit;
 use crate::random::Rng;
 
@@ -98,24 +98,31 @@ impl Site {
     }
 }
 
-/// W x + b.
+/// W x + b, or W x.
 #[derive(Clone, Debug)]
 pub struct Linear {
     name: String,
     /// W, `[out, in]`.
     pub weight: Tensor<2>,
     /// b, `[out]`.
-    pub bias: Tensor<1>,
+    pub bias: Option<Tensor<1>>,
 }
 
 impl Linear {
-    /// Zeros, to be initialised or loaded.
+    /// Zeros, to be initialised or loaded; with a bias.
     pub fn new(name: impl Into<String>, inputs: usize, outputs: usize, device: &Device) -> Self {
         Self {
             name: name.into(),
-            weight: Tensor::zeros([outputs, inputs], device),
-            bias: Tensor::zeros([outputs], device),
+            weight: blank([outputs, inputs], device),
+            bias: Some(blank([outputs], device)),
         }
+    }
+
+    /// The same layer without a bias.
+    #[must_use]
+    pub fn without_bias(mut self) -> Self {
+        self.bias = None;
+        self
     }
 
     /// `[n, t, in]` → `[n, t, out]`.
@@ -136,21 +143,21 @@ impl Linear {
         &self.name
     }
 
-    /// W and b; W begins Gaussian with standard deviation `deviation`, b zero.
-    pub fn parameters(&mut self, role: Role, deviation: f64) -> [Parameter<'_>; 2] {
+    /// W, and b where there is one; W begins Gaussian with standard deviation `deviation`, b zero.
+    pub fn parameters(&mut self, role: Role, deviation: f64) -> Vec<Parameter<'_>> {
         let weight = Parameter {
             name: format!("{}.weight", self.name),
             role,
             init: Init::Normal(deviation),
-            slot: Slot::Matrix(&mut self.weight),
+            slot: Slot::new(&mut self.weight),
         };
-        let bias = Parameter {
+        let bias = self.bias.as_mut().map(|bias| Parameter {
             name: format!("{}.bias", self.name),
             role,
             init: Init::Zeros,
-            slot: Slot::Vector(&mut self.bias),
-        };
-        [weight, bias]
+            slot: Slot::new(bias),
+        });
+        [weight].into_iter().chain(bias).collect()
     }
 }
 
@@ -208,13 +215,20 @@ impl LoraLinear {
         }
     }
 
+    /// The same layer without a bias.
+    #[must_use]
+    pub fn without_bias(mut self) -> Self {
+        self.base = self.base.without_bias();
+        self
+    }
+
     /// Hangs an adapter on, to be initialised or loaded.
     pub fn adapt(&mut self, shape: AdapterShape, device: &Device) {
         let AdapterShape { rank, scale, init } = shape;
         let [outputs, inputs] = self.base.weight.dims();
         self.adapter = Some(Adapter {
-            a: Tensor::zeros([rank, inputs], device),
-            b: Tensor::zeros([outputs, rank], device),
+            a: blank([rank, inputs], device),
+            b: blank([outputs, rank], device),
             scale,
             init,
         });
@@ -246,7 +260,7 @@ impl LoraLinear {
     }
 
     /// W + s·B A and b: one layer without adapter that computes the same.
-    pub fn merged(&self) -> (Tensor<2>, Tensor<1>) {
+    pub fn merged(&self) -> (Tensor<2>, Option<Tensor<1>>) {
         let weight = self.base.weight.clone();
         let weight = match &self.adapter {
             Some(Adapter { a, b, scale, .. }) => weight + b.clone().matmul(a.clone()) * *scale,
@@ -258,6 +272,11 @@ impl LoraLinear {
     /// Width of its input.
     pub fn inputs(&self) -> usize {
         self.base.weight.dims()[1]
+    }
+
+    /// Width of its output.
+    pub fn outputs(&self) -> usize {
+        self.base.weight.dims()[0]
     }
 
     /// Name as in PyTorch, e.g. `encoder.layer.0.attention.self.query`.
@@ -287,12 +306,12 @@ impl LoraLinear {
             .matmul(a.clone().transpose())
             * *scale;
         let update = low.matmul(b.clone().transpose());
-        let outputs = update.dims()[1];
-        ops::linear_onto(
-            x,
-            self.base.weight.clone(),
-            update.reshape([n, t, outputs]) + self.base.bias.clone().unsqueeze(),
-        )
+        let update = update.reshape([n, t, self.outputs()]);
+        let addend = match &self.base.bias {
+            Some(bias) => update + bias.clone().unsqueeze(),
+            None => update,
+        };
+        ops::linear_onto(x, self.base.weight.clone(), addend)
     }
 
     /// W, b, and A and B when there is an adapter.
@@ -305,13 +324,13 @@ impl LoraLinear {
                 name: format!("{}.lora_A.weight", self.base.name),
                 role: Role::Adapter,
                 init,
-                slot: Slot::Matrix(a),
+                slot: Slot::new(a),
             });
             all.push(Parameter {
                 name: format!("{}.lora_B.weight", self.base.name),
                 role: Role::Adapter,
                 init: Init::Zeros,
-                slot: Slot::Matrix(b),
+                slot: Slot::new(b),
             });
         }
         all.extend(self.base.parameters(Role::Base, deviation));
@@ -321,18 +340,23 @@ impl LoraLinear {
 
 /// W x + b with a leaf at the output, and what the per-example products need.
 ///
-/// Below the first leaf nothing is recorded. Above it the leaf takes the place of the bias: it holds b
+/// Below the first leaf nothing is recorded. Above it the leaf takes the place of the bias: it holds b, or zeros,
 /// in every row, so that adding it costs nothing extra.
-fn probed(x: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>, sites: &mut Vec<Site>) -> Tensor<3> {
+fn probed(
+    x: Tensor<3>,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+    sites: &mut Vec<Site>,
+) -> Tensor<3> {
     let [n, t, _] = x.dims();
-    let outputs = bias.dims()[0];
+    let outputs = weight.dims()[0];
     let inner = x.clone().inner();
     let (out, probe) = if x.is_autodiff() {
-        let probe: Tensor<3> = bias
-            .unsqueeze::<3>()
-            .expand([n, t, outputs])
-            .autodiff()
-            .require_grad();
+        let probe: Tensor<3> = match bias {
+            Some(bias) => bias.unsqueeze::<3>().expand([n, t, outputs]),
+            None => Tensor::zeros([n, t, outputs], (&inner.device(), inner.dtype())),
+        };
+        let probe = probe.autodiff().require_grad();
         (ops::linear_onto(x, weight, probe.clone()), probe)
     } else {
         let out = ops::linear(x, weight, bias).autodiff().require_grad();
@@ -343,4 +367,96 @@ fn probed(x: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>, sites: &mut Vec<Site
         delta: Delta::Probe(Box::new(probe)),
     });
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::TensorData;
+    use rand::RngExt;
+
+    use super::*;
+    use crate::device::DeviceChoice;
+    use crate::models::parameter::to_f32;
+    use crate::random;
+
+    /// `[out, in]` matrices and inputs as rows, multiplied one number at a time.
+    fn times(rows: &[f32], weight: &[f32], inputs: usize) -> Vec<f32> {
+        let dot = |row: &[f32], w: &[f32]| row.iter().zip(w).map(|(a, b)| a * b).sum();
+        rows.chunks(inputs)
+            .flat_map(|row| weight.chunks(inputs).map(move |w| dot(row, w)))
+            .collect()
+    }
+
+    #[test]
+    fn layers_without_bias_give_products_and_the_gradients_of_their_outputs() {
+        let device = DeviceChoice::Flex.inner();
+        let mut rng = random::rng(1, "lora", "without bias");
+        let mut draw =
+            |count: usize| -> Vec<f32> { (0..count).map(|_| rng.random::<f32>() - 0.5).collect() };
+        let (n, t, width, middle, out) = (2, 3, 5, 4, 6);
+        let (x, mix) = (draw(n * t * width), draw(n * t * out));
+        let mut layers = [
+            LoraLinear::new("first", width, middle, &device).without_bias(),
+            LoraLinear::new("second", middle, out, &device).without_bias(),
+        ];
+        let shape = AdapterShape {
+            rank: 2,
+            scale: 0.5,
+            init: LoraInit::Kaiming,
+        };
+        for layer in &mut layers {
+            layer.adapt(shape, &device);
+            let names: Vec<String> = layer
+                .parameters(1.0)
+                .into_iter()
+                .map(|mut parameter| {
+                    let values = draw(parameter.slot.count());
+                    parameter.slot.set(&values, &device);
+                    parameter.name
+                })
+                .collect();
+            assert_eq!(names.len(), 3, "{names:?}");
+        }
+        let merged = layers
+            .each_ref()
+            .map(|layer| to_f32(layer.merged().0.into_data()));
+        let hidden = times(&x, &merged[0], width);
+        let expected = times(&hidden, &merged[1], middle);
+        // δ at the first output is δ W, a product with the transpose
+        let transposed: Vec<f32> = (0..middle)
+            .flat_map(|j| (0..out).map(move |i| (i, j)))
+            .map(|(i, j)| merged[1][i * middle + j])
+            .collect();
+        let delta = times(&mix, &transposed, out);
+
+        let input = Tensor::<3>::from_data(TensorData::new(x.clone(), [n, t, width]), &device);
+        let forward = |pass: &mut Pass| {
+            let [first, second] = &layers;
+            second.forward(first.forward(input.clone(), pass), pass)
+        };
+        let close = |found: Tensor<3>, expected: &[f32]| {
+            let found = to_f32(found.inner().into_data());
+            assert_eq!(found.len(), expected.len());
+            for (a, b) in found.iter().zip(expected) {
+                // sums of at most 6 products of numbers below 2
+                assert!((a - b).abs() <= 24.0 * f32::EPSILON, "{a} against {b}");
+            }
+        };
+        close(forward(&mut Pass::Plain), &expected);
+        let mut pass = Pass::Probed(Vec::new());
+        let found = forward(&mut pass);
+        let weights = Tensor::<3>::from_data(TensorData::new(mix.clone(), [n, t, out]), &device);
+        let mut grads = (found.clone() * weights.autodiff()).sum().backward();
+        close(found, &expected);
+        let Pass::Probed(sites) = pass else {
+            unreachable!("it was one")
+        };
+        let expected = [(x, delta), (hidden, mix)];
+        assert_eq!(sites.len(), expected.len());
+        for (site, (x, delta)) in sites.into_iter().zip(&expected) {
+            let (found_x, found_delta) = site.take(&mut grads);
+            close(found_x, x);
+            close(found_delta, delta);
+        }
+    }
 }

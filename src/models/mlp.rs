@@ -85,7 +85,7 @@ impl Network for Mlp {
         let [hidden, features] = self.input.weight.dims();
         // GELU halves the variance, roughly
         let deviation = |inputs: usize| std::f64::consts::SQRT_2 * fan_in(inputs);
-        let mut all = Vec::from(self.input.parameters(Role::Base, deviation(features)));
+        let mut all = self.input.parameters(Role::Base, deviation(features));
         for layer in &mut self.layers {
             all.extend(layer.parameters(deviation(hidden)));
         }

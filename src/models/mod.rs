@@ -450,7 +450,7 @@ impl Model {
         self.parameters()
             .iter()
             .filter(|parameter| roles.contains(&parameter.role))
-            .map(|parameter| parameter.slot.shape().iter().product::<usize>())
+            .map(|parameter| parameter.slot.count())
             .sum()
     }
 

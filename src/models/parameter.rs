@@ -54,12 +54,52 @@ pub enum Init {
     Uniform(f64),
 }
 
-/// The tensor of a parameter.
-pub enum Slot<'a> {
-    /// A matrix, `[out, in]`.
-    Matrix(&'a mut Tensor<2>),
-    /// A vector.
-    Vector(&'a mut Tensor<1>),
+/// The tensor of a parameter, of any rank.
+pub struct Slot<'a>(&'a mut dyn AnyRank);
+
+/// What a parameter needs of a tensor, whatever its rank.
+trait AnyRank {
+    /// Sizes of the dimensions.
+    fn shape(&self) -> Vec<usize>;
+    /// Replaces the numbers, in the device's own type of floats or in `dtype`.
+    fn set(&mut self, data: TensorData, device: &Device, dtype: Option<DType>);
+    /// Makes the tensor a leaf whose gradient is kept.
+    fn require_grad(&mut self);
+    /// The same numbers in `dtype`.
+    fn cast(&mut self, dtype: DType);
+    /// Takes the gradient of a leaf; `None` when the loss does not depend on it.
+    fn take_grad(&self, grads: &mut Gradients) -> Option<TensorData>;
+    /// A plain copy of the numbers.
+    fn data(&self) -> TensorData;
+}
+
+impl<const D: usize> AnyRank for Tensor<D> {
+    fn shape(&self) -> Vec<usize> {
+        self.dims().into()
+    }
+
+    fn set(&mut self, data: TensorData, device: &Device, dtype: Option<DType>) {
+        *self = match dtype {
+            None => Self::from_data(data, device),
+            Some(dtype) => Self::from_data(data, (device, dtype)),
+        };
+    }
+
+    fn require_grad(&mut self) {
+        *self = self.clone().inner().autodiff().require_grad();
+    }
+
+    fn cast(&mut self, dtype: DType) {
+        *self = self.clone().cast(dtype);
+    }
+
+    fn take_grad(&self, grads: &mut Gradients) -> Option<TensorData> {
+        self.grad_remove(grads).map(Tensor::into_data)
+    }
+
+    fn data(&self) -> TensorData {
+        self.clone().inner().into_data()
+    }
 }
 
 /// A named parameter of a model.
@@ -86,22 +126,26 @@ pub struct Array {
 /// Arrays by name.
 pub type Weights = BTreeMap<String, Array>;
 
-impl Slot<'_> {
+impl<'a> Slot<'a> {
+    /// Of a tensor of any rank.
+    pub fn new<const D: usize>(tensor: &'a mut Tensor<D>) -> Self {
+        Self(tensor)
+    }
+
     /// Sizes of the dimensions.
     pub fn shape(&self) -> Vec<usize> {
-        match self {
-            Self::Matrix(tensor) => tensor.dims().into(),
-            Self::Vector(tensor) => tensor.dims().into(),
-        }
+        self.0.shape()
+    }
+
+    /// Number of numbers.
+    pub fn count(&self) -> usize {
+        self.shape().iter().product()
     }
 
     /// Replaces the numbers; `values` has as many as the tensor.
     pub fn set(&mut self, values: &[f32], device: &Device) {
         let data = TensorData::new(values.to_vec(), self.shape());
-        match self {
-            Self::Matrix(tensor) => **tensor = Tensor::from_data(data, device),
-            Self::Vector(tensor) => **tensor = Tensor::from_data(data, device),
-        }
+        self.0.set(data, device, None);
     }
 
     /// Replaces the numbers by what `read` makes for the tensor's shape, without copying them. The old
@@ -115,77 +159,55 @@ impl Slot<'_> {
         read: impl FnOnce(&[usize]) -> Result<Vec<f32>, E>,
     ) -> Result<(), E> {
         let shape = self.shape();
-        match self {
-            Self::Matrix(tensor) => **tensor = Tensor::zeros([0, 0], device),
-            Self::Vector(tensor) => **tensor = Tensor::zeros([0], device),
-        }
+        let nothing = TensorData::new(Vec::<f32>::new(), vec![0; shape.len()]);
+        self.0.set(nothing, device, None);
         let data = TensorData::new(read(&shape)?, shape);
-        match self {
-            Self::Matrix(tensor) => **tensor = Tensor::from_data(data, device),
-            Self::Vector(tensor) => **tensor = Tensor::from_data(data, device),
-        }
+        self.0.set(data, device, None);
         Ok(())
     }
 
     /// Makes the tensor a leaf whose gradient is kept.
     pub fn require_grad(&mut self) {
-        match self {
-            Self::Matrix(tensor) => **tensor = tensor.clone().inner().autodiff().require_grad(),
-            Self::Vector(tensor) => **tensor = tensor.clone().inner().autodiff().require_grad(),
-        }
+        self.0.require_grad();
     }
 
     /// The same numbers in f64.
     pub fn widen(&mut self) {
-        match self {
-            Self::Matrix(tensor) => **tensor = tensor.clone().cast(DType::F64),
-            Self::Vector(tensor) => **tensor = tensor.clone().cast(DType::F64),
-        }
+        self.0.cast(DType::F64);
     }
 
     /// Replaces the numbers of a tensor in f64; `values` has as many as the tensor.
     pub fn set_wide(&mut self, values: &[f64], device: &Device) {
         let data = TensorData::new(values.to_vec(), self.shape());
-        match self {
-            Self::Matrix(tensor) => **tensor = Tensor::from_data(data, (device, DType::F64)),
-            Self::Vector(tensor) => **tensor = Tensor::from_data(data, (device, DType::F64)),
-        }
+        self.0.set(data, device, Some(DType::F64));
     }
 
     /// [`take_grad`](Self::take_grad) of a tensor in f64.
     pub fn take_wide_grad(&self, grads: &mut Gradients) -> Vec<f64> {
-        let data = match self {
-            Self::Matrix(tensor) => tensor.grad_remove(grads).map(Tensor::into_data),
-            Self::Vector(tensor) => tensor.grad_remove(grads).map(Tensor::into_data),
-        };
-        data.map_or_else(|| vec![0.0; self.shape().iter().product()], to_f64)
+        let data = self.0.take_grad(grads);
+        data.map_or_else(|| vec![0.0; self.count()], to_f64)
     }
 
     /// A plain copy of the numbers of a tensor in f64.
     pub fn wide_values(&self) -> Vec<f64> {
-        to_f64(match self {
-            Self::Matrix(tensor) => (**tensor).clone().inner().into_data(),
-            Self::Vector(tensor) => (**tensor).clone().inner().into_data(),
-        })
+        to_f64(self.0.data())
     }
 
     /// Takes the gradient of a leaf; zeros when the loss does not depend on it.
     pub fn take_grad(&self, grads: &mut Gradients) -> Vec<f32> {
-        let data = match self {
-            Self::Matrix(tensor) => tensor.grad_remove(grads).map(Tensor::into_data),
-            Self::Vector(tensor) => tensor.grad_remove(grads).map(Tensor::into_data),
-        };
-        data.map_or_else(|| vec![0.0; self.shape().iter().product()], to_f32)
+        let data = self.0.take_grad(grads);
+        data.map_or_else(|| vec![0.0; self.count()], to_f32)
     }
 
     /// A plain copy of the numbers.
     pub fn values(&self) -> Vec<f32> {
-        let data = match self {
-            Self::Matrix(tensor) => (**tensor).clone().inner().into_data(),
-            Self::Vector(tensor) => (**tensor).clone().inner().into_data(),
-        };
-        to_f32(data)
+        to_f32(self.0.data())
     }
+}
+
+/// A parameter of a network that is only described so far: zeros that take the memory of one number.
+pub fn blank<const D: usize>(dims: [usize; D], device: &Device) -> Tensor<D> {
+    Tensor::<D>::zeros([1; D], device).expand(dims)
 }
 
 /// The numbers of a float tensor.
@@ -204,7 +226,7 @@ pub fn initialise(parameters: Vec<Parameter>, roles: &[Role], seed: u64, device:
         .into_iter()
         .filter(|parameter| roles.contains(&parameter.role))
     {
-        let count = parameter.slot.shape().iter().product();
+        let count = parameter.slot.count();
         let values = match parameter.init {
             Init::Zeros => vec![0.0; count],
             Init::Ones => vec![1.0; count],
@@ -269,4 +291,46 @@ pub fn import(
         parameter.slot.set(&array.values, device);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::DeviceChoice;
+
+    fn keeps_its_numbers<const D: usize>(dims: [usize; D]) {
+        let device = DeviceChoice::Flex.inner();
+        let count = dims.iter().product::<usize>();
+        let numbers: Vec<f32> = (0..count).map(|i| i as f32 + 0.5).collect();
+        let mut tensor = Tensor::<D>::zeros(dims, &device);
+        let mut slot = Slot::new(&mut tensor);
+        assert_eq!((slot.shape(), slot.count()), (dims.to_vec(), count));
+        slot.set(&numbers, &device);
+        assert_eq!(slot.values(), numbers);
+        let doubled: Vec<f32> = numbers.iter().map(|number| 2.0 * number).collect();
+        let read = |shape: &[usize]| {
+            assert_eq!(shape, dims);
+            Ok::<_, WeightError>(doubled.clone())
+        };
+        slot.replace(&device, read).unwrap();
+        assert_eq!(slot.values(), doubled);
+        slot.require_grad();
+        // Σ x² has the gradient 2x
+        let mut grads = tensor.clone().powi_scalar(2).sum().backward();
+        let mut slot = Slot::new(&mut tensor);
+        let expected: Vec<f32> = doubled.iter().map(|number| 2.0 * number).collect();
+        assert_eq!(slot.take_grad(&mut grads), expected);
+        assert_eq!(slot.take_grad(&mut grads), vec![0.0; count]);
+        slot.widen();
+        let wide: Vec<f64> = doubled.iter().map(|&number| number.into()).collect();
+        assert_eq!(slot.wide_values(), wide);
+    }
+
+    #[test]
+    fn parameters_have_any_rank() {
+        keeps_its_numbers([3]);
+        keeps_its_numbers([2, 3]);
+        keeps_its_numbers([2, 1, 3]);
+        keeps_its_numbers([2, 3, 2, 2]);
+    }
 }

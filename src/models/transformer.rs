@@ -10,7 +10,7 @@ use super::lora::{Linear, LoraLinear, Pass, Site};
 use super::network::Network;
 use super::ops;
 use super::ops::encoder::{FrozenLayer, encoder_layer};
-use super::parameter::{Init, Parameter, Role, Slot};
+use super::parameter::{Init, Parameter, Role, Slot, blank};
 use super::{Batch, InputShape, ModelInput};
 use crate::config::{LoraTarget, TransformerConfig};
 
@@ -104,13 +104,13 @@ impl LayerNorm {
                 name: format!("{}.weight", self.name),
                 role: Role::Base,
                 init: Init::Ones,
-                slot: Slot::Vector(&mut self.gamma),
+                slot: Slot::new(&mut self.gamma),
             },
             Parameter {
                 name: format!("{}.bias", self.name),
                 role: Role::Base,
                 init: Init::Zeros,
-                slot: Slot::Vector(&mut self.beta),
+                slot: Slot::new(&mut self.beta),
             },
         ]
     }
@@ -225,7 +225,10 @@ impl Layer {
     fn freeze(&self, device: &Device) -> Option<FrozenLayer> {
         let fits = self.activation == Activation::Gelu && ops::in_memory(device);
         fits.then(|| FrozenLayer {
-            matrices: self.matrices().map(LoraLinear::merged),
+            matrices: self.matrices().map(|linear| {
+                let (weight, bias) = linear.merged();
+                (weight, bias.expect("every layer of an encoder has one"))
+            }),
             norms: [&self.attention_norm, &self.output_norm]
                 .map(|norm| (norm.gamma.clone(), norm.beta.clone())),
             epsilon: self.attention_norm.epsilon,
@@ -282,7 +285,7 @@ impl Transformer {
                 vocabulary,
                 max_length,
             } => (
-                Embedding::Words(Tensor::zeros([vocabulary, shape.hidden], device)),
+                Embedding::Words(blank([vocabulary, shape.hidden], device)),
                 max_length,
             ),
             InputShape::Features { tokens, features } => (
@@ -297,9 +300,9 @@ impl Transformer {
         };
         Self {
             embedding,
-            positions: Tensor::zeros([positions, shape.hidden], device),
+            positions: blank([positions, shape.hidden], device),
             padding: shape.padding,
-            types: (shape.types > 0).then(|| Tensor::zeros([shape.types, shape.hidden], device)),
+            types: (shape.types > 0).then(|| blank([shape.types, shape.hidden], device)),
             embedding_norm: LayerNorm::new("embeddings.LayerNorm".into(), shape, device),
             layers: (0..shape.layers)
                 .map(|index| Layer::new(index, shape, device))
@@ -434,7 +437,7 @@ impl Network for Transformer {
             Embedding::Words(table) => all.push(matrix(
                 "embeddings.word_embeddings.weight",
                 0.02,
-                Slot::Matrix(table),
+                Slot::new(table),
             )),
             Embedding::Patches(projection) => {
                 let inputs = projection.weight.dims()[1];
@@ -444,13 +447,13 @@ impl Network for Transformer {
         all.push(matrix(
             "embeddings.position_embeddings.weight",
             0.02,
-            Slot::Matrix(&mut self.positions),
+            Slot::new(&mut self.positions),
         ));
         if let Some(types) = &mut self.types {
             all.push(matrix(
                 "embeddings.token_type_embeddings.weight",
                 0.02,
-                Slot::Matrix(types),
+                Slot::new(types),
             ));
         }
         all.extend(self.embedding_norm.parameters());

@@ -61,7 +61,7 @@ fn multiplied(model: &mut Model) -> [f64; 2] {
     for parameter in model.parameters() {
         is_below &= !parameter.name.starts_with(&first_adapted);
         if !parameter.name.ends_with("_embeddings.weight") {
-            let size = parameter.slot.shape().iter().product::<usize>();
+            let size = parameter.slot.count();
             *(if is_below { &mut below } else { &mut above }) += size;
         }
     }

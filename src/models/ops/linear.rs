@@ -9,11 +9,14 @@ use burn_backend::tensor::FloatTensor;
 use super::gemm::Matrix;
 use super::host::{self, Host, Input, Vjp, on_host};
 
-/// x Wᵀ + b.
+/// x Wᵀ + b, or x Wᵀ.
 ///
 /// # Shapes
 /// `x` is `[n, t, in]`, `weight` `[out, in]`, `bias` `[out]`; the result `[n, t, out]`.
-pub fn linear(x: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<3> {
+pub fn linear(x: Tensor<3>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<3> {
+    let Some(bias) = bias else {
+        return product(x, weight);
+    };
     on_host!(
         &x,
         shared(x, weight, bias),
@@ -168,7 +171,7 @@ mod tests {
                 .autodiff()
                 .require_grad();
             let out = match (fused, shared) {
-                (true, true) => linear(x.clone(), weight.clone(), bias.clone()),
+                (true, true) => linear(x.clone(), weight.clone(), Some(bias.clone())),
                 (true, false) => linear_onto(x.clone(), weight.clone(), full.clone()),
                 (false, true) => product(x.clone(), weight.clone()) + bias.clone().unsqueeze(),
                 (false, false) => product(x.clone(), weight.clone()) + full.clone(),
