@@ -8,13 +8,12 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use infbench::batching;
-use infbench::config::task::DigitsTask;
 use infbench::config::{LoraConfig, LoraTarget, ModelConfig, TaskConfig, TransformerConfig};
 use infbench::data::{Inputs, Split, Targets};
 use infbench::device::DeviceChoice;
 use infbench::gradients::{RowBuffer, one_by_one, per_example};
 use infbench::models::{Model, Role};
-use infbench::tasks;
+use infbench::tasks::DigitsTask;
 use rand::RngExt;
 
 #[global_allocator]
@@ -29,7 +28,7 @@ fn digits() -> (ModelConfig, Split, usize) {
         query: 1,
         ..DigitsTask::default()
     });
-    let data = tasks::build(&task, 1).expect("the data has this many digits");
+    let data = task.build(None, 1).expect("the data has this many digits");
     (
         ModelConfig::Transformer(TransformerConfig::default()),
         data.train,

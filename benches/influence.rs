@@ -5,12 +5,12 @@
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use faer::Mat;
-use infbench::config::task::GradientsTask;
 use infbench::gradients::store::Target;
+use infbench::gradients::synthetic::generate;
 use infbench::influence::MethodSpec;
 use infbench::influence::{Block, BlockLayout, damping};
 use infbench::influence::{Blocks, Precision};
-use infbench::tasks::gradients::generate;
+use infbench::tasks::GradientsTask;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

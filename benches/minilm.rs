@@ -13,7 +13,6 @@ use std::time::Instant;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
 use infbench::batching;
-use infbench::config::task::{GlueName, GlueTask};
 use infbench::config::train::BaseDropout;
 use infbench::config::{
     CheckpointConfig, LoraConfig, LoraTarget, ModelConfig, TaskConfig, TrainConfig,
@@ -23,7 +22,8 @@ use infbench::device::DeviceChoice;
 use infbench::finetune::{self, Base, Settings};
 use infbench::gradients::{RowBuffer, per_example};
 use infbench::models::{Model, Role};
-use infbench::tasks;
+use infbench::tasks::GlueTask;
+use infbench::tasks::glue::GlueName;
 use rand::RngExt;
 use serde_json::json;
 
@@ -307,7 +307,8 @@ impl Bench {
             flip: 0.0,
             max_length: 128,
         });
-        tasks::build_for(&task, &self.checkpoint(), 1).unwrap_or_else(|e| stop(&e))
+        task.build(self.checkpoint().tokenizer(), 1)
+            .unwrap_or_else(|e| stop(&e))
     }
 
     fn checkpoint(&self) -> ModelConfig {

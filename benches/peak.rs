@@ -12,15 +12,15 @@ use std::time::Instant;
 use faer::linalg::matmul::matmul;
 use faer::traits::ComplexField;
 use faer::{Accum, Mat, Par};
-use infbench::config::task::GradientsTask;
 use infbench::gradients::factors::{KroneckerFactors, TensorFactors};
 use infbench::gradients::store::{GradientStore, Target};
+use infbench::gradients::synthetic::generate;
 use infbench::influence::MethodSpec;
 use infbench::influence::cost::BlockSize;
 use infbench::influence::{BlockLayout, Companions, Queries, RunOptions, damping, run_method};
 use infbench::influence::{Blocks, Precision};
 use infbench::measure::{StageSeconds, TrackingAllocator};
-use infbench::tasks::gradients::generate;
+use infbench::tasks::GradientsTask;
 use rayon::prelude::*;
 
 #[global_allocator]

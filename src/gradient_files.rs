@@ -16,7 +16,6 @@ use thiserror::Error;
 use crate::batching;
 use crate::checkpoints::hub::{Hub, HubError, Located, Part};
 use crate::config::store::GradientType;
-use crate::config::task::GlueName;
 use crate::data::Split;
 use crate::device::DeviceChoice;
 use crate::gradients::factors::KroneckerFactors;
@@ -27,9 +26,7 @@ use crate::models::peft::{self, PeftError};
 use crate::models::{Model, ModelError};
 use crate::objectives;
 use crate::progress::Progress;
-use crate::tasks::glue::files::Rows;
-
-use crate::tasks::glue::{self, TextError};
+use crate::tasks::glue::{self, GlueName, Rows, TextError};
 use crate::tasks::text::Encoder;
 
 /// What is asked.

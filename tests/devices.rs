@@ -9,13 +9,12 @@ use std::path::Path;
 
 use assert_cmd::Command;
 use infbench::batching;
-use infbench::config::task::SentencesTask;
 use infbench::config::{LoraConfig, LoraTarget, ModelConfig, TaskConfig, TransformerConfig};
 use infbench::data::Split;
 use infbench::device::DeviceChoice;
 use infbench::gradients::{RowBuffer, per_example};
 use infbench::models::{Model, Role};
-use infbench::tasks;
+use infbench::tasks::SentencesTask;
 use predicates::prelude::*;
 use predicates::str::contains;
 use rand::RngExt;
@@ -60,14 +59,12 @@ fn model(device: DeviceChoice, split: &Split, classes: usize) -> Model {
 
 #[test]
 fn gradients_are_those_of_the_pure_rust_device() {
-    let data = tasks::build(
-        &TaskConfig::Sentences(SentencesTask {
-            train: 40,
-            query: 10,
-            ..SentencesTask::default()
-        }),
-        1,
-    )
+    let data = TaskConfig::Sentences(SentencesTask {
+        train: 40,
+        query: 10,
+        ..SentencesTask::default()
+    })
+    .build(None, 1)
     .unwrap();
     let take = |device| {
         let model = model(device, &data.train, data.classes);

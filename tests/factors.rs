@@ -6,7 +6,6 @@ use std::path::Path;
 
 use faer::Mat;
 use infbench::batching;
-use infbench::config::task::{ClustersTask, DigitsTask, SentencesTask};
 use infbench::config::{
     LayerSelection, LoraConfig, LoraTarget, MlpConfig, ModelConfig, TaskConfig, TransformerConfig,
 };
@@ -17,14 +16,14 @@ use infbench::models::checkpoint::Checkpoint;
 use infbench::models::parameter::to_f32;
 use infbench::models::{Model, Pass, Role, peft};
 use infbench::objectives::{self, Classification, Objective};
-use infbench::tasks;
+use infbench::tasks::{ClustersTask, DigitsTask, SentencesTask};
 use rand::RngExt;
 
 use LoraTarget::{Ffn, Key, Output, Query, Value};
 
 /// The model with adapters that do something.
 fn build(model: &ModelConfig, task: &TaskConfig, targets: &[LoraTarget]) -> (Model, Split) {
-    let data = tasks::build(task, 3).unwrap();
+    let data = task.build(None, 3).unwrap();
     let input = batching::input_shape(&data.train);
     let mut built = Model::new(model, &input, data.classes, 3, &device::device().inner()).unwrap();
     let lora = LoraConfig {

@@ -3,7 +3,6 @@
 mod device;
 
 use infbench::config::lora::LastLayers;
-use infbench::config::task::{ClustersTask, DigitsTask};
 use infbench::config::train::{BaseDropout, Schedule};
 use infbench::config::{
     LayerSelection, LoraConfig, LoraTarget, MlpConfig, ModelConfig, PretrainConfig, TaskConfig,
@@ -17,7 +16,7 @@ use infbench::finetune::{
 use infbench::gradients::{RowBuffer, per_example};
 use infbench::models::Role;
 use infbench::objectives;
-use infbench::tasks;
+use infbench::tasks::{ClustersTask, DigitsTask};
 
 fn quiet(_: Progress) {}
 
@@ -67,7 +66,9 @@ fn digits_are_learnt_through_flipped_labels() {
         }),
         ..TransformerConfig::default()
     });
-    let data = tasks::build(&TaskConfig::Digits(DigitsTask::default()), 1).unwrap();
+    let data = TaskConfig::Digits(DigitsTask::default())
+        .build(None, 1)
+        .unwrap();
     let settings = Settings {
         model: &model,
         seed: 1,
@@ -97,13 +98,11 @@ fn digits_are_learnt_through_flipped_labels() {
 #[test]
 fn clusters_are_learnt_by_a_perceptron_on_random_features() {
     let model = ModelConfig::Mlp(MlpConfig::default());
-    let data = tasks::build(
-        &TaskConfig::Clusters(ClustersTask {
-            separation: 6.0,
-            ..ClustersTask::default()
-        }),
-        1,
-    )
+    let data = TaskConfig::Clusters(ClustersTask {
+        separation: 6.0,
+        ..ClustersTask::default()
+    })
+    .build(None, 1)
     .unwrap();
     let settings = Settings {
         model: &model,
@@ -141,7 +140,7 @@ fn clusters_are_learnt_by_a_perceptron_on_random_features() {
 #[test]
 fn only_adapters_and_head_are_trained() {
     let (config, task, lora, train) = small();
-    let data = tasks::build(&task, 1).unwrap();
+    let data = task.build(None, 1).unwrap();
     let settings = Settings {
         model: &config,
         seed: 1,
@@ -185,7 +184,7 @@ fn only_adapters_and_head_are_trained() {
 #[test]
 fn runs_repeat_bit_by_bit_and_the_cache_gives_the_same() {
     let (config, task, lora, train) = small();
-    let data = tasks::build(&task, 1).unwrap();
+    let data = task.build(None, 1).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let run = |cache, seed| {
         let settings = Settings {
@@ -241,7 +240,7 @@ fn runs_repeat_bit_by_bit_and_the_cache_gives_the_same() {
 #[test]
 fn divergence_is_an_error_with_its_place() {
     let (config, task, lora, train) = small();
-    let data = tasks::build(&task, 1).unwrap();
+    let data = task.build(None, 1).unwrap();
     let settings = Settings {
         model: &config,
         seed: 1,
@@ -272,7 +271,7 @@ fn divergence_is_an_error_with_its_place() {
 #[test]
 fn a_task_with_nothing_to_pretrain_on_is_an_error() {
     let (config, task, ..) = small();
-    let mut data = tasks::build(&task, 1).unwrap();
+    let mut data = task.build(None, 1).unwrap();
     data.pretrain = None;
     let settings = Settings {
         model: &config,
@@ -290,7 +289,7 @@ fn a_task_with_nothing_to_pretrain_on_is_an_error() {
 #[test]
 fn activations_below_the_adapters_are_computed_once_and_change_nothing() {
     let (config, task, _, train) = small();
-    let data = tasks::build(&task, 1).unwrap();
+    let data = task.build(None, 1).unwrap();
     let lora = LoraConfig {
         layers: LayerSelection::Last(LastLayers { last: 1 }),
         dropout: 0.0,
@@ -331,7 +330,7 @@ fn activations_below_the_adapters_are_computed_once_and_change_nothing() {
 #[test]
 fn a_fine_tune_from_the_cache_gives_the_same_gradients_to_the_byte() {
     let (config, task, lora, train) = small();
-    let data = tasks::build(&task, 1).unwrap();
+    let data = task.build(None, 1).unwrap();
     for layers in [
         LayerSelection::default(),
         LayerSelection::Last(LastLayers { last: 1 }),
@@ -392,7 +391,7 @@ fn dropout_of_the_base_is_for_training_alone_and_repeats() {
         layers: LayerSelection::Last(LastLayers { last: 1 }),
         ..lora
     };
-    let data = tasks::build(&task, 1).unwrap();
+    let data = task.build(None, 1).unwrap();
     let run = |base_dropout, activations| {
         let settings = Settings {
             model: &config,
@@ -436,7 +435,7 @@ fn dropout_of_the_base_is_for_training_alone_and_repeats() {
 #[test]
 fn checkpoints_are_states_on_the_way_and_come_back_from_the_cache() {
     let (config, task, lora, train) = small();
-    let data = tasks::build(&task, 1).unwrap();
+    let data = task.build(None, 1).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let settings = |cache| Settings {
         model: &config,
@@ -496,7 +495,7 @@ fn checkpoints_are_states_on_the_way_and_come_back_from_the_cache() {
 #[test]
 fn retraining_on_everything_with_the_seed_of_a_fine_tune_is_that_fine_tune() {
     let (model, task, lora, train) = small();
-    let data = tasks::build(&task, 5).unwrap();
+    let data = task.build(None, 5).unwrap();
     let settings = Settings {
         model: &model,
         seed: 5,
@@ -540,7 +539,7 @@ fn retraining_on_everything_with_the_seed_of_a_fine_tune_is_that_fine_tune() {
 #[test]
 fn full_batches_of_a_part_are_the_part() {
     let (model, task, lora, train) = small();
-    let data = tasks::build(&task, 5).unwrap();
+    let data = task.build(None, 5).unwrap();
     let settings = Settings {
         model: &model,
         seed: 5,

@@ -4,7 +4,6 @@ mod device;
 
 use infbench::batching;
 use infbench::config::lora::{AllLayers, LastLayers, LayerRange};
-use infbench::config::task::{ClustersTask, DigitsTask, SentencesTask};
 use infbench::config::{
     LayerSelection, LoraConfig, LoraTarget, MlpConfig, ModelConfig, TaskConfig, TransformerConfig,
 };
@@ -12,7 +11,7 @@ use infbench::data::Split;
 use infbench::device::DeviceChoice;
 use infbench::gradients::{RowBuffer, one_by_one, per_example};
 use infbench::models::{Model, Role, Weights};
-use infbench::tasks;
+use infbench::tasks::{ClustersTask, DigitsTask, SentencesTask};
 use rand::RngExt;
 
 use LoraTarget::{Ffn, FfnIn, FfnOut, Key, Output, Query, Value};
@@ -144,7 +143,7 @@ fn cases() -> Vec<Case> {
 
 /// The model with random adapters: B is not zero, or every grad A would be.
 fn build(case: &Case, seed: u64) -> (Model, Split) {
-    let data = tasks::build(&case.task, seed).unwrap();
+    let data = case.task.build(None, seed).unwrap();
     let device = device::device().inner();
     let mut model = Model::new(
         &case.model,

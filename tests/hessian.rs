@@ -8,7 +8,6 @@ use assert_cmd::Command;
 use faer::Mat;
 use faer::linalg::solvers::DenseSolveCore;
 use infbench::batching;
-use infbench::config::task::{ClustersTask, DigitsTask, SentencesTask};
 use infbench::config::{
     LayerSelection, LoraConfig, LoraTarget, MlpConfig, ModelConfig, TaskConfig, TransformerConfig,
 };
@@ -24,7 +23,7 @@ use infbench::influence::{
 use infbench::influence::{Blocks, Precision};
 use infbench::models::{Model, Role};
 use infbench::random::rng;
-use infbench::tasks;
+use infbench::tasks::{ClustersTask, DigitsTask, SentencesTask};
 use ndarray::Array2;
 use predicates::str::contains;
 use rand::RngExt;
@@ -35,7 +34,7 @@ use LoraTarget::{Ffn, Query, Value as ValueMatrix};
 
 /// A model with adapters that do something, and its training examples.
 fn build(model: &ModelConfig, task: &TaskConfig, targets: &[LoraTarget]) -> (Model, Split) {
-    let data = tasks::build(task, 3).unwrap();
+    let data = task.build(None, 3).unwrap();
     let input = batching::input_shape(&data.train);
     let device = DeviceChoice::default().inner();
     let mut built = Model::new(model, &input, data.classes, 3, &device).unwrap();

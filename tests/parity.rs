@@ -15,7 +15,6 @@ use infbench::batching;
 use infbench::checkpoints::hub::Hub;
 use infbench::config::lora::LayerRange;
 use infbench::config::store::GradientType;
-use infbench::config::task::GlueName;
 use infbench::config::{
     CheckpointConfig, LayerSelection, LoraConfig, LoraInit, LoraTarget, ModelConfig,
     TransformerConfig,
@@ -34,6 +33,7 @@ use infbench::models::{Dropout, InputShape, Model, Pass, Role};
 use infbench::objectives::{Classification, Objective};
 use infbench::progress::Progress;
 use infbench::random;
+use infbench::tasks::glue::GlueName;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 const CASES: [&str; 3] = ["bert", "bert_relu", "roberta"];

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use clap::Args;
 use infbench::checkpoints::hub::Hub;
 use infbench::config::store::GradientType;
-use infbench::config::task::GlueName;
 use infbench::device::DeviceChoice;
 use infbench::gradient_files::{GradientRequest, gradient_files, sampled_factors};
 use infbench::progress::Progress;
+use infbench::tasks::glue::GlueName;
 
 use super::common::{Global, bad, print};
 

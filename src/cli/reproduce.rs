@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use infbench::config::error::Problem;
 use infbench::device::DeviceChoice;
 use infbench::input;
+use infbench::input::Problem;
 use infbench::progress::{Progress, plural};
 use infbench::report::paper::items::{ITEMS, Item, find};
 use infbench::report::paper::{self, PaperSummary};

@@ -3,18 +3,18 @@
 use serde_json::Value;
 
 use super::document::{Document, Path};
-use super::error::{ConfigError, Problem};
+use super::error::ConfigError;
 use super::experiment::Settings;
-use super::glue_files::GlueFiles;
 use super::lora::{LayerRange, LayerSelection};
 use super::store::Reference;
-use super::task::DigitClasses;
 use super::{LoraConfig, LoraTarget, ModelConfig, TaskConfig};
 use crate::checkpoints::HuggingFaceError;
 use crate::checkpoints::hub::{Checkpoints, HubError};
 use crate::checkpoints::layout::has_tokenizer;
 use crate::influence::{MethodSpec, Need};
+use crate::input::Problem;
 use crate::models::huggingface::HuggingFaceConfig;
+use crate::tasks::Reads;
 
 /// Whether the check looks at the files that settings name.
 pub(super) enum Files {
@@ -66,46 +66,13 @@ pub(super) fn settings(
 ) -> Checked<Settings> {
     let fail =
         |at: &str, message: String| Err(document.error(&path(at), false, Problem::new(message)));
-    match &settings.task {
-        TaskConfig::Digits(task) => {
-            if ![1, 2, 4, 8].contains(&task.patch) {
-                return fail(
-                    "task.patch",
-                    format!(
-                        "{} is not the side of a patch; allowed: 1, 2, 4, 8",
-                        task.patch
-                    ),
-                );
-            }
-            let available = match task.classes {
-                DigitClasses::New => 896,
-                DigitClasses::All => 1797,
-            };
-            let asked = task.train + task.query;
-            if asked > available {
-                return fail(
-                    "task.train",
-                    format!(
-                        "train + query = {asked} is more than the {available} digits there are"
-                    ),
-                );
-            }
-        }
-        TaskConfig::Glue(task) if matches!(files, Files::Read(_)) => {
-            if let Err(error) = GlueFiles::find(&task.path, task.task) {
-                return fail("task.path", error.to_string());
-            }
-        }
-        TaskConfig::Gradients(task) if task.shared_directions > task.dim => {
-            return fail(
-                "task.shared_directions",
-                format!(
-                    "{} is more than the {} dimensions",
-                    task.shared_directions, task.dim
-                ),
-            );
-        }
-        _ => {}
+    if let Some((field, problem)) = settings.task.problem() {
+        return Err(document.error(&path(&format!("task.{field}")), false, problem));
+    }
+    if matches!(files, Files::Read(_))
+        && let Err(error) = settings.task.find()
+    {
+        return fail("task.path", error.to_string());
     }
     let exact = settings.influence.methods.iter().any(MethodSpec::is_exact);
     if settings.store.reference == Reference::F32 && !exact {
@@ -199,19 +166,12 @@ fn ground_truth(document: &Document, settings: &Settings) -> Checked<()> {
     let Some(config) = &settings.ground_truth else {
         return Ok(());
     };
-    let train = match &settings.task {
-        TaskConfig::Digits(task) => Some(task.train),
-        TaskConfig::Clusters(task) => Some(task.train),
-        TaskConfig::Sentences(task) => Some(task.train),
-        TaskConfig::Gradients(task) => Some(task.train),
-        TaskConfig::Glue(task) => task.train,
-    };
     let problem = match &settings.train {
         Some(train) if train.epochs == 0 => Some((
             String::new(),
             "there is nothing to retrain with train.epochs = 0".to_owned(),
         )),
-        _ => config.problem(train),
+        _ => config.problem(settings.task.train()),
     };
     let problem = problem.map(|(at, message)| (at, Problem::new(message)));
     let of_parts = || {
@@ -250,16 +210,18 @@ fn model_and_lora(
         let all = attention.into_iter().chain(ffn);
         all.collect()
     };
-    if matches!(task, TaskConfig::Glue(_)) && !matches!(model, ModelConfig::Checkpoint(_)) {
+    if task.reads() == Reads::Texts && !matches!(model, ModelConfig::Checkpoint(_)) {
         return fail(
             "model",
-            "the task `glue` has texts, which only a checkpoint can read; allowed: {path: FOLDER}"
-                .to_owned(),
+            format!(
+                "the task `{}` has texts, which only a checkpoint can read; allowed: {{path: FOLDER}}",
+                task.name()
+            ),
         );
     }
     let (layers, sides): (usize, Vec<(LoraTarget, usize)>) = match model {
         ModelConfig::Checkpoint(c) => {
-            let TaskConfig::Glue(task) = task else {
+            if task.reads() != Reads::Texts {
                 return fail(
                     "model",
                     format!(
@@ -267,7 +229,7 @@ fn model_and_lora(
                         task.name()
                     ),
                 );
-            };
+            }
             let Files::Read(checkpoints) = files else {
                 // of a size that is not known, so that nothing is too large for it
                 return targets_and_layers(
@@ -292,12 +254,11 @@ fn model_and_lora(
                 let missing = HuggingFaceError::no_tokenizer(c.folder());
                 return fail("model.path", missing.to_string());
             }
-            if task.max_length > config.longest() {
+            if let Some(length) = task.max_length().filter(|&n| n > config.longest()) {
                 return fail(
                     "task.max_length",
                     format!(
-                        "{} is more than the {} tokens that the checkpoint has positions for",
-                        task.max_length,
+                        "{length} is more than the {} tokens that the checkpoint has positions for",
                         config.longest()
                     ),
                 );
@@ -317,8 +278,14 @@ fn model_and_lora(
             (t.layers, encoder(t.hidden, t.ffn))
         }
         ModelConfig::Mlp(m) => {
-            if matches!(task, TaskConfig::Sentences(_)) {
-                return fail("model", "the task `sentences` has tokens, which `mlp` cannot read; allowed: transformer".to_owned());
+            if task.reads() == Reads::Tokens {
+                return fail(
+                    "model",
+                    format!(
+                        "the task `{}` has tokens, which `mlp` cannot read; allowed: transformer",
+                        task.name()
+                    ),
+                );
             }
             (m.layers, vec![(LoraTarget::Ffn, m.hidden)])
         }

@@ -3,9 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::document::{Path, describe};
-use super::error::Problem;
 use super::name;
 use super::schema::{resolve, tags};
+use crate::input::Problem;
 
 /// A value that does not fit the schema.
 #[derive(Debug)]

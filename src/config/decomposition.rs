@@ -6,9 +6,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::GroundTruthConfig;
-use super::error::Problem;
 use super::ground_truth::percent;
 use crate::influence::MethodSpec;
+use crate::input::Problem;
 
 /// Metrics whose gap can be split: those that have a noise ceiling.
 pub const METRICS: [&str; 4] = ["loo_pearson", "lds_50", "lds_90", "lds_99"];

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use saphyr::{LoadableYamlNode, MarkedYaml, YamlData};
 use serde_json::Value;
 
-use super::error::{ConfigError, Problem};
+use super::error::ConfigError;
 use super::yaml;
-use crate::input::{self, InputError, quote};
+use crate::input::{self, InputError, Problem, quote};
 
 /// Most bytes of a settings file.
 const MOST_BYTES: u64 = 1 << 20;

@@ -5,7 +5,7 @@ use miette::{
 };
 use thiserror::Error;
 
-use crate::input::{nearest, quote, shorten};
+use crate::input::{Problem, shorten};
 
 /// Most characters of the lines that an error shows.
 const SHOWN: usize = 140;
@@ -156,49 +156,6 @@ fn floor_char_boundary(text: &str, offset: usize) -> usize {
         offset -= 1;
     }
     offset
-}
-
-/// What is wrong with a value, before its place in a file is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// What was found and what is allowed.
-    pub message: String,
-    /// A suggestion.
-    pub help: Option<String>,
-}
-
-impl Problem {
-    /// A problem without a suggestion.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            help: None,
-        }
-    }
-
-    /// The same with a suggestion.
-    pub fn with_help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
-        self
-    }
-
-    /// `found` is not one of `allowed`: names them all and the nearest.
-    pub fn unknown<'a>(
-        kind: &str,
-        found: &str,
-        allowed: impl IntoIterator<Item = &'a str>,
-    ) -> Self {
-        let allowed: Vec<&str> = allowed.into_iter().collect();
-        let problem = Self::new(format!(
-            "unknown {kind} `{}`; allowed: {}",
-            quote(found),
-            allowed.join(", ")
-        ));
-        match nearest(found, &allowed) {
-            Some(name) => problem.with_help(format!("did you mean `{name}`?")),
-            None => problem,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -7,13 +7,14 @@ use serde_json::{Map, Value, json};
 use super::check::{self, Files};
 use super::conform;
 use super::document::{self, Document, Path};
-use super::error::{ConfigError, Problem};
+use super::error::ConfigError;
 use super::experiment::{Cell, Experiment, Outputs, Settings};
 use super::profile;
-use super::{MlpConfig, ModelConfig, TaskConfig, TransformerConfig, schema};
+use super::{MlpConfig, ModelConfig, TransformerConfig, schema};
 use crate::checkpoints::hub::{Checkpoints, Hub, HubError, Part};
-use crate::input::quote;
+use crate::input::{Problem, quote};
 use crate::results::record::SCHEMA;
+use crate::tasks::Reads;
 
 /// Most cells of an experiment.
 const MOST_CELLS: usize = 10_000;
@@ -387,13 +388,15 @@ fn settings(
     experiment: Experiment,
     files: &mut Files,
 ) -> Result<Settings, Box<ConfigError>> {
-    let has_model = !matches!(experiment.task, TaskConfig::Gradients(_));
+    let task = &experiment.task;
+    let has_model = task.reads() != Reads::Nothing;
     if !has_model {
         for field in ["model", "lora", "train", "ground_truth"] {
             if document.value.get(field).is_some() {
-                let problem = Problem::new(
-                    "the task `gradients` has no model: this setting would do nothing",
-                );
+                let problem = Problem::new(format!(
+                    "the task `{}` has no model: this setting would do nothing",
+                    task.name()
+                ));
                 return Err(document.error(
                     &[field.to_owned()],
                     true,
@@ -402,19 +405,24 @@ fn settings(
             }
         }
     }
-    let model = match (&experiment.task, experiment.model) {
-        (TaskConfig::Gradients(_), _) => None,
+    let model = match (task.reads(), experiment.model) {
+        (Reads::Nothing, _) => None,
         (_, Some(model)) => Some(model),
-        (TaskConfig::Glue(_), None) => {
-            let problem = Problem::new("the task `glue` has texts and needs a checkpoint");
+        (Reads::Texts, None) => {
+            let problem = Problem::new(format!(
+                "the task `{}` has texts and needs a checkpoint",
+                task.name()
+            ));
             return Err(document.error(
                 &["task".to_owned()],
                 false,
                 problem.with_help("add `model: {path: FOLDER}`"),
             ));
         }
-        (TaskConfig::Clusters(_), None) => Some(ModelConfig::Mlp(MlpConfig::default())),
-        (_, None) => Some(ModelConfig::Transformer(TransformerConfig::default())),
+        (Reads::Vector, None) => Some(ModelConfig::Mlp(MlpConfig::default())),
+        (Reads::Vectors | Reads::Tokens, None) => {
+            Some(ModelConfig::Transformer(TransformerConfig::default()))
+        }
     };
     let mut lora = experiment.lora;
     if matches!(model, Some(ModelConfig::Mlp(_)))

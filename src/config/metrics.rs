@@ -1,8 +1,7 @@
 //! `metrics:` by name; without it, every metric that the task and the methods allow.
 
-use super::error::Problem;
 use super::experiment::Settings;
-use super::task::TaskConfig;
+use crate::input::Problem;
 use crate::metrics::{Metric, Need, computed};
 
 /// The metrics of a cell.
@@ -50,7 +49,7 @@ fn missing(settings: &Settings, metric: &Metric) -> Option<String> {
         Need::Exact if !settings.influence.has_exact() => {
             Some("it needs the exact scores; add `exact` to influence.methods".to_owned())
         }
-        Need::Flipped if flip(&settings.task) == 0.0 => {
+        Need::Flipped if settings.task.flip() == 0.0 => {
             Some("the task flips no labels (task.flip is 0)".to_owned())
         }
         Need::LeaveOneOut
@@ -72,22 +71,7 @@ fn missing(settings: &Settings, metric: &Metric) -> Option<String> {
                 f64::from(*percent) / 100.0
             ))
         }
-        Need::Classes if !has_classes(&settings.task) => Some("the task has no classes".to_owned()),
+        Need::Classes if !settings.task.has_classes() => Some("the task has no classes".to_owned()),
         _ => None,
     })
-}
-
-fn flip(task: &TaskConfig) -> f64 {
-    match task {
-        TaskConfig::Gradients(t) => t.flip,
-        TaskConfig::Clusters(t) => t.flip,
-        TaskConfig::Digits(t) => t.flip,
-        TaskConfig::Sentences(t) => t.flip,
-        TaskConfig::Glue(t) => t.flip,
-    }
-}
-
-/// Synthetic gradients have a class a shared direction.
-fn has_classes(task: &TaskConfig) -> bool {
-    !matches!(task, TaskConfig::Gradients(t) if t.shared_directions < 2)
 }

@@ -19,6 +19,16 @@ pub enum ModelConfig {
     Checkpoint(CheckpointConfig),
 }
 
+impl ModelConfig {
+    /// The folder of the checkpoint, whose tokenizer reads texts; `None` for models without a tokenizer.
+    pub fn tokenizer(&self) -> Option<&Path> {
+        match self {
+            Self::Checkpoint(checkpoint) => Some(checkpoint.folder()),
+            Self::Transformer(_) | Self::Mlp(_) => None,
+        }
+    }
+}
+
 /// A pretrained checkpoint, frozen as it is: `model: {path: FOLDER}`, with or without its
 /// `name: checkpoint`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -1,7 +1,6 @@
 //! What may name an experiment or a profile: names become folders.
 
-use super::error::Problem;
-use crate::input::quote;
+use crate::input::{Problem, quote};
 
 /// Most characters of a name.
 const LONGEST: usize = 100;

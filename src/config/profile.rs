@@ -6,9 +6,9 @@
 use serde_json::Value;
 
 use super::document::{Document, Path, describe, setting_path};
-use super::error::{ConfigError, Problem};
+use super::error::ConfigError;
 use super::name;
-use crate::input::quote;
+use crate::input::{Problem, quote};
 
 /// A named set of settings.
 #[derive(Clone, Debug, PartialEq)]

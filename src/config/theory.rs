@@ -10,9 +10,10 @@ use serde_json::Value;
 
 use super::conform;
 use super::document::{self, Document, Path};
-use super::error::{ConfigError, Problem};
-use super::task::GradientsTask;
+use super::error::ConfigError;
 use crate::influence::Blocks;
+use crate::input::Problem;
+use crate::tasks::GradientsTask;
 use crate::theory::infos;
 
 /// An experiment file, with gradients of kind `G`.

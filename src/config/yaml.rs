@@ -10,7 +10,7 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::error::Problem;
+use crate::input::Problem;
 use crate::input::{quote, shorten};
 
 /// Most values in a document, aliases expanded; a text counts once more for every 64 bytes.

@@ -12,6 +12,7 @@ pub mod one_by_one;
 pub mod per_example;
 pub mod sink;
 pub mod store;
+pub mod synthetic;
 
 pub use matrices::MatrixFileError;
 pub use sink::{GradientError, GradientSink, RowBuffer};

@@ -9,6 +9,7 @@ mod error;
 mod foreign;
 mod home;
 mod nearest;
+mod problem;
 mod quote;
 mod read;
 
@@ -16,5 +17,6 @@ pub use error::InputError;
 pub use foreign::explain;
 pub use home::expand_home;
 pub use nearest::nearest;
+pub use problem::Problem;
 pub use quote::{listed, quote, quote_name, shorten};
 pub use read::{bytes, json, json_problem, parse_json, text};

@@ -8,8 +8,9 @@ pub mod status;
 use serde_json::Value;
 
 use crate::config::Plan;
-use crate::config::error::{ConfigError, Problem};
+use crate::config::error::ConfigError;
 use crate::config::{grid, theory};
+use crate::input::Problem;
 use crate::results::Record;
 
 /// One way to reproduce an item.

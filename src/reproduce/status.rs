@@ -11,8 +11,7 @@ use super::{Source, Variant};
 use crate::checkpoints::HuggingFaceError;
 use crate::checkpoints::hub::{Hub, Part};
 use crate::checkpoints::layout::{SHARDS_FILE, WEIGHTS_FILE, has_tokenizer};
-use crate::config::glue_files::GlueFiles;
-use crate::config::{Cell, CheckpointConfig, ModelConfig, Plan, TaskConfig};
+use crate::config::{Cell, CheckpointConfig, ModelConfig, Plan};
 use crate::models::huggingface::HuggingFaceConfig;
 use crate::results::record::Status as Outcome;
 use crate::results::{Record, load};
@@ -150,21 +149,17 @@ pub fn available(plan: &Plan) -> Status {
                 Err(text) => status.needs.push(text),
             }
         }
-        if let TaskConfig::Glue(task) = &cell.settings.task
-            && !data.contains(&(task.task, &task.path))
+        if let Some(files) = cell.settings.task.files()
+            && !data.contains(&files)
         {
-            data.push((task.task, &task.path));
-            match GlueFiles::find(&task.path, task.task) {
-                Ok(files) => {
-                    let first = files.train.first();
-                    let folder = first.and_then(|file| file.parent()).unwrap_or(&task.path);
-                    status
-                        .found
-                        .push(format!("{} in {}", task.task.name(), folder.display()));
-                }
+            data.push(files);
+            match cell.settings.task.find() {
+                Ok(folder) => status
+                    .found
+                    .push(format!("{} in {}", files.name, folder.display())),
                 Err(error) => status.needs.push(format!(
                     "the data of {}: {error} (--set task.path=FOLDER points elsewhere)",
-                    task.task.name()
+                    files.name
                 )),
             }
         }

@@ -15,7 +15,6 @@ use crate::device::DeviceChoice;
 use crate::gradients::store::TensorInfo;
 use crate::influence::BlockLayout;
 use crate::models::Model;
-use crate::tasks;
 
 /// Share of the matrix-product rate that training a small network reaches.
 const TRAINING_EFFICIENCY: f64 = 0.1;
@@ -104,7 +103,9 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
             else {
                 return Err(format!("the task `{}` needs a model", task.name()));
             };
-            let data = tasks::build_for(task, config, cell.seed).map_err(|e| e.to_string())?;
+            let data = task
+                .build(config.tokenizer(), cell.seed)
+                .map_err(|e| e.to_string())?;
             let input = batching::input_shape(&data.train);
             let device = DeviceChoice::default().inner();
             let mut model =

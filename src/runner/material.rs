@@ -15,11 +15,11 @@ use crate::finetune::Retrainer;
 use crate::finetune::{self, Stage};
 use crate::gradients::per_example::{self, Collect, WithFactors};
 use crate::gradients::store::{GradientStore, StoreWriter, Target, TensorInfo};
+use crate::gradients::synthetic;
 use crate::models::Model;
 use crate::models::peft::{self, PeftError};
 use crate::progress::Progress;
 use crate::results::record::{ModelFacts, TaskFacts, TrainingFacts};
-use crate::tasks;
 
 /// What the methods work on, whatever task it came from.
 pub(super) struct Material {
@@ -148,7 +148,7 @@ impl CellRunner {
                     .map(|b| TensorInfo::new(format!("block.{b}"), [task.dim]))
                     .collect();
                 let target = |split, rows| self.target(cell, split, &tensors, rows, 1);
-                let made = tasks::gradients::generate(
+                let made = synthetic::generate(
                     task,
                     cell.seed,
                     target("train", task.train)?,
@@ -194,7 +194,7 @@ impl CellRunner {
             return Err(format!("the task `{}` needs a model", task.name()));
         };
         progress.stage("making examples");
-        let data = tasks::build_for(task, model, cell.seed).map_err(sentence)?;
+        let data = task.build(model.tokenizer(), cell.seed).map_err(sentence)?;
         let cache = self.root.join("cache");
         let settings = finetune::Settings {
             model,

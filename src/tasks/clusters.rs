@@ -1,9 +1,14 @@
 //! Gaussian clusters, labelled by cluster or by a frozen random two-layer network.
 
-use rand_distr::{Distribution, StandardNormal};
+use std::path::Path;
 
-use super::{TaskError, flip, require};
-use crate::config::task::{ClusterLabels, ClustersTask};
+use rand_distr::{Distribution, StandardNormal};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::error::{TaskError, require};
+use super::flip;
+use super::task::{Reads, Task};
 use crate::data::{Inputs, Split, Targets, TaskData, Truth};
 use crate::random::{self, Rng};
 
@@ -11,6 +16,74 @@ use crate::random::{self, Rng};
 const PRETRAIN_POINTS: usize = 2000;
 /// Hidden units of the teacher.
 const TEACHER_WIDTH: usize = 32;
+
+/// Points of Gaussian clusters; the label is what a frozen random teacher network says of a point.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClustersTask {
+    /// Training examples, ≥ 1.
+    #[schemars(range(min = 1))]
+    pub train: usize,
+    /// Query (validation) examples, ≥ 1.
+    #[schemars(range(min = 1))]
+    pub query: usize,
+    /// Dimension of a point, ≥ 1.
+    #[schemars(range(min = 1))]
+    pub features: usize,
+    /// Classes, ≥ 2.
+    #[schemars(range(min = 2))]
+    pub classes: usize,
+    /// Distance between cluster centres in units of a cluster's standard deviation.
+    #[schemars(range(min = 0.0, max = 100.0))]
+    pub separation: f64,
+    /// `teacher`: a random frozen network labels the points; `cluster`: the label is the cluster.
+    pub labels: ClusterLabels,
+    /// Share of the training labels flipped uniformly to another class.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub flip: f64,
+}
+
+/// Who labels a point of [`ClustersTask`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClusterLabels {
+    /// The cluster that the point was drawn from.
+    Cluster,
+    /// The arg-max of a frozen random two-layer network.
+    Teacher,
+}
+
+impl Default for ClustersTask {
+    fn default() -> Self {
+        Self {
+            train: 1000,
+            query: 200,
+            features: 16,
+            classes: 4,
+            separation: 3.0,
+            labels: ClusterLabels::Cluster,
+            flip: 0.2,
+        }
+    }
+}
+
+impl Task for ClustersTask {
+    fn reads(&self) -> Reads {
+        Reads::Vector
+    }
+
+    fn train(&self) -> Option<usize> {
+        Some(self.train)
+    }
+
+    fn flip(&self) -> f64 {
+        self.flip
+    }
+
+    fn build(&self, _: Option<&Path>, seed: u64) -> Result<TaskData, TaskError> {
+        build(self, seed)
+    }
+}
 
 /// Points x = c_k + ε with ε ~ N(0, I), k uniform over the classes in turn. The centres c_k are N(0, I)
 /// scaled so that two centres lie `separation` apart in root mean square.

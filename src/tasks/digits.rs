@@ -4,12 +4,18 @@
 //! `classes: all` training, query and pretraining images are disjoint: the base is pretrained on the
 //! digits 0–4 among the images that are neither training nor query examples.
 
+use std::path::Path;
+
 use rand::seq::SliceRandom;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use smartcore::dataset::digits;
 
-use super::{TaskError, flip, require};
-use crate::config::task::{DigitClasses, DigitsTask};
+use super::error::{TaskError, require};
+use super::flip;
+use super::task::{Reads, Task};
 use crate::data::{Inputs, Split, Targets, TaskData, Truth};
+use crate::input::Problem;
 use crate::random;
 
 /// Side of an image in pixels.
@@ -17,6 +23,88 @@ const SIDE: usize = 8;
 /// Digits below this one are pretrained on.
 const FIRST_NEW: usize = 5;
 
+/// Handwritten digits. The base model is pretrained on 0–4 (`pretrain` of the model), frozen, and
+/// LoRA-fine-tuned on other digits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DigitsTask {
+    /// Fine-tune on the digits 5–9 (`new`) or on all ten (`all`).
+    pub classes: DigitClasses,
+    /// Training examples; `new` has 896 digits, `all` has 1,797, shared with `query`.
+    #[schemars(range(min = 1, max = 1796))]
+    pub train: usize,
+    /// Query (validation) examples.
+    #[schemars(range(min = 1, max = 1796))]
+    pub query: usize,
+    /// Side of a square patch in pixels: 1, 2, 4 or 8; an image becomes (8/side)² tokens.
+    pub patch: usize,
+    /// Share of the training labels flipped uniformly to another class.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub flip: f64,
+}
+
+/// Which digits are fine-tuned on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DigitClasses {
+    /// 5–9: five classes that the pretraining has not seen.
+    New,
+    /// All ten.
+    All,
+}
+
+impl Default for DigitsTask {
+    fn default() -> Self {
+        Self {
+            classes: DigitClasses::New,
+            train: 600,
+            query: 200,
+            patch: 2,
+            flip: 0.2,
+        }
+    }
+}
+
+impl Task for DigitsTask {
+    fn reads(&self) -> Reads {
+        Reads::Vectors
+    }
+
+    fn train(&self) -> Option<usize> {
+        Some(self.train)
+    }
+
+    fn flip(&self) -> f64 {
+        self.flip
+    }
+
+    fn problem(&self) -> Option<(&'static str, Problem)> {
+        if ![1, 2, 4, 8].contains(&self.patch) {
+            let text = format!(
+                "{} is not the side of a patch; allowed: 1, 2, 4, 8",
+                self.patch
+            );
+            return Some(("patch", Problem::new(text)));
+        }
+        let available = match self.classes {
+            DigitClasses::New => 896,
+            DigitClasses::All => 1797,
+        };
+        let asked = self.train + self.query;
+        (asked > available).then(|| {
+            let text =
+                format!("train + query = {asked} is more than the {available} digits there are");
+            ("train", Problem::new(text))
+        })
+    }
+
+    fn build(&self, _: Option<&Path>, seed: u64) -> Result<TaskData, TaskError> {
+        build(self, seed)
+    }
+}
+
+/// The examples; the same for the same settings and seed.
+///
 /// # Errors
 /// When a size is 0, the patches do not tile the image, or more examples are asked for than there are.
 pub fn build(config: &DigitsTask, seed: u64) -> Result<TaskData, TaskError> {

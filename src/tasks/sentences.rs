@@ -8,17 +8,85 @@ mod grammar;
 mod transformations;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use self::grammar::sentence;
 use self::transformations::{PRETRAINING, TRANSFORMATIONS, transform};
-use super::{TaskError, flip, require};
-use crate::config::task::{SentencesTask, TokenLevel};
+use super::error::{TaskError, require};
+use super::flip;
+use super::task::{Reads, Task};
 use crate::data::{Inputs, Split, Targets, TaskData, Truth};
 use crate::random::{self, Rng};
 
 /// Sentences that the base is pretrained on, whatever the size of the training split.
 const PRETRAIN_SENTENCES: usize = 2000;
 
+/// Sentences under one of ten transformations (reverse the words, capitalise every other letter, …),
+/// from our own generator; classify the transformation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SentencesTask {
+    /// Training examples, spread evenly over the ten classes.
+    #[schemars(range(min = 1))]
+    pub train: usize,
+    /// Query examples, spread evenly over the ten classes.
+    #[schemars(range(min = 1))]
+    pub query: usize,
+    /// Tokens are characters or words.
+    pub level: TokenLevel,
+    /// Longest sequence in tokens; longer ones are cut.
+    #[schemars(range(min = 8, max = 512))]
+    pub max_length: usize,
+    /// Share of the training labels flipped uniformly to another class.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub flip: f64,
+}
+
+/// Unit of tokenisation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenLevel {
+    /// One token a character.
+    Char,
+    /// One token a word.
+    Word,
+}
+
+impl Default for SentencesTask {
+    fn default() -> Self {
+        Self {
+            train: 900,
+            query: 100,
+            level: TokenLevel::Char,
+            max_length: 64,
+            flip: 0.0,
+        }
+    }
+}
+
+impl Task for SentencesTask {
+    fn reads(&self) -> Reads {
+        Reads::Tokens
+    }
+
+    fn train(&self) -> Option<usize> {
+        Some(self.train)
+    }
+
+    fn flip(&self) -> f64 {
+        self.flip
+    }
+
+    fn build(&self, _: Option<&Path>, seed: u64) -> Result<TaskData, TaskError> {
+        build(self, seed)
+    }
+}
+
+/// The examples; the same for the same settings and seed.
+///
 /// # Errors
 /// When a size is 0 or `max_length` is too short for a sentence to show anything.
 pub fn build(config: &SentencesTask, seed: u64) -> Result<TaskData, TaskError> {

@@ -11,13 +11,14 @@ use thiserror::Error;
 
 use crate::config::theory::{Setting, Source, StoredGradients, TheoryPlan};
 use crate::gradients::store::{GradientStore, StoreError, Target};
+use crate::gradients::synthetic;
 use crate::influence::Blocks;
 use crate::progress::Progress;
 use crate::results::environment::provenance;
 use crate::results::theory::{CaseRecord, ClaimRecord, SCHEMA, TheoryResults, Varied};
 use crate::theory::complexity::{self, Growth, Sizes};
 use crate::theory::{BlockMatrices, CLAIMS, Case, Claim, Finding, Tally, check};
-use crate::{tasks, workers};
+use crate::workers;
 use records::{claim_record, finding_record, growth_record, quantities};
 
 pub use witness::WitnessError;
@@ -227,9 +228,9 @@ fn on_block(
     witnesses: &Mutex<BTreeMap<&'static str, String>>,
 ) -> Result<Found, TheoryRunError> {
     let (block, matrices) = match (&task.setting.source, stored) {
-        (Source::Synthetic(synthetic), _) => {
+        (Source::Synthetic(settings), _) => {
             let seed = task.seed.unwrap_or(0);
-            let made = tasks::gradients::generate(synthetic, seed, Target::Memory, Target::Memory)?;
+            let made = synthetic::generate(settings, seed, Target::Memory, Target::Memory)?;
             let blocks = BlockMatrices::new(made.train, Some(made.query), Blocks::PerMatrix)?;
             let matrices = blocks.matrices(task.block, None, None);
             (blocks.name(task.block).to_owned(), matrices)

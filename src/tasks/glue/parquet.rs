@@ -10,8 +10,9 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 use parquet::schema::types::Type;
 
-use super::files::{Example, Names, TextError, label, names};
-use crate::config::task::GlueName;
+use super::error::TextError;
+use super::name::GlueName;
+use super::rows::{Example, Names, label, names};
 use crate::input::{InputError, explain, quote, shorten};
 
 /// The examples of a file, in order; only the columns that the task has are read.
@@ -160,7 +161,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::config::glue_files::GlueFiles;
+    use crate::tasks::glue::GlueFiles;
     use crate::tasks::glue::files;
 
     /// Written by pyarrow: scripts/parity/glue_parquet.py.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::task::GlueName;
+use super::name::GlueName;
 use crate::input::{expand_home, listed};
 
 /// Kinds of files, the first found of a split wins.

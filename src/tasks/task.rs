@@ -1,0 +1,79 @@
+//! What the rest of the program asks of a task, whichever it is.
+
+use std::path::{Path, PathBuf};
+
+use super::error::TaskError;
+use crate::data::TaskData;
+use crate::input::Problem;
+
+/// What a network must be able to read to be given the examples of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// Nothing: the task consists of gradients, and has no model.
+    Nothing,
+    /// One vector an example.
+    Vector,
+    /// A sequence of vectors an example; read one after the other they are one vector, too.
+    Vectors,
+    /// Tokens of the task's own vocabulary.
+    Tokens,
+    /// Texts, which become tokens by the tokenizer of a checkpoint.
+    Texts,
+}
+
+/// The files that a task reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataFiles<'a> {
+    /// Name of the data set.
+    pub name: &'static str,
+    /// Where they are looked for, as in the settings.
+    pub path: &'a Path,
+}
+
+/// A task, as its settings describe it.
+pub trait Task {
+    /// What a network must be able to read.
+    fn reads(&self) -> Reads;
+
+    /// Training examples n, where the settings alone tell.
+    fn train(&self) -> Option<usize>;
+
+    /// Share of the training labels that are flipped.
+    fn flip(&self) -> f64;
+
+    /// Whether examples have classes, so that a query's own class can be told from the others.
+    fn has_classes(&self) -> bool {
+        true
+    }
+
+    /// Longest sequence in tokens, special ones included, of a task that has texts.
+    fn max_length(&self) -> Option<usize> {
+        None
+    }
+
+    /// The first contradiction between its settings, with the field that it is about. Ranges of single fields are in
+    /// the schema.
+    fn problem(&self) -> Option<(&'static str, Problem)> {
+        None
+    }
+
+    /// The files that it reads; `None` when it makes its examples itself.
+    fn files(&self) -> Option<DataFiles<'_>> {
+        None
+    }
+
+    /// The folder in which its files are, once they have been looked up.
+    ///
+    /// # Errors
+    /// Files that are not there.
+    fn find(&self) -> Result<PathBuf, TaskError> {
+        Ok(PathBuf::new())
+    }
+
+    /// The examples; the same for the same settings, files and seed. Texts become token ids by the tokenizer of the
+    /// checkpoint in the folder `tokenizer`; tasks without texts do not look at it.
+    ///
+    /// # Errors
+    /// Settings that ask for what the data does not have, files that cannot be read, texts without a tokenizer.
+    fn build(&self, tokenizer: Option<&Path>, seed: u64) -> Result<TaskData, TaskError>;
+}
