@@ -10,6 +10,7 @@ use super::lora::{Linear, LoraLinear, Pass, Site};
 use super::network::Network;
 use super::ops;
 use super::ops::encoder::{FrozenLayer, encoder_layer};
+use super::ops::{Attend, Reach};
 use super::parameter::{Init, Parameter, Role, Slot, blank};
 use super::{Batch, InputShape, ModelInput};
 use crate::config::{LoraTarget, TransformerConfig};
@@ -206,7 +207,13 @@ impl Layer {
         let value = self.value.forward(x, pass);
         let [n, q, _] = query.dims();
         let mask = pass.attention_mask(n * self.heads * q * key.dims()[1]);
-        let context = ops::attention(query, key, value, self.heads, lengths, mask);
+        let attend = Attend {
+            heads: self.heads,
+            key_heads: self.heads,
+            lengths,
+            reach: Reach::Everything,
+        };
+        let context = ops::attention(query, key, value, attend, mask);
         let attended = self.output.forward(context, pass);
         let x = self
             .attention_norm

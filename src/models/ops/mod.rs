@@ -1,6 +1,6 @@
 //! Fused operations for devices whose tensors lie in this program's memory, with their gradients.
 //!
-//! Automatic differentiation splits GELU, layer normalisation and attention into many passes over
+//! Automatic differentiation splits GELU, normalisations and attention into many passes over
 //! memory, and the pure-Rust device's GELU is scalar. Here each is one vectorised pass forward and one
 //! backward. On any other device (a GPU) the same functions fall back to the framework's own operations.
 
@@ -16,11 +16,17 @@ mod layer_norm;
 mod libtorch;
 mod linear;
 mod outer;
+mod rms_norm;
+mod rope;
 mod simd;
+mod swiglu;
 
-pub use attention::attention;
+pub use attention::{Attend, Reach, attention};
 pub use gelu::gelu;
 pub use host::in_memory;
 pub use layer_norm::layer_norm;
 pub use linear::{linear, linear_onto};
 pub use outer::{adapter_gradients, weight_gradients};
+pub use rms_norm::rms_norm;
+pub use rope::{Rotation, rotate};
+pub use swiglu::swiglu;

@@ -65,7 +65,7 @@ pub fn forward<B: Host>(
                 simd::dispatch(Softmax {
                     rows: attention,
                     width: t,
-                    length: sizes.lengths[example],
+                    keys: |_| 0..sizes.lengths[example],
                     scale: sizes.scale(),
                 });
                 gemm(
