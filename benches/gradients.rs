@@ -55,6 +55,7 @@ fn encoder() -> (ModelConfig, Split, usize) {
             inputs: Inputs::Tokens {
                 ids,
                 types: Vec::new(),
+                attended: None,
                 vocabulary: 1000,
                 max_length: 32,
             },

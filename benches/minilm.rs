@@ -192,6 +192,7 @@ impl Bench {
                     })
                     .collect(),
                 types: Vec::new(),
+                attended: None,
                 vocabulary: VOCABULARY,
                 max_length: LENGTH,
             },

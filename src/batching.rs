@@ -2,9 +2,9 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::data::{Inputs, Split, Targets};
+use crate::data::{Inputs, Split};
 use crate::device;
-use crate::models::{Batch, BatchTargets, InputShape, Model, ModelInput, ops};
+use crate::models::{Batch, InputShape, Model, ModelInput, ops};
 use crate::workers;
 
 /// The form of a split's inputs, for building a model.
@@ -73,7 +73,9 @@ pub fn batch(split: &Split, indices: &[usize], device: &Device) -> Batch {
                 None,
             )
         }
-        Inputs::Activations { rows, width, layer } => {
+        Inputs::Activations {
+            rows, width, layer, ..
+        } => {
             let lengths: Vec<usize> = indices
                 .iter()
                 .map(|&index| rows[index].len() / width)
@@ -97,23 +99,23 @@ pub fn batch(split: &Split, indices: &[usize], device: &Device) -> Batch {
             )
         }
     };
+    let attended = attended(&split.inputs);
     Batch {
         input,
         types,
         lengths,
-        targets: targets(&split.targets, indices, device),
+        attended: attended.map(|attended| indices.iter().map(|&index| attended[index]).collect()),
+        timesteps: None,
+        targets: split.targets.select(indices),
         device: device.clone(),
     }
 }
 
-/// Puts the targets of the examples `indices` on a device.
-pub fn targets(targets: &Targets, indices: &[usize], device: &Device) -> BatchTargets {
-    match targets {
-        Targets::Classes(labels) => {
-            let labels: Vec<i64> = indices.iter().map(|&index| labels[index] as i64).collect();
-            let labels = TensorData::new(labels, [indices.len()]);
-            BatchTargets::Classes(Tensor::from_data(labels, device))
-        }
+/// How many leading tokens of every example attention may look at, where not all.
+fn attended(inputs: &Inputs) -> Option<&Vec<usize>> {
+    match inputs {
+        Inputs::Tokens { attended, .. } | Inputs::Activations { attended, .. } => attended.as_ref(),
+        Inputs::Features { .. } => None,
     }
 }
 
@@ -150,9 +152,10 @@ pub fn tokens_of_a_step(split: &Split, indices: &[usize], model: &Model) -> usiz
 }
 
 /// How examples are put together in pieces of work: those of similar length together, so that little is
-/// padded, as many as have `tokens` positions when padded to the longest (at least one, at most 256). The
-/// same for every number of threads.
+/// padded, as many as have `tokens` positions in all [views](crate::data::Targets::views) when padded to the longest (at
+/// least one, at most 256). The same for every number of threads.
 pub fn pieces(split: &Split, indices: &[usize], tokens: usize) -> Vec<Vec<usize>> {
+    let views = split.targets.views().max(1);
     let mut order = indices.to_vec();
     order.sort_by_key(|&index| length(split, index));
     let mut pieces: Vec<Vec<usize>> = Vec::new();
@@ -160,7 +163,8 @@ pub fn pieces(split: &Split, indices: &[usize], tokens: usize) -> Vec<Vec<usize>
         match pieces.last_mut() {
             // the next one is the longest so far
             Some(piece)
-                if piece.len() < EXAMPLES && (piece.len() + 1) * length(split, index) <= tokens =>
+                if piece.len() < EXAMPLES
+                    && (piece.len() + 1) * views * length(split, index) <= tokens =>
             {
                 piece.push(index);
             }
@@ -202,6 +206,7 @@ pub fn padding(splits: &[&Split], tokens: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Targets;
     use crate::device::DeviceChoice;
 
     #[test]
@@ -211,6 +216,7 @@ mod tests {
             inputs: Inputs::Tokens {
                 ids: vec![vec![3], vec![5, 6, 7], vec![4, 4]],
                 types: vec![vec![0], vec![0, 1, 1], vec![1, 1]],
+                attended: Some(vec![1, 2, 2]),
                 vocabulary: 8,
                 max_length: 4,
             },
@@ -218,6 +224,12 @@ mod tests {
         };
         let made = batch(&split, &[2, 1], &device);
         assert_eq!(made.lengths, Some(vec![2, 3]));
+        assert_eq!(made.attended, Some(vec![2, 2]));
+        assert_eq!(made.targets, Targets::Classes(vec![2, 1]));
+        let rows = made.clone().repeat(2);
+        assert_eq!((rows.len(), made.len()), (4, 2));
+        assert_eq!(rows.keys(), Some(&[2, 2, 2, 2][..]));
+        assert_eq!(rows.lengths, Some(vec![2, 2, 3, 3]));
         let ModelInput::Tokens(ids) = made.input else {
             panic!("tokens")
         };

@@ -160,7 +160,7 @@ pub enum GradientFilesError {
     Factors(#[from] MatrixFileError),
     /// Drawing labels from the model.
     #[error(transparent)]
-    Sampling(#[from] objectives::NotFinite),
+    Sampling(#[from] objectives::SampleError),
     /// Taking the gradients.
     #[error(transparent)]
     Gradient(#[from] GradientError),

@@ -60,6 +60,7 @@ fn bert() -> (Model, Split) {
         inputs: Inputs::Tokens {
             types: ids.iter().map(|ids| vec![0; ids.len()]).collect(),
             ids,
+            attended: None,
             vocabulary: 60,
             max_length: 12,
         },

@@ -112,6 +112,7 @@ fn split(expected: &Numbers) -> Split {
         inputs: Inputs::Tokens {
             ids: rows("input_ids"),
             types: rows("token_type_ids"),
+            attended: None,
             vocabulary: 60,
             max_length: width,
         },

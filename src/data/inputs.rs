@@ -10,6 +10,9 @@ pub enum Inputs {
         ids: Vec<Vec<u32>>,
         /// One list of token types (segments) an example, or no list at all when every type is 0.
         types: Vec<Vec<u32>>,
+        /// How many leading tokens of every example attention may look at; `None`: all of them. Those behind are
+        /// computed, and may predict, but are seen by none: padding as it counts in the published loss.
+        attended: Option<Vec<usize>>,
         /// Number of ids.
         vocabulary: usize,
         /// Longest list allowed.
@@ -28,6 +31,8 @@ pub enum Inputs {
     Activations {
         /// Row-major `[tokens, width]`, one an example.
         rows: Vec<Vec<f32>>,
+        /// As for tokens.
+        attended: Option<Vec<usize>>,
         /// Width of the model.
         width: usize,
         /// The layer that takes them, from 0.

@@ -4,10 +4,14 @@
 //! [objective](crate::objectives), and the metrics hold scores against [`Truth`].
 
 mod inputs;
+mod noise;
 mod targets;
+mod tokens;
 
 pub use inputs::Inputs;
+pub use noise::{Join, NoiseTargets};
 pub use targets::Targets;
+pub use tokens::{Measurement, NextToken, Reduction, TokenTargets};
 
 /// Examples.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,10 +1,17 @@
-//! What the loss of an example holds the network's output against.
+//! What the loss of an example compares the network's output with.
 
-/// Targets of all examples of a split. Which [objective](crate::objectives::of) a split has is decided by their kind.
-#[derive(Clone, Debug, PartialEq, Eq)]
+use super::noise::{Join, NoiseTargets};
+use super::tokens::TokenTargets;
+
+/// Targets of all examples of a split. Their kind decides which [objective](crate::objectives::of) the split has.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Targets {
-    /// One class an example, after flips.
+    /// One class per example, after flips.
     Classes(Vec<usize>),
+    /// The tokens that a language model is to predict.
+    Tokens(TokenTargets),
+    /// The noise that a diffusion model is to predict.
+    Noise(NoiseTargets),
 }
 
 impl Targets {
@@ -12,6 +19,8 @@ impl Targets {
     pub fn len(&self) -> usize {
         match self {
             Self::Classes(labels) => labels.len(),
+            Self::Tokens(targets) => targets.examples.len(),
+            Self::Noise(targets) => targets.seeds.len(),
         }
     }
 
@@ -20,17 +29,52 @@ impl Targets {
         self.len() == 0
     }
 
+    /// The targets of the examples `indices`, in that order.
+    #[must_use]
+    pub fn select(&self, indices: &[usize]) -> Self {
+        match self {
+            Self::Classes(labels) => Self::Classes(indices.iter().map(|&i| labels[i]).collect()),
+            Self::Tokens(targets) => Self::Tokens(targets.select(indices)),
+            Self::Noise(targets) => Self::Noise(targets.select(indices)),
+        }
+    }
+
+    /// Losses per example: one, or one per timestep and draw of noise.
+    pub fn views(&self) -> usize {
+        match self {
+            Self::Classes(_) | Self::Tokens(_) => 1,
+            Self::Noise(targets) => targets.views(),
+        }
+    }
+
+    /// How many gradients of a parameter stand one after another in the row of an example: [`Self::views`] where they
+    /// are [concatenated](Join::Concatenated), otherwise 1.
+    pub fn stacked_views(&self) -> usize {
+        match self {
+            Self::Noise(targets) if targets.join == Join::Concatenated => targets.views(),
+            _ => 1,
+        }
+    }
+
     /// The class of every example.
+    ///
+    /// # Panics
+    /// When the targets are of another kind.
     pub fn classes(&self) -> &[usize] {
         match self {
             Self::Classes(labels) => labels,
+            Self::Tokens(_) | Self::Noise(_) => panic!("targets that are no classes"),
         }
     }
 
     /// [`Self::classes`] for flips.
+    ///
+    /// # Panics
+    /// When the targets are of another kind.
     pub fn classes_mut(&mut self) -> &mut [usize] {
         match self {
             Self::Classes(labels) => labels,
+            Self::Tokens(_) | Self::Noise(_) => panic!("targets that are no classes"),
         }
     }
 }

@@ -41,12 +41,13 @@ impl Key {
         );
     }
 
-    /// Examples: inputs and labels.
+    /// Examples: inputs and targets.
     pub fn split(&mut self, split: &Split) {
         match &split.inputs {
             Inputs::Tokens {
                 ids,
                 types,
+                attended,
                 vocabulary,
                 max_length,
             } => {
@@ -57,6 +58,7 @@ impl Key {
                         self.0.update(&id.to_le_bytes());
                     });
                 }
+                self.attended(attended.as_deref());
             }
             Inputs::Features {
                 values,
@@ -68,7 +70,12 @@ impl Key {
                     self.0.update(&value.to_le_bytes());
                 });
             }
-            Inputs::Activations { rows, width, layer } => {
+            Inputs::Activations {
+                rows,
+                attended,
+                width,
+                layer,
+            } => {
                 self.numbers(&[*width, *layer, rows.len()]);
                 for row in rows {
                     self.numbers(&[row.len()]);
@@ -76,10 +83,33 @@ impl Key {
                         self.0.update(&value.to_le_bytes());
                     });
                 }
+                self.attended(attended.as_deref());
             }
         }
         match &split.targets {
             Targets::Classes(labels) => self.numbers(labels),
+            Targets::Tokens(targets) => {
+                self.text("tokens");
+                self.settings(&(targets.reduction, targets.measurement));
+                for tokens in &targets.examples {
+                    self.numbers(&[tokens.len()]);
+                    for next in tokens {
+                        self.numbers(&[next.position as usize, next.token as usize]);
+                    }
+                }
+            }
+            Targets::Noise(targets) => {
+                self.text("noise");
+                self.settings(&(&targets.seeds, &targets.timesteps, &targets.alphas));
+                self.settings(&(targets.draws, targets.join));
+            }
+        }
+    }
+
+    fn attended(&mut self, attended: Option<&[usize]>) {
+        if let Some(attended) = attended {
+            self.text("attended");
+            self.numbers(attended);
         }
     }
 

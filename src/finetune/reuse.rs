@@ -50,7 +50,17 @@ pub fn below_adapters(model: &Model, split: &Split, most: u64) -> Option<Split> 
         }
     }
     Some(Split {
-        inputs: Inputs::Activations { rows, width, layer },
+        inputs: Inputs::Activations {
+            rows,
+            attended: match &split.inputs {
+                Inputs::Tokens { attended, .. } | Inputs::Activations { attended, .. } => {
+                    attended.clone()
+                }
+                Inputs::Features { .. } => None,
+            },
+            width,
+            layer,
+        },
         targets: split.targets.clone(),
     })
 }

@@ -102,6 +102,7 @@ fn twenty_steps_end_where_those_of_pytorch_do() {
         inputs: Inputs::Tokens {
             ids: ids("input_ids"),
             types: ids("token_type_ids"),
+            attended: None,
             vocabulary: 30522,
             max_length: 128,
         },

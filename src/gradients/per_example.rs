@@ -181,7 +181,7 @@ fn of_batch(
     let mut sums = sums.map(|(sums, piece)| sums.piece(piece));
     let mut batch = batching::batch(split, indices, model.device());
     if let Some(targets) = targets {
-        batch.targets = batching::targets(targets, indices, model.device());
+        batch.targets = targets.select(indices);
     }
     let objective = objectives::of(targets.unwrap_or(&split.targets));
     let mut pass = Pass::Probed(Vec::new());

@@ -2,6 +2,8 @@
 
 use burn::tensor::{DType, Device, Int, Tensor};
 
+use crate::data::Targets;
+
 /// Form of a model's inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InputShape {
@@ -37,22 +39,6 @@ pub enum ModelInput {
     },
 }
 
-/// Targets of a batch, by the kinds of [`Targets`](crate::data::Targets).
-#[derive(Clone, Debug)]
-pub enum BatchTargets {
-    /// Labels, `[n]`.
-    Classes(Tensor<1, Int>),
-}
-
-impl BatchTargets {
-    /// Number of examples.
-    fn len(&self) -> usize {
-        match self {
-            Self::Classes(labels) => labels.dims()[0],
-        }
-    }
-}
-
 /// Examples on a device.
 #[derive(Clone, Debug)]
 pub struct Batch {
@@ -62,16 +48,54 @@ pub struct Batch {
     pub types: Option<Tensor<2, Int>>,
     /// Real tokens of every example; `None` when all are real.
     pub lengths: Option<Vec<usize>>,
-    /// What an objective holds the output against.
-    pub targets: BatchTargets,
+    /// How many leading tokens of every example attention may look at; `None`: all real ones.
+    pub attended: Option<Vec<usize>>,
+    /// The timestep of every row, for a network that is conditioned on one.
+    pub timesteps: Option<Vec<usize>>,
+    /// What an objective compares the output with: one target per example, which has several rows once the views of an
+    /// example are [rows of their own](Self::repeat).
+    pub targets: Targets,
     /// Where the tensors are.
     pub device: Device,
 }
 
 impl Batch {
-    /// Number of examples.
+    /// Number of rows.
     pub fn len(&self) -> usize {
-        self.targets.len()
+        match &self.input {
+            ModelInput::Tokens(ids) => ids.dims()[0],
+            ModelInput::Features(x) | ModelInput::Activations { x, .. } => x.dims()[0],
+        }
+    }
+
+    /// How many leading tokens of every row attention may look at; `None`: all.
+    pub fn keys(&self) -> Option<&[usize]> {
+        self.attended.as_deref().or(self.lengths.as_deref())
+    }
+
+    /// Every row `views` times, one after another: a row for each view of an example. The targets stay as they are.
+    #[must_use]
+    pub fn repeat(self, views: usize) -> Self {
+        let rows = repeated(&(0..self.len()).collect::<Vec<_>>(), views);
+        let rows: Vec<i64> = rows.into_iter().map(|row| row as i64).collect();
+        let rows: Tensor<1, Int> = Tensor::from_data(rows.as_slice(), &self.device);
+        let real = |x: Tensor<3>| x.select(0, rows.clone());
+        let ids = |ids: Tensor<2, Int>| ids.select(0, rows.clone());
+        let counts = |counts: Vec<usize>| repeated(&counts, views);
+        Self {
+            input: match self.input {
+                ModelInput::Tokens(tokens) => ModelInput::Tokens(ids(tokens)),
+                ModelInput::Features(x) => ModelInput::Features(real(x)),
+                ModelInput::Activations { x, layer } => {
+                    ModelInput::Activations { x: real(x), layer }
+                }
+            },
+            types: self.types.map(ids),
+            lengths: self.lengths.map(counts),
+            attended: self.attended.map(counts),
+            timesteps: self.timesteps.map(counts),
+            ..self
+        }
     }
 
     /// The same examples for a model in f64.
@@ -92,4 +116,12 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// Every value `times` times, one after another.
+pub fn repeated(values: &[usize], times: usize) -> Vec<usize> {
+    let each = values
+        .iter()
+        .flat_map(|&value| std::iter::repeat_n(value, times));
+    each.collect()
 }

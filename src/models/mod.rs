@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use burn::tensor::{Device, Tensor};
 
-pub use batch::{Batch, BatchTargets, InputShape, ModelInput};
+pub use batch::{Batch, InputShape, ModelInput, repeated};
 pub use dropout::{Dropout, DropoutProbabilities};
 pub use lora::{Adapter, AdapterShape, Pass, Site};
 pub use parameter::{Array, Role, WeightError, Weights};
@@ -340,9 +340,19 @@ impl Model {
         parameter::initialise(self.parameters(), roles, seed, &device);
     }
 
+    /// What the network makes of a batch, `[n, positions, outputs]`.
+    pub fn output(&self, batch: &Batch, pass: &mut Pass) -> Tensor<3> {
+        self.network.forward(batch, pass)
+    }
+
     /// Logits `[n, classes]`.
     pub fn logits(&self, batch: &Batch, pass: &mut Pass) -> Tensor<2> {
-        self.network.forward(batch, pass).squeeze_dim(1)
+        self.output(batch, pass).squeeze_dim(1)
+    }
+
+    /// Logits over the vocabulary, `[k, vocabulary]`, of hidden states `[k, width]` of a language model.
+    pub fn unembed(&self, hidden: Tensor<2>) -> Tensor<2> {
+        self.network.unembed(hidden)
     }
 
     /// Makes passes that train nothing faster, until the parameters are asked for to be changed.
@@ -505,6 +515,7 @@ mod tests {
     use super::*;
     use crate::config::lora::AllLayers;
     use crate::config::{LayerSelection, LoraTarget, TransformerConfig};
+    use crate::data::Targets;
     use crate::device::DeviceChoice;
     use crate::random;
 
@@ -548,10 +559,9 @@ mod tests {
             )),
             types: None,
             lengths: Some(rows.iter().map(|row| row.len()).collect()),
-            targets: BatchTargets::Classes(Tensor::from_data(
-                TensorData::new(vec![0i64; rows.len()], [rows.len()]),
-                &device,
-            )),
+            attended: None,
+            timesteps: None,
+            targets: Targets::Classes(vec![0; rows.len()]),
             device,
         }
     }

@@ -20,9 +20,15 @@ pub trait Network: Debug + Send + Sync {
     /// A copy that shares its tensors.
     fn boxed(&self) -> Box<dyn Network>;
 
-    /// `[n, positions, outputs]`, at the positions that an objective looks at; a classifier's logits are
-    /// `[n, 1, classes]`.
+    /// `[n, positions, outputs]`: a classifier's logits are `[n, 1, classes]`, a language model gives the hidden states
+    /// after its final norm, `[n, t, width]`, for [`Self::unembed`].
     fn forward(&self, batch: &Batch, pass: &mut Pass) -> Tensor<3>;
+
+    /// Logits over the vocabulary, `[k, vocabulary]`, of hidden states `[k, width]` of a language model. A loss calls
+    /// it for the positions that have a target, some at a time. Nothing in it is adapted.
+    fn unembed(&self, hidden: Tensor<2>) -> Tensor<2> {
+        hidden
+    }
 
     /// The linear layers that can carry an adapter, in the order in which a forward pass meets them.
     fn adaptable(&self) -> Vec<&LoraLinear>;

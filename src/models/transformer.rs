@@ -385,7 +385,7 @@ impl Network for Transformer {
         };
         let t = x.dims()[1];
         let lengths = batch.lengths.as_deref();
-        let x = self.through(x, below..self.layers.len(), lengths, pass);
+        let x = self.through(x, below..self.layers.len(), batch.keys(), pass);
         let pooled = match (self.pooling, &self.pooler) {
             (Pooling::Mean, _) => mean_weights(batch.len(), t, lengths, &batch.device)
                 .cast(x.dtype())
@@ -514,7 +514,7 @@ impl Network for Transformer {
 
     fn activations(&self, batch: &Batch, depth: usize) -> Tensor<3> {
         let x = self.embed(batch);
-        self.through(x, 0..depth, batch.lengths.as_deref(), &mut Pass::Plain)
+        self.through(x, 0..depth, batch.keys(), &mut Pass::Plain)
     }
 }
 

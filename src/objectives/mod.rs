@@ -6,10 +6,15 @@
 //! [`Objective::sample`], and records hold what [`Objective::evaluate`] says.
 
 pub mod classification;
+pub mod noise_prediction;
 mod objective;
+mod softmax;
+pub mod token_loss;
 
 pub use classification::Classification;
-pub use objective::{Evaluation, NotFinite, Objective, mean_over_views};
+pub use noise_prediction::NoisePrediction;
+pub use objective::{Evaluation, Objective, SampleError, mean_over_views};
+pub use token_loss::TokenLoss;
 
 use crate::data::{Split, Targets};
 use crate::models::Model;
@@ -19,14 +24,16 @@ use crate::random;
 pub fn of(targets: &Targets) -> &'static dyn Objective {
     match targets {
         Targets::Classes(_) => &Classification,
+        Targets::Tokens(_) => &TokenLoss,
+        Targets::Noise(_) => &NoisePrediction,
     }
 }
 
 /// Targets of every example drawn from the model's own predictions, from `seed`.
 ///
 /// # Errors
-/// Predictions that are not finite.
-pub fn sampled(model: &Model, split: &Split, seed: u64) -> Result<Targets, NotFinite> {
+/// Predictions that are not finite, or that are no distribution to draw from.
+pub fn sampled(model: &Model, split: &Split, seed: u64) -> Result<Targets, SampleError> {
     let mut rng = random::rng(seed, "gradients", "sampled labels");
     of(&split.targets).sample(model, split, &mut rng)
 }

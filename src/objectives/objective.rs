@@ -24,8 +24,11 @@ pub trait Objective: Sync {
     /// whatever the number of threads.
     ///
     /// # Errors
-    /// Predictions that are not finite.
-    fn sample(&self, model: &Model, split: &Split, rng: &mut Rng) -> Result<Targets, NotFinite>;
+    /// Predictions that are not finite, or that are no distribution to draw from.
+    fn sample(&self, model: &Model, split: &Split, rng: &mut Rng) -> Result<Targets, SampleError>;
+
+    /// What [`Evaluation::accuracy`] is a share of; empty where there is no accuracy.
+    fn unit(&self) -> &'static str;
 
     /// Losses of a split, and accuracy where there is such a thing, without dropout.
     fn evaluate(&self, model: &Model, split: &Split) -> Evaluation;
@@ -39,12 +42,32 @@ pub fn mean_over_views(losses: &[f32], n: usize) -> Vec<f32> {
     examples.map(mean).collect()
 }
 
-/// Predictions for an example are NaN or infinite.
+/// Why no targets can be drawn from a model's predictions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("the predictions for example {example} are not finite")]
-pub struct NotFinite {
-    /// Which, from 0.
-    pub example: usize,
+pub enum SampleError {
+    /// Predictions for an example are NaN or infinite.
+    #[error("the predictions for example {example} are not finite")]
+    NotFinite {
+        /// Which, from 0.
+        example: usize,
+    },
+    /// The loss is not that of a distribution.
+    #[error(
+        "{objective} has no distribution of targets to draw from, so the true Fisher is not defined for it"
+    )]
+    NoDistribution {
+        /// The objective.
+        objective: &'static str,
+    },
+}
+
+/// Right predictions of a piece of a split.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Right {
+    /// How many are right.
+    pub count: usize,
+    /// Of how many.
+    pub of: usize,
 }
 
 /// How a model does on a split.
@@ -54,30 +77,36 @@ pub struct Evaluation {
     pub losses: Vec<f64>,
     /// Their mean.
     pub loss: f64,
-    /// Share of the examples that are predicted rightly; `None` where a prediction is neither right nor wrong.
+    /// Share of the examples or target tokens ([`Objective::unit`]) that are predicted rightly; `None` where a
+    /// prediction is neither right nor wrong.
     pub accuracy: Option<f64>,
 }
 
 impl Evaluation {
-    /// Puts pieces together: indices, losses, and how many are right.
+    /// Puts pieces together: indices, losses, and how many predictions are right.
     pub(super) fn new(
         n: usize,
-        pieces: impl Iterator<Item = (Vec<usize>, Vec<f32>, Option<usize>)>,
+        pieces: impl Iterator<Item = (Vec<usize>, Vec<f32>, Option<Right>)>,
     ) -> Self {
         let mut losses = vec![0.0; n];
-        let (mut sum, mut right) = (0.0, Some(0));
+        let (mut sum, mut right) = (0.0, Some(Right { count: 0, of: 0 }));
         for (indices, values, correct) in pieces {
             let values = mean_over_views(&values, indices.len());
             sum += values.iter().copied().map(f64::from).sum::<f64>();
             for (index, loss) in indices.into_iter().zip(values) {
                 losses[index] = f64::from(loss);
             }
-            right = right.zip(correct).map(|(right, more)| right + more);
+            right = right.zip(correct).map(|(right, more)| Right {
+                count: right.count + more.count,
+                of: right.of + more.of,
+            });
         }
         Self {
             losses,
             loss: sum / n as f64,
-            accuracy: right.map(|right| right as f64 / n as f64),
+            accuracy: right
+                .filter(|right| right.of > 0)
+                .map(|right| right.count as f64 / right.of as f64),
         }
     }
 }
@@ -87,7 +116,7 @@ impl Evaluation {
 pub(super) fn map_pieces<T: Send>(
     model: &Model,
     split: &Split,
-    work: impl Fn(&Model, Batch) -> T + Sync,
+    work: impl Fn(&Model, Batch, &[usize]) -> T + Sync,
 ) -> impl Iterator<Item = (Vec<usize>, T)> {
     let all: Vec<usize> = (0..split.len()).collect();
     let pieces = batching::pieces(split, &all, batching::tokens_at_a_time(model));
@@ -95,7 +124,7 @@ pub(super) fn map_pieces<T: Send>(
     model.freeze();
     let results = workers::map_on(model.device(), pieces.len(), |piece| {
         let batch = batching::batch(split, &pieces[piece], model.device());
-        work(&model, batch)
+        work(&model, batch, &pieces[piece])
     });
     pieces.into_iter().zip(results)
 }

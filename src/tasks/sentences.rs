@@ -117,6 +117,7 @@ pub fn build(config: &SentencesTask, seed: u64) -> Result<TaskData, TaskError> {
                 .map(|text| vocabulary.ids(text, config.max_length))
                 .collect(),
             types: Vec::new(),
+            attended: None,
             vocabulary: vocabulary.len(),
             max_length: config.max_length,
         },

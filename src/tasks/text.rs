@@ -84,6 +84,7 @@ impl Encoder {
         Ok(Inputs::Tokens {
             ids,
             types,
+            attended: None,
             vocabulary: self.vocabulary,
             max_length: self.max_length,
         })
