@@ -13,12 +13,12 @@ use std::time::Instant;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
 use infbench::batching;
-use infbench::config::train::BaseDropout;
 use infbench::config::{
     CheckpointConfig, LoraConfig, LoraTarget, ModelConfig, TaskConfig, TrainConfig,
 };
 use infbench::data::{Inputs, Split, Targets, TaskData};
 use infbench::device::DeviceChoice;
+use infbench::finetune::settings::BaseDropout;
 use infbench::finetune::{self, Base, Settings};
 use infbench::gradients::{RowBuffer, per_example};
 use infbench::models::{Model, Role};

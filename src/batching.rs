@@ -128,6 +128,24 @@ const BYTES_OF_A_POSITION: u64 = 160;
 /// Most examples in a piece.
 const EXAMPLES: usize = 256;
 
+/// Pieces at a time on a GPU: while it computes one, the other's data are fetched or put there.
+pub const ON_GPU: usize = 2;
+
+/// [`workers::map`] for pieces that compute on `device`: on a GPU, where every piece at work takes memory, [`ON_GPU`] at a
+/// time.
+pub fn map_on<T: Send>(device: &Device, pieces: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    workers::map_at_most(at_a_time(device), pieces, work)
+}
+
+/// Pieces that may compute on `device` at a time.
+pub fn at_a_time(device: &Device) -> usize {
+    if ops::in_memory(device) {
+        usize::MAX
+    } else {
+        ON_GPU
+    }
+}
+
 /// How many positions to take at a time: on the CPU as many as stay in a cache, on a GPU as many as fit into the
 /// memory that [`device::gpu_memory`] allows.
 pub fn tokens_at_a_time(model: &Model) -> usize {
@@ -135,7 +153,7 @@ pub fn tokens_at_a_time(model: &Model) -> usize {
         return TOKENS;
     }
     let of_a_position = (model.layers() * model.width()) as u64 * BYTES_OF_A_POSITION;
-    let fit = device::gpu_memory() / workers::ON_GPU as u64 / of_a_position.max(1);
+    let fit = device::gpu_memory() / ON_GPU as u64 / of_a_position.max(1);
     fit.clamp(1, TOKENS_ON_GPU as u64) as usize
 }
 

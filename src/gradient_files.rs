@@ -15,10 +15,10 @@ use thiserror::Error;
 
 use crate::batching;
 use crate::checkpoints::hub::{Hub, HubError, Located, Part};
-use crate::config::store::GradientType;
 use crate::data::Split;
 use crate::device::DeviceChoice;
 use crate::gradients::factors::KroneckerFactors;
+use crate::gradients::settings::GradientType;
 use crate::gradients::store::{StoreError, StoreWriter, Target, TensorInfo};
 use crate::gradients::{GradientError, GradientSink, MatrixFileError, per_example};
 use crate::models::checkpoint::{Checkpoint, CheckpointError};

@@ -9,10 +9,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 
-use burn::tensor::Device;
 use rayon::{ThreadPool, ThreadPoolBuilder};
-
-use crate::models::ops::in_memory;
 
 static POOLS: OnceLock<Vec<ThreadPool>> = OnceLock::new();
 
@@ -34,24 +31,6 @@ fn pools() -> &'static [ThreadPool] {
             })
             .collect()
     })
-}
-
-/// Pieces at a time on a GPU: while it computes one, the other's data are fetched or put there.
-pub const ON_GPU: usize = 2;
-
-/// [`map`] for pieces that compute on `device`: on a GPU, where every piece at work takes memory, [`ON_GPU`] at a
-/// time.
-pub fn map_on<T: Send>(device: &Device, pieces: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    map_at_most(at_a_time(device), pieces, work)
-}
-
-/// Pieces that may compute on `device` at a time.
-pub fn at_a_time(device: &Device) -> usize {
-    if in_memory(device) {
-        usize::MAX
-    } else {
-        ON_GPU
-    }
 }
 
 /// `work(0), …, work(pieces − 1)` on all threads; results in order.

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use infbench::config::{Plan, grid};
 use infbench::device::DeviceChoice;
+use infbench::metrics::decomposition::{LadderFacts, PartFacts, Switch};
 use infbench::progress::Progress;
-use infbench::results::decomposition::{LadderFacts, PartFacts, Switch};
 use infbench::results::{Record, ResultsDir};
 use infbench::runner::cell::CellRunner;
 use infbench::runner::{RunOptions, run};

@@ -3,12 +3,12 @@
 mod device;
 
 use infbench::config::lora::LastLayers;
-use infbench::config::train::{BaseDropout, Schedule};
 use infbench::config::{
     LayerSelection, LoraConfig, LoraTarget, MlpConfig, ModelConfig, PretrainConfig, TaskConfig,
     TrainConfig, TransformerConfig,
 };
 use infbench::data::{Inputs, Targets};
+use infbench::finetune::settings::{BaseDropout, Schedule};
 use infbench::finetune::{
     FineTuned, FinetuneError, Progress, Retrainer, Settings, Stage, fine_tune,
     fine_tune_with_checkpoints, pretrained_base,

@@ -14,13 +14,13 @@ use half::{bf16, f16};
 use infbench::batching;
 use infbench::checkpoints::hub::Hub;
 use infbench::config::lora::LayerRange;
-use infbench::config::store::GradientType;
 use infbench::config::{
     CheckpointConfig, LayerSelection, LoraConfig, LoraInit, LoraTarget, ModelConfig,
     TransformerConfig,
 };
 use infbench::data::{Inputs, Split, Targets};
 use infbench::gradient_files::{GradientFilesError, GradientRequest, gradient_files};
+use infbench::gradients::settings::GradientType;
 use infbench::gradients::store::GradientStore;
 use infbench::gradients::{RowBuffer, per_example};
 use infbench::influence::{BlockLayout, Queries, RunOptions, damping, run_method};

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 use infbench::checkpoints::hub::Hub;
-use infbench::config::store::GradientType;
 use infbench::device::DeviceChoice;
 use infbench::gradient_files::{GradientRequest, gradient_files, sampled_factors};
+use infbench::gradients::settings::GradientType;
 use infbench::progress::Progress;
 use infbench::tasks::glue::GlueName;
 

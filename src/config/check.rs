@@ -6,11 +6,11 @@ use super::document::{Document, Path};
 use super::error::ConfigError;
 use super::experiment::Settings;
 use super::lora::{LayerRange, LayerSelection};
-use super::store::Reference;
 use super::{LoraConfig, LoraTarget, ModelConfig, TaskConfig};
 use crate::checkpoints::HuggingFaceError;
 use crate::checkpoints::hub::{Checkpoints, HubError};
 use crate::checkpoints::layout::has_tokenizer;
+use crate::gradients::settings::Reference;
 use crate::influence::{MethodSpec, Need};
 use crate::input::Problem;
 use crate::models::huggingface::HuggingFaceConfig;
@@ -176,7 +176,7 @@ fn ground_truth(document: &Document, settings: &Settings) -> Checked<()> {
     let problem = problem.map(|(at, message)| (at, Problem::new(message)));
     let of_parts = || {
         let parts = config.decomposition.as_ref()?;
-        let (at, problem) = parts.problem(config, &settings.influence.methods)?;
+        let (at, problem) = parts.problem(&config.retrained(), &settings.influence.methods)?;
         Some((format!("decomposition.{at}"), problem))
     };
     match problem.or_else(of_parts) {

@@ -6,12 +6,10 @@
 
 mod check;
 mod conform;
-pub mod decomposition;
 pub mod document;
 pub mod error;
 pub mod experiment;
 pub mod grid;
-pub mod ground_truth;
 pub mod influence;
 pub mod lora;
 mod metrics;
@@ -19,20 +17,21 @@ pub mod model;
 mod name;
 mod profile;
 pub mod schema;
-pub mod store;
+#[cfg(test)]
+mod tests;
 pub mod theory;
-pub mod train;
+pub mod words;
 mod yaml;
 
 pub use error::ConfigError;
 pub use experiment::{Cell, Experiment, Outputs, Settings};
 pub use grid::{Plan, load};
-pub use ground_truth::GroundTruthConfig;
 pub use influence::InfluenceConfig;
 pub use lora::{LayerSelection, LoraConfig, LoraInit, LoraTarget};
 pub use model::{CheckpointConfig, MlpConfig, ModelConfig, PretrainConfig, TransformerConfig};
-pub use store::StoreConfig;
-pub use train::TrainConfig;
 
+pub use crate::finetune::TrainConfig;
+pub use crate::gradients::settings::StoreConfig;
+pub use crate::ground_truth::GroundTruthConfig;
 pub use crate::influence::{Blocks, MethodSpec, Precision};
 pub use crate::tasks::TaskConfig;

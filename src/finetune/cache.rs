@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::FinetuneError;
+use super::error::FinetuneError;
 use crate::atomic;
 use crate::data::{Inputs, Split, Targets};
 use crate::input;

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::FinetuneError;
 use super::cache::Cache;
+use super::error::FinetuneError;
 use crate::models::{Model, Role, Weights};
 
 /// What is trained.

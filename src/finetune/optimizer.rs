@@ -1,6 +1,6 @@
 //! AdamW and plain gradient descent on plain arrays.
 
-use crate::config::train::{ADAM_BETAS, ADAM_EPSILON, Optimizer as Kind};
+use super::settings::{ADAM_BETAS, ADAM_EPSILON, Optimizer as Kind};
 
 const BETA1: f64 = ADAM_BETAS[0];
 const BETA2: f64 = ADAM_BETAS[1];

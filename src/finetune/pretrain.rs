@@ -5,11 +5,12 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::cache::{Cache, Key};
+use super::context::{Progress, Settings, Stage};
+use super::error::FinetuneError;
 use super::optimizer::Optimizer;
+use super::settings::Optimizer as OptimizerKind;
 use super::training::Run;
-use super::{FinetuneError, Progress, Settings, Stage};
 use crate::batching;
-use crate::config::train::Optimizer as OptimizerKind;
 use crate::config::{ModelConfig, PretrainConfig};
 use crate::data::TaskData;
 use crate::models::checkpoint::Checkpoint;

@@ -7,15 +7,27 @@
 //! their masks: set `lora.dropout` and `train.base_dropout` to 0 for pairs of little noise).
 
 use super::cache::Key;
+use super::context::Settings;
+use super::error::FinetuneError;
 use super::optimizer::Optimizer;
+use super::pretrain::Base;
+use super::reuse;
+use super::settings::TrainConfig;
 use super::training::Run;
-use super::{Base, FinetuneError, Settings, deciding, dropout, reuse};
-use crate::config::{LoraConfig, ModelConfig, TrainConfig};
+use crate::batching;
+use crate::config::{LoraConfig, ModelConfig};
 use crate::data::{Split, TaskData};
-use crate::ground_truth::{Outcome, Retrain};
 use crate::models::{Dropout, Model, Role};
 use crate::objectives;
-use crate::workers;
+
+/// What a retraining leaves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// Loss of every query after training, nats.
+    pub losses: Vec<f64>,
+    /// Accuracy on the queries after every epoch, 0–1; empty unless asked for.
+    pub accuracy: Vec<f64>,
+}
 
 /// Fine-tunes on parts of a training split, and looks at the queries.
 #[derive(Clone, Debug)]
@@ -46,14 +58,14 @@ impl Retrainer {
         let mut key = Key::new("retraining");
         key.text(&base.key);
         key.settings(lora);
-        key.settings(&deciding(train));
+        key.settings(&train.deciding());
         key.split(&data.train);
         key.split(&data.query);
         key.settings(&data.classes);
         key.settings(&settings.activations);
         let mut adapted = base.model.clone();
         adapted.adapt(settings.model, lora, settings.seed)?;
-        let dropout = dropout(lora, train, &adapted);
+        let dropout = train.dropout(lora.dropout, &adapted);
         let query = reuse::below_adapters(&adapted, &data.query, settings.activations);
         let train_split = if reuse::while_training(dropout) {
             reuse::below_adapters(&adapted, &data.train, settings.activations)
@@ -113,26 +125,24 @@ impl Retrainer {
         let losses = objective.evaluate(&model, query).losses;
         Ok(Outcome { losses, accuracy })
     }
-}
 
-impl Retrain for Retrainer {
-    fn key(&self) -> &str {
+    /// Hash of everything that decides an outcome beside the arguments of [`Self::run`].
+    pub fn key(&self) -> &str {
         &self.key
     }
 
-    fn examples(&self) -> usize {
+    /// Training examples n.
+    pub fn examples(&self) -> usize {
         self.splits[0].len()
     }
 
-    fn queries(&self) -> usize {
+    /// Queries m.
+    pub fn queries(&self) -> usize {
         self.splits[1].len()
     }
 
-    fn at_a_time(&self) -> usize {
-        workers::at_a_time(self.base.device())
-    }
-
-    fn retrain(&self, kept: &[bool], seed: u64, by_epoch: bool) -> Result<Outcome, String> {
-        self.run(kept, seed, by_epoch).map_err(|e| e.to_string())
+    /// Retrainings that may be at work at a time.
+    pub fn at_a_time(&self) -> usize {
+        batching::at_a_time(self.base.device())
     }
 }

@@ -4,10 +4,10 @@
 //! example is therefore the same whenever it is looked at: for every evaluation, for the gradients, and, when the base
 //! has no dropout while fine-tuning ([`while_training`]), in every epoch.
 
+use crate::batching;
 use crate::data::{Inputs, Split};
 use crate::models::parameter::to_f32;
 use crate::models::{Dropout, Model};
-use crate::{batching, workers};
 
 /// Whether activations below the adapters are the same in every training pass.
 pub fn while_training(dropout: Dropout) -> bool {
@@ -34,7 +34,7 @@ pub fn below_adapters(model: &Model, split: &Split, most: u64) -> Option<Split> 
     let all: Vec<usize> = (0..split.len()).collect();
     let pieces = batching::pieces(split, &all, batching::tokens_at_a_time(model));
     let lengths = batching::lengths(split);
-    let results = workers::map_on(model.device(), pieces.len(), |piece| {
+    let results = batching::map_on(model.device(), pieces.len(), |piece| {
         let batch = batching::batch(split, &pieces[piece], model.device());
         let x = frozen.activations(&batch, layer);
         let padded = x.dims()[1] * width;

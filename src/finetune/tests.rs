@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::optimizer::Optimizer;
+use super::settings::TrainConfig;
 use super::training::{Run, orders};
 use crate::batching;
-use crate::config::TrainConfig;
 use crate::data::{Inputs, Split, Targets};
 use crate::device::DeviceChoice;
 use crate::models::checkpoint::Checkpoint;

@@ -2,12 +2,12 @@
 
 use rand::seq::SliceRandom;
 
-use super::FinetuneError;
+use super::error::FinetuneError;
 use super::optimizer::Optimizer;
 use crate::data::Split;
 use crate::models::parameter::to_f32;
 use crate::models::{Dropout, Model, Pass, Role};
-use crate::{batching, objectives, random, workers};
+use crate::{batching, objectives, random};
 
 /// One run of the loop.
 pub struct Run<'a> {
@@ -122,7 +122,7 @@ impl Run<'_> {
         let tokens = batching::tokens_of_a_step(self.split, indices, model);
         let pieces = batching::pieces(self.split, indices, tokens);
         let objective = objectives::of(&self.split.targets);
-        let results = workers::map_on(model.device(), pieces.len(), |piece| {
+        let results = batching::map_on(model.device(), pieces.len(), |piece| {
             let mut model = model.clone();
             for parameter in model
                 .parameters()

@@ -10,6 +10,7 @@ pub mod hessian;
 mod matrices;
 pub mod one_by_one;
 pub mod per_example;
+pub mod settings;
 pub mod sink;
 pub mod store;
 pub mod synthetic;

@@ -19,7 +19,7 @@ use super::{GradientError, GradientSink};
 use crate::data::{Split, Targets};
 use crate::models::parameter::to_f32;
 use crate::models::{Adapter, Model, Pass, ops};
-use crate::{batching, objectives, workers};
+use crate::{batching, objectives};
 
 /// Gradients of every example's loss into `sink`, row i for example i; returns the losses.
 ///
@@ -122,7 +122,7 @@ fn run(
     let mut model = model.clone();
     model.freeze();
     let sink = Mutex::new(sink);
-    let results = workers::map_on(model.device(), pieces.len(), |index| {
+    let results = batching::map_on(model.device(), pieces.len(), |index| {
         let indices = &pieces[index];
         let sums = sums.map(|sums| (sums, index));
         let (losses, tensors) = of_batch(&model, split, targets, asked, indices, sums);

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use super::Outcome;
 use crate::atomic;
+use crate::finetune::Outcome;
 
 /// A folder of outcomes, or none.
 #[derive(Debug)]

@@ -3,11 +3,11 @@
 use ndarray::{Array2, Array3};
 
 use super::draws::{choose, seeds, without};
-use super::{Bench, Job};
-use crate::config::ground_truth::LeaveOneOutConfig;
+use super::facts::LeaveOneOutFacts;
+use super::settings::LeaveOneOutConfig;
+use super::work::{Bench, Job};
 use crate::metrics::leave_one_out::{noise_ceiling, signals};
 use crate::metrics::retraining::LeaveOneOut;
-use crate::results::record::LeaveOneOutFacts;
 
 /// Losses with all examples and without each, with the same seeds: pairs that differ by one example.
 ///

@@ -8,28 +8,34 @@
 //! ([`Truth`]).
 //!
 //! All methods of a cell are held against the same retrainings. What a retraining is, is behind the trait
-//! [`Retrain`] (see [`crate::finetune::retrain`]), so that all of this is tested where the truth is known in
+//! [`Retrain`] (of a fine-tune: [`crate::finetune::Retrainer`]), so that all of this is tested where the truth is known in
 //! closed form. Every finished retraining is a file of its own in the cache, named by what decides it: a killed
 //! run loses the ones that were running, and more subsets or seeds add to those that are there. Retrainings
 //! go on all threads, one a thread, and do not depend on their number.
 
+pub mod decomposition;
 mod draws;
+pub mod facts;
 pub mod journal;
 pub mod leave_one_out;
 mod retrain;
 pub mod selection;
+pub mod settings;
+mod shares;
 pub mod subset_retraining;
 mod work;
 
 use std::time::Instant;
 
-use crate::config::ground_truth::GroundTruthConfig;
 use crate::metrics::retraining::Retraining;
-use crate::results::record::GroundTruthFacts;
 
+use facts::GroundTruthFacts;
+
+pub use decomposition::DecompositionConfig;
 pub use draws::seeds;
 pub use journal::Journal;
-pub use retrain::{Outcome, Retrain};
+pub use retrain::Retrain;
+pub use settings::GroundTruthConfig;
 pub use work::{Bench, Job};
 
 /// The truth that the methods are held against, and what the record says of it.

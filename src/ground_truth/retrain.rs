@@ -1,13 +1,6 @@
 //! What a retraining is.
 
-/// What a retraining leaves.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Outcome {
-    /// Loss of every query after training, nats.
-    pub losses: Vec<f64>,
-    /// Accuracy on the queries after every epoch, 0–1; empty unless asked for.
-    pub accuracy: Vec<f64>,
-}
+use crate::finetune::{Outcome, Retrainer};
 
 /// Trains on a part of the training examples.
 pub trait Retrain: Sync {
@@ -27,4 +20,26 @@ pub trait Retrain: Sync {
     /// # Errors
     /// A sentence for the record.
     fn retrain(&self, kept: &[bool], seed: u64, by_epoch: bool) -> Result<Outcome, String>;
+}
+
+impl Retrain for Retrainer {
+    fn key(&self) -> &str {
+        self.key()
+    }
+
+    fn examples(&self) -> usize {
+        self.examples()
+    }
+
+    fn queries(&self) -> usize {
+        self.queries()
+    }
+
+    fn at_a_time(&self) -> usize {
+        self.at_a_time()
+    }
+
+    fn retrain(&self, kept: &[bool], seed: u64, by_epoch: bool) -> Result<Outcome, String> {
+        self.run(kept, seed, by_epoch).map_err(|e| e.to_string())
+    }
 }

@@ -12,8 +12,9 @@
 //! fewer examples sees each as often, in smaller batches.
 
 use super::draws::{choose, seeds, without};
-use super::{Bench, Job};
-use crate::config::ground_truth::{GroundTruthConfig, count};
+use super::settings::GroundTruthConfig;
+use super::shares::count;
+use super::work::{Bench, Job};
 use crate::metrics::Curve;
 use crate::metrics::rank::{all_finite, ascending};
 

@@ -3,11 +3,12 @@
 use ndarray::Array3;
 
 use super::draws::{choose, seeds, without};
-use super::{Bench, Job};
-use crate::config::ground_truth::{SubsetRetrainingConfig, count, percent};
+use super::facts::SubsetFacts;
+use super::settings::SubsetRetrainingConfig;
+use super::shares::{count, percent};
+use super::work::{Bench, Job};
 use crate::metrics::datamodel::noise_ceiling;
 use crate::metrics::retraining::Subsets;
-use crate::results::record::SubsetFacts;
 
 /// Losses after training on the subsets of every share. A subset keeps round(share · n) examples, drawn
 /// uniformly by (cell's seed, share, its number), so that more subsets go on with the same ones.

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ndarray::Array2;
 use rand::RngExt;
 
-use super::{Outcome, Retrain};
+use super::Retrain;
+use crate::finetune::Outcome;
 use crate::random::rng;
 
 /// The mean: every example is a point x_k on a line, a model is θ = mean of the points it was trained on plus

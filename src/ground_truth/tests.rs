@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::testing::MeanTask;
 use super::*;
-use crate::config::ground_truth::{
+use crate::ground_truth::settings::{
     LeaveOneOutConfig, RemovalConfig, SelectionConfig, SubsetRetrainingConfig,
 };
 use crate::metrics::{Inputs, MetricValue, Scores, evaluate};

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::{Journal, Outcome, Retrain};
+use super::journal::Journal;
+use super::retrain::Retrain;
+use crate::finetune::Outcome;
 use crate::progress::Progress;
 use crate::workers;
 

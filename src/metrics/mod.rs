@@ -9,6 +9,7 @@ pub mod average_precision;
 pub mod contrast;
 pub mod correlation;
 pub mod datamodel;
+pub mod decomposition;
 pub mod detection_curve;
 mod evaluate;
 pub mod hierarchical;

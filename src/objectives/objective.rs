@@ -3,10 +3,10 @@
 use burn::tensor::Tensor;
 use thiserror::Error;
 
+use crate::batching;
 use crate::data::{Split, Targets};
 use crate::models::{Batch, Model, Pass};
 use crate::random::Rng;
-use crate::{batching, workers};
 
 /// A loss of a network's output.
 pub trait Objective: Sync {
@@ -122,7 +122,7 @@ pub(super) fn map_pieces<T: Send>(
     let pieces = batching::pieces(split, &all, batching::tokens_at_a_time(model));
     let mut model = model.clone();
     model.freeze();
-    let results = workers::map_on(model.device(), pieces.len(), |piece| {
+    let results = batching::map_on(model.device(), pieces.len(), |piece| {
         let batch = batching::batch(split, &pieces[piece], model.device());
         work(&model, batch, &pieces[piece])
     });

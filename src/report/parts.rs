@@ -2,7 +2,7 @@
 
 use super::aggregate::{Aggregate, aggregate_value};
 use super::study::Group;
-use crate::results::decomposition::{LadderFacts, MethodParts, PartFacts, Switch};
+use crate::metrics::decomposition::{LadderFacts, MethodParts, PartFacts, Switch};
 use crate::results::record::Record;
 
 /// The gaps by one metric.

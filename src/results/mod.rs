@@ -4,7 +4,6 @@
 //! `cells/*.json`, `results.jsonl`, `results.csv` and `theory.json`, read back by [`crate::report`]; and where two
 //! results differ ([`difference`]).
 
-pub mod decomposition;
 pub mod difference;
 pub mod environment;
 pub mod files;

@@ -5,10 +5,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::decomposition::DecompositionFacts;
 use crate::influence::Evidence;
 use crate::measure::{StageBytes, StageSeconds};
 use crate::metrics::{Curve, MetricValue};
+
+pub use crate::finetune::facts::{BaseDropoutFacts, EpochFacts, ModelFacts, TrainingFacts};
+pub use crate::ground_truth::facts::{GroundTruthFacts, LeaveOneOutFacts, SubsetFacts};
 
 /// Version of this layout; raised when a field changes its meaning.
 pub const SCHEMA: u32 = 1;
@@ -136,62 +138,6 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// Facts of the model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ModelFacts {
-    /// Name, e.g. `transformer`.
-    pub name: String,
-    /// All parameters.
-    pub parameters: usize,
-    /// Trained parameters: adapters and head.
-    pub trainable: usize,
-    /// Layers of the network.
-    pub layers: usize,
-    /// Layers that carry an adapter.
-    pub adapted_layers: usize,
-    /// Commit of a checkpoint that was given by its id on the hub.
-    #[serde(default)]
-    pub commit: Option<String>,
-    /// Dropout outside the adapters while fine-tuning; not there in records from before it was applied.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub base_dropout: Option<BaseDropoutFacts>,
-}
-
-/// Probabilities of dropout outside the adapters.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BaseDropoutFacts {
-    /// Of embeddings, attention outputs and feed-forward outputs.
-    pub hidden: f64,
-    /// Of attention weights.
-    pub attention: f64,
-    /// Of the classifier's inputs.
-    pub classifier: f64,
-}
-
-/// The fine-tune.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TrainingFacts {
-    /// Wall time; of the original run when it came from the cache.
-    pub seconds: f64,
-    /// Whether it was read from the cache.
-    pub cached: bool,
-    /// One entry an epoch.
-    pub epochs: Vec<EpochFacts>,
-}
-
-/// One epoch of the fine-tune.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EpochFacts {
-    /// From 1.
-    pub epoch: usize,
-    /// Mean training loss over the epoch (dropout on), nats.
-    pub train_loss: f64,
-    /// Mean query loss after the epoch, nats.
-    pub query_loss: f64,
-    /// Query accuracy after the epoch, 0–1; `null` for an objective that knows none.
-    pub query_accuracy: Option<f64>,
-}
-
 /// The gradients of a cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GradientFacts {
@@ -270,52 +216,6 @@ pub struct BlockFacts {
     pub dim: usize,
     /// Damping λ_l.
     pub lambda: f64,
-}
-
-/// What retraining found, whatever the method.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct GroundTruthFacts {
-    /// Wall time of the retrainings that do not depend on a method and were not in the cache.
-    pub seconds: f64,
-    /// Without one example.
-    pub leave_one_out: Option<LeaveOneOutFacts>,
-    /// On random subsets, one entry a share.
-    pub subsets: Vec<SubsetFacts>,
-    /// Selection and removal with all examples and with random choices; those of a method stand with it.
-    pub curves: Vec<Curve>,
-    /// The gaps between methods and retraining, in parts; not there when the settings ask for none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub decomposition: Option<DecompositionFacts>,
-}
-
-/// Retraining without one example.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LeaveOneOutFacts {
-    /// Examples left out.
-    pub examples: usize,
-    /// Retrainings without each.
-    pub seeds: usize,
-    /// Least ratio of signal to noise of a query.
-    pub min_snr: f64,
-    /// Ratio of signal to noise (variances) of every query; `null` where there is no noise at all.
-    pub snr: Vec<Option<f64>>,
-    /// Correlation that the expected truth has with the measured one, mean over queries.
-    pub ceiling: MetricValue,
-}
-
-/// Retraining on random subsets.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SubsetFacts {
-    /// Share of the examples that a subset keeps, percent.
-    pub percent: u32,
-    /// Subsets.
-    pub subsets: usize,
-    /// Retrainings on each.
-    pub seeds: usize,
-    /// Spearman's ρ over subsets between the mean losses of two halves of the seeds.
-    pub split_half: MetricValue,
-    /// The score that a method would have that predicts every expected loss.
-    pub ceiling: MetricValue,
 }
 
 /// Differences of one metric between the methods of a cell, with queries, examples or subsets resampled together for both

@@ -17,10 +17,10 @@ use crate::device::DeviceChoice;
 use crate::gradients::store::TensorInfo;
 use crate::ground_truth::{self, Bench, Journal};
 use crate::influence::BlockLayout;
+use crate::metrics::decomposition::DecompositionFacts;
 use crate::metrics::retraining::Retraining;
 use crate::progress::Progress;
 use crate::results::ResultsDir;
-use crate::results::decomposition::DecompositionFacts;
 use crate::results::environment;
 use crate::results::record::{
     BlockFacts, GradientFacts, GroundTruthFacts, Provenance, Record, SCHEMA, Status,
@@ -106,7 +106,7 @@ impl CellRunner {
             })
             .collect();
         let setting = self.decomposition_of(cell, material, layout);
-        let metrics = split_by.metrics(config);
+        let metrics = split_by.metrics(&config.retrained());
         decompose(split_by, &metrics, retraining, &setting, &methods).map(Some)
     }
 

@@ -7,19 +7,19 @@ use std::time::Instant;
 use ndarray::Array2;
 
 use crate::config::MethodSpec;
-use crate::config::decomposition::{DecompositionConfig, Indefinite};
-use crate::config::store::GradientType;
+use crate::gradients::settings::GradientType;
 use crate::gradients::store::GradientStore;
+use crate::ground_truth::decomposition::{DecompositionConfig, Indefinite};
 use crate::influence::{
     BlockLayout, Blocks, Companions, Limit, Need, Precision, Queries, RunOptions, damping,
     run_method,
 };
 use crate::metrics::MetricValue;
-use crate::metrics::ladder::{CEILING, Ladder, Rungs, Target, no_switch, switch_size};
-use crate::metrics::retraining::Retraining;
-use crate::results::decomposition::{
+use crate::metrics::decomposition::{
     Candidate, DecompositionFacts, LadderFacts, MethodParts, PartFacts, Switch,
 };
+use crate::metrics::ladder::{CEILING, Ladder, Rungs, Target, no_switch, switch_size};
+use crate::metrics::retraining::Retraining;
 
 /// What the rungs are computed from.
 pub(super) struct Setting<'a> {

@@ -7,7 +7,7 @@
 use crate::batching;
 use crate::config::{LoraConfig, TrainConfig};
 use crate::data::{Split, TaskData};
-use crate::finetune::{self, reuse};
+use crate::finetune::reuse;
 use crate::models::Model;
 
 /// Floating-point operations.
@@ -34,7 +34,7 @@ impl Passes {
     ) -> Self {
         let splits = [&data.train, &data.query];
         let kept = splits.map(|split| reuse::keeps(model, split, activations));
-        let in_training = kept[0] && reuse::while_training(finetune::dropout(lora, train, model));
+        let in_training = kept[0] && reuse::while_training(train.dropout(lora.dropout, model));
         let [below, above] = multiplied(model);
         let [train, query] = splits.map(tokens);
         // forward through everything, or through what is above the activations that are there

@@ -6,8 +6,8 @@ use super::evaluation::Scored;
 use super::reference::NoReference;
 use super::sentence;
 use crate::config::influence::DEFAULT_DAMPING;
-use crate::config::store::Reference;
 use crate::config::{Cell, MethodSpec};
+use crate::gradients::settings::Reference;
 use crate::gradients::store::GradientStore;
 use crate::influence::{
     BlockLayout, Companions, Influence, InfluenceError, Queries, RunOptions, damping, run_method,

@@ -3,11 +3,11 @@
 
 use infbench::influence::Evidence;
 use infbench::measure::{StageBytes, StageSeconds};
-use infbench::metrics::{Curve, MetricValue};
-use infbench::random::{Rng, rng};
-use infbench::results::decomposition::{
+use infbench::metrics::decomposition::{
     Candidate, DecompositionFacts, LadderFacts, MethodParts, PartFacts, Switch,
 };
+use infbench::metrics::{Curve, MetricValue};
+use infbench::random::{Rng, rng};
 use infbench::results::record::{
     BlockFacts, CellFacts, CompanionFacts, EpochFacts, GradientFacts, GroundTruthFacts,
     LeaveOneOutFacts, MethodRecord, ModelFacts, Provenance, Record, SCHEMA, Status, SubsetFacts,

@@ -14,10 +14,10 @@ use faer::Mat;
 use thiserror::Error;
 
 use super::{HessianGroup, Hessians};
+use crate::batching;
 use crate::data::Split;
 use crate::models::{Batch, GradientTensor, Model, Pass};
 use crate::objectives::{self, Objective};
-use crate::{batching, workers};
 
 /// Step, in units of max(1, |θ|).
 pub const STEP: f64 = 1.0 / (1 << 17) as f64;
@@ -68,7 +68,7 @@ pub fn hessian(
     for first in (0..size).step_by(COLUMNS) {
         progress(first, size);
         let count = COLUMNS.min(size - first);
-        let columns = workers::map_on(model.device(), count, |k| {
+        let columns = batching::map_on(model.device(), count, |k| {
             loss.second_derivatives(first + k)
         });
         for (k, column) in columns.iter().enumerate() {

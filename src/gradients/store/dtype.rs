@@ -2,7 +2,7 @@
 
 use half::{bf16, f16};
 
-use crate::config::store::GradientType;
+use crate::gradients::settings::GradientType;
 
 #[cfg(target_endian = "big")]
 compile_error!(

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use safetensors::tensor::TensorView;
 
 use super::*;
-use crate::config::store::GradientType;
+use crate::gradients::settings::GradientType;
 
 fn tensors() -> Vec<TensorInfo> {
     vec![

@@ -10,7 +10,7 @@ use super::dtype::Dtype;
 use super::error::{StoreError, check_tensors};
 use super::{Data, GradientStore, TensorInfo};
 use crate::atomic::AtomicFile;
-use crate::config::store::GradientType;
+use crate::gradients::settings::GradientType;
 
 /// Where a new store lives.
 #[derive(Clone, Debug, PartialEq, Eq)]

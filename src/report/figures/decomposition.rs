@@ -1,6 +1,7 @@
 //! The gap to retraining in parts: a bar a method.
 
 use super::{Outcome, caption, held_text, interval_text, slug};
+use crate::metrics::decomposition::Switch;
 use crate::metrics::find;
 use crate::report::aggregate::Aggregate;
 use crate::report::axis::Axis;
@@ -11,7 +12,6 @@ use crate::report::parts::{Gaps, MethodGap, Part, distinct, of_group};
 use crate::report::sheet::{Entry, PanelSpec, Point, Sheet, short_name};
 use crate::report::study::{Group, Study};
 use crate::report::tables::damping_text;
-use crate::results::decomposition::Switch;
 
 /// Pixels of a row.
 const ROW: f64 = 42.0;
@@ -255,8 +255,8 @@ fn colour(switches: &[Switch]) -> Colour {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::decomposition::SWITCHES;
     use crate::report::synthetic;
-    use crate::results::decomposition::SWITCHES;
 
     #[test]
     fn every_part_has_a_colour_of_its_own() {

@@ -9,6 +9,7 @@ use crate::report::marks::{Mark, Marks};
 use crate::report::number;
 use crate::report::sheet::{Entry, PanelSpec, Point, Sheet};
 use crate::report::study::{Group, Study};
+use crate::results::record::Record;
 
 const TITLE: &str = "Fine-tuning: query accuracy and loss by epoch";
 
@@ -46,7 +47,7 @@ pub fn draw(study: &Study) -> Outcome {
                 Some((style, *group))
             })
             .collect();
-        let curves = |pick: fn(&crate::results::record::EpochFacts) -> f64, bounds| {
+        let curves = |pick: Pick, bounds| {
             let of =
                 |(style, group): &(usize, &Group)| (*style, by_epoch(study, group, pick, bounds));
             shown.iter().map(of).collect::<Vec<(usize, Marks)>>()
@@ -54,12 +55,18 @@ pub fn draw(study: &Study) -> Outcome {
         for (title, series, bounds) in [
             (
                 "Query accuracy",
-                curves(|epoch| epoch.query_accuracy.unwrap_or(f64::NAN), (0.0, 1.0)),
+                curves(
+                    |record, at| record.training.as_ref()?.epochs.get(at)?.query_accuracy,
+                    (0.0, 1.0),
+                ),
                 (Some(0.0), Some(1.0)),
             ),
             (
                 "Query loss (nats)",
-                curves(|epoch| epoch.query_loss, (0.0, f64::INFINITY)),
+                curves(
+                    |record, at| Some(record.training.as_ref()?.epochs.get(at)?.query_loss),
+                    (0.0, f64::INFINITY),
+                ),
                 (Some(0.0), None),
             ),
         ] {
@@ -173,24 +180,19 @@ fn not_finite(groups: &[&Group]) -> String {
     }
 }
 
-fn by_epoch(
-    study: &Study,
-    group: &Group,
-    pick: fn(&crate::results::record::EpochFacts) -> f64,
-    bounds: (f64, f64),
-) -> Marks {
-    let runs: Vec<_> = group
-        .records
-        .iter()
-        .filter_map(|record| record.training.as_ref())
-        .collect();
-    let epochs = runs.iter().map(|run| run.epochs.len()).max().unwrap_or(0);
+/// A number of an epoch, from 0, of a cell's fine-tune.
+type Pick = fn(&Record, usize) -> Option<f64>;
+
+fn by_epoch(study: &Study, group: &Group, pick: Pick, bounds: (f64, f64)) -> Marks {
+    let runs = group.records.iter();
+    let runs = runs.filter_map(|record| record.training.as_ref());
+    let epochs = runs.map(|run| run.epochs.len()).max().unwrap_or(0);
     (0..epochs)
         .map(|at| {
-            let values: Vec<f64> = runs
+            let values: Vec<f64> = group
+                .records
                 .iter()
-                .filter_map(|run| run.epochs.get(at))
-                .map(pick)
+                .filter_map(|record| pick(record, at))
                 .filter(|x| x.is_finite())
                 .collect();
             let interval = t_interval(&values).map(|i| {

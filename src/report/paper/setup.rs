@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::items::Item;
-use crate::config::train::{ADAM_BETAS, ADAM_EPSILON};
+use crate::config::words;
 use crate::report::number;
 use crate::report::study::{Study, task_name, value_text};
 use crate::results::record::Record;
@@ -69,12 +69,7 @@ const COMPARED: &[Compared] = &[
     }),
     compared("optimiser", &["train.optimizer"], |study| {
         all(study, |r| {
-            let name = r.config.pointer("/train/optimizer")?.as_str()?;
-            let [first, second] = ADAM_BETAS;
-            Some(match name {
-                "adamw" => format!("AdamW with β = {first} and {second}, ε = {ADAM_EPSILON:e}"),
-                name => name.to_owned(),
-            })
+            words::optimizer(r.config.pointer("/train/optimizer")?)
         })
     }),
     compared("weight decay", &["train.weight_decay"], |study| {

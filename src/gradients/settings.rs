@@ -1,4 +1,4 @@
-//! `store:` where the gradients live, and what is kept to be computed once.
+//! The settings `store:`: where the gradients live, and what is kept to be computed once.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,9 +1,10 @@
-//! `train:` the fine-tuning loop.
+//! The settings `train:`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::models::dropout::DropoutProbabilities;
+use crate::models::{Dropout, Model};
 
 /// Fine-tuning of the adapters and the head. Defaults are the paper's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -140,6 +141,38 @@ impl TrainConfig {
     pub fn checkpoint_epochs(&self) -> Vec<usize> {
         let count = self.checkpoints.min(self.epochs);
         (1..=count).map(|j| j * self.epochs / count).collect()
+    }
+}
+
+impl TrainConfig {
+    /// The settings that decide the fine-tuned model: how many states are kept on the way does not.
+    pub(super) fn deciding(&self) -> serde_json::Value {
+        let mut value = serde_json::to_value(self).expect("settings are plain JSON");
+        if let Some(fields) = value.as_object_mut() {
+            fields.shift_remove("checkpoints");
+        }
+        value
+    }
+
+    /// Dropout while fine-tuning `model`, whose adapters have the probability `adapter`.
+    pub fn dropout(&self, adapter: f64, model: &Model) -> Dropout {
+        Dropout {
+            adapter,
+            base: self.base_dropout.of(model.dropout()),
+        }
+    }
+}
+
+impl Optimizer {
+    /// Name and constants, for readers.
+    pub fn title(self) -> String {
+        match self {
+            Self::Adamw => {
+                let [first, second] = ADAM_BETAS;
+                format!("AdamW with β = {first} and {second}, ε = {ADAM_EPSILON:e}")
+            }
+            Self::Sgd => "sgd".to_owned(),
+        }
     }
 }
 

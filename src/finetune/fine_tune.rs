@@ -1,0 +1,207 @@
+//! The fine-tune: adapters and head are trained, the base stays frozen.
+
+use std::time::Instant;
+
+use super::cache::{Cache, Key};
+use super::checkpoints::{self, AdapterState, Keeper};
+use super::context::{Progress, Settings, Stage};
+use super::error::FinetuneError;
+use super::facts::{BaseDropoutFacts, EpochFacts, ModelFacts, TrainingFacts};
+use super::optimizer::Optimizer;
+use super::pretrain::Base;
+use super::reuse;
+use super::settings::TrainConfig;
+use super::training::Run;
+use crate::config::{LoraConfig, ModelConfig};
+use crate::data::{Split, TaskData};
+use crate::models::{self, Dropout, Model, Role};
+use crate::objectives;
+
+/// A fine-tuned model.
+#[derive(Clone, Debug)]
+pub struct FineTuned {
+    /// Hash of everything that decides it.
+    pub key: String,
+    /// The model, for gradients.
+    pub model: Model,
+    /// The history.
+    pub training: TrainingFacts,
+    /// Sizes.
+    pub facts: ModelFacts,
+    /// Training and query examples as the first adapted layer sees them without dropout, when they were kept.
+    pub reused: [Option<Split>; 2],
+    /// States along the way, when they were asked for; the last one is the model's.
+    pub checkpoints: Vec<AdapterState>,
+}
+
+/// Fine-tunes adapters and head on the task's training split, the base frozen; read from the cache
+/// when it is there.
+///
+/// # Errors
+/// See [`FinetuneError`].
+pub fn fine_tune(
+    settings: &Settings,
+    base: &Base,
+    data: &TaskData,
+    lora: &LoraConfig,
+    train: &TrainConfig,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<FineTuned, FinetuneError> {
+    run(settings, base, data, lora, train, &[], progress)
+}
+
+/// [`fine_tune`], and the states after the epochs of [`TrainConfig::checkpoint_epochs`]. The same model with or
+/// without them; a fine-tune in the cache that lacks them is done again.
+///
+/// # Errors
+/// See [`FinetuneError`].
+pub fn fine_tune_with_checkpoints(
+    settings: &Settings,
+    base: &Base,
+    data: &TaskData,
+    lora: &LoraConfig,
+    train: &TrainConfig,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<FineTuned, FinetuneError> {
+    let epochs = train.checkpoint_epochs();
+    run(settings, base, data, lora, train, &epochs, progress)
+}
+
+fn run(
+    settings: &Settings,
+    base: &Base,
+    data: &TaskData,
+    lora: &LoraConfig,
+    train: &TrainConfig,
+    kept_epochs: &[usize],
+    progress: &mut dyn FnMut(Progress),
+) -> Result<FineTuned, FinetuneError> {
+    models::validate(settings.model, lora)?;
+    let mut key = Key::new("adapters");
+    key.text(&base.key);
+    key.settings(&settings.seed);
+    key.settings(lora);
+    key.settings(&train.deciding());
+    key.split(&data.train);
+    key.split(&data.query);
+    key.settings(&data.classes);
+    // reuse changes sums by rounding
+    key.settings(&settings.activations);
+    let key = key.finish();
+
+    let mut model = base.model.clone();
+    model.adapt(settings.model, lora, settings.seed)?;
+    let roles = [Role::Adapter, Role::Head];
+    let dropout = train.dropout(lora.dropout, &model);
+    let facts = facts(settings.model, lora, dropout, &mut model);
+    // also for a fine-tune that is in the cache, so that what is computed from it is the same to the byte
+    let reused = [&data.train, &data.query]
+        .map(|split| reuse::below_adapters(&model, split, settings.activations));
+
+    let cache = Cache(settings.cache);
+    let checkpoints = checkpoints::read(cache, &key, kept_epochs);
+    let cached = cache.read::<TrainingFacts>("adapters", &key);
+    if let (Some((weights, training)), Some(checkpoints)) = (cached, checkpoints) {
+        model.import(&roles, &weights)?;
+        return Ok(FineTuned {
+            key,
+            model,
+            training: TrainingFacts {
+                cached: true,
+                ..training
+            },
+            facts,
+            reused,
+            checkpoints,
+        });
+    }
+    let start = Instant::now();
+    let train_split = reused[0]
+        .as_ref()
+        .filter(|_| reuse::while_training(dropout))
+        .unwrap_or(&data.train);
+    let query_split = reused[1].as_ref().unwrap_or(&data.query);
+    let objective = objectives::of(&query_split.targets);
+    let mut epochs = Vec::with_capacity(train.epochs);
+    let steps = data.train.len().div_ceil(train.batch_size);
+    let mut keeper = Keeper::new(kept_epochs, steps, |step, total| train.lr_at(step, total));
+    let run = Run {
+        roles: &roles,
+        split: train_split,
+        epochs: train.epochs,
+        batch_size: train.batch_size,
+        lr: &|step, total| train.lr_at(step, total),
+        dropout,
+        seed: settings.seed,
+        scope: "finetune",
+        kept: None,
+    };
+    run.train(
+        &mut model,
+        |sizes| Optimizer::new(train.optimizer, train.weight_decay, sizes),
+        &mut |model, epoch, train_loss| {
+            keeper.after_epoch(model, epoch, train.epochs);
+            let found = objective.evaluate(model, query_split);
+            epochs.push(EpochFacts {
+                epoch,
+                train_loss,
+                query_loss: found.loss,
+                query_accuracy: found.accuracy,
+            });
+            progress(Progress {
+                stage: Stage::FineTune,
+                epoch,
+                epochs: train.epochs,
+                train_loss,
+                query: Some((found.loss, found.accuracy)),
+            });
+            Ok(())
+        },
+    )?;
+    let training = TrainingFacts {
+        seconds: start.elapsed().as_secs_f64(),
+        cached: false,
+        epochs,
+    };
+    let checkpoints = keeper.finish();
+    checkpoints::write(cache, &key, &checkpoints)?;
+    cache.write("adapters", &key, &model.export(&roles), &training)?;
+    Ok(FineTuned {
+        key,
+        model,
+        training,
+        facts,
+        reused,
+        checkpoints,
+    })
+}
+
+fn facts(
+    config: &ModelConfig,
+    lora: &LoraConfig,
+    dropout: Dropout,
+    model: &mut Model,
+) -> ModelFacts {
+    let trainable = model.count(&[Role::Adapter, Role::Head]);
+    ModelFacts {
+        name: match config {
+            ModelConfig::Transformer(_) => "transformer",
+            ModelConfig::Mlp(_) => "mlp",
+            ModelConfig::Checkpoint(_) => "checkpoint",
+        }
+        .into(),
+        parameters: trainable + model.count(&[Role::Base]),
+        trainable,
+        layers: model.layers(),
+        adapted_layers: lora.layers.indices(model.layers()).len(),
+        commit: match config {
+            ModelConfig::Checkpoint(config) => config.commit().map(str::to_owned),
+            _ => None,
+        },
+        base_dropout: Some(BaseDropoutFacts {
+            hidden: dropout.base.hidden,
+            attention: dropout.base.attention,
+            classifier: dropout.base.classifier,
+        }),
+    }
+}
