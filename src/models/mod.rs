@@ -5,10 +5,12 @@
 
 mod batch;
 pub mod checkpoint;
+pub mod diffusion;
 pub mod dropout;
 pub mod files;
 mod head;
 pub mod huggingface;
+mod layer_norm;
 pub mod lora;
 pub mod mlp;
 pub mod network;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Int, Tensor, TensorData, activation, module};
 
 use super::head::Head;
+use super::layer_norm::LayerNorm;
 use super::lora::{Linear, LoraLinear, Pass, Site};
 use super::network::Network;
 use super::ops;
@@ -76,47 +77,6 @@ impl From<&TransformerConfig> for EncoderShape {
     }
 }
 
-/// γ and β of a layer normalisation.
-#[derive(Clone, Debug)]
-struct LayerNorm {
-    name: String,
-    gamma: Tensor<1>,
-    beta: Tensor<1>,
-    epsilon: f64,
-}
-
-impl LayerNorm {
-    fn new(name: String, shape: &EncoderShape, device: &Device) -> Self {
-        Self {
-            name,
-            gamma: Tensor::ones([shape.hidden], device),
-            beta: Tensor::zeros([shape.hidden], device),
-            epsilon: shape.layer_norm_eps,
-        }
-    }
-
-    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        ops::layer_norm(x, self.gamma.clone(), self.beta.clone(), self.epsilon)
-    }
-
-    fn parameters(&mut self) -> [Parameter<'_>; 2] {
-        [
-            Parameter {
-                name: format!("{}.weight", self.name),
-                role: Role::Base,
-                init: Init::Ones,
-                slot: Slot::new(&mut self.gamma),
-            },
-            Parameter {
-                name: format!("{}.bias", self.name),
-                role: Role::Base,
-                init: Init::Zeros,
-                slot: Slot::new(&mut self.beta),
-            },
-        ]
-    }
-}
-
 /// How inputs become vectors of width h.
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is one in a model")]
@@ -146,12 +106,13 @@ impl Layer {
     fn new(index: usize, shape: &EncoderShape, device: &Device) -> Self {
         let name = |part: &str| format!("encoder.layer.{index}.{part}");
         let square = |part: &str| LoraLinear::new(name(part), shape.hidden, shape.hidden, device);
+        let norm = |part| LayerNorm::new(name(part), shape.hidden, shape.layer_norm_eps, device);
         Self {
             query: square("attention.self.query"),
             key: square("attention.self.key"),
             value: square("attention.self.value"),
             output: square("attention.output.dense"),
-            attention_norm: LayerNorm::new(name("attention.output.LayerNorm"), shape, device),
+            attention_norm: norm("attention.output.LayerNorm"),
             intermediate: LoraLinear::new(
                 name("intermediate.dense"),
                 shape.hidden,
@@ -159,7 +120,7 @@ impl Layer {
                 device,
             ),
             ffn_output: LoraLinear::new(name("output.dense"), shape.ffn, shape.hidden, device),
-            output_norm: LayerNorm::new(name("output.LayerNorm"), shape, device),
+            output_norm: norm("output.LayerNorm"),
             heads: shape.heads,
             activation: shape.activation,
         }
@@ -310,7 +271,12 @@ impl Transformer {
             positions: blank([positions, shape.hidden], device),
             padding: shape.padding,
             types: (shape.types > 0).then(|| blank([shape.types, shape.hidden], device)),
-            embedding_norm: LayerNorm::new("embeddings.LayerNorm".into(), shape, device),
+            embedding_norm: LayerNorm::new(
+                "embeddings.LayerNorm",
+                shape.hidden,
+                shape.layer_norm_eps,
+                device,
+            ),
             layers: (0..shape.layers)
                 .map(|index| Layer::new(index, shape, device))
                 .collect(),

@@ -1,0 +1,28 @@
+//! Latent diffusion: UNet, autoencoder, text encoder and noise schedule of Stable Diffusion 1.x and its relatives, in
+//! the layout of diffusers' pipelines.
+
+#[cfg(test)]
+mod golden;
+
+pub mod clip_text;
+mod layers;
+mod parts;
+pub mod pipeline;
+mod resnet;
+pub mod schedule;
+mod settings;
+mod time;
+mod transformer;
+pub mod unet;
+pub mod unet_config;
+pub mod vae;
+pub mod vae_config;
+mod weights;
+
+pub use clip_text::{ClipText, ClipTextConfig};
+pub use pipeline::{PipelineConfig, PipelineError, sample};
+pub use schedule::{Prediction, Schedule};
+pub use unet::Unet;
+pub use unet_config::UnetConfig;
+pub use vae::{Posterior, Vae};
+pub use vae_config::VaeConfig;

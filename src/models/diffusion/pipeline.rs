@@ -1,0 +1,212 @@
+//! A pipeline in the folders of diffusers: `unet/`, `vae/`, `text_encoder/` and `scheduler/`.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Tensor};
+use thiserror::Error;
+
+use super::clip_text;
+use super::parts::Parts;
+use super::weights::{Files, WeightsError};
+use super::{ClipText, ClipTextConfig, Schedule, Unet, UnetConfig, Vae, VaeConfig, vae_config};
+use crate::checkpoints::HuggingFaceError;
+
+/// Folders of a pipeline.
+pub const UNET: &str = "unet";
+/// See [`UNET`].
+pub const VAE: &str = "vae";
+/// See [`UNET`].
+pub const TEXT_ENCODER: &str = "text_encoder";
+/// See [`UNET`].
+pub const TOKENIZER: &str = "tokenizer";
+/// See [`UNET`].
+pub const SCHEDULER: &str = "scheduler";
+/// Start of the names of diffusers' weights.
+const DIFFUSERS_STEM: &str = "diffusion_pytorch_model";
+/// Start of the names of transformers' weights.
+const TRANSFORMERS_STEM: &str = "model";
+
+/// Why a pipeline cannot be loaded.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum PipelineError {
+    /// There is no such folder, or a part of it is missing.
+    #[error(
+        "there is no folder {path}. A diffusion pipeline is a folder with unet, vae, text_encoder, tokenizer and scheduler, as diffusers' `save_pretrained` writes it"
+    )]
+    NoFolder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Settings that there are not.
+    #[error(transparent)]
+    Config(#[from] HuggingFaceError),
+    /// Weights that cannot be read.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// The text encoder's states are not as wide as what the UNet attends to.
+    #[error(
+        "{path}: the text encoder gives states of width {found} (`hidden_size`); allowed: {expected}, which is `cross_attention_dim` of the UNet"
+    )]
+    TextWidth {
+        /// The text encoder's folder.
+        path: PathBuf,
+        /// Its width.
+        found: usize,
+        /// What the UNet takes.
+        expected: usize,
+    },
+    /// The autoencoder's latents have another number of channels than the UNet takes.
+    #[error(
+        "{path}: the autoencoder's latents have {found} channels (`latent_channels`); allowed: {expected}, which is `in_channels` of the UNet"
+    )]
+    Channels {
+        /// The autoencoder's folder.
+        path: PathBuf,
+        /// Its channels.
+        found: usize,
+        /// What the UNet takes.
+        expected: usize,
+    },
+}
+
+/// Settings of all parts of a pipeline, which fit each other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PipelineConfig {
+    folder: PathBuf,
+    /// The UNet's.
+    pub unet: UnetConfig,
+    /// The autoencoder's.
+    pub vae: VaeConfig,
+    /// The text encoder's.
+    pub text: ClipTextConfig,
+    /// The noise schedule.
+    pub schedule: Schedule,
+}
+
+impl PipelineConfig {
+    /// Reads the settings in the folders of the pipeline in `folder`.
+    ///
+    /// # Errors
+    /// When a folder is missing, a setting is not supported, or the parts do not fit each other.
+    pub fn read(folder: &Path) -> Result<Self, PipelineError> {
+        let part = |name: &str| {
+            let path = folder.join(name);
+            if path.is_dir() {
+                Ok(path)
+            } else {
+                Err(PipelineError::NoFolder { path })
+            }
+        };
+        let config = Self {
+            unet: UnetConfig::read(&part(UNET)?)?,
+            vae: VaeConfig::read(&part(VAE)?)?,
+            text: ClipTextConfig::read(&part(TEXT_ENCODER)?)?,
+            schedule: Schedule::read(&part(SCHEDULER)?)?,
+            folder: folder.to_owned(),
+        };
+        let [found, expected] = [config.vae.latents, config.unet.inputs];
+        if found != expected {
+            let path = folder.join(VAE);
+            return Err(PipelineError::Channels {
+                path,
+                found,
+                expected,
+            });
+        }
+        let mut widths = config.unet.levels.iter().map(|level| level.context);
+        match widths.find(|width| *width != config.text.hidden) {
+            None => Ok(config),
+            Some(expected) => Err(PipelineError::TextWidth {
+                path: folder.join(TEXT_ENCODER),
+                found: config.text.hidden,
+                expected,
+            }),
+        }
+    }
+
+    /// The UNet with its weights, without adapters.
+    ///
+    /// # Errors
+    /// When weights are missing, damaged or of other shapes.
+    pub fn load_unet(&self, device: &Device) -> Result<Unet, PipelineError> {
+        let unet = Unet::new(&self.unet, device);
+        self.load(unet, UNET, DIFFUSERS_STEM, str::to_owned, device)
+    }
+
+    /// The autoencoder with its weights.
+    ///
+    /// # Errors
+    /// As [`Self::load_unet`].
+    pub fn load_vae(&self, device: &Device) -> Result<Vae, PipelineError> {
+        let vae = Vae::new(&self.vae, device);
+        self.load(vae, VAE, DIFFUSERS_STEM, vae_config::known_as, device)
+    }
+
+    /// The text encoder with its weights.
+    ///
+    /// # Errors
+    /// As [`Self::load_unet`].
+    pub fn load_text(&self, device: &Device) -> Result<ClipText, PipelineError> {
+        let text = ClipText::new(&self.text, device);
+        let known_as = clip_text::known_as;
+        self.load(text, TEXT_ENCODER, TRANSFORMERS_STEM, known_as, device)
+    }
+
+    fn load<T: Parts>(
+        &self,
+        mut part: T,
+        folder: &str,
+        stem: &str,
+        known_as: fn(&str) -> String,
+        device: &Device,
+    ) -> Result<T, PipelineError> {
+        let files = Files::open(&self.folder.join(folder), stem, known_as)?;
+        let mut parameters = Vec::new();
+        part.parameters(&mut parameters);
+        files.load(parameters, device)?;
+        Ok(part)
+    }
+}
+
+/// Sampling by DDIM with classifier-free guidance (Ho and Salimans, 2022), without noise: `first` `[n, c, h, w]` is
+/// led through `steps` steps to latents. The prediction is ε∅ + guidance·(ε − ε∅), with ε∅ that for `empty`, the states
+/// of an empty text `[1, t, context]`, and ε that for `text`, `[n, t, context]`.
+pub fn sample(
+    unet: &Unet,
+    schedule: &Schedule,
+    first: Tensor<4>,
+    text: &Tensor<3>,
+    empty: &Tensor<3>,
+    steps: usize,
+    guidance: f64,
+) -> Tensor<4> {
+    use crate::models::Pass;
+
+    let [n, t, width] = text.dims();
+    let context = if guidance == 1.0 {
+        text.clone()
+    } else {
+        let empty = empty.clone().expand([n, t, width]);
+        Tensor::cat(vec![empty, text.clone()], 0)
+    };
+    let rows = context.dims()[0];
+    let mut x = first;
+    for timestep in schedule.sampling(steps) {
+        let input = if rows == n {
+            x.clone()
+        } else {
+            Tensor::cat(vec![x.clone(), x.clone()], 0)
+        };
+        let timesteps = vec![timestep; rows];
+        let predicted = unet.predict(input, &timesteps, &context, &mut Pass::Plain);
+        let predicted = if rows == n {
+            predicted
+        } else {
+            let without = predicted.clone().narrow(0, 0, n);
+            let with = predicted.narrow(0, n, n);
+            without.clone() + (with - without) * guidance
+        };
+        x = schedule.step(x, predicted, timestep, steps);
+    }
+    x
+}
