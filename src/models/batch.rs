@@ -30,6 +30,15 @@ pub enum ModelInput {
     Tokens(Tensor<2, Int>),
     /// Features, `[n, t, f]`.
     Features(Tensor<3>),
+    /// Noisy latents of a diffusion model.
+    Latents {
+        /// `[n, channels, height, width]`.
+        x: Tensor<4>,
+        /// The timestep of every row.
+        timesteps: Vec<usize>,
+        /// Text states, `[n, t, context]`.
+        text: Tensor<3>,
+    },
     /// What the layers below `layer` made of the inputs, `[n, t, h]`.
     Activations {
         /// The activations, padded at the end.
@@ -106,6 +115,11 @@ impl Batch {
             ModelInput::Activations { x, layer } => ModelInput::Activations {
                 x: x.cast(DType::F64),
                 layer,
+            },
+            ModelInput::Latents { x, timesteps, text } => ModelInput::Latents {
+                x: x.cast(DType::F64),
+                timesteps,
+                text: text.cast(DType::F64),
             },
             tokens @ ModelInput::Tokens(_) => tokens,
         };

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use burn::tensor::{Device, Int, Tensor, TensorData, activation, module};
+use burn::tensor::{Device, Int, Tensor, activation, module};
 use serde_json::Value;
 
 use super::parts::{leaf, parts};
@@ -11,7 +11,7 @@ use crate::checkpoints::layout::CONFIG_FILE;
 use crate::checkpoints::{Fields, HuggingFaceError};
 use crate::models::layer_norm::LayerNorm;
 use crate::models::lora::{LoraLinear, Pass};
-use crate::models::ops;
+use crate::models::ops::{self, Attend, Reach};
 use crate::models::parameter::{Init, Parameter, Role, Slot, blank};
 
 /// Sizes and settings of a text encoder; defaults are those of transformers' `CLIPTextConfig`.
@@ -119,7 +119,13 @@ impl Layer {
         let normal = self.layer_norm1.forward(x.clone());
         let [query, key, value] = [&self.q_proj, &self.k_proj, &self.v_proj]
             .map(|linear| linear.forward(normal.clone(), pass));
-        let mixed = causal_attention(query, key, value, self.heads);
+        let mixed = ops::attention(
+            query,
+            key,
+            value,
+            Attend::heads(self.heads, Reach::Past { window: None }),
+            None,
+        );
         let x = self.out_proj.forward(mixed, pass) + x;
         let wide = self.fc1.forward(self.layer_norm2.forward(x.clone()), pass);
         let wide = match self.activation {
@@ -128,24 +134,6 @@ impl Layer {
         };
         self.fc2.forward(wide, pass) + x
     }
-}
-
-/// softmax(Q Kᵀ/√width) V, every position looking at none behind it; a text is a handful of tokens, encoded once.
-fn causal_attention(query: Tensor<3>, key: Tensor<3>, value: Tensor<3>, heads: usize) -> Tensor<3> {
-    let [n, t, width] = key.dims();
-    let split = |x: Tensor<3>| x.reshape([n, t, heads, width / heads]).swap_dims(1, 2);
-    let scale = (heads as f64 / width as f64).sqrt();
-    let scores = split(query).matmul(split(key).swap_dims(2, 3)) * scale;
-    let mask: Vec<f32> = (0..t * t)
-        .map(|at| if at % t > at / t { -1e9 } else { 0.0 })
-        .collect();
-    let device = scores.clone().inner().device();
-    let mask = Tensor::<4>::from_data(TensorData::new(mask, [1, 1, t, t]), &device);
-    let weights = activation::softmax(scores.clone() + mask.cast(scores.dtype()), 3);
-    weights
-        .matmul(split(value))
-        .swap_dims(1, 2)
-        .reshape([n, t, width])
 }
 
 /// Vectors of tokens and of positions.

@@ -62,6 +62,11 @@ impl Conv2d {
         }
     }
 
+    /// Channels in.
+    pub fn inputs(&self) -> usize {
+        self.weight.dims()[1]
+    }
+
     /// `[n, in, h, w]` → `[n, out, h', w']`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let [outputs, inputs, side, _] = self.weight.dims();

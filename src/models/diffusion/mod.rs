@@ -1,11 +1,9 @@
 //! Latent diffusion: UNet, autoencoder, text encoder and noise schedule of Stable Diffusion 1.x and its relatives, in
 //! the layout of diffusers' pipelines.
 
-#[cfg(test)]
-mod golden;
-
 pub mod clip_text;
 mod layers;
+mod network;
 mod parts;
 pub mod pipeline;
 mod resnet;

@@ -6,7 +6,7 @@ use super::layers::{Conv2d, GroupNorm, from_tokens, to_tokens};
 use super::parts::{Parts, parts};
 use crate::models::layer_norm::LayerNorm;
 use crate::models::lora::{LoraLinear, Pass};
-use crate::models::ops;
+use crate::models::ops::{self, Attend, Reach};
 use crate::models::parameter::Parameter;
 
 /// ε of the group normalisation at the entry.
@@ -63,7 +63,13 @@ impl Attention {
         let query = self.to_q.forward(x, pass);
         let key = self.to_k.forward(context.clone(), pass);
         let value = self.to_v.forward(context, pass);
-        let mixed = ops::attention(query, key, value, self.heads, None, None);
+        let mixed = ops::attention(
+            query,
+            key,
+            value,
+            Attend::heads(self.heads, Reach::Everything),
+            None,
+        );
         self.to_out.forward(mixed, pass)
     }
 }

@@ -4,12 +4,12 @@
 use burn::tensor::{Device, Tensor, activation};
 
 use super::layers::{Conv2d, GroupNorm, nearest};
-use super::parts::{Parts, parts};
+use super::parts::parts;
 use super::resnet::{Resnet, ResnetShape, TimeShape};
 use super::time::{Sines, TimeEmbedding};
 use super::transformer::{AttentionShape, Transformer};
 use super::unet_config::{LevelConfig, Middle, UnetConfig};
-use crate::models::lora::{LoraLinear, Pass};
+use crate::models::lora::Pass;
 
 /// A residual block, and a transformer after it.
 #[derive(Clone, Debug)]
@@ -240,10 +240,8 @@ impl Unet {
         self.conv_out.forward(self.conv_norm_out.forward_silu(x))
     }
 
-    /// The linear layers that can carry an adapter, in the order of a forward pass.
-    pub fn linears(&self) -> Vec<&LoraLinear> {
-        let mut all = Vec::new();
-        Parts::linears(self, &mut all);
-        all
+    /// Channels of the first level.
+    pub fn channels(&self) -> usize {
+        self.conv_out.inputs()
     }
 }

@@ -7,7 +7,7 @@ use super::parts::parts;
 use super::resnet::{Resnet, ResnetShape};
 use super::vae_config::VaeConfig;
 use crate::models::lora::{LoraLinear, Pass};
-use crate::models::ops;
+use crate::models::ops::{self, Attend, Reach};
 
 /// ε of every normalisation.
 const EPSILON: f64 = 1e-6;
@@ -49,7 +49,7 @@ impl Attention {
         let tokens = to_tokens(self.group_norm.forward(x.clone()));
         let [query, key, value] =
             [&self.to_q, &self.to_k, &self.to_v].map(|linear| linear.forward(tokens.clone(), pass));
-        let mixed = ops::attention(query, key, value, 1, None, None);
+        let mixed = ops::attention(query, key, value, Attend::heads(1, Reach::Everything), None);
         from_tokens(self.to_out.forward(mixed, pass), [h, w]) + x
     }
 }

@@ -40,6 +40,18 @@ pub enum Reach {
     },
 }
 
+impl Attend<'_> {
+    /// As many heads of keys as of queries.
+    pub fn heads(heads: usize, reach: Reach) -> Self {
+        Self {
+            heads,
+            key_heads: heads,
+            lengths: None,
+            reach,
+        }
+    }
+}
+
 impl Reach {
     /// The keys that query `row` of `q` looks at, of the first `length` of `t`.
     fn keys(self, row: usize, [q, t]: [usize; 2], length: usize) -> Range<usize> {
@@ -58,7 +70,7 @@ impl Reach {
 /// query that looks at none gives 0.
 ///
 /// # Shapes
-/// `query` is `[n, q, heads·p]`, `key` and `value` `[n, t, key_heads·p]`, the heads side by side, q ≤ t; the result is
+/// `query` is `[n, q, heads·p]`, `key` and `value` `[n, t, key_heads·p]`, the heads side by side, q ≤ t for [`Reach::Past`]; the result is
 /// `[n, q, heads·p]`; `attend.lengths` has n entries between 1 and t; `mask` has one entry a weight, `[n, heads, q, t]`:
 /// dropout on the softmax, or none of it.
 pub fn attention(

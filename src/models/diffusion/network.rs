@@ -1,0 +1,77 @@
+//! The UNet as a network whose attentions carry adapters.
+
+use burn::tensor::Tensor;
+
+use super::Unet;
+use super::parts::Parts;
+use crate::config::LoraTarget;
+use crate::models::head::Head;
+use crate::models::lora::{LoraLinear, Pass};
+use crate::models::network::Network;
+use crate::models::parameter::Parameter;
+use crate::models::{Batch, ModelInput};
+
+impl Network for Unet {
+    fn boxed(&self) -> Box<dyn Network> {
+        Box::new(self.clone())
+    }
+
+    /// The prediction, `[n, channels, height·width]`, as the noise lies in memory.
+    fn forward(&self, batch: &Batch, pass: &mut Pass) -> Tensor<3> {
+        let ModelInput::Latents { x, timesteps, text } = &batch.input else {
+            unreachable!("a UNet is built for latents only, and its batches are made for it");
+        };
+        let predicted = self.predict(x.clone(), timesteps, text, pass);
+        let [n, c, h, w] = predicted.dims();
+        predicted.reshape([n, c, h * w])
+    }
+
+    fn adaptable(&self) -> Vec<&LoraLinear> {
+        let mut all = Vec::new();
+        self.linears(&mut all);
+        all
+    }
+
+    fn adaptable_mut(&mut self) -> Vec<&mut LoraLinear> {
+        let mut all = Vec::new();
+        self.linears_mut(&mut all);
+        all
+    }
+
+    fn modules(&self, target: LoraTarget) -> &'static [&'static str] {
+        match target {
+            LoraTarget::Query => &["to_q"],
+            LoraTarget::Key => &["to_k"],
+            LoraTarget::Value => &["to_v"],
+            LoraTarget::Output => &["to_out.0"],
+            LoraTarget::Ffn => &["ff.net.0.proj", "ff.net.2"],
+            LoraTarget::FfnIn => &["ff.net.0.proj"],
+            LoraTarget::FfnOut => &["ff.net.2"],
+        }
+    }
+
+    fn head(&self) -> Option<&Head> {
+        None
+    }
+
+    fn head_mut(&mut self) -> Option<&mut Head> {
+        None
+    }
+
+    fn parameters(&mut self) -> Vec<Parameter<'_>> {
+        let mut all = Vec::new();
+        Parts::parameters(self, &mut all);
+        all
+    }
+
+    /// Transformer blocks.
+    fn layers(&self) -> usize {
+        let ends = |linear: &&&LoraLinear| linear.name().ends_with("attn1.to_q");
+        self.adaptable().iter().filter(ends).count()
+    }
+
+    /// Channels of the first level.
+    fn width(&self) -> usize {
+        self.channels()
+    }
+}

@@ -1,0 +1,369 @@
+//! A tiny pipeline against what diffusers made of it in float64, and its own error in float32.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use safetensors::{Dtype, SafeTensors};
+
+use infbench::config::{LoraInit, train};
+use infbench::device::DeviceChoice;
+use infbench::finetune::optimizer::Optimizer;
+use infbench::models::diffusion::{PipelineConfig, Posterior, Unet, sample};
+use infbench::models::network::Network;
+use infbench::models::ops::adapter_gradients;
+use infbench::models::parameter::to_f32;
+use infbench::models::{AdapterShape, Pass, Role};
+
+/// `golden/sd_tiny` in `$INFBENCH_SHARED` or in `shared` in a folder above this one; nothing, saying so, without.
+fn golden() -> Option<Golden> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let given = std::env::var_os("INFBENCH_SHARED").map(PathBuf::from);
+    let above = here.ancestors().map(|folder| folder.join("shared"));
+    let shared = given.into_iter().chain(above);
+    let folder = shared
+        .map(|shared| shared.join("golden/sd_tiny"))
+        .find(|folder| folder.is_dir());
+    if folder.is_none() {
+        eprintln!("left out: there is no shared/golden/sd_tiny");
+    }
+    folder.map(|folder| Golden::open(&folder))
+}
+
+/// A tensor of a file.
+#[derive(Clone)]
+struct Numbers {
+    shape: Vec<usize>,
+    values: Vec<f64>,
+}
+
+struct Golden {
+    folder: PathBuf,
+    config: PipelineConfig,
+    device: Device,
+    reference: BTreeMap<String, Numbers>,
+    tolerance: BTreeMap<String, f64>,
+}
+
+fn read(path: &Path) -> BTreeMap<String, Numbers> {
+    let bytes = std::fs::read(path).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let tensors = file.iter().map(|(name, view)| {
+        let data = view.data();
+        let values = match view.dtype() {
+            Dtype::F32 => {
+                let all = data.as_chunks::<4>().0.iter();
+                all.map(|b| f64::from(f32::from_le_bytes(*b))).collect()
+            }
+            Dtype::F64 => {
+                let all = data.as_chunks::<8>().0.iter();
+                all.map(|b| f64::from_le_bytes(*b)).collect()
+            }
+            Dtype::I64 => {
+                let all = data.as_chunks::<8>().0.iter();
+                all.map(|b| i64::from_le_bytes(*b) as f64).collect()
+            }
+            other => panic!("{name} is {other:?}"),
+        };
+        let shape = view.shape().to_vec();
+        (name.to_owned(), Numbers { shape, values })
+    });
+    tensors.collect()
+}
+
+impl Golden {
+    fn open(folder: &Path) -> Self {
+        let tolerance = std::fs::read_to_string(folder.join("tolerance.json")).unwrap();
+        Self {
+            config: PipelineConfig::read(&folder.join("pipeline")).unwrap(),
+            device: DeviceChoice::Flex.inner(),
+            reference: read(&folder.join("reference.safetensors")),
+            tolerance: serde_json::from_str(&tolerance).unwrap(),
+            folder: folder.to_owned(),
+        }
+    }
+
+    /// A reference as a tensor, its first dimensions made one when there are too many.
+    fn tensor<const D: usize>(&self, name: &str) -> Tensor<D> {
+        let Numbers { shape, values } = &self.reference[name];
+        let extra = shape.len() - D;
+        let mut dims = shape[extra..].to_vec();
+        dims[0] *= shape[..extra].iter().product::<usize>();
+        let values: Vec<f32> = values.iter().map(|value| *value as f32).collect();
+        Tensor::from_data(TensorData::new(values, dims), &self.device)
+    }
+
+    /// Holds a tensor against a reference: the norm of the difference over that of the reference is at most five times
+    /// PyTorch's own error in float32.
+    #[track_caller]
+    fn check<const D: usize>(&self, name: &str, found: Tensor<D>) {
+        let found = to_f32(found.inner().into_data());
+        let expected = &self.reference[name].values;
+        assert_eq!(found.len(), expected.len(), "{name}");
+        let error = distance(&found, expected);
+        let bar = 5.0 * self.tolerance[name];
+        eprintln!("{name}: {error:.1e}, bar {bar:.1e}");
+        assert!(
+            error <= bar,
+            "{name}: {error:.1e} of its norm; allowed: {bar:.1e}"
+        );
+    }
+}
+
+/// Norm of the difference over that of the reference.
+fn distance(found: &[f32], expected: &[f64]) -> f64 {
+    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
+    let pairs = found.iter().zip(expected);
+    norm(&mut pairs.map(|(a, b)| f64::from(*a) - b)) / norm(&mut expected.iter().copied())
+}
+
+#[test]
+fn text_encoder_agrees_with_transformers() {
+    let Some(golden) = golden() else { return };
+    let text = golden.config.load_text(&golden.device).unwrap();
+    let Numbers { shape, values } = &golden.reference["input_ids"];
+    let ids: Vec<i64> = values.iter().map(|id| *id as i64).collect();
+    let ids = Tensor::from_data(TensorData::new(ids, [shape[0], shape[1]]), &golden.device);
+    golden.check("encoder_hidden_states", text.encode(ids, &mut Pass::Plain));
+}
+
+#[test]
+fn autoencoder_agrees_with_diffusers() {
+    let Some(golden) = golden() else { return };
+    let vae = golden.config.load_vae(&golden.device).unwrap();
+    let posterior = vae.encode(golden.tensor("pixel_values"));
+    golden.check("posterior_mean", posterior.mean.clone());
+    golden.check("posterior_logvar", posterior.log_variance.clone());
+    golden.check("decoded", vae.decode(posterior.mean.clone()));
+    let noise: Tensor<4> = golden.tensor("vae_noise");
+    let views = noise.dims()[0] / posterior.mean.dims()[0];
+    let repeated = |x: Tensor<4>| {
+        let [n, c, h, w] = x.dims();
+        let x = x.reshape([n, 1, c, h, w]).expand([n, views, c, h, w]);
+        x.reshape([n * views, c, h, w])
+    };
+    let repeated = Posterior {
+        mean: repeated(posterior.mean),
+        log_variance: repeated(posterior.log_variance),
+    };
+    golden.check("latents", vae.scale(repeated.sample(noise)));
+}
+
+#[test]
+fn schedule_agrees_with_diffusers() {
+    let Some(golden) = golden() else { return };
+    let schedule = &golden.config.schedule;
+    let expected = &golden.reference["alphas_cumprod"].values;
+    assert_eq!(schedule.len(), expected.len());
+    for (timestep, expected) in expected.iter().enumerate() {
+        let error = (f64::from(schedule.alpha(timestep)) / expected - 1.0).abs();
+        assert!(error < 4.0 * f64::from(f32::EPSILON), "{timestep}: {error}");
+    }
+    let timesteps: Vec<usize> = golden.reference["timesteps"]
+        .values
+        .iter()
+        .map(|t| *t as usize)
+        .collect();
+    let size: usize = golden.reference["noise"].shape[2..].iter().product();
+    let f32s = |name: &str| -> Vec<f32> {
+        let values = &golden.reference[name].values;
+        values.iter().map(|value| *value as f32).collect()
+    };
+    let (latents, noise) = (f32s("latents"), f32s("noise"));
+    let rows = latents.chunks(size).zip(noise.chunks(size)).enumerate();
+    let noisy: Vec<f32> = rows
+        .flat_map(|(row, (x, e))| schedule.noisy(x, e, timesteps[row % timesteps.len()]))
+        .collect();
+    let count = noisy.len();
+    let noisy = Tensor::<1>::from_data(TensorData::new(noisy, [count]), &golden.device);
+    golden.check("noisy", noisy);
+}
+
+/// The UNet with the LoRA of the golden set.
+fn unet(golden: &Golden) -> Unet {
+    let mut unet = golden.config.load_unet(&golden.device).unwrap();
+    let lora = read(&golden.folder.join("lora/pytorch_lora_weights.safetensors"));
+    let mut adapted = 0;
+    for linear in unet.adaptable_mut() {
+        let name = format!("unet.{}.lora_A.weight", linear.name());
+        if let Some(a) = lora.get(&name) {
+            let shape = AdapterShape {
+                rank: a.shape[0],
+                scale: 1.0,
+                init: LoraInit::Gaussian,
+            };
+            linear.adapt(shape, &golden.device);
+            adapted += 2;
+        }
+    }
+    assert_eq!(adapted, lora.len());
+    for mut parameter in unet.parameters() {
+        if parameter.role == Role::Adapter {
+            let values = &lora[&format!("unet.{}", parameter.name)].values;
+            let values: Vec<f32> = values.iter().map(|value| *value as f32).collect();
+            parameter.slot.set(&values, &golden.device);
+        }
+    }
+    unet
+}
+
+const VIEWS: usize = 6;
+const TIMESTEPS: [usize; VIEWS] = [25, 225, 425, 525, 725, 925];
+
+/// Noisy latents, timesteps, text states and noise of every (example, view).
+fn rows(golden: &Golden) -> (Tensor<4>, Vec<usize>, Tensor<3>, Tensor<4>) {
+    let x: Tensor<4> = golden.tensor("noisy");
+    let text: Tensor<3> = golden.tensor("encoder_hidden_states");
+    let [n, t, width] = text.dims();
+    let text = text.reshape([n, 1, t, width]).expand([n, VIEWS, t, width]);
+    let text = text.reshape([n * VIEWS, t, width]);
+    (x, TIMESTEPS.repeat(n), text, golden.tensor("noise"))
+}
+
+/// Mean square over all but the first dimension, `[n]`.
+fn mean_squares(x: Tensor<4>) -> Tensor<1> {
+    let [n, c, h, w] = x.dims();
+    x.square()
+        .reshape([n, c * h * w])
+        .mean_dim(1)
+        .squeeze_dim(1)
+}
+
+#[test]
+fn prediction_and_losses_agree_with_diffusers() {
+    let Some(golden) = golden() else { return };
+    let (x, timesteps, text, noise) = rows(&golden);
+    let predicted = unet(&golden).predict(x, &timesteps, &text, &mut Pass::Plain);
+    golden.check("prediction", predicted.clone());
+    golden.check("loss", mean_squares(predicted - noise));
+}
+
+#[test]
+fn gradients_of_every_example_and_view_agree_with_diffusers() {
+    let Some(golden) = golden() else { return };
+    let unet = unet(&golden);
+    let (x, timesteps, text, noise) = rows(&golden);
+    let mut pass = Pass::Probed(Vec::new());
+    let predicted = unet.predict(x, &timesteps, &text, &mut pass);
+    let mut grads = mean_squares(predicted - noise).sum().backward();
+    let Pass::Probed(sites) = pass else {
+        unreachable!("a pass keeps its kind")
+    };
+    let train = read(&golden.folder.join("train.safetensors"));
+    let query = read(&golden.folder.join("query.safetensors"));
+    let linears = unet.adaptable().into_iter();
+    let adapted = linears.filter_map(|linear| Some((linear.name(), linear.adapter()?)));
+    let (mut worst, mut worst_row): (f64, f64) = (0.0, 0.0);
+    assert_eq!(2 * sites.len(), train.len());
+    for (site, (name, adapter)) in sites.into_iter().zip(adapted) {
+        let (x, delta) = site.take(&mut grads);
+        let found = adapter_gradients(x, delta, &adapter.a, &adapter.b, adapter.scale);
+        for (part, found) in ["lora_A", "lora_B"].into_iter().zip(found) {
+            let name = format!("{name}.{part}.weight");
+            let expected: Vec<f64> = [&train, &query]
+                .iter()
+                .flat_map(|file| &file[&name].values)
+                .copied()
+                .collect();
+            assert_eq!(found.len(), expected.len(), "{name}");
+            worst = worst.max(distance(&found, &expected));
+            let width = train[&name].shape[1];
+            for (found, expected) in found.chunks(width).zip(expected.chunks(width)) {
+                worst_row = worst_row.max(distance(found, expected));
+            }
+        }
+    }
+    for (kind, worst) in [("tensor", worst), ("row of a tensor", worst_row)] {
+        let bar = 5.0 * golden.tolerance[&format!("gradients, worst {kind}")];
+        eprintln!("worst {kind}: {worst:.1e}, bar {bar:.1e}");
+        assert!(
+            worst <= bar,
+            "worst {kind}: {worst:.1e}; allowed: {bar:.1e}"
+        );
+    }
+}
+
+/// Five steps of AdamW: pairs of examples at one timestep, clipping, cosine.
+#[test]
+fn training_steps_agree_with_pytorch() {
+    let Some(golden) = golden() else { return };
+    let mut unet = unet(&golden);
+    let (noisy, _, text, noise) = rows(&golden);
+    let steps = &golden.reference["train.steps"].values;
+    let (train_examples, count) = (6, 5);
+    let adapters = |unet: &mut Unet| -> Vec<(String, Vec<f32>)> {
+        let parameters = unet.parameters().into_iter();
+        let adapters = parameters.filter(|parameter| parameter.role == Role::Adapter);
+        adapters
+            .map(|parameter| (parameter.name.clone(), parameter.slot.values()))
+            .collect()
+    };
+    let (names, mut values): (Vec<_>, Vec<_>) = adapters(&mut unet).into_iter().unzip();
+    let sizes = values.iter().map(Vec::len).collect::<Vec<_>>();
+    let mut optimizer = Optimizer::new(train::Optimizer::Adamw, 1e-2, sizes);
+    for step in 0..count {
+        let view = step % VIEWS;
+        let pick = [2 * step, 2 * step + 1].map(|example| example % train_examples * VIEWS + view);
+        let some =
+            |x: &Tensor<4>| Tensor::cat(pick.map(|row| x.clone().narrow(0, row, 1)).to_vec(), 0);
+        let states = pick.map(|row| text.clone().narrow(0, row, 1));
+        for mut parameter in unet.parameters() {
+            if parameter.role == Role::Adapter {
+                parameter.slot.require_grad();
+            }
+        }
+        let predicted = unet.predict(
+            some(&noisy),
+            &[TIMESTEPS[view]; 2],
+            &Tensor::cat(states.to_vec(), 0),
+            &mut Pass::Plain,
+        );
+        let loss = mean_squares(predicted - some(&noise)).mean();
+        let mut grads = loss.backward();
+        let mut gradients: Vec<Vec<f32>> = Vec::new();
+        for parameter in unet.parameters() {
+            if parameter.role == Role::Adapter {
+                gradients.push(parameter.slot.take_grad(&mut grads));
+            }
+        }
+        let squares = gradients.iter().flatten().map(|g| f64::from(*g).powi(2));
+        let norm = squares.sum::<f64>().sqrt();
+        let lr = 1e-2 * 0.5 * (1.0 + (std::f64::consts::PI * step as f64 / count as f64).cos());
+        let loss: f32 = loss.into_scalar();
+        let found = [loss, norm as f32, lr as f32];
+        let error = distance(&found, &steps[3 * step..3 * step + 3]);
+        let bar = 5.0 * golden.tolerance["train.steps"];
+        assert!(error <= bar, "step {step}: {error:.1e}; allowed: {bar:.1e}");
+        let shrink = (0.25 / (norm + 1e-6)).min(1.0) as f32;
+        gradients.iter_mut().flatten().for_each(|g| *g *= shrink);
+        optimizer.update(&mut values, &gradients, lr);
+        let parameters = unet.parameters().into_iter();
+        let parameters = parameters.filter(|parameter| parameter.role == Role::Adapter);
+        for (mut parameter, values) in parameters.zip(&values) {
+            parameter.slot.set(values, &golden.device);
+        }
+    }
+    let bar = 5.0 * golden.tolerance["train.final"];
+    for (name, values) in names.iter().zip(&values) {
+        let expected = &golden.reference[&format!("train.final.{name}")].values;
+        let error = distance(values, expected);
+        assert!(error <= bar, "{name}: {error:.1e}; allowed: {bar:.1e}");
+    }
+}
+
+#[test]
+fn sampling_agrees_with_diffusers() {
+    let Some(golden) = golden() else { return };
+    let schedule = &golden.config.schedule;
+    let expected = &golden.reference["sample.timesteps"].values;
+    let timesteps: Vec<f64> = schedule.sampling(4).iter().map(|t| *t as f64).collect();
+    assert_eq!(&timesteps, expected);
+    let text: Tensor<3> = golden.tensor("encoder_hidden_states");
+    // caption 5 is empty
+    let [first, empty] = [0, 5].map(|caption| text.clone().narrow(0, caption, 1));
+    let start: Tensor<4> = golden.tensor("sample.first");
+    let latents = sample(&unet(&golden), schedule, start, &first, &empty, 4, 5.0);
+    golden.check("sample.latents", latents.clone());
+    let vae = golden.config.load_vae(&golden.device).unwrap();
+    golden.check("sample.image", vae.decode(vae.unscale(latents)));
+}
