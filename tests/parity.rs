@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use half::{bf16, f16};
 use infbench::batching;
 use infbench::checkpoints::hub::Hub;
+use infbench::checkpoints::shards::ShardsError;
 use infbench::config::lora::LayerRange;
 use infbench::config::{
     CheckpointConfig, LayerSelection, LoraConfig, LoraInit, LoraTarget, ModelConfig,
@@ -345,12 +346,14 @@ fn what_does_not_fit_a_checkpoint_is_said_by_name() {
     let empty = with_config("bert");
     assert!(matches!(
         Checkpoint::open(empty.path()),
-        Err(CheckpointError::NoWeights { .. })
+        Err(CheckpointError::Weights(ShardsError::NoWeights { .. }))
     ));
     fs::write(empty.path().join("model.safetensors"), [1, 2, 3]).unwrap();
     assert!(matches!(
         Checkpoint::open(empty.path()),
-        Err(CheckpointError::Read { .. } | CheckpointError::Input(_))
+        Err(CheckpointError::Weights(
+            ShardsError::Read { .. } | ShardsError::Input(_)
+        ))
     ));
     // another number of classes: the head is drawn from the seed
     let checkpoint = Checkpoint::open(&fixture("bert").join("model")).unwrap();

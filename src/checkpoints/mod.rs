@@ -7,5 +7,6 @@
 mod fields;
 pub mod hub;
 pub mod layout;
+pub mod shards;
 
 pub use fields::{Fields, HuggingFaceError};

@@ -25,6 +25,7 @@ pub enum InputShape {
 
 /// Inputs of a batch.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one in a batch")]
 pub enum ModelInput {
     /// Ids, `[n, t]`, padded at the end.
     Tokens(Tensor<2, Int>),
@@ -34,8 +35,6 @@ pub enum ModelInput {
     Latents {
         /// `[n, channels, height, width]`.
         x: Tensor<4>,
-        /// The timestep of every row.
-        timesteps: Vec<usize>,
         /// Text states, `[n, t, context]`.
         text: Tensor<3>,
     },
@@ -74,6 +73,7 @@ impl Batch {
         match &self.input {
             ModelInput::Tokens(ids) => ids.dims()[0],
             ModelInput::Features(x) | ModelInput::Activations { x, .. } => x.dims()[0],
+            ModelInput::Latents { x, .. } => x.dims()[0],
         }
     }
 
@@ -95,6 +95,10 @@ impl Batch {
             input: match self.input {
                 ModelInput::Tokens(tokens) => ModelInput::Tokens(ids(tokens)),
                 ModelInput::Features(x) => ModelInput::Features(real(x)),
+                ModelInput::Latents { x, text } => ModelInput::Latents {
+                    x: x.select(0, rows.clone()),
+                    text: real(text),
+                },
                 ModelInput::Activations { x, layer } => {
                     ModelInput::Activations { x: real(x), layer }
                 }
@@ -116,9 +120,8 @@ impl Batch {
                 x: x.cast(DType::F64),
                 layer,
             },
-            ModelInput::Latents { x, timesteps, text } => ModelInput::Latents {
+            ModelInput::Latents { x, text } => ModelInput::Latents {
                 x: x.cast(DType::F64),
-                timesteps,
                 text: text.cast(DType::F64),
             },
             tokens @ ModelInput::Tokens(_) => tokens,

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use thiserror::Error;
 
 use crate::atomic;
+use crate::checkpoints::shards::reader;
 use crate::input::{self, InputError, quote};
 
 use super::parameter::{Array, Weights};
@@ -116,28 +116,6 @@ pub fn load(path: &Path) -> Result<Weights, WeightFileError> {
             ))
         })
         .collect()
-}
-
-/// Appends the numbers in some bytes as f32.
-pub type Reader = fn(&[u8], &mut Vec<f32>);
-
-/// How numbers of a type are appended as f32; `None` for a type that weights do not have.
-pub fn reader(dtype: Dtype) -> Option<Reader> {
-    match dtype {
-        Dtype::F32 => Some(|bytes, out| {
-            let numbers = bytes.as_chunks::<4>().0.iter();
-            out.extend(numbers.map(|number| f32::from_le_bytes(*number)));
-        }),
-        Dtype::F16 => Some(|bytes, out| {
-            let numbers = bytes.as_chunks::<2>().0.iter();
-            out.extend(numbers.map(|number| f16::from_le_bytes(*number).to_f32()));
-        }),
-        Dtype::BF16 => Some(|bytes, out| {
-            let numbers = bytes.as_chunks::<2>().0.iter();
-            out.extend(numbers.map(|number| bf16::from_le_bytes(*number).to_f32()));
-        }),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -72,11 +72,6 @@ impl ClipTextConfig {
     }
 }
 
-/// A tensor's name as this crate has it: without `text_model.`.
-pub fn known_as(name: &str) -> String {
-    name.strip_prefix("text_model.").unwrap_or(name).to_owned()
-}
-
 /// One layer: attention to earlier tokens and feed-forward, each normalised before and added to its input.
 #[derive(Clone, Debug)]
 struct Layer {

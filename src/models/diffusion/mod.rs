@@ -15,7 +15,6 @@ pub mod unet;
 pub mod unet_config;
 pub mod vae;
 pub mod vae_config;
-mod weights;
 
 pub use clip_text::{ClipText, ClipTextConfig};
 pub use pipeline::{PipelineConfig, PipelineError, sample};

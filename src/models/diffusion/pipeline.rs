@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, Tensor};
 use thiserror::Error;
 
-use super::clip_text;
 use super::parts::Parts;
-use super::weights::{Files, WeightsError};
 use super::{ClipText, ClipTextConfig, Schedule, Unet, UnetConfig, Vae, VaeConfig, vae_config};
 use crate::checkpoints::HuggingFaceError;
+use crate::checkpoints::shards::{Naming, Shards, ShardsError};
+use crate::models::{Pass, checkpoint};
 
 /// Folders of a pipeline.
 pub const UNET: &str = "unet";
@@ -22,9 +22,7 @@ pub const TOKENIZER: &str = "tokenizer";
 /// See [`UNET`].
 pub const SCHEDULER: &str = "scheduler";
 /// Start of the names of diffusers' weights.
-const DIFFUSERS_STEM: &str = "diffusion_pytorch_model";
-/// Start of the names of transformers' weights.
-const TRANSFORMERS_STEM: &str = "model";
+const STEM: &str = "diffusion_pytorch_model";
 
 /// Why a pipeline cannot be loaded.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -42,7 +40,7 @@ pub enum PipelineError {
     Config(#[from] HuggingFaceError),
     /// Weights that cannot be read.
     #[error(transparent)]
-    Weights(#[from] WeightsError),
+    Weights(#[from] ShardsError),
     /// The text encoder's states are not as wide as what the UNet attends to.
     #[error(
         "{path}: the text encoder gives states of width {found} (`hidden_size`); allowed: {expected}, which is `cross_attention_dim` of the UNet"
@@ -130,7 +128,12 @@ impl PipelineConfig {
     /// When weights are missing, damaged or of other shapes.
     pub fn load_unet(&self, device: &Device) -> Result<Unet, PipelineError> {
         let unet = Unet::new(&self.unet, device);
-        self.load(unet, UNET, DIFFUSERS_STEM, str::to_owned, device)
+        let naming = Naming {
+            stem: STEM,
+            prefix: "",
+            today: str::to_owned,
+        };
+        self.load(unet, UNET, naming, device)
     }
 
     /// The autoencoder with its weights.
@@ -139,7 +142,12 @@ impl PipelineConfig {
     /// As [`Self::load_unet`].
     pub fn load_vae(&self, device: &Device) -> Result<Vae, PipelineError> {
         let vae = Vae::new(&self.vae, device);
-        self.load(vae, VAE, DIFFUSERS_STEM, vae_config::known_as, device)
+        let naming = Naming {
+            stem: STEM,
+            prefix: "",
+            today: vae_config::today,
+        };
+        self.load(vae, VAE, naming, device)
     }
 
     /// The text encoder with its weights.
@@ -148,22 +156,25 @@ impl PipelineConfig {
     /// As [`Self::load_unet`].
     pub fn load_text(&self, device: &Device) -> Result<ClipText, PipelineError> {
         let text = ClipText::new(&self.text, device);
-        let known_as = clip_text::known_as;
-        self.load(text, TEXT_ENCODER, TRANSFORMERS_STEM, known_as, device)
+        let naming = Naming {
+            stem: "model",
+            prefix: "text_model",
+            today: str::to_owned,
+        };
+        self.load(text, TEXT_ENCODER, naming, device)
     }
 
     fn load<T: Parts>(
         &self,
         mut part: T,
         folder: &str,
-        stem: &str,
-        known_as: fn(&str) -> String,
+        naming: Naming,
         device: &Device,
     ) -> Result<T, PipelineError> {
-        let files = Files::open(&self.folder.join(folder), stem, known_as)?;
+        let shards = Shards::open(&self.folder.join(folder), naming)?;
         let mut parameters = Vec::new();
         part.parameters(&mut parameters);
-        files.load(parameters, device)?;
+        checkpoint::load(&shards, parameters, device)?;
         Ok(part)
     }
 }
@@ -180,8 +191,6 @@ pub fn sample(
     steps: usize,
     guidance: f64,
 ) -> Tensor<4> {
-    use crate::models::Pass;
-
     let [n, t, width] = text.dims();
     let context = if guidance == 1.0 {
         text.clone()

@@ -84,9 +84,9 @@ impl VaeConfig {
     }
 }
 
-/// A tensor's name as this crate has it: that of diffusers today, for files that know the attention's layers by older
+/// A tensor's name as diffusers has it today, for files that know the attention's layers by older
 /// names.
-pub fn known_as(name: &str) -> String {
+pub fn today(name: &str) -> String {
     let Some((start, end)) = name.split_once(".attentions.") else {
         return name.to_owned();
     };

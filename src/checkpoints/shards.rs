@@ -1,0 +1,326 @@
+//! Weights in safetensors files, one or several shards, memory-mapped.
+//!
+//! Numbers may be f32, f16 or bf16 and become f32. A tensor is copied piece by piece and the pages it came from are
+//! given back, so that loading takes the size of the model and little more.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use half::{bf16, f16};
+use memmap2::Mmap;
+use safetensors::tensor::{Dtype, SafeTensors};
+use serde_json::Value;
+use thiserror::Error;
+
+use super::{Fields, HuggingFaceError};
+use crate::input::{self, InputError, quote};
+
+/// Bytes that are copied before their pages are given back; a multiple of the page size.
+const PIECE: usize = 8 << 20;
+
+/// Why weights cannot be loaded.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ShardsError {
+    /// The list of the shards.
+    #[error(transparent)]
+    Index(#[from] HuggingFaceError),
+    /// There are no weights.
+    #[error("{folder} holds neither {stem}.safetensors nor {stem}.safetensors.index.json{others}")]
+    NoWeights {
+        /// The folder.
+        folder: PathBuf,
+        /// Start of the names looked for.
+        stem: &'static str,
+        /// Weights of another format and how to convert them, with their own punctuation; may be empty.
+        others: String,
+    },
+    /// A file that is not what its name says.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// A file cannot be read.
+    #[error("cannot read {path}: {reason}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A tensor of a type that weights do not have.
+    #[error("{path}: tensor `{name}` is {found}; allowed: F32, F16, BF16")]
+    Type {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// Its type.
+        found: String,
+    },
+    /// A parameter is not in the files.
+    #[error("{folder}: the weights lack `{name}`{also}")]
+    Missing {
+        /// The folder.
+        folder: PathBuf,
+        /// The parameter.
+        name: String,
+        /// Under which other name it was looked for, with its own punctuation; may be empty.
+        also: String,
+    },
+    /// A parameter of another shape than the settings say.
+    #[error("{path}: tensor `{name}` has shape {found:?}; config.json makes it {expected:?}")]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// Shape found.
+        found: Vec<usize>,
+        /// Shape expected.
+        expected: Vec<usize>,
+    },
+}
+
+/// How the weights of a model are called in files.
+#[derive(Clone, Copy, Debug)]
+pub struct Naming {
+    /// Start of the names of the files, such as `model`.
+    pub stem: &'static str,
+    /// What may stand before the name of every tensor, with a dot; nothing where it is empty.
+    pub prefix: &'static str,
+    /// A tensor's name without prefix, as it is called today.
+    pub today: fn(&str) -> String,
+}
+
+/// Where a tensor lies.
+#[derive(Clone, Debug)]
+struct Place {
+    shard: usize,
+    /// Name in the file.
+    name: String,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    start: usize,
+    end: usize,
+}
+
+/// Opened files of weights; nothing of them has been copied yet.
+#[derive(Debug)]
+pub struct Shards {
+    folder: PathBuf,
+    naming: Naming,
+    files: Vec<(PathBuf, Mmap)>,
+    places: BTreeMap<String, Place>,
+}
+
+impl Shards {
+    /// Maps the files in `folder`.
+    ///
+    /// # Errors
+    /// Missing or damaged files.
+    pub fn open(folder: &Path, naming: Naming) -> Result<Self, ShardsError> {
+        let mut shards = Self {
+            folder: folder.to_owned(),
+            naming,
+            files: Vec::new(),
+            places: BTreeMap::new(),
+        };
+        for path in list(folder, naming.stem)? {
+            shards.add(path)?;
+        }
+        Ok(shards)
+    }
+
+    fn add(&mut self, path: PathBuf) -> Result<(), ShardsError> {
+        let read = |reason: String| ShardsError::Read {
+            path: path.clone(),
+            reason,
+        };
+        let file = File::open(&path).map_err(|e| read(e.to_string()))?;
+        // SAFETY: the file is only read; like every program that maps its weights, this one relies on
+        // nobody truncating them meanwhile.
+        let map = unsafe { Mmap::map(&file) }.map_err(|e| read(e.to_string()))?;
+        let (length, metadata) = SafeTensors::read_metadata(&map).map_err(|error| {
+            match input::explain(&path, &map, "a safetensors file") {
+                Some(found) => found.into(),
+                None => read(format!("{error}; the file is damaged or incomplete")),
+            }
+        })?;
+        let base = 8 + length;
+        for (name, info) in metadata.tensors() {
+            let (start, end) = info.data_offsets;
+            if base + end > map.len() {
+                return Err(read(format!(
+                    "tensor `{}` ends behind the file, which is incomplete",
+                    quote(&name)
+                )));
+            }
+            let place = Place {
+                shard: self.files.len(),
+                name: name.clone(),
+                dtype: info.dtype,
+                shape: info.shape.clone(),
+                start: base + start,
+                end: base + end,
+            };
+            self.places.insert(self.known_as(&name), place);
+        }
+        self.files.push((path, map));
+        Ok(())
+    }
+
+    /// A tensor's name as it is called today, without prefix.
+    fn known_as(&self, name: &str) -> String {
+        let rest = name
+            .strip_prefix(self.naming.prefix)
+            .and_then(|rest| rest.strip_prefix('.'));
+        (self.naming.today)(rest.unwrap_or(name))
+    }
+
+    /// Whether a tensor is here with this shape.
+    pub fn has(&self, name: &str, shape: &[usize]) -> bool {
+        let place = self.places.get(name);
+        place.is_some_and(|place| place.shape == shape)
+    }
+
+    /// Copies a parameter's numbers.
+    ///
+    /// # Errors
+    /// When it is missing, has another shape, or is of a type that weights do not have.
+    pub fn values(&self, name: &str, expected: &[usize]) -> Result<Vec<f32>, ShardsError> {
+        let place = self.places.get(name).ok_or_else(|| self.missing(name))?;
+        let (path, map) = &self.files[place.shard];
+        if place.shape != expected {
+            return Err(ShardsError::Shape {
+                path: path.clone(),
+                name: place.name.clone(),
+                found: place.shape.clone(),
+                expected: expected.to_owned(),
+            });
+        }
+        let append = reader(place.dtype).ok_or_else(|| ShardsError::Type {
+            path: path.clone(),
+            name: place.name.clone(),
+            found: format!("{:?}", place.dtype),
+        })?;
+        let mut values = Vec::with_capacity(expected.iter().product());
+        let mut start = place.start;
+        while start < place.end {
+            let end = (start + PIECE).min(place.end);
+            append(&map[start..end], &mut values);
+            give_back(map, start, end);
+            start = end;
+        }
+        Ok(values)
+    }
+
+    fn missing(&self, name: &str) -> ShardsError {
+        let prefix = self.naming.prefix;
+        ShardsError::Missing {
+            folder: self.folder.clone(),
+            name: name.to_owned(),
+            also: if prefix.is_empty() {
+                String::new()
+            } else {
+                format!(" (also looked for as `{prefix}.{name}`)")
+            },
+        }
+    }
+
+    /// Adds everything in the files to a hash.
+    pub fn feed(&self, hasher: &mut blake3::Hasher) {
+        for (_, map) in &self.files {
+            hasher.update(&(map.len() as u64).to_le_bytes());
+            hasher.update(map);
+        }
+    }
+}
+
+/// Appends the numbers in some bytes as f32.
+pub type Reader = fn(&[u8], &mut Vec<f32>);
+
+/// How numbers of a type are appended as f32; `None` for a type that weights do not have.
+pub fn reader(dtype: Dtype) -> Option<Reader> {
+    match dtype {
+        Dtype::F32 => Some(|bytes, out| {
+            let numbers = bytes.as_chunks::<4>().0.iter();
+            out.extend(numbers.map(|number| f32::from_le_bytes(*number)));
+        }),
+        Dtype::F16 => Some(|bytes, out| {
+            let numbers = bytes.as_chunks::<2>().0.iter();
+            out.extend(numbers.map(|number| f16::from_le_bytes(*number).to_f32()));
+        }),
+        Dtype::BF16 => Some(|bytes, out| {
+            let numbers = bytes.as_chunks::<2>().0.iter();
+            out.extend(numbers.map(|number| bf16::from_le_bytes(*number).to_f32()));
+        }),
+        _ => None,
+    }
+}
+
+/// Lets the system take back the memory of pages that have been copied.
+#[cfg(unix)]
+fn give_back(map: &Mmap, start: usize, end: usize) {
+    // SAFETY: the mapping is of a file and never written to, so that pages given back are read from the
+    // file again when someone looks at them. A refusal costs memory only.
+    let _ = unsafe {
+        map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, end - start)
+    };
+}
+
+/// Other systems take pages of a mapped file back by themselves.
+#[cfg(not(unix))]
+fn give_back(_: &Mmap, _: usize, _: usize) {}
+
+/// Weights in a folder that are of another format, as the end of an error.
+fn other_weights(folder: &Path) -> String {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| {
+            let endings = [
+                ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf", ".onnx",
+            ];
+            endings.iter().any(|ending| name.ends_with(ending))
+                && !name.starts_with("training_args")
+        })
+        .collect();
+    names.sort();
+    match names.first() {
+        None => "; it is no checkpoint, or its weights were not downloaded".to_owned(),
+        Some(name) => format!(
+            "; {} is of another format, which is not read: in transformers, `from_pretrained(DIR).save_pretrained(DIR, safe_serialization=True)` writes safetensors",
+            quote(name)
+        ),
+    }
+}
+
+/// The safetensors files in a folder, sorted.
+fn list(folder: &Path, stem: &'static str) -> Result<Vec<PathBuf>, ShardsError> {
+    let single = folder.join(format!("{stem}.safetensors"));
+    if single.is_file() {
+        return Ok(vec![single]);
+    }
+    let index = folder.join(format!("{stem}.safetensors.index.json"));
+    if !index.is_file() {
+        return Err(ShardsError::NoWeights {
+            folder: folder.to_owned(),
+            stem,
+            others: other_weights(folder),
+        });
+    }
+    let fields = Fields::read(&index)?;
+    let mut names: Vec<String> = match fields.get("weight_map") {
+        Some(Value::Object(map)) => map
+            .values()
+            .map(|value| value.as_str().map(str::to_owned))
+            .collect::<Option<_>>(),
+        _ => None,
+    }
+    .ok_or_else(|| ShardsError::Read {
+        path: index,
+        reason: "`weight_map` is not a mapping of tensors to files".into(),
+    })?;
+    names.sort();
+    names.dedup();
+    Ok(names.into_iter().map(|name| folder.join(name)).collect())
+}
