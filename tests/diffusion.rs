@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors};
 
-use infbench::config::{LoraInit, train};
+use infbench::config::LoraInit;
 use infbench::device::DeviceChoice;
-use infbench::finetune::optimizer::Optimizer;
+use infbench::finetune::{optimizer::Optimizer, settings};
 use infbench::models::diffusion::{PipelineConfig, Posterior, Unet, sample};
 use infbench::models::network::Network;
 use infbench::models::ops::adapter_gradients;
@@ -300,7 +300,7 @@ fn training_steps_agree_with_pytorch() {
     };
     let (names, mut values): (Vec<_>, Vec<_>) = adapters(&mut unet).into_iter().unzip();
     let sizes = values.iter().map(Vec::len).collect::<Vec<_>>();
-    let mut optimizer = Optimizer::new(train::Optimizer::Adamw, 1e-2, sizes);
+    let mut optimizer = Optimizer::new(settings::Optimizer::Adamw, 1e-2, sizes);
     for step in 0..count {
         let view = step % VIEWS;
         let pick = [2 * step, 2 * step + 1].map(|example| example % train_examples * VIEWS + view);
