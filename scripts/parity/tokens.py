@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import AutoTokenizer
 from transformers.models.roberta.tokenization_roberta import bytes_to_unicode
 
@@ -78,6 +78,45 @@ def roberta(prefix=False, truncation=None):
     return file
 
 
+def gpt2(first=pre_tokenizers.Digits(individual_digits=True), regex=True, special=("<|endoftext|>", "<|im_end|>")):
+    """Byte-level BPE as SmolLM2 has it (digits by themselves), or with a regular expression, as Llama 3 and Qwen2."""
+    tokens = [*special, *sorted(bytes_to_unicode().values()), *(merge.replace(" ", "") for merge in MERGES)]
+    vocabulary = {token: i for i, token in enumerate(tokens)}
+    tokenizer = Tokenizer(models.BPE(vocabulary, [tuple(merge.split()) for merge in MERGES]))
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=regex)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([first, byte_level])
+    return json.loads(tokenizer.to_str()) | {"added_tokens": special_added({t: vocabulary[t] for t in special})}
+
+
+def llama3():
+    expression = (
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    )
+    file = gpt2(pre_tokenizers.Split(Regex(expression), "isolated"), False, ("<s>", "</s>"))
+    file["post_processor"] = json.loads(
+        processors.TemplateProcessing(single="<s>:0 $A:0", pair="<s>:0 $A:0 <s>:1 $B:1", special_tokens=[("<s>", 0)])
+        .__getstate__()
+    )
+    return file
+
+
+def llama(normalizer=True):
+    """SentencePiece BPE with byte fallback, as Llama 2 and Mistral have it."""
+    tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), "\u2581", *LETTERS]
+    merges = ["\u2581 t", "h e", "\u2581t he", "l l", "he ll", "hell o", "\u2581 hello"]
+    tokens += [merge.replace(" ", "") for merge in merges]
+    vocabulary = {token: i for i, token in enumerate(tokens)}
+    pairs = [tuple(merge.split()) for merge in merges]
+    tokenizer = Tokenizer(models.BPE(vocabulary, pairs, unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    if normalizer:
+        tokenizer.normalizer = normalizers.Sequence(
+            [normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")]
+        )
+    else:
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace("\u2581", prepend_scheme="first", split=False)
+    return json.loads(tokenizer.to_str()) | {"added_tokens": special_added({"<unk>": 0, "<s>": 1, "</s>": 2})}
+
+
 def no_normalizer():
     return bert() | {"normalizer": None}
 
@@ -96,6 +135,10 @@ FILES = {
     "roberta": roberta(),
     "roberta_prefix": roberta(prefix=True),
     "roberta_left": roberta(truncation="left"),
+    "gpt2": gpt2(),
+    "llama3": llama3(),
+    "llama": llama(),
+    "llama_first": llama(normalizer=False),
     "vocab_txt": "".join(token + "\n" for token in word_piece_vocabulary()),
     "vocab_txt_windows": "\r\n".join(word_piece_vocabulary()),
     "vocab_txt_twice": "".join(t + "\n" for t in word_piece_vocabulary() + ["a", "", "ok"]),
@@ -235,6 +278,41 @@ def by_hand():
         ("merges without header or end", "roberta", older | {"merges.txt": "merges_txt_bare"}, None),
         ("vocab.json alone", "roberta", {"vocab.json": "vocab_json"}, None),
         ("nothing", "bert", {}, None),
+        ("GPT-2's class", "llama", json_of("gpt2"), {"tokenizer_class": "GPT2Tokenizer"}),
+        ("GPT-2's class with a space", "llama", json_of("gpt2"),
+         {"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": True, "add_bos_token": True}),
+        ("GPT-2's class with RoBERTa's file", "llama", json_of("roberta"),
+         {"tokenizer_class": "GPT2TokenizerFast", "add_prefix_space": True}),
+        ("GPT-2's class, other tokens", "llama", json_of("gpt2"),
+         {"tokenizer_class": "GPT2Tokenizer", "eos_token": "<|im_end|>", "bos_token": "the"}),
+        ("GPT-2 by family", "gpt2", json_of("gpt2"), None),
+        ("Qwen2 by family", "qwen2", json_of("gpt2"), None),
+        ("Qwen3 by family", "qwen3", json_of("gpt2"), {}),
+        ("Qwen2's class", "qwen2", json_of("gpt2"),
+         {"tokenizer_class": "Qwen2Tokenizer", "eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"}),
+        ("Qwen2's class, token without rules", "qwen2", json_of("gpt2"),
+         {"tokenizer_class": "Qwen2TokenizerFast", "pad_token": "the", "bos_token": "hello", "add_prefix_space": True}),
+        ("Llama 3", "llama", json_of("llama3"), {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>"}),
+        ("Llama 3 with Llama's class", "llama", json_of("llama3"),
+         {"tokenizer_class": "LlamaTokenizerFast", "add_eos_token": True}),
+        ("Llama 3, cut left", "llama", json_of("llama3"),
+         {"tokenizer_class": "PreTrainedTokenizerFast", "truncation_side": "left"}),
+        ("Llama by family", "llama", json_of("llama"), None),
+        ("Mistral by family", "mistral", json_of("llama"), {"add_bos_token": True, "add_eos_token": False}),
+        ("Llama's class without BOS", "llama", json_of("llama"),
+         {"tokenizer_class": "LlamaTokenizer", "add_bos_token": False}),
+        ("Llama's class with EOS", "llama", json_of("llama"),
+         {"tokenizer_class": "LlamaTokenizer", "add_eos_token": True, "legacy": False}),
+        ("Llama's class, BOS null", "llama", json_of("llama"), {"tokenizer_class": "LlamaTokenizer", "bos_token": None}),
+        ("Llama's class, no BOS at all", "llama", json_of("llama"),
+         {"tokenizer_class": "LlamaTokenizer", "bos_token": None, "add_bos_token": False}),
+        ("Llama's class, padding added", "llama", json_of("llama"),
+         {"tokenizer_class": "LlamaTokenizer", "pad_token": "[PAD]", "truncation_side": "left"}),
+        ("Llama's class, first space", "llama", json_of("llama_first"),
+         {"tokenizer_class": "LlamaTokenizer", "legacy": False, "add_prefix_space": None}),
+        ("Llama's file, generic", "llama", json_of("llama"),
+         {"tokenizer_class": "PreTrainedTokenizerFast", "add_bos_token": True, "bos_token": "<s>"}),
+        ("Llama's files missing", "llama", {}, None),
     ]:
         config, more = (rest + [{}, {}])[:2]
         all_settings = dict(more)

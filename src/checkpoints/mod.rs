@@ -5,8 +5,12 @@
 //! [`models`](crate::models) builds a network and [`tasks`](crate::tasks) opens a tokenizer.
 
 mod fields;
+pub mod gguf;
 pub mod hub;
 pub mod layout;
+
+mod post_processor;
 pub mod shards;
 
 pub use fields::{Fields, HuggingFaceError};
+pub use post_processor::begin_and_end;

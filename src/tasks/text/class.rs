@@ -15,18 +15,40 @@ pub(super) enum Class {
     Roberta,
     /// SentencePiece without token types.
     XlmRoberta,
+    /// Byte-level BPE of GPT-2 without token types: whatever pre-tokenizer its file has.
+    Gpt2,
+    /// SentencePiece BPE of Llama and Mistral; the settings say whether a text begins with BOS and ends with EOS.
+    Llama,
+    /// Byte-level BPE of Qwen2 and Qwen3.
+    Qwen2,
     /// `tokenizer.json` as it is.
     Generic,
 }
 
 /// Names of the classes, without the `Fast` at their end.
-const CLASSES: [(&str, Class); 6] = [
+const CLASSES: [(&str, Class); 10] = [
     ("BertTokenizer", Class::Bert),
     ("ElectraTokenizer", Class::Bert),
     ("DistilBertTokenizer", Class::DistilBert),
     ("RobertaTokenizer", Class::Roberta),
     ("XLMRobertaTokenizer", Class::XlmRoberta),
+    ("GPT2Tokenizer", Class::Gpt2),
+    ("LlamaTokenizer", Class::Llama),
+    ("Qwen2Tokenizer", Class::Qwen2),
     ("PreTrainedTokenizer", Class::Generic),
+    // the name that transformers 5 writes
+    ("TokenizersBackend", Class::Generic),
+];
+
+/// Classes of the model families, where no class is named.
+const FAMILIES: [(&str, Class); 7] = [
+    ("bert", Class::Bert),
+    ("roberta", Class::Roberta),
+    ("llama", Class::Llama),
+    ("mistral", Class::Llama),
+    ("qwen2", Class::Qwen2),
+    ("qwen3", Class::Qwen2),
+    ("gpt2", Class::Gpt2),
 ];
 
 impl Class {
@@ -38,11 +60,11 @@ impl Class {
             .find_map(|fields| Some((fields, fields.get(FIELD)?)));
         let Some((fields, value)) = named else {
             let family = model.required("model_type")?;
-            return match family.as_str() {
-                Some("bert") => Ok(Self::Bert),
-                Some("roberta") => Ok(Self::Roberta),
-                _ => Err(model.unsupported("model_type", family, "\"bert\", \"roberta\"")),
-            };
+            let known = FAMILIES.iter().find(|(known, _)| family == known);
+            return known.map(|&(_, class)| class).ok_or_else(|| {
+                let allowed = FAMILIES.map(|(name, _)| format!("\"{name}\""));
+                model.unsupported("model_type", family, allowed.join(", "))
+            });
         };
         let name = value.as_str().unwrap_or_default();
         let name = name.strip_suffix("Fast").unwrap_or(name);
@@ -68,6 +90,15 @@ impl Class {
             Self::Roberta | Self::XlmRoberta => json!({
                 "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "sep_token": "</s>",
                 "pad_token": "<pad>", "cls_token": "<s>", "mask_token": "<mask>",
+            }),
+            Self::Gpt2 => json!({
+                "bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>",
+                "unk_token": "<|endoftext|>",
+            }),
+            Self::Llama => json!({"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}),
+            Self::Qwen2 => json!({
+                "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>",
+                "pad_token": "<|endoftext|>",
             }),
             Self::Generic => json!({}),
         };

@@ -140,7 +140,7 @@ pub(super) fn special_tokens(
     })
 }
 
-/// The mask of RoBERTa takes the space before it along.
+/// The mask of RoBERTa takes the space before it along; the special tokens of Qwen2 have no rules.
 fn with_rules(field: &str, given: Given, class: Class) -> Given {
     match (given, class) {
         (Given::Text(text), Class::Roberta) if field == "mask_token" => {
@@ -148,6 +148,11 @@ fn with_rules(field: &str, given: Given, class: Class) -> Given {
         }
         (Given::Text(text), Class::XlmRoberta) if field == "mask_token" => {
             Given::Token(AddedToken::from(text, false).lstrip(true))
+        }
+        (Given::Text(text), Class::Qwen2)
+            if ["bos_token", "eos_token", "unk_token", "pad_token"].contains(&field) =>
+        {
+            Given::Token(AddedToken::from(text, true))
         }
         (given, _) => given,
     }

@@ -8,15 +8,16 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tokenizers::normalizers::BertNormalizer;
+use tokenizers::processors::PostProcessorWrapper;
 use tokenizers::{NormalizerWrapper, PreTokenizerWrapper, Tokenizer, TruncationDirection};
 
 use super::class::Class;
 use super::error::TokenizerError;
-use super::settings::{Added, lacking, present, special_tokens};
+use super::settings::{Added, SpecialTokens, lacking, present, special_tokens};
 use super::vocabulary;
 use crate::checkpoints::layout::{TOKENIZER_CONFIG_FILE, TOKENIZER_FILE};
-use crate::checkpoints::{Fields, HuggingFaceError};
-use crate::input::{self, shorten};
+use crate::checkpoints::{Fields, HuggingFaceError, begin_and_end};
+use crate::input::{self, quote, shorten};
 
 /// A tokenizer and how it is to be used.
 pub(super) struct Opened {
@@ -65,6 +66,9 @@ pub(super) fn open(folder: &Path, model: &Fields) -> Result<Opened, TokenizerErr
         normalise(&settings, &mut tokenizer, &path)?;
     }
     prefix_space(&settings, class, &mut tokenizer)?;
+    if class == Class::Llama {
+        surround(&settings, &special, &mut tokenizer, &path)?;
+    }
     Ok(Opened {
         gives_types: gives_types(&settings, class)?,
         path,
@@ -151,6 +155,45 @@ fn normalise(
                 .to_owned(),
         }),
     }
+}
+
+/// Overrides whether Llama's tokenizer begins a text with BOS (by default it does) and ends it with EOS (by default it
+/// does not), whatever the post-processor of its file says.
+fn surround(
+    settings: &Fields,
+    special: &SpecialTokens,
+    tokenizer: &mut Tokenizer,
+    path: &Path,
+) -> Result<(), TokenizerError> {
+    const PREFIX: &str = "add_prefix_space";
+    if !settings.is_null(PREFIX) && !settings.flag(PREFIX, true)? {
+        // transformers would build such a tokenizer anew from tokenizer.model
+        let found = Value::Bool(false);
+        return Err(settings.unsupported(PREFIX, &found, "null, true").into());
+    }
+    let named = |flag: &'static str, default: bool, field: &'static str| {
+        if !settings.flag(flag, default)? {
+            return Ok(None);
+        }
+        let missing = || TokenizerError::File {
+            path: path.to_owned(),
+            reason: format!("`{flag}` is true, but the settings name no `{field}`"),
+        };
+        let token = special.text(field).ok_or_else(missing)?;
+        let id = tokenizer.token_to_id(token);
+        let id = id.ok_or_else(|| TokenizerError::File {
+            path: path.to_owned(),
+            reason: format!("has no token `{}`, the tokenizer's `{field}`", quote(token)),
+        })?;
+        Ok::<_, TokenizerError>(Some((token, u64::from(id))))
+    };
+    let begin = named("add_bos_token", true, "bos_token")?;
+    let end = named("add_eos_token", false, "eos_token")?;
+    let described = begin_and_end(begin, end);
+    let processor: Option<PostProcessorWrapper> =
+        serde_json::from_value(described).map_err(|error| wrong(path)(error.into()))?;
+    tokenizer.with_post_processor(processor);
+    Ok(())
 }
 
 /// Overrides whether byte-level BPE puts a space before a text.

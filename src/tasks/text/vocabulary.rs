@@ -24,7 +24,7 @@ pub(super) fn describe(
     let names: &[&str] = match class {
         Class::Bert | Class::DistilBert => &[WORD_PIECE_FILE],
         Class::Roberta => &BPE_FILES,
-        Class::XlmRoberta | Class::Generic => &[],
+        Class::XlmRoberta | Class::Gpt2 | Class::Llama | Class::Qwen2 | Class::Generic => &[],
     };
     let there = |name: &&str| folder.join(name).is_file();
     if names.is_empty() || !names.iter().all(there) {
