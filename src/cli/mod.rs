@@ -3,6 +3,7 @@
 
 mod common;
 mod compare;
+mod convert;
 mod gradients;
 mod handbook;
 mod list;
@@ -45,6 +46,8 @@ enum Command {
     Score(score::ScoreArgs),
     /// Per-example gradients of a checkpoint on your own texts: for your own analysis, or for `score`
     Gradients(gradients::GradientsArgs),
+    /// Write a GGUF file of llama.cpp as a folder of Hugging Face
+    Convert(convert::ConvertArgs),
     /// Show the cells of an experiment, their cost and memory forecast, and what is done
     Plan(plan::PlanArgs),
     /// Draw figures and tables from results, and write one self-contained HTML page
@@ -108,6 +111,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args, cli.global),
         Command::Score(args) => score::score(&args, cli.global),
         Command::Gradients(args) => gradients::gradients(&args, cli.global),
+        Command::Convert(args) => convert::convert(&args, cli.global),
         Command::Plan(args) => plan::plan(&args),
         Command::Report(args) => report::report(&args, cli.global),
         Command::Compare(args) => compare::compare(&args, cli.global),
