@@ -20,7 +20,7 @@ use crate::device::DeviceChoice;
 use crate::gradients::factors::KroneckerFactors;
 use crate::gradients::settings::GradientType;
 use crate::gradients::store::{StoreError, StoreWriter, Target, TensorInfo};
-use crate::gradients::{GradientError, GradientSink, MatrixFileError, per_example};
+use crate::gradients::{self, GradientError, GradientSink, MatrixFileError, per_example};
 use crate::models::checkpoint::{Checkpoint, CheckpointError};
 use crate::models::peft::{self, PeftError};
 use crate::models::{Model, ModelError};
@@ -245,8 +245,7 @@ pub fn gradient_files(
         .expect("a model from a checkpoint has a family");
     let adapted = !model.adapted().is_empty();
     let modules = model.replaced().modules.clone();
-    let blocks: Vec<GradientBlock> = model
-        .gradient_tensors()
+    let blocks: Vec<GradientBlock> = gradients::tensors(&model, &split.targets)
         .into_iter()
         .map(|tensor| GradientBlock {
             name: if adapted {

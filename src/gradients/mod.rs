@@ -3,6 +3,9 @@
 //! The tensors are those of [`Model::gradient_tensors`](crate::models::Model::gradient_tensors): A
 //! `[r, in]` and B `[out, r]` of every adapted matrix in PEFT's layout, then `classifier.weight`
 //! `[classes, hidden]`. The classifier's bias is trained but not among them, as in the paper's code.
+//!
+//! An objective may have several views of an example, losses at several timesteps for instance. Every view is a row of a
+//! batch; their gradients are concatenated or averaged within the row of the example ([`tensors`]).
 
 pub mod checkpoints;
 pub mod factors;
@@ -10,10 +13,14 @@ pub mod hessian;
 mod matrices;
 pub mod one_by_one;
 pub mod per_example;
+mod row;
 pub mod settings;
 pub mod sink;
 pub mod store;
 pub mod synthetic;
+#[cfg(test)]
+mod views_tests;
 
 pub use matrices::MatrixFileError;
+pub use row::tensors;
 pub use sink::{GradientError, GradientSink, RowBuffer};

@@ -9,16 +9,18 @@
 //! each for all examples of the batch at once. Nothing is computed below the first adapted layer, and
 //! no gradient of a frozen weight. Dropout is off. Kronecker factors are made of the same x and δ.
 //!
-//! Where an objective has several views of an example, its rows of the batch come one after another, and so do their
-//! gradients in the row of the example.
+//! Where an objective has several views of an example, its rows of the batch come one after another. Concatenated, so do
+//! their gradients in the row of the example; averaged, they are those of one row with the positions of all views.
 
 use std::sync::Mutex;
+
+use burn::tensor::Tensor;
 
 use super::factors::{FactorSums, KroneckerFactors};
 use super::{GradientError, GradientSink};
 use crate::data::{Split, Targets};
 use crate::models::parameter::to_f32;
-use crate::models::{Adapter, Model, Pass, ops};
+use crate::models::{Adapter, Model, Pass, ops, repeated};
 use crate::{batching, objectives};
 
 /// Gradients of every example's loss into `sink`, row i for example i; returns the losses.
@@ -90,7 +92,7 @@ pub fn collect_with_factors(
     sink: &mut dyn GradientSink,
 ) -> Result<WithFactors, GradientError> {
     assert_eq!(targets.len(), split.len(), "targets of every example");
-    let sums = FactorSums::new(model);
+    let sums = FactorSums::new(&super::tensors(model, targets));
     let losses = run(
         model,
         split,
@@ -185,12 +187,18 @@ fn of_batch(
     }
     let objective = objectives::of(targets.unwrap_or(&split.targets));
     let mut pass = Pass::Probed(Vec::new());
-    let lengths = batch.lengths.clone();
+    let views = batch.targets.views();
+    let stacked = batch.targets.stacked_views();
+    let lengths = batch.lengths.as_ref().map(|all| repeated(all, views));
     let losses = match asked {
         Asked::Loss => objective.losses(model, &batch, &mut pass),
         Asked::Measurement => objective.measurement(model, &batch, &mut pass),
     };
-    let mut grads = losses.clone().sum().backward();
+    let asked = match stacked == views {
+        true => losses.clone().sum(),
+        false => losses.clone().sum() / views as f64,
+    };
+    let mut grads = asked.backward();
     let Pass::Probed(sites) = pass else {
         unreachable!("a pass keeps its kind")
     };
@@ -200,8 +208,9 @@ fn of_batch(
         let (x, delta) = site.take(&mut grads);
         let adapter = adapters.next().flatten();
         if let Some(sums) = &mut sums {
-            sums.add(&x, &delta, adapter, lengths.as_deref());
+            sums.add(&x, &delta, adapter, lengths.as_deref(), stacked);
         }
+        let [x, delta] = [x, delta].map(|rows| joined(rows, views / stacked));
         match adapter {
             Some(Adapter { a, b, scale, .. }) => {
                 tensors.extend(ops::adapter_gradients(x, delta, a, b, *scale));
@@ -211,4 +220,13 @@ fn of_batch(
     }
     let losses = to_f32(losses.inner().into_data());
     (objectives::mean_over_views(&losses, indices.len()), tensors)
+}
+
+/// `[n·views, t, width]` → `[n, views·t, width]`.
+fn joined(rows: Tensor<3>, views: usize) -> Tensor<3> {
+    let [n, t, width] = rows.dims();
+    match views {
+        1 => rows,
+        _ => rows.reshape([n / views, views * t, width]),
+    }
 }

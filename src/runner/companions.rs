@@ -5,8 +5,9 @@ use std::time::Instant;
 use super::cell::CellRunner;
 use super::sentence;
 use crate::config::{Cell, MethodSpec, Settings};
-use crate::data::Split;
+use crate::data::{Split, Targets};
 use crate::finetune::FineTuned;
+use crate::gradients;
 use crate::gradients::checkpoints::Checkpoint;
 use crate::gradients::factors::KroneckerFactors;
 use crate::gradients::hessian::Hessians;
@@ -162,7 +163,7 @@ impl CellRunner {
             beside.facts.hessian = Some(HessianFacts {
                 seconds: start.elapsed().as_secs_f64(),
                 bytes: found.bytes(),
-                asymmetry: asymmetry(cell, tuned, &found),
+                asymmetry: asymmetry(cell, tuned, &train.targets, &found),
             });
             beside.owned.hessians = Some(found);
         }
@@ -198,8 +199,8 @@ impl CellRunner {
 }
 
 /// The worst ‖H − Hᵀ‖/‖H‖ over the blocks of the settings.
-fn asymmetry(cell: &Cell, tuned: &FineTuned, hessians: &Hessians) -> f64 {
-    let tensors = tuned.model.gradient_tensors().into_iter();
+fn asymmetry(cell: &Cell, tuned: &FineTuned, targets: &Targets, hessians: &Hessians) -> f64 {
+    let tensors = gradients::tensors(&tuned.model, targets).into_iter();
     let tensors: Vec<_> = tensors.map(|t| TensorInfo::new(t.name, t.shape)).collect();
     let layout = BlockLayout::new(&tensors, cell.settings.influence.blocks);
     let of_block = |block: &BlockShape| {

@@ -12,6 +12,7 @@ use super::passes::Passes;
 use crate::batching;
 use crate::config::{Cell, ModelConfig, Settings, TaskConfig};
 use crate::device::DeviceChoice;
+use crate::gradients;
 use crate::gradients::store::TensorInfo;
 use crate::influence::BlockLayout;
 use crate::models::Model;
@@ -122,8 +123,7 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
                 let (fits, looks) = truth.retrainings(data.train.len(), methods, training.epochs);
                 fits * passes.epoch * epochs + looks * passes.look
             });
-            let tensors: Vec<TensorInfo> = model
-                .gradient_tensors()
+            let tensors: Vec<TensorInfo> = gradients::tensors(&model, &data.train.targets)
                 .into_iter()
                 .map(|t| TensorInfo::new(t.name, t.shape))
                 .collect();

@@ -12,6 +12,7 @@ use crate::config::{Cell, ModelConfig, TaskConfig};
 use crate::data::{Inputs, Split, Targets, Truth};
 use crate::finetune::Retrainer;
 use crate::finetune::{self, Stage};
+use crate::gradients;
 use crate::gradients::per_example::{self, Collect, WithFactors};
 use crate::gradients::settings::{GradientType, Reference};
 use crate::gradients::store::{GradientStore, StoreWriter, Target, TensorInfo};
@@ -226,7 +227,7 @@ impl CellRunner {
         };
         let mut tuned =
             tune(&settings, &base, &data, lora, train, &mut report).map_err(sentence)?;
-        let tensors = tuned.model.gradient_tensors().into_iter();
+        let tensors = gradients::tensors(&tuned.model, &data.train.targets).into_iter();
         let parameters = tensors.map(|t| t.shape.iter().product::<usize>()).sum();
         let wanted = wanted.with_decomposition(&cell.settings, parameters);
         if self.adapters {
@@ -337,8 +338,7 @@ impl CellRunner {
         split: &Split,
         alike: usize,
     ) -> Result<StoreWriter, String> {
-        let tensors: Vec<TensorInfo> = model
-            .gradient_tensors()
+        let tensors: Vec<TensorInfo> = gradients::tensors(model, &split.targets)
             .into_iter()
             .map(|t| TensorInfo::new(t.name, t.shape))
             .collect();

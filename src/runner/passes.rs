@@ -41,8 +41,12 @@ impl Passes {
         let forward = |kept: bool| 2.0 * if kept { above } else { below + above };
         let backward = 2.0 * above;
         let counted = |kept: bool, tokens: f64| if kept { tokens } else { 0.0 };
+        let once = 2.0 * below * (counted(kept[0], train) + counted(kept[1], query));
+        // every view of an example is a row of its own
+        let views = splits.map(|split| split.targets.views() as f64);
+        let [train, query] = [train * views[0], query * views[1]];
         Self {
-            once: 2.0 * below * (counted(kept[0], train) + counted(kept[1], query)),
+            once,
             epoch: (forward(in_training) + backward) * train,
             gradients: (forward(kept[0]) + backward) * train,
             look: forward(kept[1]) * query,

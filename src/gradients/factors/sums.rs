@@ -11,7 +11,7 @@ use faer::{Accum, Conj, Mat, MatMut, MatRef, Par};
 
 use super::{KroneckerFactors, TensorFactors};
 use crate::models::parameter::to_f32;
-use crate::models::{Adapter, Model};
+use crate::models::{Adapter, GradientTensor};
 
 /// The sums of x xᵀ and δ δᵀ of every tensor.
 ///
@@ -43,9 +43,8 @@ struct State {
 }
 
 impl FactorSums {
-    /// Zeros for the gradient tensors of a model.
-    pub(in crate::gradients) fn new(model: &Model) -> Self {
-        let tensors = model.gradient_tensors();
+    /// Zeros for the [tensors](crate::gradients::tensors) of a row.
+    pub(in crate::gradients) fn new(tensors: &[GradientTensor]) -> Self {
         let zeros = |size: usize| InOrder {
             state: Mutex::new(State {
                 next: 0,
@@ -59,7 +58,7 @@ impl FactorSums {
                 .iter()
                 .flat_map(|tensor| [zeros(tensor.shape[1]), zeros(tensor.shape[0])])
                 .collect(),
-            names: tensors.into_iter().map(|tensor| tensor.name).collect(),
+            names: tensors.iter().map(|tensor| tensor.name.clone()).collect(),
             broken: AtomicBool::new(false),
             nanoseconds: AtomicU64::new(0),
         }
@@ -116,25 +115,37 @@ pub(in crate::gradients) struct PieceSums<'a> {
 }
 
 impl PieceSums<'_> {
-    /// Adds a layer: its inputs x `[n, t, in]` and output gradients δ `[n, t, out]`; of example i the first
-    /// `lengths[i]` tokens count.
+    /// Adds a layer: its inputs x `[n, t, in]` and output gradients δ `[n, t, out]`; of row i the first `lengths[i]`
+    /// tokens count. With `stacked` views one below the other, of which row i is number i mod `stacked`, the outputs
+    /// number `stacked · out`, and those of other views than a row's own are 0: the factor has a block per view.
     pub(in crate::gradients) fn add(
         &mut self,
         x: &Tensor<3>,
         delta: &Tensor<3>,
         adapter: Option<&Adapter>,
         lengths: Option<&[usize]>,
+        stacked: usize,
     ) {
         let clock = Instant::now();
-        let [_, t, inputs] = x.dims();
+        let [n, t, inputs] = x.dims();
         let outputs = delta.dims()[2];
         let numbers = |tensor: &Tensor<3>| to_f32(tensor.clone().inner().into_data());
         let x = unpadded(numbers(x), t, inputs, lengths);
         let delta = unpadded(numbers(delta), t, outputs, lengths);
+        let views: Vec<usize> = match stacked {
+            1 => Vec::new(),
+            _ => {
+                let counts = (0..n).map(|row| lengths.map_or(t, |lengths| lengths[row].min(t)));
+                let of_rows = counts.enumerate();
+                of_rows
+                    .flat_map(|(row, count)| std::iter::repeat_n(row % stacked, count))
+                    .collect()
+            }
+        };
         match adapter {
             None => {
                 self.add_rows(&x, inputs);
-                self.add_rows(&delta, outputs);
+                self.add_stacked(&delta, outputs, &views, stacked);
             }
             Some(Adapter { a, b, scale, .. }) => {
                 let rank = a.dims()[0];
@@ -145,9 +156,9 @@ impl PieceSums<'_> {
                 let back = product(&delta, outputs, b, *scale);
                 let low = product(&x, inputs, a.transpose(), *scale);
                 self.add_rows(&x, inputs);
-                self.add_rows(&back, rank);
+                self.add_stacked(&back, rank, &views, stacked);
                 self.add_rows(&low, rank);
-                self.add_rows(&delta, outputs);
+                self.add_stacked(&delta, outputs, &views, stacked);
             }
         }
         let spent = clock.elapsed().as_nanos() as u64;
@@ -156,45 +167,51 @@ impl PieceSums<'_> {
 
     /// Adds Σ r rᵀ over `rows`, row-major `[rows, width]`, to the next sum.
     fn add_rows(&mut self, rows: &[f32], width: usize) {
-        // divided by a power of two near the largest, which is exact, so that no product leaves f32's range
-        let largest = rows.iter().fold(0.0f32, |max, value| max.max(value.abs()));
-        let scale = if largest.is_normal() {
-            f32::from_bits(largest.to_bits() & (0xff << 23))
-        } else {
-            1.0
-        };
-        let inverse = 1.0 / scale;
-        let scaled: Vec<f32> = rows.iter().map(|value| value * inverse).collect();
-        let count = rows.len() / width.max(1);
-        let lhs = MatRef::from_row_major_slice(&scaled, count, width);
-        self.scratch.resize(width * width, 0.0);
-        triangular::matmul_with_conj(
-            MatMut::from_column_major_slice_mut(&mut self.scratch, width, width),
-            BlockStructure::TriangularLower,
-            Accum::Replace,
-            lhs.transpose(),
-            BlockStructure::Rectangular,
-            Conj::No,
-            lhs,
-            BlockStructure::Rectangular,
-            Conj::No,
-            1.0,
-            Par::Seq,
-        );
-        let weight = f64::from(scale).powi(2);
+        self.add_groups(&[rows], width);
+    }
+
+    /// [`Self::add_rows`] with a block of the sum for each of `stacked` views, `views[i]` being that of row i.
+    fn add_stacked(&mut self, rows: &[f32], width: usize, views: &[usize], stacked: usize) {
+        if stacked == 1 {
+            return self.add_rows(rows, width);
+        }
+        let mut groups = vec![Vec::new(); stacked];
+        for (row, &view) in rows.chunks_exact(width).zip(views) {
+            groups[view].extend_from_slice(row);
+        }
+        let groups: Vec<&[f32]> = groups.iter().map(Vec::as_slice).collect();
+        self.add_groups(&groups, width);
+    }
+
+    /// Adds Σ r rᵀ over the rows of every group to its block on the diagonal of the next sum.
+    fn add_groups(&mut self, groups: &[&[f32]], width: usize) {
+        let size = width * width;
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.resize(size * groups.len(), 0.0);
+        let products = scratch.chunks_exact_mut(size).zip(groups);
+        let weights: Vec<f64> = products
+            .map(|(own, rows)| squares(own, rows, width))
+            .collect();
         let sum = &self.all.sums[self.matrix];
         let mut state = self.wait(sum);
-        for j in 0..width {
-            let part = &self.scratch[j * width + j..(j + 1) * width];
-            for (i, &value) in part.iter().enumerate() {
-                state.sum[(j + i, j)] += weight * f64::from(value);
+        for (group, (own, weight)) in scratch.chunks_exact(size).zip(weights).enumerate() {
+            let first = group * width;
+            for j in 0..width {
+                let part = &own[j * width + j..(j + 1) * width];
+                for (i, &value) in part.iter().enumerate() {
+                    state.sum[(first + j + i, first + j)] += weight * f64::from(value);
+                }
             }
         }
-        state.rows += count;
+        state.rows += groups
+            .iter()
+            .map(|rows| rows.len() / width.max(1))
+            .sum::<usize>();
         state.next += 1;
         drop(state);
         sum.turn.notify_all();
         self.matrix += 1;
+        self.scratch = scratch;
     }
 
     /// The sum, when it is this piece's turn.
@@ -251,4 +268,33 @@ fn product(rows: &[f32], width: usize, rhs: MatRef<'_, f32>, scale: f64) -> Vec<
         Par::Seq,
     );
     out
+}
+
+/// The lower triangle of Σ r rᵀ over `rows`, up to the factor that is returned.
+fn squares(out: &mut [f32], rows: &[f32], width: usize) -> f64 {
+    // divided by a power of two near the largest, which is exact, so that no product leaves f32's range
+    let largest = rows.iter().fold(0.0f32, |max, value| max.max(value.abs()));
+    let scale = if largest.is_normal() {
+        f32::from_bits(largest.to_bits() & (0xff << 23))
+    } else {
+        1.0
+    };
+    let inverse = 1.0 / scale;
+    let scaled: Vec<f32> = rows.iter().map(|value| value * inverse).collect();
+    let count = rows.len() / width.max(1);
+    let lhs = MatRef::from_row_major_slice(&scaled, count, width);
+    triangular::matmul_with_conj(
+        MatMut::from_column_major_slice_mut(out, width, width),
+        BlockStructure::TriangularLower,
+        Accum::Replace,
+        lhs.transpose(),
+        BlockStructure::Rectangular,
+        Conj::No,
+        lhs,
+        BlockStructure::Rectangular,
+        Conj::No,
+        1.0,
+        Par::Seq,
+    );
+    f64::from(scale).powi(2)
 }

@@ -39,6 +39,14 @@ pub enum HessianError {
         /// The largest allowed.
         limit: usize,
     },
+    /// Rows of gradients that are not those of one loss.
+    #[error(
+        "the gradients of {views} views of an example are concatenated, and a row of them is not the gradient of a loss that could have a Hessian; join them by `averaged`"
+    )]
+    Concatenated {
+        /// How many.
+        views: usize,
+    },
     /// A derivative that is NaN or infinite.
     #[error("second derivatives of tensor `{tensor}` are not finite")]
     NotFinite {
@@ -51,13 +59,17 @@ pub enum HessianError {
 /// numbers. `progress` hears how many columns are done, of how many. The same bytes for any number of threads.
 ///
 /// # Errors
-/// When Σd is above `limit`, before anything is computed, and when a derivative is not finite.
+/// When Σd is above `limit` or views are concatenated, before anything is computed, and when a derivative is not finite.
 pub fn hessian(
     model: &Model,
     split: &Split,
     limit: usize,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Hessians, HessianError> {
+    let views = split.targets.stacked_views();
+    if views > 1 {
+        return Err(HessianError::Concatenated { views });
+    }
     let found = model.gradient_tensors().iter().map(dim).sum();
     if found > limit {
         return Err(HessianError::TooLarge { found, limit });
@@ -163,7 +175,9 @@ impl MeanLoss {
         let mut gradient = vec![0.0; values.len()];
         let mut loss = 0.0;
         for batch in &self.batches {
-            let sum = self.objective.losses(&model, batch, &mut Pass::Plain).sum();
+            let losses = self.objective.losses(&model, batch, &mut Pass::Plain);
+            let views = losses.dims()[1];
+            let sum = losses.sum() / views as f64;
             let mut grads = sum.backward();
             let found = sum.inner().into_data().try_into_vec::<f64>();
             loss += found.expect("a widened model computes in f64")[0];
