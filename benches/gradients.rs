@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use infbench::batching;
-use infbench::config::{LoraConfig, LoraTarget, ModelConfig, TaskConfig, TransformerConfig};
+use infbench::config::TaskConfig;
 use infbench::data::{Inputs, Split, Targets};
 use infbench::device::DeviceChoice;
 use infbench::gradients::{RowBuffer, one_by_one, per_example};
+use infbench::models::lora::settings::{LoraConfig, TargetModules};
+use infbench::models::settings::{ModelConfig, TransformerConfig};
 use infbench::models::{Model, Role};
 use infbench::tasks::DigitsTask;
 use rand::RngExt;
@@ -69,7 +71,7 @@ fn model(config: &ModelConfig, split: &Split, classes: usize) -> Model {
     let lora = LoraConfig {
         rank: 8,
         alpha: Some(16.0),
-        targets: vec![LoraTarget::Query, LoraTarget::Value],
+        targets: TargetModules::names(["query", "value"]),
         ..LoraConfig::default()
     };
     let mut model = Model::new(
@@ -80,7 +82,7 @@ fn model(config: &ModelConfig, split: &Split, classes: usize) -> Model {
         &DeviceChoice::Flex.inner(),
     )
     .expect("the settings are sound");
-    model.adapt(config, &lora, 1).expect("rank 8 fits");
+    model.adapt(&lora, 1).expect("rank 8 fits");
     let mut weights = model.export(&[Role::Adapter]);
     let mut rng = infbench::random::rng(1, "bench", "adapters");
     weights

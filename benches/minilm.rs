@@ -13,14 +13,14 @@ use std::time::Instant;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
 use infbench::batching;
-use infbench::config::{
-    CheckpointConfig, LoraConfig, LoraTarget, ModelConfig, TaskConfig, TrainConfig,
-};
+use infbench::config::{TaskConfig, TrainConfig};
 use infbench::data::{Inputs, Split, Targets, TaskData};
 use infbench::device::DeviceChoice;
 use infbench::finetune::settings::BaseDropout;
 use infbench::finetune::{self, Base, Settings};
 use infbench::gradients::{RowBuffer, per_example};
+use infbench::models::lora::settings::{LoraConfig, TargetModules};
+use infbench::models::settings::{CheckpointConfig, ModelConfig};
 use infbench::models::{Model, Role};
 use infbench::tasks::GlueTask;
 use infbench::tasks::glue::GlueName;
@@ -233,9 +233,7 @@ impl Bench {
         let device = self.device.inner();
         let mut model = Model::new(&config, &batching::input_shape(split), 2, 1, &device)
             .unwrap_or_else(|e| stop(&e));
-        model
-            .adapt(&config, &lora(), 1)
-            .unwrap_or_else(|e| stop(&e));
+        model.adapt(&lora(), 1).unwrap_or_else(|e| stop(&e));
         let mut weights = model.export(&[Role::Adapter]);
         let mut rng = infbench::random::rng(1, "bench", "adapters");
         weights
@@ -339,7 +337,7 @@ fn lora() -> LoraConfig {
     LoraConfig {
         rank: 8,
         alpha: Some(16.0),
-        targets: vec![LoraTarget::Query, LoraTarget::Value],
+        targets: TargetModules::names(["query", "value"]),
         ..LoraConfig::default()
     }
 }

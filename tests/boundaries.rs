@@ -40,7 +40,7 @@ const ORDER: &[&[&str]] = &[
 ];
 
 /// Imports against the order that are still there: they go when rooms own their settings.
-const AGAINST_THE_ORDER: &[(&str, &str)] = &[("finetune", "config"), ("models", "config")];
+const AGAINST_THE_ORDER: &[(&str, &str)] = &[];
 
 /// Imports that the order would allow and that are not wanted all the same.
 const FORBIDDEN: &[(&str, &[&str])] = &[

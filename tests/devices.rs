@@ -9,10 +9,12 @@ use std::path::Path;
 
 use assert_cmd::Command;
 use infbench::batching;
-use infbench::config::{LoraConfig, LoraTarget, ModelConfig, TaskConfig, TransformerConfig};
+use infbench::config::TaskConfig;
 use infbench::data::Split;
 use infbench::device::DeviceChoice;
 use infbench::gradients::{RowBuffer, per_example};
+use infbench::models::lora::settings::{LoraConfig, TargetModules};
+use infbench::models::settings::{ModelConfig, TransformerConfig};
 use infbench::models::{Model, Role};
 use infbench::tasks::SentencesTask;
 use predicates::prelude::*;
@@ -35,18 +37,12 @@ fn model(device: DeviceChoice, split: &Split, classes: usize) -> Model {
         ..TransformerConfig::default()
     });
     let lora = LoraConfig {
-        targets: vec![
-            LoraTarget::Query,
-            LoraTarget::Key,
-            LoraTarget::Value,
-            LoraTarget::Output,
-            LoraTarget::Ffn,
-        ],
+        targets: TargetModules::names(["query", "key", "value", "output", "ffn"]),
         ..LoraConfig::default()
     };
     let input = batching::input_shape(split);
     let mut model = Model::new(&config, &input, classes, 1, &device.inner()).unwrap();
-    model.adapt(&config, &lora, 1).unwrap();
+    model.adapt(&lora, 1).unwrap();
     let mut weights = model.export(&[Role::Adapter]);
     let mut rng = infbench::random::rng(1, "test", "adapters");
     weights

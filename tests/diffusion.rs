@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors};
 
-use infbench::config::LoraInit;
 use infbench::device::DeviceChoice;
 use infbench::finetune::{optimizer::Optimizer, settings};
 use infbench::models::diffusion::{PipelineConfig, Posterior, Unet, sample};
+use infbench::models::lora::settings::LoraInit;
 use infbench::models::network::Network;
 use infbench::models::ops::adapter_gradients;
 use infbench::models::parameter::to_f32;

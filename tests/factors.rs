@@ -6,35 +6,33 @@ use std::path::Path;
 
 use faer::Mat;
 use infbench::batching;
-use infbench::config::{
-    LayerSelection, LoraConfig, LoraTarget, MlpConfig, ModelConfig, TaskConfig, TransformerConfig,
-};
+use infbench::config::TaskConfig;
 use infbench::data::{Inputs, Split, Targets};
 use infbench::gradients::factors::{KroneckerFactors, TensorFactors};
 use infbench::gradients::{RowBuffer, per_example};
 use infbench::models::checkpoint::Checkpoint;
+use infbench::models::lora::settings::{LayerSelection, LoraConfig, TargetModules};
 use infbench::models::parameter::to_f32;
+use infbench::models::settings::{MlpConfig, ModelConfig, TransformerConfig};
 use infbench::models::{Model, Pass, Role, peft};
 use infbench::objectives::{self, Classification, Objective};
 use infbench::tasks::{ClustersTask, DigitsTask, SentencesTask};
 use rand::RngExt;
 
-use LoraTarget::{Ffn, Key, Output, Query, Value};
-
 /// The model with adapters that do something.
-fn build(model: &ModelConfig, task: &TaskConfig, targets: &[LoraTarget]) -> (Model, Split) {
+fn build(model: &ModelConfig, task: &TaskConfig, targets: &[&str]) -> (Model, Split) {
     let data = task.build(None, 3).unwrap();
     let input = batching::input_shape(&data.train);
     let mut built = Model::new(model, &input, data.classes, 3, &device::device().inner()).unwrap();
     let lora = LoraConfig {
         rank: 2,
         alpha: Some(3.0),
-        targets: targets.to_vec(),
+        targets: TargetModules::names(targets.iter().copied()),
         layers: LayerSelection::List(vec![0, 1]),
         dropout: 0.3,
         ..LoraConfig::default()
     };
-    built.adapt(model, &lora, 3).unwrap();
+    built.adapt(&lora, 3).unwrap();
     let mut rng = infbench::random::rng(3, "test", "adapters");
     let roles = [Role::Adapter, Role::Head];
     let mut weights = built.export(&roles);
@@ -105,10 +103,14 @@ fn cases() -> Vec<(&'static str, Model, Split)> {
     let made = [
         (
             "tokens",
-            build(&transformer, &sentences, &[Query, Key, Value, Output, Ffn]),
+            build(
+                &transformer,
+                &sentences,
+                &["query", "key", "value", "output", "ffn"],
+            ),
         ),
-        ("patches", build(&transformer, &digits, &[Value])),
-        ("perceptron", build(&mlp, &clusters, &[Ffn])),
+        ("patches", build(&transformer, &digits, &["value"])),
+        ("perceptron", build(&mlp, &clusters, &["ffn"])),
         ("checkpoint", bert()),
     ];
     made.into_iter()

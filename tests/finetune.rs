@@ -2,11 +2,7 @@
 
 mod device;
 
-use infbench::config::lora::LastLayers;
-use infbench::config::{
-    LayerSelection, LoraConfig, LoraTarget, MlpConfig, ModelConfig, PretrainConfig, TaskConfig,
-    TrainConfig, TransformerConfig,
-};
+use infbench::config::{TaskConfig, TrainConfig};
 use infbench::data::{Inputs, Targets};
 use infbench::finetune::settings::{BaseDropout, Schedule};
 use infbench::finetune::{
@@ -15,6 +11,8 @@ use infbench::finetune::{
 };
 use infbench::gradients::{RowBuffer, per_example};
 use infbench::models::Role;
+use infbench::models::lora::settings::{LastLayers, LayerSelection, LoraConfig, TargetModules};
+use infbench::models::settings::{MlpConfig, ModelConfig, PretrainConfig, TransformerConfig};
 use infbench::objectives;
 use infbench::tasks::{ClustersTask, DigitsTask};
 
@@ -40,7 +38,7 @@ fn small() -> (ModelConfig, TaskConfig, LoraConfig, TrainConfig) {
     });
     let lora = LoraConfig {
         rank: 2,
-        targets: vec![LoraTarget::Query, LoraTarget::Value],
+        targets: TargetModules::names(["query", "value"]),
         dropout: 0.1,
         ..LoraConfig::default()
     };
@@ -80,7 +78,7 @@ fn digits_are_learnt_through_flipped_labels() {
     assert!(base.facts.accuracy.unwrap() > 0.9, "{:?}", base.facts);
     let lora = LoraConfig {
         rank: 4,
-        targets: vec![LoraTarget::Query, LoraTarget::Value],
+        targets: TargetModules::names(["query", "value"]),
         ..LoraConfig::default()
     };
     let train = TrainConfig {
@@ -114,7 +112,7 @@ fn clusters_are_learnt_by_a_perceptron_on_random_features() {
     let base = pretrained_base(&settings, &data, &mut quiet).unwrap();
     assert_eq!(base.facts.accuracy, None);
     let lora = LoraConfig {
-        targets: vec![LoraTarget::Ffn],
+        targets: TargetModules::names(["ffn"]),
         ..LoraConfig::default()
     };
     let train = TrainConfig {

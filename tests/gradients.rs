@@ -3,24 +3,23 @@
 mod device;
 
 use infbench::batching;
-use infbench::config::lora::{AllLayers, LastLayers, LayerRange};
-use infbench::config::{
-    LayerSelection, LoraConfig, LoraTarget, MlpConfig, ModelConfig, TaskConfig, TransformerConfig,
-};
+use infbench::config::TaskConfig;
 use infbench::data::Split;
 use infbench::device::DeviceChoice;
 use infbench::gradients::{RowBuffer, one_by_one, per_example};
+use infbench::models::lora::settings::{
+    AllLayers, LastLayers, LayerRange, LayerSelection, LoraConfig, TargetModules,
+};
+use infbench::models::settings::{MlpConfig, ModelConfig, TransformerConfig};
 use infbench::models::{Model, Role, Weights};
 use infbench::tasks::{ClustersTask, DigitsTask, SentencesTask};
 use rand::RngExt;
-
-use LoraTarget::{Ffn, FfnIn, FfnOut, Key, Output, Query, Value};
 
 struct Case {
     name: &'static str,
     model: ModelConfig,
     task: TaskConfig,
-    targets: Vec<LoraTarget>,
+    targets: &'static [&'static str],
     layers: LayerSelection,
     rank: usize,
 }
@@ -70,7 +69,7 @@ fn cases() -> Vec<Case> {
             name: "patches, value",
             model: transformer(),
             task: digits(),
-            targets: vec![Value],
+            targets: &["value"],
             layers: all(),
             rank: 1,
         },
@@ -78,7 +77,7 @@ fn cases() -> Vec<Case> {
             name: "patches, query and value, top layer",
             model: transformer(),
             task: digits(),
-            targets: vec![Query, Value],
+            targets: &["query", "value"],
             layers: LayerSelection::Last(LastLayers { last: 1 }),
             rank: 8,
         },
@@ -86,7 +85,7 @@ fn cases() -> Vec<Case> {
             name: "patches, everything",
             model: transformer(),
             task: digits(),
-            targets: vec![Query, Key, Value, Output, Ffn],
+            targets: &["query", "key", "value", "output", "ffn"],
             layers: all(),
             rank: 3,
         },
@@ -94,7 +93,7 @@ fn cases() -> Vec<Case> {
             name: "tokens, everything",
             model: transformer(),
             task: sentences(),
-            targets: vec![Query, Key, Value, Output, Ffn],
+            targets: &["query", "key", "value", "output", "ffn"],
             layers: all(),
             rank: 2,
         },
@@ -102,7 +101,7 @@ fn cases() -> Vec<Case> {
             name: "tokens, key and output, middle layer",
             model: transformer(),
             task: sentences(),
-            targets: vec![Output, Key],
+            targets: &["output", "key"],
             layers: LayerSelection::List(vec![1]),
             rank: 24,
         },
@@ -110,7 +109,7 @@ fn cases() -> Vec<Case> {
             name: "patches, the widening matrix, lower layers",
             model: transformer(),
             task: digits(),
-            targets: vec![FfnIn],
+            targets: &["ffn_in"],
             layers: LayerSelection::Range(LayerRange { from: 0, to: 1 }),
             rank: 5,
         },
@@ -118,7 +117,7 @@ fn cases() -> Vec<Case> {
             name: "tokens, the narrowing matrix and value, upper layers",
             model: transformer(),
             task: sentences(),
-            targets: vec![FfnOut, Value],
+            targets: &["ffn_out", "value"],
             layers: LayerSelection::Range(LayerRange { from: 1, to: 2 }),
             rank: 2,
         },
@@ -126,7 +125,7 @@ fn cases() -> Vec<Case> {
             name: "perceptron",
             model: mlp(),
             task: clusters(),
-            targets: vec![Ffn],
+            targets: &["ffn"],
             layers: all(),
             rank: 4,
         },
@@ -134,7 +133,7 @@ fn cases() -> Vec<Case> {
             name: "perceptron, layers 0 and 2",
             model: mlp(),
             task: clusters(),
-            targets: vec![Ffn],
+            targets: &["ffn"],
             layers: LayerSelection::List(vec![2, 0]),
             rank: 20,
         },
@@ -156,12 +155,12 @@ fn build(case: &Case, seed: u64) -> (Model, Split) {
     let lora = LoraConfig {
         rank: case.rank,
         alpha: Some(2.0 * case.rank as f64),
-        targets: case.targets.clone(),
+        targets: TargetModules::names(case.targets.iter().copied()),
         layers: case.layers.clone(),
         dropout: 0.3,
         ..LoraConfig::default()
     };
-    model.adapt(&case.model, &lora, seed).unwrap();
+    model.adapt(&lora, seed).unwrap();
     let mut rng = infbench::random::rng(seed, "test", "adapters");
     let mut weights = model.export(&[Role::Adapter, Role::Head]);
     for array in weights.values_mut() {

@@ -8,9 +8,7 @@ use assert_cmd::Command;
 use faer::Mat;
 use faer::linalg::solvers::DenseSolveCore;
 use infbench::batching;
-use infbench::config::{
-    LayerSelection, LoraConfig, LoraTarget, MlpConfig, ModelConfig, TaskConfig, TransformerConfig,
-};
+use infbench::config::TaskConfig;
 use infbench::data::{Inputs, Split, Targets};
 use infbench::device::DeviceChoice;
 use infbench::gradients::hessian::differences::{MeanLoss, STEP, hessian};
@@ -21,6 +19,8 @@ use infbench::influence::{
     BlockLayout, Companions, Influence, InfluenceError, RunOptions, damping, run_method,
 };
 use infbench::influence::{Blocks, Precision};
+use infbench::models::lora::settings::{LayerSelection, LoraConfig, TargetModules};
+use infbench::models::settings::{MlpConfig, ModelConfig, TransformerConfig};
 use infbench::models::{Model, Role};
 use infbench::random::rng;
 use infbench::tasks::{ClustersTask, DigitsTask, SentencesTask};
@@ -30,10 +30,8 @@ use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 use serde_json::Value;
 
-use LoraTarget::{Ffn, Query, Value as ValueMatrix};
-
 /// A model with adapters that do something, and its training examples.
-fn build(model: &ModelConfig, task: &TaskConfig, targets: &[LoraTarget]) -> (Model, Split) {
+fn build(model: &ModelConfig, task: &TaskConfig, targets: &[&str]) -> (Model, Split) {
     let data = task.build(None, 3).unwrap();
     let input = batching::input_shape(&data.train);
     let device = DeviceChoice::default().inner();
@@ -41,12 +39,12 @@ fn build(model: &ModelConfig, task: &TaskConfig, targets: &[LoraTarget]) -> (Mod
     let lora = LoraConfig {
         rank: 1,
         alpha: Some(2.0),
-        targets: targets.to_vec(),
+        targets: TargetModules::names(targets.iter().copied()),
         layers: LayerSelection::List(vec![1]),
         dropout: 0.3,
         ..LoraConfig::default()
     };
-    built.adapt(model, &lora, 3).unwrap();
+    built.adapt(&lora, 3).unwrap();
     let mut random = rng(3, "test", "adapters");
     let roles = [Role::Adapter, Role::Head];
     let mut weights = built.export(&roles);
@@ -68,7 +66,7 @@ fn mlp() -> (Model, Split) {
         query: 5,
         ..ClustersTask::default()
     });
-    build(&model, &task, &[Ffn])
+    build(&model, &task, &["ffn"])
 }
 
 fn transformer(task: &TaskConfig) -> (Model, Split) {
@@ -79,7 +77,7 @@ fn transformer(task: &TaskConfig) -> (Model, Split) {
         ffn: 12,
         ..TransformerConfig::default()
     });
-    build(&model, task, &[Query, ValueMatrix])
+    build(&model, task, &["query", "value"])
 }
 
 /// Patches of digits, and sentences of several lengths, which are padded and masked.

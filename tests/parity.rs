@@ -14,11 +14,6 @@ use half::{bf16, f16};
 use infbench::batching;
 use infbench::checkpoints::hub::Hub;
 use infbench::checkpoints::shards::ShardsError;
-use infbench::config::lora::LayerRange;
-use infbench::config::{
-    CheckpointConfig, LayerSelection, LoraConfig, LoraInit, LoraTarget, ModelConfig,
-    TransformerConfig,
-};
 use infbench::data::{Inputs, Split, Targets};
 use infbench::gradient_files::{GradientFilesError, GradientRequest, gradient_files};
 use infbench::gradients::settings::GradientType;
@@ -28,8 +23,12 @@ use infbench::influence::{BlockLayout, Queries, RunOptions, damping, run_method}
 use infbench::influence::{Blocks, Precision};
 use infbench::models::DropoutProbabilities;
 use infbench::models::checkpoint::{Checkpoint, CheckpointError};
+use infbench::models::lora::settings::{
+    LayerRange, LayerSelection, LoraConfig, LoraInit, TargetModules,
+};
 use infbench::models::parameter::to_f32;
 use infbench::models::peft::{self, PeftError};
+use infbench::models::settings::{ModelConfig, TransformerConfig};
 use infbench::models::{Dropout, InputShape, Model, Pass, Role};
 use infbench::objectives::{Classification, Objective};
 use infbench::progress::Progress;
@@ -450,15 +449,14 @@ fn saved_settings_name_exactly_the_adapted_matrices() {
     let expected = Numbers::read(&fixture(case).join("expected.safetensors"));
     let split = split(&expected);
     let mut model = open(&fixture(case).join("model"), &expected);
-    let config = ModelConfig::Checkpoint(CheckpointConfig::at(fixture(case).join("model")));
     let lora = LoraConfig {
         rank: 2,
         alpha: Some(3.0),
-        targets: vec![LoraTarget::FfnOut, LoraTarget::Query],
+        targets: TargetModules::names(["ffn_out", "query"]),
         layers: LayerSelection::Range(LayerRange { from: 1, to: 1 }),
         ..LoraConfig::default()
     };
-    model.adapt(&config, &lora, 1).unwrap();
+    model.adapt(&lora, 1).unwrap();
     let mut weights = model.export(&[Role::Adapter]);
     for (at, value) in weights.values_mut().flat_map(|a| &mut a.values).enumerate() {
         *value += 0.3 * (at as f32).sin();
@@ -506,12 +504,12 @@ fn fresh_adapters_are_distributed_as_those_of_peft() {
     // sorted draws from adapters of many seeds
     let mut draw = |init, inputs, rank, count| {
         let target = match inputs {
-            48 => LoraTarget::Value,
-            _ => LoraTarget::FfnOut,
+            48 => "value",
+            _ => "ffn_out",
         };
         let lora = LoraConfig {
             rank,
-            targets: vec![target],
+            targets: TargetModules::names([target]),
             init,
             ..LoraConfig::default()
         };
@@ -520,7 +518,7 @@ fn fresh_adapters_are_distributed_as_those_of_peft() {
             if drawn.len() >= count {
                 break;
             }
-            model.adapt(&config, &lora, seed).unwrap();
+            model.adapt(&lora, seed).unwrap();
             for (name, array) in model.export(&[Role::Adapter]) {
                 if name.ends_with("lora_A.weight") {
                     assert_eq!(array.shape, [rank, inputs]);
@@ -656,7 +654,6 @@ fn dropout_while_training_is_that_of_transformers() {
 fn the_initialisation_of_an_adapter_is_saved_and_read_as_in_peft() {
     let case = "bert";
     let expected = Numbers::read(&fixture(case).join("expected.safetensors"));
-    let config = ModelConfig::Checkpoint(CheckpointConfig::at(fixture(case).join("model")));
     for (init, name) in [
         (LoraInit::Kaiming, serde_json::json!(true)),
         (LoraInit::Gaussian, serde_json::json!("gaussian")),
@@ -667,7 +664,7 @@ fn the_initialisation_of_an_adapter_is_saved_and_read_as_in_peft() {
             init,
             ..LoraConfig::default()
         };
-        model.adapt(&config, &lora, 1).unwrap();
+        model.adapt(&lora, 1).unwrap();
         let folder = tempfile::tempdir().unwrap();
         peft::save(folder.path(), &mut model, "base", 0.05).unwrap();
         let text = fs::read_to_string(folder.path().join("adapter_config.json")).unwrap();

@@ -8,6 +8,7 @@ mod fields;
 pub mod gguf;
 pub mod hub;
 pub mod layout;
+pub mod peft;
 
 mod post_processor;
 pub mod shards;

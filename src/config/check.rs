@@ -5,14 +5,14 @@ use serde_json::Value;
 use super::document::{Document, Path};
 use super::error::ConfigError;
 use super::experiment::Settings;
-use super::lora::{LayerRange, LayerSelection};
-use super::{LoraConfig, LoraTarget, ModelConfig, TaskConfig};
+use super::{LoraConfig, ModelConfig, TaskConfig};
 use crate::checkpoints::HuggingFaceError;
 use crate::checkpoints::hub::{Checkpoints, HubError};
 use crate::checkpoints::layout::has_tokenizer;
 use crate::gradients::settings::Reference;
 use crate::influence::{MethodSpec, Need};
 use crate::input::Problem;
+use crate::models::Model;
 use crate::models::huggingface::HuggingFaceConfig;
 use crate::tasks::Reads;
 
@@ -125,26 +125,22 @@ fn hessian(document: &Document, settings: &Settings, files: &Files) -> Checked<(
     let (Some(model), Some(lora)) = (&settings.model, &settings.lora) else {
         return Ok(());
     };
-    let (layers, hidden, ffn) = match model {
-        ModelConfig::Mlp(m) => (m.layers, m.hidden, m.hidden),
-        ModelConfig::Transformer(t) => (t.layers, t.hidden, t.ffn),
-        ModelConfig::Checkpoint(c) => match files {
-            Files::Ignored => return Ok(()),
-            Files::Read(_) => match HuggingFaceConfig::read(c.folder()) {
-                Ok(config) => (config.layers, config.hidden, config.ffn),
-                // said where the model is checked
-                Err(_) => return Ok(()),
-            },
-        },
+    let methods = &settings.influence.methods;
+    let hessians = |spec: &&MethodSpec| matches!(spec.method().need(), Need::Hessian { .. });
+    let is_there = matches!(files, Files::Read(_)) || !matches!(model, ModelConfig::Checkpoint(_));
+    if !is_there || methods.iter().find(hessians).is_none() {
+        return Ok(());
+    }
+    // what is wrong with the model and the adapters is said elsewhere
+    let Ok(outline) = Model::outline(model) else {
+        return Ok(());
     };
-    let sides = |target: &LoraTarget| match (model, target) {
-        (ModelConfig::Mlp(_), _) => 2 * hidden,
-        (_, LoraTarget::Ffn) => 2 * (hidden + ffn),
-        (_, LoraTarget::FfnIn | LoraTarget::FfnOut) => hidden + ffn,
-        _ => 2 * hidden,
+    let Ok(targets) = outline.targets(lora) else {
+        return Ok(());
     };
-    let sides: usize = lora.targets.iter().map(sides).sum();
-    let least = lora.layers.indices(layers).len() * lora.rank * sides + 2 * hidden;
+    let sides = targets.iter();
+    let sides: usize = sides.map(|linear| linear.inputs() + linear.outputs()).sum();
+    let least = lora.rank * sides + 2 * outline.width();
     for (index, spec) in settings.influence.methods.iter().enumerate() {
         let Need::Hessian { limit } = spec.method().need() else {
             continue;
@@ -202,14 +198,6 @@ fn model_and_lora(
 ) -> Checked<()> {
     let fail =
         |at: &str, message: String| Err(document.error(&path(at), false, Problem::new(message)));
-    // (target, smaller side of its matrix)
-    let encoder = |hidden: usize, ffn: usize| -> Vec<(LoraTarget, usize)> {
-        use LoraTarget::{Ffn, FfnIn, FfnOut, Key, Output, Query, Value};
-        let attention = [Query, Key, Value, Output].map(|target| (target, hidden));
-        let ffn = [Ffn, FfnIn, FfnOut].map(|target| (target, hidden.min(ffn)));
-        let all = attention.into_iter().chain(ffn);
-        all.collect()
-    };
     if task.reads() == Reads::Texts && !matches!(model, ModelConfig::Checkpoint(_)) {
         return fail(
             "model",
@@ -219,7 +207,7 @@ fn model_and_lora(
             ),
         );
     }
-    let (layers, sides): (usize, Vec<(LoraTarget, usize)>) = match model {
+    match model {
         ModelConfig::Checkpoint(c) => {
             if task.reads() != Reads::Texts {
                 return fail(
@@ -231,13 +219,8 @@ fn model_and_lora(
                 );
             }
             let Files::Read(checkpoints) = files else {
-                // of a size that is not known, so that nothing is too large for it
-                return targets_and_layers(
-                    document,
-                    lora,
-                    usize::MAX,
-                    &encoder(usize::MAX, usize::MAX),
-                );
+                // of a size and with modules that are not known
+                return Ok(());
             };
             match c.locate(checkpoints) {
                 Ok(()) => {}
@@ -263,21 +246,9 @@ fn model_and_lora(
                     ),
                 );
             }
-            (config.layers, encoder(config.hidden, config.ffn))
         }
-        ModelConfig::Transformer(t) => {
-            if t.hidden % t.heads != 0 {
-                return fail(
-                    "model.heads",
-                    format!(
-                        "hidden = {} is not a multiple of heads = {}",
-                        t.hidden, t.heads
-                    ),
-                );
-            }
-            (t.layers, encoder(t.hidden, t.ffn))
-        }
-        ModelConfig::Mlp(m) => {
+        ModelConfig::Transformer(_) => {}
+        ModelConfig::Mlp(_) => {
             if task.reads() == Reads::Tokens {
                 return fail(
                     "model",
@@ -287,86 +258,18 @@ fn model_and_lora(
                     ),
                 );
             }
-            (m.layers, vec![(LoraTarget::Ffn, m.hidden)])
         }
+    }
+    let wrong = |room: &str, (at, problem): (String, Problem)| {
+        document.error(&path(&format!("{room}.{at}")), false, problem)
     };
-    targets_and_layers(document, lora, layers, &sides)
-}
-
-/// The adapters fit a model with so many layers and, for each target, this smaller side of its matrix.
-fn targets_and_layers(
-    document: &Document,
-    lora: &LoraConfig,
-    layers: usize,
-    sides: &[(LoraTarget, usize)],
-) -> Checked<()> {
-    let fail =
-        |at: &str, message: String| Err(document.error(&path(at), false, Problem::new(message)));
-    for (index, target) in lora.targets.iter().enumerate() {
-        let at = format!("lora.targets.{index}");
-        let Some((_, side)) = sides.iter().find(|(known, _)| known == target) else {
-            return fail(&at, "an mlp has only the target `ffn`".to_owned());
-        };
-        let before = &lora.targets[..index];
-        if let Some(other) = before.iter().find(|other| other.overlaps(*target)) {
-            return fail(
-                &at,
-                if other == target {
-                    "this target is given twice".to_owned()
-                } else {
-                    format!(
-                        "`{}` and `{}` share a matrix; `ffn` is both `ffn_in` and `ffn_out`",
-                        other.name(),
-                        target.name()
-                    )
-                },
-            );
-        }
-        if lora.rank > *side {
-            return fail(
-                "lora.rank",
-                format!(
-                    "{} is more than the smaller side ({side}) of the target matrix; allowed: 1 to {side}",
-                    lora.rank
-                ),
-            );
-        }
+    if let Some((field, problem)) = model.problem() {
+        return Err(wrong("model", (field.to_owned(), problem)));
     }
-    match &lora.layers {
-        LayerSelection::List(list) => {
-            for (index, layer) in list.iter().enumerate() {
-                if *layer >= layers {
-                    return fail(
-                        &format!("lora.layers.{index}"),
-                        format!("there is no layer {layer}; allowed: 0 to {}", layers - 1),
-                    );
-                }
-            }
-        }
-        LayerSelection::Last(super::lora::LastLayers { last: count })
-        | LayerSelection::First(super::lora::FirstLayers { first: count })
-            if *count > layers =>
-        {
-            return fail(
-                "lora.layers",
-                format!("{count} layers are more than the model's {layers}"),
-            );
-        }
-        LayerSelection::Range(LayerRange { from, to }) => {
-            if *to >= layers {
-                return fail(
-                    "lora.layers.to",
-                    format!("there is no layer {to}; allowed: 0 to {}", layers - 1),
-                );
-            }
-            if from > to {
-                return fail(
-                    "lora.layers.from",
-                    format!("{from} is above `to`; allowed: 0 to {to}"),
-                );
-            }
-        }
-        _ => {}
+    let outline = Model::outline(model)
+        .map_err(|error| document.error(&path("model"), false, Problem::new(error.to_string())))?;
+    match outline.targets(lora) {
+        Ok(_) => Ok(()),
+        Err(found) => Err(wrong("lora", found)),
     }
-    Ok(())
 }

@@ -451,9 +451,19 @@ mod tests {
                 "expected a whole number, found the number 1.5",
             ),
             (
-                base(json!({"lora": {"targets": ["vlaue"]}})),
+                base(json!({"lora": {"targets": [3]}})),
                 "lora.targets[0]",
-                "unknown value `vlaue`; allowed: query, key, value, output, ffn, ffn_in, ffn_out",
+                "expected text, found the number 3",
+            ),
+            (
+                base(json!({"lora": {"targets": 3}})),
+                "lora.targets",
+                "expected a list or text, found the number 3",
+            ),
+            (
+                base(json!({"lora": {"targets": []}})),
+                "lora.targets",
+                "needs at least 1 item",
             ),
             (
                 base(json!({"lora": {"layers": "al"}})),

@@ -10,9 +10,11 @@ use super::document::{self, Document, Path};
 use super::error::ConfigError;
 use super::experiment::{Cell, Experiment, Outputs, Settings};
 use super::profile;
-use super::{MlpConfig, ModelConfig, TransformerConfig, schema};
+use super::{ModelConfig, schema};
 use crate::checkpoints::hub::{Checkpoints, Hub, HubError, Part};
 use crate::input::{Problem, quote};
+use crate::models::lora::settings::TargetModules;
+use crate::models::settings::{MlpConfig, TransformerConfig};
 use crate::results::record::SCHEMA;
 use crate::tasks::Reads;
 
@@ -430,7 +432,7 @@ fn settings(
             .get(&["lora".to_owned(), "targets".to_owned()])
             .is_none()
     {
-        lora.targets = vec![super::LoraTarget::Ffn];
+        lora.targets = TargetModules::names(["ffn"]);
     }
     let settings = Settings {
         task: experiment.task,

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::config::ModelConfig;
 use crate::device::DeviceChoice;
+use crate::models::ModelConfig;
 
 /// What decides a fine-tune besides the data.
 #[derive(Clone, Copy, Debug)]

@@ -12,9 +12,8 @@ use super::pretrain::Base;
 use super::reuse;
 use super::settings::TrainConfig;
 use super::training::Run;
-use crate::config::{LoraConfig, ModelConfig};
 use crate::data::{Split, TaskData};
-use crate::models::{self, Dropout, Model, Role};
+use crate::models::{Dropout, LoraConfig, Model, ModelConfig, Role};
 use crate::objectives;
 
 /// A fine-tuned model.
@@ -76,7 +75,6 @@ fn run(
     kept_epochs: &[usize],
     progress: &mut dyn FnMut(Progress),
 ) -> Result<FineTuned, FinetuneError> {
-    models::validate(settings.model, lora)?;
     let mut key = Key::new("adapters");
     key.text(&base.key);
     key.settings(&settings.seed);
@@ -90,10 +88,10 @@ fn run(
     let key = key.finish();
 
     let mut model = base.model.clone();
-    model.adapt(settings.model, lora, settings.seed)?;
+    model.adapt(lora, settings.seed)?;
     let roles = [Role::Adapter, Role::Head];
     let dropout = train.dropout(lora.dropout, &model);
-    let facts = facts(settings.model, lora, dropout, &mut model);
+    let facts = facts(settings.model, dropout, &mut model);
     // also for a fine-tune that is in the cache, so that what is computed from it is the same to the byte
     let reused = [&data.train, &data.query]
         .map(|split| reuse::below_adapters(&model, split, settings.activations));
@@ -176,12 +174,7 @@ fn run(
     })
 }
 
-fn facts(
-    config: &ModelConfig,
-    lora: &LoraConfig,
-    dropout: Dropout,
-    model: &mut Model,
-) -> ModelFacts {
+fn facts(config: &ModelConfig, dropout: Dropout, model: &mut Model) -> ModelFacts {
     let trainable = model.count(&[Role::Adapter, Role::Head]);
     ModelFacts {
         name: match config {
@@ -193,7 +186,7 @@ fn facts(
         parameters: trainable + model.count(&[Role::Base]),
         trainable,
         layers: model.layers(),
-        adapted_layers: lora.layers.indices(model.layers()).len(),
+        adapted_layers: model.adapted_layers(),
         commit: match config {
             ModelConfig::Checkpoint(config) => config.commit().map(str::to_owned),
             _ => None,

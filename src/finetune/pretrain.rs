@@ -11,10 +11,10 @@ use super::optimizer::Optimizer;
 use super::settings::Optimizer as OptimizerKind;
 use super::training::Run;
 use crate::batching;
-use crate::config::{ModelConfig, PretrainConfig};
 use crate::data::TaskData;
 use crate::models::checkpoint::Checkpoint;
-use crate::models::{Dropout, Model, ModelError, Role};
+use crate::models::settings::PretrainConfig;
+use crate::models::{Dropout, Model, ModelConfig, ModelError, Role};
 use crate::objectives;
 
 /// AdamW's weight decay while pretraining (PyTorch's default).

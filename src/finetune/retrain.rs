@@ -15,9 +15,8 @@ use super::reuse;
 use super::settings::TrainConfig;
 use super::training::Run;
 use crate::batching;
-use crate::config::{LoraConfig, ModelConfig};
 use crate::data::{Split, TaskData};
-use crate::models::{Dropout, Model, Role};
+use crate::models::{Dropout, LoraConfig, Model, Role};
 use crate::objectives;
 
 /// What a retraining leaves.
@@ -34,7 +33,6 @@ pub struct Outcome {
 pub struct Retrainer {
     key: String,
     base: Model,
-    config: ModelConfig,
     lora: LoraConfig,
     train: TrainConfig,
     /// Training and query examples, as the first adapted layer sees them where that was worth it.
@@ -64,7 +62,7 @@ impl Retrainer {
         key.settings(&data.classes);
         key.settings(&settings.activations);
         let mut adapted = base.model.clone();
-        adapted.adapt(settings.model, lora, settings.seed)?;
+        adapted.adapt(lora, settings.seed)?;
         let dropout = train.dropout(lora.dropout, &adapted);
         let query = reuse::below_adapters(&adapted, &data.query, settings.activations);
         let train_split = if reuse::while_training(dropout) {
@@ -77,7 +75,6 @@ impl Retrainer {
         Ok(Self {
             key: key.finish(),
             base: base.model.clone(),
-            config: settings.model.clone(),
             lora: lora.clone(),
             train: train.clone(),
             splits,
@@ -98,7 +95,7 @@ impl Retrainer {
         if !model.has_pretrained_head() {
             model.replace_head(self.classes, seed);
         }
-        model.adapt(&self.config, &self.lora, seed)?;
+        model.adapt(&self.lora, seed)?;
         let settings = &self.train;
         let run = Run {
             roles: &[Role::Adapter, Role::Head],

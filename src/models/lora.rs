@@ -3,14 +3,17 @@
 //! y = W x + b + s·B A D(x), with s = α/r or α/√r (rsLoRA), A `[r, in]`, B `[out, r]`, D dropout while fine-tuning only
 //! (Hu et al., 2022). A is drawn from the distribution of [`LoraInit`], B starts at zero.
 
+pub mod settings;
+pub mod targets;
+
 use burn::tensor::{Device, Gradients, Tensor};
 
 use super::dropout::{self, Dropout, Mask};
 use super::ops;
 use super::ops::encoder::Taps;
 use super::parameter::{Init, Parameter, Role, Slot, blank};
-use crate::config::LoraInit;
 use crate::random::Rng;
+use settings::LoraInit;
 
 /// What a forward pass is for.
 pub enum Pass {

@@ -9,7 +9,6 @@ use super::ops;
 use super::parameter::{Parameter, Role};
 use super::transformer::fan_in;
 use super::{Batch, ModelInput};
-use crate::config::LoraTarget;
 
 /// g(W_L … g(W_1 g(W_0 x + b_0) + b_1) … + b_L) with g = GELU, and a head.
 #[derive(Clone, Debug)]
@@ -65,11 +64,8 @@ impl Network for Mlp {
         self.layers.iter_mut().collect()
     }
 
-    fn modules(&self, target: LoraTarget) -> &'static [&'static str] {
-        match target {
-            LoraTarget::Ffn => &["dense"],
-            _ => &[],
-        }
+    fn short_names(&self) -> &'static [(&'static str, &'static str)] {
+        &[("ffn", r"layer\.\d+\.dense")]
     }
 
     fn head(&self) -> Option<&Head> {

@@ -7,6 +7,7 @@ mod batch;
 pub mod checkpoint;
 pub mod diffusion;
 pub mod dropout;
+mod error;
 pub mod files;
 mod head;
 pub mod huggingface;
@@ -17,8 +18,8 @@ pub mod network;
 pub mod ops;
 pub mod parameter;
 pub mod peft;
+pub mod settings;
 pub mod transformer;
-mod validate;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,15 +27,17 @@ use burn::tensor::{Device, Tensor};
 
 pub use batch::{Batch, InputShape, ModelInput, repeated};
 pub use dropout::{Dropout, DropoutProbabilities};
+pub use error::ModelError;
+pub use lora::settings::LoraConfig;
 pub use lora::{Adapter, AdapterShape, Pass, Site};
 pub use parameter::{Array, Role, WeightError, Weights};
-pub use validate::{ModelError, validate};
+pub use settings::ModelConfig;
 
-use crate::config::{LoraConfig, ModelConfig};
+use crate::device::DeviceChoice;
 use checkpoint::{Checkpoint, CheckpointError};
 use head::Head;
 use huggingface::{Family, HuggingFaceConfig};
-use lora::LoraLinear;
+use lora::{LoraLinear, targets};
 use mlp::Mlp;
 use network::Network;
 use parameter::Parameter;
@@ -133,7 +136,10 @@ impl Model {
         classes: usize,
         device: &Device,
     ) -> Result<Self, ModelError> {
-        validate::validate_model(config)?;
+        if let Some((field, problem)) = config.problem() {
+            let at = format!("model.{field}");
+            return Err(ModelError::Setting { at, problem });
+        }
         let linear_head = |hidden| Head::linear(hidden, classes, device);
         let network: Box<dyn Network> = match config {
             ModelConfig::Checkpoint(config) => {
@@ -205,38 +211,63 @@ impl Model {
         })
     }
 
+    /// The network with blank parameters for inputs of the smallest size: what there is to know before anything is
+    /// computed, the names and shapes of its linear layers.
+    ///
+    /// # Errors
+    /// As [`Self::blank`].
+    pub fn outline(config: &ModelConfig) -> Result<Self, ModelError> {
+        let input = match config {
+            ModelConfig::Checkpoint(_) => InputShape::Tokens {
+                vocabulary: 1,
+                max_length: 1,
+            },
+            _ => InputShape::Features {
+                tokens: 1,
+                features: 1,
+            },
+        };
+        Self::blank(config, &input, 2, &DeviceChoice::Flex.inner())
+    }
+
+    /// The linear layers that carry adapters by `lora`, in the order of a forward pass.
+    ///
+    /// # Errors
+    /// When `lora` does not fit the network, see [`targets::select`].
+    pub fn targets(&self, lora: &LoraConfig) -> Result<Vec<&LoraLinear>, targets::Wrong> {
+        let prefix = self.family.map_or("", Family::name);
+        targets::select(&*self.network, prefix, lora)
+    }
+
     /// Hangs fresh adapters on, from `seed`, in place of any that there are.
     ///
     /// # Errors
-    /// When `lora` does not fit the architecture.
-    pub fn adapt(
-        &mut self,
-        config: &ModelConfig,
-        lora: &LoraConfig,
-        seed: u64,
-    ) -> Result<(), ModelError> {
-        validate(config, lora)?;
+    /// When `lora` does not fit the network.
+    pub fn adapt(&mut self, lora: &LoraConfig, seed: u64) -> Result<(), ModelError> {
         let shape = AdapterShape {
             rank: lora.rank,
             scale: lora.scale(),
             init: lora.init,
         };
-        let layers = lora.layers.indices(self.layers());
-        let targets = lora.targets.iter();
-        let modules: Vec<&str> = targets
-            .flat_map(|&t| self.network.modules(t))
-            .copied()
+        let chosen = self.targets(lora).map_err(|(at, problem)| {
+            let at = format!("lora.{at}");
+            ModelError::Setting { at, problem }
+        })?;
+        let sites = chosen.into_iter();
+        let sites = sites
+            .map(|linear| (linear.name().to_owned(), shape))
             .collect();
-        let names = self.linears().into_iter().map(LoraLinear::name);
-        let chosen = names.filter(|name| {
-            module_of_layer(name)
-                .is_some_and(|(layer, module)| layers.contains(&layer) && modules.contains(&module))
-        });
-        let sites = chosen.map(|name| (name.to_owned(), shape)).collect();
         self.adapt_matrices(&sites)
             .expect("the names are those of the network");
         self.initialise(&[Role::Adapter], seed);
         Ok(())
+    }
+
+    /// How many layers have an adapter.
+    pub fn adapted_layers(&self) -> usize {
+        let adapted = self.adapted().into_iter();
+        let layers = adapted.filter_map(|linear| self.network.layer_of(linear.name()));
+        layers.collect::<BTreeSet<usize>>().len()
     }
 
     /// Replaces the head by a fresh one with `classes` outputs, from `seed`.
@@ -498,25 +529,14 @@ impl Model {
     }
 }
 
-/// N and what follows of a name `….layer.N.…`.
-fn module_of_layer(name: &str) -> Option<(usize, &str)> {
-    let start = name.strip_prefix("layer.");
-    let (_, rest) = match start {
-        Some(rest) => ("", rest),
-        None => name.split_once(".layer.")?,
-    };
-    let (layer, module) = rest.split_once('.')?;
-    Some((layer.parse().ok()?, module))
-}
-
 #[cfg(test)]
 mod tests {
     use burn::tensor::TensorData;
     use rand::RngExt;
 
+    use super::lora::settings::TargetModules;
+    use super::settings::TransformerConfig;
     use super::*;
-    use crate::config::lora::AllLayers;
-    use crate::config::{LayerSelection, LoraTarget, TransformerConfig};
     use crate::data::Targets;
     use crate::device::DeviceChoice;
     use crate::random;
@@ -531,11 +551,10 @@ mod tests {
         })
     }
 
-    fn lora(targets: &[LoraTarget]) -> LoraConfig {
+    fn lora<const N: usize>(targets: [&str; N]) -> LoraConfig {
         LoraConfig {
             rank: 2,
-            targets: targets.into(),
-            layers: LayerSelection::Every(AllLayers::All),
+            targets: TargetModules::names(targets),
             ..LoraConfig::default()
         }
     }
@@ -573,10 +592,10 @@ mod tests {
     }
 
     /// A model whose adapters and head do something.
-    fn adapted(targets: &[LoraTarget]) -> Model {
+    fn adapted<const N: usize>(targets: [&str; N]) -> Model {
         let mut model =
             Model::new(&transformer(), &tokens(), 3, 1, &DeviceChoice::Flex.inner()).unwrap();
-        model.adapt(&transformer(), &lora(targets), 1).unwrap();
+        model.adapt(&lora(targets), 1).unwrap();
         let mut weights = model.export(&[Role::Adapter, Role::Head]);
         let mut rng = random::rng(1, "test", "weights");
         weights
@@ -591,7 +610,7 @@ mod tests {
 
     #[test]
     fn gradient_tensors_are_named_and_shaped_as_in_peft() {
-        let found = adapted(&[LoraTarget::Ffn, LoraTarget::Query]).gradient_tensors();
+        let found = adapted(["ffn", "query"]).gradient_tensors();
         let expected = [
             ("attention.self.query.lora_A.weight", [2, 12]),
             ("attention.self.query.lora_B.weight", [12, 2]),
@@ -619,12 +638,7 @@ mod tests {
         let model =
             Model::new(&transformer(), &tokens(), 3, 1, &DeviceChoice::Flex.inner()).unwrap();
         let mut with = model.clone();
-        with.adapt(
-            &transformer(),
-            &lora(&[LoraTarget::Value, LoraTarget::Ffn]),
-            1,
-        )
-        .unwrap();
+        with.adapt(&lora(["value", "ffn"]), 1).unwrap();
         let batch = batch(&[&[1, 2, 3], &[4]]);
         let found = values(with.logits(&batch, &mut Pass::Plain));
         assert_eq!(found, values(model.logits(&batch, &mut Pass::Plain)));
@@ -639,7 +653,7 @@ mod tests {
 
     #[test]
     fn padding_does_not_reach_the_logits() {
-        let model = adapted(&[LoraTarget::Key, LoraTarget::Value]);
+        let model = adapted(["key", "value"]);
         let together = values(model.logits(
             &batch(&[&[1, 2], &[5, 4, 3, 2, 1, 6], &[8]]),
             &mut Pass::Plain,
@@ -657,12 +671,7 @@ mod tests {
 
     #[test]
     fn passes_agree_but_for_dropout() {
-        let model = adapted(&[
-            LoraTarget::Query,
-            LoraTarget::Value,
-            LoraTarget::Output,
-            LoraTarget::Ffn,
-        ]);
+        let model = adapted(["query", "value", "output", "ffn"]);
         let batch = batch(&[&[1, 2, 3], &[4, 7, 7]]);
         let plain = values(model.logits(&batch, &mut Pass::Plain));
         let training = |dropout: Dropout, purpose: &str| {
@@ -704,7 +713,7 @@ mod tests {
 
     #[test]
     fn weights_are_checked_by_name_and_shape() {
-        let mut model = adapted(&[LoraTarget::Value]);
+        let mut model = adapted(["value"]);
         let weights = model.export(&[Role::Head]);
         let missing = Weights::from([(
             "classifier.weight".to_owned(),

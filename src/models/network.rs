@@ -13,7 +13,7 @@ use super::Batch;
 use super::head::Head;
 use super::lora::{Linear, LoraLinear, Pass};
 use super::parameter::Parameter;
-use crate::config::LoraTarget;
+use crate::checkpoints::peft::modules::split_layer;
 
 /// A network whose linear layers can carry adapters.
 pub trait Network: Debug + Send + Sync {
@@ -36,9 +36,9 @@ pub trait Network: Debug + Send + Sync {
     /// [`Self::adaptable`], to be changed.
     fn adaptable_mut(&mut self) -> Vec<&mut LoraLinear>;
 
-    /// The modules of a layer that a short name in `lora.targets` means: what follows `layer.N.` in their names; none
-    /// where the network has no such thing.
-    fn modules(&self, target: LoraTarget) -> &'static [&'static str];
+    /// What the short names in `lora.targets` (`query`, `value`, `ffn`, …) mean here: for each that the network has, a
+    /// regular expression that the whole names of its modules match.
+    fn short_names(&self) -> &'static [(&'static str, &'static str)];
 
     /// The layers trained besides the adapters whose weights have per-example gradients, in the order in which a
     /// forward pass meets them, after all of [`Self::adaptable`].
@@ -55,8 +55,14 @@ pub trait Network: Debug + Send + Sync {
     /// Every parameter in a stable order, of a forward pass.
     fn parameters(&mut self) -> Vec<Parameter<'_>>;
 
-    /// Number of layers, by which `lora.layers` counts.
+    /// Number of layers, by which `lora.layers` counts. 0 for a network that has none, in which it can only be `all`.
     fn layers(&self) -> usize;
+
+    /// The layer that a module is in, from 0 at the input, by the module's name; `None` for one in no layer. By default
+    /// the last number within the name, as in PEFT.
+    fn layer_of(&self, module: &str) -> Option<usize> {
+        split_layer(module).map(|(layer, _)| layer)
+    }
 
     /// Width of the vectors that layers pass on.
     fn width(&self) -> usize;

@@ -13,8 +13,8 @@ use super::ops;
 use super::ops::encoder::{FrozenLayer, encoder_layer};
 use super::ops::{Attend, Reach};
 use super::parameter::{Init, Parameter, Role, Slot, blank};
+use super::settings::TransformerConfig;
 use super::{Batch, InputShape, ModelInput};
-use crate::config::{LoraTarget, TransformerConfig};
 
 /// Sizes and settings of an encoder.
 #[derive(Clone, Debug, PartialEq)]
@@ -375,16 +375,16 @@ impl Network for Transformer {
         sites.chain(&mut self.pooler).collect()
     }
 
-    fn modules(&self, target: LoraTarget) -> &'static [&'static str] {
-        match target {
-            LoraTarget::Query => &["attention.self.query"],
-            LoraTarget::Key => &["attention.self.key"],
-            LoraTarget::Value => &["attention.self.value"],
-            LoraTarget::Output => &["attention.output.dense"],
-            LoraTarget::Ffn => &["intermediate.dense", "output.dense"],
-            LoraTarget::FfnIn => &["intermediate.dense"],
-            LoraTarget::FfnOut => &["output.dense"],
-        }
+    fn short_names(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("query", r".*\.attention\.self\.query"),
+            ("key", r".*\.attention\.self\.key"),
+            ("value", r".*\.attention\.self\.value"),
+            ("output", r".*\.attention\.output\.dense"),
+            ("ffn", r".*\.\d+\.(intermediate|output)\.dense"),
+            ("ffn_in", r".*\.\d+\.intermediate\.dense"),
+            ("ffn_out", r".*\.\d+\.output\.dense"),
+        ]
     }
 
     fn head(&self) -> Option<&Head> {

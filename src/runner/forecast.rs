@@ -111,9 +111,7 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
             let device = DeviceChoice::default().inner();
             let mut model =
                 Model::blank(config, &input, data.classes, &device).map_err(|e| e.to_string())?;
-            model
-                .adapt(config, lora, cell.seed)
-                .map_err(|e| e.to_string())?;
+            model.adapt(lora, cell.seed).map_err(|e| e.to_string())?;
             let activations = settings.store.activations_mib << 20;
             let passes = Passes::new(&mut model, &data, lora, training, activations);
             let epochs = training.epochs as f64;

@@ -5,6 +5,7 @@
 //! fine-tuning they are used only when the base has no dropout.
 
 use crate::batching;
+use crate::checkpoints::peft::modules::split_layer;
 use crate::config::{LoraConfig, TrainConfig};
 use crate::data::{Split, TaskData};
 use crate::finetune::reuse;
@@ -58,12 +59,11 @@ impl Passes {
 /// that is the first of all, and the others.
 fn multiplied(model: &mut Model) -> [f64; 2] {
     let depth = model.layers_below_adapters();
-    let first_adapted = format!("encoder.layer.{depth}.");
     let mut is_below = depth > 0;
     let (mut below, mut above) = (0, 0);
     // they come in the order of a forward pass
     for parameter in model.parameters() {
-        is_below &= !parameter.name.starts_with(&first_adapted);
+        is_below &= split_layer(&parameter.name).is_none_or(|(layer, _)| layer != depth);
         if !parameter.name.ends_with("_embeddings.weight") {
             let size = parameter.slot.count();
             *(if is_below { &mut below } else { &mut above }) += size;

@@ -4,7 +4,6 @@ use burn::tensor::Tensor;
 
 use super::Unet;
 use super::parts::Parts;
-use crate::config::LoraTarget;
 use crate::models::head::Head;
 use crate::models::lora::{LoraLinear, Pass};
 use crate::models::network::Network;
@@ -39,16 +38,33 @@ impl Network for Unet {
         all
     }
 
-    fn modules(&self, target: LoraTarget) -> &'static [&'static str] {
-        match target {
-            LoraTarget::Query => &["to_q"],
-            LoraTarget::Key => &["to_k"],
-            LoraTarget::Value => &["to_v"],
-            LoraTarget::Output => &["to_out.0"],
-            LoraTarget::Ffn => &["ff.net.0.proj", "ff.net.2"],
-            LoraTarget::FfnIn => &["ff.net.0.proj"],
-            LoraTarget::FfnOut => &["ff.net.2"],
-        }
+    fn short_names(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("query", r".*\.to_q"),
+            ("key", r".*\.to_k"),
+            ("value", r".*\.to_v"),
+            ("output", r".*\.to_out\.0"),
+            ("ffn", r".*\.ff\.net\.(0\.proj|2)"),
+            ("ffn_in", r".*\.ff\.net\.0\.proj"),
+            ("ffn_out", r".*\.ff\.net\.2"),
+        ]
+    }
+
+    /// The transformer block that a module is in, counted from the input on.
+    fn layer_of(&self, module: &str) -> Option<usize> {
+        let block = |name: &str| {
+            let (before, rest) = name.split_once(".transformer_blocks.")?;
+            let (number, _) = rest.split_once('.')?;
+            Some((before.to_owned(), number.to_owned()))
+        };
+        let sought = block(module)?;
+        let all = self.adaptable();
+        let mut blocks: Vec<_> = all
+            .iter()
+            .filter_map(|linear| block(linear.name()))
+            .collect();
+        blocks.dedup();
+        blocks.iter().position(|block| *block == sought)
     }
 
     fn head(&self) -> Option<&Head> {

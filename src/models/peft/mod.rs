@@ -18,9 +18,9 @@ use super::files::{self, WeightFileError};
 use super::{Model, ModelError, Role, Weights};
 use crate::atomic;
 use crate::checkpoints::HuggingFaceError;
-use crate::config::LoraInit;
 use crate::input::quote_name;
 use crate::models::huggingface::Family;
+use crate::models::lora::settings::LoraInit;
 
 /// Name of the weights' file.
 pub const WEIGHTS_FILE: &str = "adapter_model.safetensors";

@@ -11,16 +11,16 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 use serde_json::{Map, Value};
 
+use crate::checkpoints::peft::Modules;
+use crate::checkpoints::peft::modules::PATTERN;
 use crate::checkpoints::{Fields, HuggingFaceError};
-use crate::config::LoraInit;
 use crate::models::AdapterShape;
+use crate::models::lora::settings::LoraInit;
 
 /// Name of the settings' file.
 pub const CONFIG_FILE: &str = "adapter_config.json";
 /// What is saved besides the adapters of a sequence classifier, whether the settings name it or not.
 const HEADS: [&str; 2] = ["classifier", "score"];
-/// What regular expressions can be.
-const PATTERN: &str = "a regular expression without look-around and back references";
 
 /// The settings of an adapter.
 pub(super) struct Settings {
@@ -40,29 +40,6 @@ pub(super) struct Settings {
     /// Modules that are trained in full, as PEFT's `modules_to_save`.
     pub saved: Vec<String>,
     saved_patterns: Vec<Regex>,
-}
-
-/// Modules by name.
-enum Modules {
-    /// `all-linear`.
-    EveryLinear,
-    /// Those whose whole name matches.
-    Matching(Regex),
-    /// Those whose name is, or ends with, one of these.
-    Ending(Vec<String>),
-}
-
-impl Modules {
-    fn contain(&self, module: &str) -> bool {
-        match self {
-            Self::EveryLinear => true,
-            Self::Matching(pattern) => pattern.is_match(module),
-            Self::Ending(names) => names.iter().any(|name| {
-                let before = module.strip_suffix(name.as_str());
-                before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
-            }),
-        }
-    }
 }
 
 impl Settings {
@@ -152,11 +129,7 @@ impl Settings {
         if self.exclude.contain(module) || saved() {
             return Some(false);
         }
-        let by_ending = match target {
-            Modules::Ending(names) => names.iter().all(|name| name != module),
-            Modules::EveryLinear | Modules::Matching(_) => false,
-        };
-        // a module named in full is adapted in whatever layer it is
+        let by_ending = matches!(target, Modules::Ending(_)) && !target.name_in_full(module);
         let in_layers = || match &self.layers {
             Some(layers) if by_ending => self.layer_of(module).is_some_and(|l| layers.contains(&l)),
             _ => true,
@@ -315,12 +288,12 @@ impl Reader<'_> {
     fn modules(&self, field: &'static str) -> Result<Option<Modules>, HuggingFaceError> {
         match self.fields.get(field) {
             None => Ok(None),
-            Some(Value::String(all)) if all.eq_ignore_ascii_case("all-linear") => {
-                Ok(Some(Modules::EveryLinear))
-            }
             Some(Value::String(text)) => {
-                let pattern = self.pattern(field, text, |text| format!("^(?:{text})$"))?;
-                Ok(Some(Modules::Matching(pattern)))
+                let wrong = |_| {
+                    self.fields
+                        .unsupported(field, &text.as_str().into(), PATTERN)
+                };
+                Modules::pattern(text).map(Some).map_err(wrong)
             }
             Some(_) => Ok(Some(Modules::Ending(self.names(field)?))),
         }

@@ -1,4 +1,4 @@
-//! `lora:` where the adapters sit and how large they are.
+//! The settings `lora:`: where the adapters sit and how large they are.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,9 +13,8 @@ pub struct LoraConfig {
     /// α; the adapter's output is scaled by α/r. Default: α = r, as in the paper.
     #[schemars(range(min = 0.0))]
     pub alpha: Option<f64>,
-    /// Target matrices. The paper adapts `value` (RoBERTa) or `query` and `value` (Llama).
-    #[schemars(length(min = 1))]
-    pub targets: Vec<LoraTarget>,
+    /// Target modules, as PEFT's `target_modules`. The paper adapts `value` (RoBERTa) or `query` and `value` (Llama).
+    pub targets: TargetModules,
     /// Adapted layers, counted from 0 at the input: `all`, a list, `{last: k}`, `{first: k}`, or
     /// `{from: a, to: b}`, both included.
     pub layers: LayerSelection,
@@ -31,7 +30,7 @@ impl Default for LoraConfig {
         Self {
             rank: 4,
             alpha: None,
-            targets: vec![LoraTarget::Value],
+            targets: TargetModules::names(["value"]),
             layers: LayerSelection::default(),
             dropout: 0.05,
             init: LoraInit::Kaiming,
@@ -57,46 +56,22 @@ pub enum LoraInit {
     Gaussian,
 }
 
-/// A matrix of a layer that can carry an adapter.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum LoraTarget {
-    /// Attention query projection.
-    Query,
-    /// Attention key projection.
-    Key,
-    /// Attention value projection.
-    Value,
-    /// Attention output projection.
-    Output,
-    /// Both feed-forward matrices (in an MLP: each hidden layer's matrix).
-    Ffn,
-    /// The feed-forward matrix that widens, `intermediate.dense`.
-    FfnIn,
-    /// The feed-forward matrix that narrows, `output.dense`.
-    FfnOut,
+/// The linear layers that carry an adapter, as PEFT's `target_modules`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum TargetModules {
+    /// Names: of a module, in full or its end from a dot on (`attention.self.query`), or one of the short names `query`,
+    /// `key`, `value`, `output` (of an attention), `ffn_in`, `ffn_out` (feed-forward) and `ffn` (all of the
+    /// feed-forward), which mean the same in every model that has such modules.
+    Names(#[schemars(length(min = 1))] Vec<String>),
+    /// `all-linear`: every linear layer but the head; or a regular expression that the whole name of a module matches.
+    Pattern(String),
 }
 
-impl LoraTarget {
-    /// Name in the settings.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Query => "query",
-            Self::Key => "key",
-            Self::Value => "value",
-            Self::Output => "output",
-            Self::Ffn => "ffn",
-            Self::FfnIn => "ffn_in",
-            Self::FfnOut => "ffn_out",
-        }
-    }
-
-    /// Whether a matrix belongs to both targets.
-    pub fn overlaps(self, other: Self) -> bool {
-        let part = |target| matches!(target, Self::FfnIn | Self::FfnOut);
-        self == other || self == Self::Ffn && part(other) || other == Self::Ffn && part(self)
+impl TargetModules {
+    /// [`Self::Names`].
+    pub fn names<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Self {
+        Self::Names(names.into_iter().map(Into::into).collect())
     }
 }
 
@@ -202,9 +177,19 @@ mod tests {
     }
 
     #[test]
-    fn targets_overlap_where_they_share_a_matrix() {
-        use LoraTarget::{Ffn, FfnIn, FfnOut, Output};
-        assert!(Ffn.overlaps(FfnOut) && FfnIn.overlaps(Ffn) && FfnIn.overlaps(FfnIn));
-        assert!(!FfnIn.overlaps(FfnOut) && !Output.overlaps(FfnOut) && !Ffn.overlaps(Output));
+    fn targets_are_written_as_in_peft() {
+        for text in [
+            "[query, attention.self.value]",
+            "all-linear",
+            "'.*\\.[01]\\..*'",
+        ] {
+            let targets: TargetModules = serde_yaml::from_str(text).unwrap();
+            let again = serde_json::to_value(&targets).unwrap();
+            assert_eq!(
+                serde_yaml::from_str::<serde_json::Value>(text).unwrap(),
+                again
+            );
+        }
+        assert!(serde_yaml::from_str::<TargetModules>("3").is_err());
     }
 }

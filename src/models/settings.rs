@@ -1,4 +1,4 @@
-//! `model:` the architecture and how its base is pretrained.
+//! The settings `model:`: the architecture and how its base is pretrained.
 
 use std::path::{Path, PathBuf};
 
@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoints::hub::{Checkpoints, HubError, Located};
+use crate::input::Problem;
 
 /// The network: `model: transformer`, or `model: {name: transformer, hidden: 64}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -20,6 +21,37 @@ pub enum ModelConfig {
 }
 
 impl ModelConfig {
+    /// The first contradiction between the settings, with the field that it is about. What config.json says of a
+    /// checkpoint is checked when it is read.
+    pub fn problem(&self) -> Option<(&'static str, Problem)> {
+        let sizes: &[(&'static str, usize)] = match self {
+            Self::Transformer(c) => &[
+                ("hidden", c.hidden),
+                ("heads", c.heads),
+                ("layers", c.layers),
+                ("ffn", c.ffn),
+            ],
+            Self::Mlp(c) => &[("hidden", c.hidden), ("layers", c.layers)],
+            Self::Checkpoint(_) => &[],
+        };
+        if let Some(&(field, _)) = sizes.iter().find(|(_, size)| *size == 0) {
+            return Some((
+                field,
+                Problem::new("0 is out of range; allowed: at least 1"),
+            ));
+        }
+        match self {
+            Self::Transformer(c) if !c.hidden.is_multiple_of(c.heads) => {
+                let message = format!(
+                    "hidden = {} is not a multiple of heads = {}",
+                    c.hidden, c.heads
+                );
+                Some(("heads", Problem::new(message)))
+            }
+            _ => None,
+        }
+    }
+
     /// The folder of the checkpoint, whose tokenizer reads texts; `None` for models without a tokenizer.
     pub fn tokenizer(&self) -> Option<&Path> {
         match self {
@@ -60,7 +92,7 @@ impl CheckpointConfig {
     ///
     /// # Errors
     /// See [`Checkpoints::locate`].
-    pub(super) fn locate(&mut self, checkpoints: &mut Checkpoints) -> Result<(), HubError> {
+    pub fn locate(&mut self, checkpoints: &mut Checkpoints) -> Result<(), HubError> {
         let (revision, commit) = (self.revision.as_deref(), self.commit());
         self.located = Some(checkpoints.locate(&self.path, revision, commit)?);
         Ok(())
