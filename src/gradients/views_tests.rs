@@ -5,11 +5,10 @@ use rand::RngExt;
 use super::factors::KroneckerFactors;
 use super::{RowBuffer, one_by_one, per_example, tensors};
 use crate::batching;
-use crate::config::lora::AllLayers;
-use crate::config::{LayerSelection, LoraConfig, LoraTarget, ModelConfig};
 use crate::data::{Inputs, Join, NoiseTargets, Split, Targets};
 use crate::device::DeviceChoice;
-use crate::models::{Model, Role};
+use crate::models::lora::settings::{LoraConfig, TargetModules};
+use crate::models::{Model, ModelConfig, Role};
 use crate::random;
 
 /// Positions and features of an example, which is what the model is to predict the noise of.
@@ -40,18 +39,17 @@ fn split(targets: NoiseTargets) -> Split {
 }
 
 /// A network whose adapters and head do something.
-fn model(yaml: &str, targets: Vec<LoraTarget>) -> Model {
+fn model(yaml: &str, targets: &[&str]) -> Model {
     let config: ModelConfig = serde_yaml::from_str(yaml).unwrap();
     let input = batching::input_shape(&split(self::targets(&[1], 1, Join::Averaged)));
     let device = DeviceChoice::Flex.inner();
     let mut model = Model::new(&config, &input, POSITIONS * FEATURES, 1, &device).unwrap();
     let lora = LoraConfig {
         rank: 2,
-        targets,
-        layers: LayerSelection::Every(AllLayers::All),
+        targets: TargetModules::names(targets.iter().copied()),
         ..LoraConfig::default()
     };
-    model.adapt(&config, &lora, 1).unwrap();
+    model.adapt(&lora, 1).unwrap();
     let mut weights = model.export(&[Role::Adapter, Role::Head]);
     let mut rng = random::rng(2, "test", "weights");
     let all = weights.values_mut().flat_map(|array| &mut array.values);
@@ -63,15 +61,14 @@ fn model(yaml: &str, targets: Vec<LoraTarget>) -> Model {
 }
 
 fn models() -> [(&'static str, Model); 2] {
-    use LoraTarget::{Ffn, Output, Query, Value};
     let transformer = "{name: transformer, hidden: 12, heads: 3, layers: 2, ffn: 20}";
     let mlp = "{name: mlp, hidden: 9, layers: 2}";
     [
         (
             "transformer",
-            model(transformer, vec![Query, Value, Output, Ffn]),
+            model(transformer, &["query", "value", "output", "ffn"]),
         ),
-        ("mlp", model(mlp, vec![Ffn])),
+        ("mlp", model(mlp, &["ffn"])),
     ]
 }
 
