@@ -5,11 +5,13 @@
 
 mod inputs;
 mod noise;
+mod picture;
 mod targets;
 mod tokens;
 
 pub use inputs::Inputs;
 pub use noise::{Join, NoiseTargets};
+pub use picture::Picture;
 pub use targets::Targets;
 pub use tokens::{Measurement, NextToken, Reduction, TokenTargets};
 

@@ -103,7 +103,7 @@ pub fn png(scene: &Scene, path: &Path) -> Result<(), ReportError> {
         .ok_or_else(|| drawing("the pixels do not fill the image"))?;
     let mut bytes = std::io::Cursor::new(Vec::new());
     image
-        .write_to(&mut bytes, image::ImageOutputFormat::Png)
+        .write_to(&mut bytes, image::ImageFormat::Png)
         .map_err(drawing)?;
     atomic::write(path, bytes.get_ref()).map_err(|source| ReportError::Write {
         path: path.to_owned(),

@@ -7,6 +7,7 @@
 
 mod error;
 pub mod flip;
+pub mod pictures;
 mod table;
 mod task;
 pub mod text;

@@ -1,0 +1,11 @@
+//! Images from files, as the training scripts of diffusers read them: PIL's `Image.open(path).convert("RGB")`, resized
+//! by `BILINEAR`.
+//!
+//! As there, transparency is dropped (a transparent pixel shows the colour stored under it), a palette becomes its
+//! colours, and an orientation noted in EXIF is not applied.
+
+mod decode;
+mod resize;
+
+pub use decode::{PictureError, read};
+pub use resize::{Fit, fit, resize};
