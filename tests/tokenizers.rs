@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use infbench::data::Inputs;
-use infbench::tasks::text::{Encoder, Texts, TokenizerError};
+use infbench::tasks::text::{CaptionEncoder, Encoder, Texts, TokenizerError};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -308,4 +308,163 @@ fn a_real_vocabulary_gives_the_same_ids_from_vocab_txt() {
     let found = encode(older.path(), &texts, 128).unwrap();
     assert_eq!(found, encode(&model, &texts, 128).unwrap());
     assert!(found.0.iter().any(|ids| ids.len() == 128));
+}
+
+/// `name` under `$INFBENCH_SHARED` or a `shared/` folder above this crate.
+fn shared(name: &str) -> Option<PathBuf> {
+    let given = std::env::var_os("INFBENCH_SHARED").map(PathBuf::from);
+    let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let all = given
+        .into_iter()
+        .chain(above.map(|folder| folder.join("shared")));
+    let found = all
+        .map(|folder| folder.join(name))
+        .find(|path| path.exists());
+    if found.is_none() {
+        println!("SKIPPED: no {name} under $INFBENCH_SHARED or a shared/ folder above this crate");
+    }
+    found
+}
+
+/// A pipeline with the tokenizer of `from` and a text encoder of the given settings.
+fn pipeline(from: &Path, config: Value) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let [tokenizer, text_encoder] =
+        ["tokenizer", "text_encoder"].map(|name| folder.path().join(name));
+    fs::create_dir_all(&tokenizer).unwrap();
+    fs::create_dir_all(&text_encoder).unwrap();
+    for name in [
+        "vocab.json",
+        "merges.txt",
+        "special_tokens_map.json",
+        "tokenizer_config.json",
+    ] {
+        fs::copy(from.join(name), tokenizer.join(name)).unwrap();
+    }
+    fs::write(text_encoder.join("config.json"), config.to_string()).unwrap();
+    folder
+}
+
+#[derive(Deserialize)]
+struct Caption {
+    text: String,
+    ids: Vec<u32>,
+}
+
+#[test]
+fn captions_get_the_ids_of_clips_tokenizer() {
+    let Some(golden) = shared("golden/clip_tokenizer") else {
+        return;
+    };
+    let config = json!({"vocab_size": 49408, "max_position_embeddings": 77});
+    let folder = pipeline(&golden, config);
+    let cases: Vec<Caption> =
+        serde_json::from_slice(&fs::read(golden.join("cases.json")).unwrap()).unwrap();
+    let captions: Vec<&str> = cases.iter().map(|case| case.text.as_str()).collect();
+    let encoder = CaptionEncoder::open(folder.path()).unwrap();
+    assert_eq!((encoder.length(), encoder.vocabulary()), (77, 49408));
+    let found = encoder.encode(&captions).unwrap();
+    assert_eq!(found.len(), 24);
+    for (case, ids) in cases.iter().zip(&found) {
+        assert_eq!(ids, &case.ids, "{:?}", case.text);
+    }
+    // without settings of its own, the class is told by the text encoder's type
+    fs::remove_file(folder.path().join("tokenizer/tokenizer_config.json")).unwrap();
+    fs::remove_file(folder.path().join("tokenizer/special_tokens_map.json")).unwrap();
+    let config = json!({"model_type": "clip_text_model", "vocab_size": 49408});
+    fs::write(
+        folder.path().join("text_encoder/config.json"),
+        config.to_string(),
+    )
+    .unwrap();
+    assert_eq!(
+        CaptionEncoder::open(folder.path())
+            .unwrap()
+            .encode(&captions)
+            .unwrap(),
+        found
+    );
+    // Stable Diffusion 2 fills up with "!", which by that is never part of a word (transformers 4.57 and 5.24)
+    let settings =
+        json!({"tokenizer_class": "CLIPTokenizer", "pad_token": "!", "model_max_length": 9});
+    fs::write(
+        folder.path().join("tokenizer/tokenizer_config.json"),
+        settings.to_string(),
+    )
+    .unwrap();
+    let other = CaptionEncoder::open(folder.path()).unwrap();
+    assert_eq!(
+        other.encode(&["crossed! a", "a!!! b"]).unwrap(),
+        [
+            [49406, 11731, 0, 320, 49407, 0, 0, 0, 0],
+            [49406, 320, 0, 0, 0, 321, 49407, 0, 0]
+        ]
+    );
+}
+
+#[test]
+fn captions_of_small_pipelines() {
+    if let Some(golden) = shared("golden/sd_tiny") {
+        let examples: Vec<Value> =
+            serde_json::from_slice(&fs::read(golden.join("examples.json")).unwrap()).unwrap();
+        let captions: Vec<&str> = examples
+            .iter()
+            .map(|e| e["text"].as_str().unwrap())
+            .collect();
+        let bytes = fs::read(golden.join("reference.safetensors")).unwrap();
+        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let view = file.tensor("input_ids").unwrap();
+        let expected: Vec<u32> = (view.data().as_chunks::<8>().0.iter())
+            .map(|bytes| u32::try_from(i64::from_le_bytes(*bytes)).unwrap())
+            .collect();
+        let found = CaptionEncoder::open(&golden.join("pipeline"))
+            .unwrap()
+            .encode(&captions);
+        assert_eq!(found.unwrap().concat(), expected);
+    }
+    if let Some(folder) = shared("data/model_sd_icons32") {
+        let encoder = CaptionEncoder::open(&folder).unwrap();
+        let found = encoder.encode(&["an icon of red apple", ""]).unwrap();
+        // transformers 4.57: CLIPTokenizer.from_pretrained(…)("an icon of red apple").input_ids
+        const ICONS: [u32; 7] = [2046, 301, 300, 297, 465, 1025, 2047];
+        assert_eq!(found[0][..7], ICONS);
+        assert!(found[0][7..].iter().all(|&id| id == ICONS[6]));
+        assert_eq!(found[1][..2], [ICONS[0], ICONS[6]]);
+        assert_eq!(found[1].len(), 16);
+    }
+}
+
+#[test]
+fn captions_longer_than_the_text_encoder_are_refused() {
+    let Some(golden) = shared("golden/clip_tokenizer") else {
+        return;
+    };
+    let error = |config: Value, settings: Option<Value>| {
+        let folder = pipeline(&golden, config);
+        if let Some(settings) = settings {
+            let path = folder.path().join("tokenizer/tokenizer_config.json");
+            fs::write(path, settings.to_string()).unwrap();
+            fs::remove_file(folder.path().join("tokenizer/special_tokens_map.json")).unwrap();
+        }
+        let encoder = CaptionEncoder::open(folder.path());
+        let error = encoder
+            .and_then(|encoder| encoder.encode(&["zebra"]))
+            .unwrap_err();
+        error
+            .to_string()
+            .replace(&folder.path().display().to_string(), "F")
+    };
+    let short = error(
+        json!({"vocab_size": 49408, "max_position_embeddings": 20}),
+        None,
+    );
+    assert!(
+        short.contains("`model_max_length` is 77; allowed: a whole number from 2 to 20"),
+        "{short}"
+    );
+    let small = error(json!({"vocab_size": 1000}), None);
+    assert!(small.contains("has 1000 rows"), "{small}");
+    let unknown = json!({"tokenizer_class": "CLIPTokenizer", "pad_token": "[PAD]x"});
+    let added = error(json!({"vocab_size": 49408}), Some(unknown));
+    assert!(added.contains("`[PAD]x` has id 49408"), "{added}");
 }

@@ -7,6 +7,7 @@
 //! stays with the longer one. The cut is made here, because the truncation of the crate tokenizers 0.23.2
 //! stops before it has seen how long a text is.
 
+mod captions;
 mod class;
 mod error;
 mod settings;
@@ -19,6 +20,7 @@ use rayon::prelude::*;
 use tokenizers::processors::PostProcessorWrapper;
 use tokenizers::{Encoding, PostProcessor, Tokenizer, TruncationDirection};
 
+pub use self::captions::CaptionEncoder;
 pub use self::error::TokenizerError;
 use crate::checkpoints::Fields;
 use crate::checkpoints::layout::CONFIG_FILE;
@@ -51,7 +53,15 @@ impl Encoder {
     /// Files that are missing or damaged, settings that transformers would honour and this crate cannot.
     pub fn open(folder: &Path, max_length: usize) -> Result<Self, TokenizerError> {
         let model = Fields::read(&folder.join(CONFIG_FILE))?;
-        let mut opened = tokenizer::open(folder, &model)?;
+        Self::new(tokenizer::open(folder, &model)?, &model, max_length)
+    }
+
+    /// An opened tokenizer with the sizes that the model's settings tell.
+    fn new(
+        mut opened: tokenizer::Opened,
+        model: &Fields,
+        max_length: usize,
+    ) -> Result<Self, TokenizerError> {
         let post_processor = opened.tokenizer.get_post_processor().cloned();
         opened
             .tokenizer

@@ -21,12 +21,14 @@ pub(super) enum Class {
     Llama,
     /// Byte-level BPE of Qwen2 and Qwen3.
     Qwen2,
+    /// CLIP's BPE of lower-case words, without token types.
+    Clip,
     /// `tokenizer.json` as it is.
     Generic,
 }
 
 /// Names of the classes, without the `Fast` at their end.
-const CLASSES: [(&str, Class); 10] = [
+const CLASSES: [(&str, Class); 11] = [
     ("BertTokenizer", Class::Bert),
     ("ElectraTokenizer", Class::Bert),
     ("DistilBertTokenizer", Class::DistilBert),
@@ -35,13 +37,14 @@ const CLASSES: [(&str, Class); 10] = [
     ("GPT2Tokenizer", Class::Gpt2),
     ("LlamaTokenizer", Class::Llama),
     ("Qwen2Tokenizer", Class::Qwen2),
+    ("CLIPTokenizer", Class::Clip),
     ("PreTrainedTokenizer", Class::Generic),
     // the name that transformers 5 writes
     ("TokenizersBackend", Class::Generic),
 ];
 
 /// Classes of the model families, where no class is named.
-const FAMILIES: [(&str, Class); 7] = [
+const FAMILIES: [(&str, Class); 8] = [
     ("bert", Class::Bert),
     ("roberta", Class::Roberta),
     ("llama", Class::Llama),
@@ -49,6 +52,7 @@ const FAMILIES: [(&str, Class); 7] = [
     ("qwen2", Class::Qwen2),
     ("qwen3", Class::Qwen2),
     ("gpt2", Class::Gpt2),
+    ("clip_text_model", Class::Clip),
 ];
 
 impl Class {
@@ -99,6 +103,10 @@ impl Class {
             Self::Qwen2 => json!({
                 "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>",
                 "pad_token": "<|endoftext|>",
+            }),
+            Self::Clip => json!({
+                "bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>",
+                "unk_token": "<|endoftext|>", "pad_token": "<|endoftext|>",
             }),
             Self::Generic => json!({}),
         };

@@ -28,6 +28,8 @@ pub(super) struct Opened {
     pub direction: TruncationDirection,
     /// Whether the model is given token types.
     pub gives_types: bool,
+    /// What short texts are filled up with, where the settings name it.
+    pub padding: Option<String>,
 }
 
 /// Opens the tokenizer of the checkpoint in `folder`, whose config.json is `model`.
@@ -71,6 +73,7 @@ pub(super) fn open(folder: &Path, model: &Fields) -> Result<Opened, TokenizerErr
     }
     Ok(Opened {
         gives_types: gives_types(&settings, class)?,
+        padding: special.text("pad_token").map(str::to_owned),
         path,
         tokenizer,
         direction,

@@ -1,5 +1,5 @@
 //! Vocabularies from before `tokenizer.json`, as the `tokenizer.json` that transformers converts them to
-//! (`convert_slow_tokenizer.py`): `vocab.txt` of BERT, `vocab.json` and `merges.txt` of RoBERTa.
+//! (`convert_slow_tokenizer.py`): `vocab.txt` of BERT, `vocab.json` and `merges.txt` of RoBERTa and CLIP.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ pub(super) fn describe(
 ) -> Result<(PathBuf, Value), TokenizerError> {
     let names: &[&str] = match class {
         Class::Bert | Class::DistilBert => &[WORD_PIECE_FILE],
-        Class::Roberta => &BPE_FILES,
+        Class::Roberta | Class::Clip => &BPE_FILES,
         Class::XlmRoberta | Class::Gpt2 | Class::Llama | Class::Qwen2 | Class::Generic => &[],
     };
     let there = |name: &&str| folder.join(name).is_file();
@@ -33,6 +33,7 @@ pub(super) fn describe(
     let path = folder.join(names[0]);
     let described = match class {
         Class::Roberta => byte_level_bpe(&path, &folder.join(names[1]), special)?,
+        Class::Clip => clip(&path, &folder.join(names[1]), special)?,
         _ => word_piece(&path, special, normalizer)?,
     };
     Ok((path, described))
@@ -72,8 +73,7 @@ fn word_piece(
     }))
 }
 
-/// RoBERTa's byte-level BPE. The first line of the merges is a comment whatever it says, and what follows the
-/// last line break is no merge; of a merge on two lines, the first counts.
+/// RoBERTa's byte-level BPE.
 fn byte_level_bpe(
     path: &Path,
     merges_file: &Path,
@@ -82,26 +82,9 @@ fn byte_level_bpe(
     let fields = Fields::read(path)?;
     let vocabulary = fields.map();
     let text = universal(&input::text(merges_file)?);
-    let mut rows: Vec<&str> = text.split('\n').skip(1).collect();
-    rows.pop();
-    let mut seen = HashSet::new();
-    let mut merges = Vec::with_capacity(rows.len());
-    for (at, row) in rows.into_iter().enumerate() {
-        let pair: Vec<&str> = row.split_whitespace().collect();
-        let &[left, right] = pair.as_slice() else {
-            return Err(TokenizerError::File {
-                path: merges_file.to_owned(),
-                reason: format!(
-                    "line {}: expected two tokens with a space between, found {}",
-                    at + 2,
-                    pair.len()
-                ),
-            });
-        };
-        if seen.insert((left, right)) {
-            merges.push(json!([left, right]));
-        }
-    }
+    // what follows the last line break is no merge
+    let rows = text.rsplit_once('\n').map_or("", |(rows, _)| rows);
+    let merges = merges(merges_file, rows, usize::MAX)?;
     let [cls, sep] = ["cls_token", "sep_token"].map(|field| id(path, special, field, vocabulary));
     Ok(json!({
         "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "decoder": null,
@@ -116,6 +99,63 @@ fn byte_level_bpe(
                   "byte_fallback": false, "ignore_merges": false,
                   "vocab": vocabulary, "merges": merges},
     }))
+}
+
+/// Most merges that CLIP's tokenizer reads: those of its vocabulary of 49,408, less 256 bytes twice and two special
+/// tokens.
+const CLIP_MERGES: usize = 49_152 - 256 - 2;
+
+/// CLIP's BPE: words in lower case, whose last token ends in `</w>`.
+fn clip(path: &Path, merges_file: &Path, special: &SpecialTokens) -> Result<Value, TokenizerError> {
+    let fields = Fields::read(path)?;
+    let vocabulary = fields.map();
+    let text = universal(&input::text(merges_file)?);
+    let merges = merges(merges_file, text.trim_end(), CLIP_MERGES)?;
+    let [bos, eos, unknown] =
+        ["bos_token", "eos_token", "unk_token"].map(|field| id(path, special, field, vocabulary));
+    Ok(json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "decoder": null,
+        "normalizer": {"type": "Sequence", "normalizers": [
+            {"type": "NFC"},
+            {"type": "Replace", "pattern": {"Regex": r"\s+"}, "content": " "},
+            {"type": "Lowercase"},
+        ]},
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+            {"type": "Split", "behavior": "Removed", "invert": true, "pattern":
+                {"Regex": r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"}},
+            {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+        ]},
+        "post_processor": {"type": "RobertaProcessing", "cls": bos?, "sep": eos?,
+                           "trim_offsets": false, "add_prefix_space": false},
+        "model": {"type": "BPE", "dropout": null, "unk_token": unknown?.0,
+                  "continuing_subword_prefix": "", "end_of_word_suffix": "</w>", "fuse_unk": false,
+                  "byte_fallback": false, "ignore_merges": false,
+                  "vocab": vocabulary, "merges": merges},
+    }))
+}
+
+/// At most `most` merges of a file's text. Its first line is a comment whatever it says; of a merge on two lines, the
+/// first counts.
+fn merges(path: &Path, text: &str, most: usize) -> Result<Vec<Value>, TokenizerError> {
+    let mut seen = HashSet::new();
+    let mut merges = Vec::new();
+    for (at, row) in text.split('\n').enumerate().skip(1).take(most) {
+        let pair: Vec<&str> = row.split_whitespace().collect();
+        let &[left, right] = pair.as_slice() else {
+            return Err(TokenizerError::File {
+                path: path.to_owned(),
+                reason: format!(
+                    "line {}: expected two tokens with a space between, found {}",
+                    at + 1,
+                    pair.len()
+                ),
+            });
+        };
+        if seen.insert((left, right)) {
+            merges.push(json!([left, right]));
+        }
+    }
+    Ok(merges)
 }
 
 /// The special token that a field names, and its id.
