@@ -11,6 +11,8 @@ use super::material::Material;
 use super::pairing::pairing;
 use super::reference::NoReference;
 use super::scoring::{Gradients, Scoring};
+use super::stores::Stores;
+use super::tuning::Place;
 use super::{Execute, facts, sentence};
 use crate::config::{Cell, MethodSpec, Plan};
 use crate::device::DeviceChoice;
@@ -28,12 +30,12 @@ use crate::results::record::{
 
 /// Runs cells for real.
 pub struct CellRunner {
-    pub(super) device: DeviceChoice,
+    device: DeviceChoice,
     /// Read once: asking the system costs more than a small cell.
     environment: Provenance,
-    pub(super) root: PathBuf,
+    root: PathBuf,
     scores: bool,
-    pub(super) adapters: bool,
+    adapters: bool,
     gradients: bool,
 }
 
@@ -117,8 +119,12 @@ impl CellRunner {
         material: &Material,
         scores: &[(String, Array2<f64>)],
     ) -> Result<(), String> {
+        let stores = Stores {
+            root: &self.root,
+            cell,
+        };
         for (name, store) in material.stores() {
-            let path = self.gradient_path(cell, &name);
+            let path = stores.path(&name);
             match (self.gradients, store.storage() == "mapped") {
                 (true, false) => {
                     let folder = self.root.join("gradients");
@@ -138,12 +144,12 @@ impl CellRunner {
         }
         for (name, factors) in material.beside.factors() {
             if self.gradients {
-                let path = self.gradient_path(cell, name);
+                let path = stores.path(name);
                 factors.save(&path).map_err(sentence)?;
             }
         }
         if let Some(hessians) = material.beside.hessians().filter(|_| self.gradients) {
-            let path = self.gradient_path(cell, "hessian");
+            let path = stores.path("hessian");
             hessians.save(&path).map_err(sentence)?;
         }
         if self.scores && !scores.is_empty() {
@@ -180,7 +186,12 @@ impl Execute for CellRunner {
     ) -> Result<Record, String> {
         let start = Instant::now();
         let mut provenance = self.provenance();
-        let material = self.material(cell, progress)?;
+        let place = Place {
+            root: &self.root,
+            device: self.device,
+            adapters: self.adapters,
+        };
+        let material = Material::new(&place, cell, progress)?;
         let scored = Gradients {
             train: &material.train,
             query: &material.query,

@@ -2,21 +2,17 @@
 
 use std::time::Instant;
 
-use super::cell::CellRunner;
+use super::collecting::gradients_of;
 use super::sentence;
-use crate::config::{Cell, MethodSpec, Settings};
-use crate::data::{Split, Targets};
-use crate::finetune::FineTuned;
-use crate::gradients;
+use super::source::{At, Part, Source};
+use super::stores::Stores;
+use crate::config::{MethodSpec, Settings};
 use crate::gradients::checkpoints::Checkpoint;
 use crate::gradients::factors::KroneckerFactors;
 use crate::gradients::hessian::Hessians;
-use crate::gradients::hessian::differences::hessian;
-use crate::gradients::per_example::{self, Collect, WithFactors};
+use crate::gradients::per_example::WithFactors;
 use crate::gradients::store::{GradientStore, TensorInfo};
-use crate::influence::{BlockLayout, BlockShape, Companions, Need, OwnedCompanions};
-use crate::models::Role;
-use crate::objectives;
+use crate::influence::{BlockLayout, BlockShape, Blocks, Companions, Need, OwnedCompanions};
 use crate::progress::Progress;
 use crate::results::record::{CheckpointFacts, CompanionCost, CompanionFacts, HessianFacts};
 
@@ -47,9 +43,7 @@ impl Wanted {
                 .max(),
         }
     }
-}
 
-impl Wanted {
     /// And the Hessian that the upper end of a decomposition needs, where the settings allow one of so many
     /// parameters.
     pub(super) fn with_decomposition(self, settings: &Settings, parameters: usize) -> Self {
@@ -109,9 +103,7 @@ impl Beside {
         let sampled = self.owned.sampled.iter();
         own.chain(sampled.map(|(_, factors)| ("sampled.factors", factors)))
     }
-}
 
-impl Beside {
     /// Second derivatives.
     pub(super) fn hessians(&self) -> Option<&Hessians> {
         self.owned.hessians.as_ref()
@@ -122,87 +114,111 @@ fn checkpoint_name(index: usize, split: &str) -> String {
     format!("checkpoint-{}.{split}", index + 1)
 }
 
-impl CellRunner {
-    /// Collects what is `wanted` beside the gradients; `factors` came with these.
-    ///
-    /// # Errors
-    /// A sentence for the record.
-    pub(super) fn beside(
-        &self,
-        cell: &Cell,
-        wanted: Wanted,
-        tuned: &FineTuned,
-        [train, query]: [&Split; 2],
-        factors: Option<WithFactors>,
-        progress: &Progress,
-    ) -> Result<Beside, String> {
-        let mut beside = Beside::default();
-        beside.facts.factors = factors.as_ref().map(|made| CompanionCost {
-            seconds: made.seconds,
-            bytes: made.factors.bytes(),
+/// Collects what is `wanted` beside the gradients; `factors` came with these.
+///
+/// # Errors
+/// A sentence for the record.
+pub(super) fn beside(
+    source: &dyn Source,
+    stores: &Stores,
+    wanted: Wanted,
+    factors: Option<WithFactors>,
+    progress: &Progress,
+) -> Result<Beside, String> {
+    let mut beside = Beside::default();
+    beside.facts.factors = factors.as_ref().map(|made| CompanionCost {
+        seconds: made.seconds,
+        bytes: made.factors.bytes(),
+    });
+    beside.owned.factors = factors.map(|made| made.factors);
+    if wanted.sampled {
+        progress.stage("taking gradients at sampled labels");
+        beside.sampled(source, stores)?;
+    }
+    if let Some(limit) = wanted.hessian {
+        beside.hessian(source, stores, limit, progress)?;
+    }
+    if wanted.checkpoints {
+        beside.checkpoints(source, stores, progress)?;
+    }
+    Ok(beside)
+}
+
+impl Beside {
+    /// Gradients and factors at labels drawn from the predictions.
+    fn sampled(&mut self, source: &dyn Source, stores: &Stores) -> Result<(), String> {
+        let start = Instant::now();
+        let (tensors, rows) = (source.tensors(Part::Train), source.rows(Part::Train));
+        let mut writer = stores.writer("sampled", tensors, rows, 1)?;
+        let made = source.with_factors(At::Sampled(stores.cell.seed), &mut writer)?;
+        let store = writer.finish().map_err(sentence)?;
+        self.facts.sampled = Some(CompanionCost {
+            seconds: start.elapsed().as_secs_f64(),
+            bytes: store.bytes() + made.factors.bytes(),
         });
-        beside.owned.factors = factors.map(|made| made.factors);
-        if wanted.sampled {
-            progress.stage("taking gradients at sampled labels");
-            let start = Instant::now();
-            let targets = objectives::sampled(&tuned.model, train, cell.seed).map_err(sentence)?;
-            let (store, made) =
-                self.collect_with_factors(cell, "sampled", &tuned.model, train, &targets)?;
-            beside.facts.sampled = Some(CompanionCost {
-                seconds: start.elapsed().as_secs_f64(),
-                bytes: store.bytes() + made.factors.bytes(),
-            });
-            beside.owned.sampled = Some((store, made.factors));
-        }
-        if let Some(limit) = wanted.hessian {
-            let start = Instant::now();
-            let mut report = |done: usize, all: usize| {
-                progress.stage(&format!("taking the Hessian, column {done} of {all}"));
+        self.owned.sampled = Some((store, made.factors));
+        Ok(())
+    }
+
+    /// Second derivatives of at most `limit` parameters.
+    fn hessian(
+        &mut self,
+        source: &dyn Source,
+        stores: &Stores,
+        limit: usize,
+        progress: &Progress,
+    ) -> Result<(), String> {
+        let start = Instant::now();
+        let mut report = |done: usize, all: usize| {
+            progress.stage(&format!("taking the Hessian, column {done} of {all}"));
+        };
+        let found = source.hessian(limit, &mut report)?;
+        let blocks = stores.cell.settings.influence.blocks;
+        self.facts.hessian = Some(HessianFacts {
+            seconds: start.elapsed().as_secs_f64(),
+            bytes: found.bytes(),
+            asymmetry: asymmetry(&source.tensors(Part::Train), blocks, &found),
+        });
+        self.owned.hessians = Some(found);
+        Ok(())
+    }
+
+    /// Gradients along the fine-tune.
+    fn checkpoints(
+        &mut self,
+        source: &dyn Source,
+        stores: &Stores,
+        progress: &Progress,
+    ) -> Result<(), String> {
+        let start = Instant::now();
+        let states = source.states();
+        for (index, state) in states.iter().enumerate() {
+            progress.stage(&format!("taking gradients after epoch {}", state.epoch));
+            let then = source.at_state(index)?;
+            let take = |part: Part, split: &str| {
+                let name = checkpoint_name(index, split);
+                gradients_of(&*then, part, stores, &name, states.len())
             };
-            let found = hessian(&tuned.model, train, limit, &mut report).map_err(sentence)?;
-            beside.facts.hessian = Some(HessianFacts {
-                seconds: start.elapsed().as_secs_f64(),
-                bytes: found.bytes(),
-                asymmetry: asymmetry(cell, tuned, &train.targets, &found),
-            });
-            beside.owned.hessians = Some(found);
-        }
-        if wanted.checkpoints {
-            let start = Instant::now();
-            let states = &tuned.checkpoints;
-            let mut model = tuned.model.clone();
-            for (index, state) in states.iter().enumerate() {
-                progress.stage(&format!("taking gradients after epoch {}", state.epoch));
-                model
-                    .import(&[Role::Adapter, Role::Head], &state.weights)
-                    .map_err(sentence)?;
-                let take = |split: &Split, name: &str, collect: Collect| {
-                    let name = checkpoint_name(index, name);
-                    self.collect(cell, &name, collect, &model, split, states.len())
-                };
-                beside.owned.checkpoints.push(Checkpoint {
-                    learning_rate: state.learning_rate,
-                    train: take(train, "train", per_example::collect)?,
-                    query: take(query, "query", per_example::collect_measurements)?,
-                });
-            }
-            let bytes = |c: &Checkpoint| c.train.bytes() + c.query.bytes();
-            beside.facts.checkpoints = Some(CheckpointFacts {
-                seconds: start.elapsed().as_secs_f64(),
-                bytes: beside.owned.checkpoints.iter().map(bytes).sum(),
-                epochs: states.iter().map(|state| state.epoch).collect(),
-                learning_rates: states.iter().map(|state| state.learning_rate).collect(),
+            self.owned.checkpoints.push(Checkpoint {
+                learning_rate: state.learning_rate,
+                train: take(Part::Train, "train")?,
+                query: take(Part::Query, "query")?,
             });
         }
-        Ok(beside)
+        let bytes = |c: &Checkpoint| c.train.bytes() + c.query.bytes();
+        self.facts.checkpoints = Some(CheckpointFacts {
+            seconds: start.elapsed().as_secs_f64(),
+            bytes: self.owned.checkpoints.iter().map(bytes).sum(),
+            epochs: states.iter().map(|state| state.epoch).collect(),
+            learning_rates: states.iter().map(|state| state.learning_rate).collect(),
+        });
+        Ok(())
     }
 }
 
 /// The worst ‖H − Hᵀ‖/‖H‖ over the blocks of the settings.
-fn asymmetry(cell: &Cell, tuned: &FineTuned, targets: &Targets, hessians: &Hessians) -> f64 {
-    let tensors = gradients::tensors(&tuned.model, targets).into_iter();
-    let tensors: Vec<_> = tensors.map(|t| TensorInfo::new(t.name, t.shape)).collect();
-    let layout = BlockLayout::new(&tensors, cell.settings.influence.blocks);
+fn asymmetry(tensors: &[TensorInfo], blocks: Blocks, hessians: &Hessians) -> f64 {
+    let layout = BlockLayout::new(tensors, blocks);
     let of_block = |block: &BlockShape| {
         let names = block.segments.iter().map(|s| &*tensors[s.tensor].name);
         hessians.asymmetry(&names.collect::<Vec<_>>())

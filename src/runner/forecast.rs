@@ -7,12 +7,12 @@ use std::time::Instant;
 use faer::{Accum, Mat, Par};
 
 use super::companions::Wanted;
-use super::material::keeps_unrounded;
 use super::passes::Passes;
+use super::source::tensors;
+use super::stores::keeps_unrounded;
 use crate::batching;
 use crate::config::{Cell, ModelConfig, Settings, TaskConfig};
 use crate::device::DeviceChoice;
-use crate::gradients;
 use crate::gradients::store::TensorInfo;
 use crate::influence::BlockLayout;
 use crate::models::Model;
@@ -121,10 +121,7 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
                 let (fits, looks) = truth.retrainings(data.train.len(), methods, training.epochs);
                 fits * passes.epoch * epochs + looks * passes.look
             });
-            let tensors: Vec<TensorInfo> = gradients::tensors(&model, &data.train.targets)
-                .into_iter()
-                .map(|t| TensorInfo::new(t.name, t.shape))
-                .collect();
+            let tensors = tensors(&model, &data.train.targets);
             let dims =
                 |tensors: &Vec<TensorInfo>| tensors.iter().map(TensorInfo::dim).sum::<usize>();
             // two passes a parameter

@@ -8,6 +8,7 @@
 
 pub mod cell;
 pub mod claims;
+mod collecting;
 mod companions;
 mod decomposition;
 mod evaluation;
@@ -18,6 +19,9 @@ mod pairing;
 mod passes;
 mod reference;
 mod scoring;
+mod source;
+mod stores;
+mod tuning;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -1,0 +1,98 @@
+//! The step of a cell from its settings to a fine-tuned model.
+
+use std::path::Path;
+
+use super::sentence;
+use crate::config::{Cell, ModelConfig};
+use crate::data::TaskData;
+use crate::device::DeviceChoice;
+use crate::finetune::{self, FineTuned, Retrainer, Stage};
+use crate::models::peft::{self, PeftError};
+use crate::progress::Progress;
+
+/// Where a cell runs, and what it leaves there.
+pub(super) struct Place<'a> {
+    /// The folder of the results, with the cache.
+    pub root: &'a Path,
+    /// Where the model is computed.
+    pub device: DeviceChoice,
+    /// Whether adapters are saved.
+    pub adapters: bool,
+}
+
+/// What the fine-tune of a cell leaves.
+pub(super) struct Outcome {
+    pub data: TaskData,
+    pub tuned: FineTuned,
+    /// The fine-tune on parts of the training examples, when the settings ask for retraining.
+    pub retrainer: Option<Retrainer>,
+}
+
+/// Makes the examples of a cell and fine-tunes its model; `checkpoints` keeps the states along the way.
+///
+/// # Errors
+/// A sentence for the record.
+pub(super) fn tune(
+    place: &Place,
+    cell: &Cell,
+    checkpoints: bool,
+    progress: &Progress,
+) -> Result<Outcome, String> {
+    let task = &cell.settings.task;
+    let (Some(model), Some(lora), Some(train)) = (
+        &cell.settings.model,
+        &cell.settings.lora,
+        &cell.settings.train,
+    ) else {
+        return Err(format!("the task `{}` needs a model", task.name()));
+    };
+    progress.stage("making examples");
+    let data = task.build(model.tokenizer(), cell.seed).map_err(sentence)?;
+    let cache = place.root.join("cache");
+    let settings = finetune::Settings {
+        model,
+        seed: cell.seed,
+        device: place.device,
+        cache: Some(&cache),
+        activations: cell.settings.store.activations_mib << 20,
+    };
+    let mut report = |epoch: finetune::Progress| progress.stage(&stage(&epoch));
+    let base = finetune::pretrained_base(&settings, &data, &mut report).map_err(sentence)?;
+    let tune = if checkpoints {
+        finetune::fine_tune_with_checkpoints
+    } else {
+        finetune::fine_tune
+    };
+    let mut tuned = tune(&settings, &base, &data, lora, train, &mut report).map_err(sentence)?;
+    if place.adapters {
+        let ModelConfig::Checkpoint(checkpoint) = model else {
+            return Err(sentence(PeftError::NothingToSave));
+        };
+        let folder = place.root.join("adapters").join(&cell.id);
+        let base = checkpoint.path.display().to_string();
+        peft::save(&folder, &mut tuned.model, &base, lora.dropout).map_err(sentence)?;
+    }
+    let truth = cell.settings.ground_truth.as_ref();
+    let retrainer = truth.map(|_| Retrainer::new(&settings, &base, &data, lora, train));
+    Ok(Outcome {
+        retrainer: retrainer.transpose().map_err(sentence)?,
+        data,
+        tuned,
+    })
+}
+
+/// An epoch, for a progress line.
+fn stage(epoch: &finetune::Progress) -> String {
+    let stage = match epoch.stage {
+        Stage::Pretrain => "pretraining",
+        Stage::FineTune => "fine-tuning",
+    };
+    let query = epoch.query.map_or_else(String::new, |(loss, accuracy)| {
+        let accuracy = accuracy.map_or_else(String::new, |a| format!(", accuracy {a:.3}"));
+        format!("; queries: loss {loss:.3}{accuracy}")
+    });
+    format!(
+        "{stage}, epoch {}/{}, loss {:.3}{query}",
+        epoch.epoch, epoch.epochs, epoch.train_loss
+    )
+}
