@@ -8,7 +8,8 @@ use burn::tensor::{Shape, Tensor};
 use burn_backend::tensor::FloatTensor;
 use rayon::prelude::*;
 
-use super::{Attend, Reach, Softmax, SoftmaxBackward};
+use super::reach::{Attend, Reach};
+use super::softmax::{Softmax, SoftmaxBackward};
 use crate::models::dropout::Mask;
 use crate::models::ops::gemm::{self, Matrix, gemm, initialised};
 use crate::models::ops::host::{self, Host, Input, Vjp};

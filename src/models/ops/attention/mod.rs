@@ -2,69 +2,17 @@
 //! queries or fewer.
 
 mod fused;
+mod reach;
 mod softmax;
-
-use std::ops::Range;
 
 use burn::tensor::{Tensor, TensorData, activation};
 
 use fused::fused;
+pub use reach::{Attend, Reach};
 pub use softmax::{Softmax, SoftmaxBackward};
 
 use super::host::on_host;
 use crate::models::dropout::Mask;
-
-/// How heads lie side by side, and which keys a query looks at.
-#[derive(Clone, Copy, Debug)]
-pub struct Attend<'a> {
-    /// Heads of the queries.
-    pub heads: usize,
-    /// Heads of keys and values, a divisor of `heads`: head i of the queries looks at head ⌊i·key_heads/heads⌋ (grouped-query
-    /// attention, Ainslie et al., 2023, arXiv 2305.13245).
-    pub key_heads: usize,
-    /// How many positions of every example can be looked at, its first ones; none when all can.
-    pub lengths: Option<&'a [usize]>,
-    /// Which of them a query looks at.
-    pub reach: Reach,
-}
-
-/// Which positions a query looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// All.
-    Everything,
-    /// Its own and earlier ones; the q queries stand at the last q of the t positions.
-    Past {
-        /// Only so many, its own included.
-        window: Option<usize>,
-    },
-}
-
-impl Attend<'_> {
-    /// As many heads of keys as of queries.
-    pub fn heads(heads: usize, reach: Reach) -> Self {
-        Self {
-            heads,
-            key_heads: heads,
-            lengths: None,
-            reach,
-        }
-    }
-}
-
-impl Reach {
-    /// The keys that query `row` of `q` looks at, of the first `length` of `t`.
-    fn keys(self, row: usize, [q, t]: [usize; 2], length: usize) -> Range<usize> {
-        match self {
-            Self::Everything => 0..length,
-            Self::Past { window } => {
-                let end = (t - q + row + 1).min(length);
-                let start = window.map_or(0, |window| (t - q + row + 1).saturating_sub(window));
-                start.min(end)..end
-            }
-        }
-    }
-}
 
 /// softmax(Q Kᵀ/√(width of a head)) V within every example and head, over the keys that `attend` lets a query look at. A
 /// query that looks at none gives 0.

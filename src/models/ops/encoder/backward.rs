@@ -9,7 +9,7 @@ use super::super::host::{self, Host, Vjp, product};
 use super::super::layer_norm;
 use super::super::simd;
 use super::kernels::Times;
-use super::{Saved, Sizes, Taps, Weights};
+use super::state::{Saved, Sizes, Taps, Weights};
 
 /// What is recorded for the backward pass.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ use super::super::gemm::{Matrix, buffer, gemm, written};
 use super::super::host::{Host, product};
 use super::super::simd;
 use super::kernels::{AddNorm, AddRow, GeluOfSum};
-use super::{Saved, Sizes, Weights};
+use super::state::{Saved, Sizes, Weights};
 
 /// `rows` of x Wᵀ, without the bias.
 fn through<B: Host>(x: &[f32], weights: &Weights<B>, site: usize, rows: usize) -> Vec<f32> {

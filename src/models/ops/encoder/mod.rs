@@ -9,36 +9,15 @@
 mod backward;
 mod forward;
 mod kernels;
-
-use std::sync::{Arc, Mutex};
+mod state;
 
 use burn::tensor::{Shape, Tensor};
-use burn_backend::TensorMetadata as _;
-use burn_backend::tensor::FloatTensor;
 
-use super::gemm::Matrix;
 use super::host::{self, Host, Input, on_host};
 use backward::Backward;
 use forward::forward;
-
-/// W `[out, in]` and b `[out]`.
-pub type Affine = (Tensor<2>, Tensor<1>);
-
-/// The constants of a layer.
-#[derive(Clone, Debug)]
-pub struct FrozenLayer {
-    /// Query, key, value, output, the two feed-forward matrices: the order of [`Taps`].
-    pub matrices: [Affine; 6],
-    /// γ and β after the attention and at the end.
-    pub norms: [(Tensor<1>, Tensor<1>); 2],
-    /// ε of the normalisations.
-    pub epsilon: f64,
-    /// Attention heads.
-    pub heads: usize,
-}
-
-/// Where δ of the six matrices is after the backward pass, for those that were asked for.
-pub type Taps = Arc<Mutex<[Option<Tensor<3>>; 6]>>;
+pub use state::{FrozenLayer, Taps};
+use state::{Sizes, Weights};
 
 /// What a layer gives.
 pub struct Output {
@@ -129,84 +108,4 @@ fn fused<B: Host>(
         inputs,
         taps,
     }
-}
-
-#[derive(Clone, Debug)]
-struct Sizes {
-    n: usize,
-    /// Positions that ask: t, or 1.
-    q: usize,
-    t: usize,
-    h: usize,
-    /// Width of the feed-forward layer.
-    f: usize,
-    heads: usize,
-    lengths: Vec<usize>,
-}
-
-impl Sizes {
-    fn part(&self) -> usize {
-        self.h / self.heads
-    }
-
-    fn scale(&self) -> f32 {
-        1.0 / (self.part() as f32).sqrt()
-    }
-}
-
-#[derive(Clone, Debug)]
-struct Weights<B: Host> {
-    matrices: [(FloatTensor<B>, FloatTensor<B>); 6],
-    norms: [(FloatTensor<B>, FloatTensor<B>); 2],
-    epsilon: f32,
-}
-
-impl<B: Host> Weights<B> {
-    fn new(layer: &FrozenLayer) -> Self {
-        fn value<B: Host, const D: usize>(tensor: &Tensor<D>) -> FloatTensor<B> {
-            Input::<B>::new(tensor.clone()).value()
-        }
-        Self {
-            matrices: layer
-                .matrices
-                .each_ref()
-                .map(|(weight, bias)| (value::<B, 2>(weight), value::<B, 1>(bias))),
-            norms: layer
-                .norms
-                .each_ref()
-                .map(|(gamma, beta)| (value::<B, 1>(gamma), value::<B, 1>(beta))),
-            epsilon: layer.epsilon as f32,
-        }
-    }
-
-    fn matrix(&self, site: usize) -> Matrix<'_> {
-        let weight = &self.matrices[site].0;
-        Matrix::row_major(B::slice(weight), weight.shape()[1])
-    }
-
-    fn bias(&self, site: usize) -> &[f32] {
-        B::slice(&self.matrices[site].1)
-    }
-}
-
-/// What the backward pass needs of the forward pass.
-#[derive(Clone, Debug)]
-struct Saved {
-    /// The rows of x that ask, when they are not all.
-    asking: Option<Vec<f32>>,
-    query: Vec<f32>,
-    key: Vec<f32>,
-    value: Vec<f32>,
-    /// The softmax, `[n, heads, q, t]`.
-    attention: Vec<f32>,
-    context: Vec<f32>,
-    /// x₁.
-    middle: Vec<f32>,
-    /// After GELU.
-    wide: Vec<f32>,
-    /// GELU's derivative.
-    slope: Vec<f32>,
-    /// (z − μ)/σ and 1/σ of both normalisations.
-    normal: [Vec<f32>; 2],
-    inverse: [Vec<f32>; 2],
 }
