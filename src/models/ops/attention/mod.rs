@@ -94,6 +94,8 @@ mod tests {
     use burn::tensor::TensorData;
     use rand::RngExt;
 
+    use std::ops::Range;
+
     use super::*;
     use crate::device::DeviceChoice;
     use crate::random;
