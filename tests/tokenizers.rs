@@ -1,13 +1,18 @@
 //! Token ids against transformers, for tokenizers in every form they come in.
 //!
-//! The fixtures are made by `scripts/parity/tokens.py` with transformers 4.57.1 and tokenizers 0.22.2.
+//! The fixtures are made by `scripts/parity/tokens.py` and `scripts/parity/chat_templates.py` with transformers 4.57.1 and
+//! tokenizers 0.22.2.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use infbench::data::Inputs;
+<<<<<<< HEAD
 use infbench::tasks::text::{CaptionEncoder, Encoder, Texts, TokenizerError};
+=======
+use infbench::tasks::text::{ChatTemplate, Encoder, Message, Texts, TokenizerError};
+>>>>>>> e939ba8 (Chat templates are rendered as transformers renders them; a GGUF file stands for a checkpoint's folder)
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -310,6 +315,7 @@ fn a_real_vocabulary_gives_the_same_ids_from_vocab_txt() {
     assert!(found.0.iter().any(|ids| ids.len() == 128));
 }
 
+<<<<<<< HEAD
 /// `name` under `$INFBENCH_SHARED` or a `shared/` folder above this crate.
 fn shared(name: &str) -> Option<PathBuf> {
     let given = std::env::var_os("INFBENCH_SHARED").map(PathBuf::from);
@@ -467,4 +473,128 @@ fn captions_longer_than_the_text_encoder_are_refused() {
     let unknown = json!({"tokenizer_class": "CLIPTokenizer", "pad_token": "[PAD]x"});
     let added = error(json!({"vocab_size": 49408}), Some(unknown));
     assert!(added.contains("`[PAD]x` has id 49408"), "{added}");
+=======
+#[derive(Deserialize)]
+struct Chats {
+    tokens: Map<String, Value>,
+    conversations: Vec<Vec<BTreeMap<String, String>>>,
+    templates: BTreeMap<String, Template>,
+}
+
+#[derive(Deserialize)]
+struct Template {
+    source: String,
+    texts: Vec<Option<String>>,
+}
+
+impl Chats {
+    fn read() -> Self {
+        serde_json::from_str(&fixture("chat.json")).unwrap()
+    }
+
+    /// A folder with these settings of its tokenizer.
+    fn folder(&self, settings: &Value) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        let mut all = self.tokens.clone();
+        all.insert("tokenizer_class".into(), "PreTrainedTokenizerFast".into());
+        all.extend(settings.as_object().unwrap().clone());
+        write("config.json", "{\"model_type\": \"llama\"}");
+        write("tokenizer_config.json", &Value::from(all).to_string());
+        folder
+    }
+}
+
+fn messages(conversation: &[BTreeMap<String, String>]) -> Vec<Message<'_>> {
+    let turns = conversation.iter();
+    turns
+        .map(|turn| Message {
+            role: &turn["role"],
+            content: &turn["content"],
+        })
+        .collect()
+}
+
+#[test]
+fn conversations_become_the_texts_of_transformers() {
+    let chats = Chats::read();
+    let mut wrong = Vec::new();
+    for (name, template) in &chats.templates {
+        let folder = chats.folder(&json!({"chat_template": template.source}));
+        let opened = match ChatTemplate::open(folder.path()) {
+            Ok(opened) => opened,
+            Err(error) => {
+                wrong.push(format!("{name}: {error}"));
+                continue;
+            }
+        };
+        let mut expected = template.texts.iter();
+        for conversation in &chats.conversations {
+            for prompt in [false, true] {
+                let found = opened.render(&messages(conversation), prompt);
+                let expected = expected.next().unwrap();
+                if found.as_ref().ok() != expected.as_ref() {
+                    wrong.push(format!("{name}: {found:?}\n  {expected:?}"));
+                }
+            }
+        }
+    }
+    assert!(chats.templates.len() >= 8);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_chat_template_is_found_where_transformers_finds_it() {
+    let chats = Chats::read();
+    let turn = [Message {
+        role: "user",
+        content: "x",
+    }];
+    let text = |settings: Value, file: Option<&str>| {
+        let folder = chats.folder(&settings);
+        if let Some(source) = file {
+            fs::write(folder.path().join("chat_template.jinja"), source).unwrap();
+        }
+        let opened = ChatTemplate::open(folder.path());
+        let text = opened.and_then(|template| template.render(&turn, false));
+        let own = format!("{}", folder.path().display());
+        text.map_err(|error| error.to_string().replace(&own, "FOLDER"))
+    };
+    let named = |name: &str| json!({"chat_template": [{"name": "rag", "template": "r"}, {"name": name, "template": "d"}]});
+    assert_eq!(
+        text(json!({"chat_template": "c"}), None).as_deref(),
+        Ok("c")
+    );
+    assert_eq!(
+        text(json!({"chat_template": "c"}), Some("f{{ eos_token }}")).as_deref(),
+        Ok("f</s>")
+    );
+    assert_eq!(text(named("default"), None).as_deref(), Ok("d"));
+    assert_eq!(
+        text(named("tool_use"), None).unwrap_err(),
+        "FOLDER: the model has several chat templates, but none with the name `default`: rag, tool_use"
+    );
+    assert_eq!(
+        text(json!({}), None).unwrap_err(),
+        "FOLDER: the model has no chat template: neither chat_template.jinja nor `chat_template` in tokenizer_config.json"
+    );
+    let wrong = text(json!({"chat_template": 3}), None).unwrap_err();
+    assert!(
+        wrong.contains("`chat_template` is 3; allowed: a template, or a list"),
+        "{wrong}"
+    );
+    // a GGUF file has its own
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/gguf/llama.gguf");
+    let opened = ChatTemplate::open(&file).unwrap();
+    assert_eq!(opened.render(&turn, false).unwrap(), "<s>x");
+    let (ids, _) = encode(&file, &[("hello the", None)], 16).unwrap();
+    let expected = fs::read_to_string(file.with_file_name("expected.json")).unwrap();
+    let expected: Value = serde_json::from_str(&expected).unwrap();
+    let whole: Vec<u32> =
+        serde_json::from_value(expected["models"]["llama"]["ids"][7].clone()).unwrap();
+    assert!(
+        whole.starts_with(&ids[0][..ids[0].len()]),
+        "{ids:?} {whole:?}"
+    );
+>>>>>>> e939ba8 (Chat templates are rendered as transformers renders them; a GGUF file stands for a checkpoint's folder)
 }

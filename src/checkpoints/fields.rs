@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use super::gguf::{self, Gguf, GgufError};
+use super::layout::{CONFIG_FILE, TOKENIZER_CONFIG_FILE};
 use crate::input::{self, InputError, quote};
 
 /// Why a checkpoint's settings cannot be used.
@@ -30,6 +32,9 @@ pub enum HuggingFaceError {
     /// A file cannot be read.
     #[error(transparent)]
     Input(#[from] InputError),
+    /// A GGUF file that stands for the folder.
+    #[error(transparent)]
+    Gguf(#[from] GgufError),
     /// A field is missing.
     #[error("{path}: the field `{field}` is missing")]
     Missing {
@@ -77,6 +82,43 @@ impl Fields {
             path: path.to_owned(),
             map: input::json(path)?,
         })
+    }
+
+    /// Fields that `path` holds in another form than JSON.
+    pub fn new(path: &Path, map: Map<String, Value>) -> Self {
+        Self {
+            path: path.to_owned(),
+            map,
+        }
+    }
+
+    /// config.json of the checkpoint in `folder`, which may also be a GGUF file.
+    ///
+    /// # Errors
+    /// No such folder or file, no JSON object, or a GGUF file that cannot be honoured.
+    pub fn of_model(folder: &Path) -> Result<Self, HuggingFaceError> {
+        if gguf::is_gguf(folder) {
+            return Ok(Self::new(folder, Gguf::open(folder)?.config()?));
+        }
+        if !folder.is_dir() {
+            return Err(HuggingFaceError::NoFolder {
+                path: folder.to_owned(),
+            });
+        }
+        Self::read(&folder.join(CONFIG_FILE))
+    }
+
+    /// tokenizer_config.json of the checkpoint in `folder`, which may also be a GGUF file; no fields where there is none.
+    ///
+    /// # Errors
+    /// As [`Self::of_model`].
+    pub fn of_tokenizer(folder: &Path) -> Result<Self, HuggingFaceError> {
+        if gguf::is_gguf(folder) {
+            let files = Gguf::open(folder)?.tokenizer()?;
+            let settings = files.map(|files| files.settings).unwrap_or_default();
+            return Ok(Self::new(folder, settings));
+        }
+        Self::read_if_there(&folder.join(TOKENIZER_CONFIG_FILE))
     }
 
     /// [`Self::read`], or no fields where there is no file.

@@ -15,6 +15,7 @@ use hf_hub::{Cache, Repo};
 use serde_json::Value;
 use thiserror::Error;
 
+use super::gguf;
 use super::layout::{
     CONFIG_FILE, SHARDS_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE, has_tokenizer,
 };
@@ -30,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 pub enum HubError {
     /// Neither a folder nor an id.
     #[error(
-        "there is no folder {path}. A checkpoint is a folder with config.json, model.safetensors and tokenizer.json, or the id of a model on the Hugging Face hub, such as roberta-large"
+        "there is no folder {path}. A checkpoint is a folder with config.json, model.safetensors and tokenizer.json, a GGUF file, or the id of a model on the Hugging Face hub, such as roberta-large"
     )]
     NoFolder {
         /// The path given.
@@ -72,7 +73,7 @@ pub enum Part {
 /// Where a checkpoint lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Located {
-    /// Its folder.
+    /// Its folder, or its GGUF file.
     pub folder: PathBuf,
     /// Commit of its repository when it came by id.
     pub commit: Option<String>,
@@ -121,7 +122,7 @@ impl Hub {
         }
     }
 
-    /// The folder `path`, or the checkpoint that it is the id of; of the latter at least `part` is there.
+    /// The folder or GGUF file `path`, or the checkpoint that it is the id of; of the latter at least `part` is there.
     ///
     /// # Errors
     /// Neither folder nor id, a model that is not in the cache and cannot be downloaded.
@@ -132,15 +133,15 @@ impl Hub {
         part: Part,
     ) -> Result<Located, HubError> {
         let path = &expand_home(path);
-        if path.is_dir() {
+        if path.is_dir() || gguf::is_gguf(path) {
             return match revision {
                 None => Ok(Located {
-                    folder: path.to_owned(),
+                    folder: gguf::inside(path).unwrap_or_else(|| path.to_owned()),
                     commit: None,
                 }),
                 Some(revision) => Err(HubError::Revision {
                     revision: revision.to_owned(),
-                    reason: format!("{} is a folder", path.display()),
+                    reason: format!("{} is a folder or file of this machine", path.display()),
                 }),
             };
         }

@@ -8,6 +8,10 @@ pub const CONFIG_FILE: &str = "config.json";
 pub const TOKENIZER_FILE: &str = "tokenizer.json";
 /// Settings that override the tokenizer's file.
 pub const TOKENIZER_CONFIG_FILE: &str = "tokenizer_config.json";
+/// The chat template, in checkpoints that do not have it in the settings of their tokenizer.
+pub const CHAT_TEMPLATE_FILE: &str = "chat_template.jinja";
+/// Folder of further chat templates, each by its name with the ending `.jinja`.
+pub const CHAT_TEMPLATES_FOLDER: &str = "additional_chat_templates";
 /// Special tokens, in checkpoints whose settings do not have them.
 pub const SPECIAL_TOKENS_FILE: &str = "special_tokens_map.json";
 /// Ids of tokens added to the vocabulary, in older checkpoints.
@@ -18,9 +22,10 @@ pub const WORD_PIECE_FILE: &str = "vocab.txt";
 pub const BPE_FILES: [&str; 2] = ["vocab.json", "merges.txt"];
 /// What a tokenizer can be made of: any of these, the first that is there.
 pub const TOKENIZERS: [&[&str]; 3] = [&[TOKENIZER_FILE], &[WORD_PIECE_FILE], &BPE_FILES];
-/// Files that change a tokenizer when they are there.
-pub const TOKENIZER_SETTINGS: [&str; 3] = [
+/// Files that change a tokenizer, or what it is given, when they are there.
+pub const TOKENIZER_SETTINGS: [&str; 4] = [
     TOKENIZER_CONFIG_FILE,
+    CHAT_TEMPLATE_FILE,
     SPECIAL_TOKENS_FILE,
     ADDED_TOKENS_FILE,
 ];
@@ -29,8 +34,11 @@ pub const WEIGHTS_FILE: &str = "model.safetensors";
 /// Name of the list of files of weights in shards.
 pub const SHARDS_FILE: &str = "model.safetensors.index.json";
 
-/// Whether a folder holds the files of a tokenizer.
+/// Whether a folder holds the files of a tokenizer; a GGUF file has its own.
 pub fn has_tokenizer(folder: &Path) -> bool {
+    if super::gguf::is_gguf(folder) {
+        return true;
+    }
     let whole = |names: &[&str]| names.iter().all(|name| folder.join(name).is_file());
     TOKENIZERS.iter().any(|names| whole(names))
 }

@@ -1,7 +1,8 @@
-//! Weights in safetensors files, one or several shards, memory-mapped.
+//! Weights in safetensors files, one or several shards, or in a GGUF file; memory-mapped.
 //!
-//! Numbers may be f32, f16 or bf16 and become f32. A tensor is copied piece by piece and the pages it came from are
-//! given back, so that loading takes the size of the model and little more.
+//! Numbers may be f32, f16 or bf16, or of any type that [`gguf`](super::gguf) reads, and become f32. A tensor of
+//! safetensors is copied piece by piece and the pages it came from are given back, so that loading takes the size of
+//! the model and little more.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -13,6 +14,7 @@ use safetensors::tensor::{Dtype, SafeTensors};
 use serde_json::Value;
 use thiserror::Error;
 
+use super::gguf::{self, Gguf};
 use super::{Fields, HuggingFaceError};
 use crate::input::{self, InputError, quote};
 
@@ -94,13 +96,22 @@ pub struct Naming {
 /// Where a tensor lies.
 #[derive(Clone, Debug)]
 struct Place {
-    shard: usize,
     /// Name in the file.
     name: String,
-    dtype: Dtype,
     shape: Vec<usize>,
-    start: usize,
-    end: usize,
+    stored: Stored,
+}
+
+/// How a tensor is stored.
+#[derive(Clone, Debug)]
+enum Stored {
+    Safetensors {
+        shard: usize,
+        dtype: Dtype,
+        start: usize,
+        end: usize,
+    },
+    Gguf,
 }
 
 /// Opened files of weights; nothing of them has been copied yet.
@@ -109,11 +120,12 @@ pub struct Shards {
     folder: PathBuf,
     naming: Naming,
     files: Vec<(PathBuf, Mmap)>,
+    gguf: Option<Gguf>,
     places: BTreeMap<String, Place>,
 }
 
 impl Shards {
-    /// Maps the files in `folder`.
+    /// Maps the files in `folder`, which may also be a GGUF file.
     ///
     /// # Errors
     /// Missing or damaged files.
@@ -122,8 +134,22 @@ impl Shards {
             folder: folder.to_owned(),
             naming,
             files: Vec::new(),
+            gguf: None,
             places: BTreeMap::new(),
         };
+        if gguf::is_gguf(folder) {
+            let file = Gguf::open(folder).map_err(HuggingFaceError::from)?;
+            for (name, shape, _) in file.tensors() {
+                let place = Place {
+                    name: name.to_owned(),
+                    shape: shape.to_vec(),
+                    stored: Stored::Gguf,
+                };
+                shards.places.insert(shards.known_as(name), place);
+            }
+            shards.gguf = Some(file);
+            return Ok(shards);
+        }
         for path in list(folder, naming.stem)? {
             shards.add(path)?;
         }
@@ -155,12 +181,14 @@ impl Shards {
                 )));
             }
             let place = Place {
-                shard: self.files.len(),
                 name: name.clone(),
-                dtype: info.dtype,
                 shape: info.shape.clone(),
-                start: base + start,
-                end: base + end,
+                stored: Stored::Safetensors {
+                    shard: self.files.len(),
+                    dtype: info.dtype,
+                    start: base + start,
+                    end: base + end,
+                },
             };
             self.places.insert(self.known_as(&name), place);
         }
@@ -188,7 +216,10 @@ impl Shards {
     /// When it is missing, has another shape, or is of a type that weights do not have.
     pub fn values(&self, name: &str, expected: &[usize]) -> Result<Vec<f32>, ShardsError> {
         let place = self.places.get(name).ok_or_else(|| self.missing(name))?;
-        let (path, map) = &self.files[place.shard];
+        let path = match &place.stored {
+            Stored::Safetensors { shard, .. } => &self.files[*shard].0,
+            Stored::Gguf => &self.folder,
+        };
         if place.shape != expected {
             return Err(ShardsError::Shape {
                 path: path.clone(),
@@ -197,15 +228,27 @@ impl Shards {
                 expected: expected.to_owned(),
             });
         }
-        let append = reader(place.dtype).ok_or_else(|| ShardsError::Type {
+        let &Stored::Safetensors {
+            shard,
+            dtype,
+            start,
+            end: last,
+        } = &place.stored
+        else {
+            let file = self.gguf.as_ref();
+            let values = file.and_then(|file| file.values(&place.name));
+            return values.ok_or_else(|| self.missing(name));
+        };
+        let append = reader(dtype).ok_or_else(|| ShardsError::Type {
             path: path.clone(),
             name: place.name.clone(),
-            found: format!("{:?}", place.dtype),
+            found: format!("{dtype:?}"),
         })?;
+        let map = &self.files[shard].1;
         let mut values = Vec::with_capacity(expected.iter().product());
-        let mut start = place.start;
-        while start < place.end {
-            let end = (start + PIECE).min(place.end);
+        let mut start = start;
+        while start < last {
+            let end = (start + PIECE).min(last);
             append(&map[start..end], &mut values);
             give_back(map, start, end);
             start = end;
@@ -228,9 +271,10 @@ impl Shards {
 
     /// Adds everything in the files to a hash.
     pub fn feed(&self, hasher: &mut blake3::Hasher) {
-        for (_, map) in &self.files {
-            hasher.update(&(map.len() as u64).to_le_bytes());
-            hasher.update(map);
+        let maps = self.files.iter().map(|(_, map)| map.as_ref());
+        for bytes in maps.chain(self.gguf.iter().flat_map(Gguf::bytes)) {
+            hasher.update(&(bytes.len() as u64).to_le_bytes());
+            hasher.update(bytes);
         }
     }
 }
@@ -277,9 +321,7 @@ fn other_weights(folder: &Path) -> String {
     let mut names: Vec<String> = entries
         .filter_map(|entry| entry.file_name().into_string().ok())
         .filter(|name| {
-            let endings = [
-                ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf", ".onnx",
-            ];
+            let endings = [".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx"];
             endings.iter().any(|ending| name.ends_with(ending))
                 && !name.starts_with("training_args")
         })

@@ -8,6 +8,7 @@
 //! stops before it has seen how long a text is.
 
 mod captions;
+mod chat;
 mod class;
 mod error;
 mod settings;
@@ -21,9 +22,9 @@ use tokenizers::processors::PostProcessorWrapper;
 use tokenizers::{Encoding, PostProcessor, Tokenizer, TruncationDirection};
 
 pub use self::captions::CaptionEncoder;
+pub use self::chat::{ChatTemplate, Message};
 pub use self::error::TokenizerError;
 use crate::checkpoints::Fields;
-use crate::checkpoints::layout::CONFIG_FILE;
 use crate::data::Inputs;
 use crate::input::{quote, shorten};
 
@@ -52,7 +53,7 @@ impl Encoder {
     /// # Errors
     /// Files that are missing or damaged, settings that transformers would honour and this crate cannot.
     pub fn open(folder: &Path, max_length: usize) -> Result<Self, TokenizerError> {
-        let model = Fields::read(&folder.join(CONFIG_FILE))?;
+        let model = Fields::of_model(folder)?;
         Self::new(tokenizer::open(folder, &model)?, &model, max_length)
     }
 

@@ -33,6 +33,7 @@ pub use folder::{FolderError, NumberType};
 pub use kind::Kind;
 pub use tokenizer::TokenizerFiles;
 
+use crate::checkpoints::layout::CONFIG_FILE;
 use crate::input::InputError;
 use config::Heads;
 use header::Place;
@@ -70,6 +71,29 @@ pub struct Gguf {
 pub fn is_gguf(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
     path.is_file() && extension.is_some_and(|found| found.eq_ignore_ascii_case(EXTENSION))
+}
+
+/// The GGUF file in a folder without config.json, when there is one only (or one in several parts).
+pub fn inside(folder: &Path) -> Option<PathBuf> {
+    if folder.join(CONFIG_FILE).exists() {
+        return None;
+    }
+    let entries = std::fs::read_dir(folder).ok()?.flatten();
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| is_gguf(path))
+        .collect();
+    files.sort();
+    let later_part = |path: &PathBuf| {
+        let name = path.file_stem().and_then(|name| name.to_str());
+        let part = name.and_then(|name| name.rsplit_once("-of-")?.0.rsplit_once('-'));
+        part.is_some_and(|(_, part)| part.parse().is_ok_and(|part: u32| part > 1))
+    };
+    files.retain(|path| !later_part(path));
+    match files.len() {
+        1 => files.pop(),
+        _ => None,
+    }
 }
 
 impl Gguf {

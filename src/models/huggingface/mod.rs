@@ -15,7 +15,6 @@ use burn::tensor::Device;
 use super::dropout::DropoutProbabilities;
 use super::head::Head;
 use super::transformer::{Activation, EncoderShape, Pooling};
-use crate::checkpoints::layout::CONFIG_FILE;
 use crate::checkpoints::{Fields, HuggingFaceError};
 
 /// Families of encoders; they differ in names, positions, pooling and head. What is a family's own is in its file.
@@ -110,13 +109,7 @@ impl HuggingFaceConfig {
     /// # Errors
     /// No such folder or file, no JSON, a field missing, or one whose value is not supported.
     pub fn read(folder: &Path) -> Result<Self, HuggingFaceError> {
-        if !folder.is_dir() {
-            return Err(HuggingFaceError::NoFolder {
-                path: folder.to_owned(),
-            });
-        }
-        let path = folder.join(CONFIG_FILE);
-        config(&Fields::read(&path)?)
+        config(&Fields::of_model(folder)?)
     }
 
     /// Longest sequence that has positions.
@@ -213,6 +206,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::checkpoints::layout::CONFIG_FILE;
 
     fn read(change: impl Fn(&mut Value)) -> Result<HuggingFaceConfig, HuggingFaceError> {
         let mut value = json!({

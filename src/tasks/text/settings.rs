@@ -63,6 +63,14 @@ impl SpecialTokens {
         let found = self.named.iter().find(|(name, _)| *name == field);
         found.map(|(_, token)| token.content())
     }
+
+    /// The texts of all tokens that have a field.
+    pub(super) fn named(&self) -> BTreeMap<&'static str, String> {
+        let named = self.named.iter();
+        named
+            .map(|(field, token)| (*field, token.content().to_owned()))
+            .collect()
+    }
 }
 
 /// Reads the special tokens of the checkpoint in `folder`, whose tokenizer.json has the added tokens `present`.

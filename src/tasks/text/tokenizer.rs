@@ -15,7 +15,8 @@ use super::class::Class;
 use super::error::TokenizerError;
 use super::settings::{Added, SpecialTokens, lacking, present, special_tokens};
 use super::vocabulary;
-use crate::checkpoints::layout::{TOKENIZER_CONFIG_FILE, TOKENIZER_FILE};
+use crate::checkpoints::gguf::{self, Gguf};
+use crate::checkpoints::layout::TOKENIZER_FILE;
 use crate::checkpoints::{Fields, HuggingFaceError, begin_and_end};
 use crate::input::{self, quote, shorten};
 
@@ -34,16 +35,23 @@ pub(super) struct Opened {
 
 /// Opens the tokenizer of the checkpoint in `folder`, whose config.json is `model`.
 pub(super) fn open(folder: &Path, model: &Fields) -> Result<Opened, TokenizerError> {
-    let settings = Fields::read_if_there(&folder.join(TOKENIZER_CONFIG_FILE))?;
+    let settings = Fields::of_tokenizer(folder)?;
     settings.only("fast_tokenizer_files", json!([TOKENIZER_FILE]))?;
     let class = Class::find(&settings, model)?;
     // an empty `tokenizer_file` has transformers read the older files
     let older = settings.flag("from_slow", false)? || settings.is_null("tokenizer_file");
     let json = folder.join(TOKENIZER_FILE);
-    let (path, mut tokenizer, special) = if json.is_file() && !older {
-        let tokenizer: Tokenizer = input::text(&json)?.parse().map_err(wrong(&json))?;
+    let file = if gguf::is_gguf(folder) {
+        Some((folder.to_owned(), in_gguf(folder)?))
+    } else if json.is_file() && !older {
+        let tokenizer = input::text(&json)?.parse().map_err(wrong(&json))?;
+        Some((json, tokenizer))
+    } else {
+        None
+    };
+    let (path, mut tokenizer, special) = if let Some((path, tokenizer)) = file {
         let special = special_tokens(&settings, folder, class, &present(&tokenizer))?;
-        (json, tokenizer, special)
+        (path, tokenizer, special)
     } else {
         let special = special_tokens(&settings, folder, class, &Added::new())?;
         // the first normaliser, by which added tokens are found
@@ -78,6 +86,17 @@ pub(super) fn open(folder: &Path, model: &Fields) -> Result<Opened, TokenizerErr
         tokenizer,
         direction,
     })
+}
+
+/// The tokenizer of a GGUF file.
+fn in_gguf(path: &Path) -> Result<Tokenizer, TokenizerError> {
+    let file = Gguf::open(path).map_err(HuggingFaceError::from)?;
+    let files = file.tokenizer().map_err(HuggingFaceError::from)?;
+    let files = files.ok_or_else(|| TokenizerError::File {
+        path: path.to_owned(),
+        reason: "it holds no tokenizer".to_owned(),
+    })?;
+    serde_json::from_value(files.tokenizer).map_err(|error| wrong(path)(error.into()))
 }
 
 /// Most characters of a message of the crate tokenizers, which quotes the file.
