@@ -8,11 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use infbench::data::Inputs;
-<<<<<<< HEAD
-use infbench::tasks::text::{CaptionEncoder, Encoder, Texts, TokenizerError};
-=======
-use infbench::tasks::text::{ChatTemplate, Encoder, Message, Texts, TokenizerError};
->>>>>>> e939ba8 (Chat templates are rendered as transformers renders them; a GGUF file stands for a checkpoint's folder)
+use infbench::tasks::text::{
+    CaptionEncoder, ChatTemplate, Encoder, Message, Texts, TokenizerError,
+};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -315,7 +313,6 @@ fn a_real_vocabulary_gives_the_same_ids_from_vocab_txt() {
     assert!(found.0.iter().any(|ids| ids.len() == 128));
 }
 
-<<<<<<< HEAD
 /// `name` under `$INFBENCH_SHARED` or a `shared/` folder above this crate.
 fn shared(name: &str) -> Option<PathBuf> {
     let given = std::env::var_os("INFBENCH_SHARED").map(PathBuf::from);
@@ -473,7 +470,8 @@ fn captions_longer_than_the_text_encoder_are_refused() {
     let unknown = json!({"tokenizer_class": "CLIPTokenizer", "pad_token": "[PAD]x"});
     let added = error(json!({"vocab_size": 49408}), Some(unknown));
     assert!(added.contains("`[PAD]x` has id 49408"), "{added}");
-=======
+}
+
 #[derive(Deserialize)]
 struct Chats {
     tokens: Map<String, Value>,
@@ -596,5 +594,4 @@ fn a_chat_template_is_found_where_transformers_finds_it() {
         whole.starts_with(&ids[0][..ids[0].len()]),
         "{ids:?} {whole:?}"
     );
->>>>>>> e939ba8 (Chat templates are rendered as transformers renders them; a GGUF file stands for a checkpoint's folder)
 }

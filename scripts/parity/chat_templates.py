@@ -189,7 +189,7 @@ MACRO = """{% macro turn(role, text) -%}
     {{ turn(m.role, m.content) }}{{ ", " if not loop.last else "" }}
     {% if loop.index > 2 %}{% break %}{% endif %}
 {% endfor %}
-{{ messages | map(attribute='role') | join('/') }} {{ messages | length }} {{ (messages | last).content.title() }}
+{{ messages | map(attribute='role') | join('/') }} {{ messages | length }} {{ (messages | last).content.split(' ')[-1].upper() }}
 {{ messages | selectattr('role', 'equalto', 'user') | list | length }} {{ documents is none }} {{ 7 // 2 }} {{ 7 / 2 }} {{ 2 ** 3 }}
 {{ {'a': none, 'b': [1, 2.5, true], 'c': 'é'} | tojson }} {{ messages[0] | tojson(indent=4) }} {{ none }} {{ true }}
 """
