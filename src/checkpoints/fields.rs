@@ -34,7 +34,7 @@ pub enum HuggingFaceError {
     Input(#[from] InputError),
     /// A GGUF file that stands for the folder.
     #[error(transparent)]
-    Gguf(#[from] GgufError),
+    Gguf(Box<GgufError>),
     /// A field is missing.
     #[error("{path}: the field `{field}` is missing")]
     Missing {
@@ -55,6 +55,12 @@ pub enum HuggingFaceError {
         /// What would be allowed.
         allowed: String,
     },
+}
+
+impl From<GgufError> for HuggingFaceError {
+    fn from(error: GgufError) -> Self {
+        Self::Gguf(Box::new(error))
+    }
 }
 
 impl HuggingFaceError {
