@@ -1,7 +1,7 @@
 //! What the loss of an example compares the network's output with.
 
 use super::noise::{Join, NoiseTargets};
-use super::tokens::TokenTargets;
+use super::tokens::{Reduction, TokenTargets};
 
 /// Targets of all examples of a split. Their kind decides which [objective](crate::objectives::of) the split has.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +54,23 @@ impl Targets {
             Self::Noise(targets) if targets.join == Join::Concatenated => targets.views(),
             _ => 1,
         }
+    }
+
+    /// What example `example` counts in the mean loss of a training step: 1, or its target tokens, as in transformers.
+    pub fn weight(&self, example: usize) -> usize {
+        match self {
+            Self::Classes(_) | Self::Noise(_) => 1,
+            Self::Tokens(targets) => targets.examples[example].len(),
+        }
+    }
+
+    /// The same targets with losses that are not divided by the [weight](Self::weight).
+    #[must_use]
+    pub fn undivided(mut self) -> Self {
+        if let Self::Tokens(targets) = &mut self {
+            targets.reduction = Reduction::Sum;
+        }
+        self
     }
 
     /// The class of every example.

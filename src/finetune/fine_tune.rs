@@ -121,13 +121,15 @@ fn run(
     let query_split = reused[1].as_ref().unwrap_or(&data.query);
     let objective = objectives::of(&query_split.targets);
     let mut epochs = Vec::with_capacity(train.epochs);
-    let steps = data.train.len().div_ceil(train.batch_size);
+    let steps = train.steps_an_epoch(data.train.len());
     let mut keeper = Keeper::new(kept_epochs, steps, |step, total| train.lr_at(step, total));
     let run = Run {
         roles: &roles,
         split: train_split,
         epochs: train.epochs,
         batch_size: train.batch_size,
+        accumulate: train.accumulate,
+        max_grad_norm: train.max_grad_norm,
         lr: &|step, total| train.lr_at(step, total),
         dropout,
         seed: settings.seed,

@@ -19,6 +19,8 @@ pub mod settings;
 #[cfg(test)]
 mod tests;
 mod training;
+#[cfg(test)]
+mod training_tests;
 
 pub use context::{Progress, Settings, Stage};
 pub use error::FinetuneError;

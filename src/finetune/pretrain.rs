@@ -132,6 +132,8 @@ pub fn pretrained_base(
         split,
         epochs,
         batch_size,
+        accumulate: 1,
+        max_grad_norm: None,
         lr: &|_, _| lr,
         dropout: Dropout::default(),
         seed: settings.seed,

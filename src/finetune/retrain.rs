@@ -102,6 +102,8 @@ impl Retrainer {
             split: train,
             epochs: settings.epochs,
             batch_size: settings.batch_size,
+            accumulate: settings.accumulate,
+            max_grad_norm: settings.max_grad_norm,
             lr: &|step, total| settings.lr_at(step, total),
             dropout: self.dropout,
             seed,

@@ -15,9 +15,18 @@ pub struct TrainConfig {
     /// Peak learning rate.
     #[schemars(range(min = 0.0, max = 10.0))]
     pub lr: f64,
-    /// Examples a step.
+    /// Examples in a batch; a step has one, or as many as `accumulate` says.
     #[schemars(range(min = 1))]
     pub batch_size: usize,
+    /// Batches whose gradients make one step, as transformers' `gradient_accumulation_steps`: an epoch's last step has
+    /// what is left. The step follows the mean of the batches' mean losses, of a language model that of all target
+    /// tokens.
+    #[schemars(range(min = 1))]
+    pub accumulate: usize,
+    /// Longest gradient of a step, all trained parameters together; a longer one is shortened to it. `null`: none is.
+    /// transformers' Trainer has 1 unless told otherwise.
+    #[schemars(range(min = 0.0))]
+    pub max_grad_norm: Option<f64>,
     /// `adamw` (decoupled weight decay) or `sgd`.
     pub optimizer: Optimizer,
     /// AdamW's weight decay, of everything that is trained: adapters and the classifier with its bias, as in the
@@ -30,7 +39,7 @@ pub struct TrainConfig {
     pub base_dropout: BaseDropout,
     /// Shape of the learning rate over the steps.
     pub schedule: Schedule,
-    /// Share of the steps over which the rate rises linearly from 0 (schedule `linear` only).
+    /// Share of the steps over which the rate rises linearly from 0 (not for schedule `constant`).
     #[schemars(range(min = 0.0, max = 1.0))]
     pub warmup: f64,
     /// States of adapters and classifier that are kept for methods that go along the fine-tune (`tracin`):
@@ -45,6 +54,8 @@ impl Default for TrainConfig {
             epochs: 10,
             lr: 3e-4,
             batch_size: 32,
+            accumulate: 1,
+            max_grad_norm: None,
             optimizer: Optimizer::Adamw,
             weight_decay: 0.01,
             base_dropout: BaseDropout::default(),
@@ -110,6 +121,8 @@ impl BaseDropout {
 pub enum Schedule {
     /// Linear warm-up to `lr`, then linear decay to 0.
     Linear,
+    /// Linear warm-up to `lr`, then half a cosine to 0.
+    Cosine,
     /// `lr` throughout.
     Constant,
 }
@@ -117,18 +130,22 @@ pub enum Schedule {
 impl TrainConfig {
     /// Learning rate at `step` (from 0) of `total` steps.
     ///
-    /// Linear, w = warmup · total, not rounded: lr · step/max(1, w) below w, then
-    /// lr · (total − step)/max(1, total − w), as the paper's code calls transformers'
-    /// `get_linear_schedule_with_warmup`.
+    /// With w = warmup · total, not rounded: lr · step/max(1, w) below w, then lr · (total − step)/max(1, total − w), as
+    /// the paper's code calls transformers' `get_linear_schedule_with_warmup`; for `cosine`
+    /// lr · ½(1 + cos(π (step − w)/max(1, total − w))), as `get_cosine_schedule_with_warmup`.
     pub fn lr_at(&self, step: usize, total: usize) -> f64 {
         match self.schedule {
             Schedule::Constant => self.lr,
-            Schedule::Linear => {
+            Schedule::Linear | Schedule::Cosine => {
                 let warm = self.warmup * total as f64;
+                let decay = (total as f64 - warm).max(1.0);
                 if (step as f64) < warm {
                     self.lr * step as f64 / warm.max(1.0)
+                } else if self.schedule == Schedule::Linear {
+                    self.lr * total.saturating_sub(step) as f64 / decay
                 } else {
-                    self.lr * total.saturating_sub(step) as f64 / (total as f64 - warm).max(1.0)
+                    let turn = std::f64::consts::PI * (step as f64 - warm) / decay;
+                    self.lr * (0.5 * (1.0 + turn.cos())).max(0.0)
                 }
             }
         }
@@ -136,6 +153,11 @@ impl TrainConfig {
 }
 
 impl TrainConfig {
+    /// Steps of an epoch over n examples, ⌈⌈n/batch_size⌉/accumulate⌉.
+    pub fn steps_an_epoch(&self, n: usize) -> usize {
+        n.div_ceil(self.batch_size).div_ceil(self.accumulate)
+    }
+
     /// The epochs after which a checkpoint is kept, from 1: k of E, ⌊jE/k⌋ for j = 1..k, all when k is more
     /// than E.
     pub fn checkpoint_epochs(&self) -> Vec<usize> {
@@ -219,6 +241,51 @@ mod tests {
         assert_eq!(
             BaseDropout::Everywhere(0.4).of(own),
             DropoutProbabilities::all(0.4)
+        );
+    }
+
+    #[test]
+    fn cosine_schedule_is_that_of_transformers() {
+        let train = TrainConfig {
+            lr: 1.0,
+            warmup: 0.2,
+            schedule: Schedule::Cosine,
+            ..TrainConfig::default()
+        };
+        // get_cosine_schedule_with_warmup(optimizer, 2, 10).lr_lambdas[0](step) of transformers 4.57
+        let found = [0, 1, 2, 4, 6, 9, 10].map(|step| train.lr_at(step, 10));
+        let expected = [
+            0.0,
+            0.5,
+            1.0,
+            0.853_553_390_593_273_7,
+            0.5,
+            0.038_060_233_744_356_63,
+            0.0,
+        ];
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(
+                (found - expected).abs() < 1e-15,
+                "{found} against {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn accumulated_batches_leave_a_last_step_with_the_rest() {
+        let steps = |n, batch_size, accumulate| {
+            let train = TrainConfig {
+                batch_size,
+                accumulate,
+                ..TrainConfig::default()
+            };
+            train.steps_an_epoch(n)
+        };
+        // 15 batches of 64 are less than 16: the paper's ten epochs are ten steps
+        assert_eq!([steps(900, 64, 16), steps(900, 64, 1)], [1, 15]);
+        assert_eq!(
+            [steps(21, 2, 3), steps(24, 2, 3), steps(25, 2, 3)],
+            [4, 4, 5]
         );
     }
 

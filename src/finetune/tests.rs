@@ -118,6 +118,8 @@ fn twenty_steps_end_where_those_of_pytorch_do() {
             split: &split,
             epochs: EPOCHS,
             batch_size: BATCH,
+            accumulate: train.accumulate,
+            max_grad_norm: train.max_grad_norm,
             lr: &|step, total| train.lr_at(step, total),
             dropout: Dropout::default(),
             seed: 1,

@@ -4,7 +4,7 @@ use rand::seq::SliceRandom;
 
 use super::error::FinetuneError;
 use super::optimizer::Optimizer;
-use crate::data::Split;
+use crate::data::{Split, Targets};
 use crate::models::parameter::to_f32;
 use crate::models::{Dropout, Model, Pass, Role};
 use crate::{batching, objectives, random};
@@ -17,8 +17,12 @@ pub struct Run<'a> {
     pub split: &'a Split,
     /// Passes over the split.
     pub epochs: usize,
-    /// Examples a step.
+    /// Examples in a batch.
     pub batch_size: usize,
+    /// Batches that make a step.
+    pub accumulate: usize,
+    /// Longest gradient of a step; `None`: of any length.
+    pub max_grad_norm: Option<f64>,
     /// Learning rate at a step (from 0) of a total.
     pub lr: &'a (dyn Fn(usize, usize) -> f64 + Sync),
     /// Dropout of every training pass.
@@ -32,7 +36,7 @@ pub struct Run<'a> {
     /// The order of the examples, the batches, the steps and their learning rates are those of the whole
     /// split; the others are passed over where they would have come. A step follows the sum of the gradients
     /// of what is left of its batch over |batch| · |kept|/n, an unbiased estimate of the mean over the kept
-    /// examples; one with nothing left is no step.
+    /// examples; one with nothing left is no step. Examples are counted by their [weight](crate::data::Targets::weight).
     pub kept: Option<&'a [bool]>,
 }
 
@@ -54,48 +58,100 @@ impl Run<'_> {
             .collect();
         let mut optimizer = optimizer(values.iter().map(Vec::len).collect());
         let n = self.split.len();
-        let total = self.epochs * n.div_ceil(self.batch_size);
-        let mut step = 0;
-        let keeps = |index: &usize| self.kept.is_none_or(|kept| kept[*index]);
-        let count = (0..n).filter(keeps).count();
+        let steps = n.div_ceil(self.batch_size).div_ceil(self.accumulate);
+        let total = self.epochs * steps;
+        let kept = self.weight((0..n).filter(|&index| self.keeps(index)));
+        let (mut step, mut batches) = (0, 0);
         for (order, epoch) in orders(n, self.epochs, self.seed, self.scope).zip(1..) {
             let mut sum = 0.0;
-            for batch in order.chunks(self.batch_size) {
-                let indices: Vec<usize> = batch.iter().copied().filter(keeps).collect();
-                if indices.is_empty() {
-                    step += 1;
-                    continue;
-                }
-                let scale = match count {
-                    all if all == n => 1.0 / batch.len() as f64,
-                    _ => n as f64 / (count * batch.len()) as f64,
-                };
-                let (loss, gradients) = self.gradients(model, &indices, scale, step);
-                let finite =
-                    loss.is_finite() && gradients.iter().flatten().all(|value| value.is_finite());
-                if !finite {
-                    return Err(FinetuneError::NotFinite {
-                        loss: loss / indices.len() as f64,
-                        epoch,
-                        step,
-                    });
-                }
-                sum += loss;
-                optimizer.update(&mut values, &gradients, (self.lr)(step, total));
-                let device = model.device().clone();
-                let mut slots: Vec<_> = model
-                    .parameters()
-                    .into_iter()
-                    .filter(|parameter| self.roles.contains(&parameter.role))
-                    .collect();
-                for (parameter, values) in slots.iter_mut().zip(&values) {
-                    parameter.slot.set(values, &device);
+            for group in order.chunks(self.batch_size.saturating_mul(self.accumulate)) {
+                let found = self.of_group(model, group, kept, batches);
+                batches += group.len().div_ceil(self.batch_size);
+                if let Some((loss, mut gradients)) = found {
+                    let all = gradients.iter().flatten();
+                    if !loss.is_finite() || !all.clone().all(|value| value.is_finite()) {
+                        let count = self.weight(group.iter().copied().filter(|&i| self.keeps(i)));
+                        return Err(FinetuneError::NotFinite {
+                            loss: loss / count as f64,
+                            epoch,
+                            step,
+                        });
+                    }
+                    sum += loss;
+                    self.clip(&mut gradients);
+                    optimizer.update(&mut values, &gradients, (self.lr)(step, total));
+                    self.set(model, &values);
                 }
                 step += 1;
             }
-            after_epoch(model, epoch, sum / count as f64)?;
+            after_epoch(model, epoch, sum / kept as f64)?;
         }
         Ok(())
+    }
+
+    fn keeps(&self, index: usize) -> bool {
+        self.kept.is_none_or(|kept| kept[index])
+    }
+
+    /// What examples count together.
+    fn weight(&self, indices: impl Iterator<Item = usize>) -> usize {
+        indices.map(|index| self.split.targets.weight(index)).sum()
+    }
+
+    /// Sum of the losses of what is left of the batches of a step, and the gradients that it follows; none when nothing
+    /// is left. `kept` is what all examples that are trained on count, `batches` the number of batches before.
+    fn of_group(
+        &self,
+        model: &Model,
+        group: &[usize],
+        kept: usize,
+        batches: usize,
+    ) -> Option<(f64, Vec<Vec<f32>>)> {
+        let all = self.weight(0..self.split.len());
+        let parts = group.len().div_ceil(self.batch_size);
+        let batches = group.chunks(self.batch_size).zip(batches..);
+        let results = batches.filter_map(|(batch, number)| {
+            let left: Vec<usize> = batch.iter().copied().filter(|&i| self.keeps(i)).collect();
+            if self.weight(left.iter().copied()) == 0 {
+                return None;
+            }
+            // tokens count the same in all batches of a step, examples the same in their batch
+            let count = match self.split.targets {
+                Targets::Tokens(_) => self.weight(group.iter().copied()),
+                Targets::Classes(_) | Targets::Noise(_) => parts * batch.len(),
+            };
+            let scale = match kept == all {
+                true => 1.0 / count as f64,
+                false => all as f64 / (kept * count) as f64,
+            };
+            Some(self.gradients(model, &left, scale, number))
+        });
+        results.reduce(added)
+    }
+
+    /// Shortens gradients that are together longer than [`Self::max_grad_norm`], as `torch.nn.utils.clip_grad_norm_`.
+    fn clip(&self, gradients: &mut [Vec<f32>]) {
+        let Some(longest) = self.max_grad_norm else {
+            return;
+        };
+        let squares = gradients
+            .iter()
+            .flatten()
+            .map(|&value| f64::from(value).powi(2));
+        let factor = longest / (squares.sum::<f64>().sqrt() + 1e-6);
+        if factor < 1.0 {
+            let all = gradients.iter_mut().flatten();
+            all.for_each(|value| *value = (f64::from(*value) * factor) as f32);
+        }
+    }
+
+    fn set(&self, model: &mut Model, values: &[Vec<f32>]) {
+        let device = model.device().clone();
+        let slots = model.parameters().into_iter();
+        let slots = slots.filter(|parameter| self.roles.contains(&parameter.role));
+        for (mut parameter, values) in slots.zip(values) {
+            parameter.slot.set(values, &device);
+        }
     }
 
     fn trained(&self, model: &mut Model) -> Vec<(String, Vec<f32>)> {
@@ -110,13 +166,13 @@ impl Run<'_> {
             .collect()
     }
 
-    /// Sum of the losses of a batch, and the gradients of `scale` times it.
+    /// Sum of the losses of a batch, the one of this `number` in the whole run, and the gradients of `scale` times it.
     fn gradients(
         &self,
         model: &Model,
         indices: &[usize],
         scale: f64,
-        step: usize,
+        number: usize,
     ) -> (f64, Vec<Vec<f32>>) {
         // the sums do not depend on the number of threads, since the pieces do not
         let tokens = batching::tokens_of_a_step(self.split, indices, model);
@@ -131,12 +187,13 @@ impl Run<'_> {
             {
                 parameter.slot.require_grad();
             }
-            let rng = random::rng(self.seed, self.scope, &format!("dropout/{step}/{piece}"));
+            let rng = random::rng(self.seed, self.scope, &format!("dropout/{number}/{piece}"));
             let mut pass = Pass::Training {
                 dropout: self.dropout,
                 rng: Box::new(rng),
             };
-            let batch = batching::batch(self.split, &pieces[piece], model.device());
+            let mut batch = batching::batch(self.split, &pieces[piece], model.device());
+            batch.targets = batch.targets.undivided();
             let losses = objective.losses(&model, &batch, &mut pass);
             let views = losses.dims()[1] as f64;
             let mut grads = (losses.clone().sum() * (scale / views)).backward();
@@ -153,18 +210,20 @@ impl Run<'_> {
                 .collect();
             (loss, taken)
         });
-        results
-            .into_iter()
-            .reduce(|(loss, mut sums), (other, gradients)| {
-                for (sum, gradient) in sums.iter_mut().zip(&gradients) {
-                    sum.iter_mut()
-                        .zip(gradient)
-                        .for_each(|(sum, value)| *sum += value);
-                }
-                (loss + other, sums)
-            })
-            .unwrap_or_default()
+        results.into_iter().reduce(added).unwrap_or_default()
     }
+}
+
+/// The sums of two losses and of their gradients.
+fn added(
+    (loss, mut sums): (f64, Vec<Vec<f32>>),
+    (other, gradients): (f64, Vec<Vec<f32>>),
+) -> (f64, Vec<Vec<f32>>) {
+    for (sum, gradient) in sums.iter_mut().zip(&gradients) {
+        let pairs = sum.iter_mut().zip(gradient);
+        pairs.for_each(|(sum, value)| *sum += value);
+    }
+    (loss + other, sums)
 }
 
 /// The order of n examples in every epoch.

@@ -64,14 +64,34 @@ const COMPARED: &[Compared] = &[
             Some(format!("{lr:e}"))
         })
     }),
-    compared("batch", &["train.batch_size"], |study| {
-        all(study, |r| plain(r, "/train/batch_size"))
-    }),
-    compared("optimiser", &["train.optimizer"], |study| {
-        all(study, |r| {
-            words::optimizer(r.config.pointer("/train/optimizer")?)
-        })
-    }),
+    compared(
+        "batch",
+        &["train.batch_size", "train.accumulate"],
+        |study| {
+            all(study, |r| {
+                let batch = plain(r, "/train/batch_size")?;
+                // not in records from before there was accumulation
+                let accumulate = plain(r, "/train/accumulate").filter(|batches| batches != "1");
+                Some(match accumulate {
+                    Some(batches) => format!("{batch} × {batches} accumulated"),
+                    None => batch,
+                })
+            })
+        },
+    ),
+    compared(
+        "optimiser",
+        &["train.optimizer", "train.max_grad_norm"],
+        |study| {
+            all(study, |r| {
+                let optimizer = words::optimizer(r.config.pointer("/train/optimizer")?)?;
+                Some(match plain(r, "/train/max_grad_norm") {
+                    Some(norm) => format!("{optimizer}, gradients no longer than {norm}"),
+                    None => optimizer,
+                })
+            })
+        },
+    ),
     compared("weight decay", &["train.weight_decay"], |study| {
         all(study, |r| plain(r, "/train/weight_decay"))
     }),
