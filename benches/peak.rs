@@ -116,6 +116,7 @@ fn main() {
                 factors: Some(&factors),
                 ..Companions::default()
             },
+            parts: None,
         };
         for label in METHODS.iter().filter(|_| !argument("--one-query")) {
             let spec: MethodSpec = label.parse().expect("a listed method");

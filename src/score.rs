@@ -13,8 +13,10 @@ use serde::Serialize;
 use serde_json::json;
 
 mod companions;
+mod tokens;
 
 pub use companions::{CheckpointFiles, CompanionFiles, SampledFiles};
+pub use tokens::{ScoredToken, token_file};
 
 use crate::atomic::AtomicFile;
 use crate::gradients::MatrixFileError;
@@ -24,6 +26,7 @@ use crate::influence::{
     BlockLayout, Evidence, InfluenceError, Queries, RunOptions, damping, run_method,
 };
 use crate::influence::{Blocks, Precision};
+use crate::input::InputError;
 use crate::measure::{StageBytes, StageSeconds};
 
 /// What is asked.
@@ -47,6 +50,9 @@ pub struct ScoreRequest {
     pub seed: u64,
     /// What some methods need besides.
     pub companions: CompanionFiles,
+    /// What every target token of some training examples contributes to their gradients: the training gradients' tensors,
+    /// a row per token, with a [list of the tokens](token_file) beside it.
+    pub per_token: Option<PathBuf>,
     /// Where the scores go.
     pub out: PathBuf,
 }
@@ -72,6 +78,7 @@ impl ScoreRequest {
         [&self.train, &self.query]
             .into_iter()
             .chain(self.companions.paths())
+            .chain(&self.per_token)
     }
 }
 
@@ -121,6 +128,10 @@ pub struct Measured {
     pub evidence: Evidence,
     /// Scores that are NaN or infinite; they are written as they are.
     pub non_finite: usize,
+    /// How far the scores of an example's tokens add up to something else than its own, the worst difference over the
+    /// largest score; `None` without scores by token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_difference: Option<f64>,
 }
 
 /// Why there are no scores.
@@ -161,6 +172,9 @@ pub enum ScoreError {
         /// Why.
         source: InfluenceError,
     },
+    /// The list of tokens.
+    #[error(transparent)]
+    Tokens(#[from] InputError),
     /// λ cannot be computed.
     #[error(transparent)]
     Damping(InfluenceError),
@@ -175,6 +189,9 @@ pub enum ScoreError {
 }
 
 /// Computes scores from files to a file.
+///
+/// With gradients by token there is a tensor `tokens/LABEL`, `[m, tokens]`, beside that of every method that has such scores
+/// ([`Influence::parts`](crate::influence::Influence::parts)), and the metadata `tokens` lists what each column is.
 ///
 /// The output has one float64 tensor a method, `[m, n]` (`[1, n]` for the mean query), named by the very
 /// string given, with positive = harmful; its metadata are JSON texts: `infbench` (version), `settings`,
@@ -225,6 +242,13 @@ pub fn score_files(request: &ScoreRequest) -> Result<ScoreSummary, ScoreError> {
     companions
         .fit(&train, &query)
         .map_err(ScoreError::Companion)?;
+    let by_token = request.per_token.as_deref().map(tokens::open).transpose()?;
+    if let Some(by_token) = &by_token {
+        by_token
+            .parts()
+            .fit(&train)
+            .map_err(ScoreError::Companion)?;
+    }
     // the output's folder is tried before the work, not after
     let mut file = AtomicFile::create(&request.out)
         .map_err(StoreError::io(&request.out, "create a file beside"))?;
@@ -241,8 +265,9 @@ pub fn score_files(request: &ScoreRequest) -> Result<ScoreSummary, ScoreError> {
         },
         seed: request.seed,
         companions,
+        parts: by_token.as_ref().map(tokens::ByToken::parts),
     };
-    let mut scores: Vec<(&str, Array2<f64>)> = Vec::with_capacity(labels.len());
+    let mut scores: Vec<(String, Array2<f64>)> = Vec::with_capacity(labels.len());
     let mut methods = Vec::with_capacity(labels.len());
     for method in &request.methods {
         let outcome = match run_method(method, &train, &query, &layout, &lambda, &options) {
@@ -257,8 +282,14 @@ pub fn score_files(request: &ScoreRequest) -> Result<ScoreSummary, ScoreError> {
                         .iter()
                         .filter(|score| !score.is_finite())
                         .count(),
+                    token_difference: by_token
+                        .as_ref()
+                        .zip(influence.parts.as_ref())
+                        .map(|(by_token, parts)| by_token.difference(&influence.scores, parts)),
                 };
-                scores.push((&method.label, influence.scores));
+                let parts = influence.parts;
+                scores.extend(parts.map(|parts| (format!("tokens/{}", method.label), parts)));
+                scores.push((method.label.clone(), influence.scores));
                 Ok(measured)
             }
             Err(error) => Err(error.to_string()),
@@ -286,9 +317,11 @@ pub fn score_files(request: &ScoreRequest) -> Result<ScoreSummary, ScoreError> {
         return Ok(summary);
     }
     let bytes =
-        encode(&scores, metadata(request, &summary)).map_err(|error| ScoreError::Encode {
-            path: request.out.clone(),
-            reason: error.to_string(),
+        encode(&scores, metadata(request, &summary, by_token.as_ref())).map_err(|error| {
+            ScoreError::Encode {
+                path: request.out.clone(),
+                reason: error.to_string(),
+            }
         })?;
     file.file()
         .write_all(&bytes)
@@ -304,7 +337,7 @@ fn same_file(a: &Path, b: &Path) -> bool {
 }
 
 fn encode(
-    scores: &[(&str, Array2<f64>)],
+    scores: &[(String, Array2<f64>)],
     metadata: HashMap<String, String>,
 ) -> Result<Vec<u8>, safetensors::SafeTensorError> {
     let views = scores
@@ -318,13 +351,17 @@ fn encode(
                 scores.shape().to_vec(),
                 bytemuck::cast_slice(values),
             )?;
-            Ok((*label, view))
+            Ok((label, view))
         })
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()?;
     safetensors::serialize(views, Some(metadata))
 }
 
-fn metadata(request: &ScoreRequest, summary: &ScoreSummary) -> HashMap<String, String> {
+fn metadata(
+    request: &ScoreRequest,
+    summary: &ScoreSummary,
+    by_token: Option<&tokens::ByToken>,
+) -> HashMap<String, String> {
     let lambda: serde_json::Map<_, _> = summary
         .blocks
         .iter()
@@ -356,8 +393,10 @@ fn metadata(request: &ScoreRequest, summary: &ScoreSummary) -> HashMap<String, S
         ("lambda", lambda.into()),
         ("methods", methods.into()),
     ];
+    let tokens = by_token.map(|by_token| ("tokens", json!(by_token.tokens)));
     texts
         .into_iter()
+        .chain(tokens)
         .map(|(key, value)| (key.to_owned(), value.to_string()))
         .collect()
 }
@@ -383,6 +422,7 @@ mod tests {
             blocks: Blocks::PerMatrix,
             seed: 1,
             companions: CompanionFiles::default(),
+            per_token: None,
             out: folder.join("scores.safetensors"),
         }
     }
@@ -433,6 +473,117 @@ mod tests {
             1,
             "no temporary file stays"
         );
+    }
+
+    /// A file of gradients by token: the rows of two examples in three parts each that add up exactly, tensors in
+    /// another order.
+    fn by_token(folder: &Path) -> PathBuf {
+        let train = GradientStore::open(&fixture("train.safetensors")).unwrap();
+        let (mut tensors, mut listed) = (Vec::new(), Vec::new());
+        let shares = [
+            (4, 0.25),
+            (4, 0.25),
+            (4, 0.5),
+            (1, -2.0),
+            (1, 0.5),
+            (1, 2.5),
+        ];
+        for (position, (example, _)) in shares.iter().enumerate() {
+            listed.push(json!({"example": example, "position": position, "token": 7}));
+        }
+        for (tensor, info) in train.tensors().iter().enumerate().rev() {
+            let mut rows = Vec::new();
+            for (example, share) in shares {
+                let mut row = vec![0.0; info.dim()];
+                train.read_row(tensor, example, 0..info.dim(), &mut row);
+                rows.extend(row.iter().map(|value| (share * value) as f32));
+            }
+            tensors.push((info.name.clone(), info.dim(), rows));
+        }
+        let view = |(name, dim, rows): &(String, usize, Vec<f32>)| {
+            let bytes = bytemuck::cast_slice(rows).to_vec();
+            let shape = vec![shares.len(), *dim];
+            (name.clone(), (safetensors::Dtype::F32, shape, bytes))
+        };
+        let owned: Vec<_> = tensors.iter().map(view).collect();
+        let views = owned.iter().map(|(name, (dtype, shape, bytes))| {
+            (name, TensorView::new(*dtype, shape.clone(), bytes).unwrap())
+        });
+        let path = folder.join("tokens.safetensors");
+        std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
+        std::fs::write(token_file(&path), json!(listed).to_string()).unwrap();
+        path
+    }
+
+    #[test]
+    fn scores_of_tokens_add_up_to_those_of_their_examples() {
+        let folder = tempfile::tempdir().unwrap();
+        let labels = ["exact", "datainf", "hessian_free", "grad_cos", "logra"];
+        let request = ScoreRequest {
+            per_token: Some(by_token(folder.path())),
+            ..request(folder.path(), &labels)
+        };
+        let summary = score_files(&request).unwrap();
+        let bytes = std::fs::read(&request.out).unwrap();
+        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        for (label, method) in labels.iter().zip(&summary.methods) {
+            let measured = method.outcome.as_ref().unwrap();
+            let name = format!("tokens/{label}");
+            if *label == "logra" {
+                // projects: it has scores, and none by token
+                assert_eq!(measured.token_difference, None);
+                assert!(file.tensor(&name).is_err());
+                continue;
+            }
+            assert!(measured.token_difference.unwrap() < 1e-12, "{measured:?}");
+            let numbers = |name: &str| -> Vec<f64> {
+                let view = file.tensor(name).unwrap();
+                let numbers = view.data().as_chunks::<8>().0.iter();
+                numbers.map(|number| f64::from_le_bytes(*number)).collect()
+            };
+            let (scores, tokens) = (numbers(label), numbers(&name));
+            assert_eq!((scores.len(), tokens.len()), (3 * 20, 3 * 6));
+            let largest = scores
+                .iter()
+                .fold(0.0f64, |max, score| max.max(score.abs()));
+            for (scores, tokens) in scores.chunks(20).zip(tokens.chunks(6)) {
+                // the third part of example 1 is −5/4 of the first
+                assert!(
+                    (tokens[5] + 1.25 * tokens[3]).abs() < 1e-12 * largest,
+                    "{label}"
+                );
+                assert!(
+                    (tokens[0] - 0.25 * scores[4]).abs() < 1e-12 * largest,
+                    "{label}"
+                );
+            }
+        }
+        let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+        let listed: Vec<ScoredToken> =
+            serde_json::from_str(&header.metadata().clone().unwrap()["tokens"]).unwrap();
+        assert_eq!((listed.len(), listed[3].example), (6, 1));
+    }
+
+    #[test]
+    fn a_list_of_tokens_that_does_not_fit_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = by_token(folder.path());
+        let error = |listed: serde_json::Value| {
+            std::fs::write(token_file(&path), listed.to_string()).unwrap();
+            let request = ScoreRequest {
+                per_token: Some(path.clone()),
+                ..request(folder.path(), &["datainf"])
+            };
+            let text = score_files(&request).unwrap_err().to_string();
+            assert!(!request.out.exists());
+            text
+        };
+        let token = |example: usize| json!({"example": example, "position": 0, "token": 1});
+        assert!(error(json!([token(0)])).contains("6 rows of gradients by token, and a list of 1"));
+        let beyond = error(json!(vec![token(20); 6]));
+        assert!(beyond.contains("example 20; there are 20"), "{beyond}");
+        let wrong = error(json!({"tokens": []}));
+        assert!(wrong.contains("tokens.json"), "{wrong}");
     }
 
     #[test]

@@ -123,6 +123,7 @@ fn run_with(
             hessians: Some(&hessians),
             checkpoints: &[checkpoint(0.5), checkpoint(0.125)],
         },
+        parts: None,
     };
     run_method(
         &method.parse().unwrap(),

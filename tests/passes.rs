@@ -74,6 +74,7 @@ fn passes(label: &str, queries: usize, precision: Precision) -> (f64, usize) {
             hessians: Some(&hessians),
             checkpoints: &[checkpoint(1), checkpoint(2), checkpoint(3)],
         },
+        parts: None,
     };
     let spec = label.parse().unwrap();
     let found = run_method(&spec, &train, &query, &layout, &lambda, &options).unwrap();

@@ -56,6 +56,10 @@ pub struct ScoreArgs {
     /// Gradients at a checkpoint of the training and its learning rate, for tracin; may be repeated
     #[arg(long = "checkpoint", value_name = "LR:TRAIN:QUERY")]
     checkpoints: Vec<CheckpointFiles>,
+    /// What every target token of some training examples contributes to their gradients, as
+    /// `infbench gradients --per-token` writes it with the list of tokens beside it: scores by token, tokens/METHOD
+    #[arg(long, value_name = "P.safetensors")]
+    per_token: Option<PathBuf>,
     /// Scores: one float64 [m, n] tensor a method, named by the very string given
     #[arg(long, value_name = "S.safetensors")]
     out: PathBuf,
@@ -78,6 +82,7 @@ pub fn score(args: &ScoreArgs, global: Global) -> miette::Result<ExitCode> {
             hessian: args.hessian.clone(),
             checkpoints: args.checkpoints.clone(),
         },
+        per_token: args.per_token.clone(),
         out: args.out.clone(),
     })
     .map_err(bad)?;

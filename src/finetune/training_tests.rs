@@ -28,7 +28,6 @@ fn perceptron() -> (Model, Split) {
     let mut model = Model::new(&config, &input, 3, 1, &device).unwrap();
     model
         .adapt(
-            &config,
             &serde_yaml::from_str("{rank: 2, targets: [ffn]}").unwrap(),
             1,
         )

@@ -13,6 +13,7 @@ pub mod hessian;
 mod matrices;
 pub mod one_by_one;
 pub mod per_example;
+pub mod per_token;
 mod row;
 pub mod settings;
 pub mod sink;

@@ -72,6 +72,22 @@ pub enum InfluenceError {
         /// The damping.
         lambda: f64,
     },
+    /// A list of tokens that is not of the gradients.
+    #[error("{rows} rows of gradients by token, and a list of {examples} tokens")]
+    PartCount {
+        /// Rows of the gradients.
+        rows: usize,
+        /// Tokens listed.
+        examples: usize,
+    },
+    /// A token of an example that is not there.
+    #[error("a token of example {example}; there are {train} training examples, numbered from 0")]
+    PartOf {
+        /// The example.
+        example: usize,
+        /// Training examples.
+        train: usize,
+    },
     /// A method lacks what it needs beside the gradients.
     #[error("`{method}` needs {what}, which are not there")]
     Missing {

@@ -41,6 +41,42 @@ impl Queries {
     }
 }
 
+/// Gradients of parts of training examples, such as what every token contributes, which are scored with the same answers
+/// (F + λI)⁻¹v as the examples themselves: the scores of an example's parts add up to its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// A row per part, of the tensors of the training gradients.
+    pub gradients: &'a GradientStore,
+    /// The training example that each is a part of.
+    pub examples: &'a [usize],
+}
+
+impl Parts<'_> {
+    /// Where the tensors of the training gradients are in those of the parts.
+    ///
+    /// # Errors
+    /// Other tensors, or parts of examples that are not there.
+    pub fn fit(&self, train: &GradientStore) -> Result<Vec<usize>, InfluenceError> {
+        let place = train.matching(self.gradients)?;
+        let rows = self.gradients.rows();
+        if self.examples.len() != rows {
+            let examples = self.examples.len();
+            return Err(InfluenceError::PartCount { rows, examples });
+        }
+        match self
+            .examples
+            .iter()
+            .find(|&&example| example >= train.rows())
+        {
+            Some(&example) => Err(InfluenceError::PartOf {
+                example,
+                train: train.rows(),
+            }),
+            None => Ok(place),
+        }
+    }
+}
+
 /// How [`run_method`] computes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RunOptions<'a> {
@@ -52,6 +88,8 @@ pub struct RunOptions<'a> {
     pub seed: u64,
     /// What travels beside the gradients, for the methods that need it.
     pub companions: Companions<'a>,
+    /// What is scored besides the training examples.
+    pub parts: Option<Parts<'a>>,
 }
 
 /// A method's scores and what they cost.
@@ -60,6 +98,9 @@ pub struct Influence {
     /// I(k, q), `[queries, train]`; positive = harmful. May hold NaN or infinities where an iteration
     /// diverged.
     pub scores: Array2<f64>,
+    /// The same of [`RunOptions::parts`], `[queries, parts]`, outside the clock; `None` also of a method that projects
+    /// gradients or goes along checkpoints, in place of a product with one answer (F + λI)⁻¹v.
+    pub parts: Option<Array2<f64>>,
     /// Wall time by stage, summed over blocks.
     pub seconds: StageSeconds,
     /// Peak memory by stage, the largest over blocks, above what was held before the block's first stage
@@ -84,7 +125,8 @@ pub struct Influence {
 ///
 /// # Errors
 /// Stores or a layout that do not match, λ of another number or kind, a λ of 0 for a block that is not zero, NaN or
-/// infinities among the queries, a method that lacks what it needs beside the gradients, or a factorisation that breaks down.
+/// infinities among the queries, a method that lacks what it needs beside the gradients, a factorisation that breaks
+/// down, or parts of other examples.
 pub fn run_method(
     spec: &MethodSpec,
     train: &GradientStore,
@@ -110,6 +152,12 @@ fn run_here(
     let companions = &options.companions;
     companions.check(spec.name(), method.need())?;
     companions.fit(train, query)?;
+    let rows = options.queries.rows(query.rows());
+    let mut parts = options
+        .parts
+        .map(|parts| PartScores::new(train, parts, rows))
+        .transpose()?
+        .filter(|_| method.need() != Need::Checkpoints);
     let image = layout.blocks().iter().map(|shape| shape.dim).max();
     warm_up(image.unwrap_or(0) * options.queries.rows(query.rows()));
 
@@ -186,6 +234,10 @@ fn run_here(
                     },
                 );
             bytes_read += fetched() - read_before;
+            parts = parts.filter(|_| projected.is_none());
+            if let Some(parts) = &mut parts {
+                parts.add(shape, precision, options.seed, &x, -weight);
+            }
             if method.measure_residual() && evidence.residuals.is_empty() {
                 let (r, _) = block.residual(&v, &x, lambda);
                 let measured = Evidence::of_queries(&relative(&r, &lengths(&v)), 1.0);
@@ -213,6 +265,9 @@ fn run_here(
     if let Some((train, query)) = &norms {
         let ((), spent) = Meter::start().stage(|| divide(&mut scores, train, query));
         seconds.score += spent.seconds;
+        if let Some(parts) = &mut parts {
+            parts.divide(train, query);
+        }
     }
     let evidence = block_evidence
         .iter()
@@ -220,12 +275,60 @@ fn run_here(
     let scores = Array2::from_shape_fn((m, n), |(q, k)| scores[(k, q)]);
     Ok(Influence {
         scores,
+        parts: parts.map(PartScores::finish),
         seconds,
         peak_bytes: peak,
         bytes_read,
         evidence,
         block_evidence,
     })
+}
+
+/// The scores of [`Parts`] as they grow, block by block.
+struct PartScores<'a> {
+    parts: Parts<'a>,
+    /// Where the tensors of the training gradients are in those of the parts.
+    place: Vec<usize>,
+    /// `[parts, m]`.
+    scores: Mat<f64>,
+}
+
+impl<'a> PartScores<'a> {
+    fn new(train: &GradientStore, parts: Parts<'a>, m: usize) -> Result<Self, InfluenceError> {
+        Ok(Self {
+            parts,
+            place: parts.fit(train)?,
+            scores: Mat::zeros(parts.gradients.rows(), m),
+        })
+    }
+
+    /// Adds `factor` · G x of a block.
+    fn add(
+        &mut self,
+        shape: &BlockShape,
+        precision: Precision,
+        seed: u64,
+        x: &Mat<f64>,
+        factor: f64,
+    ) {
+        let mut shape = shape.clone();
+        for segment in &mut shape.segments {
+            segment.tensor = self.place[segment.tensor];
+        }
+        let block = Block::new(self.parts.gradients, &shape, precision, x.ncols(), seed);
+        block.add_scores(x, factor, self.scores.as_mut());
+    }
+
+    /// As the scores of the examples, from squared norms of their whole gradients.
+    fn divide(&mut self, train: &[f64], query: &[f64]) {
+        let norms = self.parts.examples.iter().map(|&example| train[example]);
+        divide(&mut self.scores, &norms.collect::<Vec<_>>(), query);
+    }
+
+    fn finish(self) -> Array2<f64> {
+        let [parts, m] = [self.scores.nrows(), self.scores.ncols()];
+        Array2::from_shape_fn((m, parts), |(q, k)| self.scores[(k, q)])
+    }
 }
 
 /// Bytes that were fetched of the training gradients so far, those at sampled labels included.

@@ -9,7 +9,7 @@ pub mod diffusion;
 pub mod dropout;
 mod error;
 pub mod files;
-mod head;
+pub mod head;
 pub mod huggingface;
 mod layer_norm;
 pub mod lora;
@@ -162,14 +162,19 @@ impl Model {
                 InputShape::Tokens { .. } => return Err(ModelError::TokensForMlp),
             },
         };
-        Ok(Self {
+        Ok(Self::of_network(network, device))
+    }
+
+    /// A network of our own, as it is.
+    pub fn of_network(network: Box<dyn Network>, device: &Device) -> Self {
+        Self {
             network,
             pretrained_head: false,
             dropout: DropoutProbabilities::default(),
             replaced: Replaced::default(),
             family: None,
             device: device.clone(),
-        })
+        }
     }
 
     /// A BERT or RoBERTa encoder with its head, zeros.

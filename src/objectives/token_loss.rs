@@ -9,6 +9,9 @@
 //! what stays on the graph is Σ h_k·δ_k, which has the same gradient. This wants an unembedding that is not trained;
 //! one that is trained has all its logits on the graph.
 
+#[cfg(test)]
+mod tests;
+
 use std::ops::Range;
 
 use burn::tensor::{Device, Int, Tensor, activation};
@@ -68,7 +71,7 @@ impl Predictions {
         let hidden = output
             .reshape([n * t, width])
             .select(0, ids(&at, &batch.device));
-        let probe = model.unembed(hidden.clone().inner().narrow(0, 0, 0));
+        let probe = model.unembed(hidden.clone().inner().narrow(0, 0, 1));
         let at_a_time = match ops::in_memory(&batch.device) {
             true => LOGITS,
             false => LOGITS_ON_GPU,

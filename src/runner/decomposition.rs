@@ -332,6 +332,7 @@ impl Known<'_> {
             queries: Queries::Each,
             seed: self.setting.seed,
             companions: self.setting.companions,
+            parts: None,
         };
         let [train, query] = self.setting.gradients;
         let found = run_method(spec, train, query, layout, lambda, &options);

@@ -263,6 +263,7 @@ mod tests {
         Scored {
             influence: Influence {
                 scores: Array2::from_shape_fn((3, 4), |(q, k)| ((q + 2 * k) as f64 * seed).sin()),
+                parts: None,
                 seconds: Default::default(),
                 peak_bytes: None,
                 bytes_read: 0,

@@ -76,6 +76,7 @@ mod tests {
     fn with(evidence: Evidence) -> Influence {
         Influence {
             scores: Array2::ones((3, 2)),
+            parts: None,
             seconds: Default::default(),
             peak_bytes: None,
             bytes_read: 0,

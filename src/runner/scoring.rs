@@ -63,6 +63,7 @@ impl<'a> Scoring<'a> {
             queries: Queries::EachAndMean,
             seed: cell.seed,
             companions: gradients.companions,
+            parts: None,
         };
         Ok(Self {
             cell,
