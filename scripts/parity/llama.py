@@ -166,7 +166,7 @@ def make(folder, model, config, lora, dtype=torch.bfloat16, shard="1GB"):
     model = model(config).eval().to(dtype)
     with torch.no_grad():  # weights that matter, norms that are not 1, biases that are not 0
         for name, parameter in model.named_parameters():
-            scale = 0.3 if "proj" in name else 0.5
+            scale = 0.3 if "proj" in name or "norm" in name else 0.2
             parameter.add_(scale * torch.randn_like(parameter))
     model.save_pretrained(folder / "model", max_shard_size=shard)
     path = folder / "model" / "config.json"
@@ -175,6 +175,8 @@ def make(folder, model, config, lora, dtype=torch.bfloat16, shard="1GB"):
     ids = torch.randint(1, config.vocab_size, (len(LENGTHS), max(LENGTHS)))
     for row, length in enumerate(LENGTHS):
         ids[row, length:] = 0
+    # anew, because `to` has rounded the rotary embedding's frequencies too
+    model = type(model).from_pretrained(folder / "model", dtype=torch.float32, attn_implementation="sdpa").eval()
     model = model.double().requires_grad_(False)
     out = {"ids": ids.to(torch.int32), "lengths": torch.tensor(LENGTHS, dtype=torch.int32)}
     out["logits.base"] = run(model, ids)[0]

@@ -43,6 +43,16 @@ pub enum HuggingFaceError {
         /// The field.
         field: &'static str,
     },
+    /// A field that has no meaning here.
+    #[error("{path}: `{field}` is not known here; allowed: {allowed}")]
+    Unknown {
+        /// The file.
+        path: PathBuf,
+        /// The field.
+        field: String,
+        /// The fields that would be known.
+        allowed: String,
+    },
     /// A field has a value that is not supported.
     #[error("{path}: `{field}` is {found}; allowed: {allowed}")]
     Unsupported {
@@ -211,6 +221,67 @@ impl Fields {
             found: quote(&found.to_string()),
             allowed: allowed.into(),
         }
+    }
+
+    /// The fields of an object within this one, whose errors name it; none where the field is missing or null.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn nested(&self, field: &'static str) -> Result<Option<Self>, HuggingFaceError> {
+        match self.get(field) {
+            None => Ok(None),
+            Some(Value::Object(map)) => Ok(Some(Self {
+                path: format!("{}: {field}", self.path.display()).into(),
+                map: map.clone(),
+            })),
+            Some(other) => Err(self.unsupported(field, other, "an object")),
+        }
+    }
+
+    /// An error about a field that has no meaning here; `allowed` are those that have one.
+    pub fn unknown(&self, field: &str, allowed: &[&str]) -> HuggingFaceError {
+        HuggingFaceError::Unknown {
+            path: self.path.clone(),
+            field: quote(field),
+            allowed: allowed.join(", "),
+        }
+    }
+
+    /// A number of at least `least`, or `default` where there is none.
+    ///
+    /// # Errors
+    /// When it is missing without a default, or something else.
+    pub fn number(
+        &self,
+        field: &'static str,
+        default: Option<f64>,
+        least: f64,
+    ) -> Result<f64, HuggingFaceError> {
+        match (self.get(field), default) {
+            (Some(value), _) => value
+                .as_f64()
+                .filter(|&number| number >= least)
+                .ok_or_else(|| self.unsupported(field, value, format!("a number from {least} on"))),
+            (None, Some(default)) => Ok(default),
+            (None, None) => Err(HuggingFaceError::Missing {
+                path: self.path.clone(),
+                field,
+            }),
+        }
+    }
+
+    /// The ε of a normalisation, or `default` where there is none.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn epsilon(&self, field: &'static str, default: f64) -> Result<f64, HuggingFaceError> {
+        let Some(value) = self.get(field) else {
+            return Ok(default);
+        };
+        value
+            .as_f64()
+            .filter(|epsilon| (0.0..1.0).contains(epsilon))
+            .ok_or_else(|| self.unsupported(field, value, "a number from 0 to 1"))
     }
 
     /// A whole number of at least `least`, or `default` where there is none.

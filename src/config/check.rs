@@ -198,7 +198,8 @@ fn model_and_lora(
 ) -> Checked<()> {
     let fail =
         |at: &str, message: String| Err(document.error(&path(at), false, Problem::new(message)));
-    if task.reads() == Reads::Texts && !matches!(model, ModelConfig::Checkpoint(_)) {
+    let reads_texts = matches!(model, ModelConfig::Checkpoint(_) | ModelConfig::Llama(_));
+    if task.reads() == Reads::Texts && !reads_texts {
         return fail(
             "model",
             format!(
@@ -207,6 +208,7 @@ fn model_and_lora(
             ),
         );
     }
+    let is_read = matches!(files, Files::Read(_));
     match model {
         ModelConfig::Checkpoint(c) => {
             if task.reads() != Reads::Texts {
@@ -248,6 +250,28 @@ fn model_and_lora(
             }
         }
         ModelConfig::Transformer(_) => {}
+        ModelConfig::Llama(llama) => {
+            if task.reads() != Reads::Texts {
+                return fail(
+                    "model",
+                    format!(
+                        "a language model reads texts, which the task `{}` does not have; allowed: transformer",
+                        task.name()
+                    ),
+                );
+            }
+            match &llama.tokenizer {
+                None => {
+                    let missing = "the texts need a tokenizer; allowed: a checkpoint's folder";
+                    return fail("model.tokenizer", missing.to_owned());
+                }
+                Some(folder) if is_read && !has_tokenizer(folder) => {
+                    let missing = HuggingFaceError::no_tokenizer(folder);
+                    return fail("model.tokenizer", missing.to_string());
+                }
+                Some(_) => {}
+            }
+        }
         ModelConfig::Mlp(_) => {
             if task.reads() == Reads::Tokens {
                 return fail(

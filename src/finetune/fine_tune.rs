@@ -182,6 +182,7 @@ fn facts(config: &ModelConfig, dropout: Dropout, model: &mut Model) -> ModelFact
         name: match config {
             ModelConfig::Transformer(_) => "transformer",
             ModelConfig::Mlp(_) => "mlp",
+            ModelConfig::Llama(_) => "llama",
             ModelConfig::Checkpoint(_) => "checkpoint",
         }
         .into(),

@@ -66,6 +66,7 @@ pub fn pretrained_base(
     let pretrain = match settings.model {
         ModelConfig::Transformer(config) => &config.pretrain,
         ModelConfig::Mlp(config) => &config.pretrain,
+        ModelConfig::Llama(config) => &config.pretrain,
         ModelConfig::Checkpoint(config) => {
             let start = Instant::now();
             let checkpoint = Checkpoint::open(config.folder()).map_err(ModelError::from)?;

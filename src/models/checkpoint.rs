@@ -1,6 +1,6 @@
 //! A Hugging Face checkpoint: settings and weights.
 //!
-//! Names are PyTorch's, with or without the family's prefix (`bert.`, `roberta.`), and with the older
+//! Names are PyTorch's, with or without the family's prefix (`bert.`, `roberta.`, `model.`), and with the older
 //! `gamma` and `beta` of layer normalisations.
 
 use std::path::Path;
@@ -40,7 +40,7 @@ impl Checkpoint {
         let config = HuggingFaceConfig::read(folder)?;
         let naming = Naming {
             stem: "model",
-            prefix: config.family.name(),
+            prefix: config.family.prefix(),
             today,
         };
         let shards = Shards::open(folder, naming)?;

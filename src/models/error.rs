@@ -20,6 +20,9 @@ pub enum ModelError {
     /// A perceptron was given token ids.
     #[error("an mlp takes features, not tokens; use model transformer for this task")]
     TokensForMlp,
+    /// A language model was given features.
+    #[error("a llama takes tokens, not features; use model transformer for this task")]
+    FeaturesForLlama,
     /// A checkpoint was given features.
     #[error("a checkpoint takes tokens, not features; use model transformer for this task")]
     FeaturesForCheckpoint,

@@ -12,12 +12,14 @@ pub mod files;
 pub mod head;
 pub mod huggingface;
 mod layer_norm;
+pub mod llama;
 pub mod lora;
 pub mod mlp;
 pub mod network;
 pub mod ops;
 pub mod parameter;
 pub mod peft;
+pub mod pretrain;
 pub mod settings;
 pub mod transformer;
 
@@ -36,7 +38,8 @@ pub use settings::ModelConfig;
 use crate::device::DeviceChoice;
 use checkpoint::{Checkpoint, CheckpointError};
 use head::Head;
-use huggingface::{Family, HuggingFaceConfig};
+use huggingface::{Architecture, Family, HuggingFaceConfig};
+use llama::Llama;
 use lora::{LoraLinear, targets};
 use mlp::Mlp;
 use network::Network;
@@ -111,7 +114,7 @@ impl Model {
         seed: u64,
         device: &Device,
     ) -> Result<Self, ModelError> {
-        let mut model = Self::encoder(&checkpoint.config, input, classes, device)?;
+        let mut model = Self::of_checkpoint(&checkpoint.config, input, classes, device)?;
         let (base, head): (Vec<_>, Vec<_>) = model
             .parameters()
             .into_iter()
@@ -145,7 +148,7 @@ impl Model {
             ModelConfig::Checkpoint(config) => {
                 let config =
                     HuggingFaceConfig::read(config.folder()).map_err(CheckpointError::from)?;
-                return Self::encoder(&config, input, classes, device);
+                return Self::of_checkpoint(&config, input, classes, device);
             }
             ModelConfig::Transformer(config) => {
                 let (shape, head) = (EncoderShape::from(config), linear_head(config.hidden));
@@ -160,6 +163,13 @@ impl Model {
                     device,
                 )),
                 InputShape::Tokens { .. } => return Err(ModelError::TokensForMlp),
+            },
+            ModelConfig::Llama(config) => match *input {
+                InputShape::Tokens {
+                    vocabulary,
+                    max_length,
+                } => Box::new(Llama::new(&config.shape(vocabulary, max_length), device)),
+                InputShape::Features { .. } => return Err(ModelError::FeaturesForLlama),
             },
         };
         Ok(Self::of_network(network, device))
@@ -177,8 +187,8 @@ impl Model {
         }
     }
 
-    /// A BERT or RoBERTa encoder with its head, zeros.
-    fn encoder(
+    /// The network of a checkpoint, zeros; an encoder has a head for `classes`.
+    fn of_checkpoint(
         config: &HuggingFaceConfig,
         input: &InputShape,
         classes: usize,
@@ -200,14 +210,19 @@ impl Model {
             }
             InputShape::Tokens { .. } => {}
         }
-        let tables = InputShape::Tokens {
-            vocabulary: config.vocabulary,
-            max_length: config.positions,
+        let network: Box<dyn Network> = match &config.architecture {
+            Architecture::Encoder(encoder) => {
+                let tables = InputShape::Tokens {
+                    vocabulary: encoder.vocabulary,
+                    max_length: encoder.positions,
+                };
+                let head = config.family.head(config.hidden, classes, device);
+                Box::new(Transformer::new(&encoder.shape, &tables, head, device))
+            }
+            Architecture::Decoder(shape) => Box::new(Llama::new(shape, device)),
         };
-        let head = config.family.head(config.hidden, classes, device);
-        let shape = EncoderShape::from(config);
         Ok(Self {
-            network: Box::new(Transformer::new(&shape, &tables, head, device)),
+            network,
             pretrained_head: false,
             dropout: config.dropout,
             replaced: Replaced::default(),
@@ -223,7 +238,7 @@ impl Model {
     /// As [`Self::blank`].
     pub fn outline(config: &ModelConfig) -> Result<Self, ModelError> {
         let input = match config {
-            ModelConfig::Checkpoint(_) => InputShape::Tokens {
+            ModelConfig::Checkpoint(_) | ModelConfig::Llama(_) => InputShape::Tokens {
                 vocabulary: 1,
                 max_length: 1,
             },

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::llama::LlamaConfig;
+pub use super::pretrain::PretrainConfig;
 use crate::checkpoints::hub::{Checkpoints, HubError, Located};
 use crate::input::Problem;
 
@@ -16,7 +18,10 @@ pub enum ModelConfig {
     Transformer(TransformerConfig),
     /// Multilayer perceptron on flat features; its hidden layers are LoRA target `ffn`.
     Mlp(MlpConfig),
-    /// Pretrained BERT or RoBERTa, a folder in Hugging Face's layout or an id of the hub, with its own head.
+    /// Small causal language model of the Llama family.
+    Llama(LlamaConfig),
+    /// Pretrained BERT or RoBERTa with its own head, or a causal language model (Llama, Mistral, Qwen2, Qwen3): a folder in
+    /// Hugging Face's layout or an id of the hub.
     Checkpoint(CheckpointConfig),
 }
 
@@ -32,6 +37,7 @@ impl ModelConfig {
                 ("ffn", c.ffn),
             ],
             Self::Mlp(c) => &[("hidden", c.hidden), ("layers", c.layers)],
+            Self::Llama(c) => return c.problem(),
             Self::Checkpoint(_) => &[],
         };
         if let Some(&(field, _)) = sizes.iter().find(|(_, size)| *size == 0) {
@@ -52,10 +58,11 @@ impl ModelConfig {
         }
     }
 
-    /// The folder of the checkpoint, whose tokenizer reads texts; `None` for models without a tokenizer.
+    /// The folder whose tokenizer reads texts, that of the checkpoint; `None` for models without a tokenizer.
     pub fn tokenizer(&self) -> Option<&Path> {
         match self {
             Self::Checkpoint(checkpoint) => Some(checkpoint.folder()),
+            Self::Llama(llama) => llama.tokenizer.as_deref(),
             Self::Transformer(_) | Self::Mlp(_) => None,
         }
     }
@@ -162,31 +169,6 @@ impl Default for MlpConfig {
             hidden: 64,
             layers: 3,
             pretrain: None,
-        }
-    }
-}
-
-/// Pretraining of the base: all parameters, AdamW, constant rate, on the task's pretraining split.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct PretrainConfig {
-    /// Passes over the pretraining split.
-    #[schemars(range(min = 1))]
-    pub epochs: usize,
-    /// Learning rate.
-    #[schemars(range(min = 0.0, max = 10.0))]
-    pub lr: f64,
-    /// Examples a step.
-    #[schemars(range(min = 1))]
-    pub batch_size: usize,
-}
-
-impl Default for PretrainConfig {
-    fn default() -> Self {
-        Self {
-            epochs: 8,
-            lr: 2e-3,
-            batch_size: 32,
         }
     }
 }

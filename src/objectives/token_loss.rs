@@ -14,7 +14,7 @@ mod tests;
 
 use std::ops::Range;
 
-use burn::tensor::{Device, Int, Tensor, activation};
+use burn::tensor::{Device, Int, Tensor};
 use rand::RngExt;
 
 use super::objective::{Evaluation, Objective, Right, SampleError, map_pieces};
@@ -105,7 +105,8 @@ impl Predictions {
     fn losses(&self, model: &Model) -> Tensor<2> {
         let whole = 0..self.tokens.len();
         if self.trained {
-            return cross_entropy(model.unembed(self.hidden.clone()), self.tokens(whole));
+            let logits = model.unembed(self.hidden.clone());
+            return ops::cross_entropy(logits, &self.tokens[whole]);
         }
         let rows = |chunk: &Range<usize>| {
             let hidden = self.hidden.clone().inner();
@@ -114,12 +115,12 @@ impl Predictions {
         if !self.hidden.is_autodiff() {
             let losses = self
                 .chunks()
-                .map(|chunk| cross_entropy(model.unembed(rows(&chunk)), self.tokens(chunk)));
+                .map(|chunk| ops::cross_entropy(model.unembed(rows(&chunk)), &self.tokens[chunk]));
             return Tensor::cat(losses.collect(), 0);
         }
         let parts = self.chunks().map(|chunk| {
             let leaf = rows(&chunk).autodiff().require_grad();
-            let losses = cross_entropy(model.unembed(leaf.clone()), self.tokens(chunk));
+            let losses = ops::cross_entropy(model.unembed(leaf.clone()), &self.tokens[chunk]);
             let mut grads = losses.clone().sum().backward();
             let delta = leaf.grad_remove(&mut grads);
             (
@@ -163,11 +164,6 @@ fn targets_of(targets: &Targets) -> &TokenTargets {
 
 fn ids(ids: &[i64], device: &Device) -> Tensor<1, Int> {
     Tensor::from_data(ids, device)
-}
-
-/// −log softmax(logits)\[token\], `[k, 1]`.
-fn cross_entropy(logits: Tensor<2>, tokens: Tensor<2, Int>) -> Tensor<2> {
-    activation::log_softmax(logits, 1).gather(1, tokens).neg()
 }
 
 fn losses(model: &Model, batch: &Batch, pass: &mut Pass, reduction: Reduction) -> Tensor<2> {
@@ -241,10 +237,11 @@ impl Objective for TokenLoss {
             for chunk in predictions.chunks() {
                 let hidden = predictions.hidden.clone();
                 let logits = model.unembed(hidden.narrow(0, chunk.start, chunk.len()));
-                let tokens = predictions.tokens(chunk);
+                let tokens = predictions.tokens(chunk.clone());
                 let hits = logits.clone().argmax(1).equal(tokens.clone()).int().sum();
                 right += hits.into_scalar::<i64>() as usize;
-                losses.extend(to_f32(cross_entropy(logits, tokens).inner().into_data()));
+                let of_chunk = ops::cross_entropy(logits, &predictions.tokens[chunk]);
+                losses.extend(to_f32(of_chunk.inner().into_data()));
             }
             let mut losses = losses.into_iter().map(f64::from);
             let of_an_example = |&count: &usize| {

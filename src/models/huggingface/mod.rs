@@ -1,11 +1,15 @@
-//! `config.json` of a Hugging Face checkpoint: the fields that decide an encoder, checked one by one.
+//! `config.json` of a Hugging Face checkpoint: the fields that decide a network, checked one by one.
 //!
-//! A value that this crate cannot honour is an error, never a guess. Fields that transformers lets a
-//! file leave out have transformers' defaults: `hidden_act` gelu, `layer_norm_eps` 1e-12,
-//! `type_vocab_size` 2, `pad_token_id` 0 for BERT and 1 for RoBERTa, `hidden_dropout_prob` and
-//! `attention_probs_dropout_prob` 0.1, `classifier_dropout` that of `hidden_dropout_prob`.
+//! A value that this crate cannot honour is an error, never a guess. What is a family's own is in its file; what encoders
+//! or decoders share is in [`encoder`] and [`decoder`].
 
 mod bert;
+mod decoder;
+mod encoder;
+mod llama;
+mod mistral;
+mod qwen2;
+mod qwen3;
 mod roberta;
 
 use std::path::Path;
@@ -14,51 +18,73 @@ use burn::tensor::Device;
 
 use super::dropout::DropoutProbabilities;
 use super::head::Head;
-use super::transformer::{Activation, EncoderShape, Pooling};
+use super::llama::LlamaShape;
+use super::transformer::Pooling;
 use crate::checkpoints::{Fields, HuggingFaceError};
+pub use encoder::Encoder;
 
-/// Families of encoders; they differ in names, positions, pooling and head. What is a family's own is in its file.
+/// Families of checkpoints; they differ in names and in what config.json means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
-    /// Pooler (tanh of a dense layer on `[CLS]`), then a linear classifier.
+    /// Encoder; pooler (tanh of a dense layer on `[CLS]`), then a linear classifier.
     Bert,
-    /// Positions begin behind the padding's id; a head of dense, tanh, linear on `<s>`.
+    /// Encoder; positions begin behind the padding's id; a head of dense, tanh, linear on `<s>`.
     Roberta,
+    /// Decoder.
+    Llama,
+    /// Decoder with a sliding window.
+    Mistral,
+    /// Decoder with biases of queries, keys and values.
+    Qwen2,
+    /// Decoder with normalised heads.
+    Qwen3,
 }
 
 impl Family {
     /// All of them.
-    const ALL: [Self; 2] = [Self::Bert, Self::Roberta];
+    const ALL: [Self; 6] = [
+        Self::Bert,
+        Self::Roberta,
+        Self::Llama,
+        Self::Mistral,
+        Self::Qwen2,
+        Self::Qwen3,
+    ];
 
-    /// `model_type` in config.json, which is also the prefix of the encoder's parameters.
+    /// `model_type` in config.json.
     pub fn name(self) -> &'static str {
         match self {
             Self::Bert => bert::NAME,
             Self::Roberta => roberta::NAME,
+            Self::Llama => llama::NAME,
+            Self::Mistral => mistral::NAME,
+            Self::Qwen2 => qwen2::NAME,
+            Self::Qwen3 => qwen3::NAME,
         }
     }
 
-    /// How the last layer's tokens become one vector.
-    fn pooling(self) -> Pooling {
+    /// What stands before the names of the parameters in a file, but for those of the head.
+    pub fn prefix(self) -> &'static str {
+        if self.generates() {
+            decoder::PREFIX
+        } else {
+            self.name()
+        }
+    }
+
+    /// Whether it is a causal language model, not an encoder with a classifier.
+    pub fn generates(self) -> bool {
         match self {
-            Self::Bert => bert::POOLING,
-            Self::Roberta => roberta::POOLING,
+            Self::Bert | Self::Roberta => false,
+            Self::Llama | Self::Mistral | Self::Qwen2 | Self::Qwen3 => true,
         }
     }
 
     /// The classifier of a sequence, zeros.
     pub(super) fn head(self, hidden: usize, classes: usize, device: &Device) -> Head {
         match self {
-            Self::Bert => bert::head(hidden, classes, device),
             Self::Roberta => roberta::head(hidden, classes, device),
-        }
-    }
-
-    /// The padding's id, where positions count from it on.
-    fn padding(self, fields: &Fields) -> Result<Option<usize>, HuggingFaceError> {
-        match self {
-            Self::Bert => Ok(None),
-            Self::Roberta => roberta::padding(fields).map(Some),
+            _ => bert::head(hidden, classes, device),
         }
     }
 
@@ -74,7 +100,7 @@ impl Family {
     }
 }
 
-/// What config.json says of an encoder.
+/// What config.json says of a network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HuggingFaceConfig {
     /// The family.
@@ -85,22 +111,21 @@ pub struct HuggingFaceConfig {
     pub hidden: usize,
     /// Layers.
     pub layers: usize,
-    /// Attention heads.
-    pub heads: usize,
     /// Width of the feed-forward layers.
     pub ffn: usize,
-    /// Rows of the table of positions.
-    pub positions: usize,
-    /// Token types (segments).
-    pub types: usize,
-    /// Nonlinearity.
-    pub activation: Activation,
-    /// ε of the layer normalisations.
-    pub layer_norm_eps: f64,
-    /// The padding's id for RoBERTa, whose positions begin behind it; none for BERT.
-    pub padding: Option<usize>,
     /// Dropout in train mode.
     pub dropout: DropoutProbabilities,
+    /// The rest.
+    pub architecture: Architecture,
+}
+
+/// Which network a checkpoint is of.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Architecture {
+    /// BERT's.
+    Encoder(Encoder),
+    /// Llama's.
+    Decoder(LlamaShape),
 }
 
 impl HuggingFaceConfig {
@@ -112,92 +137,63 @@ impl HuggingFaceConfig {
         config(&Fields::of_model(folder)?)
     }
 
-    /// Longest sequence that has positions.
+    /// Longest sequence that has positions; rotary embeddings have no end.
     pub fn longest(&self) -> usize {
-        self.positions
-            .saturating_sub(self.padding.map_or(0, |id| id + 1))
-    }
-}
-
-impl From<&HuggingFaceConfig> for EncoderShape {
-    fn from(config: &HuggingFaceConfig) -> Self {
-        Self {
-            hidden: config.hidden,
-            heads: config.heads,
-            layers: config.layers,
-            ffn: config.ffn,
-            layer_norm_eps: config.layer_norm_eps,
-            activation: config.activation,
-            types: config.types,
-            padding: config.padding,
-            pooling: config.family.pooling(),
+        match &self.architecture {
+            Architecture::Encoder(encoder) => {
+                let before = encoder.shape.padding.map_or(0, |id| id + 1);
+                encoder.positions.saturating_sub(before)
+            }
+            Architecture::Decoder(_) => usize::MAX,
         }
     }
 }
 
-/// The settings of an encoder from its config.json.
+/// The settings of a checkpoint from its config.json.
 fn config(fields: &Fields) -> Result<HuggingFaceConfig, HuggingFaceError> {
     let family = Family::read(fields)?;
-    fields.only("position_embedding_type", "absolute".into())?;
-    fields.only("is_decoder", false.into())?;
-    fields.only("add_cross_attention", false.into())?;
     if let Some(found) = fields.get("quantization_config") {
         return Err(fields.unsupported("quantization_config", found, "none"));
     }
-    let activation = match fields.get("hidden_act").map(|v| (v, v.as_str())) {
-        None | Some((_, Some("gelu"))) => Activation::Gelu,
-        Some((_, Some("gelu_new" | "gelu_pytorch_tanh"))) => Activation::GeluTanh,
-        Some((_, Some("relu"))) => Activation::Relu,
-        Some((other, _)) => {
-            let allowed = "\"gelu\", \"gelu_new\", \"gelu_pytorch_tanh\", \"relu\"";
-            return Err(fields.unsupported("hidden_act", other, allowed));
+    let decoder = match family {
+        Family::Bert => return encoder(family, fields, bert::POOLING, None),
+        Family::Roberta => {
+            let padding = roberta::padding(fields)?;
+            return encoder(family, fields, roberta::POOLING, Some(padding));
         }
+        Family::Llama => llama::config(fields),
+        Family::Mistral => mistral::config(fields),
+        Family::Qwen2 => qwen2::config(fields),
+        Family::Qwen3 => qwen3::config(fields),
     };
-    let layer_norm_eps = match fields.get("layer_norm_eps") {
-        None => 1e-12,
-        Some(value) => value
-            .as_f64()
-            .filter(|eps| (0.0..1.0).contains(eps))
-            .ok_or_else(|| fields.unsupported("layer_norm_eps", value, "a number from 0 to 1"))?,
-    };
-    let hidden = fields.size("hidden_size", 1, None)?;
-    let heads = fields.size("num_attention_heads", 1, None)?;
-    if hidden % heads != 0 {
-        return Err(fields.unsupported(
-            "num_attention_heads",
-            &heads.into(),
-            format!("a divisor of `hidden_size`, {hidden}"),
-        ));
-    }
-    let positions = fields.size("max_position_embeddings", 1, None)?;
-    let padding = family.padding(fields)?;
-    let before = padding.map_or(0, |id| id + 1);
-    if positions <= before {
-        return Err(fields.unsupported(
-            "max_position_embeddings",
-            &positions.into(),
-            format!("more than the {before} rows before the first token's"),
-        ));
-    }
-    let hidden_dropout = fields.probability("hidden_dropout_prob", 0.1)?;
-    let dropout = DropoutProbabilities {
-        hidden: hidden_dropout,
-        attention: fields.probability("attention_probs_dropout_prob", 0.1)?,
-        classifier: fields.probability("classifier_dropout", hidden_dropout)?,
-    };
+    let (shape, dropout) = decoder?;
     Ok(HuggingFaceConfig {
         family,
-        vocabulary: fields.size("vocab_size", 1, None)?,
-        hidden,
-        layers: fields.size("num_hidden_layers", 1, None)?,
-        heads,
-        ffn: fields.size("intermediate_size", 1, None)?,
-        positions,
-        types: fields.size("type_vocab_size", 1, Some(2))?,
-        activation,
-        layer_norm_eps,
-        padding,
+        vocabulary: shape.vocabulary,
+        hidden: shape.hidden,
+        layers: shape.layers(),
+        ffn: shape.ffn,
         dropout,
+        architecture: Architecture::Decoder(shape),
+    })
+}
+
+/// The settings of an encoder.
+fn encoder(
+    family: Family,
+    fields: &Fields,
+    pooling: Pooling,
+    padding: Option<usize>,
+) -> Result<HuggingFaceConfig, HuggingFaceError> {
+    let (encoder, dropout) = encoder::config(fields, pooling, padding)?;
+    Ok(HuggingFaceConfig {
+        family,
+        vocabulary: encoder.vocabulary,
+        hidden: encoder.shape.hidden,
+        layers: encoder.shape.layers,
+        ffn: encoder.shape.ffn,
+        dropout,
+        architecture: Architecture::Encoder(encoder),
     })
 }
 
@@ -224,9 +220,12 @@ mod tests {
     #[test]
     fn roberta_large_is_read() {
         let config = read(|_| ()).unwrap();
-        assert_eq!((config.padding, config.longest()), (Some(1), 512));
-        assert_eq!((config.layers, config.types), (24, 1));
-        assert_eq!(config.layer_norm_eps, 1e-5);
+        let Architecture::Encoder(Encoder { shape, .. }) = &config.architecture else {
+            panic!("an encoder")
+        };
+        assert_eq!((shape.padding, config.longest()), (Some(1), 512));
+        assert_eq!((shape.layers, shape.types), (24, 1));
+        assert_eq!(shape.layer_norm_eps, 1e-5);
         assert_eq!(config.dropout, DropoutProbabilities::all(0.1));
         let config = read(|config| {
             config["hidden_dropout_prob"] = json!(0.0);
@@ -255,7 +254,11 @@ mod tests {
     #[test]
     fn what_is_not_supported_is_named_with_file_field_found_and_allowed() {
         for (field, value, allowed) in [
-            ("model_type", json!("t5"), "\"bert\", \"roberta\""),
+            (
+                "model_type",
+                json!("t5"),
+                "\"bert\", \"roberta\", \"llama\"",
+            ),
             ("hidden_act", json!("silu"), "\"gelu\", \"gelu_new\""),
             (
                 "position_embedding_type",

@@ -14,14 +14,14 @@ use super::host::{self, Host, Input, Vjp, on_host};
 /// # Shapes
 /// `x` is `[n, t, in]`, `weight` `[out, in]`, `bias` `[out]`; the result `[n, t, out]`.
 pub fn linear(x: Tensor<3>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<3> {
-    let Some(bias) = bias else {
-        return product(x, weight);
-    };
-    on_host!(
-        &x,
-        shared(x, weight, bias),
-        product(x, weight) + bias.unsqueeze()
-    )
+    match bias {
+        None => on_host!(&x, bare(x, weight), product(x, weight)),
+        Some(bias) => on_host!(
+            &x,
+            shared(x, weight, bias),
+            product(x, weight) + bias.unsqueeze()
+        ),
+    }
 }
 
 /// x Wᵀ + c.
@@ -36,51 +36,57 @@ fn product(x: Tensor<3>, weight: Tensor<2>) -> Tensor<3> {
     x.matmul(weight.transpose().unsqueeze())
 }
 
+fn bare<B: Host>(x: Tensor<3>, weight: Tensor<2>) -> Tensor<3> {
+    let inputs = [Input::<B>::new(x), Input::new(weight)];
+    let (values, linear) = multiply(&inputs[0], &inputs[1], None);
+    host::output(inputs, values, linear)
+}
+
 fn shared<B: Host>(x: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<3> {
-    let width = bias.dims()[0];
     let inputs = [Input::<B>::new(x), Input::new(weight), Input::new(bias)];
-    fused(inputs, width, true)
+    let (values, linear) = multiply(&inputs[0], &inputs[1], Some(&inputs[2]));
+    host::output(inputs, values, Onto { linear, row: true })
 }
 
 fn full<B: Host>(x: Tensor<3>, weight: Tensor<2>, c: Tensor<3>) -> Tensor<3> {
-    let width = c.dims()[2];
     let inputs = [Input::<B>::new(x), Input::new(weight), Input::new(c)];
-    fused(inputs, width, false)
+    let (values, linear) = multiply(&inputs[0], &inputs[1], Some(&inputs[2]));
+    host::output(inputs, values, Onto { linear, row: false })
 }
 
-/// The third input is one row, added to every row of the product (`shared`), or has a row for each.
-fn fused<B: Host>(inputs: [Input<B>; 3], out: usize, shared: bool) -> Tensor<3> {
-    let [x, weight, addend] = inputs.each_ref().map(Input::value);
-    let dims = x.shape();
+/// The product, on an addend that is one row for all or has a row for each.
+fn multiply<B: Host>(
+    x: &Input<B>,
+    weight: &Input<B>,
+    addend: Option<&Input<B>>,
+) -> (FloatTensor<B>, Linear<B>) {
+    let wanted = weight.is_tracked();
+    let (x, weight, addend) = (x.value(), weight.value(), addend.map(Input::value));
+    let (dims, out) = (x.shape(), weight.shape()[0]);
     let (n, t, width) = (dims[0], dims[1], dims[2]);
-    let rows = n * t;
-    let addend = B::slice(&addend);
     let write = |values: &mut [MaybeUninit<f32>]| {
-        if shared {
-            for row in values.chunks_exact_mut(out.max(1)) {
-                row.write_copy_of_slice(addend);
+        if let Some(addend) = &addend {
+            let addend = B::slice(addend);
+            for rows in values.chunks_exact_mut(addend.len().max(1)) {
+                rows.write_copy_of_slice(addend);
             }
-        } else {
-            values.write_copy_of_slice(addend);
         }
         B::gemm(
-            [rows, out, width],
+            [n * t, out, width],
             values,
             Matrix::row_major(B::slice(&x), width),
             Matrix::row_major(B::slice(&weight), width).t(),
-            true,
+            addend.is_some(),
         );
     };
-    // SAFETY: the addend fills it.
+    // SAFETY: the addend fills it, and a product that does not accumulate writes all of its output.
     let values = unsafe { B::create(Shape::from(vec![n, t, out]), write) };
-    let wanted = inputs[1].is_tracked();
-    let vjp = Linear::<B> {
+    let linear = Linear {
         x: wanted.then_some(x),
         weight,
-        shape: Shape::from(vec![n, t, width]),
-        shared_addend: shared,
+        shape: dims,
     };
-    host::output(inputs, values, vjp)
+    (values, linear)
 }
 
 /// What the backward pass needs; `x` only when the weight is trained.
@@ -88,16 +94,12 @@ fn fused<B: Host>(inputs: [Input<B>; 3], out: usize, shared: bool) -> Tensor<3> 
 struct Linear<B: Host> {
     x: Option<FloatTensor<B>>,
     weight: FloatTensor<B>,
+    /// Of the input.
     shape: Shape,
-    shared_addend: bool,
 }
 
-impl<B: Host> Vjp<B, 3> for Linear<B> {
-    fn backward(
-        self,
-        grad: FloatTensor<B>,
-        [x, weight, addend]: [bool; 3],
-    ) -> [Option<FloatTensor<B>>; 3] {
+impl<B: Host> Vjp<B, 2> for Linear<B> {
+    fn backward(self, grad: FloatTensor<B>, [x, weight]: [bool; 2]) -> [Option<FloatTensor<B>>; 2] {
         let (rows, width) = (self.shape[0] * self.shape[1], self.shape[2]);
         let out = B::slice(&self.weight).len() / width.max(1);
         let delta = Matrix::row_major(B::slice(&grad), out);
@@ -114,9 +116,28 @@ impl<B: Host> Vjp<B, 3> for Linear<B> {
                 B::gemm([out, width, rows], values, delta.t(), x, false);
             })
         });
+        [grad_x, grad_weight]
+    }
+}
+
+/// [`Linear`] on an addend of one row or of as many as the output has.
+#[derive(Clone, Debug)]
+struct Onto<B: Host> {
+    linear: Linear<B>,
+    row: bool,
+}
+
+impl<B: Host> Vjp<B, 3> for Onto<B> {
+    fn backward(
+        self,
+        grad: FloatTensor<B>,
+        [x, weight, addend]: [bool; 3],
+    ) -> [Option<FloatTensor<B>>; 3] {
+        let out = self.linear.weight.shape()[0];
+        let [grad_x, grad_weight] = self.linear.backward(grad.clone(), [x, weight]);
         let grad_addend = addend.then(|| {
-            if !self.shared_addend {
-                return grad.clone();
+            if !self.row {
+                return grad;
             }
             let mut values = vec![0.0; out];
             for row in B::slice(&grad).chunks_exact(out.max(1)) {
@@ -139,6 +160,13 @@ mod tests {
     use crate::device::DeviceChoice;
     use crate::random;
 
+    #[derive(Clone, Copy)]
+    enum Addend {
+        None,
+        Row,
+        Full,
+    }
+
     #[test]
     fn agrees_with_the_composed_operation_and_its_gradients() {
         let inner = DeviceChoice::Flex.inner();
@@ -157,7 +185,7 @@ mod tests {
             draw(&[n, t, out]),
             draw(&[n, t, out]),
         );
-        let run = |fused: bool, shared: bool| -> Vec<Vec<f32>> {
+        let run = |fused: bool, addend: Addend| -> Vec<Vec<f32>> {
             let x = Tensor::<3>::from_data(x.clone(), &inner)
                 .autodiff()
                 .require_grad();
@@ -170,19 +198,22 @@ mod tests {
             let full = Tensor::<3>::from_data(full.clone(), &inner)
                 .autodiff()
                 .require_grad();
-            let out = match (fused, shared) {
-                (true, true) => linear(x.clone(), weight.clone(), Some(bias.clone())),
-                (true, false) => linear_onto(x.clone(), weight.clone(), full.clone()),
-                (false, true) => product(x.clone(), weight.clone()) + bias.clone().unsqueeze(),
-                (false, false) => product(x.clone(), weight.clone()) + full.clone(),
+            let sum = product(x.clone(), weight.clone());
+            let out = match (fused, addend) {
+                (true, Addend::None) => linear(x.clone(), weight.clone(), None),
+                (true, Addend::Row) => linear(x.clone(), weight.clone(), Some(bias.clone())),
+                (true, Addend::Full) => linear_onto(x.clone(), weight.clone(), full.clone()),
+                (false, Addend::None) => sum,
+                (false, Addend::Row) => sum + bias.clone().unsqueeze(),
+                (false, Addend::Full) => sum + full.clone(),
             };
             let grads = (out.clone() * Tensor::from_data(mix.clone(), &inner))
                 .sum()
                 .backward();
-            let addend = if shared {
-                bias.grad(&grads).expect("a leaf").into_data()
-            } else {
-                full.grad(&grads).expect("a leaf").into_data()
+            let addend = match addend {
+                Addend::None => out.clone().inner().into_data(),
+                Addend::Row => bias.grad(&grads).expect("a leaf").into_data(),
+                Addend::Full => full.grad(&grads).expect("a leaf").into_data(),
             };
             [
                 out.inner().into_data(),
@@ -193,8 +224,8 @@ mod tests {
             .map(|data| data.try_to_vec().expect("f32"))
             .into()
         };
-        for shared in [true, false] {
-            for (fused, composed) in run(true, shared).iter().zip(&run(false, shared)) {
+        for addend in [Addend::None, Addend::Row, Addend::Full] {
+            for (fused, composed) in run(true, addend).iter().zip(&run(false, addend)) {
                 assert_eq!(fused.len(), composed.len());
                 for (fused, composed) in fused.iter().zip(composed) {
                     // sums of at most n·t = 15 terms below 1

@@ -5,6 +5,7 @@
 //! backward. On any other device (a GPU) the same functions fall back to the framework's own operations.
 
 mod attention;
+mod cross_entropy;
 pub mod encoder;
 mod flex;
 mod gelu;
@@ -22,6 +23,7 @@ mod simd;
 mod swiglu;
 
 pub use attention::{Attend, Reach, attention};
+pub use cross_entropy::cross_entropy;
 pub use gelu::gelu;
 pub use host::in_memory;
 pub use layer_norm::layer_norm;

@@ -114,12 +114,24 @@ pub enum PeftError {
     NothingToSave,
 }
 
+/// Task types of adapters on causal language models, or on encoders, the usual one first.
+fn task_types(generates: bool) -> &'static [&'static str] {
+    if generates {
+        &["CAUSAL_LM", "FEATURE_EXTRACTION"]
+    } else {
+        &["SEQ_CLS", "FEATURE_EXTRACTION"]
+    }
+}
+
 /// A parameter's name in a file of PEFT.
 fn saved_name(family: Family, name: &str) -> String {
-    if name.starts_with("classifier.") {
+    if ["classifier.", "lm_head."]
+        .iter()
+        .any(|head| name.starts_with(head))
+    {
         format!("{PREFIX}{name}")
     } else {
-        format!("{PREFIX}{}.{name}", family.name())
+        format!("{PREFIX}{}.{name}", family.prefix())
     }
 }
 
@@ -153,14 +165,15 @@ pub fn load(folder: &Path, model: &mut Model) -> Result<(), PeftError> {
             folder: folder.to_owned(),
         });
     }
-    let settings = Settings::read(folder)?;
+    let generates = model.family().is_some_and(Family::generates);
+    let settings = Settings::read(folder, task_types(generates))?;
     let path = folder.join(WEIGHTS_FILE);
     if !path.is_file() && folder.join(OLD_WEIGHTS_FILE).is_file() {
         return Err(PeftError::Pickle {
             folder: folder.to_owned(),
         });
     }
-    let prefix = model.family().map_or("", Family::name);
+    let prefix = model.family().map_or("", Family::prefix);
     let mut whole = false;
     let mut sites = BTreeMap::new();
     let mut weights = Weights::new();
@@ -293,11 +306,11 @@ pub fn save(folder: &Path, model: &mut Model, base: &str, dropout: f64) -> Resul
     let modules: BTreeSet<&str> = replaced
         .keys()
         .filter_map(|name| Some(name.rsplit_once('.')?.0))
-        .chain([HEAD])
+        .chain((!family.generates()).then_some(HEAD))
         .collect();
     let config = json!({
         "peft_type": "LORA",
-        "task_type": "SEQ_CLS",
+        "task_type": task_types(family.generates())[0],
         "base_model_name_or_path": base,
         "inference_mode": true,
         "r": rank,
@@ -310,7 +323,7 @@ pub fn save(folder: &Path, model: &mut Model, base: &str, dropout: f64) -> Resul
             LoraInit::Gaussian => json!("gaussian"),
         },
         "target_modules": targets,
-        "modules_to_save": modules,
+        "modules_to_save": (!modules.is_empty()).then_some(modules),
         "bias": "none",
         "fan_in_fan_out": false,
         "use_rslora": false,

@@ -43,12 +43,12 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// Reads `adapter_config.json` in `folder`.
-    pub(super) fn read(folder: &Path) -> Result<Self, HuggingFaceError> {
+    /// Reads `adapter_config.json` in `folder`; `tasks` are the task types that the model can have.
+    pub(super) fn read(folder: &Path, tasks: &[&str]) -> Result<Self, HuggingFaceError> {
         let path = folder.join(CONFIG_FILE);
         let fields = Fields::read(&path)?;
         let reader = Reader { fields: &fields };
-        reader.refuse()?;
+        reader.refuse(tasks)?;
         let names = |field| reader.names(field);
         let classifies = fields
             .get("task_type")
@@ -177,15 +177,14 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// Refuses what would make the adapter compute something else than W x + s·B A x.
-    fn refuse(&self) -> Result<(), HuggingFaceError> {
+    fn refuse(&self, tasks: &[&str]) -> Result<(), HuggingFaceError> {
         let fields = self.fields;
         fields.only("peft_type", "LORA".into())?;
         if let Some(task) = fields.get("task_type")
-            && !["SEQ_CLS", "FEATURE_EXTRACTION"]
-                .iter()
-                .any(|known| task == known)
+            && !tasks.iter().any(|known| task == known)
         {
-            let allowed = "\"SEQ_CLS\", \"FEATURE_EXTRACTION\", null";
+            let tasks = tasks.iter().map(|task| format!("\"{task}\", "));
+            let allowed = format!("{}null", tasks.collect::<String>());
             return Err(fields.unsupported("task_type", task, allowed));
         }
         for field in [

@@ -1,7 +1,7 @@
 //! The loss against one with all logits at once in f64, its gradients against autodiff through all logits, and what is
 //! drawn against the softmax, on a small causal network.
 
-use burn::tensor::{Tensor, module};
+use burn::tensor::{Tensor, activation, module};
 use rand::RngExt;
 
 use super::*;
@@ -260,7 +260,10 @@ fn autodiff(model: &Model, split: &Split, example: usize) -> Vec<Vec<f32>> {
     let hidden = model.output(&batch, &mut Pass::Plain).squeeze_dim::<2>(0);
     let logits = model.unembed(hidden.select(0, ids(&at, &device)));
     let k = tokens.len();
-    let losses = cross_entropy(logits, ids(&tokens, &device).reshape([k, 1]));
+    let log_softmax = activation::log_softmax(logits, 1);
+    let losses = log_softmax
+        .gather(1, ids(&tokens, &device).reshape([k, 1]))
+        .neg();
     let mut grads = losses.mean().backward();
     let parameters = model.parameters();
     parameters

@@ -1,0 +1,198 @@
+//! `cargo bench --bench llama`: SmolLM2-135M with LoRA of rank 8 on q_proj and v_proj of every layer, f32: per-example
+//! gradients of the loss of the answer or of all tokens, and a training step on 64 examples.
+//!
+//! `-- [answer] [all] [step] [--repeats N] [--examples N]`; without a part, all of them. The folder is `INFBENCH_SMOLLM2` or
+//! models/SmolLM2-135M-Instruct. `benches/peers/smollm2.py` has the same measurements of PyTorch on the same examples.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use infbench::batching;
+use infbench::config::TrainConfig;
+use infbench::data::{
+    Inputs, Measurement, NextToken, Reduction, Split, Targets, TaskData, TokenTargets, Truth,
+};
+use infbench::device::DeviceChoice;
+use infbench::finetune::{self, Settings};
+use infbench::gradients::{RowBuffer, per_example};
+use infbench::models::checkpoint::Checkpoint;
+use infbench::models::lora::settings::{AllLayers, LayerSelection, LoraConfig, TargetModules};
+use infbench::models::settings::{CheckpointConfig, ModelConfig};
+use infbench::models::{Model, Role};
+use rand::RngExt;
+use serde_json::json;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Target tokens of an answer.
+const ANSWER: usize = 12;
+
+fn main() {
+    infbench::measure::keep_freed_memory();
+    let given: Vec<String> = std::env::args().skip(1).collect();
+    // cargo passes --test when it only wants to know that this starts
+    if given.iter().any(|argument| argument == "--test") {
+        return;
+    }
+    let number = |name: &str, default: usize| {
+        let at = given.iter().position(|argument| argument == name);
+        let value = at.and_then(|at| given.get(at + 1)?.parse().ok());
+        value.unwrap_or(default)
+    };
+    let (repeats, examples) = (number("--repeats", 3), number("--examples", 64));
+    let folder = std::env::var_os("INFBENCH_SMOLLM2").map_or_else(
+        || PathBuf::from("models/SmolLM2-135M-Instruct"),
+        PathBuf::from,
+    );
+    let checkpoint = match Checkpoint::open(&folder) {
+        Ok(checkpoint) => checkpoint,
+        Err(error) => {
+            eprintln!("left out: {error} (scripts/get-smollm2.sh)");
+            return;
+        }
+    };
+    let model = adapted(&checkpoint);
+    let parts = ["answer", "all", "step"];
+    let asked = |part: &str| {
+        let mut named = given
+            .iter()
+            .filter(|argument| parts.contains(&argument.as_str()));
+        named.clone().next().is_none() || named.any(|argument| argument == part)
+    };
+    for part in parts.into_iter().filter(|part| asked(part)) {
+        let split = split(if part == "step" { 64 } else { examples }, part == "answer");
+        let mut rates: Vec<f64> = (0..=repeats)
+            .map(|_| match part {
+                "step" => steps(&folder, &split),
+                _ => gradients(&model, &split),
+            })
+            .skip(1)
+            .collect();
+        rates.sort_by(f64::total_cmp);
+        let value = rates[rates.len() / 2];
+        let line = json!({"what": part, "value": value, "repeats": rates, "peak_mib": peak_mib()});
+        println!("{line}");
+    }
+}
+
+/// Examples by a formula: 32 to 61 tokens, all of them targets or the last ones alone.
+fn split(count: usize, answer: bool) -> Split {
+    let ids: Vec<Vec<u32>> = (0..count)
+        .map(|i| {
+            let length = 32 + (37 * i) % 30;
+            (0..length)
+                .map(|j| (10 + (7919 * i + 104_729 * j) % 49_000) as u32)
+                .collect()
+        })
+        .collect();
+    let next = |ids: &Vec<u32>| {
+        let first = if answer { ids.len() - ANSWER } else { 1 };
+        let next = (first..ids.len()).map(|at| NextToken {
+            position: at as u32 - 1,
+            token: ids[at],
+        });
+        next.collect()
+    };
+    Split {
+        targets: Targets::Tokens(TokenTargets {
+            examples: ids.iter().map(next).collect(),
+            reduction: Reduction::Mean,
+            measurement: Measurement::Loss,
+        }),
+        inputs: Inputs::Tokens {
+            ids,
+            types: Vec::new(),
+            attended: None,
+            vocabulary: 49_152,
+            max_length: 128,
+        },
+    }
+}
+
+fn lora() -> LoraConfig {
+    LoraConfig {
+        rank: 8,
+        alpha: Some(32.0),
+        targets: TargetModules::names(["q_proj", "v_proj"]),
+        layers: LayerSelection::Every(AllLayers::All),
+        ..LoraConfig::default()
+    }
+}
+
+/// The model with adapters that do something.
+fn adapted(checkpoint: &Checkpoint) -> Model {
+    let input = batching::input_shape(&split(1, true));
+    let device = DeviceChoice::Flex.inner();
+    let mut model =
+        Model::from_checkpoint(checkpoint, &input, 0, 1, &device).expect("SmolLM2 takes the ids");
+    model.adapt(&lora(), 1).expect("SmolLM2 has these modules");
+    let mut weights = model.export(&[Role::Adapter]);
+    let mut rng = infbench::random::rng(1, "bench", "adapters");
+    for (_, array) in weights
+        .iter_mut()
+        .filter(|(name, _)| name.contains("lora_B"))
+    {
+        for value in &mut array.values {
+            *value = (rng.random::<f32>() - 0.5) * 0.03;
+        }
+    }
+    model
+        .import(&[Role::Adapter], &weights)
+        .expect("the shapes are the model's own");
+    model
+}
+
+/// Examples/s of per-example gradients.
+fn gradients(model: &Model, split: &Split) -> f64 {
+    let tensors = model.gradient_tensors();
+    let widths = tensors.iter().map(|t| t.shape[0] * t.shape[1]).collect();
+    let mut rows = RowBuffer::new(split.len(), widths);
+    let tokens = batching::tokens_at_a_time(model);
+    let start = Instant::now();
+    per_example::collect(model, split, tokens, &mut rows).expect("finite losses");
+    split.len() as f64 / start.elapsed().as_secs_f64()
+}
+
+/// Examples/s of three training steps on all examples at once.
+fn steps(folder: &Path, split: &Split) -> f64 {
+    let model = ModelConfig::Checkpoint(CheckpointConfig::at(folder));
+    let settings = Settings {
+        model: &model,
+        seed: 1,
+        device: DeviceChoice::Flex,
+        cache: None,
+        activations: 4 << 30,
+    };
+    let few = Split {
+        inputs: self::split(1, false).inputs,
+        targets: self::split(1, false).targets,
+    };
+    let data = TaskData {
+        train: split.clone(),
+        query: few,
+        pretrain: None,
+        classes: 0,
+        passed_over: 0,
+        truth: Truth::default(),
+    };
+    let train = TrainConfig {
+        epochs: 3,
+        batch_size: split.len(),
+        ..TrainConfig::default()
+    };
+    let base = finetune::pretrained_base(&settings, &data, &mut |_| ()).expect("a whole folder");
+    let tuned = finetune::fine_tune(&settings, &base, &data, &lora(), &train, &mut |_| ())
+        .expect("finite losses");
+    (3 * split.len()) as f64 / tuned.training.seconds
+}
+
+/// The most memory that this process held so far, MiB, where the system says so.
+fn peak_mib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib >> 10)
+}

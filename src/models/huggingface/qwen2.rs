@@ -1,0 +1,24 @@
+//! Qwen2 (Yang et al., 2024, arXiv 2407.10671): queries, keys and values have biases; from layer `max_window_layers` on a
+//! sliding window where `use_sliding_window` says so.
+
+use super::decoder::{self, Fixed};
+use crate::checkpoints::{Fields, HuggingFaceError};
+use crate::models::dropout::DropoutProbabilities;
+use crate::models::llama::LlamaShape;
+
+/// `model_type` in config.json.
+pub(super) const NAME: &str = "qwen2";
+
+pub(super) fn config(
+    fields: &Fields,
+) -> Result<(LlamaShape, DropoutProbabilities), HuggingFaceError> {
+    decoder::config(
+        fields,
+        Fixed {
+            query_bias: true,
+            key_heads: Some(32),
+            windows: Some(decoder::windows(fields)?),
+            ..Fixed::default()
+        },
+    )
+}

@@ -1,0 +1,156 @@
+//! What decides a network of the Llama family: from YAML, or from a checkpoint's config.json.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::rope::{RopeScaling, RopeSettings};
+use crate::input::Problem;
+use crate::models::pretrain::PretrainConfig;
+
+/// A small network of the Llama family from YAML: RMSNorm, rotary embedding, SwiGLU, no biases.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LlamaConfig {
+    /// Width; a multiple of twice `heads`.
+    #[schemars(range(min = 2))]
+    pub hidden: usize,
+    /// Attention heads.
+    #[schemars(range(min = 1))]
+    pub heads: usize,
+    /// Heads of keys and values, a divisor of `heads`.
+    #[schemars(range(min = 1))]
+    pub key_value_heads: usize,
+    /// Decoder layers.
+    #[schemars(range(min = 1))]
+    pub layers: usize,
+    /// Width of the feed-forward layer.
+    #[schemars(range(min = 1))]
+    pub ffn: usize,
+    /// How many tokens a position looks back, its own included; `null`: to the beginning.
+    #[schemars(range(min = 1))]
+    pub sliding_window: Option<usize>,
+    /// Whether the embedding is also the matrix that gives the logits.
+    pub tie_word_embeddings: bool,
+    /// Folder of a checkpoint whose tokenizer reads the texts; only its config.json and the tokenizer's files are used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<PathBuf>,
+    /// How the base is pretrained before it is frozen; `null` leaves it random.
+    pub pretrain: Option<PretrainConfig>,
+}
+
+impl Default for LlamaConfig {
+    fn default() -> Self {
+        Self {
+            hidden: 48,
+            heads: 4,
+            key_value_heads: 2,
+            layers: 4,
+            ffn: 96,
+            sliding_window: None,
+            tie_word_embeddings: true,
+            tokenizer: None,
+            pretrain: Some(PretrainConfig::default()),
+        }
+    }
+}
+
+impl LlamaConfig {
+    /// The first contradiction between the settings, with the field that it is about.
+    pub fn problem(&self) -> Option<(&'static str, Problem)> {
+        let sizes = [
+            ("hidden", self.hidden),
+            ("heads", self.heads),
+            ("key_value_heads", self.key_value_heads),
+            ("layers", self.layers),
+            ("ffn", self.ffn),
+            ("sliding_window", self.sliding_window.unwrap_or(1)),
+        ];
+        if let Some(&(field, _)) = sizes.iter().find(|(_, size)| *size == 0) {
+            return Some((
+                field,
+                Problem::new("0 is out of range; allowed: at least 1"),
+            ));
+        }
+        if !self.hidden.is_multiple_of(2 * self.heads) {
+            let message = format!(
+                "hidden = {} is not a multiple of twice heads = {}, so that heads are of even width",
+                self.hidden, self.heads
+            );
+            return Some(("heads", Problem::new(message)));
+        }
+        if !self.heads.is_multiple_of(self.key_value_heads) {
+            let message = format!(
+                "heads = {} is not a multiple of key_value_heads = {}",
+                self.heads, self.key_value_heads
+            );
+            return Some(("key_value_heads", Problem::new(message)));
+        }
+        None
+    }
+
+    /// The network for token ids below `vocabulary`, at most `max_length` an example.
+    pub fn shape(&self, vocabulary: usize, max_length: usize) -> LlamaShape {
+        LlamaShape {
+            vocabulary,
+            hidden: self.hidden,
+            ffn: self.ffn,
+            heads: self.heads,
+            key_heads: self.key_value_heads,
+            part: self.hidden / self.heads,
+            rms_norm_eps: 1e-5,
+            rope: RopeSettings {
+                theta: 1e4,
+                positions: max_length,
+                scaling: RopeScaling::Default,
+            },
+            query_bias: false,
+            output_bias: false,
+            mlp_bias: false,
+            head_norm: false,
+            windows: vec![self.sliding_window; self.layers],
+            tied: self.tie_word_embeddings,
+        }
+    }
+}
+
+/// Sizes and settings of a network of the Llama family.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LlamaShape {
+    /// Token ids.
+    pub vocabulary: usize,
+    /// Width of the residual stream.
+    pub hidden: usize,
+    /// Width of the feed-forward layers.
+    pub ffn: usize,
+    /// Heads of the queries.
+    pub heads: usize,
+    /// Heads of keys and values; divide `heads`.
+    pub key_heads: usize,
+    /// Width of a head (`head_dim`), even.
+    pub part: usize,
+    /// ε of every normalisation.
+    pub rms_norm_eps: f64,
+    /// The rotary embedding.
+    pub rope: RopeSettings,
+    /// Whether queries, keys and values have biases.
+    pub query_bias: bool,
+    /// Whether the attention's output has one.
+    pub output_bias: bool,
+    /// Whether the feed-forward layers have biases.
+    pub mlp_bias: bool,
+    /// Whether every head of queries and keys is normalised (Qwen3).
+    pub head_norm: bool,
+    /// How many tokens a position looks back in every layer, its own included; none: to the beginning.
+    pub windows: Vec<Option<usize>>,
+    /// Whether the embedding is also the matrix that gives the logits.
+    pub tied: bool,
+}
+
+impl LlamaShape {
+    /// Number of layers.
+    pub fn layers(&self) -> usize {
+        self.windows.len()
+    }
+}

@@ -1,0 +1,71 @@
+//! A decoder layer: attention and feed-forward part, each on the normalised residual stream and added to it.
+
+use burn::tensor::{Device, Tensor};
+
+use super::attention::SelfAttention;
+use super::config::LlamaShape;
+use super::mlp::Mlp;
+use super::rms_norm::RmsNorm;
+use crate::models::lora::{LoraLinear, Pass};
+use crate::models::ops::Rotation;
+use crate::models::parameter::Parameter;
+
+/// One layer.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    attention_norm: RmsNorm,
+    attention: SelfAttention,
+    mlp_norm: RmsNorm,
+    mlp: Mlp,
+}
+
+impl Layer {
+    /// To be initialised or loaded.
+    pub fn new(index: usize, shape: &LlamaShape, device: &Device) -> Self {
+        let norm = |part: &str| {
+            let name = format!("layers.{index}.{part}");
+            RmsNorm::new(name, shape.hidden, shape.rms_norm_eps, device)
+        };
+        Self {
+            attention_norm: norm("input_layernorm"),
+            attention: SelfAttention::new(index, shape, device),
+            mlp_norm: norm("post_attention_layernorm"),
+            mlp: Mlp::new(index, shape, device),
+        }
+    }
+
+    /// `[n, t, hidden]` → `[n, t, hidden]`; keys beyond `lengths` are not looked at.
+    pub fn forward(
+        &self,
+        x: Tensor<3>,
+        rotation: &Rotation,
+        lengths: Option<&[usize]>,
+        pass: &mut Pass,
+    ) -> Tensor<3> {
+        let normal = self.attention_norm.forward(x.clone());
+        let x = x + self.attention.forward(normal, rotation, lengths, pass);
+        let normal = self.mlp_norm.forward(x.clone());
+        x + self.mlp.forward(normal, pass)
+    }
+
+    /// The matrices in the order of a forward pass.
+    pub fn matrices(&self) -> impl Iterator<Item = &LoraLinear> {
+        let attention = self.attention.matrices().into_iter();
+        attention.chain(self.mlp.matrices())
+    }
+
+    /// [`Self::matrices`], to be changed.
+    pub fn matrices_mut(&mut self) -> impl Iterator<Item = &mut LoraLinear> {
+        let attention = self.attention.matrices_mut().into_iter();
+        attention.chain(self.mlp.matrices_mut())
+    }
+
+    /// Every parameter in the order of a forward pass.
+    pub fn parameters(&mut self) -> Vec<Parameter<'_>> {
+        let mut all = vec![self.attention_norm.parameter()];
+        all.extend(self.attention.parameters());
+        all.push(self.mlp_norm.parameter());
+        all.extend(self.mlp.parameters());
+        all
+    }
+}

@@ -1,0 +1,17 @@
+//! Causal language models of the Llama family (Touvron et al., 2023, arXiv 2302.13971): Llama, Mistral, Qwen2 and Qwen3 are
+//! one network with other settings.
+//!
+//! x ← E\[ids\]; in every layer x ← x + Attention(RMSNorm(x)), x ← x + Mlp(RMSNorm(x)); h = RMSNorm(x); logits = W h, with
+//! W = E where they are tied.
+
+mod attention;
+mod config;
+mod layer;
+mod mlp;
+mod network;
+mod rms_norm;
+mod rope;
+
+pub use config::{LlamaConfig, LlamaShape};
+pub use network::Llama;
+pub use rope::{RopeScaling, RopeSettings};

@@ -1,0 +1,156 @@
+//! Embedding, layers, final normalisation and unembedding.
+
+use std::ops::Range;
+
+use burn::tensor::{Device, Tensor, module};
+
+use super::config::LlamaShape;
+use super::layer::Layer;
+use super::rms_norm::RmsNorm;
+use super::rope::Rope;
+use crate::models::batch::{Batch, ModelInput};
+use crate::models::head::Head;
+use crate::models::lora::{LoraLinear, Pass};
+use crate::models::network::Network;
+use crate::models::ops;
+use crate::models::parameter::{Init, Parameter, Role, Slot, blank};
+use crate::models::transformer::fan_in;
+
+/// The network; see the [module](super).
+#[derive(Clone, Debug)]
+pub struct Llama {
+    /// E, `[vocabulary, hidden]`.
+    embedding: Tensor<2>,
+    layers: Vec<Layer>,
+    norm: RmsNorm,
+    /// W, `[vocabulary, hidden]`; E when there is none.
+    unembedding: Option<Tensor<2>>,
+    rope: Rope,
+}
+
+impl Llama {
+    /// Without adapters; to be initialised or loaded.
+    pub fn new(shape: &LlamaShape, device: &Device) -> Self {
+        let table = || blank([shape.vocabulary, shape.hidden], device);
+        Self {
+            embedding: table(),
+            layers: (0..shape.layers())
+                .map(|index| Layer::new(index, shape, device))
+                .collect(),
+            norm: RmsNorm::new("norm", shape.hidden, shape.rms_norm_eps, device),
+            unembedding: (!shape.tied).then(table),
+            rope: Rope::new(shape.rope, shape.part),
+        }
+    }
+
+    /// The embedding of a batch's tokens, `[n, t, hidden]`.
+    fn embed(&self, batch: &Batch) -> Tensor<3> {
+        match &batch.input {
+            ModelInput::Tokens(ids) => module::embedding(self.embedding.clone(), ids.clone()),
+            _ => unreachable!("a batch is made for the input that the model was built for"),
+        }
+    }
+
+    /// `layers` on x.
+    fn through(
+        &self,
+        mut x: Tensor<3>,
+        layers: Range<usize>,
+        batch: &Batch,
+        pass: &mut Pass,
+    ) -> Tensor<3> {
+        let t = x.dims()[1];
+        let rotation = self.rope.rotation(0, t, batch.lengths.as_deref());
+        for layer in &self.layers[layers] {
+            x = layer.forward(x, &rotation, batch.keys(), pass);
+        }
+        x
+    }
+}
+
+impl Network for Llama {
+    fn boxed(&self) -> Box<dyn Network> {
+        Box::new(self.clone())
+    }
+
+    /// Hidden states after the final normalisation, `[n, t, hidden]`.
+    fn forward(&self, batch: &Batch, pass: &mut Pass) -> Tensor<3> {
+        let (x, below) = match &batch.input {
+            ModelInput::Activations { x, layer } => (x.clone(), *layer),
+            _ => (self.embed(batch), 0),
+        };
+        let x = self.through(x, below..self.layers.len(), batch, pass);
+        self.norm.forward(x)
+    }
+
+    fn unembed(&self, hidden: Tensor<2>) -> Tensor<2> {
+        let weight = self.unembedding.as_ref().unwrap_or(&self.embedding);
+        let logits = ops::linear(hidden.unsqueeze_dim(0), weight.clone(), None);
+        logits.squeeze_dim(0)
+    }
+
+    /// Layer by layer: query, key, value, output, gate, up, down.
+    fn adaptable(&self) -> Vec<&LoraLinear> {
+        self.layers.iter().flat_map(Layer::matrices).collect()
+    }
+
+    fn adaptable_mut(&mut self) -> Vec<&mut LoraLinear> {
+        let layers = self.layers.iter_mut();
+        layers.flat_map(Layer::matrices_mut).collect()
+    }
+
+    fn short_names(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("query", r".*\.self_attn\.q_proj"),
+            ("key", r".*\.self_attn\.k_proj"),
+            ("value", r".*\.self_attn\.v_proj"),
+            ("output", r".*\.self_attn\.o_proj"),
+            ("ffn", r".*\.mlp\.(gate|up|down)_proj"),
+            ("ffn_in", r".*\.mlp\.(gate|up)_proj"),
+            ("ffn_out", r".*\.mlp\.down_proj"),
+        ]
+    }
+
+    fn head(&self) -> Option<&Head> {
+        None
+    }
+
+    fn head_mut(&mut self) -> Option<&mut Head> {
+        None
+    }
+
+    /// Embedding, layer by layer, final normalisation, unembedding.
+    fn parameters(&mut self) -> Vec<Parameter<'_>> {
+        let deviation = fan_in(self.embedding.dims()[1]);
+        let table = |name: &str, tensor| Parameter {
+            name: name.to_owned(),
+            role: Role::Base,
+            init: Init::Normal(deviation),
+            slot: Slot::new::<2>(tensor),
+        };
+        let mut all = vec![table("embed_tokens.weight", &mut self.embedding)];
+        all.extend(self.layers.iter_mut().flat_map(Layer::parameters));
+        all.push(self.norm.parameter());
+        let unembedding = self.unembedding.as_mut();
+        all.extend(unembedding.map(|tensor| table("lm_head.weight", tensor)));
+        all
+    }
+
+    fn layers(&self) -> usize {
+        self.layers.len()
+    }
+
+    fn width(&self) -> usize {
+        self.embedding.dims()[1]
+    }
+
+    fn layers_below_adapters(&self) -> usize {
+        let mut layers = self.layers.iter();
+        let first = layers.position(|layer| layer.matrices().any(LoraLinear::is_probed));
+        first.unwrap_or(0)
+    }
+
+    fn activations(&self, batch: &Batch, depth: usize) -> Tensor<3> {
+        self.through(self.embed(batch), 0..depth, batch, &mut Pass::Plain)
+    }
+}
