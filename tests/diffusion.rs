@@ -1,4 +1,5 @@
-//! A tiny pipeline against what diffusers made of it in float64, and its own error in float32.
+//! Diffusion pipelines against what diffusers makes of them: a tiny one in float64, held to five times PyTorch's own error
+//! in float32, and one of the full shape of Stable Diffusion v1.5 (`scripts/sd-full.sh`).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,19 +16,25 @@ use infbench::models::ops::adapter_gradients;
 use infbench::models::parameter::to_f32;
 use infbench::models::{AdapterShape, Pass, Role};
 
-/// `golden/sd_tiny` in `$INFBENCH_SHARED` or in `shared` in a folder above this one; nothing, saying so, without.
-fn golden() -> Option<Golden> {
+/// A folder of `golden` in `$INFBENCH_SHARED` or in `shared` in a folder above this one; nothing, saying so, without.
+fn shared(name: &str) -> Option<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let given = std::env::var_os("INFBENCH_SHARED").map(PathBuf::from);
     let above = here.ancestors().map(|folder| folder.join("shared"));
     let shared = given.into_iter().chain(above);
     let folder = shared
-        .map(|shared| shared.join("golden/sd_tiny"))
+        .map(|shared| shared.join("golden").join(name))
         .find(|folder| folder.is_dir());
     if folder.is_none() {
-        eprintln!("left out: there is no shared/golden/sd_tiny");
+        eprintln!("left out: there is no shared/golden/{name}");
     }
-    folder.map(|folder| Golden::open(&folder))
+    folder
+}
+
+/// The tiny pipeline.
+fn golden() -> Option<Golden> {
+    let folder = shared("sd_tiny")?;
+    Some(Golden::open(&folder, &folder.join("pipeline")))
 }
 
 /// A tensor of a file.
@@ -72,10 +79,10 @@ fn read(path: &Path) -> BTreeMap<String, Numbers> {
 }
 
 impl Golden {
-    fn open(folder: &Path) -> Self {
+    fn open(folder: &Path, pipeline: &Path) -> Self {
         let tolerance = std::fs::read_to_string(folder.join("tolerance.json")).unwrap();
         Self {
-            config: PipelineConfig::read(&folder.join("pipeline")).unwrap(),
+            config: PipelineConfig::read(pipeline).unwrap(),
             device: DeviceChoice::Flex.inner(),
             reference: read(&folder.join("reference.safetensors")),
             tolerance: serde_json::from_str(&tolerance).unwrap(),
@@ -180,9 +187,9 @@ fn schedule_agrees_with_diffusers() {
 }
 
 /// The UNet with the LoRA of the golden set.
-fn unet(golden: &Golden) -> Unet {
+fn unet(golden: &Golden, lora: &Path) -> Unet {
     let mut unet = golden.config.load_unet(&golden.device).unwrap();
-    let lora = read(&golden.folder.join("lora/pytorch_lora_weights.safetensors"));
+    let lora = read(lora);
     let mut adapted = 0;
     for linear in unet.adaptable_mut() {
         let name = format!("unet.{}.lora_A.weight", linear.name());
@@ -207,6 +214,7 @@ fn unet(golden: &Golden) -> Unet {
     unet
 }
 
+const LORA: &str = "lora/pytorch_lora_weights.safetensors";
 const VIEWS: usize = 6;
 const TIMESTEPS: [usize; VIEWS] = [25, 225, 425, 525, 725, 925];
 
@@ -229,11 +237,39 @@ fn mean_squares(x: Tensor<4>) -> Tensor<1> {
         .squeeze_dim(1)
 }
 
+/// The prediction, and the gradients of every row's mean square of the error, by name.
+fn gradients(
+    unet: &Unet,
+    x: Tensor<4>,
+    timesteps: &[usize],
+    text: &Tensor<3>,
+    noise: Tensor<4>,
+) -> (Tensor<4>, Vec<(String, Vec<f32>)>) {
+    let mut pass = Pass::Probed(Vec::new());
+    let predicted = unet.predict(x, timesteps, text, &mut pass);
+    let mut grads = mean_squares(predicted.clone() - noise).sum().backward();
+    let Pass::Probed(sites) = pass else {
+        unreachable!("a pass keeps its kind")
+    };
+    let linears = unet.adaptable().into_iter();
+    let adapted = linears.filter_map(|linear| Some((linear.name(), linear.adapter()?)));
+    let mut all = Vec::new();
+    for (site, (name, adapter)) in sites.into_iter().zip(adapted) {
+        let (x, delta) = site.take(&mut grads);
+        let found = adapter_gradients(x, delta, &adapter.a, &adapter.b, adapter.scale);
+        for (part, found) in ["lora_A", "lora_B"].into_iter().zip(found) {
+            all.push((format!("{name}.{part}.weight"), found));
+        }
+    }
+    (predicted, all)
+}
+
 #[test]
 fn prediction_and_losses_agree_with_diffusers() {
     let Some(golden) = golden() else { return };
     let (x, timesteps, text, noise) = rows(&golden);
-    let predicted = unet(&golden).predict(x, &timesteps, &text, &mut Pass::Plain);
+    let predicted =
+        unet(&golden, &golden.folder.join(LORA)).predict(x, &timesteps, &text, &mut Pass::Plain);
     golden.check("prediction", predicted.clone());
     golden.check("loss", mean_squares(predicted - noise));
 }
@@ -241,36 +277,25 @@ fn prediction_and_losses_agree_with_diffusers() {
 #[test]
 fn gradients_of_every_example_and_view_agree_with_diffusers() {
     let Some(golden) = golden() else { return };
-    let unet = unet(&golden);
+    let unet = unet(&golden, &golden.folder.join(LORA));
     let (x, timesteps, text, noise) = rows(&golden);
-    let mut pass = Pass::Probed(Vec::new());
-    let predicted = unet.predict(x, &timesteps, &text, &mut pass);
-    let mut grads = mean_squares(predicted - noise).sum().backward();
-    let Pass::Probed(sites) = pass else {
-        unreachable!("a pass keeps its kind")
-    };
+    let (predicted, gradients) = gradients(&unet, x, &timesteps, &text, noise);
+    golden.check("prediction", predicted);
     let train = read(&golden.folder.join("train.safetensors"));
     let query = read(&golden.folder.join("query.safetensors"));
-    let linears = unet.adaptable().into_iter();
-    let adapted = linears.filter_map(|linear| Some((linear.name(), linear.adapter()?)));
     let (mut worst, mut worst_row): (f64, f64) = (0.0, 0.0);
-    assert_eq!(2 * sites.len(), train.len());
-    for (site, (name, adapter)) in sites.into_iter().zip(adapted) {
-        let (x, delta) = site.take(&mut grads);
-        let found = adapter_gradients(x, delta, &adapter.a, &adapter.b, adapter.scale);
-        for (part, found) in ["lora_A", "lora_B"].into_iter().zip(found) {
-            let name = format!("{name}.{part}.weight");
-            let expected: Vec<f64> = [&train, &query]
-                .iter()
-                .flat_map(|file| &file[&name].values)
-                .copied()
-                .collect();
-            assert_eq!(found.len(), expected.len(), "{name}");
-            worst = worst.max(distance(&found, &expected));
-            let width = train[&name].shape[1];
-            for (found, expected) in found.chunks(width).zip(expected.chunks(width)) {
-                worst_row = worst_row.max(distance(found, expected));
-            }
+    assert_eq!(gradients.len(), train.len());
+    for (name, found) in gradients {
+        let expected: Vec<f64> = [&train, &query]
+            .iter()
+            .flat_map(|file| &file[&name].values)
+            .copied()
+            .collect();
+        assert_eq!(found.len(), expected.len(), "{name}");
+        worst = worst.max(distance(&found, &expected));
+        let width = train[&name].shape[1];
+        for (found, expected) in found.chunks(width).zip(expected.chunks(width)) {
+            worst_row = worst_row.max(distance(found, expected));
         }
     }
     for (kind, worst) in [("tensor", worst), ("row of a tensor", worst_row)] {
@@ -287,7 +312,7 @@ fn gradients_of_every_example_and_view_agree_with_diffusers() {
 #[test]
 fn training_steps_agree_with_pytorch() {
     let Some(golden) = golden() else { return };
-    let mut unet = unet(&golden);
+    let mut unet = unet(&golden, &golden.folder.join(LORA));
     let (noisy, _, text, noise) = rows(&golden);
     let steps = &golden.reference["train.steps"].values;
     let (train_examples, count) = (6, 5);
@@ -362,8 +387,76 @@ fn sampling_agrees_with_diffusers() {
     // caption 5 is empty
     let [first, empty] = [0, 5].map(|caption| text.clone().narrow(0, caption, 1));
     let start: Tensor<4> = golden.tensor("sample.first");
-    let latents = sample(&unet(&golden), schedule, start, &first, &empty, 4, 5.0);
+    let latents = sample(
+        &unet(&golden, &golden.folder.join(LORA)),
+        schedule,
+        start,
+        &first,
+        &empty,
+        4,
+        5.0,
+    );
     golden.check("sample.latents", latents.clone());
     let vae = golden.config.load_vae(&golden.device).unwrap();
     golden.check("sample.image", vae.decode(vae.unscale(latents)));
+}
+
+/// One image, one text and one timestep at 512 × 512 with the weights of `golden/sd_full/make_weights.py` in the folder
+/// `$INFBENCH_SD_FULL`: 4.3 GB, a minute, and 8 GB of memory; see `scripts/sd-full.sh`.
+#[test]
+#[ignore = "needs the weights of the full shape in $INFBENCH_SD_FULL"]
+fn full_shape_agrees_with_diffusers() {
+    let pipeline = PathBuf::from(std::env::var_os("INFBENCH_SD_FULL").expect("INFBENCH_SD_FULL"));
+    let golden = Golden::open(
+        &shared("sd_full").expect("shared/golden/sd_full"),
+        &pipeline,
+    );
+    let inputs = Golden {
+        reference: read(&pipeline.join("inputs.safetensors")),
+        ..Golden::open(&golden.folder, &pipeline)
+    };
+    let clock = std::time::Instant::now();
+    let lap = |what: &str| eprintln!("{what}: {:.1} s", clock.elapsed().as_secs_f64());
+    let text: Tensor<3> = {
+        let encoder = golden.config.load_text(&golden.device).unwrap();
+        lap("text encoder loaded");
+        let Numbers { shape, values } = &golden.reference["input_ids"];
+        let ids: Vec<i64> = values.iter().map(|id| *id as i64).collect();
+        let ids = Tensor::from_data(TensorData::new(ids, [shape[0], shape[1]]), &golden.device);
+        encoder.encode(ids, &mut Pass::Plain)
+    };
+    lap("text encoded");
+    golden.check("encoder_hidden_states", text.clone());
+    let latents = {
+        let vae = golden.config.load_vae(&golden.device).unwrap();
+        lap("autoencoder loaded");
+        let posterior = vae.encode(inputs.tensor("pixels"));
+        lap("image encoded");
+        golden.check("posterior_mean", posterior.mean.clone());
+        vae.scale(posterior.sample(inputs.tensor("vae_noise")))
+    };
+    let noise: Tensor<4> = inputs.tensor("noise");
+    let timestep = golden.reference["timestep"].values[0] as usize;
+    let [signal, spread] = golden.config.schedule.weights(timestep);
+    let noisy = latents * signal + noise.clone() * spread;
+    let unet = unet(&golden, &pipeline.join(LORA));
+    lap("UNet loaded");
+    let (predicted, found) = gradients(&unet, noisy, &[timestep], &text, noise);
+    lap("gradients");
+    let error = distance(
+        &to_f32(predicted.inner().into_data()),
+        &golden.reference["prediction"].values,
+    );
+    let expected = read(&golden.folder.join("gradients.safetensors"));
+    assert_eq!(found.len(), expected.len());
+    let mut errors: Vec<(f64, &str)> = found
+        .iter()
+        .map(|(name, found)| (distance(found, &expected[name].values), name.as_str()))
+        .collect();
+    errors.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (worst, name) = errors[errors.len() - 1];
+    let (median, _) = errors[errors.len() / 2];
+    eprintln!("prediction {error:.1e}, median tensor {median:.1e}, worst {worst:.1e} ({name})");
+    assert!(error <= 5e-6, "prediction: {error:.1e}");
+    assert!(worst <= 5e-5, "{name}: {worst:.1e}");
 }
