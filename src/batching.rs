@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::data::{Inputs, Split};
+use crate::data::{Inputs, Latents, Split};
 use crate::device;
 use crate::models::{Batch, InputShape, Model, ModelInput, ops};
 use crate::workers;
@@ -21,6 +21,10 @@ pub fn input_shape(split: &Split) -> InputShape {
         Inputs::Features {
             tokens, features, ..
         } => InputShape::Features { tokens, features },
+        Inputs::Latents(ref latents) => InputShape::Latents {
+            shape: latents.shape,
+            width: latents.width,
+        },
         Inputs::Activations {
             ref rows, width, ..
         } => InputShape::Features {
@@ -73,6 +77,7 @@ pub fn batch(split: &Split, indices: &[usize], device: &Device) -> Batch {
                 None,
             )
         }
+        Inputs::Latents(inputs) => (latents(inputs, indices, device), None, None),
         Inputs::Activations {
             rows, width, layer, ..
         } => {
@@ -111,11 +116,32 @@ pub fn batch(split: &Split, indices: &[usize], device: &Device) -> Batch {
     }
 }
 
+fn latents(inputs: &Latents, indices: &[usize], device: &Device) -> ModelInput {
+    let n = indices.len();
+    let [channels, height, width] = inputs.shape;
+    let size = inputs.size();
+    let rows = |values: &[f32]| {
+        let rows = indices.iter();
+        let rows = rows.flat_map(|&index| &values[index * size..(index + 1) * size]);
+        let rows: Vec<f32> = rows.copied().collect();
+        Tensor::from_data(TensorData::new(rows, [n, channels, height, width]), device)
+    };
+    let texts = indices.iter();
+    let texts = texts.flat_map(|&index| &inputs.texts[inputs.captions[index]]);
+    let texts: Vec<f32> = texts.copied().collect();
+    let texts = TensorData::new(texts, [n, inputs.tokens, inputs.width]);
+    ModelInput::Latents {
+        x: rows(&inputs.means),
+        deviations: inputs.deviations.as_deref().map(rows),
+        text: Tensor::from_data(texts, device),
+    }
+}
+
 /// How many leading tokens of every example attention may look at, where not all.
 fn attended(inputs: &Inputs) -> Option<&Vec<usize>> {
     match inputs {
         Inputs::Tokens { attended, .. } | Inputs::Activations { attended, .. } => attended.as_ref(),
-        Inputs::Features { .. } => None,
+        Inputs::Features { .. } | Inputs::Latents(_) => None,
     }
 }
 
@@ -202,6 +228,7 @@ fn length(split: &Split, index: usize) -> usize {
     match &split.inputs {
         Inputs::Tokens { ids, .. } => ids[index].len(),
         Inputs::Features { tokens, .. } => *tokens,
+        Inputs::Latents(latents) => latents.points(),
         Inputs::Activations { rows, width, .. } => rows[index].len() / width,
     }
 }

@@ -3,18 +3,21 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors};
 
+use infbench::data::{GivenNoise, Inputs, Latents, NoiseSettings, NoiseTargets, Split, Targets};
 use infbench::device::DeviceChoice;
 use infbench::finetune::{optimizer::Optimizer, settings};
+use infbench::gradients::{RowBuffer, per_example};
 use infbench::models::diffusion::{PipelineConfig, Posterior, Unet, sample};
 use infbench::models::lora::settings::LoraInit;
 use infbench::models::network::Network;
 use infbench::models::ops::adapter_gradients;
 use infbench::models::parameter::to_f32;
-use infbench::models::{AdapterShape, Pass, Role};
+use infbench::models::{AdapterShape, Array, Model, Pass, Role};
 
 /// A folder of `golden` in `$INFBENCH_SHARED` or in `shared` in a folder above this one; nothing, saying so, without.
 fn shared(name: &str) -> Option<PathBuf> {
@@ -166,23 +169,14 @@ fn schedule_agrees_with_diffusers() {
         let error = (f64::from(schedule.alpha(timestep)) / expected - 1.0).abs();
         assert!(error < 4.0 * f64::from(f32::EPSILON), "{timestep}: {error}");
     }
-    let timesteps: Vec<usize> = golden.reference["timesteps"]
-        .values
-        .iter()
-        .map(|t| *t as usize)
-        .collect();
-    let size: usize = golden.reference["noise"].shape[2..].iter().product();
-    let f32s = |name: &str| -> Vec<f32> {
-        let values = &golden.reference[name].values;
-        values.iter().map(|value| *value as f32).collect()
+    let [latents, noise]: [Tensor<4>; 2] = ["latents", "noise"].map(|name| golden.tensor(name));
+    let [n, c, h, w] = latents.dims();
+    let weights = |of: fn([f32; 2]) -> f32| {
+        let weights = TIMESTEPS.map(|t| of(schedule.weights(t))).repeat(n / VIEWS);
+        Tensor::<4>::from_data(TensorData::new(weights, [n, 1, 1, 1]), &golden.device)
+            .expand([n, c, h, w])
     };
-    let (latents, noise) = (f32s("latents"), f32s("noise"));
-    let rows = latents.chunks(size).zip(noise.chunks(size)).enumerate();
-    let noisy: Vec<f32> = rows
-        .flat_map(|(row, (x, e))| schedule.noisy(x, e, timesteps[row % timesteps.len()]))
-        .collect();
-    let count = noisy.len();
-    let noisy = Tensor::<1>::from_data(TensorData::new(noisy, [count]), &golden.device);
+    let noisy = latents * weights(|[signal, _]| signal) + noise * weights(|[_, spread]| spread);
     golden.check("noisy", noisy);
 }
 
@@ -274,28 +268,96 @@ fn prediction_and_losses_agree_with_diffusers() {
     golden.check("loss", mean_squares(predicted - noise));
 }
 
+/// Examples `first..first + n` of the golden set, with its latents and noise.
+fn split(golden: &Golden, first: usize, n: usize) -> Split {
+    let f32s = |name: &str| -> Vec<f32> {
+        let values = &golden.reference[name].values;
+        values.iter().map(|value| *value as f32).collect()
+    };
+    let [latents, noise, text] = ["latents", "noise", "encoder_hidden_states"].map(f32s);
+    let shape: [usize; 3] = golden.reference["noise"].shape[2..].try_into().unwrap();
+    let [_, tokens, width]: [usize; 3] = golden.reference["encoder_hidden_states"].shape[..]
+        .try_into()
+        .unwrap();
+    let size = VIEWS * shape.iter().product::<usize>();
+    let chosen = first..first + n;
+    let given = |example: usize| {
+        let of = |values: &[f32]| values[example * size..(example + 1) * size].to_vec();
+        Arc::new(GivenNoise {
+            latents: of(&latents),
+            noise: of(&noise),
+        })
+    };
+    Split {
+        inputs: Inputs::Latents(Latents {
+            means: vec![0.0; n * size / VIEWS],
+            deviations: None,
+            shape,
+            texts: text.chunks(tokens * width).map(<[f32]>::to_vec).collect(),
+            captions: chosen.clone().collect(),
+            tokens,
+            width,
+        }),
+        targets: Targets::Noise(NoiseTargets {
+            given: Some(chosen.map(given).collect()),
+            ..NoiseSettings::default()
+                .targets(
+                    n,
+                    "train",
+                    1,
+                    golden.config.schedule.alphas(),
+                    golden.config.schedule.prediction,
+                )
+                .unwrap()
+        }),
+    }
+}
+
 #[test]
 fn gradients_of_every_example_and_view_agree_with_diffusers() {
     let Some(golden) = golden() else { return };
-    let unet = unet(&golden, &golden.folder.join(LORA));
-    let (x, timesteps, text, noise) = rows(&golden);
-    let (predicted, gradients) = gradients(&unet, x, &timesteps, &text, noise);
-    golden.check("prediction", predicted);
-    let train = read(&golden.folder.join("train.safetensors"));
-    let query = read(&golden.folder.join("query.safetensors"));
+    let input = golden.config.input([16, 12]);
+    let mut model = Model::of_pipeline(&golden.config, &input, &golden.device).unwrap();
+    let lora = read(&golden.folder.join(LORA));
+    let name = |name: &str| name["unet.".len()..name.len() - ".lora_A.weight".len()].to_owned();
+    let shape = AdapterShape {
+        rank: 2,
+        scale: 1.0,
+        init: LoraInit::Gaussian,
+    };
+    let sites = lora.keys().map(|key| (name(key), shape)).collect();
+    model.adapt_matrices(&sites).unwrap();
+    let weights = lora.iter().map(|(name, numbers)| {
+        let array = Array {
+            shape: numbers.shape.clone(),
+            values: numbers.values.iter().map(|value| *value as f32).collect(),
+        };
+        (name["unet.".len()..].to_owned(), array)
+    });
+    model.import(&[Role::Adapter], &weights.collect()).unwrap();
     let (mut worst, mut worst_row): (f64, f64) = (0.0, 0.0);
-    assert_eq!(gradients.len(), train.len());
-    for (name, found) in gradients {
-        let expected: Vec<f64> = [&train, &query]
+    for (first, n, file) in [(0, 6, "train"), (6, 2, "query")] {
+        let split = split(&golden, first, n);
+        let tensors = infbench::gradients::tensors(&model, &split.targets);
+        let widths = tensors
             .iter()
-            .flat_map(|file| &file[&name].values)
-            .copied()
-            .collect();
-        assert_eq!(found.len(), expected.len(), "{name}");
-        worst = worst.max(distance(&found, &expected));
-        let width = train[&name].shape[1];
-        for (found, expected) in found.chunks(width).zip(expected.chunks(width)) {
-            worst_row = worst_row.max(distance(found, expected));
+            .map(|tensor| tensor.shape[0] * tensor.shape[1]);
+        let mut rows = RowBuffer::new(n, widths.collect());
+        // two examples at a time
+        let losses = per_example::collect(&model, &split, 2 * VIEWS * 16 * 12, &mut rows).unwrap();
+        let expected = &golden.reference["loss"].values[first * VIEWS..(first + n) * VIEWS];
+        let means = expected.chunks(VIEWS);
+        let means: Vec<f64> = means.map(|row| row.iter().sum::<f64>() / 6.0).collect();
+        assert!(distance(&losses, &means) <= 5.0 * golden.tolerance["loss"]);
+        let expected = read(&golden.folder.join(format!("{file}.safetensors")));
+        assert_eq!(tensors.len(), expected.len());
+        for (tensor, found) in tensors.iter().zip(&rows.tensors) {
+            let Numbers { shape, values } = &expected[&tensor.name];
+            assert_eq!(shape, &[n, tensor.shape[0] * tensor.shape[1]]);
+            worst = worst.max(distance(found, values));
+            for (found, expected) in found.chunks(shape[1]).zip(values.chunks(shape[1])) {
+                worst_row = worst_row.max(distance(found, expected));
+            }
         }
     }
     for (kind, worst) in [("tensor", worst), ("row of a tensor", worst_row)] {

@@ -1,5 +1,7 @@
 //! What a network sees of every example.
 
+use super::latents::Latents;
+
 /// Inputs of a split, example by example.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Inputs {
@@ -27,6 +29,8 @@ pub enum Inputs {
         /// Features a token.
         features: usize,
     },
+    /// Images and captions of a diffusion model.
+    Latents(Latents),
     /// What the frozen lower layers of a model made of the examples, computed once.
     Activations {
         /// Row-major `[tokens, width]`, one an example.

@@ -4,13 +4,17 @@
 //! [objective](crate::objectives), and the metrics hold scores against [`Truth`].
 
 mod inputs;
+mod latents;
 mod noise;
 mod picture;
 mod targets;
 mod tokens;
 
 pub use inputs::Inputs;
-pub use noise::{Join, NoiseTargets};
+pub use latents::Latents;
+pub use noise::{
+    GivenNoise, Join, NoiseSettings, NoiseTargets, Prediction, SharedNoise, Timesteps,
+};
 pub use picture::Picture;
 pub use targets::Targets;
 pub use tokens::{Measurement, NextToken, Reduction, TokenTargets};

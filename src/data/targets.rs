@@ -47,11 +47,12 @@ impl Targets {
         }
     }
 
-    /// How many gradients of a parameter stand one after another in the row of an example: [`Self::views`] where they
-    /// are [concatenated](Join::Concatenated), otherwise 1.
+    /// How many gradients of a parameter stand one after another in the row of an example: as many as there are timesteps
+    /// where they are [concatenated](Join::Concatenated), otherwise 1. Each is the mean over [`Self::views`] /
+    /// `stacked_views` consecutive views.
     pub fn stacked_views(&self) -> usize {
         match self {
-            Self::Noise(targets) if targets.join == Join::Concatenated => targets.views(),
+            Self::Noise(targets) if targets.join == Join::Concatenated => targets.timesteps(),
             _ => 1,
         }
     }

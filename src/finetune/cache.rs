@@ -70,6 +70,20 @@ impl Key {
                     self.0.update(&value.to_le_bytes());
                 });
             }
+            Inputs::Latents(latents) => {
+                self.text("latents");
+                self.numbers(&latents.shape);
+                self.numbers(&latents.captions);
+                let deviations = latents.deviations.iter();
+                for values in [&latents.means]
+                    .into_iter()
+                    .chain(deviations)
+                    .chain(latents.texts.iter())
+                {
+                    self.numbers(&[values.len()]);
+                    self.0.update(bytemuck::cast_slice(values));
+                }
+            }
             Inputs::Activations {
                 rows,
                 attended,
@@ -100,8 +114,16 @@ impl Key {
             }
             Targets::Noise(targets) => {
                 self.text("noise");
-                self.settings(&(&targets.seeds, &targets.timesteps, &targets.alphas));
+                self.settings(&(&targets.seeds, &*targets.alphas, targets.prediction));
                 self.settings(&(targets.draws, targets.join));
+                for example in 0..targets.seeds.len() {
+                    let timesteps = targets.of_views(example);
+                    self.numbers(&timesteps.map(|(timestep, _)| timestep).collect::<Vec<_>>());
+                }
+                for given in targets.given.iter().flatten() {
+                    self.0.update(bytemuck::cast_slice(&given.latents));
+                    self.0.update(bytemuck::cast_slice(&given.noise));
+                }
             }
         }
     }

@@ -56,7 +56,7 @@ pub fn below_adapters(model: &Model, split: &Split, most: u64) -> Option<Split> 
                 Inputs::Tokens { attended, .. } | Inputs::Activations { attended, .. } => {
                     attended.clone()
                 }
-                Inputs::Features { .. } => None,
+                Inputs::Features { .. } | Inputs::Latents(_) => None,
             },
             width,
             layer,

@@ -193,7 +193,10 @@ impl Run<'_> {
                 rng: Box::new(rng),
             };
             let mut batch = batching::batch(self.split, &pieces[piece], model.device());
-            batch.targets = batch.targets.undivided();
+            batch.targets = objective.at_a_step(batch.targets.undivided(), &|place| {
+                let example = pieces[piece][place];
+                random::rng(self.seed, self.scope, &format!("targets/{step}/{example}"))
+            });
             let losses = objective.losses(&model, &batch, &mut pass);
             let views = losses.dims()[1] as f64;
             let mut grads = (losses.clone().sum() * (scale / views)).backward();

@@ -41,11 +41,8 @@ pub fn collect(
                 if !loss.is_finite() {
                     return Err(GradientError::NotFinite { example, loss });
                 }
-                let asked = match stacked {
-                    1 => losses.mean(),
-                    _ => losses.narrow(1, view, 1).sum(),
-                };
-                let mut grads = asked.backward();
+                let draws = losses.dims()[1] / stacked;
+                let mut grads = losses.narrow(1, view * draws, draws).mean().backward();
                 for parameter in model.parameters() {
                     if let Some(tensor) = names.iter().position(|name| *name == parameter.name) {
                         rows[tensor].extend(parameter.slot.take_grad(&mut grads));

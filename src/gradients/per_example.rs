@@ -16,7 +16,7 @@ use std::sync::Mutex;
 
 use burn::tensor::Tensor;
 
-use super::factors::{FactorSums, KroneckerFactors};
+use super::factors::{FactorSums, KroneckerFactors, Views};
 use super::{GradientError, GradientSink};
 use crate::data::{Split, Targets};
 use crate::models::parameter::to_f32;
@@ -194,11 +194,7 @@ fn of_batch(
         Asked::Loss => objective.losses(model, &batch, &mut pass),
         Asked::Measurement => objective.measurement(model, &batch, &mut pass),
     };
-    let asked = match stacked == views {
-        true => losses.clone().sum(),
-        false => losses.clone().sum() / views as f64,
-    };
-    let mut grads = asked.backward();
+    let mut grads = (losses.clone().sum() / (views / stacked) as f64).backward();
     let Pass::Probed(sites) = pass else {
         unreachable!("a pass keeps its kind")
     };
@@ -208,7 +204,11 @@ fn of_batch(
         let (x, delta) = site.take(&mut grads);
         let adapter = adapters.next().flatten();
         if let Some(sums) = &mut sums {
-            sums.add(&x, &delta, adapter, lengths.as_deref(), stacked);
+            let views = Views {
+                all: views,
+                stacked,
+            };
+            sums.add(&x, &delta, adapter, lengths.as_deref(), views);
         }
         let [x, delta] = [x, delta].map(|rows| joined(rows, views / stacked));
         match adapter {

@@ -5,7 +5,7 @@ use rand::RngExt;
 use super::factors::KroneckerFactors;
 use super::{RowBuffer, one_by_one, per_example, tensors};
 use crate::batching;
-use crate::data::{Inputs, Join, NoiseTargets, Split, Targets};
+use crate::data::{Inputs, Join, NoiseTargets, Prediction, Split, Targets, Timesteps};
 use crate::device::DeviceChoice;
 use crate::models::lora::settings::{LoraConfig, TargetModules};
 use crate::models::{Model, ModelConfig, Role};
@@ -18,10 +18,12 @@ const FEATURES: usize = 4;
 fn targets(timesteps: &[usize], draws: usize, join: Join) -> NoiseTargets {
     NoiseTargets {
         seeds: (0..7).map(|example| 100 + example).collect(),
-        timesteps: timesteps.into(),
-        alphas: timesteps.iter().map(|&t| 1.0 / (1.0 + t as f64)).collect(),
+        timesteps: Timesteps::Same(timesteps.into()),
+        alphas: (0..40).map(|t| 1.0 / (1.0 + t as f32)).collect(),
+        prediction: Prediction::Noise,
         draws,
         join,
+        given: None,
     }
 }
 

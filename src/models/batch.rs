@@ -21,6 +21,13 @@ pub enum InputShape {
         /// Features a token.
         features: usize,
     },
+    /// Latents of images and states of their captions, for a diffusion model.
+    Latents {
+        /// Channels, height and width of the latents.
+        shape: [usize; 3],
+        /// Width of the text states.
+        width: usize,
+    },
 }
 
 /// Inputs of a batch.
@@ -31,10 +38,12 @@ pub enum ModelInput {
     Tokens(Tensor<2, Int>),
     /// Features, `[n, t, f]`.
     Features(Tensor<3>),
-    /// Noisy latents of a diffusion model.
+    /// Latents of a diffusion model, with or without noise.
     Latents {
-        /// `[n, channels, height, width]`.
+        /// `[n, channels, height, width]`; means while there are `deviations`.
         x: Tensor<4>,
+        /// Standard deviations of latents that are still to be sampled.
+        deviations: Option<Tensor<4>>,
         /// Text states, `[n, t, context]`.
         text: Tensor<3>,
     },
@@ -95,8 +104,13 @@ impl Batch {
             input: match self.input {
                 ModelInput::Tokens(tokens) => ModelInput::Tokens(ids(tokens)),
                 ModelInput::Features(x) => ModelInput::Features(real(x)),
-                ModelInput::Latents { x, text } => ModelInput::Latents {
+                ModelInput::Latents {
+                    x,
+                    deviations,
+                    text,
+                } => ModelInput::Latents {
                     x: x.select(0, rows.clone()),
+                    deviations: deviations.map(|x| x.select(0, rows.clone())),
                     text: real(text),
                 },
                 ModelInput::Activations { x, layer } => {
@@ -120,8 +134,13 @@ impl Batch {
                 x: x.cast(DType::F64),
                 layer,
             },
-            ModelInput::Latents { x, text } => ModelInput::Latents {
+            ModelInput::Latents {
+                x,
+                deviations,
+                text,
+            } => ModelInput::Latents {
                 x: x.cast(DType::F64),
+                deviations: deviations.map(|x| x.cast(DType::F64)),
                 text: text.cast(DType::F64),
             },
             tokens @ ModelInput::Tokens(_) => tokens,

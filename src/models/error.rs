@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::checkpoint::CheckpointError;
+use super::diffusion::PipelineError;
 use super::parameter::WeightError;
 use crate::input::Problem;
 
@@ -26,6 +27,27 @@ pub enum ModelError {
     /// A checkpoint was given features.
     #[error("a checkpoint takes tokens, not features; use model transformer for this task")]
     FeaturesForCheckpoint,
+    /// Another model than a diffusion pipeline was given latents.
+    #[error(
+        "this task's images and captions need a diffusion pipeline: a folder with unet, vae, text_encoder, tokenizer and scheduler as `model.path`"
+    )]
+    LatentsElsewhere,
+    /// A diffusion pipeline was given something else.
+    #[error("a diffusion pipeline takes images and captions; use another model for this task")]
+    NoLatents,
+    /// Latents or text states of other sizes than a UNet takes.
+    #[error(
+        "the UNet takes latents of {} channels and text states of width {}; found {} and {}", expected[0], expected[1], found[0], found[1]
+    )]
+    Latents {
+        /// Channels and width found.
+        found: [usize; 2],
+        /// Channels and width of the UNet.
+        expected: [usize; 2],
+    },
+    /// A pipeline cannot be loaded.
+    #[error(transparent)]
+    Pipeline(Box<PipelineError>),
     /// More token ids than a checkpoint has.
     #[error("the tokenizer has {found} ids; the checkpoint has embeddings for {most}")]
     Vocabulary {
@@ -48,6 +70,12 @@ pub enum ModelError {
     /// Weights that do not fit.
     #[error(transparent)]
     Weight(#[from] WeightError),
+}
+
+impl From<PipelineError> for ModelError {
+    fn from(error: PipelineError) -> Self {
+        Self::Pipeline(Box::new(error))
+    }
 }
 
 /// The suggestion of a problem, in parentheses.

@@ -37,6 +37,7 @@ pub use settings::ModelConfig;
 
 use crate::device::DeviceChoice;
 use checkpoint::{Checkpoint, CheckpointError};
+use diffusion::{PipelineConfig, Unet};
 use head::Head;
 use huggingface::{Architecture, Family, HuggingFaceConfig};
 use llama::Llama;
@@ -95,12 +96,42 @@ impl Model {
         device: &Device,
     ) -> Result<Self, ModelError> {
         if let ModelConfig::Checkpoint(config) = config {
+            if diffusion::is_pipeline(config.folder()) {
+                let pipeline = PipelineConfig::read(config.folder())?;
+                return Self::of_pipeline(&pipeline, input, device);
+            }
             let checkpoint = Checkpoint::open(config.folder())?;
             return Self::from_checkpoint(&checkpoint, input, classes, seed, device);
         }
         let mut model = Self::blank(config, input, classes, device)?;
         model.initialise(&[Role::Base, Role::Head], seed);
         Ok(model)
+    }
+
+    /// The UNet of a diffusion pipeline.
+    ///
+    /// # Errors
+    /// When the input is none for it, or its weights cannot be loaded.
+    pub fn of_pipeline(
+        pipeline: &PipelineConfig,
+        input: &InputShape,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        pipeline.admits(input)?;
+        let unet = pipeline.load_unet(device)?;
+        Ok(Self::of_network(Box::new(unet), device))
+    }
+
+    /// A network of our own, as it is.
+    pub fn of_network(network: Box<dyn Network>, device: &Device) -> Self {
+        Self {
+            network,
+            pretrained_head: false,
+            dropout: DropoutProbabilities::default(),
+            replaced: Replaced::default(),
+            family: None,
+            device: device.clone(),
+        }
     }
 
     /// The network of an opened checkpoint; see [`Self::new`].
@@ -145,6 +176,14 @@ impl Model {
         }
         let linear_head = |hidden| Head::linear(hidden, classes, device);
         let network: Box<dyn Network> = match config {
+            ModelConfig::Checkpoint(config) if diffusion::is_pipeline(config.folder()) => {
+                let pipeline = PipelineConfig::read(config.folder())?;
+                pipeline.admits(input)?;
+                Box::new(Unet::new(&pipeline.unet, device))
+            }
+            _ if matches!(input, InputShape::Latents { .. }) => {
+                return Err(ModelError::LatentsElsewhere);
+            }
             ModelConfig::Checkpoint(config) => {
                 let config =
                     HuggingFaceConfig::read(config.folder()).map_err(CheckpointError::from)?;
@@ -162,29 +201,21 @@ impl Model {
                     linear_head(config.hidden),
                     device,
                 )),
-                InputShape::Tokens { .. } => return Err(ModelError::TokensForMlp),
+                InputShape::Tokens { .. } | InputShape::Latents { .. } => {
+                    return Err(ModelError::TokensForMlp);
+                }
             },
             ModelConfig::Llama(config) => match *input {
                 InputShape::Tokens {
                     vocabulary,
                     max_length,
                 } => Box::new(Llama::new(&config.shape(vocabulary, max_length), device)),
-                InputShape::Features { .. } => return Err(ModelError::FeaturesForLlama),
+                InputShape::Features { .. } | InputShape::Latents { .. } => {
+                    return Err(ModelError::FeaturesForLlama);
+                }
             },
         };
         Ok(Self::of_network(network, device))
-    }
-
-    /// A network of our own, as it is.
-    pub fn of_network(network: Box<dyn Network>, device: &Device) -> Self {
-        Self {
-            network,
-            pretrained_head: false,
-            dropout: DropoutProbabilities::default(),
-            replaced: Replaced::default(),
-            family: None,
-            device: device.clone(),
-        }
     }
 
     /// The network of a checkpoint, zeros; an encoder has a head for `classes`.
@@ -196,6 +227,7 @@ impl Model {
     ) -> Result<Self, ModelError> {
         match *input {
             InputShape::Features { .. } => return Err(ModelError::FeaturesForCheckpoint),
+            InputShape::Latents { .. } => return Err(ModelError::LatentsElsewhere),
             InputShape::Tokens { vocabulary, .. } if vocabulary > config.vocabulary => {
                 return Err(ModelError::Vocabulary {
                     found: vocabulary,
@@ -238,6 +270,9 @@ impl Model {
     /// As [`Self::blank`].
     pub fn outline(config: &ModelConfig) -> Result<Self, ModelError> {
         let input = match config {
+            ModelConfig::Checkpoint(config) if diffusion::is_pipeline(config.folder()) => {
+                PipelineConfig::read(config.folder())?.input([1, 1])
+            }
             ModelConfig::Checkpoint(_) | ModelConfig::Llama(_) => InputShape::Tokens {
                 vocabulary: 1,
                 max_length: 1,

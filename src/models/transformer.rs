@@ -265,6 +265,7 @@ impl Transformer {
                 )),
                 tokens,
             ),
+            InputShape::Latents { .. } => unreachable!("latents are refused before"),
         };
         Self {
             embedding,

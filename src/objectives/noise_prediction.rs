@@ -1,11 +1,16 @@
-//! Noise prediction of a diffusion model: the mean square of ε̂(√ᾱ_t x + √(1−ᾱ_t) ε, t) − ε over the elements of an
-//! example; one view per timestep t and draw of ε (Ho et al., 2020, arXiv 2006.11239, equation 14).
+//! Noise prediction of a diffusion model: the mean square of the error of the predicted noise ε (or v) in
+//! √ᾱ_t x + √(1−ᾱ_t) ε, over the elements of an example; one view per timestep t and draw of ε (Ho et al., 2020, arXiv
+//! 2006.11239, equation 14).
+//!
+//! Gradients and evaluations are taken at the same timesteps, with the same noise, whenever they are taken; a training
+//! step draws a timestep and noise for every example of its own.
 
 use burn::tensor::{Tensor, TensorData};
+use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::objective::{Evaluation, Objective, SampleError, map_pieces, mean_over_views};
-use crate::data::{NoiseTargets, Split, Targets};
+use crate::data::{NoiseTargets, Prediction, Split, Targets, Timesteps};
 use crate::models::parameter::to_f32;
 use crate::models::{Batch, Model, ModelInput, Pass};
 use crate::random::{self, Rng};
@@ -14,66 +19,127 @@ use crate::random::{self, Rng};
 #[derive(Clone, Copy, Debug)]
 pub struct NoisePrediction;
 
-/// Rows with noise, one per example and view, and the noise, `[rows, elements]`.
+/// Rows with noise, one per example and view, and what is to be predicted of them, `[rows, elements]`.
 fn noised(batch: &Batch) -> (Batch, Tensor<2>) {
-    let Targets::Noise(targets) = &batch.targets else {
-        unreachable!("the objective is chosen by the kind of the targets")
-    };
-    let views = targets.views();
-    let mut rows = batch.clone().repeat(views);
-    let ModelInput::Features(x) = rows.input else {
-        unreachable!("noise is added to numbers, not to ids")
-    };
-    let shape = x.dims();
-    let elements = shape[1] * shape[2];
-    let mut noise = Vec::with_capacity(shape[0] * elements);
-    for &seed in &targets.seeds {
-        for (&timestep, draw) in of_views(targets) {
-            let mut rng = random::rng(seed, "noise", &format!("{timestep}/{draw}"));
-            noise.extend((0..elements).map(|_| -> f32 { StandardNormal.sample(&mut rng) }));
+    let targets = of(&batch.targets);
+    let mut rows = batch.clone().repeat(targets.views());
+    let (x, deviations) = match &rows.input {
+        ModelInput::Features(x) => (flat(x.clone()), None),
+        ModelInput::Latents { x, deviations, .. } => {
+            (flat(x.clone()), deviations.clone().map(flat))
         }
-    }
-    let noise: Tensor<2> =
-        Tensor::from_data(TensorData::new(noise, [shape[0], elements]), &batch.device);
-    let noise = noise.cast(x.dtype());
-    let factors = |of: fn(f64) -> f64| {
-        let alphas = targets.alphas.iter();
-        let alphas = alphas.flat_map(|&alpha| std::iter::repeat_n(of(alpha) as f32, targets.draws));
-        let of_rows: Vec<f32> = targets.seeds.iter().flat_map(|_| alphas.clone()).collect();
-        let of_rows: Tensor<1> = Tensor::from_data(of_rows.as_slice(), &batch.device);
-        of_rows.reshape([shape[0], 1]).cast(x.dtype())
+        _ => unreachable!("noise is added to numbers, not to ids"),
     };
-    let clean = x.clone().reshape([shape[0], elements]) * factors(f64::sqrt);
-    let noisy = clean + noise.clone() * factors(|alpha| (1.0 - alpha).sqrt());
-    rows.input = ModelInput::Features(noisy.reshape(shape));
-    let timesteps = of_views(targets).map(|(&timestep, _)| timestep);
-    rows.timesteps = Some(
-        targets
-            .seeds
-            .iter()
-            .flat_map(|_| timesteps.clone())
-            .collect(),
-    );
-    (rows, noise)
+    let dims = x.dims();
+    let tensor = |values: Vec<f32>| {
+        let values = TensorData::new(values, dims);
+        Tensor::<2>::from_data(values, &batch.device).cast(x.dtype())
+    };
+    let (clean, noise) = match &targets.given {
+        Some(given) => {
+            let all = |of: fn(&crate::data::GivenNoise) -> &Vec<f32>| {
+                tensor(given.iter().flat_map(|given| of(given)).copied().collect())
+            };
+            (all(|given| &given.latents), all(|given| &given.noise))
+        }
+        None => {
+            let (spread, noise) = draw(targets, dims[1], deviations.is_some());
+            let clean = match deviations {
+                Some(deviations) => x.clone() + deviations * tensor(spread),
+                None => x.clone(),
+            };
+            (clean, tensor(noise))
+        }
+    };
+    let examples = 0..targets.seeds.len();
+    let timesteps: Vec<usize> = examples
+        .flat_map(|example| targets.of_views(example).map(|(timestep, _)| timestep))
+        .collect();
+    let factors = |of: fn(f32) -> f32| {
+        let factors = timesteps.iter().map(|&t| of(targets.alphas[t]));
+        let factors = TensorData::new(factors.collect::<Vec<_>>(), [dims[0], 1]);
+        Tensor::<2>::from_data(factors, &batch.device).cast(x.dtype())
+    };
+    let (signal, spread) = (factors(f32::sqrt), factors(|alpha| (1.0 - alpha).sqrt()));
+    let noisy = clean.clone() * signal.clone() + noise.clone() * spread.clone();
+    rows.input = match rows.input {
+        ModelInput::Latents { x, text, .. } => ModelInput::Latents {
+            x: noisy.reshape(x.dims()),
+            deviations: None,
+            text,
+        },
+        ModelInput::Features(x) => ModelInput::Features(noisy.reshape(x.dims())),
+        other => other,
+    };
+    rows.timesteps = Some(timesteps);
+    let wanted = match targets.prediction {
+        Prediction::Noise => noise,
+        Prediction::Velocity => noise * signal - clean * spread,
+    };
+    (rows, wanted)
 }
 
-/// Timestep and draw of every view.
-fn of_views(targets: &NoiseTargets) -> impl Iterator<Item = (&usize, usize)> + Clone {
-    let draws = targets.draws;
-    targets
-        .timesteps
-        .iter()
-        .flat_map(move |timestep| (0..draws).map(move |draw| (timestep, draw)))
+fn of(targets: &Targets) -> &NoiseTargets {
+    match targets {
+        Targets::Noise(targets) => targets,
+        _ => unreachable!("the objective is chosen by the kind of the targets"),
+    }
+}
+
+fn flat<const D: usize>(x: Tensor<D>) -> Tensor<2> {
+    let n = x.dims()[0];
+    let elements = x.dims()[1..].iter().product::<usize>();
+    x.reshape([n, elements])
+}
+
+/// Normal numbers for every row, `[rows, elements]`: for the sample of the latents, when they are `sampled`, and for
+/// the noise.
+fn draw(targets: &NoiseTargets, elements: usize, sampled: bool) -> (Vec<f32>, Vec<f32>) {
+    let (mut spread, mut noise) = (Vec::new(), Vec::new());
+    for (example, &seed) in targets.seeds.iter().enumerate() {
+        for (timestep, draw) in targets.of_views(example) {
+            let fill = |purpose: &str, out: &mut Vec<f32>| {
+                let mut rng = random::rng(seed, purpose, &format!("{timestep}/{draw}"));
+                out.extend((0..elements).map(|_| -> f32 { StandardNormal.sample(&mut rng) }));
+            };
+            fill("noise", &mut noise);
+            if sampled {
+                fill("posterior", &mut spread);
+            }
+        }
+    }
+    (spread, noise)
 }
 
 impl Objective for NoisePrediction {
     fn losses(&self, model: &Model, batch: &Batch, pass: &mut Pass) -> Tensor<2> {
-        let (rows, noise) = noised(batch);
-        let predicted = model.output(&rows, pass).reshape(noise.dims());
-        let losses = (predicted - noise).square().mean_dim(1);
+        let (rows, wanted) = noised(batch);
+        let predicted = model.output(&rows, pass).reshape(wanted.dims());
+        let losses = (predicted - wanted).square().mean_dim(1);
         let n = batch.len();
         let views = rows.len() / n.max(1);
         losses.reshape([n, views])
+    }
+
+    /// Every example at a timestep of its own, uniform over the schedule, with noise of its own.
+    fn at_a_step(&self, targets: Targets, rng: &dyn Fn(usize) -> Rng) -> Targets {
+        let targets = of(&targets);
+        let drawn = (0..targets.seeds.len()).map(|example| {
+            let mut rng = rng(example);
+            (
+                rng.random::<u64>(),
+                rng.random_range(0..targets.alphas.len()),
+            )
+        });
+        let (seeds, timesteps) = drawn.unzip();
+        Targets::Noise(NoiseTargets {
+            seeds,
+            timesteps: Timesteps::Each(timesteps),
+            alphas: targets.alphas.clone(),
+            draws: 1,
+            given: None,
+            ..*targets
+        })
     }
 
     /// # Errors

@@ -20,6 +20,12 @@ pub trait Objective: Sync {
         self.losses(model, batch, pass)
     }
 
+    /// The targets of a training step's examples; the split's own unless an objective draws others. `rng` is a generator
+    /// for this step and the example at a place of the batch.
+    fn at_a_step(&self, targets: Targets, _rng: &dyn Fn(usize) -> Rng) -> Targets {
+        targets
+    }
+
     /// Targets of every example drawn from the model's own predictions, without dropout; the same for the same `rng`,
     /// whatever the number of threads.
     ///

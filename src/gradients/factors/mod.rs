@@ -18,7 +18,7 @@ mod sums;
 
 use faer::Mat;
 
-pub(super) use sums::FactorSums;
+pub(super) use sums::{FactorSums, Views};
 
 /// The two factors of every tensor.
 #[derive(Clone, Debug, PartialEq)]

@@ -114,31 +114,42 @@ pub(in crate::gradients) struct PieceSums<'a> {
     scratch: Vec<f32>,
 }
 
+/// Rows of an example, one after another.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::gradients) struct Views {
+    /// How many there are.
+    pub all: usize,
+    /// How many gradients stand in the row of the example, each of `all / stacked` consecutive rows.
+    pub stacked: usize,
+}
+
 impl PieceSums<'_> {
     /// Adds a layer: its inputs x `[n, t, in]` and output gradients δ `[n, t, out]`; of row i the first `lengths[i]`
-    /// tokens count. With `stacked` views one below the other, of which row i is number i mod `stacked`, the outputs
-    /// number `stacked · out`, and those of other views than a row's own are 0: the factor has a block per view.
+    /// tokens count. With `views.stacked` above 1 the outputs number `stacked · out`, and those of other views than a row's
+    /// own are 0: the factor has a block per stacked view.
     pub(in crate::gradients) fn add(
         &mut self,
         x: &Tensor<3>,
         delta: &Tensor<3>,
         adapter: Option<&Adapter>,
         lengths: Option<&[usize]>,
-        stacked: usize,
+        views: Views,
     ) {
+        let stacked = views.stacked;
         let clock = Instant::now();
         let [n, t, inputs] = x.dims();
         let outputs = delta.dims()[2];
         let numbers = |tensor: &Tensor<3>| to_f32(tensor.clone().inner().into_data());
         let x = unpadded(numbers(x), t, inputs, lengths);
         let delta = unpadded(numbers(delta), t, outputs, lengths);
+        let together = views.all / stacked;
         let views: Vec<usize> = match stacked {
             1 => Vec::new(),
             _ => {
                 let counts = (0..n).map(|row| lengths.map_or(t, |lengths| lengths[row].min(t)));
                 let of_rows = counts.enumerate();
                 of_rows
-                    .flat_map(|(row, count)| std::iter::repeat_n(row % stacked, count))
+                    .flat_map(|(row, count)| std::iter::repeat_n(row / together % stacked, count))
                     .collect()
             }
         };

@@ -17,8 +17,8 @@ pub mod vae;
 pub mod vae_config;
 
 pub use clip_text::{ClipText, ClipTextConfig};
-pub use pipeline::{PipelineConfig, PipelineError, sample};
-pub use schedule::{Prediction, Schedule};
+pub use pipeline::{PipelineConfig, PipelineError, is_pipeline, sample};
+pub use schedule::Schedule;
 pub use unet::Unet;
 pub use unet_config::UnetConfig;
 pub use vae::{Posterior, Vae};

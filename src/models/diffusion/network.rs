@@ -17,7 +17,8 @@ impl Network for Unet {
 
     /// The prediction, `[n, channels, height·width]`, as the noise lies in memory.
     fn forward(&self, batch: &Batch, pass: &mut Pass) -> Tensor<3> {
-        let (ModelInput::Latents { x, text }, Some(timesteps)) = (&batch.input, &batch.timesteps)
+        let (ModelInput::Latents { x, text, .. }, Some(timesteps)) =
+            (&batch.input, &batch.timesteps)
         else {
             unreachable!("a UNet is built for noisy latents only, and its batches are made for it");
         };

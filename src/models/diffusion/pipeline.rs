@@ -9,7 +9,7 @@ use super::parts::Parts;
 use super::{ClipText, ClipTextConfig, Schedule, Unet, UnetConfig, Vae, VaeConfig, vae_config};
 use crate::checkpoints::HuggingFaceError;
 use crate::checkpoints::shards::{Naming, Shards, ShardsError};
-use crate::models::{Pass, checkpoint};
+use crate::models::{InputShape, ModelError, Pass, checkpoint};
 
 /// Folders of a pipeline.
 pub const UNET: &str = "unet";
@@ -23,6 +23,11 @@ pub const TOKENIZER: &str = "tokenizer";
 pub const SCHEDULER: &str = "scheduler";
 /// Start of the names of diffusers' weights.
 const STEM: &str = "diffusion_pytorch_model";
+
+/// Whether a folder holds a diffusion pipeline, whole or in part, and not another checkpoint.
+pub fn is_pipeline(folder: &Path) -> bool {
+    folder.join(UNET).is_dir() || folder.join("model_index.json").is_file()
+}
 
 /// Why a pipeline cannot be loaded.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -119,6 +124,31 @@ impl PipelineConfig {
                 found: config.text.hidden,
                 expected,
             }),
+        }
+    }
+
+    /// The form of inputs with latents of these heights and widths.
+    pub fn input(&self, [height, width]: [usize; 2]) -> InputShape {
+        InputShape::Latents {
+            shape: [self.unet.inputs, height, width],
+            width: self.text.hidden,
+        }
+    }
+
+    /// Checks that the UNet takes inputs of this form.
+    ///
+    /// # Errors
+    /// What it takes, when it does not.
+    pub fn admits(&self, input: &InputShape) -> Result<(), ModelError> {
+        let InputShape::Latents { shape, width } = *input else {
+            return Err(ModelError::NoLatents);
+        };
+        let found = [shape[0], width];
+        let expected = [self.unet.inputs, self.text.hidden];
+        if found == expected {
+            Ok(())
+        } else {
+            Err(ModelError::Latents { found, expected })
         }
     }
 

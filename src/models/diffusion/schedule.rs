@@ -5,24 +5,17 @@
 //! v = √ᾱ_t·ε − √(1 − ᾱ_t)·x₀ (Salimans and Ho, 2022).
 
 use std::path::Path;
+use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use serde_json::Value;
 
 use super::settings::positive;
 use crate::checkpoints::{Fields, HuggingFaceError};
+use crate::data::Prediction;
 
 /// File of the settings.
 pub const SCHEDULER_FILE: &str = "scheduler_config.json";
-
-/// What a network predicts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Prediction {
-    /// The noise ε.
-    Noise,
-    /// v = √ᾱ·ε − √(1 − ᾱ)·x₀.
-    Velocity,
-}
 
 /// How the timesteps of a sampler are spread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +34,7 @@ pub struct Schedule {
     /// What a network predicts.
     pub prediction: Prediction,
     /// ᾱ of every timestep, in f32 as in diffusers.
-    alphas: Vec<f32>,
+    alphas: Arc<[f32]>,
     /// ᾱ after the last step of a sampler.
     final_alpha: f32,
     spacing: Spacing,
@@ -87,7 +80,7 @@ impl Schedule {
                 true => Some(positive(&fields, "clip_sample_range", 1.0)? as f32),
                 false => None,
             },
-            alphas,
+            alphas: alphas.into(),
         })
     }
 
@@ -115,23 +108,9 @@ impl Schedule {
         [alpha.sqrt(), (1.0 - alpha).sqrt()]
     }
 
-    /// x_t.
-    pub fn noisy(&self, clean: &[f32], noise: &[f32], timestep: usize) -> Vec<f32> {
-        let [signal, spread] = self.weights(timestep);
-        let pairs = clean.iter().zip(noise);
-        pairs.map(|(x, e)| signal * x + spread * e).collect()
-    }
-
-    /// What the network should predict: ε or v.
-    pub fn target(&self, clean: &[f32], noise: &[f32], timestep: usize) -> Vec<f32> {
-        match self.prediction {
-            Prediction::Noise => noise.to_vec(),
-            Prediction::Velocity => {
-                let [signal, spread] = self.weights(timestep);
-                let pairs = clean.iter().zip(noise);
-                pairs.map(|(x, e)| signal * e - spread * x).collect()
-            }
-        }
+    /// ᾱ of every timestep.
+    pub fn alphas(&self) -> &Arc<[f32]> {
+        &self.alphas
     }
 
     /// Timesteps of a sampler with `steps` steps, from the noisiest on.
