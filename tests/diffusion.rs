@@ -5,19 +5,19 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors};
 
 use infbench::data::{GivenNoise, Inputs, Latents, NoiseSettings, NoiseTargets, Split, Targets};
 use infbench::device::DeviceChoice;
 use infbench::finetune::{optimizer::Optimizer, settings};
 use infbench::gradients::{RowBuffer, per_example};
-use infbench::models::diffusion::{PipelineConfig, Posterior, Unet, sample};
+use infbench::models::diffusion::{PipelineConfig, Posterior, Schedule, Unet, sample};
 use infbench::models::lora::settings::LoraInit;
 use infbench::models::network::Network;
 use infbench::models::ops::adapter_gradients;
 use infbench::models::parameter::to_f32;
-use infbench::models::{AdapterShape, Array, Model, Pass, Role};
+use infbench::models::{AdapterShape, Array, Model, Pass, Role, Weights};
 
 /// A folder of `golden` in `$INFBENCH_SHARED` or in `shared` in a folder above this one; nothing, saying so, without.
 fn shared(name: &str) -> Option<PathBuf> {
@@ -120,6 +120,14 @@ impl Golden {
     }
 }
 
+impl Golden {
+    fn ids(&self) -> Tensor<2, Int> {
+        let Numbers { shape, values } = &self.reference["input_ids"];
+        let ids: Vec<i64> = values.iter().map(|id| *id as i64).collect();
+        Tensor::from_data(TensorData::new(ids, [shape[0], shape[1]]), &self.device)
+    }
+}
+
 /// Norm of the difference over that of the reference.
 fn distance(found: &[f32], expected: &[f64]) -> f64 {
     let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
@@ -131,10 +139,8 @@ fn distance(found: &[f32], expected: &[f64]) -> f64 {
 fn text_encoder_agrees_with_transformers() {
     let Some(golden) = golden() else { return };
     let text = golden.config.load_text(&golden.device).unwrap();
-    let Numbers { shape, values } = &golden.reference["input_ids"];
-    let ids: Vec<i64> = values.iter().map(|id| *id as i64).collect();
-    let ids = Tensor::from_data(TensorData::new(ids, [shape[0], shape[1]]), &golden.device);
-    golden.check("encoder_hidden_states", text.encode(ids, &mut Pass::Plain));
+    let states = text.encode(golden.ids(), &mut Pass::Plain);
+    golden.check("encoder_hidden_states", states);
 }
 
 #[test]
@@ -269,7 +275,7 @@ fn prediction_and_losses_agree_with_diffusers() {
 }
 
 /// Examples `first..first + n` of the golden set, with its latents and noise.
-fn split(golden: &Golden, first: usize, n: usize) -> Split {
+fn split(golden: &Golden, first: usize, n: usize, settings: &NoiseSettings) -> Split {
     let f32s = |name: &str| -> Vec<f32> {
         let values = &golden.reference[name].values;
         values.iter().map(|value| *value as f32).collect()
@@ -279,7 +285,8 @@ fn split(golden: &Golden, first: usize, n: usize) -> Split {
     let [_, tokens, width]: [usize; 3] = golden.reference["encoder_hidden_states"].shape[..]
         .try_into()
         .unwrap();
-    let size = VIEWS * shape.iter().product::<usize>();
+    let views = settings.timesteps.len();
+    let size = views * shape.iter().product::<usize>();
     let chosen = first..first + n;
     let given = |example: usize| {
         let of = |values: &[f32]| values[example * size..(example + 1) * size].to_vec();
@@ -290,7 +297,7 @@ fn split(golden: &Golden, first: usize, n: usize) -> Split {
     };
     Split {
         inputs: Inputs::Latents(Latents {
-            means: vec![0.0; n * size / VIEWS],
+            means: vec![0.0; n * size / views],
             deviations: None,
             shape,
             texts: text.chunks(tokens * width).map(<[f32]>::to_vec).collect(),
@@ -300,7 +307,7 @@ fn split(golden: &Golden, first: usize, n: usize) -> Split {
         }),
         targets: Targets::Noise(NoiseTargets {
             given: Some(chosen.map(given).collect()),
-            ..NoiseSettings::default()
+            ..settings
                 .targets(
                     n,
                     "train",
@@ -313,60 +320,177 @@ fn split(golden: &Golden, first: usize, n: usize) -> Split {
     }
 }
 
-#[test]
-fn gradients_of_every_example_and_view_agree_with_diffusers() {
-    let Some(golden) = golden() else { return };
-    let input = golden.config.input([16, 12]);
+/// The UNet with adapters of scale `scale` from a file in diffusers' layout.
+fn adapted(golden: &Golden, lora: &Path, scale: f64) -> Model {
+    let input = golden.config.input([1, 1]);
     let mut model = Model::of_pipeline(&golden.config, &input, &golden.device).unwrap();
-    let lora = read(&golden.folder.join(LORA));
-    let name = |name: &str| name["unet.".len()..name.len() - ".lora_A.weight".len()].to_owned();
-    let shape = AdapterShape {
-        rank: 2,
-        scale: 1.0,
-        init: LoraInit::Gaussian,
-    };
-    let sites = lora.keys().map(|key| (name(key), shape)).collect();
-    model.adapt_matrices(&sites).unwrap();
-    let weights = lora.iter().map(|(name, numbers)| {
+    let lora = read(lora);
+    let arrays = lora.iter().map(|(name, numbers)| {
         let array = Array {
             shape: numbers.shape.clone(),
             values: numbers.values.iter().map(|value| *value as f32).collect(),
         };
         (name["unet.".len()..].to_owned(), array)
     });
-    model.import(&[Role::Adapter], &weights.collect()).unwrap();
-    let (mut worst, mut worst_row): (f64, f64) = (0.0, 0.0);
-    for (first, n, file) in [(0, 6, "train"), (6, 2, "query")] {
-        let split = split(&golden, first, n);
-        let tensors = infbench::gradients::tensors(&model, &split.targets);
+    let weights: Weights = arrays.collect();
+    let sites = weights.iter().filter_map(|(name, array)| {
+        let shape = AdapterShape {
+            rank: array.shape[0],
+            scale,
+            init: LoraInit::Gaussian,
+        };
+        Some((name.strip_suffix(".lora_A.weight")?.to_owned(), shape))
+    });
+    model.adapt_matrices(&sites.collect()).unwrap();
+    model.import(&[Role::Adapter], &weights).unwrap();
+    model
+}
+
+/// Largest distances of a tensor, and of one example's row of it.
+#[derive(Default)]
+struct Worst {
+    tensor: f64,
+    row: f64,
+}
+
+impl Worst {
+    /// Gradients of a split through the product's own path, against `expected` with `prefix` before the names.
+    fn compare(
+        &mut self,
+        model: &Model,
+        split: &Split,
+        losses: &[f64],
+        expected: &BTreeMap<String, Numbers>,
+        prefix: &str,
+    ) -> f64 {
+        let n = split.len();
+        let tensors = infbench::gradients::tensors(model, &split.targets);
         let widths = tensors
             .iter()
             .map(|tensor| tensor.shape[0] * tensor.shape[1]);
         let mut rows = RowBuffer::new(n, widths.collect());
         // two examples at a time
-        let losses = per_example::collect(&model, &split, 2 * VIEWS * 16 * 12, &mut rows).unwrap();
-        let expected = &golden.reference["loss"].values[first * VIEWS..(first + n) * VIEWS];
-        let means = expected.chunks(VIEWS);
-        let means: Vec<f64> = means.map(|row| row.iter().sum::<f64>() / 6.0).collect();
-        assert!(distance(&losses, &means) <= 5.0 * golden.tolerance["loss"]);
-        let expected = read(&golden.folder.join(format!("{file}.safetensors")));
-        assert_eq!(tensors.len(), expected.len());
+        let found = per_example::collect(model, split, 2 * VIEWS * 16 * 12, &mut rows).unwrap();
+        let means = losses.chunks(losses.len() / n);
+        let means: Vec<f64> = means
+            .map(|row| row.iter().sum::<f64>() / row.len() as f64)
+            .collect();
+        let expected_tensors = expected.keys().filter(|name| name.starts_with(prefix));
+        assert_eq!(
+            tensors.len(),
+            expected_tensors
+                .filter(|name| name.contains("lora_"))
+                .count()
+        );
         for (tensor, found) in tensors.iter().zip(&rows.tensors) {
-            let Numbers { shape, values } = &expected[&tensor.name];
+            let Numbers { shape, values } = &expected[&format!("{prefix}{}", tensor.name)];
             assert_eq!(shape, &[n, tensor.shape[0] * tensor.shape[1]]);
-            worst = worst.max(distance(found, values));
+            self.tensor = self.tensor.max(distance(found, values));
             for (found, expected) in found.chunks(shape[1]).zip(values.chunks(shape[1])) {
-                worst_row = worst_row.max(distance(found, expected));
+                self.row = self.row.max(distance(found, expected));
             }
         }
+        distance(&found, &means)
     }
-    for (kind, worst) in [("tensor", worst), ("row of a tensor", worst_row)] {
-        let bar = 5.0 * golden.tolerance[&format!("gradients, worst {kind}")];
-        eprintln!("worst {kind}: {worst:.1e}, bar {bar:.1e}");
-        assert!(
-            worst <= bar,
-            "worst {kind}: {worst:.1e}; allowed: {bar:.1e}"
-        );
+
+    #[track_caller]
+    fn check(&self, golden: &Golden) {
+        for (kind, worst) in [("tensor", self.tensor), ("row of a tensor", self.row)] {
+            let bar = 5.0 * golden.tolerance[&format!("gradients, worst {kind}")];
+            eprintln!("worst {kind}: {worst:.1e}, bar {bar:.1e}");
+            assert!(
+                worst <= bar,
+                "worst {kind}: {worst:.1e}; allowed: {bar:.1e}"
+            );
+        }
+    }
+}
+
+#[test]
+fn gradients_of_every_example_and_view_agree_with_diffusers() {
+    let Some(golden) = golden() else { return };
+    let model = adapted(&golden, &golden.folder.join(LORA), 1.0);
+    let mut worst = Worst::default();
+    for (first, n, file) in [(0, 6, "train"), (6, 2, "query")] {
+        let split = split(&golden, first, n, &NoiseSettings::default());
+        let losses = &golden.reference["loss"].values[first * VIEWS..(first + n) * VIEWS];
+        let expected = read(&golden.folder.join(format!("{file}.safetensors")));
+        let loss = worst.compare(&model, &split, losses, &expected, "");
+        assert!(loss <= 5.0 * golden.tolerance["loss"], "{loss:.1e}");
+    }
+    worst.check(&golden);
+}
+
+/// A pipeline unlike SD v1.5's wherever a config allows it; see its `make.py`.
+#[test]
+fn another_pipeline_agrees_with_diffusers() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/diffusion");
+    let golden = Golden::open(&folder, &folder.join("pipeline"));
+    let text = golden.config.load_text(&golden.device).unwrap();
+    let states = text.encode(golden.ids(), &mut Pass::Plain);
+    golden.check("encoder_hidden_states", states);
+    let vae = golden.config.load_vae(&golden.device).unwrap();
+    let posterior = vae.encode(golden.tensor("pixel_values"));
+    golden.check("posterior_mean", posterior.mean.clone());
+    golden.check("posterior_logvar", posterior.log_variance.clone());
+    golden.check("decoded", vae.decode(posterior.mean.clone()));
+    let settings = NoiseSettings {
+        timesteps: vec![30, 800],
+        ..NoiseSettings::default()
+    };
+    let model = adapted(&golden, &folder.join("lora.safetensors"), 2.0);
+    let split = split(&golden, 0, 2, &settings);
+    let losses = &golden.reference["loss"].values;
+    let mut worst = Worst::default();
+    let loss = worst.compare(&model, &split, losses, &golden.reference, "gradient.");
+    let bar = 5.0 * golden.tolerance["loss"];
+    assert!(loss <= bar, "losses: {loss:.1e}; allowed: {bar:.1e}");
+    worst.check(&golden);
+}
+
+/// Every β schedule, prediction and spacing of diffusers' schedulers that there is here.
+#[test]
+fn schedules_agree_with_diffusers() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/diffusion");
+    let text = std::fs::read_to_string(folder.join("schedules.json")).unwrap();
+    let all: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let numbers = |value: &serde_json::Value| -> Vec<f64> {
+        let list = value.as_array().unwrap().iter();
+        list.map(|number| number.as_f64().unwrap()).collect()
+    };
+    let device = DeviceChoice::Flex.inner();
+    let tensor = |value: &serde_json::Value| {
+        let values: Vec<f32> = numbers(value).iter().map(|x| *x as f32).collect();
+        Tensor::<1>::from_floats(values.as_slice(), &device)
+    };
+    let scratch = tempfile::tempdir().unwrap();
+    for case in all["cases"].as_array().unwrap() {
+        let config = case["config"].to_string();
+        std::fs::write(scratch.path().join("scheduler_config.json"), &config).unwrap();
+        let schedule = Schedule::read(scratch.path()).unwrap();
+        let expected = numbers(&case["alphas"]);
+        assert_eq!(schedule.len(), expected.len());
+        // a rounding of every 1 − β; rescaled, √ᾱ comes out of a difference that is five times smaller than its terms
+        let rescaled = case["config"]["rescale_betas_zero_snr"] == true;
+        let bar = if rescaled { 3e-6 } else { 3e-7 };
+        for (found, expected) in schedule.alphas().iter().zip(&expected) {
+            assert!(
+                (f64::from(*found) - expected).abs() < bar,
+                "{found}, {expected}: {config}"
+            );
+        }
+        let Some(timesteps) = case["timesteps"].as_array() else {
+            continue;
+        };
+        let timesteps: Vec<u64> = timesteps.iter().map(|t| t.as_u64().unwrap()).collect();
+        let found: Vec<u64> = schedule.sampling(7).iter().map(|t| *t as u64).collect();
+        assert_eq!(found, timesteps, "{config}");
+        for step in case["steps"].as_array().unwrap() {
+            let timestep = step[0].as_u64().unwrap() as usize;
+            let found = schedule.step(tensor(&all["x"]), tensor(&all["y"]), timestep, 7);
+            let error = distance(&to_f32(found.into_data()), &numbers(&step[1]));
+            assert!(error < 2e-6, "{error:.1e} at {timestep}: {config}");
+        }
     }
 }
 
@@ -482,10 +606,7 @@ fn full_shape_agrees_with_diffusers() {
     let text: Tensor<3> = {
         let encoder = golden.config.load_text(&golden.device).unwrap();
         lap("text encoder loaded");
-        let Numbers { shape, values } = &golden.reference["input_ids"];
-        let ids: Vec<i64> = values.iter().map(|id| *id as i64).collect();
-        let ids = Tensor::from_data(TensorData::new(ids, [shape[0], shape[1]]), &golden.device);
-        encoder.encode(ids, &mut Pass::Plain)
+        encoder.encode(golden.ids(), &mut Pass::Plain)
     };
     lap("text encoded");
     golden.check("encoder_hidden_states", text.clone());
