@@ -195,7 +195,11 @@ impl Run<'_> {
             let mut batch = batching::batch(self.split, &pieces[piece], model.device());
             batch.targets = objective.at_a_step(batch.targets.undivided(), &|place| {
                 let example = pieces[piece][place];
-                random::rng(self.seed, self.scope, &format!("targets/{number}/{example}"))
+                random::rng(
+                    self.seed,
+                    self.scope,
+                    &format!("targets/{number}/{example}"),
+                )
             });
             let losses = objective.losses(&model, &batch, &mut pass);
             let views = losses.dims()[1] as f64;
