@@ -1,7 +1,7 @@
 //! infbench: how well do fast influence approximations agree with exact influence on LoRA fine-tunes?
 //!
 //! # Where to go
-//! The way of the data: [`config`] reads an experiment and makes a grid of cells; for each cell [`tasks`] makes examples
+//! The way of the data: [`resolve`] reads an experiment, [`config`] checks it and makes a grid of cells; for each cell [`tasks`] makes examples
 //! ([`data`]) and [`models`] a network, [`finetune`] trains it on a loss of [`objectives`], [`gradients`] takes every
 //! example's gradient, [`influence`] scores,
 //! [`ground_truth`] retrains, [`metrics`] hold the scores against the truth, [`results`] keep a record, and [`report`]
@@ -9,7 +9,7 @@
 //!
 //! The order of imports is another: from the tools ([`input`], [`atomic`], [`device`], [`look`], [`measure`], [`progress`], [`random`],
 //! [`workers`]) up through [`data`], [`models`] and [`tasks`], [`batching`], [`objectives`], [`gradients`], [`finetune`], [`influence`],
-//! [`metrics`], [`ground_truth`], [`theory`], [`results`], [`config`], [`runner`], [`report`] to [`reproduce`] and the
+//! [`metrics`], [`ground_truth`], [`theory`], [`results`], [`config`], [`resolve`], [`runner`], [`report`] to [`reproduce`] and the
 //! command line; a module imports only from those before it. `docs/architecture.md` draws both and says how a method, a
 //! task, a model or a metric is added; `tests/boundaries.rs` keeps the order.
 //!
@@ -44,6 +44,7 @@ pub mod progress;
 pub mod random;
 pub mod report;
 pub mod reproduce;
+pub mod resolve;
 pub mod results;
 pub mod runner;
 pub mod score;

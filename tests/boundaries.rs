@@ -33,6 +33,7 @@ const ORDER: &[&[&str]] = &[
     &["theory"],
     &["results"],
     &["config"],
+    &["resolve"],
     &["gradient_files", "runner", "score"],
     &["report"],
     &["reproduce"],
@@ -61,6 +62,8 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     // whatever its gradients came from
     ("influence", &["models", "objectives", "tasks"]),
     ("metrics", &["influence", "models", "objectives", "tasks"]),
+    // settings are checked by themselves; `resolve` looks at what they name
+    ("config", &["checkpoints"]),
     // matrices only
     ("theory", &["finetune", "models", "objectives", "tasks"]),
 ];
@@ -486,6 +489,27 @@ fn the_deep_learning_framework_stops_at_the_gradients() {
     ];
     let found = files_with(&rooms, &["burn::", "burn_"]);
     assert!(found.is_empty(), "these import burn: {found:?}");
+}
+
+#[test]
+fn settings_are_checked_without_disk_and_network() {
+    let readers = [
+        "fs::",
+        "File::",
+        "net::",
+        "hf_hub",
+        "ureq",
+        "Mmap",
+        "input::text",
+        "input::json",
+        "input::bytes",
+        "env::var",
+    ];
+    let found = files_with(&["config"], &readers);
+    assert!(
+        found.is_empty(),
+        "these look at files or the network: {found:?}"
+    );
 }
 
 #[test]

@@ -451,7 +451,7 @@ fn mistakes_are_found_before_anything_is_computed() {
         "task.max_length: 13 is more than the 12",
     );
     plan("task.train=33", "task.train is 33; the data has 32");
-    plan("lora.rank=17", "more than the smaller side (16)");
+    plan("lora.rank=17", "which is 16×16; allowed: 1 to 16");
     plan("lora.layers=[2]", "there is no layer 2; allowed: 0 to 1");
     plan("model={name: transformer}", "only a checkpoint can read");
     plan("model=checkpoint", "unknown value `checkpoint`");

@@ -40,7 +40,7 @@ impl ExperimentArgs {
     /// The first wrong setting.
     pub fn load(&self) -> miette::Result<(infbench::config::Plan, PathBuf)> {
         let plan =
-            infbench::config::load(&self.experiment, self.profile.as_deref(), &self.overrides)?;
+            infbench::resolve::load(&self.experiment, self.profile.as_deref(), &self.overrides)?;
         let out = self
             .out
             .clone()

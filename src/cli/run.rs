@@ -9,6 +9,7 @@ use infbench::config::Plan;
 use infbench::device::DeviceChoice;
 use infbench::progress::{Progress, plural};
 use infbench::report;
+use infbench::resolve;
 use infbench::results::ResultsDir;
 use infbench::runner::cell::CellRunner;
 use infbench::runner::{RunOptions, RunSummary, run as run_plan};
@@ -71,7 +72,7 @@ pub fn run_cells(
     (device, options): (DeviceChoice, RunOptions),
     progress: &Progress,
 ) -> miette::Result<RunSummary> {
-    part.fetch_weights(progress.is_shown()).map_err(bad)?;
+    resolve::fetch_weights(&mut part, progress.is_shown()).map_err(bad)?;
     let results = ResultsDir::create(out).map_err(bad)?;
     progress.line(&format!(
         "{title}: {} cell{}, results in {}",

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 use infbench::atomic;
-use infbench::config::theory::{TheoryPlan, load};
+use infbench::config::theory::TheoryPlan;
 use infbench::progress::Progress;
+use infbench::resolve::load_theory;
 use infbench::results::theory::{ClaimRecord, TheoryResults, Verdict};
 use infbench::runner::claims::run;
 
@@ -26,7 +27,7 @@ pub struct TheoryArgs {
 
 /// Checks the claims; a violated one makes exit code 1.
 pub fn theory(args: &TheoryArgs, global: Global) -> miette::Result<ExitCode> {
-    let plan = load(&args.experiment)?;
+    let plan = load_theory(&args.experiment)?;
     let out = args
         .out
         .clone()

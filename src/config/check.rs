@@ -5,24 +5,13 @@ use serde_json::Value;
 use super::document::{Document, Path};
 use super::error::ConfigError;
 use super::experiment::Settings;
+use super::resolve::{Misfit, Resolve};
 use super::{LoraConfig, ModelConfig, TaskConfig};
-use crate::checkpoints::HuggingFaceError;
-use crate::checkpoints::hub::{Checkpoints, HubError};
-use crate::checkpoints::layout::has_tokenizer;
 use crate::gradients::settings::Reference;
 use crate::influence::{MethodSpec, Need};
 use crate::input::Problem;
 use crate::models::Model;
-use crate::models::huggingface::HuggingFaceConfig;
 use crate::tasks::Reads;
-
-/// Whether the check looks at the files that settings name.
-pub(super) enum Files {
-    /// They are needed; checkpoints are found here.
-    Read(Checkpoints),
-    /// They need not be there: the settings are checked and not used.
-    Ignored,
-}
 
 type Checked<T> = Result<T, Box<ConfigError>>;
 
@@ -62,18 +51,15 @@ pub(super) fn settings(
     document: &Document,
     mut settings: Settings,
     metrics: Option<Vec<String>>,
-    files: &mut Files,
+    resolve: &mut dyn Resolve,
 ) -> Checked<Settings> {
     let fail =
         |at: &str, message: String| Err(document.error(&path(at), false, Problem::new(message)));
     if let Some((field, problem)) = settings.task.problem() {
         return Err(document.error(&path(&format!("task.{field}")), false, problem));
     }
-    if matches!(files, Files::Read(_))
-        && let Err(error) = settings.task.find()
-    {
-        return fail("task.path", error.to_string());
-    }
+    let misfit = |(at, problem): Misfit| document.error(&path(at), false, problem);
+    resolve.task(&settings.task).map_err(misfit)?;
     let exact = settings.influence.methods.iter().any(MethodSpec::is_exact);
     if settings.store.reference == Reference::F32 && !exact {
         let message = "`f32` is what `exact` is computed from, which is not among the methods";
@@ -82,9 +68,11 @@ pub(super) fn settings(
     companions(document, &settings)?;
     ground_truth(document, &settings)?;
     if let (Some(model), Some(lora)) = (&mut settings.model, &settings.lora) {
-        model_and_lora(document, &settings.task, model, lora, files)?;
+        let network = network(document, &settings.task, model, resolve)?;
+        if let Some(network) = network {
+            adapters(document, &settings.influence.methods, &network, lora)?;
+        }
     }
-    hessian(document, &settings, files)?;
     settings.metrics = super::metrics::settle(&settings, metrics).map_err(|(index, problem)| {
         let mut at = path("metrics");
         at.push(index.to_string());
@@ -115,44 +103,6 @@ fn companions(document: &Document, settings: &Settings) -> Checked<()> {
         );
         let at = path(&format!("influence.methods.{index}"));
         return Err(document.error(&at, false, Problem::new(message)));
-    }
-    Ok(())
-}
-
-/// A Hessian is not of more parameters than the method's limit, as far as the settings tell: adapters, and a row of the
-/// head for each of at least two classes.
-fn hessian(document: &Document, settings: &Settings, files: &Files) -> Checked<()> {
-    let (Some(model), Some(lora)) = (&settings.model, &settings.lora) else {
-        return Ok(());
-    };
-    let methods = &settings.influence.methods;
-    let hessians = |spec: &&MethodSpec| matches!(spec.method().need(), Need::Hessian { .. });
-    let is_there = matches!(files, Files::Read(_)) || !matches!(model, ModelConfig::Checkpoint(_));
-    if !is_there || methods.iter().find(hessians).is_none() {
-        return Ok(());
-    }
-    // what is wrong with the model and the adapters is said elsewhere
-    let Ok(outline) = Model::outline(model) else {
-        return Ok(());
-    };
-    let Ok(targets) = outline.targets(lora) else {
-        return Ok(());
-    };
-    let sides = targets.iter();
-    let sides: usize = sides.map(|linear| linear.inputs() + linear.outputs()).sum();
-    let least = lora.rank * sides + 2 * outline.width();
-    for (index, spec) in settings.influence.methods.iter().enumerate() {
-        let Need::Hessian { limit } = spec.method().need() else {
-            continue;
-        };
-        if least > limit {
-            let message = format!(
-                "`{}` needs the Hessian of at least {least} parameters; {} is the largest allowed (option `limit`)",
-                spec.label, limit
-            );
-            let at = path(&format!("influence.methods.{index}"));
-            return Err(document.error(&at, false, Problem::new(message)));
-        }
     }
     Ok(())
 }
@@ -189,111 +139,82 @@ fn ground_truth(document: &Document, settings: &Settings) -> Checked<()> {
     }
 }
 
-fn model_and_lora(
+/// The network of the settings, without its weights, which can read the task; `None` for a checkpoint that is not looked
+/// at.
+fn network(
     document: &Document,
     task: &TaskConfig,
     model: &mut ModelConfig,
-    lora: &LoraConfig,
-    files: &mut Files,
-) -> Checked<()> {
-    let fail =
-        |at: &str, message: String| Err(document.error(&path(at), false, Problem::new(message)));
-    let reads_texts = matches!(model, ModelConfig::Checkpoint(_) | ModelConfig::Llama(_));
-    if task.reads() == Reads::Texts && !reads_texts {
-        return fail(
-            "model",
-            format!(
-                "the task `{}` has texts, which only a checkpoint can read; allowed: {{path: FOLDER}}",
-                task.name()
-            ),
-        );
-    }
-    let is_read = matches!(files, Files::Read(_));
-    match model {
-        ModelConfig::Checkpoint(c) => {
-            if task.reads() != Reads::Texts {
-                return fail(
-                    "model",
-                    format!(
-                        "a checkpoint reads texts, which the task `{}` does not have; use the task `glue`",
-                        task.name()
-                    ),
-                );
-            }
-            let Files::Read(checkpoints) = files else {
-                // of a size and with modules that are not known
-                return Ok(());
-            };
-            match c.locate(checkpoints) {
-                Ok(()) => {}
-                Err(error @ HubError::Revision { .. }) => {
-                    return fail("model.revision", error.to_string());
-                }
-                Err(error) => return fail("model.path", error.to_string()),
-            }
-            let config = match HuggingFaceConfig::read(c.folder()) {
-                Ok(config) => config,
-                Err(error) => return fail("model.path", error.to_string()),
-            };
-            if !has_tokenizer(c.folder()) {
-                let missing = HuggingFaceError::no_tokenizer(c.folder());
-                return fail("model.path", missing.to_string());
-            }
-            if let Some(length) = task.max_length().filter(|&n| n > config.longest()) {
-                return fail(
-                    "task.max_length",
-                    format!(
-                        "{length} is more than the {} tokens that the checkpoint has positions for",
-                        config.longest()
-                    ),
-                );
-            }
-        }
-        ModelConfig::Transformer(_) => {}
-        ModelConfig::Llama(llama) => {
-            if task.reads() != Reads::Texts {
-                return fail(
-                    "model",
-                    format!(
-                        "a language model reads texts, which the task `{}` does not have; allowed: transformer",
-                        task.name()
-                    ),
-                );
-            }
-            match &llama.tokenizer {
-                None => {
-                    let missing = "the texts need a tokenizer; allowed: a checkpoint's folder";
-                    return fail("model.tokenizer", missing.to_owned());
-                }
-                Some(folder) if is_read && !has_tokenizer(folder) => {
-                    let missing = HuggingFaceError::no_tokenizer(folder);
-                    return fail("model.tokenizer", missing.to_string());
-                }
-                Some(_) => {}
-            }
-        }
-        ModelConfig::Mlp(_) => {
-            if task.reads() == Reads::Tokens {
-                return fail(
-                    "model",
-                    format!(
-                        "the task `{}` has tokens, which `mlp` cannot read; allowed: transformer",
-                        task.name()
-                    ),
-                );
-            }
-        }
-    }
-    let wrong = |room: &str, (at, problem): (String, Problem)| {
-        document.error(&path(&format!("{room}.{at}")), false, problem)
+    resolve: &mut dyn Resolve,
+) -> Checked<Option<Model>> {
+    let error = |at: &str, problem| document.error(&path(at), false, problem);
+    let name = task.name();
+    let cannot = match (&*model, task.reads()) {
+        (ModelConfig::Checkpoint(_) | ModelConfig::Llama(_), Reads::Texts) => None,
+        (_, Reads::Texts) => Some(format!(
+            "the task `{name}` has texts, which only a checkpoint can read; allowed: {{path: FOLDER}}"
+        )),
+        (ModelConfig::Checkpoint(_), _) => Some(format!(
+            "a checkpoint reads texts, which the task `{name}` does not have; use the task `glue`"
+        )),
+        (ModelConfig::Llama(_), _) => Some(format!(
+            "a language model reads texts, which the task `{name}` does not have; allowed: transformer"
+        )),
+        (ModelConfig::Mlp(_), Reads::Tokens) => Some(format!(
+            "the task `{name}` has tokens, which `mlp` cannot read; allowed: transformer"
+        )),
+        _ => None,
     };
+    if let Some(message) = cannot {
+        return Err(error("model", Problem::new(message)));
+    }
+    if let ModelConfig::Llama(llama) = &*model {
+        let Some(folder) = &llama.tokenizer else {
+            let missing = "the texts need a tokenizer; allowed: a checkpoint's folder";
+            return Err(error("model.tokenizer", Problem::new(missing)));
+        };
+        let found = resolve.tokenizer(folder);
+        found.map_err(|problem| error("model.tokenizer", problem))?;
+    }
     if let Some((field, problem)) = model.problem() {
-        return Err(wrong("model", (field.to_owned(), problem)));
+        return Err(error(&format!("model.{field}"), problem));
     }
-    let outline = Model::outline(model)
-        .map_err(|error| document.error(&path("model"), false, Problem::new(error.to_string())))?;
-    match outline.targets(lora) {
-        Ok(_) => Ok(()),
-        Err(found) => Err(wrong("lora", found)),
+    match model {
+        ModelConfig::Checkpoint(checkpoint) => resolve
+            .checkpoint(task, checkpoint)
+            .map_err(|(at, problem)| error(at, problem)),
+        model => Model::outline(model)
+            .map(Some)
+            .map_err(|e| error("model", Problem::new(e.to_string()))),
     }
+}
+
+/// The adapters fit the network; and a Hessian is not of more parameters than the method's limit, as far as the settings
+/// tell: adapters, and a row of the head for each of at least two classes.
+fn adapters(
+    document: &Document,
+    methods: &[MethodSpec],
+    network: &Model,
+    lora: &LoraConfig,
+) -> Checked<()> {
+    let targets = network
+        .targets(lora)
+        .map_err(|(at, problem)| document.error(&path(&format!("lora.{at}")), false, problem))?;
+    let sides = targets.iter();
+    let sides: usize = sides.map(|linear| linear.inputs() + linear.outputs()).sum();
+    let least = lora.rank * sides + 2 * network.width();
+    for (index, spec) in methods.iter().enumerate() {
+        let Need::Hessian { limit } = spec.method().need() else {
+            continue;
+        };
+        if least > limit {
+            let message = format!(
+                "`{}` needs the Hessian of at least {least} parameters; {limit} is the largest allowed (option `limit`)",
+                spec.label
+            );
+            let at = path(&format!("influence.methods.{index}"));
+            return Err(document.error(&at, false, Problem::new(message)));
+        }
+    }
+    Ok(())
 }

@@ -7,10 +7,7 @@ use serde_json::Value;
 
 use super::error::ConfigError;
 use super::yaml;
-use crate::input::{self, InputError, Problem, quote};
-
-/// Most bytes of a settings file.
-const MOST_BYTES: u64 = 1 << 20;
+use crate::input::{Problem, quote};
 
 /// Place of a value in the tree: field names, and list indices as decimal numbers.
 pub type Path = Vec<String>;
@@ -168,21 +165,6 @@ impl Document {
             .copied()
             .unwrap_or((file, file))
     }
-}
-
-/// The text of a settings file.
-///
-/// # Errors
-/// A file that cannot be read, is no text, or is larger than any experiment.
-pub fn read(path: &std::path::Path) -> Result<String, InputError> {
-    let bytes = std::fs::metadata(path).map_or(0, |about| about.len());
-    if bytes > MOST_BYTES {
-        return Err(InputError::Read {
-            path: path.to_owned(),
-            reason: format!("it has {bytes} bytes, and experiments have at most {MOST_BYTES}"),
-        });
-    }
-    input::text(path)
 }
 
 /// A dotted path of a setting in its segments. What follows `sweep.` or `sweep.zip.` is one segment:

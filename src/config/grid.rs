@@ -1,17 +1,15 @@
 //! From a document to its grid of checked cells.
 
-use std::path::Path as FilePath;
-
 use serde_json::{Map, Value, json};
 
-use super::check::{self, Files};
+use super::check;
 use super::conform;
 use super::document::{self, Document, Path};
 use super::error::ConfigError;
 use super::experiment::{Cell, Experiment, Outputs, Settings};
 use super::profile;
+use super::resolve::{Resolve, Unresolved};
 use super::{ModelConfig, schema};
-use crate::checkpoints::hub::{Checkpoints, Hub, HubError, Part};
 use crate::input::{Problem, quote};
 use crate::models::lora::settings::TargetModules;
 use crate::models::settings::{MlpConfig, TransformerConfig};
@@ -44,38 +42,9 @@ impl Plan {
             None => self.name.clone(),
         }
     }
-
-    /// Makes sure that the weights of every checkpoint are here; settings and tokenizers are since the
-    /// plan was made. `progress` shows downloads.
-    ///
-    /// # Errors
-    /// Weights that cannot be had.
-    pub fn fetch_weights(&mut self, progress: bool) -> Result<(), HubError> {
-        let hub = Hub {
-            progress,
-            ..Hub::from_env()
-        };
-        let mut checkpoints = Checkpoints::new(hub, Part::Whole);
-        for cell in &mut self.cells {
-            if let Some(ModelConfig::Checkpoint(checkpoint)) = &mut cell.settings.model {
-                checkpoint.locate(&mut checkpoints)?;
-            }
-        }
-        Ok(())
-    }
 }
 
-/// Reads an experiment file, applies its profile `profile`, then `overrides` (`path=value`), and checks
-/// every cell of its grid. The other profiles are checked, too, but for the files that they name.
-///
-/// # Errors
-/// A file that cannot be read, or the first wrong setting, with its place.
-pub fn load(path: &FilePath, profile: Option<&str>, overrides: &[String]) -> miette::Result<Plan> {
-    let text = document::read(path).map_err(|error| miette::miette!("{error}"))?;
-    Ok(parse(&path.display().to_string(), &text, profile, overrides).map_err(|error| *error)?)
-}
-
-/// [`load`] on text; `file` is how errors name it.
+/// The plan of an experiment by its settings alone: what would run, whether or not its files are here. See [`plan`].
 ///
 /// # Errors
 /// The first wrong setting, with its place.
@@ -85,29 +54,21 @@ pub fn parse(
     profile: Option<&str>,
     overrides: &[String],
 ) -> Result<Plan, Box<ConfigError>> {
-    let mut files = Files::Read(Checkpoints::new(Hub::from_env(), Part::Description));
-    read(file, text, profile, overrides, &mut files)
+    plan(file, text, profile, overrides, &mut Unresolved)
 }
 
-/// [`parse`] without a look at the files that the settings name: what would run, whether or not it can here.
+/// Reads the text of an experiment, which errors call `file`; applies its profile `profile`, then `overrides`
+/// (`path=value`); and checks every cell of its grid, with what `resolve` finds of the files that it names. The other
+/// profiles are checked, too, but for their files.
 ///
 /// # Errors
 /// The first wrong setting, with its place.
-pub fn describe(
+pub fn plan(
     file: &str,
     text: &str,
     profile: Option<&str>,
     overrides: &[String],
-) -> Result<Plan, Box<ConfigError>> {
-    read(file, text, profile, overrides, &mut Files::Ignored)
-}
-
-fn read(
-    file: &str,
-    text: &str,
-    profile: Option<&str>,
-    overrides: &[String],
-    files: &mut Files,
+    resolve: &mut dyn Resolve,
 ) -> Result<Plan, Box<ConfigError>> {
     let mut document = Document::parse(file, text)?;
     let profiles = profile::take(&mut document)?;
@@ -116,7 +77,7 @@ fn read(
     for other in profiles.iter().filter(|other| chosen != Some(*other)) {
         let mut document = document.clone();
         other.apply(&mut document)?;
-        expand(&schema, &document, &mut Files::Ignored)?;
+        expand(&schema, &document, &mut Unresolved)?;
     }
     if let Some(profile) = chosen {
         profile.apply(&mut document)?;
@@ -124,7 +85,7 @@ fn read(
     for text in overrides {
         document.set_from_command_line(text)?;
     }
-    let plan = expand(&schema, &document, files)?;
+    let plan = expand(&schema, &document, resolve)?;
     Ok(Plan {
         profile: chosen.map(|profile| profile.name.clone()),
         ..plan
@@ -135,7 +96,7 @@ fn read(
 fn expand(
     schema: &Value,
     document: &Document,
-    files: &mut Files,
+    resolve: &mut dyn Resolve,
 ) -> Result<Plan, Box<ConfigError>> {
     let experiment = typed(schema, document)?;
     let seeds = seeds(document, &experiment)?;
@@ -161,7 +122,7 @@ fn expand(
             })?;
             axes.insert(axis.path.clone(), value);
         }
-        let settings = settings(&cell, typed(schema, &cell)?, files)?;
+        let settings = settings(&cell, typed(schema, &cell)?, resolve)?;
         if experiment.outputs.adapters
             && !matches!(settings.model, Some(ModelConfig::Checkpoint(_)))
         {
@@ -388,7 +349,7 @@ fn axis_length(
 fn settings(
     document: &Document,
     experiment: Experiment,
-    files: &mut Files,
+    resolve: &mut dyn Resolve,
 ) -> Result<Settings, Box<ConfigError>> {
     let task = &experiment.task;
     let has_model = task.reads() != Reads::Nothing;
@@ -444,7 +405,7 @@ fn settings(
         metrics: Vec::new(),
         store: experiment.store,
     };
-    check::settings(document, settings, experiment.metrics, files)
+    check::settings(document, settings, experiment.metrics, resolve)
 }
 
 #[cfg(test)]

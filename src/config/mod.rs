@@ -14,6 +14,7 @@ pub mod influence;
 mod metrics;
 mod name;
 mod profile;
+pub mod resolve;
 pub mod schema;
 #[cfg(test)]
 mod tests;
@@ -23,7 +24,7 @@ mod yaml;
 
 pub use error::ConfigError;
 pub use experiment::{Cell, Experiment, Outputs, Settings};
-pub use grid::{Plan, load};
+pub use grid::Plan;
 pub use influence::InfluenceConfig;
 
 pub use crate::finetune::TrainConfig;

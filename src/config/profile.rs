@@ -135,10 +135,8 @@ pub(super) fn choose<'p>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::document::Document;
     use super::super::grid::parse;
     use super::super::{Plan, TaskConfig};
-    use super::take;
 
     const FILE: &str = "\
 name: t
@@ -209,44 +207,6 @@ profiles:
         assert_eq!(help.as_deref(), Some("did you mean `laptop`?"));
         let plain = "name: t\ntask: gradients\n";
         assert!(error(plain, Some("paper")).contains("has no profiles"));
-    }
-
-    #[test]
-    fn shipped_experiments_are_right_but_for_files_that_are_not_shipped() {
-        let mut checked = 0;
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/experiments");
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let (file, text) = (
-                path.display().to_string(),
-                std::fs::read_to_string(&path).unwrap(),
-            );
-            // theory has settings of its own
-            let name = path.file_name().unwrap().to_string_lossy();
-            if name.starts_with("theory_") {
-                if let Err(error) = crate::config::theory::parse(&file, &text) {
-                    assert_eq!(error.field, "gradients.path: ", "{error}");
-                }
-                continue;
-            }
-            let mut document = Document::parse(&file, &text).unwrap();
-            let profiles = take(&mut document).unwrap();
-            let mut names: Vec<Option<&str>> = profiles
-                .iter()
-                .map(|profile| Some(profile.name.as_str()))
-                .collect();
-            if names.is_empty() {
-                names.push(None);
-            }
-            for name in names {
-                if let Err(error) = parse(&file, &text, name, &[]) {
-                    let files = ["task.path: ", "model.path: "];
-                    assert!(files.contains(&error.field.as_str()), "{error}");
-                }
-                checked += 1;
-            }
-        }
-        assert!(checked >= 13, "{checked}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The experiment of `infbench theory`: on which gradients, at which settings, the claims are checked.
 
 use std::collections::BTreeMap;
-use std::path::{Path as FilePath, PathBuf};
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::conform;
-use super::document::{self, Document, Path};
+use super::document::{Document, Path};
 use super::error::ConfigError;
 use crate::influence::Blocks;
 use crate::input::Problem;
@@ -176,16 +176,7 @@ pub struct TheoryPlan {
     pub complexity: Option<ComplexitySizes>,
 }
 
-/// Reads an experiment file.
-///
-/// # Errors
-/// A file that cannot be read, or the first wrong setting, with its place.
-pub fn load(path: &FilePath) -> miette::Result<TheoryPlan> {
-    let text = document::read(path).map_err(|error| miette::miette!("{error}"))?;
-    Ok(parse(&path.display().to_string(), &text).map_err(|error| *error)?)
-}
-
-/// [`load`] on text; `file` is how errors name it.
+/// Reads the text of an experiment; `file` is how errors name it.
 ///
 /// # Errors
 /// The first wrong setting, with its place.

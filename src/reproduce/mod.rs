@@ -11,6 +11,7 @@ use crate::config::Plan;
 use crate::config::error::ConfigError;
 use crate::config::{grid, theory};
 use crate::input::Problem;
+use crate::resolve;
 use crate::results::Record;
 
 /// One way to reproduce an item.
@@ -304,9 +305,9 @@ impl Variant {
         let own = set.iter().map(|text| (*text).to_owned());
         let all: Vec<String> = own.chain(overrides.iter().cloned()).collect();
         if check_files {
-            grid::parse(&path, text, profile, &all)
+            resolve::parse(&path, text, profile, &all)
         } else {
-            grid::describe(&path, text, profile, &all)
+            grid::parse(&path, text, profile, &all)
         }
     }
 

@@ -1,0 +1,178 @@
+//! From an experiment's file to a plan that can run: reads the file, and looks for the data and checkpoints that its
+//! settings name, on this machine and on the Hugging Face hub.
+//!
+//! [`crate::config`] knows what settings mean and touches neither disk nor network; it asks through the seam
+//! [`Resolve`], so that settings and files are checked in one order. In: the path of a YAML file. Out: a [`Plan`], every
+//! cell of which can run, to [`crate::runner`]; or one error with its line.
+
+use std::path::Path;
+
+use crate::checkpoints::HuggingFaceError;
+use crate::checkpoints::hub::{Checkpoints, Hub, HubError, Part};
+use crate::checkpoints::layout::has_tokenizer;
+use crate::config::error::ConfigError;
+use crate::config::resolve::{Misfit, Resolve};
+use crate::config::theory::{self, TheoryPlan};
+use crate::config::{ModelConfig, Plan, TaskConfig, grid};
+use crate::input::{self, InputError, Problem};
+use crate::models::Model;
+use crate::models::huggingface::HuggingFaceConfig;
+use crate::models::settings::CheckpointConfig;
+
+/// Most bytes of a settings file.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// The plan of an experiment file, see [`grid::plan`].
+///
+/// # Errors
+/// A file that cannot be read, or the first wrong setting, with its place.
+pub fn load(path: &Path, profile: Option<&str>, overrides: &[String]) -> miette::Result<Plan> {
+    let text = read(path).map_err(|error| miette::miette!("{error}"))?;
+    Ok(parse(&path.display().to_string(), &text, profile, overrides).map_err(|error| *error)?)
+}
+
+/// [`load`] on text; `file` is how errors name it.
+///
+/// # Errors
+/// The first wrong setting, with its place.
+pub fn parse(
+    file: &str,
+    text: &str,
+    profile: Option<&str>,
+    overrides: &[String],
+) -> Result<Plan, Box<ConfigError>> {
+    let mut here = Here(Checkpoints::new(Hub::from_env(), Part::Description));
+    grid::plan(file, text, profile, overrides, &mut here)
+}
+
+/// The plan of a theory experiment's file.
+///
+/// # Errors
+/// A file that cannot be read, or the first wrong setting, with its place.
+pub fn load_theory(path: &Path) -> miette::Result<TheoryPlan> {
+    let text = read(path).map_err(|error| miette::miette!("{error}"))?;
+    Ok(theory::parse(&path.display().to_string(), &text).map_err(|error| *error)?)
+}
+
+/// Makes sure that the weights of every checkpoint are here; settings and tokenizers are since the plan was made.
+/// `progress` shows downloads.
+///
+/// # Errors
+/// Weights that cannot be had.
+pub fn fetch_weights(plan: &mut Plan, progress: bool) -> Result<(), HubError> {
+    let hub = Hub {
+        progress,
+        ..Hub::from_env()
+    };
+    let mut checkpoints = Checkpoints::new(hub, Part::Whole);
+    for cell in &mut plan.cells {
+        if let Some(ModelConfig::Checkpoint(checkpoint)) = &mut cell.settings.model {
+            checkpoint.locate(&mut checkpoints)?;
+        }
+    }
+    Ok(())
+}
+
+/// The text of a settings file.
+///
+/// # Errors
+/// A file that cannot be read, is no text, or is larger than any experiment.
+fn read(path: &Path) -> Result<String, InputError> {
+    let bytes = std::fs::metadata(path).map_or(0, |about| about.len());
+    if bytes > MOST_BYTES {
+        return Err(InputError::Read {
+            path: path.to_owned(),
+            reason: format!("it has {bytes} bytes, and experiments have at most {MOST_BYTES}"),
+        });
+    }
+    input::text(path)
+}
+
+/// Looks on this machine, and for checkpoints on the hub.
+struct Here(Checkpoints);
+
+impl Resolve for Here {
+    fn task(&mut self, task: &TaskConfig) -> Result<(), Misfit> {
+        task.find().map(|_| ()).map_err(at("task.path"))
+    }
+
+    fn tokenizer(&mut self, folder: &Path) -> Result<(), Problem> {
+        if has_tokenizer(folder) {
+            return Ok(());
+        }
+        let missing = HuggingFaceError::no_tokenizer(folder);
+        Err(Problem::new(missing.to_string()))
+    }
+
+    fn checkpoint(
+        &mut self,
+        task: &TaskConfig,
+        checkpoint: &mut CheckpointConfig,
+    ) -> Result<Option<Model>, Misfit> {
+        let model = "model.path";
+        checkpoint
+            .locate(&mut self.0)
+            .map_err(|error| match error {
+                HubError::Revision { .. } => at("model.revision")(error),
+                error => at(model)(error),
+            })?;
+        let folder = checkpoint.folder();
+        let config = HuggingFaceConfig::read(folder).map_err(at(model))?;
+        self.tokenizer(folder).map_err(|problem| (model, problem))?;
+        let longest = config.longest();
+        if let Some(length) = task.max_length().filter(|&length| length > longest) {
+            let message = format!(
+                "{length} is more than the {longest} tokens that the checkpoint has positions for"
+            );
+            return Err(("task.max_length", Problem::new(message)));
+        }
+        let model = ModelConfig::Checkpoint(checkpoint.clone());
+        Model::outline(&model).map(Some).map_err(at("model"))
+    }
+}
+
+/// An error as what is wrong with a setting.
+fn at<E: std::fmt::Display>(setting: &'static str) -> impl Fn(E) -> Misfit {
+    move |error| (setting, Problem::new(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shipped_experiments_are_right_but_for_files_that_are_not_shipped() {
+        let mut checked = 0;
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/experiments");
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let (file, text) = (
+                path.display().to_string(),
+                std::fs::read_to_string(&path).unwrap(),
+            );
+            // theory has settings of its own
+            let name = path.file_name().unwrap().to_string_lossy();
+            if name.starts_with("theory_") {
+                if let Err(error) = crate::config::theory::parse(&file, &text) {
+                    assert_eq!(error.field, "gradients.path: ", "{error}");
+                }
+                continue;
+            }
+            let written: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
+            let profiles = written.get("profiles").and_then(|p| p.as_mapping());
+            let profiles = profiles.into_iter().flatten();
+            let mut names: Vec<Option<&str>> = profiles.map(|(name, _)| name.as_str()).collect();
+            if names.is_empty() {
+                names.push(None);
+            }
+            for name in names {
+                if let Err(error) = parse(&file, &text, name, &[]) {
+                    let files = ["task.path: ", "model.path: "];
+                    assert!(files.contains(&error.field.as_str()), "{error}");
+                }
+                checked += 1;
+            }
+        }
+        assert!(checked >= 13, "{checked}");
+    }
+}
