@@ -11,13 +11,14 @@ use crate::checkpoints::HuggingFaceError;
 use crate::checkpoints::hub::{Checkpoints, Hub, HubError, Part};
 use crate::checkpoints::layout::has_tokenizer;
 use crate::config::error::ConfigError;
-use crate::config::resolve::{Misfit, Resolve};
+use crate::config::resolve::{Misfit, Resolve, continues};
 use crate::config::theory::{self, TheoryPlan};
 use crate::config::{ModelConfig, Plan, TaskConfig, grid};
 use crate::input::{self, InputError, Problem};
 use crate::models::Model;
 use crate::models::huggingface::HuggingFaceConfig;
 use crate::models::settings::CheckpointConfig;
+use crate::tasks::Reads;
 
 /// Most bytes of a settings file.
 const MOST_BYTES: u64 = 1 << 20;
@@ -119,6 +120,11 @@ impl Resolve for Here {
         let folder = checkpoint.folder();
         let config = HuggingFaceConfig::read(folder).map_err(at(model))?;
         self.tokenizer(folder).map_err(|problem| (model, problem))?;
+        let (family, generates) = (config.family.name(), config.family.generates());
+        if generates != (task.reads() == Reads::Prompts) {
+            let message = continues(family, generates, task.name());
+            return Err((model, Problem::new(message)));
+        }
         let longest = config.longest();
         if let Some(length) = task.max_length().filter(|&length| length > longest) {
             let message = format!(

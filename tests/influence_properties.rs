@@ -10,7 +10,8 @@ use infbench::gradients::factors::{KroneckerFactors, TensorFactors};
 use infbench::gradients::hessian::{HessianGroup, Hessians};
 use infbench::gradients::store::{GradientStore, TensorInfo};
 use infbench::influence::{
-    BlockLayout, Companions, Influence, METHODS, Queries, RunOptions, Sampled, damping, run_method,
+    BlockLayout, Companions, GRADIENT_METHODS, Influence, Queries, RunOptions, Sampled, damping,
+    run_method,
 };
 use infbench::influence::{Blocks, Precision};
 use infbench::random::rng;
@@ -122,6 +123,7 @@ fn run_with(
             }),
             hessians: Some(&hessians),
             checkpoints: &[checkpoint(0.5), checkpoint(0.125)],
+            ..Companions::default()
         },
         parts: None,
     };
@@ -380,7 +382,7 @@ fn law(name: &str) -> Option<Law> {
 
 /// The laws of all methods, and of those whose options lead to another computation.
 fn laws() -> Vec<(&'static str, Law)> {
-    let names = METHODS.iter().map(|(info, _)| info.name);
+    let names = GRADIENT_METHODS.iter().map(|(info, _)| info.name);
     let names = names.chain(["datainf:group_size=3"]);
     names.filter_map(|name| Some((name, law(name)?))).collect()
 }
@@ -499,7 +501,7 @@ proptest! {
         let (train, query) = (case.train(), case.query());
         let order: Vec<usize> = (0..case.m).rev().collect();
         let turned = reordered(&query, &order);
-        for (info, _) in METHODS {
+        for (info, _) in GRADIENT_METHODS {
             // rounding decides which iteration is the last, and the answers differ by what the last one gains
             let method = match info.name {
                 "conjugate_gradient" => "conjugate_gradient:tolerance=1e-13,must_converge=false",
@@ -657,7 +659,7 @@ fn one_example_makes_datainf_exact() {
 
 #[test]
 fn zeros_contribute_nothing() {
-    for (info, _) in METHODS {
+    for (info, _) in GRADIENT_METHODS {
         let method = match info.name {
             // the other divides by zero when all is one batch
             "exact_pydvl" => "exact_pydvl:solver=iterative",
@@ -798,7 +800,7 @@ fn the_same_bytes_on_any_number_of_threads() {
         seed: 5,
     };
     let (train, query) = (case.train(), case.query());
-    for (info, _) in METHODS {
+    for (info, _) in GRADIENT_METHODS {
         for method in [info.name.to_owned()]
             .into_iter()
             .chain((info.name == "datainf").then(|| "datainf:group_size=16".to_owned()))

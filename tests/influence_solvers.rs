@@ -10,7 +10,8 @@ use faer::linalg::solvers::{DenseSolveCore, Solve};
 use infbench::gradients::store::{GradientStore, TensorInfo};
 use infbench::influence::registry::{Allowed, MethodInfo};
 use infbench::influence::{
-    BlockLayout, Influence, InfluenceError, METHODS, Queries, RunOptions, damping, run_method,
+    BlockLayout, GRADIENT_METHODS, Influence, InfluenceError, Queries, RunOptions, damping,
+    run_method,
 };
 use infbench::influence::{Blocks, Precision};
 use infbench::random::rng;
@@ -326,7 +327,7 @@ fn sized(
 /// [`Allowed::Size`], so that the tests below find it.
 #[test]
 fn every_count_that_is_no_size_is_known() {
-    for (info, _) in METHODS {
+    for (info, _) in GRADIENT_METHODS {
         for option in info.options {
             if option.allowed == Allowed::Count {
                 assert!(
@@ -364,7 +365,7 @@ fn half_a_block_is_not_exact() {
     let exact = double("exact", &train, &query, 0.1).scores;
     let size = exact.iter().fold(0.0f64, |max, v| max.max(v.abs()));
     let mut methods = Vec::new();
-    for (info, _) in METHODS {
+    for (info, _) in GRADIENT_METHODS {
         for method in sized(info, rows.len(), &[[2, 4], [2, 2]], |size| size / 2) {
             let found = double(&method, &train, &query, 0.1).scores;
             let error = (&found - &exact)
@@ -1039,7 +1040,7 @@ proptest! {
             (store(&rows, &shapes, scale), store(&queries(&rows, seed), &shapes, scale));
         let factor = 10f64.powi(factor);
         let oracle = Oracle::new(&train, &query, factor);
-        for (info, _) in METHODS {
+        for (info, _) in GRADIENT_METHODS {
             for size in [|size: usize| size, |size: usize| size + 1, |size: usize| 50 * size] {
                 for method in sized(info, n, &sides, size) {
                     for (precision, unit) in [(Precision::F64, 1.0), (Precision::F32, 2f64.powi(29))] {

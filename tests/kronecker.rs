@@ -299,8 +299,7 @@ fn sampled_labels_bring_factors_and_moments_of_their_own() {
             gradients: &gradients,
             factors: &sampled,
         }),
-        hessians: None,
-        checkpoints: &[],
+        ..Companions::default()
     };
     let run = |method: &str, companions| {
         let (blocks, precision) = (Blocks::PerMatrix, Precision::F64);

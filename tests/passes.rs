@@ -73,6 +73,7 @@ fn passes(label: &str, queries: usize, precision: Precision) -> (f64, usize) {
             }),
             hessians: Some(&hessians),
             checkpoints: &[checkpoint(1), checkpoint(2), checkpoint(3)],
+            ..Companions::default()
         },
         parts: None,
     };

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::document::{Document, Path};
 use super::error::ConfigError;
 use super::experiment::Settings;
-use super::resolve::{Misfit, Resolve};
+use super::resolve::{Misfit, Resolve, continues};
 use super::{LoraConfig, ModelConfig, TaskConfig};
 use crate::gradients::settings::Reference;
 use crate::influence::{MethodSpec, Need};
@@ -93,6 +93,12 @@ fn companions(document: &Document, settings: &Settings) -> Checked<()> {
             Some(train) if need == Need::Checkpoints && train.epochs == 0 => {
                 "has no checkpoints with train.epochs = 0".to_owned()
             }
+            Some(_)
+                if matches!(need, Need::Texts | Need::HiddenStates)
+                    && settings.task.reads() != Reads::Prompts =>
+            {
+                "has none".to_owned()
+            }
             Some(_) => continue,
         };
         let message = format!(
@@ -150,15 +156,14 @@ fn network(
     let error = |at: &str, problem| document.error(&path(at), false, problem);
     let name = task.name();
     let cannot = match (&*model, task.reads()) {
-        (ModelConfig::Checkpoint(_) | ModelConfig::Llama(_), Reads::Texts) => None,
-        (_, Reads::Texts) => Some(format!(
+        (ModelConfig::Checkpoint(_), Reads::Texts | Reads::Prompts)
+        | (ModelConfig::Llama(_), Reads::Prompts) => None,
+        (ModelConfig::Llama(_), _) => Some(continues("llama", true, name)),
+        (_, Reads::Texts | Reads::Prompts) => Some(format!(
             "the task `{name}` has texts, which only a checkpoint can read; allowed: {{path: FOLDER}}"
         )),
         (ModelConfig::Checkpoint(_), _) => Some(format!(
-            "a checkpoint reads texts, which the task `{name}` does not have; use the task `glue`"
-        )),
-        (ModelConfig::Llama(_), _) => Some(format!(
-            "a language model reads texts, which the task `{name}` does not have; allowed: transformer"
+            "a checkpoint reads texts, which the task `{name}` does not have; allowed: a task of texts, such as `glue` or `grammars`"
         )),
         (ModelConfig::Mlp(_), Reads::Tokens) => Some(format!(
             "the task `{name}` has tokens, which `mlp` cannot read; allowed: transformer"

@@ -123,7 +123,9 @@ fn object(
         if let Some(property) = properties.and_then(|p| p.get(key)) {
             walk(root, property, value, path)?;
         } else {
-            match schema.get("additionalProperties") {
+            // schemars writes the second one where fields of another mapping are flattened in
+            let additional = schema.get("additionalProperties");
+            match additional.or_else(|| schema.get("unevaluatedProperties")) {
                 Some(Value::Bool(false)) => {
                     let names = properties
                         .into_iter()

@@ -371,7 +371,7 @@ fn settings(
     let model = match (task.reads(), experiment.model) {
         (Reads::Nothing, _) => None,
         (_, Some(model)) => Some(model),
-        (Reads::Texts, None) => {
+        (Reads::Texts | Reads::Prompts, None) => {
             let problem = Problem::new(format!(
                 "the task `{}` has texts and needs a checkpoint",
                 task.name()

@@ -8,6 +8,7 @@ mod latents;
 mod noise;
 mod picture;
 mod targets;
+mod texts;
 mod tokens;
 
 pub use inputs::Inputs;
@@ -17,6 +18,7 @@ pub use noise::{
 };
 pub use picture::Picture;
 pub use targets::Targets;
+pub use texts::{HiddenStates, Texts};
 pub use tokens::{Measurement, NextToken, Reduction, TokenTargets};
 
 /// Examples.
@@ -51,6 +53,19 @@ pub struct Truth {
     pub query_classes: Option<Vec<usize>>,
 }
 
+/// What a task for a language model has besides its splits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LanguageData {
+    /// What is fine-tuned on in place of the training split, example by example the same; `None` when it is that split.
+    pub tuning: Option<Split>,
+    /// Texts of training examples and queries, for methods that compare texts.
+    pub texts: [Texts; 2],
+    /// Texts that were cut to the longest length.
+    pub truncated: usize,
+    /// Texts that are the same as one before.
+    pub duplicates: usize,
+}
+
 /// A task with examples, for a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskData {
@@ -62,8 +77,21 @@ pub struct TaskData {
     pub pretrain: Option<(Split, usize)>,
     /// Classes of `train` and `query`.
     pub classes: usize,
-    /// Rows of the data files that were broken and passed over.
+    /// Rows of the data files that were broken and passed over, and texts without a token to predict.
     pub passed_over: usize,
+    /// What a task for a language model has besides.
+    pub language: Option<LanguageData>,
     /// What is known.
     pub truth: Truth,
+}
+
+impl TaskData {
+    /// What is fine-tuned on: the training split, unless other tokens are predicted there.
+    pub fn tuned_on(&self) -> &Split {
+        let own = self
+            .language
+            .as_ref()
+            .and_then(|language| language.tuning.as_ref());
+        own.unwrap_or(&self.train)
+    }
 }

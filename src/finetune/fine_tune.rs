@@ -80,7 +80,7 @@ fn run(
     key.settings(&settings.seed);
     key.settings(lora);
     key.settings(&train.deciding());
-    key.split(&data.train);
+    key.split(data.tuned_on());
     key.split(&data.query);
     key.settings(&data.classes);
     // reuse changes sums by rounding
@@ -114,10 +114,12 @@ fn run(
         });
     }
     let start = Instant::now();
+    let tuned_on = data.tuned_on();
+    // what is kept of the examples that gradients are taken of, where these are the same
     let train_split = reused[0]
         .as_ref()
-        .filter(|_| reuse::while_training(dropout))
-        .unwrap_or(&data.train);
+        .filter(|_| reuse::while_training(dropout) && std::ptr::eq(tuned_on, &data.train))
+        .unwrap_or(tuned_on);
     let query_split = reused[1].as_ref().unwrap_or(&data.query);
     let objective = objectives::of(&query_split.targets);
     let mut epochs = Vec::with_capacity(train.epochs);

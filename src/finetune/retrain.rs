@@ -57,7 +57,7 @@ impl Retrainer {
         key.text(&base.key);
         key.settings(lora);
         key.settings(&train.deciding());
-        key.split(&data.train);
+        key.split(data.tuned_on());
         key.split(&data.query);
         key.settings(&data.classes);
         key.settings(&settings.activations);
@@ -66,11 +66,11 @@ impl Retrainer {
         let dropout = train.dropout(lora.dropout, &adapted);
         let query = reuse::below_adapters(&adapted, &data.query, settings.activations);
         let train_split = if reuse::while_training(dropout) {
-            reuse::below_adapters(&adapted, &data.train, settings.activations)
+            reuse::below_adapters(&adapted, data.tuned_on(), settings.activations)
         } else {
             None
         };
-        let splits = [(train_split, &data.train), (query, &data.query)]
+        let splits = [(train_split, data.tuned_on()), (query, &data.query)]
             .map(|(reused, split)| reused.unwrap_or_else(|| split.clone()));
         Ok(Self {
             key: key.finish(),

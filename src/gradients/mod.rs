@@ -10,6 +10,7 @@
 pub mod checkpoints;
 pub mod factors;
 pub mod hessian;
+pub mod hidden_states;
 mod matrices;
 pub mod one_by_one;
 pub mod per_example;

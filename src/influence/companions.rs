@@ -1,6 +1,7 @@
 //! What some methods need beside the gradients of the fine-tuned model.
 
 use super::error::InfluenceError;
+use crate::data::{HiddenStates, Texts};
 use crate::gradients::checkpoints::Checkpoint;
 use crate::gradients::factors::{KroneckerFactors, TensorFactors};
 use crate::gradients::hessian::Hessians;
@@ -17,6 +18,10 @@ pub struct Companions<'a> {
     pub hessians: Option<&'a Hessians>,
     /// Gradients along the fine-tune; empty when there are none.
     pub checkpoints: &'a [Checkpoint],
+    /// Texts of training examples and queries.
+    pub texts: Option<&'a [Texts; 2]>,
+    /// Hidden states of training examples and queries.
+    pub hidden_states: Option<&'a [HiddenStates; 2]>,
 }
 
 /// What a second pass with labels drawn from the model's own predictions gives.
@@ -39,6 +44,10 @@ pub struct OwnedCompanions {
     pub hessians: Option<Hessians>,
     /// [`Companions::checkpoints`].
     pub checkpoints: Vec<Checkpoint>,
+    /// [`Companions::texts`].
+    pub texts: Option<[Texts; 2]>,
+    /// [`Companions::hidden_states`].
+    pub hidden_states: Option<[HiddenStates; 2]>,
 }
 
 impl OwnedCompanions {
@@ -52,6 +61,8 @@ impl OwnedCompanions {
                 .map(|(gradients, factors)| Sampled { gradients, factors }),
             hessians: self.hessians.as_ref(),
             checkpoints: &self.checkpoints,
+            texts: self.texts.as_ref(),
+            hidden_states: self.hidden_states.as_ref(),
         }
     }
 }
@@ -73,6 +84,10 @@ pub enum Need {
     },
     /// [`Companions::checkpoints`].
     Checkpoints,
+    /// [`Companions::texts`].
+    Texts,
+    /// [`Companions::hidden_states`].
+    HiddenStates,
 }
 
 impl Need {
@@ -88,6 +103,8 @@ impl Need {
                 "second derivatives of the training loss, computed with a small model or given as files"
             }
             Self::Checkpoints => "gradients at checkpoints of the fine-tune",
+            Self::Texts => "the texts of the examples in tokens",
+            Self::HiddenStates => "hidden states of a language model's last layer",
         }
     }
 }
@@ -104,6 +121,8 @@ impl Companions<'_> {
             Need::Sampled => self.sampled.is_some(),
             Need::Hessian { .. } => self.hessians.is_some(),
             Need::Checkpoints => !self.checkpoints.is_empty(),
+            Need::Texts => self.texts.is_some(),
+            Need::HiddenStates => self.hidden_states.is_some(),
         };
         if there {
             Ok(())
@@ -135,6 +154,19 @@ impl Companions<'_> {
                 second_derivatives(hessians, &info.name, info.dim())?;
             }
         }
+        let rows = [train.rows(), query.rows()];
+        if let Some(texts) = self.texts {
+            let prompts = texts.each_ref().map(|split| split.prompts.len());
+            let whole = texts.each_ref().map(|split| split.whole.len());
+            as_many("texts", prompts, rows)?;
+            as_many("texts", whole, rows)?;
+        }
+        if let Some(states) = self.hidden_states {
+            let last = states.each_ref().map(|split| split.last.nrows());
+            let mean = states.each_ref().map(|split| split.mean.nrows());
+            as_many("hidden states", last, rows)?;
+            as_many("hidden states", mean, rows)?;
+        }
         for checkpoint in self.checkpoints {
             let pairs = [(train, &checkpoint.train), (query, &checkpoint.query)];
             for (ours, theirs) in pairs {
@@ -154,6 +186,15 @@ impl Companions<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// There is one for each training example and each query.
+fn as_many(what: &'static str, found: [usize; 2], rows: [usize; 2]) -> Result<(), InfluenceError> {
+    if found == rows {
+        Ok(())
+    } else {
+        Err(InfluenceError::Examples { what, found, rows })
     }
 }
 

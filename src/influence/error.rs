@@ -104,6 +104,19 @@ pub enum InfluenceError {
         /// What is wrong.
         reason: String,
     },
+    /// What came beside the gradients is of other examples.
+    #[error(
+        "{what} of {} training examples and {} queries came beside gradients of {} and {}",
+        found[0], found[1], rows[0], rows[1]
+    )]
+    Examples {
+        /// What.
+        what: &'static str,
+        /// Training examples and queries that it is of.
+        found: [usize; 2],
+        /// Those that the gradients are of.
+        rows: [usize; 2],
+    },
     /// A method that holds a dense matrix, on a block too large for it.
     #[error(
         "block `{}`: `{method}` inverts a dense {size}×{size} matrix, {limit} is the largest allowed",

@@ -3,11 +3,12 @@
 use std::fmt::Debug;
 
 use faer::Mat;
+use ndarray::Array2;
 
 use super::block::layout::BlockLayout;
 use super::block::precision::Precision;
 use super::block::view::Block;
-use super::companions::Need;
+use super::companions::{Companions, Need};
 use super::cost::{BlockSize, Cost};
 use super::error::InfluenceError;
 use super::evidence::Evidence;
@@ -19,11 +20,24 @@ pub trait InfluenceMethod: Debug + Send + Sync {
     ///
     /// # Errors
     /// A factorisation that breaks down; the message names the block, its size and λ.
+    ///
+    /// # Panics
+    /// When the method is a [`control`](Self::control).
     fn prepare<'a>(
         &'a self,
         block: &'a Block<'a>,
-        lambda: f64,
-    ) -> Result<Box<dyn Preconditioner + 'a>, InfluenceError>;
+        _lambda: f64,
+    ) -> Result<Box<dyn Preconditioner + 'a>, InfluenceError> {
+        panic!(
+            "{self:?} does not work on gradients such as those of `{}`",
+            block.name()
+        )
+    }
+
+    /// What gives the scores in place of gradients; `None` for a method that works on gradients.
+    fn control(&self) -> Option<&dyn Control> {
+        None
+    }
 
     /// Precision of the products, the contraction with the training gradients included, when `asked` is
     /// what the settings say.
@@ -73,6 +87,13 @@ pub trait InfluenceMethod: Debug + Send + Sync {
         });
         (operations, largest + 8.0 * m * n)
     }
+}
+
+/// Scores that do not come from gradients: what influence has to be better than.
+pub trait Control {
+    /// Scores of n training examples for each of m queries, `[m, n]`; as for influence, a larger one is more harmful,
+    /// so that a similarity enters with a minus.
+    fn scores(&self, beside: &Companions<'_>, shape: [usize; 2], seed: u64) -> Array2<f64>;
 }
 
 /// What a method's answers would be if it were carried to convergence.

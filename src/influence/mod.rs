@@ -4,12 +4,13 @@
 //! out go scores and what they cost. The deep-learning framework stops at the gradients: nothing here imports it.
 //!
 //! From the ground up: [`block`] is one block of gradients with the products, moments and λ that all methods share,
-//! [`solve`] what inverts, [`methods`] and [`compat`] the methods, a file each, [`METHODS`] the table of them,
+//! [`solve`] what inverts, [`methods`], [`compat`] and [`controls`] the methods, a file each, [`METHODS`] the table of them,
 //! [`MethodSpec`] a method with its options as written, and [`run_method`] computes its scores.
 
 pub mod block;
 mod companions;
 pub mod compat;
+pub mod controls;
 pub mod cost;
 mod error;
 mod evidence;
@@ -28,10 +29,10 @@ pub use block::view::Block;
 pub use companions::{Companions, Need, OwnedCompanions, Sampled};
 pub use error::InfluenceError;
 pub use evidence::Evidence;
-pub use method::{Applied, InfluenceMethod, Limit, Preconditioner};
+pub use method::{Applied, Control, InfluenceMethod, Limit, Preconditioner};
 pub use run::{Influence, Parts, Queries, RunOptions, run_method};
 pub use spec::MethodSpec;
-pub use table::METHODS;
+pub use table::{GRADIENT_METHODS, METHODS};
 
 #[cfg(test)]
 mod table_tests;

@@ -3,7 +3,7 @@
 use faer::linalg::matmul::matmul;
 use faer::traits::ComplexField;
 use faer::{Accum, Mat, Par};
-use ndarray::Array2;
+use ndarray::{Array2, Axis, s};
 use rayon::prelude::*;
 
 use super::block::columns::{column, contiguous_mut, norms as lengths, parallel, relative};
@@ -14,6 +14,7 @@ use super::block::view::Block;
 use super::companions::{Companions, Need};
 use super::error::InfluenceError;
 use super::evidence::Evidence;
+use super::method::Control;
 use super::spec::MethodSpec;
 use crate::gradients::store::GradientStore;
 use crate::measure::{Meter, Spent, StageBytes, StageSeconds};
@@ -152,6 +153,9 @@ fn run_here(
     let companions = &options.companions;
     companions.check(spec.name(), method.need())?;
     companions.fit(train, query)?;
+    if let Some(control) = method.control() {
+        return Ok(of_control(control, train, query, options));
+    }
     let rows = options.queries.rows(query.rows());
     let mut parts = options
         .parts
@@ -328,6 +332,46 @@ impl<'a> PartScores<'a> {
     fn finish(self) -> Array2<f64> {
         let [parts, m] = [self.scores.nrows(), self.scores.ncols()];
         Array2::from_shape_fn((m, parts), |(q, k)| self.scores[(k, q)])
+    }
+}
+
+/// Scores of a method that does not look at gradients; those of the mean query are the mean over the queries.
+fn of_control(
+    control: &dyn Control,
+    train: &GradientStore,
+    query: &GradientStore,
+    options: &RunOptions<'_>,
+) -> Influence {
+    let (n, m) = (train.rows(), query.rows());
+    let meter = Meter::start();
+    let (scores, spent) = meter.stage(|| {
+        let each = control.scores(&options.companions, [m, n], options.seed);
+        let mean = |each: &Array2<f64>| each.sum_axis(Axis(0)) / m as f64;
+        match options.queries {
+            Queries::Each => each,
+            Queries::Mean => mean(&each).insert_axis(Axis(0)),
+            Queries::EachAndMean => {
+                let mut all = Array2::zeros((m + 1, n));
+                all.slice_mut(s![..m, ..]).assign(&each);
+                all.row_mut(m).assign(&mean(&each));
+                all
+            }
+        }
+    });
+    Influence {
+        scores,
+        seconds: StageSeconds {
+            score: spent.seconds,
+            ..StageSeconds::default()
+        },
+        peak_bytes: spent.peak_bytes.map(|score| StageBytes {
+            score,
+            ..StageBytes::default()
+        }),
+        bytes_read: 0,
+        evidence: Evidence::default(),
+        block_evidence: Vec::new(),
+        parts: None,
     }
 }
 

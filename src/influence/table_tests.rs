@@ -1,6 +1,6 @@
 //! What the table says: defaults that methods share, and costs, by hand.
 
-use super::METHODS;
+use super::GRADIENT_METHODS;
 use super::block::layout::{BlockLayout, Blocks};
 use super::cost::{BlockSize, Cost};
 use super::registry::Values;
@@ -23,7 +23,7 @@ fn of(label: &str, size: &BlockSize) -> Cost {
 
 #[test]
 fn every_method_costs_at_least_its_contraction_and_more_on_more_examples() {
-    for (info, build) in METHODS {
+    for (info, build) in GRADIENT_METHODS {
         let method = build(&Values::new(info, &[]));
         let [small, large] = [500.0, 1000.0].map(|n| {
             let found = method.cost(&size(n, 10.0, &[[4.0, 300.0], [300.0, 4.0]]));

@@ -128,6 +128,12 @@ pub struct TaskFacts {
     /// Rows of the data files that were broken and passed over: they are in neither split.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub passed_over: usize,
+    /// Texts that were cut to the longest length.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub truncated: usize,
+    /// Texts that are the same as one before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub duplicates: usize,
 }
 
 #[expect(
@@ -172,6 +178,9 @@ pub struct CompanionFacts {
     pub hessian: Option<HessianFacts>,
     /// Gradients along the fine-tune.
     pub checkpoints: Option<CheckpointFacts>,
+    /// Hidden states of the last layer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hidden_states: Option<CompanionCost>,
 }
 
 /// Cost of a companion of the gradients.

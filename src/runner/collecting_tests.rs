@@ -1,9 +1,11 @@
 //! The steps from a model to gradients and what stands beside them, with a fake in place of the model.
 
 use faer::Mat;
+use ndarray::Array2;
 
 use super::*;
 use crate::config::{Cell, grid};
+use crate::data::HiddenStates;
 use crate::gradients::factors::{KroneckerFactors, TensorFactors};
 use crate::gradients::hessian::{HessianGroup, Hessians};
 use crate::gradients::store::{StoreWriter, TensorInfo};
@@ -93,6 +95,14 @@ impl Source for Fake {
                 matrix,
             }],
         })
+    }
+
+    fn hidden_states(&self, part: Part) -> HiddenStates {
+        let last = Array2::from_elem((self.rows(part), 6), self.base);
+        HiddenStates {
+            mean: last.clone(),
+            last,
+        }
     }
 
     fn states(&self) -> Vec<State> {
@@ -202,11 +212,22 @@ fn what_stands_beside_is_collected_when_it_is_wanted() {
         factors: true,
         sampled: true,
         checkpoints: true,
+        hidden_states: true,
         hessian: Some(5),
     };
     let made = collect(&FAKE, &stores, true).unwrap().factors;
     let all = beside(&FAKE, &stores, wanted, made, &quiet).unwrap();
     let facts = all.facts();
+    let states = all.companions().hidden_states.unwrap();
+    assert_eq!(
+        states.each_ref().map(|split| split.last.dim()),
+        [(4, 6), (2, 6)]
+    );
+    // [4, 6] and [2, 6], last and mean, f32
+    assert_eq!(
+        facts.hidden_states.as_ref().map(|cost| cost.bytes),
+        Some(288)
+    );
     // two factors a tensor, of sides 2 and 1, 3 and 1
     assert_eq!(facts.factors.map(|f| f.bytes), Some(8 * (4 + 1 + 9 + 1)));
     assert_eq!(facts.hessian.as_ref().map(|h| h.bytes), Some(8 * 25));

@@ -7,6 +7,7 @@ use super::sentence;
 use super::source::{At, Part, Source};
 use super::stores::Stores;
 use crate::config::{MethodSpec, Settings};
+use crate::data::Texts;
 use crate::gradients::checkpoints::Checkpoint;
 use crate::gradients::factors::KroneckerFactors;
 use crate::gradients::hessian::Hessians;
@@ -22,6 +23,7 @@ pub(super) struct Wanted {
     pub factors: bool,
     pub sampled: bool,
     pub checkpoints: bool,
+    pub hidden_states: bool,
     /// Of at most this many parameters.
     pub hessian: Option<usize>,
 }
@@ -34,6 +36,7 @@ impl Wanted {
             factors: any(Need::Factors),
             sampled: any(Need::Sampled),
             checkpoints: any(Need::Checkpoints),
+            hidden_states: any(Need::HiddenStates),
             hessian: methods
                 .iter()
                 .filter_map(|spec| match spec.method().need() {
@@ -70,6 +73,12 @@ impl Beside {
     /// As the methods take it.
     pub(super) fn companions(&self) -> Companions<'_> {
         self.owned.companions()
+    }
+
+    /// With the texts of the examples.
+    pub(super) fn with_texts(mut self, texts: Option<[Texts; 2]>) -> Self {
+        self.owned.texts = texts;
+        self
     }
 
     /// What it cost.
@@ -135,6 +144,10 @@ pub(super) fn beside(
         progress.stage("taking gradients at sampled labels");
         beside.sampled(source, stores)?;
     }
+    if wanted.hidden_states {
+        progress.stage("taking hidden states");
+        beside.hidden_states(source);
+    }
     if let Some(limit) = wanted.hessian {
         beside.hessian(source, stores, limit, progress)?;
     }
@@ -158,6 +171,18 @@ impl Beside {
         });
         self.owned.sampled = Some((store, made.factors));
         Ok(())
+    }
+
+    /// Hidden states of both splits.
+    fn hidden_states(&mut self, source: &dyn Source) {
+        let start = Instant::now();
+        let states = [Part::Train, Part::Query].map(|part| source.hidden_states(part));
+        let numbers: usize = states.iter().map(|s| s.last.len() + s.mean.len()).sum();
+        self.facts.hidden_states = Some(CompanionCost {
+            seconds: start.elapsed().as_secs_f64(),
+            bytes: (numbers * size_of::<f32>()) as u64,
+        });
+        self.owned.hidden_states = Some(states);
     }
 
     /// Second derivatives of at most `limit` parameters.

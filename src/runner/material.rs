@@ -105,6 +105,8 @@ fn drawn(task: &GradientsTask, stores: &Stores, progress: &Progress) -> Result<M
             classes,
             flipped: flipped(&made.truth),
             passed_over: 0,
+            truncated: 0,
+            duplicates: 0,
         },
         truth: made.truth,
         model: None,
@@ -134,6 +136,8 @@ fn fine_tuned(place: &Place, stores: &Stores, progress: &Progress) -> Result<Mat
         seconds,
     } = collect(&source, stores, wanted.factors)?;
     let beside = companions::beside(&source, stores, wanted, factors, progress)?;
+    let language = data.language.as_ref();
+    let texts = language.map(|language| language.texts.clone());
     Ok(Material {
         train,
         query,
@@ -145,12 +149,14 @@ fn fine_tuned(place: &Place, stores: &Stores, progress: &Progress) -> Result<Mat
             classes: Some(data.classes),
             flipped: flipped(&data.truth),
             passed_over: data.passed_over,
+            truncated: language.map_or(0, |language| language.truncated),
+            duplicates: language.map_or(0, |language| language.duplicates),
         },
         padding: padding(&data.train, &data.query, &tuned.model),
         truth: data.truth,
         model: Some(tuned.facts),
         training: Some(tuned.training),
-        beside,
+        beside: beside.with_texts(texts),
         seconds,
         retrainer: outcome.retrainer,
     })

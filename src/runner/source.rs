@@ -1,11 +1,12 @@
 //! What the gradients of a cell are taken of: a fine-tuned model, or in tests a fake.
 
 use super::sentence;
-use crate::data::{Split, Targets};
+use crate::data::{HiddenStates, Split, Targets};
 use crate::finetune::FineTuned;
 use crate::finetune::checkpoints::AdapterState;
 use crate::gradients::hessian::Hessians;
 use crate::gradients::hessian::differences::hessian;
+use crate::gradients::hidden_states;
 use crate::gradients::per_example::{self, WithFactors};
 use crate::gradients::store::{StoreWriter, TensorInfo};
 use crate::models::{Model, Role};
@@ -59,6 +60,9 @@ pub(super) trait Source {
         limit: usize,
         report: &mut dyn FnMut(usize, usize),
     ) -> Result<Hessians, String>;
+
+    /// Hidden states of a language model's last layer for a split.
+    fn hidden_states(&self, part: Part) -> HiddenStates;
 
     /// The states along the fine-tune that were kept.
     fn states(&self) -> Vec<State>;
@@ -132,6 +136,10 @@ impl Source for Tuned<'_> {
         report: &mut dyn FnMut(usize, usize),
     ) -> Result<Hessians, String> {
         hessian(&self.model, self.train, limit, report).map_err(sentence)
+    }
+
+    fn hidden_states(&self, part: Part) -> HiddenStates {
+        hidden_states::collect(&self.model, self.split(part))
     }
 
     fn states(&self) -> Vec<State> {

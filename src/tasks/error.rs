@@ -1,5 +1,7 @@
 //! Why a task cannot be built.
 
+use std::path::PathBuf;
+
 use thiserror::Error;
 
 use super::glue::TextError;
@@ -38,11 +40,38 @@ pub enum TaskError {
         available: usize,
     },
     /// Texts need a checkpoint's tokenizer.
-    #[error("task `glue` has texts, which only `model: {{name: checkpoint, path: …}}` can read")]
+    #[error("the task has texts, which only `model: {{name: checkpoint, path: …}}` can read")]
     NoTokenizer,
     /// Texts that cannot be read or turned into tokens.
     #[error(transparent)]
     Text(#[from] TextError),
+    /// No data where it was looked for.
+    #[error("{path} {problem}")]
+    NoData {
+        /// What was looked for.
+        path: PathBuf,
+        /// What was found, and what is allowed.
+        problem: String,
+    },
+    /// A task that has files only.
+    #[error("the task `instruction` needs `path`, a .jsonl file or a folder of them")]
+    NoPath,
+    /// An example that cannot be used.
+    #[error("an example of the generator: {problem}")]
+    Completion {
+        /// Why.
+        problem: String,
+    },
+    /// Every text was cut before the first token that is to be predicted.
+    #[error(
+        "{setting}: no text has a token to predict within task.max_length = {max_length}; raise it, or set task.truncate to left"
+    )]
+    NothingLeft {
+        /// The split.
+        setting: &'static str,
+        /// Tokens that are kept of a text.
+        max_length: usize,
+    },
     /// Patches that do not tile an image.
     #[error("task.patch is {found}; 1, 2, 4 or 8 is needed, a divisor of the image's side 8")]
     Patch {

@@ -204,6 +204,7 @@ pub fn build(config: &GlueTask, checkpoint: &Path, seed: u64) -> Result<TaskData
         pretrain: None,
         classes: CLASSES,
         passed_over,
+        language: None,
         truth: Truth {
             flipped: (config.flip > 0.0).then_some(flipped),
             train_classes: Some(train_classes),

@@ -5,9 +5,13 @@
 //! here knows a model, a method or a metric. A new task is a file here, which implements [`Task`], and an entry in the
 //! table below.
 
+pub mod completion;
 mod error;
 pub mod flip;
+mod json_lines;
+pub mod phrases;
 pub mod pictures;
+pub mod problems;
 mod table;
 mod task;
 pub mod text;
@@ -26,4 +30,12 @@ table::tasks! {
     sentences: Sentences(SentencesTask),
     /// A task of the GLUE benchmark, from files; needs `model: {name: checkpoint, path: …}`.
     glue: Glue(GlueTask),
+    /// Sentence transformations for a language model, as in the paper; from our own generator or the authors' files.
+    grammars: Grammars(GrammarsTask),
+    /// Word problems for a language model, the answer at once; from our own generator or the authors' files.
+    math: Math(MathTask),
+    /// Word problems for a language model, the reasoning before the answer; from our own generator or the authors' files.
+    math_reasoning: MathReasoning(MathReasoningTask),
+    /// Prompts and answers for a language model, from JSON lines.
+    instruction: Instruction(InstructionTask),
 }

@@ -4,7 +4,6 @@
 //! tokens. The base is pretrained on other sentences under ten other transformations, so that it knows
 //! letters, capitals, digits and signs without having seen any of those it is fine-tuned on.
 
-mod grammar;
 mod transformations;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,10 +12,10 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use self::grammar::sentence;
 use self::transformations::{PRETRAINING, TRANSFORMATIONS, transform};
 use super::error::{TaskError, require};
 use super::flip;
+use super::phrases::sentence;
 use super::task::{Reads, Task};
 use crate::data::{Inputs, Split, Targets, TaskData, Truth};
 use crate::random::{self, Rng};
@@ -136,6 +135,7 @@ pub fn build(config: &SentencesTask, seed: u64) -> Result<TaskData, TaskError> {
         pretrain: Some((split(&others, other_classes), PRETRAINING.len())),
         classes,
         passed_over: 0,
+        language: None,
         truth: Truth {
             flipped: (config.flip > 0.0).then_some(flipped),
             train_classes: Some(train_classes),

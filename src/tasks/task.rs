@@ -19,6 +19,15 @@ pub enum Reads {
     Tokens,
     /// Texts, which become tokens by the tokenizer of a checkpoint.
     Texts,
+    /// Texts that are continued: they become tokens as [`Self::Texts`], and the network is a causal language model.
+    Prompts,
+}
+
+impl Reads {
+    /// Whether examples become tokens by the tokenizer of a checkpoint.
+    pub fn are_texts(self) -> bool {
+        matches!(self, Self::Texts | Self::Prompts)
+    }
 }
 
 /// The files that a task reads.

@@ -8,6 +8,7 @@
 //! stops before it has seen how long a text is.
 
 mod captions;
+mod causal;
 mod chat;
 mod class;
 mod error;
@@ -22,6 +23,7 @@ use tokenizers::processors::PostProcessorWrapper;
 use tokenizers::{Encoding, PostProcessor, Tokenizer, TruncationDirection};
 
 pub use self::captions::CaptionEncoder;
+pub use self::causal::{CausalTokenizer, Tokens};
 pub use self::chat::{ChatTemplate, Message};
 pub use self::error::TokenizerError;
 use crate::checkpoints::Fields;
@@ -122,18 +124,10 @@ impl Encoder {
         }
         let ids = encoding.get_ids();
         if let Some(at) = ids.iter().position(|&id| id as usize >= self.vocabulary) {
-            return Err(TokenizerError::BeyondTable {
-                path: self.path.clone(),
-                // one of the post-processor's is known by the name that it has there
-                token: quote(
-                    &self
-                        .tokenizer
-                        .id_to_token(ids[at])
-                        .unwrap_or_else(|| encoding.get_tokens()[at].clone()),
-                ),
-                id: ids[at],
-                rows: self.vocabulary,
-            });
+            // one of the post-processor's is known by the name that it has there
+            let token = self.tokenizer.id_to_token(ids[at]);
+            let token = token.unwrap_or_else(|| encoding.get_tokens()[at].clone());
+            return Err(beyond_table(&self.path, &token, ids[at], self.vocabulary));
         }
         let types = match encoding.get_type_ids() {
             types if self.gives_types => types.to_vec(),
@@ -179,6 +173,16 @@ impl Encoder {
                 Ok(first)
             }
         }
+    }
+}
+
+/// The tokenizer in `path` has a token that is not among the model's `rows`.
+fn beyond_table(path: &Path, token: &str, id: u32, rows: usize) -> TokenizerError {
+    TokenizerError::BeyondTable {
+        path: path.to_owned(),
+        token: quote(token),
+        id,
+        rows,
     }
 }
 

@@ -468,6 +468,8 @@ fn record(experiment: &str, shape: &Shape) -> Record {
             classes: classes.then_some(10),
             flipped: Some(shape.n / 5),
             passed_over: 0,
+            truncated: 0,
+            duplicates: 0,
         }),
         model: Some(ModelFacts {
             base_dropout: None,

@@ -2,7 +2,7 @@
 
 use super::{Cell, Table, setting_cells, setting_headers};
 use crate::report::study::Study;
-use crate::results::record::Status;
+use crate::results::record::{Status, TaskFacts};
 
 /// One row a failure; `None` without any.
 pub fn table(study: &Study) -> Option<Table> {
@@ -26,10 +26,20 @@ pub fn table(study: &Study) -> Option<Table> {
             if record.status == Status::Failed {
                 push("the whole cell".to_owned(), record.error.as_deref());
             }
-            let passed_over = record.task.as_ref().map_or(0, |task| task.passed_over);
-            if passed_over > 0 {
-                let why = format!("{passed_over} broken rows were passed over");
-                push("the data files".to_owned(), Some(&why));
+            let of_task = |count: fn(&TaskFacts) -> usize| record.task.as_ref().map_or(0, count);
+            let counts = [
+                (of_task(|task| task.passed_over), "rows were passed over"),
+                (
+                    of_task(|task| task.truncated),
+                    "texts were cut to the longest length",
+                ),
+                (
+                    of_task(|task| task.duplicates),
+                    "texts are the same as an earlier one",
+                ),
+            ];
+            for (count, what) in counts.iter().filter(|(count, _)| *count > 0) {
+                push("the data".to_owned(), Some(&format!("{count} {what}")));
             }
             for why in &record.no_reference {
                 push("the reference".to_owned(), Some(why));

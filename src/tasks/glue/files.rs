@@ -7,13 +7,12 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
-
 use super::error::TextError;
 use super::name::GlueName;
 use super::parquet;
 use super::rows::{Example, Rows, label, names};
 use crate::input::{self, quote};
+use crate::tasks::json_lines;
 
 /// The examples of several files, one after the other.
 ///
@@ -60,12 +59,10 @@ fn at(path: &Path, line: usize) -> impl Fn(String) -> TextError {
 
 fn json_lines(path: &Path, text: &str, task: GlueName) -> Result<Vec<Example>, TextError> {
     let names = names(task);
-    let lines = text.lines().enumerate();
-    lines
-        .filter(|(_, line)| !line.trim().is_empty())
-        .map(|(number, line)| {
-            let wrong = at(path, number + 1);
-            let map = object(path, line).map_err(&wrong)?;
+    json_lines::objects(path, text)
+        .map(|(line, object)| {
+            let wrong = at(path, line);
+            let map = object.map_err(&wrong)?;
             let field = |names: &[&str]| {
                 names.iter().find_map(|name| map.get(*name)).ok_or_else(|| {
                     let found: Vec<&str> = map.keys().map(String::as_str).collect();
@@ -77,11 +74,6 @@ fn json_lines(path: &Path, text: &str, task: GlueName) -> Result<Vec<Example>, T
                     ))
                 })
             };
-            if let Some(rows) = map.get(names.first[0]).and_then(length)
-                && map.values().all(|value| length(value) == Some(rows))
-            {
-                return Err(wrong(columns_instead(path, rows)));
-            }
             let words = |names: &[&str]| {
                 let value = field(names)?;
                 value.as_str().map(str::to_owned).ok_or_else(|| {
@@ -103,41 +95,6 @@ fn json_lines(path: &Path, text: &str, task: GlueName) -> Result<Vec<Example>, T
             })
         })
         .collect()
-}
-
-/// The object of a line, or what the line is instead.
-fn object(path: &Path, line: &str) -> Result<Map<String, Value>, String> {
-    let path = path.display();
-    if line.trim_start().starts_with('[') {
-        return Err(format!(
-            "a JSON array, not JSON lines: one object a line is needed; `jq -c '.[]' {path}` makes them"
-        ));
-    }
-    serde_json::from_str(line).map_err(|error| {
-        if error.is_eof() && line.trim_start().starts_with('{') {
-            return format!(
-                "the object does not end on its line: one object a line is needed; `jq -c . {path}` makes them"
-            );
-        }
-        format!("column {}: {}", error.column(), input::json_problem(&error))
-    })
-}
-
-/// Values in a column: a list, or as pandas writes it a mapping by row.
-fn length(value: &Value) -> Option<usize> {
-    match value {
-        Value::Array(list) => Some(list.len()),
-        Value::Object(map) => Some(map.len()),
-        _ => None,
-    }
-}
-
-/// What to say of an object whose fields are columns.
-fn columns_instead(path: &Path, rows: usize) -> String {
-    format!(
-        "a dictionary of columns ({rows} values each), not JSON lines: one object a line is needed; in pandas, `DataFrame(json.load(open(\"{}\"))).to_json(NEW, orient=\"records\", lines=True)` makes them",
-        path.display()
-    )
 }
 
 /// Columns of the texts and the label.

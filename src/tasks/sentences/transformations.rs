@@ -5,6 +5,7 @@
 use rand::RngExt;
 
 use crate::random::Rng;
+use crate::tasks::phrases::{self, is_consonant, is_vowel};
 
 /// The transformations, in the order of their classes.
 pub const TRANSFORMATIONS: [&str; 10] = [
@@ -20,16 +21,10 @@ pub const TRANSFORMATIONS: [&str; 10] = [
     "repeat every word",
 ];
 
-fn is_vowel(letter: char) -> bool {
-    matches!(letter.to_ascii_lowercase(), 'a' | 'e' | 'i' | 'o' | 'u')
-}
-
 /// Applies transformation `class`, an index of [`TRANSFORMATIONS`]; only the numbers inserted are random.
 pub fn transform(class: usize, sentence: &str, rng: &mut Rng) -> String {
-    let words: Vec<&str> = sentence.split(' ').collect();
-    let capitalised = |word: &str| word[..1].to_ascii_uppercase() + &word[1..];
     match class {
-        0 => words.into_iter().rev().collect::<Vec<_>>().join(" "),
+        0 => phrases::reverse_words(sentence),
         1 => {
             let mut upper = true;
             let alternate = |letter: char| {
@@ -45,46 +40,14 @@ pub fn transform(class: usize, sentence: &str, rng: &mut Rng) -> String {
             };
             sentence.chars().map(alternate).collect()
         }
-        2 => {
-            let mut text = words[0].to_owned();
-            for word in &words[1..] {
-                text += &format!(" {} {word}", rng.random_range(0..10));
-            }
-            text
-        }
-        3 => sentence
-            .chars()
-            .map(|letter| if is_vowel(letter) { '*' } else { letter })
-            .collect(),
-        4 => sentence
-            .chars()
-            .flat_map(|letter| {
-                std::iter::repeat_n(
-                    letter,
-                    if letter.is_ascii_alphabetic() && !is_vowel(letter) {
-                        2
-                    } else {
-                        1
-                    },
-                )
-            })
-            .collect(),
-        5 => words
-            .into_iter()
-            .map(capitalised)
-            .collect::<Vec<_>>()
-            .join(" "),
-        6 => sentence
-            .chars()
-            .filter(|&letter| !is_vowel(letter))
-            .collect(),
+        2 => phrases::insert_between_words(sentence, || rng.random_range(0..10).to_string()),
+        3 => phrases::star_vowels(sentence),
+        4 => phrases::double(sentence, is_consonant),
+        5 => phrases::each_word(sentence, phrases::capitalise),
+        6 => phrases::only(sentence, |letter| !is_vowel(letter)),
         7 => shift(sentence, 1),
         8 => sentence.to_ascii_uppercase(),
-        _ => words
-            .into_iter()
-            .map(|word| format!("{word} {word}"))
-            .collect::<Vec<_>>()
-            .join(" "),
+        _ => phrases::repeat_words(sentence),
     }
 }
 
@@ -105,48 +68,29 @@ pub const PRETRAINING: [&str; 10] = [
 
 /// Applies pretraining transformation `class`, an index of [`PRETRAINING`]; only the numbers are random.
 pub fn pretrain(class: usize, sentence: &str, rng: &mut Rng) -> String {
-    let words = || sentence.split(' ');
-    let join = |words: Vec<String>| words.join(" ");
+    let capital_vowel = |letter: char| {
+        if is_vowel(letter) {
+            letter.to_ascii_uppercase()
+        } else {
+            letter
+        }
+    };
     match class {
         0 => sentence.to_owned(),
-        1 => join(words().map(|word| word.chars().rev().collect()).collect()),
-        2 => sentence
-            .chars()
-            .map(|letter| {
-                if is_vowel(letter) {
-                    letter.to_ascii_uppercase()
-                } else {
-                    letter
-                }
-            })
-            .collect(),
+        1 => phrases::each_word(sentence, |word| word.chars().rev().collect()),
+        2 => sentence.chars().map(capital_vowel).collect(),
         3 => sentence.replace(' ', "-"),
-        4 => join(
-            words()
-                .map(|word| format!("{word}{}", rng.random_range(0..10)))
-                .collect(),
-        ),
-        5 => sentence
-            .chars()
-            .map(|letter| {
-                if letter != ' ' && !is_vowel(letter) {
-                    '#'
-                } else {
-                    letter
-                }
-            })
-            .collect(),
-        6 => sentence
-            .chars()
-            .flat_map(|letter| std::iter::repeat_n(letter, if is_vowel(letter) { 2 } else { 1 }))
-            .collect(),
-        7 => join(
-            words()
-                .map(|word| {
-                    word[..word.len() - 1].to_owned() + &word[word.len() - 1..].to_ascii_uppercase()
-                })
-                .collect(),
-        ),
+        4 => phrases::each_word(sentence, |word| {
+            format!("{word}{}", rng.random_range(0..10))
+        }),
+        5 => {
+            let hide = |letter| if is_consonant(letter) { '#' } else { letter };
+            sentence.chars().map(hide).collect()
+        }
+        6 => phrases::double(sentence, is_vowel),
+        7 => phrases::each_word(sentence, |word| {
+            word[..word.len() - 1].to_owned() + &word[word.len() - 1..].to_ascii_uppercase()
+        }),
         8 => sentence.chars().step_by(2).collect(),
         _ => shift(sentence, 25),
     }

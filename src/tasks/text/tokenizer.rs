@@ -29,6 +29,8 @@ pub(super) struct Opened {
     pub direction: TruncationDirection,
     /// Whether the model is given token types.
     pub gives_types: bool,
+    /// Text of the token that ends a text, where the settings name it.
+    pub eos: Option<String>,
     /// What short texts are filled up with, where the settings name it.
     pub padding: Option<String>,
 }
@@ -81,6 +83,7 @@ pub(super) fn open(folder: &Path, model: &Fields) -> Result<Opened, TokenizerErr
     }
     Ok(Opened {
         gives_types: gives_types(&settings, class)?,
+        eos: special.text("eos_token").map(str::to_owned),
         padding: special.text("pad_token").map(str::to_owned),
         path,
         tokenizer,

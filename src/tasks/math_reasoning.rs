@@ -1,0 +1,33 @@
+//! Word problems with the reasoning before the answer: the form of the paper's third data set, with problems of our own
+//! or the authors' files.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::completion::{CompletionSettings, CompletionTask, Examples};
+use super::error::TaskError;
+use super::problems;
+
+/// Settings of `math_reasoning`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[serde(default)]
+pub struct MathReasoningTask {
+    /// Examples, tokens and targets.
+    #[serde(flatten)]
+    pub completion: CompletionSettings,
+}
+
+impl CompletionTask for MathReasoningTask {
+    fn name(&self) -> &'static str {
+        "math_reasoning"
+    }
+
+    fn settings(&self) -> &CompletionSettings {
+        &self.completion
+    }
+
+    fn generate(&self, seed: u64) -> Result<Examples, TaskError> {
+        Ok(problems::generate(&self.completion, true, seed))
+    }
+}
