@@ -112,6 +112,9 @@ pub struct Outputs {
     pub adapters: bool,
     /// Keep every cell's gradients as `gradients/<cell>.{train,query}.safetensors`.
     pub gradients: bool,
+    /// For so many queries, from the first, score the training examples that help and harm most token by token; of
+    /// language models.
+    pub tokens: usize,
 }
 
 impl Default for Outputs {
@@ -121,6 +124,7 @@ impl Default for Outputs {
             scores: false,
             adapters: false,
             gradients: false,
+            tokens: 0,
         }
     }
 }

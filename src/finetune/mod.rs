@@ -18,6 +18,8 @@ pub mod reuse;
 pub mod settings;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trainer_tests;
 mod training;
 #[cfg(test)]
 mod training_tests;

@@ -22,7 +22,9 @@ struct Examples {
 }
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name)
 }
 
 /// The texts, so that the run meets them in the order of the file.
@@ -65,15 +67,24 @@ fn split(answers: bool) -> Split {
 fn error(found: &Weights, case: &str) -> f64 {
     let all = files::load(&fixture("trainer/trained.safetensors")).expect("a fixture");
     let start = format!("{case}.");
-    let expected: Vec<_> = all.iter().filter(|(name, _)| name.starts_with(&start)).collect();
+    let expected: Vec<_> = all
+        .iter()
+        .filter(|(name, _)| name.starts_with(&start))
+        .collect();
     assert_eq!((found.len(), expected.len()), (28, 28));
     let of = |(name, found): (&String, &crate::models::Array)| {
-        let own = expected.iter().find(|(other, _)| other.ends_with(name.as_str()));
+        let own = expected
+            .iter()
+            .find(|(other, _)| other.ends_with(name.as_str()));
         let (_, expected) = own.unwrap_or_else(|| panic!("{name} is not recorded"));
         assert_eq!(found.shape, expected.shape);
         let pairs = found.values.iter().zip(&expected.values);
         let apart = pairs.map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>();
-        let size = expected.values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
+        let size = expected
+            .values
+            .iter()
+            .map(|v| f64::from(*v).powi(2))
+            .sum::<f64>();
         (apart / size).sqrt()
     };
     found.iter().map(of).fold(0.0, f64::max)

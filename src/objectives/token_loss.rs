@@ -9,9 +9,6 @@
 //! what stays on the graph is Σ h_k·δ_k, which has the same gradient. This wants an unembedding that is not trained;
 //! one that is trained has all its logits on the graph.
 
-#[cfg(test)]
-mod tests;
-
 use std::ops::Range;
 
 use burn::tensor::{Device, Int, Tensor};
@@ -255,3 +252,6 @@ impl Objective for TokenLoss {
         Evaluation::new(split.len(), pieces)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,6 +59,57 @@ pub struct Record {
     /// with one method.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pairing: Vec<PairingFacts>,
+    /// Which tokens carry the influence of the training examples that are extreme for some queries; not there unless
+    /// `outputs.tokens` asks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_token: Vec<ExampleByToken>,
+}
+
+/// A training example that is extreme for a query, token by token.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExampleByToken {
+    /// The query, from 0.
+    pub query: usize,
+    /// The training example, from 0.
+    pub example: usize,
+    /// In what way it is extreme.
+    pub extreme: Extreme,
+    /// Label of the method that says so.
+    pub by: String,
+    /// Its target tokens.
+    pub tokens: Vec<TokenFacts>,
+    /// Scores of the tokens, which add up to the score of the example; of every method that has such.
+    pub methods: Vec<MethodByToken>,
+}
+
+/// Which end of a query's scores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Extreme {
+    /// The smallest score.
+    MostHelpful,
+    /// The largest score.
+    MostHarmful,
+}
+
+/// A target token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenFacts {
+    /// The position that predicts it, from 0.
+    pub position: u32,
+    /// Its id.
+    pub token: u32,
+    /// What it reads; `null` without a tokenizer.
+    pub text: Option<String>,
+}
+
+/// Scores of the tokens of an example by one method.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MethodByToken {
+    /// The method as written in the settings.
+    pub label: String,
+    /// One score a token; positive = harmful.
+    pub scores: Vec<f64>,
 }
 
 /// Position of a cell in its grid.

@@ -25,7 +25,7 @@ use crate::progress::Progress;
 use crate::results::ResultsDir;
 use crate::results::environment;
 use crate::results::record::{
-    BlockFacts, GradientFacts, GroundTruthFacts, Provenance, Record, SCHEMA, Status,
+    BlockFacts, ExampleByToken, GradientFacts, GroundTruthFacts, Provenance, Record, SCHEMA, Status,
 };
 
 /// Runs cells for real.
@@ -37,6 +37,8 @@ pub struct CellRunner {
     scores: bool,
     adapters: bool,
     gradients: bool,
+    /// Queries whose extreme training examples are scored by token.
+    tokens: usize,
 }
 
 impl CellRunner {
@@ -49,6 +51,7 @@ impl CellRunner {
             scores: plan.outputs.scores,
             adapters: plan.outputs.adapters,
             gradients: plan.outputs.gradients,
+            tokens: plan.outputs.tokens,
         }
     }
 
@@ -110,6 +113,27 @@ impl CellRunner {
         let setting = self.decomposition_of(cell, material, layout);
         let metrics = split_by.metrics(&config.retrained());
         decompose(split_by, &metrics, retraining, &setting, &methods).map(Some)
+    }
+
+    /// Which tokens carry the influence of extreme examples, when the settings ask for it.
+    fn by_token(
+        &self,
+        cell: &Cell,
+        material: &Material,
+        scoring: &Scoring,
+        scores: &[(String, Array2<f64>)],
+        progress: &Progress,
+    ) -> Result<Vec<ExampleByToken>, String> {
+        let Some(source) = material.by_token.as_ref().filter(|_| self.tokens > 0) else {
+            return Ok(Vec::new());
+        };
+        progress.stage("taking gradients by token");
+        let stores = Stores {
+            root: &self.root,
+            cell,
+        };
+        let methods = &cell.settings.influence.methods;
+        source.explain(self.tokens, scores, methods, scoring, &stores)
     }
 
     /// Keeps or removes what the settings ask for.
@@ -222,12 +246,13 @@ impl Execute for CellRunner {
             exact_at_default: scoring.exact_at_default(&mut no_reference, progress),
             exact: scoring.exact_before_rounding(&mut no_reference, progress),
             shape: scoring.shape(),
-            keeps_scores: self.scores,
+            keeps_scores: self.scores || self.tokens > 0,
         };
         let score = |spec: &MethodSpec| scoring.score(spec);
         let found = evaluate(given, &score, &mut no_reference, progress)?;
         let (layout, whole) = (&scoring.layout, found.whole);
         let gaps = self.gaps(cell, &material, layout, retraining, whole, progress)?;
+        let by_token = self.by_token(cell, &material, &scoring, &found.kept, progress)?;
         self.outputs(cell, &material, &found.kept)?;
 
         let gradients = gradient_facts(&material, &scoring);
@@ -253,6 +278,7 @@ impl Execute for CellRunner {
             methods: found.methods,
             no_reference: no_reference.0,
             pairing: pairing(&found.spreads),
+            by_token,
         })
     }
 

@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use super::by_token::ByToken;
 use super::collecting::{Collected, collect};
 use super::companions::{self, Beside, Wanted};
 use super::sentence;
@@ -39,6 +40,8 @@ pub(super) struct Material {
     pub padding: Option<f64>,
     /// The fine-tune on parts of the training examples, when the settings ask for it.
     pub retrainer: Option<Retrainer>,
+    /// What gradients by token are taken of; `None` where no tokens are predicted.
+    pub by_token: Option<ByToken>,
 }
 
 impl Material {
@@ -115,6 +118,7 @@ fn drawn(task: &GradientsTask, stores: &Stores, progress: &Progress) -> Result<M
         seconds: start.elapsed().as_secs_f64(),
         padding: None,
         retrainer: None,
+        by_token: None,
     })
 }
 
@@ -153,6 +157,7 @@ fn fine_tuned(place: &Place, stores: &Stores, progress: &Progress) -> Result<Mat
             duplicates: language.map_or(0, |language| language.duplicates),
         },
         padding: padding(&data.train, &data.query, &tuned.model),
+        by_token: ByToken::new(&tuned, &data.train),
         truth: data.truth,
         model: Some(tuned.facts),
         training: Some(tuned.training),

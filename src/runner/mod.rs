@@ -6,6 +6,7 @@
 //!
 //! What a cell computes is behind the trait [`Execute`], so that the scheduling is tested with a fake.
 
+mod by_token;
 pub mod cell;
 pub mod claims;
 mod collecting;
@@ -184,6 +185,7 @@ fn failed(experiment: &str, cell: &Cell, provenance: Provenance, error: String) 
         methods: Vec::new(),
         no_reference: Vec::new(),
         pairing: Vec::new(),
+        by_token: Vec::new(),
     }
 }
 

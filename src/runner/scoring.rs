@@ -10,7 +10,8 @@ use crate::config::{Cell, MethodSpec};
 use crate::gradients::settings::Reference;
 use crate::gradients::store::GradientStore;
 use crate::influence::{
-    BlockLayout, Companions, Influence, InfluenceError, Queries, RunOptions, damping, run_method,
+    BlockLayout, Companions, Influence, InfluenceError, Parts, Queries, RunOptions, damping,
+    run_method,
 };
 use crate::input::listed;
 use crate::progress::Progress;
@@ -103,6 +104,25 @@ impl<'a> Scoring<'a> {
             influence,
             operations,
         })
+    }
+
+    /// Scores of parts of training examples by a method, a row per query; none of a method that has no such.
+    ///
+    /// # Errors
+    /// Why it stopped, as a sentence.
+    pub fn by_token(
+        &self,
+        spec: &MethodSpec,
+        parts: Parts<'_>,
+    ) -> Result<Option<Array2<f64>>, String> {
+        let Gradients { train, query, .. } = self.gradients;
+        let options = RunOptions {
+            queries: Queries::Each,
+            parts: Some(parts),
+            ..self.options
+        };
+        let found = run_method(spec, train, query, &self.layout, &self.lambda, &options);
+        Ok(found.map_err(sentence)?.parts)
     }
 
     /// Exact scores of the queries at the default damping, `[m, n]`, when a metric asks for them; NaN, with the reason

@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
-use super::ScoreError;
 use crate::gradients::store::GradientStore;
 use crate::influence::Parts;
-use crate::input;
+use crate::input::{self, InputError};
 
 /// A target token of a training example: a row of the gradients by token, and a column of the scores.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,19 +35,20 @@ pub(super) struct ByToken {
     pub tokens: Vec<ScoredToken>,
 }
 
-/// Opens the gradients and the list beside them.
-pub(super) fn open(path: &Path) -> Result<ByToken, ScoreError> {
-    let gradients = GradientStore::open(path)?;
-    gradients.check_finite()?;
-    let tokens: Vec<ScoredToken> = input::json(&token_file(path))?;
-    Ok(ByToken {
-        gradients,
-        examples: tokens.iter().map(|token| token.example).collect(),
-        tokens,
-    })
-}
-
 impl ByToken {
+    /// `gradients`, which are in `path`, with the list beside it.
+    ///
+    /// # Errors
+    /// A list that cannot be read.
+    pub(super) fn new(gradients: GradientStore, path: &Path) -> Result<Self, InputError> {
+        let tokens: Vec<ScoredToken> = input::json(&token_file(path))?;
+        Ok(Self {
+            gradients,
+            examples: tokens.iter().map(|token| token.example).collect(),
+            tokens,
+        })
+    }
+
     pub(super) fn parts(&self) -> Parts<'_> {
         Parts {
             gradients: &self.gradients,

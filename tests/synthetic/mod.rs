@@ -501,6 +501,7 @@ fn record(experiment: &str, shape: &Shape) -> Record {
             .collect(),
         no_reference: Vec::new(),
         pairing: Vec::new(),
+        by_token: Vec::new(),
     }
 }
 

@@ -1,0 +1,183 @@
+//! Which tokens of a training example carry its influence: for the first queries of a language model, the examples that
+//! help and harm most, scored token by token.
+
+use ndarray::Array2;
+
+use super::scoring::Scoring;
+use super::sentence;
+use super::stores::Stores;
+use crate::batching;
+use crate::config::MethodSpec;
+use crate::data::{Split, Targets};
+use crate::finetune::FineTuned;
+use crate::gradients::per_token::{self, TokenRow};
+use crate::gradients::store::GradientStore;
+use crate::influence::Parts;
+use crate::models::Model;
+use crate::results::record::{ExampleByToken, Extreme, MethodByToken, TokenFacts};
+
+/// The fine-tuned language model and its training examples.
+pub(super) struct ByToken {
+    model: Model,
+    train: Split,
+}
+
+/// An example that is extreme for a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Chosen {
+    query: usize,
+    example: usize,
+    extreme: Extreme,
+}
+
+impl ByToken {
+    /// None where no tokens are predicted.
+    pub fn new(tuned: &FineTuned, train: &Split) -> Option<Self> {
+        matches!(train.targets, Targets::Tokens(_)).then(|| Self {
+            model: tuned.model.clone(),
+            train: tuned.reused[0].as_ref().unwrap_or(train).clone(),
+        })
+    }
+
+    /// For each of the first `queries` queries the example that helps and the one that harms most by the first of the
+    /// methods that have `scores`, with the scores of their tokens by all methods that have such.
+    ///
+    /// # Errors
+    /// A sentence for the record.
+    pub fn explain(
+        &self,
+        queries: usize,
+        scores: &[(String, Array2<f64>)],
+        methods: &[MethodSpec],
+        scoring: &Scoring,
+        stores: &Stores,
+    ) -> Result<Vec<ExampleByToken>, String> {
+        let Some((by, first)) = scores.first() else {
+            return Ok(Vec::new());
+        };
+        let chosen = extremes(first, queries);
+        let mut examples: Vec<usize> = chosen.iter().map(|chosen| chosen.example).collect();
+        examples.sort_unstable();
+        examples.dedup();
+        let rows = per_token::rows(&self.train, &examples);
+        let gradients = self.gradients(&rows, stores)?;
+        let owners: Vec<usize> = rows.iter().map(|row| row.example).collect();
+        let parts = Parts {
+            gradients: &gradients,
+            examples: &owners,
+        };
+        let mut by_token = Vec::new();
+        for spec in methods {
+            let known = scores.iter().any(|(label, _)| *label == spec.label);
+            if let Some(found) = known
+                .then(|| scoring.by_token(spec, parts))
+                .transpose()?
+                .flatten()
+            {
+                by_token.push((spec.label.clone(), found));
+            }
+        }
+        let of_one = |chosen: Chosen| {
+            let own: Vec<usize> = (0..rows.len())
+                .filter(|&row| rows[row].example == chosen.example)
+                .collect();
+            let of_method = |(label, found): &(String, Array2<f64>)| MethodByToken {
+                label: label.clone(),
+                scores: own.iter().map(|&row| found[(chosen.query, row)]).collect(),
+            };
+            ExampleByToken {
+                query: chosen.query,
+                example: chosen.example,
+                extreme: chosen.extreme,
+                by: by.clone(),
+                tokens: own.iter().map(|&row| token(&rows[row])).collect(),
+                methods: by_token.iter().map(of_method).collect(),
+            }
+        };
+        Ok(chosen.into_iter().map(of_one).collect())
+    }
+
+    /// What every token contributes to the gradient of its example.
+    fn gradients(&self, rows: &[TokenRow], stores: &Stores) -> Result<GradientStore, String> {
+        let tensors = super::source::tensors(&self.model, &self.train.targets);
+        let mut writer = stores.writer(STORE, tensors, rows.len(), 1)?;
+        let tokens = batching::tokens_at_a_time(&self.model);
+        per_token::collect(&self.model, &self.train, rows, tokens, &mut writer)
+            .map_err(sentence)?;
+        let store = writer.finish().map_err(sentence)?;
+        // a mapped file lives as long as it is mapped
+        if store.storage() == "mapped" {
+            let path = stores.path(STORE);
+            std::fs::remove_file(&path)
+                .map_err(|e| format!("cannot remove {}: {e}", path.display()))?;
+        }
+        Ok(store)
+    }
+}
+
+/// Name of the gradients by token.
+const STORE: &str = "tokens";
+
+fn token(row: &TokenRow) -> TokenFacts {
+    TokenFacts {
+        position: row.next.position,
+        token: row.next.token,
+        text: None,
+    }
+}
+
+/// The examples with the smallest and the largest score of each of the first `queries` rows, the first of equal ones;
+/// none of a row with a score that is not finite. The last row is that of the mean query, not of a query.
+fn extremes(scores: &Array2<f64>, queries: usize) -> Vec<Chosen> {
+    let rows = scores.rows().into_iter().enumerate();
+    let rows = rows.take(queries.min(scores.nrows().saturating_sub(1)));
+    let finite = rows.filter(|(_, row)| row.iter().all(|score| score.is_finite()));
+    let of_row = |(query, row): (usize, ndarray::ArrayView1<'_, f64>)| {
+        let at = |better: fn(f64, f64) -> bool| {
+            (0..row.len()).fold(
+                0,
+                |best, k| if better(row[k], row[best]) { k } else { best },
+            )
+        };
+        let chosen = |extreme, example| Chosen {
+            query,
+            example,
+            extreme,
+        };
+        [
+            chosen(Extreme::MostHelpful, at(|a, b| a < b)),
+            chosen(Extreme::MostHarmful, at(|a, b| a > b)),
+        ]
+    };
+    finite.flat_map(of_row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn the_most_helpful_and_the_most_harmful_example_of_every_query_are_chosen() {
+        let scores = array![
+            [0.5, -1.0, 2.0, -1.0],
+            [f64::NAN, 0.0, 1.0, 2.0],
+            [3.0, 1.0, 2.0, 9.0],
+            [9.0, 9.0, 9.0, -9.0]
+        ];
+        let found: Vec<_> = extremes(&scores, 9)
+            .into_iter()
+            .map(|chosen| (chosen.query, chosen.example, chosen.extreme))
+            .collect();
+        let (helpful, harmful) = (Extreme::MostHelpful, Extreme::MostHarmful);
+        let expected = [
+            (0, 1, helpful),
+            (0, 2, harmful),
+            (2, 1, helpful),
+            (2, 3, harmful),
+        ];
+        assert_eq!(found, expected);
+        assert_eq!(extremes(&scores, 1).len(), 2);
+    }
+}
