@@ -131,11 +131,13 @@ fn accumulated_steps_end_where_those_of_transformers_do() {
         max_grad_norm: Some(0.05),
         ..all.clone()
     };
-    // float32 here, four steps of AdamW: the direction of a gradient near 0 is rounding
-    for (case, answers, train) in [("all", false, &all), ("answer", true, &clipped)] {
+    // Four steps of AdamW, float32 here. Where all tokens are targets the Trainer divides by a token more for each text,
+    // the first, which nothing predicts: 7.6e-5, and 3e-8 when PyTorch divides as it does.
+    let cases = [("all", false, &all, 2e-4), ("answer", true, &clipped, 2e-6)];
+    for (case, answers, train, most) in cases {
         let found = error(&tune(answers, train), case);
         println!("{case}: {found:.1e}");
-        assert!(found < 1e-4, "{case}: {found:.1e} of the Trainer's adapter");
+        assert!(found < most, "{case}: {found:.1e} of the Trainer's adapter");
     }
     // what the comparison would notice
     for other in [

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::by_token;
 use super::figures::Figure;
 use super::page::{
     Colours, Environments, Links, Page, Section, Settings, data, entries, escape, figure, headline,
@@ -23,6 +24,7 @@ pub fn page(
     let sections = [
         figures_section(figures, omitted, &mut colours),
         tables_section(study, tables),
+        by_token::section(study),
     ];
     let sections = sections.into_iter().chain(records);
     let mut descriptions: Vec<&str> = study.records.iter().map(|r| r.description.trim()).collect();

@@ -9,6 +9,7 @@
 
 mod aggregate;
 mod axis;
+mod by_token;
 pub mod compare;
 mod comparison;
 mod contrast;

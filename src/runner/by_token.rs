@@ -1,6 +1,8 @@
 //! Which tokens of a training example carry its influence: for the first queries of a language model, the examples that
 //! help and harm most, scored token by token.
 
+use std::path::{Path, PathBuf};
+
 use ndarray::Array2;
 
 use super::scoring::Scoring;
@@ -15,11 +17,14 @@ use crate::gradients::store::GradientStore;
 use crate::influence::Parts;
 use crate::models::Model;
 use crate::results::record::{ExampleByToken, Extreme, MethodByToken, TokenFacts};
+use crate::tasks::text::Decoder;
 
 /// The fine-tuned language model and its training examples.
 pub(super) struct ByToken {
     model: Model,
     train: Split,
+    /// Where its tokenizer is.
+    tokenizer: Option<PathBuf>,
 }
 
 /// An example that is extreme for a query.
@@ -32,10 +37,11 @@ struct Chosen {
 
 impl ByToken {
     /// None where no tokens are predicted.
-    pub fn new(tuned: &FineTuned, train: &Split) -> Option<Self> {
+    pub fn new(tuned: &FineTuned, train: &Split, tokenizer: Option<&Path>) -> Option<Self> {
         matches!(train.targets, Targets::Tokens(_)).then(|| Self {
             model: tuned.model.clone(),
             train: tuned.reused[0].as_ref().unwrap_or(train).clone(),
+            tokenizer: tokenizer.map(Path::to_owned),
         })
     }
 
@@ -77,6 +83,19 @@ impl ByToken {
                 by_token.push((spec.label.clone(), found));
             }
         }
+        let decoder = self
+            .tokenizer
+            .as_deref()
+            .map(Decoder::open)
+            .transpose()
+            .map_err(sentence)?;
+        let token = |row: &TokenRow| TokenFacts {
+            position: row.next.position,
+            token: row.next.token,
+            text: decoder
+                .as_ref()
+                .and_then(|decoder| decoder.text(row.next.token)),
+        };
         let of_one = |chosen: Chosen| {
             let own: Vec<usize> = (0..rows.len())
                 .filter(|&row| rows[row].example == chosen.example)
@@ -117,14 +136,6 @@ impl ByToken {
 
 /// Name of the gradients by token.
 const STORE: &str = "tokens";
-
-fn token(row: &TokenRow) -> TokenFacts {
-    TokenFacts {
-        position: row.next.position,
-        token: row.next.token,
-        text: None,
-    }
-}
 
 /// The examples with the smallest and the largest score of each of the first `queries` rows, the first of equal ones;
 /// none of a row with a score that is not finite. The last row is that of the mean query, not of a query.

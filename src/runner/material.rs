@@ -157,7 +157,14 @@ fn fine_tuned(place: &Place, stores: &Stores, progress: &Progress) -> Result<Mat
             duplicates: language.map_or(0, |language| language.duplicates),
         },
         padding: padding(&data.train, &data.query, &tuned.model),
-        by_token: ByToken::new(&tuned, &data.train),
+        by_token: ByToken::new(
+            &tuned,
+            &data.train,
+            cell.settings
+                .model
+                .as_ref()
+                .and_then(|model| model.tokenizer()),
+        ),
         truth: data.truth,
         model: Some(tuned.facts),
         training: Some(tuned.training),

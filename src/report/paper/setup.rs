@@ -44,8 +44,12 @@ const COMPARED: &[Compared] = &[
             "model.revision",
             "model.hidden",
             "model.heads",
+            "model.key_value_heads",
             "model.layers",
             "model.ffn",
+            "model.sliding_window",
+            "model.tie_word_embeddings",
+            "model.tokenizer",
             "model.pretrain",
         ],
         models,
@@ -333,7 +337,11 @@ fn network(record: &Record) -> Option<String> {
     facts.extend(of("layers").map(|layers| format!("{layers} layers")));
     facts.extend(of("hidden").map(|hidden| format!("hidden {hidden}")));
     facts.extend(of("heads").map(|heads| format!("{heads} heads")));
+    facts.extend(of("key_value_heads").map(|heads| format!("{heads} key and value heads")));
     facts.extend(of("ffn").map(|ffn| format!("ffn {ffn}")));
+    facts.extend(of("sliding_window").map(|window| format!("window {window}")));
+    facts.extend(of("tie_word_embeddings").map(|tied| format!("tied embeddings {tied}")));
+    facts.extend(of("tokenizer").map(|path| format!("tokenizer {path}")));
     match record.config.pointer("/model/pretrain") {
         Some(Value::Null) => facts.push("not pretrained".to_owned()),
         Some(pretrain) => {

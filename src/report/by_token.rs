@@ -1,0 +1,159 @@
+//! Training examples as text, coloured by what each token adds to a score.
+
+use super::page::{Section, escape};
+use super::study::Study;
+use crate::results::record::{ExampleByToken, Extreme, MethodByToken, Record};
+
+/// The examples that `outputs.tokens` asked for, a part a cell; empty when there are none.
+pub fn section(study: &Study) -> Section {
+    let cells = study
+        .records
+        .iter()
+        .filter(|record| !record.by_token.is_empty());
+    let cells: Vec<(String, String)> = cells.map(|record| (id(record), cell(record))).collect();
+    let about = "<p class=\"how\">For the first queries the training example that helps most and the one that harms most, by the method \
+                 named. A token's colour is what it adds to the example's score: the stronger, the more, over the largest of the \
+                 example; <span class=\"good\">helpful</span> (negative) or <span class=\"bad\">harmful</span> (positive). The numbers add up \
+                 to the score. Only tokens that the loss predicts are shown.</p>\n";
+    let html: String = cells.iter().map(|(_, html)| html.as_str()).collect();
+    Section {
+        id: "tokens".to_owned(),
+        title: "Influence by token".to_owned(),
+        parts: Vec::new(),
+        html: match html.is_empty() {
+            true => html,
+            false => format!("{about}{html}"),
+        },
+    }
+}
+
+fn id(record: &Record) -> String {
+    format!("tokens-{}", record.cell.id)
+}
+
+fn cell(record: &Record) -> String {
+    let examples: String = record.by_token.iter().map(example).collect();
+    format!(
+        "<section id=\"{}\"><h3>Cell {}, seed {}</h3>\n{examples}</section>\n",
+        id(record),
+        escape(&record.cell.id),
+        record.cell.seed
+    )
+}
+
+fn example(example: &ExampleByToken) -> String {
+    let extreme = match example.extreme {
+        Extreme::MostHelpful => "helps",
+        Extreme::MostHarmful => "harms",
+    };
+    let own = example
+        .methods
+        .iter()
+        .position(|method| method.label == example.by);
+    let first = own.unwrap_or(0);
+    let rest: String = (0..example.methods.len())
+        .filter(|&k| k != first)
+        .map(|k| text(example, &example.methods[k]))
+        .collect();
+    let shown = example
+        .methods
+        .get(first)
+        .map(|method| text(example, method));
+    let rest = match rest.is_empty() {
+        true => rest,
+        false => format!("<details><summary>Other methods</summary>{rest}</details>\n"),
+    };
+    format!(
+        "<p>Query {}: training example {} {extreme} most by {}.</p>\n{}{rest}",
+        example.query,
+        example.example,
+        escape(&example.by),
+        shown.unwrap_or_default()
+    )
+}
+
+/// The tokens in colours, with their scores to be read on hovering.
+fn text(example: &ExampleByToken, method: &MethodByToken) -> String {
+    let sizes = method.scores.iter().map(|score| score.abs());
+    let largest = sizes
+        .filter(|size| size.is_finite())
+        .fold(f64::MIN_POSITIVE, f64::max);
+    let tokens = example.tokens.iter().zip(&method.scores);
+    let spans: String = tokens
+        .map(|(token, &score)| {
+            let reads = token.text.clone().unwrap_or_else(|| format!("#{} ", token.token));
+            let colour = if score < 0.0 { "good" } else { "bad" };
+            let percent = match score.is_finite() {
+                true => (50.0 * score.abs() / largest).round(),
+                false => 0.0,
+            };
+            format!(
+                "<span title=\"{score:.3e}\" style=\"background:color-mix(in srgb,var(--{colour}) {percent}%,transparent)\">{}</span>",
+                escape(&reads)
+            )
+        })
+        .collect();
+    let total: f64 = method.scores.iter().sum();
+    format!(
+        "<p class=\"tokens\"><b>{}</b> {total:.3e}: {spans}</p>\n",
+        escape(&method.label)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::synthetic;
+    use crate::results::record::TokenFacts;
+
+    fn token(position: u32, text: Option<&str>) -> TokenFacts {
+        TokenFacts {
+            position,
+            token: 40 + position,
+            text: text.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn tokens_are_coloured_by_the_sign_and_size_of_their_scores() {
+        let mut records = synthetic::glue();
+        records.truncate(1);
+        let method = |label: &str, scores: &[f64]| MethodByToken {
+            label: label.to_owned(),
+            scores: scores.into(),
+        };
+        records[0].by_token = vec![ExampleByToken {
+            query: 2,
+            example: 17,
+            extreme: Extreme::MostHelpful,
+            by: "datainf".to_owned(),
+            tokens: vec![token(3, Some(" a<b")), token(4, None), token(5, Some("!"))],
+            methods: vec![
+                method("exact", &[0.0, 1.0, 2.0]),
+                method("datainf", &[-4.0, 1.0, f64::NAN]),
+            ],
+        }];
+        let html = section(&Study::new(&records)).html;
+        assert!(
+            html.contains("Query 2: training example 17 helps most by datainf."),
+            "{html}"
+        );
+        assert!(
+            html.contains("var(--good) 50%,transparent)\"> a&lt;b</span>"),
+            "{html}"
+        );
+        // a quarter of the largest; without a text the id
+        assert!(
+            html.contains("var(--bad) 13%,transparent)\">#44 </span>"),
+            "{html}"
+        );
+        assert!(
+            html.contains("var(--bad) 0%,transparent)\">!</span>"),
+            "{html}"
+        );
+        let [first, second] = ["<b>datainf</b>", "<b>exact</b> 3.000e0"].map(|t| html.find(t));
+        assert!(first < second && first.is_some(), "{html}");
+        records[0].by_token.clear();
+        assert!(section(&Study::new(&records)).html.is_empty());
+    }
+}
