@@ -174,6 +174,7 @@ fn steps(folder: &Path, split: &Split) -> f64 {
         pretrain: None,
         classes: 0,
         passed_over: 0,
+        language: None,
         truth: Truth::default(),
     };
     let train = TrainConfig {
