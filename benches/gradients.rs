@@ -13,8 +13,8 @@ use infbench::data::{Inputs, Split, Targets};
 use infbench::device::DeviceChoice;
 use infbench::gradients::{RowBuffer, one_by_one, per_example};
 use infbench::models::lora::settings::{LoraConfig, TargetModules};
-use infbench::models::settings::{ModelConfig, TransformerConfig};
 use infbench::models::{Model, Role};
+use infbench::models::{ModelConfig, TransformerConfig};
 use infbench::tasks::DigitsTask;
 use rand::RngExt;
 

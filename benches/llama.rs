@@ -17,7 +17,7 @@ use infbench::finetune::{self, Settings};
 use infbench::gradients::{RowBuffer, per_example};
 use infbench::models::checkpoint::Checkpoint;
 use infbench::models::lora::settings::{AllLayers, LayerSelection, LoraConfig, TargetModules};
-use infbench::models::settings::{CheckpointConfig, ModelConfig};
+use infbench::models::{CheckpointConfig, ModelConfig};
 use infbench::models::{Model, Role};
 use rand::RngExt;
 use serde_json::json;
@@ -176,6 +176,7 @@ fn steps(folder: &Path, split: &Split) -> f64 {
         passed_over: 0,
         language: None,
         truth: Truth::default(),
+        language: None,
     };
     let train = TrainConfig {
         epochs: 3,

@@ -20,7 +20,7 @@ use infbench::finetune::settings::BaseDropout;
 use infbench::finetune::{self, Base, Settings};
 use infbench::gradients::{RowBuffer, per_example};
 use infbench::models::lora::settings::{LoraConfig, TargetModules};
-use infbench::models::settings::{CheckpointConfig, ModelConfig};
+use infbench::models::{CheckpointConfig, ModelConfig};
 use infbench::models::{Model, Role};
 use infbench::tasks::GlueTask;
 use infbench::tasks::glue::GlueName;

@@ -21,7 +21,8 @@ use crate::gradients::factors::KroneckerFactors;
 use crate::gradients::settings::GradientType;
 use crate::gradients::store::{StoreError, StoreWriter, Target, TensorInfo};
 use crate::gradients::{self, GradientError, GradientSink, MatrixFileError, per_example};
-use crate::models::checkpoint::{Checkpoint, CheckpointError};
+use crate::models::CheckpointError;
+use crate::models::checkpoint::Checkpoint;
 use crate::models::peft::{self, PeftError};
 use crate::models::{Model, ModelError};
 use crate::objectives;
@@ -244,7 +245,7 @@ pub fn gradient_files(
         .family()
         .expect("a model from a checkpoint has a family");
     let adapted = !model.adapted().is_empty();
-    let modules = model.replaced().modules.clone();
+    let modules = model.brought().modules.clone();
     let blocks: Vec<GradientBlock> = gradients::tensors(&model, &split.targets)
         .into_iter()
         .map(|tensor| GradientBlock {
@@ -385,7 +386,7 @@ fn write(
         "model": shown(&request.model),
         "commit": located.commit,
         "adapter": request.adapter.as_deref().map(shown),
-        "replaced_by_adapter": model.replaced().parameters,
+        "replaced_by_adapter": model.brought().parameters,
         "task": request.task,
         "examples_file": shown(&request.examples),
         "max_length": request.max_length,

@@ -15,9 +15,9 @@ use crate::config::resolve::{Misfit, Resolve, continues};
 use crate::config::theory::{self, TheoryPlan};
 use crate::config::{ModelConfig, Plan, TaskConfig, grid};
 use crate::input::{self, InputError, Problem};
+use crate::models::CheckpointConfig;
 use crate::models::Model;
 use crate::models::huggingface::HuggingFaceConfig;
-use crate::models::settings::CheckpointConfig;
 use crate::tasks::Reads;
 
 /// Most bytes of a settings file.
@@ -120,12 +120,12 @@ impl Resolve for Here {
         let folder = checkpoint.folder();
         let config = HuggingFaceConfig::read(folder).map_err(at(model))?;
         self.tokenizer(folder).map_err(|problem| (model, problem))?;
-        let (family, generates) = (config.family.name(), config.family.generates());
+        let (family, generates) = (config.family.model_type, config.family.generates());
         if generates != (task.reads() == Reads::Prompts) {
             let message = continues(family, generates, task.name());
             return Err((model, Problem::new(message)));
         }
-        let longest = config.longest();
+        let longest = config.longest.unwrap_or(usize::MAX);
         if let Some(length) = task.max_length().filter(|&length| length > longest) {
             let message = format!(
                 "{length} is more than the {longest} tokens that the checkpoint has positions for"

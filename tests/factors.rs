@@ -13,7 +13,7 @@ use infbench::gradients::{RowBuffer, per_example};
 use infbench::models::checkpoint::Checkpoint;
 use infbench::models::lora::settings::{LayerSelection, LoraConfig, TargetModules};
 use infbench::models::parameter::to_f32;
-use infbench::models::settings::{MlpConfig, ModelConfig, TransformerConfig};
+use infbench::models::{MlpConfig, ModelConfig, TransformerConfig};
 use infbench::models::{Model, Pass, Role, peft};
 use infbench::objectives::{self, Classification, Objective};
 use infbench::tasks::{ClustersTask, DigitsTask, SentencesTask};

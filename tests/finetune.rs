@@ -12,7 +12,7 @@ use infbench::finetune::{
 use infbench::gradients::{RowBuffer, per_example};
 use infbench::models::Role;
 use infbench::models::lora::settings::{LastLayers, LayerSelection, LoraConfig, TargetModules};
-use infbench::models::settings::{MlpConfig, ModelConfig, PretrainConfig, TransformerConfig};
+use infbench::models::{MlpConfig, ModelConfig, PretrainConfig, TransformerConfig};
 use infbench::objectives;
 use infbench::tasks::{ClustersTask, DigitsTask};
 

@@ -10,7 +10,7 @@ use infbench::gradients::{RowBuffer, one_by_one, per_example};
 use infbench::models::lora::settings::{
     AllLayers, LastLayers, LayerRange, LayerSelection, LoraConfig, TargetModules,
 };
-use infbench::models::settings::{MlpConfig, ModelConfig, TransformerConfig};
+use infbench::models::{MlpConfig, ModelConfig, TransformerConfig};
 use infbench::models::{Model, Role, Weights};
 use infbench::tasks::{ClustersTask, DigitsTask, SentencesTask};
 use rand::RngExt;

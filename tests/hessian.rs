@@ -20,7 +20,7 @@ use infbench::influence::{
 };
 use infbench::influence::{Blocks, Precision};
 use infbench::models::lora::settings::{LayerSelection, LoraConfig, TargetModules};
-use infbench::models::settings::{MlpConfig, ModelConfig, TransformerConfig};
+use infbench::models::{MlpConfig, ModelConfig, TransformerConfig};
 use infbench::models::{Model, Role};
 use infbench::random::rng;
 use infbench::tasks::{ClustersTask, DigitsTask, SentencesTask};

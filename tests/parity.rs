@@ -21,15 +21,16 @@ use infbench::gradients::store::GradientStore;
 use infbench::gradients::{RowBuffer, per_example};
 use infbench::influence::{BlockLayout, Queries, RunOptions, damping, run_method};
 use infbench::influence::{Blocks, Precision};
+use infbench::models::CheckpointError;
 use infbench::models::DropoutProbabilities;
-use infbench::models::checkpoint::{Checkpoint, CheckpointError};
+use infbench::models::checkpoint::Checkpoint;
 use infbench::models::lora::settings::{
     LayerRange, LayerSelection, LoraConfig, LoraInit, TargetModules,
 };
 use infbench::models::parameter::to_f32;
 use infbench::models::peft::{self, PeftError};
-use infbench::models::settings::{ModelConfig, TransformerConfig};
 use infbench::models::{Dropout, InputShape, Model, Pass, Role};
+use infbench::models::{ModelConfig, TransformerConfig};
 use infbench::objectives::{Classification, Objective};
 use infbench::progress::Progress;
 use infbench::random;
@@ -682,6 +683,28 @@ fn the_initialisation_of_an_adapter_is_saved_and_read_as_in_peft() {
             .into_iter()
             .filter_map(|linear| linear.adapter());
         assert!(adapters.all(|adapter| adapter.init == init));
+        // what an adapter was begun with is saved again, whatever it was
+        for field in [serde_json::json!(false), "eva".into(), "orthogonal".into()] {
+            let mut changed = saved.clone();
+            changed["init_lora_weights"] = field.clone();
+            let other = tempfile::tempdir().unwrap();
+            fs::copy(
+                folder.path().join("adapter_model.safetensors"),
+                other.path().join("adapter_model.safetensors"),
+            )
+            .unwrap();
+            fs::write(
+                other.path().join("adapter_config.json"),
+                changed.to_string(),
+            )
+            .unwrap();
+            let mut read = open(&fixture(case).join("model"), &expected);
+            peft::load(other.path(), &mut read).unwrap();
+            peft::save(other.path(), &mut read, "base", 0.05).unwrap();
+            let text = fs::read_to_string(other.path().join("adapter_config.json")).unwrap();
+            let saved: serde_json::Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(saved["init_lora_weights"], field);
+        }
         let split = split(&expected);
         let file = save_logits(folder.path(), &logits(&model, &split), split.len());
         opens_in_peft(case, folder.path(), Some(&file));
@@ -900,7 +923,7 @@ fn adapters_of_every_kind_compute_what_peft_computes() {
             let by_one = relative(&ours, &float(&slow.tensors[index]), split.len());
             assert!(by_one < 1e-4, "{case}: {}: {by_one:.1e}", tensor.name);
             if recorded {
-                let modules = &model.replaced().modules;
+                let modules = &model.brought().modules;
                 let name = peft::live_name(model.family().unwrap(), modules, &tensor.name);
                 let theirs = gradients
                     .remove(name.as_str())
@@ -919,7 +942,7 @@ fn adapters_of_every_kind_compute_what_peft_computes() {
         peft::save(folder.path(), &mut model, "base", 0.05).unwrap();
         let mut again = open(&fixture(base).join("model"), &expected);
         peft::load(folder.path(), &mut again).unwrap();
-        assert_eq!(again.replaced().parameters, model.replaced().parameters);
+        assert_eq!(again.brought().parameters, model.brought().parameters);
         assert!(worst(&logits(&again, &split), &found) < 1e-6, "{case}");
         let file = save_logits(folder.path(), &found, split.len());
         opens_in_peft(base, folder.path(), Some(&file));

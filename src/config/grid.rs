@@ -12,7 +12,7 @@ use super::resolve::{Resolve, Unresolved};
 use super::{ModelConfig, schema};
 use crate::input::{Problem, quote};
 use crate::models::lora::settings::TargetModules;
-use crate::models::settings::{MlpConfig, TransformerConfig};
+use crate::models::{MlpConfig, TransformerConfig};
 use crate::results::record::SCHEMA;
 use crate::tasks::Reads;
 
@@ -124,7 +124,11 @@ fn expand(
         }
         let settings = settings(&cell, typed(schema, &cell)?, resolve)?;
         if experiment.outputs.adapters
-            && !matches!(settings.model, Some(ModelConfig::Checkpoint(_)))
+            && settings
+                .model
+                .as_deref()
+                .and_then(|model| model.checkpoint())
+                .is_none()
         {
             let problem = Problem::new(
                 "only adapters of `model: {name: checkpoint, …}` can be saved for PEFT",
@@ -388,12 +392,9 @@ fn settings(
         }
     };
     let mut lora = experiment.lora;
-    if matches!(model, Some(ModelConfig::Mlp(_)))
-        && document
-            .get(&["lora".to_owned(), "targets".to_owned()])
-            .is_none()
-    {
-        lora.targets = TargetModules::names(["ffn"]);
+    let targets = document.get(&["lora".to_owned(), "targets".to_owned()]);
+    if let (None, Some(model)) = (targets, &model) {
+        lora.targets = TargetModules::names(model.default_targets().iter().copied());
     }
     let settings = Settings {
         task: experiment.task,

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use super::TaskConfig;
 use crate::input::Problem;
+use crate::models::CheckpointConfig;
 use crate::models::Model;
-use crate::models::settings::CheckpointConfig;
 
 /// Dotted path of a setting, and what is wrong with it.
 pub type Misfit = (&'static str, Problem);

@@ -181,21 +181,12 @@ fn run(
 fn facts(config: &ModelConfig, dropout: Dropout, model: &mut Model) -> ModelFacts {
     let trainable = model.count(&[Role::Adapter, Role::Head]);
     ModelFacts {
-        name: match config {
-            ModelConfig::Transformer(_) => "transformer",
-            ModelConfig::Mlp(_) => "mlp",
-            ModelConfig::Llama(_) => "llama",
-            ModelConfig::Checkpoint(_) => "checkpoint",
-        }
-        .into(),
+        name: config.name().to_owned(),
         parameters: trainable + model.count(&[Role::Base]),
         trainable,
         layers: model.layers(),
         adapted_layers: model.adapted_layers(),
-        commit: match config {
-            ModelConfig::Checkpoint(config) => config.commit().map(str::to_owned),
-            _ => None,
-        },
+        commit: config.commit().map(str::to_owned),
         base_dropout: Some(BaseDropoutFacts {
             hidden: dropout.base.hidden,
             attention: dropout.base.attention,

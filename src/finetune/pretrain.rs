@@ -13,8 +13,7 @@ use super::training::Run;
 use crate::batching;
 use crate::data::TaskData;
 use crate::models::checkpoint::Checkpoint;
-use crate::models::settings::PretrainConfig;
-use crate::models::{Dropout, Model, ModelConfig, ModelError, Role};
+use crate::models::{Dropout, Model, ModelError, PretrainConfig, Role};
 use crate::objectives;
 
 /// AdamW's weight decay while pretraining (PyTorch's default).
@@ -63,38 +62,33 @@ pub fn pretrained_base(
         losses: Vec::new(),
         accuracy: None,
     };
-    let pretrain = match settings.model {
-        ModelConfig::Transformer(config) => &config.pretrain,
-        ModelConfig::Mlp(config) => &config.pretrain,
-        ModelConfig::Llama(config) => &config.pretrain,
-        ModelConfig::Checkpoint(config) => {
-            let start = Instant::now();
-            let checkpoint = Checkpoint::open(config.folder()).map_err(ModelError::from)?;
-            let mut key = Key::new("checkpoint");
-            key.text(&checkpoint.hash());
-            key.settings(&settings.seed);
-            key.settings(&settings.device);
-            let model =
-                Model::from_checkpoint(&checkpoint, &input, data.classes, settings.seed, &device)?;
-            return Ok(Base {
-                key: key.finish(),
-                model,
-                facts: BaseFacts {
-                    seconds: start.elapsed().as_secs_f64(),
-                    ..random
-                },
-            });
-        }
-    };
+    if let Some(folder) = settings.model.checkpoint() {
+        let start = Instant::now();
+        let checkpoint = Checkpoint::open(folder).map_err(ModelError::from)?;
+        let mut key = Key::new("checkpoint");
+        key.text(&checkpoint.hash());
+        key.settings(&settings.seed);
+        key.settings(&settings.device);
+        let model =
+            Model::from_checkpoint(&checkpoint, &input, data.classes, settings.seed, &device)?;
+        return Ok(Base {
+            key: key.finish(),
+            model,
+            facts: BaseFacts {
+                seconds: start.elapsed().as_secs_f64(),
+                ..random
+            },
+        });
+    }
     let mut key = Key::new("base");
     key.settings(settings.model);
     key.settings(&settings.seed);
     key.settings(&settings.device);
-    let Some(PretrainConfig {
+    let Some(&PretrainConfig {
         epochs,
         lr,
         batch_size,
-    }) = *pretrain
+    }) = settings.model.pretrain()
     else {
         key.text(&format!("{input:?}"));
         let model = Model::new(settings.model, &input, data.classes, settings.seed, &device)?;

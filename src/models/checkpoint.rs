@@ -3,24 +3,127 @@
 //! Names are PyTorch's, with or without the family's prefix (`bert.`, `roberta.`, `model.`), and with the older
 //! `gamma` and `beta` of layer normalisations.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use thiserror::Error;
+use burn::tensor::Device;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
+use super::architecture::Architecture;
+use super::batch::InputShape;
+use super::diffusion::{PipelineConfig, is_pipeline};
+use super::error::{CheckpointError, ModelError};
 use super::huggingface::HuggingFaceConfig;
-use super::parameter::Parameter;
-use crate::checkpoints::HuggingFaceError;
-use crate::checkpoints::shards::{Naming, Shards, ShardsError};
+use super::load;
+use super::model::Model;
+use super::parameter::{Parameter, Role};
+use super::pretrain::PretrainConfig;
+use crate::checkpoints::hub::{Checkpoints, HubError, Located};
+use crate::checkpoints::shards::{Naming, Shards};
 
-/// Why a checkpoint cannot be loaded.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum CheckpointError {
-    /// Its settings.
-    #[error(transparent)]
-    Config(#[from] HuggingFaceError),
-    /// Its weights.
-    #[error(transparent)]
-    Weights(#[from] ShardsError),
+/// A pretrained checkpoint, frozen as it is: `model: {path: FOLDER}`, with or without its
+/// `name: checkpoint`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CheckpointConfig {
+    /// Folder with config.json, model.safetensors (or its shards and their index) and a tokenizer,
+    /// relative to the folder that infbench is started in; or, where there is no such folder, the id of
+    /// a model on the Hugging Face hub, taken from the local cache or downloaded into it.
+    pub path: PathBuf,
+    /// Branch, tag or commit of a model on the hub; `main` when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// Where it lies, once it has been looked up.
+    #[serde(skip)]
+    located: Option<Located>,
+}
+
+impl CheckpointConfig {
+    /// A folder, or the id of a model on the hub at its main branch.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            revision: None,
+            located: None,
+        }
+    }
+
+    /// Looks up where it lies.
+    ///
+    /// # Errors
+    /// See [`Checkpoints::locate`].
+    pub fn locate(&mut self, checkpoints: &mut Checkpoints) -> Result<(), HubError> {
+        let (revision, commit) = (self.revision.as_deref(), self.commit());
+        self.located = Some(checkpoints.locate(&self.path, revision, commit)?);
+        Ok(())
+    }
+
+    /// Where the files are: `path` itself, or a folder of the cache.
+    pub fn folder(&self) -> &Path {
+        let located = self.located.as_ref();
+        located.map_or(&self.path, |located| &located.folder)
+    }
+
+    /// The commit of a model of the hub, once it has been looked up.
+    pub fn commit(&self) -> Option<&str> {
+        self.located.as_ref()?.commit.as_deref()
+    }
+}
+
+impl Architecture for CheckpointConfig {
+    fn blank(
+        &self,
+        input: &InputShape,
+        classes: usize,
+        device: &Device,
+    ) -> Result<Model, ModelError> {
+        if is_pipeline(self.folder()) {
+            return PipelineConfig::read(self.folder())?.blank(input, device);
+        }
+        let config = HuggingFaceConfig::read(self.folder()).map_err(CheckpointError::from)?;
+        config.blank(input, classes, device)
+    }
+
+    fn build(
+        &self,
+        input: &InputShape,
+        classes: usize,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Model, ModelError> {
+        if is_pipeline(self.folder()) {
+            let pipeline = PipelineConfig::read(self.folder())?;
+            return Model::of_pipeline(&pipeline, input, device);
+        }
+        let checkpoint = Checkpoint::open(self.folder())?;
+        Model::from_checkpoint(&checkpoint, input, classes, seed, device)
+    }
+
+    fn smallest_input(&self) -> Result<InputShape, ModelError> {
+        if is_pipeline(self.folder()) {
+            return Ok(PipelineConfig::read(self.folder())?.input([1, 1]));
+        }
+        Ok(InputShape::Tokens {
+            vocabulary: 1,
+            max_length: 1,
+        })
+    }
+
+    fn pretrain(&self) -> Option<&PretrainConfig> {
+        None
+    }
+
+    fn tokenizer(&self) -> Option<&Path> {
+        Some(self.folder())
+    }
+
+    fn checkpoint(&self) -> Option<&Path> {
+        Some(self.folder())
+    }
+
+    fn commit(&self) -> Option<&str> {
+        self.commit()
+    }
 }
 
 /// An opened checkpoint; nothing of it has been copied yet.
@@ -40,7 +143,7 @@ impl Checkpoint {
         let config = HuggingFaceConfig::read(folder)?;
         let naming = Naming {
             stem: "model",
-            prefix: config.family.prefix(),
+            prefix: config.family.prefix,
             today,
         };
         let shards = Shards::open(folder, naming)?;
@@ -65,12 +168,8 @@ impl Checkpoint {
     ///
     /// # Errors
     /// See [`Self::values`].
-    pub fn load(
-        &self,
-        parameters: Vec<Parameter>,
-        device: &burn::tensor::Device,
-    ) -> Result<(), CheckpointError> {
-        Ok(load(&self.shards, parameters, device)?)
+    pub fn load(&self, parameters: Vec<Parameter>, device: &Device) -> Result<(), CheckpointError> {
+        Ok(load::load(&self.shards, parameters, device)?)
     }
 
     /// Hash of everything in the files that a model is made of.
@@ -82,21 +181,33 @@ impl Checkpoint {
     }
 }
 
-/// Fills `parameters` from files, one at a time.
-///
-/// # Errors
-/// When one is missing, has another shape, or is of a type that weights do not have.
-pub fn load(
-    shards: &Shards,
-    parameters: Vec<Parameter>,
-    device: &burn::tensor::Device,
-) -> Result<(), ShardsError> {
-    for mut parameter in parameters {
-        let name = &parameter.name;
-        let read = |shape: &[usize]| shards.values(name, shape);
-        parameter.slot.replace(device, read)?;
+impl Model {
+    /// The network of an opened checkpoint with its parameters, its head too when it has one for as many classes; else
+    /// the head is drawn from `seed`.
+    ///
+    /// # Errors
+    /// When the input does not fit it, or a parameter is missing or of another shape.
+    pub fn from_checkpoint(
+        checkpoint: &Checkpoint,
+        input: &InputShape,
+        classes: usize,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        let mut model = checkpoint.config.blank(input, classes, device)?;
+        let (base, head): (Vec<_>, Vec<_>) = model
+            .parameters()
+            .into_iter()
+            .partition(|parameter| parameter.role == Role::Base);
+        checkpoint.load(base, device)?;
+        if checkpoint.has(&head) {
+            checkpoint.load(head, device)?;
+            model.with_pretrained_head();
+        } else {
+            model.initialise(&[Role::Head], seed);
+        }
+        Ok(model)
     }
-    Ok(())
 }
 
 /// The name of today of a layer normalisation's parameters.

@@ -2,10 +2,22 @@
 
 use thiserror::Error;
 
-use super::checkpoint::CheckpointError;
 use super::diffusion::PipelineError;
 use super::parameter::WeightError;
+use crate::checkpoints::HuggingFaceError;
+use crate::checkpoints::shards::ShardsError;
 use crate::input::Problem;
+
+/// Why a checkpoint cannot be loaded.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum CheckpointError {
+    /// Its settings.
+    #[error(transparent)]
+    Config(#[from] HuggingFaceError),
+    /// Its weights.
+    #[error(transparent)]
+    Weights(#[from] ShardsError),
+}
 
 /// Why a model cannot be built or loaded.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

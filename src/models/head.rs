@@ -20,7 +20,24 @@ pub struct Head {
     probe_dense: bool,
 }
 
+/// Which classifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadKind {
+    /// W x + b.
+    Linear,
+    /// W tanh(V x + c) + b.
+    Dense,
+}
+
 impl Head {
+    /// Zeros, for `classes`.
+    pub fn new(kind: HeadKind, hidden: usize, classes: usize, device: &Device) -> Self {
+        match kind {
+            HeadKind::Linear => Self::linear(hidden, classes, device),
+            HeadKind::Dense => Self::dense(hidden, classes, device),
+        }
+    }
+
     /// `classifier`.
     pub fn linear(hidden: usize, classes: usize, device: &Device) -> Self {
         Self {

@@ -1,14 +1,74 @@
 //! Multilayer perceptron: an input layer, hidden layers with GELU that adapters may hang on.
 
 use burn::tensor::{Device, Tensor};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
+use super::architecture::{Architecture, empty};
+use super::batch::{Batch, InputShape, ModelInput};
+use super::error::ModelError;
 use super::head::Head;
 use super::lora::{Linear, LoraLinear, Pass};
+use super::model::Model;
 use super::network::Network;
 use super::ops;
-use super::parameter::{Parameter, Role};
-use super::transformer::fan_in;
-use super::{Batch, ModelInput};
+use super::parameter::{Parameter, Role, fan_in};
+use super::pretrain::PretrainConfig;
+use crate::input::Problem;
+
+/// Multilayer perceptron: `layers` hidden layers of width `hidden` with GELU.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct MlpConfig {
+    /// Width of the hidden layers.
+    #[schemars(range(min = 1))]
+    pub hidden: usize,
+    /// Number of hidden layers after the input layer.
+    #[schemars(range(min = 1))]
+    pub layers: usize,
+    /// How the base is pretrained before it is frozen; `null` leaves it random features.
+    pub pretrain: Option<PretrainConfig>,
+}
+
+impl Default for MlpConfig {
+    fn default() -> Self {
+        Self {
+            hidden: 64,
+            layers: 3,
+            pretrain: None,
+        }
+    }
+}
+
+impl Architecture for MlpConfig {
+    fn problem(&self) -> Option<(&'static str, Problem)> {
+        empty(&[("hidden", self.hidden), ("layers", self.layers)])
+    }
+
+    fn blank(
+        &self,
+        input: &InputShape,
+        classes: usize,
+        device: &Device,
+    ) -> Result<Model, ModelError> {
+        let features = match *input {
+            InputShape::Features { tokens, features } => tokens * features,
+            InputShape::Tokens { .. } => return Err(ModelError::TokensForMlp),
+            InputShape::Latents { .. } => return Err(ModelError::LatentsElsewhere),
+        };
+        let head = Head::linear(self.hidden, classes, device);
+        let network = Mlp::new(self.hidden, self.layers, features, head, device);
+        Ok(Model::of_network(Box::new(network), device))
+    }
+
+    fn pretrain(&self) -> Option<&PretrainConfig> {
+        self.pretrain.as_ref()
+    }
+
+    fn default_targets(&self) -> &'static [&'static str] {
+        &["ffn"]
+    }
+}
 
 /// g(W_L … g(W_1 g(W_0 x + b_0) + b_1) … + b_L) with g = GELU, and a head.
 #[derive(Clone, Debug)]
@@ -68,12 +128,16 @@ impl Network for Mlp {
         &[("ffn", r"layer\.\d+\.dense")]
     }
 
-    fn head(&self) -> Option<&Head> {
-        Some(&self.head)
+    fn trained(&self) -> Vec<&Linear> {
+        self.head.probed().collect()
     }
 
-    fn head_mut(&mut self) -> Option<&mut Head> {
-        Some(&mut self.head)
+    fn classifier(&self) -> Option<&Linear> {
+        Some(self.head.last())
+    }
+
+    fn replace_head(&mut self, classes: usize, device: &Device) {
+        self.head.replace(classes, device);
     }
 
     /// From the input on.

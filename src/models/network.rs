@@ -2,15 +2,13 @@
 //!
 //! Per-example gradients need the input and the output gradient of adapted and trained linear layers only, which leave
 //! them behind in a [`Pass::Probed`]: every other operation needs a forward pass and the gradient
-//! of its input, nothing more. An architecture is one file that implements this, and one line in
-//! [`Model::blank`](super::Model::blank).
+//! of its input, nothing more.
 
 use std::fmt::Debug;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 use super::Batch;
-use super::head::Head;
 use super::lora::{Linear, LoraLinear, Pass};
 use super::parameter::Parameter;
 use crate::checkpoints::peft::modules::split_layer;
@@ -43,14 +41,19 @@ pub trait Network: Debug + Send + Sync {
     /// The layers trained besides the adapters whose weights have per-example gradients, in the order in which a
     /// forward pass meets them, after all of [`Self::adaptable`].
     fn trained(&self) -> Vec<&Linear> {
-        self.head().into_iter().flat_map(Head::probed).collect()
+        Vec::new()
     }
 
-    /// The classifier, for a network that has one.
-    fn head(&self) -> Option<&Head>;
+    /// The layer that gives a classifier's logits; `None` for a network that is no classifier.
+    fn classifier(&self) -> Option<&Linear> {
+        None
+    }
 
-    /// [`Self::head`], to be changed.
-    fn head_mut(&mut self) -> Option<&mut Head>;
+    /// Puts a blank head for `classes` in place of a classifier's.
+    fn replace_head(&mut self, _classes: usize, _device: &Device) {}
+
+    /// Has per-example gradients taken of every weight matrix of a classifier's head, not of the last alone.
+    fn probe_head(&mut self) {}
 
     /// Every parameter in a stable order, of a forward pass.
     fn parameters(&mut self) -> Vec<Parameter<'_>>;

@@ -210,6 +210,11 @@ pub fn blank<const D: usize>(dims: [usize; D], device: &Device) -> Tensor<D> {
     Tensor::<D>::zeros([1; D], device).expand(dims)
 }
 
+/// Standard deviation 1/√in, which keeps the size of what passes through.
+pub fn fan_in(inputs: usize) -> f64 {
+    1.0 / (inputs as f64).sqrt()
+}
+
 /// The numbers of a float tensor.
 pub fn to_f32(data: TensorData) -> Vec<f32> {
     data.try_into_vec().expect("models compute in f32")

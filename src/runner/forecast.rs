@@ -11,7 +11,7 @@ use super::passes::Passes;
 use super::source::tensors;
 use super::stores::keeps_unrounded;
 use crate::batching;
-use crate::config::{Cell, ModelConfig, Settings, TaskConfig};
+use crate::config::{Cell, Settings, TaskConfig};
 use crate::device::DeviceChoice;
 use crate::gradients::store::TensorInfo;
 use crate::influence::BlockLayout;
@@ -178,9 +178,13 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
         workspace_bytes,
         training_flops,
         shared_flops,
-        training_efficiency: match settings.model {
-            Some(ModelConfig::Checkpoint(_)) => CHECKPOINT_EFFICIENCY,
-            _ => TRAINING_EFFICIENCY,
+        training_efficiency: match settings
+            .model
+            .as_deref()
+            .and_then(|model| model.checkpoint())
+        {
+            Some(_) => CHECKPOINT_EFFICIENCY,
+            None => TRAINING_EFFICIENCY,
         },
         method_flops,
     })

@@ -4,8 +4,8 @@ use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Int, Tensor, TensorData, activation, module};
 
 use super::parts::leaf;
+use crate::models::parameter::fan_in;
 use crate::models::parameter::{Init, Parameter, Role, Slot, blank};
-use crate::models::transformer::fan_in;
 
 /// A convolution with bias and a square kernel of side 3 or 1.
 #[derive(Clone, Debug)]

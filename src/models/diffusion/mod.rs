@@ -2,6 +2,7 @@
 //! the layout of diffusers' pipelines.
 
 pub mod clip_text;
+mod error;
 mod layers;
 mod network;
 mod parts;
@@ -17,7 +18,8 @@ pub mod vae;
 pub mod vae_config;
 
 pub use clip_text::{ClipText, ClipTextConfig};
-pub use pipeline::{PipelineConfig, PipelineError, is_pipeline, sample};
+pub use error::PipelineError;
+pub use pipeline::{PipelineConfig, is_pipeline, sample};
 pub use schedule::Schedule;
 pub use unet::Unet;
 pub use unet_config::UnetConfig;

@@ -4,7 +4,6 @@ use burn::tensor::Tensor;
 
 use super::Unet;
 use super::parts::Parts;
-use crate::models::head::Head;
 use crate::models::lora::{LoraLinear, Pass};
 use crate::models::network::Network;
 use crate::models::parameter::Parameter;
@@ -66,14 +65,6 @@ impl Network for Unet {
             .collect();
         blocks.dedup();
         blocks.iter().position(|block| *block == sought)
-    }
-
-    fn head(&self) -> Option<&Head> {
-        None
-    }
-
-    fn head_mut(&mut self) -> Option<&mut Head> {
-        None
     }
 
     fn parameters(&mut self) -> Vec<Parameter<'_>> {

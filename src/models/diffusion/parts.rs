@@ -3,7 +3,7 @@
 use crate::models::layer_norm::LayerNorm;
 use crate::models::lora::LoraLinear;
 use crate::models::parameter::Parameter;
-use crate::models::transformer::fan_in;
+use crate::models::parameter::fan_in;
 
 /// A module, or several.
 pub trait Parts {

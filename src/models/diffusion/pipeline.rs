@@ -3,13 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor};
-use thiserror::Error;
 
+use super::error::PipelineError;
 use super::parts::Parts;
 use super::{ClipText, ClipTextConfig, Schedule, Unet, UnetConfig, Vae, VaeConfig, vae_config};
-use crate::checkpoints::HuggingFaceError;
-use crate::checkpoints::shards::{Naming, Shards, ShardsError};
-use crate::models::{InputShape, ModelError, Pass, checkpoint};
+use crate::checkpoints::shards::{Naming, Shards};
+use crate::models::batch::InputShape;
+use crate::models::error::ModelError;
+use crate::models::load;
+use crate::models::lora::Pass;
+use crate::models::model::Model;
 
 /// Folders of a pipeline.
 pub const UNET: &str = "unet";
@@ -29,49 +32,6 @@ pub fn is_pipeline(folder: &Path) -> bool {
     folder.join(UNET).is_dir() || folder.join("model_index.json").is_file()
 }
 
-/// Why a pipeline cannot be loaded.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum PipelineError {
-    /// There is no such folder, or a part of it is missing.
-    #[error(
-        "there is no folder {path}. A diffusion pipeline is a folder with unet, vae, text_encoder, tokenizer and scheduler, as diffusers' `save_pretrained` writes it"
-    )]
-    NoFolder {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// Settings that there are not.
-    #[error(transparent)]
-    Config(#[from] HuggingFaceError),
-    /// Weights that cannot be read.
-    #[error(transparent)]
-    Weights(#[from] ShardsError),
-    /// The text encoder's states are not as wide as what the UNet attends to.
-    #[error(
-        "{path}: the text encoder gives states of width {found} (`hidden_size`); allowed: {expected}, which is `cross_attention_dim` of the UNet"
-    )]
-    TextWidth {
-        /// The text encoder's folder.
-        path: PathBuf,
-        /// Its width.
-        found: usize,
-        /// What the UNet takes.
-        expected: usize,
-    },
-    /// The autoencoder's latents have another number of channels than the UNet takes.
-    #[error(
-        "{path}: the autoencoder's latents have {found} channels (`latent_channels`); allowed: {expected}, which is `in_channels` of the UNet"
-    )]
-    Channels {
-        /// The autoencoder's folder.
-        path: PathBuf,
-        /// Its channels.
-        found: usize,
-        /// What the UNet takes.
-        expected: usize,
-    },
-}
-
 /// Settings of all parts of a pipeline, which fit each other.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PipelineConfig {
@@ -84,6 +44,22 @@ pub struct PipelineConfig {
     pub text: ClipTextConfig,
     /// The noise schedule.
     pub schedule: Schedule,
+}
+
+impl Model {
+    /// The UNet of a diffusion pipeline.
+    ///
+    /// # Errors
+    /// When the input is none for it, or its weights cannot be loaded.
+    pub fn of_pipeline(
+        pipeline: &PipelineConfig,
+        input: &InputShape,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        pipeline.admits(input)?;
+        let unet = pipeline.load_unet(device)?;
+        Ok(Self::of_network(Box::new(unet), device))
+    }
 }
 
 impl PipelineConfig {
@@ -152,6 +128,16 @@ impl PipelineConfig {
         }
     }
 
+    /// The UNet with blank parameters, for `input`.
+    ///
+    /// # Errors
+    /// When the input is none for it.
+    pub fn blank(&self, input: &InputShape, device: &Device) -> Result<Model, ModelError> {
+        self.admits(input)?;
+        let unet = Unet::new(&self.unet, device);
+        Ok(Model::of_network(Box::new(unet), device))
+    }
+
     /// The UNet with its weights, without adapters.
     ///
     /// # Errors
@@ -204,7 +190,7 @@ impl PipelineConfig {
         let shards = Shards::open(&self.folder.join(folder), naming)?;
         let mut parameters = Vec::new();
         part.parameters(&mut parameters);
-        checkpoint::load(&shards, parameters, device)?;
+        load::load(&shards, parameters, device)?;
         Ok(part)
     }
 }

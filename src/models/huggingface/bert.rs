@@ -1,16 +1,21 @@
 //! BERT (Devlin et al., 2019): a pooler, tanh of a dense layer on `[CLS]`, then a linear classifier.
 
-use burn::tensor::Device;
-
-use crate::models::head::Head;
+use super::config::HuggingFaceConfig;
+use super::encoder::{self, Own};
+use crate::checkpoints::{Fields, HuggingFaceError};
+use crate::models::family::Family;
+use crate::models::head::HeadKind;
 use crate::models::transformer::Pooling;
 
-/// `model_type` in config.json and prefix of the parameters.
-pub(super) const NAME: &str = "bert";
-/// How the last layer's tokens become one vector.
-pub(super) const POOLING: Pooling = Pooling::Pooler;
+/// Its names.
+pub(super) static FAMILY: Family = encoder::family("bert");
 
-/// `classifier`.
-pub(super) fn head(hidden: usize, classes: usize, device: &Device) -> Head {
-    Head::linear(hidden, classes, device)
+/// Its settings.
+pub(super) fn config(fields: &Fields) -> Result<HuggingFaceConfig, HuggingFaceError> {
+    let own = Own {
+        pooling: Pooling::Pooler,
+        padding: None,
+        head: HeadKind::Linear,
+    };
+    encoder::config(&FAMILY, fields, own)
 }

@@ -5,14 +5,34 @@
 //! hidden_size/num_attention_heads (or the family's own). The rotary embedding is read in both styles: `rope_theta` and
 //! `rope_scaling`, or `rope_parameters` as transformers 5 writes it.
 
+use std::sync::Arc;
+
+use burn::tensor::Device;
 use serde_json::Value;
 
+use super::config::{Described, HuggingFaceConfig};
 use crate::checkpoints::{Fields, HuggingFaceError};
 use crate::models::dropout::DropoutProbabilities;
-use crate::models::llama::{LlamaShape, RopeScaling, RopeSettings};
+use crate::models::family::Family;
+use crate::models::llama::{Llama, LlamaShape, RopeScaling, RopeSettings};
+use crate::models::network::Network;
 
-/// What stands before the names of the parameters in a file, but for `lm_head`.
-pub(super) const PREFIX: &str = "model";
+/// What the families of decoders have in common.
+pub(super) const fn family(model_type: &'static str) -> Family {
+    Family {
+        model_type,
+        prefix: "model",
+        head: "lm_head",
+        trains_head: false,
+        tasks: &["CAUSAL_LM", "FEATURE_EXTRACTION"],
+    }
+}
+
+impl Described for LlamaShape {
+    fn network(&self, _classes: usize, device: &Device) -> Box<dyn Network> {
+        Box::new(Llama::new(self, device))
+    }
+}
 
 /// What a family decides by itself, or reads in its own way.
 #[derive(Default)]
@@ -72,9 +92,10 @@ fn refuse_what_is_not_honoured(fields: &Fields) -> Result<(), HuggingFaceError> 
 
 /// The settings of a decoder from its config.json.
 pub(super) fn config(
+    family: &'static Family,
     fields: &Fields,
     fixed: Fixed,
-) -> Result<(LlamaShape, DropoutProbabilities), HuggingFaceError> {
+) -> Result<HuggingFaceConfig, HuggingFaceError> {
     refuse_what_is_not_honoured(fields)?;
     let hidden = fields.size("hidden_size", 1, None)?;
     let heads = fields.size("num_attention_heads", 1, None)?;
@@ -126,7 +147,13 @@ pub(super) fn config(
         windows: fixed.windows.unwrap_or_else(|| vec![None; layers]),
         tied: fields.flag("tie_word_embeddings", false)?,
     };
-    Ok((shape, dropout))
+    Ok(HuggingFaceConfig {
+        family,
+        vocabulary: shape.vocabulary,
+        longest: None,
+        dropout,
+        network: Arc::new(shape),
+    })
 }
 
 /// Windows of layers from `layer_types`, or from `max_window_layers` where that is missing.

@@ -1,17 +1,15 @@
 //! Mistral (Jiang et al., 2023, arXiv 2310.06825): every layer looks back `sliding_window` tokens, 4096 when the field is
 //! missing and without end when it is null.
 
+use super::config::HuggingFaceConfig;
 use super::decoder::{self, Fixed};
 use crate::checkpoints::{Fields, HuggingFaceError};
-use crate::models::dropout::DropoutProbabilities;
-use crate::models::llama::LlamaShape;
+use crate::models::family::Family;
 
-/// `model_type` in config.json.
-pub(super) const NAME: &str = "mistral";
+/// Its names.
+pub(super) static FAMILY: Family = decoder::family("mistral");
 
-pub(super) fn config(
-    fields: &Fields,
-) -> Result<(LlamaShape, DropoutProbabilities), HuggingFaceError> {
+pub(super) fn config(fields: &Fields) -> Result<HuggingFaceConfig, HuggingFaceError> {
     let window = if fields.is_null("sliding_window") {
         None
     } else {
@@ -19,6 +17,7 @@ pub(super) fn config(
     };
     let layers = fields.size("num_hidden_layers", 1, None)?;
     decoder::config(
+        &FAMILY,
         fields,
         Fixed {
             key_heads: Some(8),

@@ -1,9 +1,11 @@
 //! `config.json` of a Hugging Face checkpoint: the fields that decide a network, checked one by one.
 //!
-//! A value that this crate cannot honour is an error, never a guess. What is a family's own is in its file; what encoders
-//! or decoders share is in [`encoder`] and [`decoder`].
+//! A value that this crate cannot honour is an error, never a guess. What is a family's own is in its file: names, PEFT's
+//! types of tasks, and how it reads its fields; what encoders or decoders share is in `encoder.rs` and `decoder.rs`. A new
+//! family is a file and a line in the table below.
 
 mod bert;
+mod config;
 mod decoder;
 mod encoder;
 mod llama;
@@ -14,119 +16,24 @@ mod roberta;
 
 use std::path::Path;
 
-use burn::tensor::Device;
+pub use config::{Described, HuggingFaceConfig};
 
-use super::dropout::DropoutProbabilities;
-use super::head::Head;
-use super::llama::LlamaShape;
-use super::transformer::Pooling;
+use super::family::Family;
+use crate::checkpoints::layout::CONFIG_FILE;
 use crate::checkpoints::{Fields, HuggingFaceError};
-pub use encoder::Encoder;
 
-/// Families of checkpoints; they differ in names and in what config.json means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    /// Encoder; pooler (tanh of a dense layer on `[CLS]`), then a linear classifier.
-    Bert,
-    /// Encoder; positions begin behind the padding's id; a head of dense, tanh, linear on `<s>`.
-    Roberta,
-    /// Decoder.
-    Llama,
-    /// Decoder with a sliding window.
-    Mistral,
-    /// Decoder with biases of queries, keys and values.
-    Qwen2,
-    /// Decoder with normalised heads.
-    Qwen3,
-}
+/// How a family reads config.json.
+type Read = fn(&Fields) -> Result<HuggingFaceConfig, HuggingFaceError>;
 
-impl Family {
-    /// All of them.
-    const ALL: [Self; 6] = [
-        Self::Bert,
-        Self::Roberta,
-        Self::Llama,
-        Self::Mistral,
-        Self::Qwen2,
-        Self::Qwen3,
-    ];
-
-    /// `model_type` in config.json.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Bert => bert::NAME,
-            Self::Roberta => roberta::NAME,
-            Self::Llama => llama::NAME,
-            Self::Mistral => mistral::NAME,
-            Self::Qwen2 => qwen2::NAME,
-            Self::Qwen3 => qwen3::NAME,
-        }
-    }
-
-    /// What stands before the names of the parameters in a file, but for those of the head.
-    pub fn prefix(self) -> &'static str {
-        if self.generates() {
-            decoder::PREFIX
-        } else {
-            self.name()
-        }
-    }
-
-    /// Whether it is a causal language model, not an encoder with a classifier.
-    pub fn generates(self) -> bool {
-        match self {
-            Self::Bert | Self::Roberta => false,
-            Self::Llama | Self::Mistral | Self::Qwen2 | Self::Qwen3 => true,
-        }
-    }
-
-    /// The classifier of a sequence, zeros.
-    pub(super) fn head(self, hidden: usize, classes: usize, device: &Device) -> Head {
-        match self {
-            Self::Roberta => roberta::head(hidden, classes, device),
-            _ => bert::head(hidden, classes, device),
-        }
-    }
-
-    /// The family that `model_type` names.
-    fn read(fields: &Fields) -> Result<Self, HuggingFaceError> {
-        const FIELD: &str = "model_type";
-        let found = fields.required(FIELD)?;
-        let named = Self::ALL.into_iter().find(|family| found == family.name());
-        named.ok_or_else(|| {
-            let allowed = Self::ALL.map(|family| format!("\"{}\"", family.name()));
-            fields.unsupported(FIELD, found, allowed.join(", "))
-        })
-    }
-}
-
-/// What config.json says of a network.
-#[derive(Clone, Debug, PartialEq)]
-pub struct HuggingFaceConfig {
-    /// The family.
-    pub family: Family,
-    /// Token ids.
-    pub vocabulary: usize,
-    /// Width.
-    pub hidden: usize,
-    /// Layers.
-    pub layers: usize,
-    /// Width of the feed-forward layers.
-    pub ffn: usize,
-    /// Dropout in train mode.
-    pub dropout: DropoutProbabilities,
-    /// The rest.
-    pub architecture: Architecture,
-}
-
-/// Which network a checkpoint is of.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Architecture {
-    /// BERT's.
-    Encoder(Encoder),
-    /// Llama's.
-    Decoder(LlamaShape),
-}
+/// All families.
+const FAMILIES: [(&Family, Read); 6] = [
+    (&bert::FAMILY, bert::config),
+    (&roberta::FAMILY, roberta::config),
+    (&llama::FAMILY, llama::config),
+    (&mistral::FAMILY, mistral::config),
+    (&qwen2::FAMILY, qwen2::config),
+    (&qwen3::FAMILY, qwen3::config),
+];
 
 impl HuggingFaceConfig {
     /// Reads `config.json` of the checkpoint in `folder`.
@@ -134,67 +41,26 @@ impl HuggingFaceConfig {
     /// # Errors
     /// No such folder or file, no JSON, a field missing, or one whose value is not supported.
     pub fn read(folder: &Path) -> Result<Self, HuggingFaceError> {
-        config(&Fields::of_model(folder)?)
-    }
-
-    /// Longest sequence that has positions; rotary embeddings have no end.
-    pub fn longest(&self) -> usize {
-        match &self.architecture {
-            Architecture::Encoder(encoder) => {
-                let before = encoder.shape.padding.map_or(0, |id| id + 1);
-                encoder.positions.saturating_sub(before)
-            }
-            Architecture::Decoder(_) => usize::MAX,
+        if !folder.is_dir() {
+            return Err(HuggingFaceError::NoFolder {
+                path: folder.to_owned(),
+            });
         }
-    }
-}
-
-/// The settings of a checkpoint from its config.json.
-fn config(fields: &Fields) -> Result<HuggingFaceConfig, HuggingFaceError> {
-    let family = Family::read(fields)?;
-    if let Some(found) = fields.get("quantization_config") {
-        return Err(fields.unsupported("quantization_config", found, "none"));
-    }
-    let decoder = match family {
-        Family::Bert => return encoder(family, fields, bert::POOLING, None),
-        Family::Roberta => {
-            let padding = roberta::padding(fields)?;
-            return encoder(family, fields, roberta::POOLING, Some(padding));
+        let fields = Fields::read(&folder.join(CONFIG_FILE))?;
+        const FIELD: &str = "model_type";
+        let found = fields.required(FIELD)?;
+        let family = FAMILIES
+            .iter()
+            .find(|(family, _)| found == family.model_type);
+        let Some((_, read)) = family else {
+            let allowed = FAMILIES.map(|(family, _)| format!("\"{}\"", family.model_type));
+            return Err(fields.unsupported(FIELD, found, allowed.join(", ")));
+        };
+        if let Some(found) = fields.get("quantization_config") {
+            return Err(fields.unsupported("quantization_config", found, "none"));
         }
-        Family::Llama => llama::config(fields),
-        Family::Mistral => mistral::config(fields),
-        Family::Qwen2 => qwen2::config(fields),
-        Family::Qwen3 => qwen3::config(fields),
-    };
-    let (shape, dropout) = decoder?;
-    Ok(HuggingFaceConfig {
-        family,
-        vocabulary: shape.vocabulary,
-        hidden: shape.hidden,
-        layers: shape.layers(),
-        ffn: shape.ffn,
-        dropout,
-        architecture: Architecture::Decoder(shape),
-    })
-}
-
-/// The settings of an encoder.
-fn encoder(
-    family: Family,
-    fields: &Fields,
-    pooling: Pooling,
-    padding: Option<usize>,
-) -> Result<HuggingFaceConfig, HuggingFaceError> {
-    let (encoder, dropout) = encoder::config(fields, pooling, padding)?;
-    Ok(HuggingFaceConfig {
-        family,
-        vocabulary: encoder.vocabulary,
-        hidden: encoder.shape.hidden,
-        layers: encoder.shape.layers,
-        ffn: encoder.shape.ffn,
-        dropout,
-        architecture: Architecture::Encoder(encoder),
-    })
+        read(&fields)
+    }
 }
 
 #[cfg(test)]
@@ -202,7 +68,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::checkpoints::layout::CONFIG_FILE;
+    use crate::models::dropout::DropoutProbabilities;
 
     fn read(change: impl Fn(&mut Value)) -> Result<HuggingFaceConfig, HuggingFaceError> {
         let mut value = json!({
@@ -220,12 +86,16 @@ mod tests {
     #[test]
     fn roberta_large_is_read() {
         let config = read(|_| ()).unwrap();
-        let Architecture::Encoder(Encoder { shape, .. }) = &config.architecture else {
-            panic!("an encoder")
-        };
-        assert_eq!((shape.padding, config.longest()), (Some(1), 512));
-        assert_eq!((shape.layers, shape.types), (24, 1));
-        assert_eq!(shape.layer_norm_eps, 1e-5);
+        assert_eq!(config.longest, Some(512));
+        let text = format!("{:?}", config.network);
+        for part in [
+            "layers: 24",
+            "types: 1",
+            "padding: Some(1)",
+            "layer_norm_eps: 1e-5",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
         assert_eq!(config.dropout, DropoutProbabilities::all(0.1));
         let config = read(|config| {
             config["hidden_dropout_prob"] = json!(0.0);

@@ -1,18 +1,17 @@
 //! Qwen2 (Yang et al., 2024, arXiv 2407.10671): queries, keys and values have biases; from layer `max_window_layers` on a
 //! sliding window where `use_sliding_window` says so.
 
+use super::config::HuggingFaceConfig;
 use super::decoder::{self, Fixed};
 use crate::checkpoints::{Fields, HuggingFaceError};
-use crate::models::dropout::DropoutProbabilities;
-use crate::models::llama::LlamaShape;
+use crate::models::family::Family;
 
-/// `model_type` in config.json.
-pub(super) const NAME: &str = "qwen2";
+/// Its names.
+pub(super) static FAMILY: Family = decoder::family("qwen2");
 
-pub(super) fn config(
-    fields: &Fields,
-) -> Result<(LlamaShape, DropoutProbabilities), HuggingFaceError> {
+pub(super) fn config(fields: &Fields) -> Result<HuggingFaceConfig, HuggingFaceError> {
     decoder::config(
+        &FAMILY,
         fields,
         Fixed {
             query_bias: true,

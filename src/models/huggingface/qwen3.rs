@@ -1,19 +1,18 @@
 //! Qwen3 (Yang et al., 2025, arXiv 2505.09388): every head of queries and keys is normalised, heads are `head_dim` (128) wide
 //! whatever the width of the model, windows as for Qwen2.
 
+use super::config::HuggingFaceConfig;
 use super::decoder::{self, Fixed};
 use crate::checkpoints::{Fields, HuggingFaceError};
-use crate::models::dropout::DropoutProbabilities;
-use crate::models::llama::LlamaShape;
+use crate::models::family::Family;
 
-/// `model_type` in config.json.
-pub(super) const NAME: &str = "qwen3";
+/// Its names.
+pub(super) static FAMILY: Family = decoder::family("qwen3");
 
-pub(super) fn config(
-    fields: &Fields,
-) -> Result<(LlamaShape, DropoutProbabilities), HuggingFaceError> {
+pub(super) fn config(fields: &Fields) -> Result<HuggingFaceConfig, HuggingFaceError> {
     let attention_bias = fields.flag("attention_bias", false)?;
     decoder::config(
+        &FAMILY,
         fields,
         Fixed {
             query_bias: attention_bias,

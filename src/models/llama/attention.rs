@@ -2,12 +2,12 @@
 
 use burn::tensor::{Device, Tensor};
 
-use super::config::LlamaShape;
 use super::rms_norm::RmsNorm;
+use super::shape::LlamaShape;
 use crate::models::lora::{LoraLinear, Pass};
 use crate::models::ops::{self, Attend, Reach, Rotation};
 use crate::models::parameter::Parameter;
-use crate::models::transformer::fan_in;
+use crate::models::parameter::fan_in;
 
 /// Projections, normalisations and settings of one layer's attention.
 #[derive(Clone, Debug)]

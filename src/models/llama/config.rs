@@ -1,12 +1,19 @@
-//! What decides a network of the Llama family: from YAML, or from a checkpoint's config.json.
+//! A network of the Llama family from the YAML.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use burn::tensor::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::network::Llama;
 use super::rope::{RopeScaling, RopeSettings};
+use super::shape::LlamaShape;
 use crate::input::Problem;
+use crate::models::architecture::{Architecture, empty};
+use crate::models::batch::InputShape;
+use crate::models::error::ModelError;
+use crate::models::model::Model;
 use crate::models::pretrain::PretrainConfig;
 
 /// A small network of the Llama family from YAML: RMSNorm, rotary embedding, SwiGLU, no biases.
@@ -57,39 +64,6 @@ impl Default for LlamaConfig {
 }
 
 impl LlamaConfig {
-    /// The first contradiction between the settings, with the field that it is about.
-    pub fn problem(&self) -> Option<(&'static str, Problem)> {
-        let sizes = [
-            ("hidden", self.hidden),
-            ("heads", self.heads),
-            ("key_value_heads", self.key_value_heads),
-            ("layers", self.layers),
-            ("ffn", self.ffn),
-            ("sliding_window", self.sliding_window.unwrap_or(1)),
-        ];
-        if let Some(&(field, _)) = sizes.iter().find(|(_, size)| *size == 0) {
-            return Some((
-                field,
-                Problem::new("0 is out of range; allowed: at least 1"),
-            ));
-        }
-        if !self.hidden.is_multiple_of(2 * self.heads) {
-            let message = format!(
-                "hidden = {} is not a multiple of twice heads = {}, so that heads are of even width",
-                self.hidden, self.heads
-            );
-            return Some(("heads", Problem::new(message)));
-        }
-        if !self.heads.is_multiple_of(self.key_value_heads) {
-            let message = format!(
-                "heads = {} is not a multiple of key_value_heads = {}",
-                self.heads, self.key_value_heads
-            );
-            return Some(("key_value_heads", Problem::new(message)));
-        }
-        None
-    }
-
     /// The network for token ids below `vocabulary`, at most `max_length` an example.
     pub fn shape(&self, vocabulary: usize, max_length: usize) -> LlamaShape {
         LlamaShape {
@@ -115,42 +89,66 @@ impl LlamaConfig {
     }
 }
 
-/// Sizes and settings of a network of the Llama family.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LlamaShape {
-    /// Token ids.
-    pub vocabulary: usize,
-    /// Width of the residual stream.
-    pub hidden: usize,
-    /// Width of the feed-forward layers.
-    pub ffn: usize,
-    /// Heads of the queries.
-    pub heads: usize,
-    /// Heads of keys and values; divide `heads`.
-    pub key_heads: usize,
-    /// Width of a head (`head_dim`), even.
-    pub part: usize,
-    /// ε of every normalisation.
-    pub rms_norm_eps: f64,
-    /// The rotary embedding.
-    pub rope: RopeSettings,
-    /// Whether queries, keys and values have biases.
-    pub query_bias: bool,
-    /// Whether the attention's output has one.
-    pub output_bias: bool,
-    /// Whether the feed-forward layers have biases.
-    pub mlp_bias: bool,
-    /// Whether every head of queries and keys is normalised (Qwen3).
-    pub head_norm: bool,
-    /// How many tokens a position looks back in every layer, its own included; none: to the beginning.
-    pub windows: Vec<Option<usize>>,
-    /// Whether the embedding is also the matrix that gives the logits.
-    pub tied: bool,
-}
+impl Architecture for LlamaConfig {
+    fn problem(&self) -> Option<(&'static str, Problem)> {
+        let sizes = [
+            ("hidden", self.hidden),
+            ("heads", self.heads),
+            ("key_value_heads", self.key_value_heads),
+            ("layers", self.layers),
+            ("ffn", self.ffn),
+            ("sliding_window", self.sliding_window.unwrap_or(1)),
+        ];
+        if let Some(found) = empty(&sizes) {
+            return Some(found);
+        }
+        if !self.hidden.is_multiple_of(2 * self.heads) {
+            let message = format!(
+                "hidden = {} is not a multiple of twice heads = {}, so that heads are of even width",
+                self.hidden, self.heads
+            );
+            return Some(("heads", Problem::new(message)));
+        }
+        if !self.heads.is_multiple_of(self.key_value_heads) {
+            let message = format!(
+                "heads = {} is not a multiple of key_value_heads = {}",
+                self.heads, self.key_value_heads
+            );
+            return Some(("key_value_heads", Problem::new(message)));
+        }
+        None
+    }
 
-impl LlamaShape {
-    /// Number of layers.
-    pub fn layers(&self) -> usize {
-        self.windows.len()
+    fn blank(
+        &self,
+        input: &InputShape,
+        _classes: usize,
+        device: &Device,
+    ) -> Result<Model, ModelError> {
+        let (vocabulary, max_length) = match *input {
+            InputShape::Tokens {
+                vocabulary,
+                max_length,
+            } => (vocabulary, max_length),
+            InputShape::Features { .. } => return Err(ModelError::FeaturesForLlama),
+            InputShape::Latents { .. } => return Err(ModelError::LatentsElsewhere),
+        };
+        let network = Llama::new(&self.shape(vocabulary, max_length), device);
+        Ok(Model::of_network(Box::new(network), device))
+    }
+
+    fn smallest_input(&self) -> Result<InputShape, ModelError> {
+        Ok(InputShape::Tokens {
+            vocabulary: 1,
+            max_length: 1,
+        })
+    }
+
+    fn pretrain(&self) -> Option<&PretrainConfig> {
+        self.pretrain.as_ref()
+    }
+
+    fn tokenizer(&self) -> Option<&Path> {
+        self.tokenizer.as_deref()
     }
 }

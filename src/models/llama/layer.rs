@@ -3,9 +3,9 @@
 use burn::tensor::{Device, Tensor};
 
 use super::attention::SelfAttention;
-use super::config::LlamaShape;
 use super::mlp::Mlp;
 use super::rms_norm::RmsNorm;
+use super::shape::LlamaShape;
 use crate::models::lora::{LoraLinear, Pass};
 use crate::models::ops::Rotation;
 use crate::models::parameter::Parameter;

@@ -2,11 +2,11 @@
 
 use burn::tensor::{Device, Tensor};
 
-use super::config::LlamaShape;
+use super::shape::LlamaShape;
 use crate::models::lora::{LoraLinear, Pass};
 use crate::models::ops;
 use crate::models::parameter::Parameter;
-use crate::models::transformer::fan_in;
+use crate::models::parameter::fan_in;
 
 /// Its three matrices.
 #[derive(Clone, Debug)]

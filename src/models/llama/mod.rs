@@ -11,7 +11,9 @@ mod mlp;
 mod network;
 mod rms_norm;
 mod rope;
+mod shape;
 
-pub use config::{LlamaConfig, LlamaShape};
+pub use config::LlamaConfig;
 pub use network::Llama;
 pub use rope::{RopeScaling, RopeSettings};
+pub use shape::LlamaShape;

@@ -4,17 +4,15 @@ use std::ops::Range;
 
 use burn::tensor::{Device, Tensor, module};
 
-use super::config::LlamaShape;
 use super::layer::Layer;
 use super::rms_norm::RmsNorm;
 use super::rope::Rope;
+use super::shape::LlamaShape;
 use crate::models::batch::{Batch, ModelInput};
-use crate::models::head::Head;
 use crate::models::lora::{LoraLinear, Pass};
 use crate::models::network::Network;
 use crate::models::ops;
-use crate::models::parameter::{Init, Parameter, Role, Slot, blank};
-use crate::models::transformer::fan_in;
+use crate::models::parameter::{Init, Parameter, Role, Slot, blank, fan_in};
 
 /// The network; see the [module](super).
 #[derive(Clone, Debug)]
@@ -109,14 +107,6 @@ impl Network for Llama {
             ("ffn_in", r".*\.mlp\.(gate|up)_proj"),
             ("ffn_out", r".*\.mlp\.down_proj"),
         ]
-    }
-
-    fn head(&self) -> Option<&Head> {
-        None
-    }
-
-    fn head_mut(&mut self) -> Option<&mut Head> {
-        None
     }
 
     /// Embedding, layer by layer, final normalisation, unembedding.

@@ -226,7 +226,7 @@ mod tests {
     use super::*;
     use crate::checkpoints::layout::CONFIG_FILE;
     use crate::models::Model;
-    use crate::models::settings::{CheckpointConfig, MlpConfig, ModelConfig, TransformerConfig};
+    use crate::models::{CheckpointConfig, MlpConfig, ModelConfig, TransformerConfig};
 
     #[derive(Deserialize)]
     struct Recorded {

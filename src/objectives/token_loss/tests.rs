@@ -9,7 +9,6 @@ use crate::batching;
 use crate::data::Inputs;
 use crate::device::DeviceChoice;
 use crate::gradients::{RowBuffer, one_by_one, per_example, per_token, tensors};
-use crate::models::head::Head;
 use crate::models::lora::LoraLinear;
 use crate::models::network::Network;
 use crate::models::parameter::{Init, Parameter, Role, Slot};
@@ -65,14 +64,6 @@ impl Network for Causal {
 
     fn short_names(&self) -> &'static [(&'static str, &'static str)] {
         &[]
-    }
-
-    fn head(&self) -> Option<&Head> {
-        None
-    }
-
-    fn head_mut(&mut self) -> Option<&mut Head> {
-        None
     }
 
     fn parameters(&mut self) -> Vec<Parameter<'_>> {

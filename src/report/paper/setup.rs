@@ -394,7 +394,7 @@ mod tests {
 
     use super::super::items;
     use super::*;
-    use crate::models::settings::{CheckpointConfig, MlpConfig, ModelConfig, TransformerConfig};
+    use crate::models::{CheckpointConfig, MlpConfig, ModelConfig, TransformerConfig};
     use crate::report::synthetic;
 
     /// Records of the item's own settings, but for its sizes.

@@ -11,11 +11,8 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use crate::checkpoints::peft::Modules;
-use crate::checkpoints::peft::modules::PATTERN;
-use crate::checkpoints::{Fields, HuggingFaceError};
-use crate::models::AdapterShape;
-use crate::models::lora::settings::LoraInit;
+use super::modules::{Modules, PATTERN};
+use crate::checkpoints::fields::{Fields, HuggingFaceError};
 
 /// Name of the settings' file.
 pub const CONFIG_FILE: &str = "adapter_config.json";
@@ -23,7 +20,7 @@ pub const CONFIG_FILE: &str = "adapter_config.json";
 const HEADS: [&str; 2] = ["classifier", "score"];
 
 /// The settings of an adapter.
-pub(super) struct Settings {
+pub struct Settings {
     /// The file.
     pub path: PathBuf,
     rank: usize,
@@ -36,7 +33,8 @@ pub(super) struct Settings {
     /// Layers to adapt; none when all are.
     layers: Option<Vec<usize>>,
     layers_pattern: Vec<Regex>,
-    init: LoraInit,
+    /// Fields that say how A and B began, as they stand in the file: of no consequence for weights that are read.
+    pub init: Map<String, Value>,
     /// Modules that are trained in full, as PEFT's `modules_to_save`.
     pub saved: Vec<String>,
     saved_patterns: Vec<Regex>,
@@ -44,7 +42,7 @@ pub(super) struct Settings {
 
 impl Settings {
     /// Reads `adapter_config.json` in `folder`; `tasks` are the task types that the model can have.
-    pub(super) fn read(folder: &Path, tasks: &[&str]) -> Result<Self, HuggingFaceError> {
+    pub fn read(folder: &Path, tasks: &[&str]) -> Result<Self, HuggingFaceError> {
         let path = folder.join(CONFIG_FILE);
         let fields = Fields::read(&path)?;
         let reader = Reader { fields: &fields };
@@ -105,8 +103,8 @@ impl Settings {
         })
     }
 
-    /// Rank and scale α/r, or α/√r with `use_rslora`, of the adapter on a module.
-    pub(super) fn shape(&self, module: &str) -> AdapterShape {
+    /// Rank r and scale α/r, or α/√r with `use_rslora`, of the adapter on a module.
+    pub fn rank_and_scale(&self, module: &str) -> (usize, f64) {
         let rank = first_match(&self.ranks, module).unwrap_or(self.rank);
         let alpha = first_match(&self.alphas, module).unwrap_or(self.alpha);
         let over = if self.rank_stabilised {
@@ -114,16 +112,12 @@ impl Settings {
         } else {
             rank as f64
         };
-        AdapterShape {
-            rank,
-            scale: alpha / over,
-            init: self.init,
-        }
+        (rank, alpha / over)
     }
 
     /// Whether PEFT hangs an adapter on a linear layer (`check_target_module_exists`); `None` when the settings
     /// leave that to PEFT's defaults.
-    pub(super) fn adapts(&self, module: &str) -> Option<bool> {
+    pub fn adapts(&self, module: &str) -> Option<bool> {
         let target = self.target.as_ref()?;
         let saved = || self.saved_patterns.iter().any(|p| p.is_match(module));
         if self.exclude.contain(module) || saved() {
@@ -149,13 +143,13 @@ impl Settings {
 
     /// The module that is saved in full and holds a parameter: the shortest name before the parameter's that
     /// ends with one of [`Self::saved`].
-    pub(super) fn saved_module<'a>(&self, parameter: &'a str) -> Option<&'a str> {
+    pub fn saved_module<'a>(&self, parameter: &'a str) -> Option<&'a str> {
         saved_module(&self.saved, parameter)
     }
 }
 
 /// See [`Settings::saved_module`].
-pub(super) fn saved_module<'a>(saved: &[String], parameter: &'a str) -> Option<&'a str> {
+pub fn saved_module<'a>(saved: &[String], parameter: &'a str) -> Option<&'a str> {
     let ends = parameter.match_indices('.').map(|(at, _)| &parameter[..at]);
     let mut modules =
         ends.filter(|module| saved.iter().any(|name| module.ends_with(name.as_str())));
@@ -217,23 +211,27 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// `init_lora_weights`: how A and B began. Of no consequence for the weights that are read, unless it also
-    /// changed the weights of the base, which are then not those of the checkpoint.
-    fn init(&self) -> Result<LoraInit, HuggingFaceError> {
+    /// `init_lora_weights` and what belongs to it. Refused where A and B began by changing the weights of the base, which
+    /// are then not those of the checkpoint.
+    fn init(&self) -> Result<Map<String, Value>, HuggingFaceError> {
         const FIELD: &str = "init_lora_weights";
+        let known = match self.fields.get(FIELD) {
+            None | Some(Value::Bool(_)) => true,
+            Some(Value::String(name)) => {
+                name.eq_ignore_ascii_case("gaussian") || name == "eva" || name == "orthogonal"
+            }
+            Some(_) => false,
+        };
         match self.fields.get(FIELD) {
-            None | Some(Value::Bool(_)) => Ok(LoraInit::Kaiming),
-            Some(Value::String(name)) if name.eq_ignore_ascii_case("gaussian") => {
-                Ok(LoraInit::Gaussian)
-            }
-            Some(Value::String(name)) if ["eva", "orthogonal"].contains(&name.as_str()) => {
-                Ok(LoraInit::Kaiming)
-            }
-            Some(found) => Err(self.fields.unsupported(
+            Some(found) if !known => Err(self.fields.unsupported(
                 FIELD,
                 found,
                 "true, false, \"gaussian\", \"eva\", \"orthogonal\"; PiSSA, OLoRA, CorDA and LoftQ change the base's weights, which the adapter does not hold: save it with PEFT's path_initial_model_for_weight_conversion, which makes it a plain LoRA",
             )),
+            _ => {
+                let given = |field: &str| Some((field.to_owned(), self.fields.get(field)?.clone()));
+                Ok([FIELD, "eva_config"].into_iter().filter_map(given).collect())
+            }
         }
     }
 

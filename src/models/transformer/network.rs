@@ -1,81 +1,18 @@
-//! Transformer encoder with layer normalisation after each sub-layer, as BERT (Devlin et al., 2019) and
-//! RoBERTa (Liu et al., 2019), pooled, with a head.
+//! Embedding, layers, pooling and head.
 
 use std::sync::Arc;
 
-use burn::tensor::{Device, Int, Tensor, TensorData, activation, module};
+use burn::tensor::{Device, Int, Tensor, TensorData, module};
 
-use super::head::Head;
-use super::layer_norm::LayerNorm;
-use super::lora::{Linear, LoraLinear, Pass, Site};
-use super::network::Network;
-use super::ops;
-use super::ops::encoder::{FrozenLayer, encoder_layer};
-use super::ops::{Attend, Reach};
-use super::parameter::{Init, Parameter, Role, Slot, blank};
-use super::settings::TransformerConfig;
-use super::{Batch, InputShape, ModelInput};
-
-/// Sizes and settings of an encoder.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EncoderShape {
-    /// Width h.
-    pub hidden: usize,
-    /// Attention heads; divide `hidden`.
-    pub heads: usize,
-    /// Layers.
-    pub layers: usize,
-    /// Width of the feed-forward layer.
-    pub ffn: usize,
-    /// ε of every layer normalisation.
-    pub layer_norm_eps: f64,
-    /// Nonlinearity of the feed-forward layers.
-    pub activation: Activation,
-    /// Token types; 0 for an encoder that knows none.
-    pub types: usize,
-    /// Id of the padding when positions count the tokens that are none; without it they count all tokens.
-    pub padding: Option<usize>,
-    /// How an example's tokens become one vector.
-    pub pooling: Pooling,
-}
-
-/// Nonlinearity of the feed-forward layers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activation {
-    /// x·Φ(x), exactly.
-    Gelu,
-    /// x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2.
-    GeluTanh,
-    /// max(x, 0).
-    Relu,
-}
-
-/// How the last layer's tokens become one vector.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pooling {
-    /// Their mean.
-    Mean,
-    /// The first token.
-    First,
-    /// tanh of a dense layer on the first token: BERT's pooler.
-    Pooler,
-}
-
-impl From<&TransformerConfig> for EncoderShape {
-    fn from(config: &TransformerConfig) -> Self {
-        Self {
-            hidden: config.hidden,
-            heads: config.heads,
-            layers: config.layers,
-            ffn: config.ffn,
-            layer_norm_eps: 1e-12,
-            activation: Activation::Gelu,
-            types: 0,
-            padding: None,
-            pooling: Pooling::Mean,
-        }
-    }
-}
+use super::layer::Layer;
+use super::shape::{EncoderShape, Pooling};
+use crate::models::batch::{Batch, InputShape, ModelInput};
+use crate::models::head::Head;
+use crate::models::layer_norm::LayerNorm;
+use crate::models::lora::{Linear, LoraLinear, Pass};
+use crate::models::network::Network;
+use crate::models::ops::encoder::FrozenLayer;
+use crate::models::parameter::{Init, Parameter, Role, Slot, blank, fan_in};
 
 /// How inputs become vectors of width h.
 #[derive(Clone, Debug)]
@@ -85,146 +22,6 @@ enum Embedding {
     Words(Tensor<2>),
     /// A linear map of the features of every patch.
     Patches(Linear),
-}
-
-/// One encoder layer.
-#[derive(Clone, Debug)]
-struct Layer {
-    query: LoraLinear,
-    key: LoraLinear,
-    value: LoraLinear,
-    output: LoraLinear,
-    attention_norm: LayerNorm,
-    intermediate: LoraLinear,
-    ffn_output: LoraLinear,
-    output_norm: LayerNorm,
-    heads: usize,
-    activation: Activation,
-}
-
-impl Layer {
-    fn new(index: usize, shape: &EncoderShape, device: &Device) -> Self {
-        let name = |part: &str| format!("encoder.layer.{index}.{part}");
-        let square = |part: &str| LoraLinear::new(name(part), shape.hidden, shape.hidden, device);
-        let norm = |part| LayerNorm::new(name(part), shape.hidden, shape.layer_norm_eps, device);
-        Self {
-            query: square("attention.self.query"),
-            key: square("attention.self.key"),
-            value: square("attention.self.value"),
-            output: square("attention.output.dense"),
-            attention_norm: norm("attention.output.LayerNorm"),
-            intermediate: LoraLinear::new(
-                name("intermediate.dense"),
-                shape.hidden,
-                shape.ffn,
-                device,
-            ),
-            ffn_output: LoraLinear::new(name("output.dense"), shape.ffn, shape.hidden, device),
-            output_norm: norm("output.LayerNorm"),
-            heads: shape.heads,
-            activation: shape.activation,
-        }
-    }
-
-    /// The matrices in the order of a forward pass.
-    fn matrices(&self) -> [&LoraLinear; 6] {
-        [
-            &self.query,
-            &self.key,
-            &self.value,
-            &self.output,
-            &self.intermediate,
-            &self.ffn_output,
-        ]
-    }
-
-    /// [`Self::matrices`], to be changed.
-    fn matrices_mut(&mut self) -> [&mut LoraLinear; 6] {
-        [
-            &mut self.query,
-            &mut self.key,
-            &mut self.value,
-            &mut self.output,
-            &mut self.intermediate,
-            &mut self.ffn_output,
-        ]
-    }
-
-    /// `[n, t, h]` → `[n, t, h]`, or `[n, 1, h]` with `first`, which asks for the first position alone.
-    fn forward(
-        &self,
-        x: Tensor<3>,
-        lengths: Option<&[usize]>,
-        first: bool,
-        pass: &mut Pass,
-    ) -> Tensor<3> {
-        let asking = if first {
-            x.clone().narrow(1, 0, 1)
-        } else {
-            x.clone()
-        };
-        let query = self.query.forward(asking.clone(), pass);
-        let key = self.key.forward(x.clone(), pass);
-        let value = self.value.forward(x, pass);
-        let [n, q, _] = query.dims();
-        let mask = pass.attention_mask(n * self.heads * q * key.dims()[1]);
-        let attend = Attend {
-            heads: self.heads,
-            key_heads: self.heads,
-            lengths,
-            reach: Reach::Everything,
-        };
-        let context = ops::attention(query, key, value, attend, mask);
-        let attended = self.output.forward(context, pass);
-        let x = self
-            .attention_norm
-            .forward(pass.drop_hidden(attended) + asking);
-        let wide = self.intermediate.forward(x.clone(), pass);
-        let wide = match self.activation {
-            Activation::Gelu => ops::gelu(wide),
-            Activation::GeluTanh => activation::gelu_approximate(wide),
-            Activation::Relu => activation::relu(wide),
-        };
-        let narrow = self.ffn_output.forward(wide, pass);
-        self.output_norm.forward(pass.drop_hidden(narrow) + x)
-    }
-
-    /// The layer with its adapters merged, when it can be one operation.
-    fn freeze(&self, device: &Device) -> Option<FrozenLayer> {
-        let fits = self.activation == Activation::Gelu && ops::in_memory(device);
-        fits.then(|| FrozenLayer {
-            matrices: self.matrices().map(|linear| {
-                let (weight, bias) = linear.merged();
-                (weight, bias.expect("every layer of an encoder has one"))
-            }),
-            norms: [&self.attention_norm, &self.output_norm]
-                .map(|norm| (norm.gamma.clone(), norm.beta.clone())),
-            epsilon: self.attention_norm.epsilon,
-            heads: self.heads,
-        })
-    }
-
-    /// [`Self::forward`] as one operation.
-    fn forward_frozen(
-        &self,
-        frozen: &FrozenLayer,
-        x: Tensor<3>,
-        lengths: Option<&[usize]>,
-        first: bool,
-        pass: &mut Pass,
-    ) -> Tensor<3> {
-        let tapped = match pass {
-            Pass::Probed(_) => self.matrices().map(LoraLinear::is_probed),
-            _ => [false; 6],
-        };
-        let output = encoder_layer(x, frozen, lengths, first, tapped);
-        if let Pass::Probed(sites) = pass {
-            for (matrix, input) in output.inputs.into_iter().enumerate() {
-                sites.extend(input.map(|x| Site::tapped(x, output.taps.clone(), matrix)));
-            }
-        }
-        output.out
-    }
 }
 
 /// The encoder with its embedding and its head.
@@ -388,12 +185,20 @@ impl Network for Transformer {
         ]
     }
 
-    fn head(&self) -> Option<&Head> {
-        Some(&self.head)
+    fn trained(&self) -> Vec<&Linear> {
+        self.head.probed().collect()
     }
 
-    fn head_mut(&mut self) -> Option<&mut Head> {
-        Some(&mut self.head)
+    fn classifier(&self) -> Option<&Linear> {
+        Some(self.head.last())
+    }
+
+    fn replace_head(&mut self, classes: usize, device: &Device) {
+        self.head.replace(classes, device);
+    }
+
+    fn probe_head(&mut self) {
+        self.head.probe_dense(true);
     }
 
     /// Embeddings, then layer by layer, pooler and head.
@@ -490,11 +295,6 @@ impl Network for Transformer {
 fn positions_after(ids: Tensor<2, Int>, padding: usize) -> Tensor<2, Int> {
     let real = ids.not_equal_elem(padding as i64).int();
     real.clone().cumsum(1) * real + padding as i64
-}
-
-/// Standard deviation 1/√in, which keeps the size of what passes through.
-pub fn fan_in(inputs: usize) -> f64 {
-    1.0 / (inputs as f64).sqrt()
 }
 
 /// `[n, 1, t]`: one over the number of real tokens where there is one, else 0.

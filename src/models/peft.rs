@@ -4,23 +4,24 @@
 //!
 //! Which matrices are adapted is read off the names of the weights, and must be what the settings say.
 
-mod settings;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 use thiserror::Error;
 
-pub use self::settings::CONFIG_FILE;
-use self::settings::{Settings, saved_module};
+use super::error::ModelError;
+use super::family::Family;
 use super::files::{self, WeightFileError};
-use super::{Model, ModelError, Role, Weights};
+use super::lora::AdapterShape;
+use super::lora::settings::LoraInit;
+use super::model::{Brought, Model};
+use super::parameter::{Role, Weights};
 use crate::atomic;
 use crate::checkpoints::HuggingFaceError;
+pub use crate::checkpoints::peft::settings::CONFIG_FILE;
+use crate::checkpoints::peft::settings::{Settings, saved_module};
 use crate::input::quote_name;
-use crate::models::huggingface::Family;
-use crate::models::lora::settings::LoraInit;
 
 /// Name of the weights' file.
 pub const WEIGHTS_FILE: &str = "adapter_model.safetensors";
@@ -28,8 +29,6 @@ pub const WEIGHTS_FILE: &str = "adapter_model.safetensors";
 const OLD_WEIGHTS_FILE: &str = "adapter_model.bin";
 /// What PEFT puts before a model's own names.
 const PREFIX: &str = "base_model.model.";
-/// The module of a sequence classifier that PEFT always saves in full.
-const HEAD: &str = "classifier";
 /// The ends of an adapter's factors.
 const FACTORS: [&str; 2] = [".lora_A.weight", ".lora_B.weight"];
 
@@ -114,37 +113,23 @@ pub enum PeftError {
     NothingToSave,
 }
 
-/// Task types of adapters on causal language models, or on encoders, the usual one first.
-fn task_types(generates: bool) -> &'static [&'static str] {
-    if generates {
-        &["CAUSAL_LM", "FEATURE_EXTRACTION"]
-    } else {
-        &["SEQ_CLS", "FEATURE_EXTRACTION"]
-    }
-}
-
 /// A parameter's name in a file of PEFT.
-fn saved_name(family: Family, name: &str) -> String {
-    if ["classifier.", "lm_head."]
-        .iter()
-        .any(|head| name.starts_with(head))
-    {
-        format!("{PREFIX}{name}")
-    } else {
-        format!("{PREFIX}{}.{name}", family.prefix())
-    }
+fn saved_name(family: &Family, name: &str) -> String {
+    format!("{PREFIX}{}", family.full_name(name))
 }
 
 /// What PyTorch calls a trained parameter of a model with a PEFT adapter (`named_parameters`); `modules` are
 /// those that the adapter trains in full (`modules_to_save`).
-pub fn live_name(family: Family, modules: &[String], name: &str) -> String {
+pub fn live_name(family: &Family, modules: &[String], name: &str) -> String {
     let full = saved_name(family, name);
     if FACTORS.iter().any(|end| full.ends_with(end)) {
         let start = full.trim_end_matches(".weight");
         return format!("{start}.default.weight");
     }
     let mut modules = modules.to_vec();
-    modules.push(HEAD.to_owned());
+    if family.trains_head {
+        modules.push(family.head.to_owned());
+    }
     match saved_module(&modules, &full) {
         Some(module) => {
             let rest = &full[module.len()..];
@@ -165,15 +150,19 @@ pub fn load(folder: &Path, model: &mut Model) -> Result<(), PeftError> {
             folder: folder.to_owned(),
         });
     }
-    let generates = model.family().is_some_and(Family::generates);
-    let settings = Settings::read(folder, task_types(generates))?;
+    let settings = Settings::read(folder, model.family().map_or(&[], |family| family.tasks))?;
     let path = folder.join(WEIGHTS_FILE);
     if !path.is_file() && folder.join(OLD_WEIGHTS_FILE).is_file() {
         return Err(PeftError::Pickle {
             folder: folder.to_owned(),
         });
     }
-    let prefix = model.family().map_or("", Family::prefix);
+    let prefix = model.family().map_or("", |family| family.prefix);
+    let gaussian = |name: &str| name.eq_ignore_ascii_case("gaussian");
+    let init = match settings.init.get("init_lora_weights") {
+        Some(Value::String(name)) if gaussian(name) => LoraInit::Gaussian,
+        _ => LoraInit::Kaiming,
+    };
     let mut whole = false;
     let mut sites = BTreeMap::new();
     let mut weights = Weights::new();
@@ -194,7 +183,9 @@ pub fn load(folder: &Path, model: &mut Model) -> Result<(), PeftError> {
                 });
             }
             let site = name.strip_suffix(end).unwrap_or(&name);
-            sites.insert(site.to_owned(), settings.shape(module));
+            let (rank, scale) = settings.rank_and_scale(module);
+            let shape = AdapterShape { rank, scale, init };
+            sites.insert(site.to_owned(), shape);
         } else if name.contains(".lora_") {
             return Err(PeftError::Site { path, name: full });
         }
@@ -260,9 +251,12 @@ pub fn load(folder: &Path, model: &mut Model) -> Result<(), PeftError> {
         let name = full_names.remove(name).unwrap_or_default();
         return Err(PeftError::Unknown { path, name });
     }
-    model
-        .replace_base(&base, settings.saved.clone())
-        .map_err(wrong)
+    let brought = Brought {
+        parameters: base.keys().cloned().collect(),
+        modules: settings.saved,
+        init: settings.init,
+    };
+    model.replace_base(&base, brought).map_err(wrong)
 }
 
 /// Saves a checkpoint's adapters, its classifier and whatever else an adapter brought along to `folder` as PEFT
@@ -302,15 +296,15 @@ pub fn save(folder: &Path, model: &mut Model, base: &str, dropout: f64) -> Resul
     }
     // full names, because PEFT matches by ending: `output.dense` would also mean the attention's
     let targets: Vec<&String> = adapters.iter().map(|(name, ..)| name).collect();
-    let replaced = model.export_replaced();
+    let replaced = model.export_brought();
     let modules: BTreeSet<&str> = replaced
         .keys()
         .filter_map(|name| Some(name.rsplit_once('.')?.0))
-        .chain((!family.generates()).then_some(HEAD))
+        .chain(family.trains_head.then_some(family.head))
         .collect();
-    let config = json!({
+    let mut config = json!({
         "peft_type": "LORA",
-        "task_type": task_types(family.generates())[0],
+        "task_type": family.tasks[0],
         "base_model_name_or_path": base,
         "inference_mode": true,
         "r": rank,
@@ -329,6 +323,10 @@ pub fn save(folder: &Path, model: &mut Model, base: &str, dropout: f64) -> Resul
         "use_rslora": false,
         "use_dora": false,
     });
+    if let Some(fields) = config.as_object_mut() {
+        // how an adapter that was read began
+        fields.extend(model.brought().init.clone());
+    }
     let weights: Weights = model
         .export(&[Role::Adapter, Role::Head])
         .into_iter()
