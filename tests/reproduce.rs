@@ -86,11 +86,10 @@ fn everything_is_listed_with_what_it_needs() {
     }
     let paper = variant(&found, "figure-2", "paper")["needs"].to_string();
     assert!(paper.contains("hf download roberta-large"), "{paper}");
-    let language = variant(&found, "table-2", "paper")["needs"].to_string();
-    assert!(
-        language.contains("Llama-2-13B") && language.contains("stand in"),
-        "{language}"
-    );
+    let images = variant(&found, "table-2", "images")["needs"].to_string();
+    assert!(images.contains("diffusion"), "{images}");
+    let language = variant(&found, "table-2", "laptop")["needs"].to_string();
+    assert!(language.contains("scripts/get-smollm2.sh"), "{language}");
     // what needs no file is ready, with a forecast
     let small = variant(&found, "figure-1", "small");
     assert_eq!(small["status"], "ready");
@@ -273,8 +272,8 @@ fn bad_input_is_one_error_and_writes_nothing() {
             "figure-1 (profile laptop) needs the model models/all-MiniLM-L6-v2: scripts/get-minilm.sh",
         ),
         (
-            &["table-2", "--profile", "paper"],
-            "cannot be reproduced in the size `paper` here",
+            &["table-2", "--profile", "images"],
+            "cannot be reproduced in the size `images` here",
         ),
         (
             &["theorem-1", "--profile", "gradients"],

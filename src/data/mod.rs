@@ -86,6 +86,11 @@ pub struct TaskData {
 }
 
 impl TaskData {
+    /// Whether what is fine-tuned on is the training split.
+    pub fn is_tuned_on_train(&self) -> bool {
+        std::ptr::eq(self.tuned_on(), &self.train)
+    }
+
     /// What is fine-tuned on: the training split, unless other tokens are predicted there.
     pub fn tuned_on(&self) -> &Split {
         let own = self

@@ -115,11 +115,12 @@ fn run(
     }
     let start = Instant::now();
     let tuned_on = data.tuned_on();
-    // what is kept of the examples that gradients are taken of, where these are the same
-    let train_split = reused[0]
-        .as_ref()
-        .filter(|_| reuse::while_training(dropout) && std::ptr::eq(tuned_on, &data.train))
-        .unwrap_or(tuned_on);
+    let kept = match (reuse::while_training(dropout), data.is_tuned_on_train()) {
+        (false, _) => None,
+        (true, true) => reused[0].clone(),
+        (true, false) => reuse::below_adapters(&model, tuned_on, settings.activations),
+    };
+    let train_split = kept.as_ref().unwrap_or(tuned_on);
     let query_split = reused[1].as_ref().unwrap_or(&data.query);
     let objective = objectives::of(&query_split.targets);
     let mut epochs = Vec::with_capacity(train.epochs);

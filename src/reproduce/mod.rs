@@ -64,6 +64,7 @@ const FILES: &[(&str, &str)] = experiments![
     "glue_detection",
     "glue_clean",
     "glue_selection",
+    "llama_table2",
     "quickstart",
     "rank",
     "retraining",
@@ -219,16 +220,34 @@ pub const VARIANTS: &[Variant] = &[
     ),
     variant(
         "table-2",
-        "small",
-        "the sentence transformations, from our own grammar, on a small transformer",
-        run("sentences", None, &[]),
+        "laptop",
+        "SmolLM2-135M-Instruct, 20 training texts and 5 queries a class, adapters in the last 10 layers; style and subject generation are missing",
+        run("llama_table2", Some("laptop"), &[]),
     ),
     variant(
         "table-2",
         "paper",
-        "sentence transformations, math word problems, style and subject generation",
+        "Llama-2-13B-chat, 90 training texts and 10 queries a class; style and subject generation are missing",
+        run("llama_table2", Some("paper"), &[]),
+    ),
+    variant(
+        "table-2",
+        "quick",
+        "SmolLM2-135M-Instruct, 4 training texts and a query a class, adapters in the last 2 layers",
+        run("llama_table2", Some("small"), &[]),
+    ),
+    variant(
+        "table-2",
+        "small",
+        "the sentence transformations, from our own grammar, told apart by a small transformer",
+        run("sentences", None, &[]),
+    ),
+    variant(
+        "table-2",
+        "images",
+        "style and subject generation",
         Source::Absent(
-            "a causal language model (Llama-2-13B-chat in 8 bits) and a diffusion model (Stable Diffusion v1.5): this bench has encoders. The sentence transformations stand in with a small transformer (--profile small); nothing stands in for math, style and subject generation",
+            "an experiment on a diffusion model (Stable Diffusion v1.5), which this bench has not yet: the table's last two rows",
         ),
     ),
     variant(

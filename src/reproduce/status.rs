@@ -215,6 +215,12 @@ fn find_model(model: &CheckpointConfig) -> Result<String, String> {
                 path.display()
             )
         }
+        _ if id == "SmolLM2-135M-Instruct" => {
+            format!(
+                "the model {}: scripts/get-smollm2.sh fetches it",
+                path.display()
+            )
+        }
         Ok(_) => format!(
             "the model {}: it is in the cache of Hugging Face's tools, --set model.path={id} takes it from there",
             path.display()
@@ -362,7 +368,7 @@ mod tests {
             let (seconds, bytes) = found.forecast.expect("it can run");
             assert!(seconds > 0.0 && bytes > 0.0);
         }
-        let absent = status(choose("table-2", Some("paper")).unwrap(), None).unwrap();
+        let absent = status(choose("table-2", Some("images")).unwrap(), None).unwrap();
         assert_eq!((absent.word(), absent.forecast), ("needs", None));
         assert_eq!(absent.json()["status"], "needs");
     }

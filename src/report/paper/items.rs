@@ -343,6 +343,19 @@ const fn table_2(
     }
 }
 
+impl Number {
+    /// Whether it belongs to a task of this bench.
+    pub fn is_of(&self, task: &str) -> bool {
+        let ours = match self.task {
+            SENTENCES => "grammars",
+            MATH => "math",
+            REASONING => "math_reasoning",
+            other => other,
+        };
+        task == ours || task == self.task
+    }
+}
+
 /// The item of that name.
 pub fn find(name: &str) -> Option<&'static Item> {
     ITEMS.iter().find(|item| item.name == name)

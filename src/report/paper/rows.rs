@@ -89,7 +89,7 @@ pub fn rows(item: &Item, study: &Study) -> Vec<Row> {
                     task: group.task.clone(),
                     setting: group.setting(),
                     paper: take(&|number| {
-                        number.task == group.task
+                        number.is_of(&group.task)
                             && (number.rank.is_none() || number.rank == rank)
                             && number.method == label
                             && number.metric == *metric
