@@ -1,8 +1,10 @@
 //! `cargo bench --bench llama`: SmolLM2-135M with LoRA of rank 8 on q_proj and v_proj of every layer, f32: per-example
 //! gradients of the loss of the answer or of all tokens, and a training step on 64 examples.
 //!
-//! `-- [answer] [all] [step] [--repeats N] [--examples N]`; without a part, all of them. The folder is `INFBENCH_SMOLLM2` or
-//! models/SmolLM2-135M-Instruct. `benches/peers/smollm2.py` has the same measurements of PyTorch on the same examples.
+//! `-- [answer] [all] [step] [--repeats N] [--examples N] [--tokens N]` (positions at a time); without a part, all of them. The folder is `INFBENCH_SMOLLM2` or
+//! models/SmolLM2-135M-Instruct. `benches/peers/smollm2.py` has the same measurements of PyTorch on the same examples. A line
+//! is a JSON object with examples/s (the median of the repeats) and examples per second of processor time, for machines
+//! that are not idle.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -27,6 +29,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Target tokens of an answer.
 const ANSWER: usize = 12;
+/// Training steps of a measurement.
+const STEPS: usize = 3;
 
 fn main() {
     infbench::measure::keep_freed_memory();
@@ -53,6 +57,7 @@ fn main() {
         }
     };
     let model = adapted(&checkpoint);
+    let tokens = number("--tokens", batching::tokens_at_a_time(&model));
     let parts = ["answer", "all", "step"];
     let asked = |part: &str| {
         let mut named = given
@@ -62,16 +67,25 @@ fn main() {
     };
     for part in parts.into_iter().filter(|part| asked(part)) {
         let split = split(if part == "step" { 64 } else { examples }, part == "answer");
-        let mut rates: Vec<f64> = (0..=repeats)
-            .map(|_| match part {
-                "step" => steps(&folder, &split),
-                _ => gradients(&model, &split),
-            })
-            .skip(1)
-            .collect();
+        let measure = || match part {
+            "step" => steps(&folder, &split),
+            _ => gradients(&model, &split, tokens),
+        };
+        measure();
+        let busy = cpu_seconds();
+        let mut rates: Vec<f64> = (0..repeats).map(|_| measure()).collect();
+        let busy = busy
+            .zip(cpu_seconds())
+            .map(|(before, after)| after - before);
         rates.sort_by(f64::total_cmp);
-        let value = rates[rates.len() / 2];
-        let line = json!({"what": part, "value": value, "repeats": rates, "peak_mib": peak_mib()});
+        let passes = if part == "step" { STEPS } else { 1 };
+        let line = json!({
+            "what": part,
+            "value": rates[rates.len() / 2],
+            "per_cpu_second": busy.map(|busy| (repeats * passes * split.len()) as f64 / busy),
+            "repeats": rates,
+            "peak_mib": peak_mib(),
+        });
         println!("{line}");
     }
 }
@@ -144,17 +158,16 @@ fn adapted(checkpoint: &Checkpoint) -> Model {
 }
 
 /// Examples/s of per-example gradients.
-fn gradients(model: &Model, split: &Split) -> f64 {
+fn gradients(model: &Model, split: &Split, tokens: usize) -> f64 {
     let tensors = model.gradient_tensors();
     let widths = tensors.iter().map(|t| t.shape[0] * t.shape[1]).collect();
     let mut rows = RowBuffer::new(split.len(), widths);
-    let tokens = batching::tokens_at_a_time(model);
     let start = Instant::now();
     per_example::collect(model, split, tokens, &mut rows).expect("finite losses");
     split.len() as f64 / start.elapsed().as_secs_f64()
 }
 
-/// Examples/s of three training steps on all examples at once.
+/// Examples/s of [`STEPS`] training steps on all examples at once.
 fn steps(folder: &Path, split: &Split) -> f64 {
     let model = ModelConfig::Checkpoint(CheckpointConfig::at(folder));
     let settings = Settings {
@@ -179,14 +192,22 @@ fn steps(folder: &Path, split: &Split) -> f64 {
         language: None,
     };
     let train = TrainConfig {
-        epochs: 3,
+        epochs: STEPS,
         batch_size: split.len(),
         ..TrainConfig::default()
     };
     let base = finetune::pretrained_base(&settings, &data, &mut |_| ()).expect("a whole folder");
     let tuned = finetune::fine_tune(&settings, &base, &data, &lora(), &train, &mut |_| ())
         .expect("finite losses");
-    (3 * split.len()) as f64 / tuned.training.seconds
+    (STEPS * split.len()) as f64 / tuned.training.seconds
+}
+
+/// Processor time of this process so far, where the system says so; in ticks of 1/100 s, as everywhere on Linux.
+fn cpu_seconds() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = |field: usize| -> Option<f64> { fields.get(field)?.parse().ok() };
+    Some((ticks(11)? + ticks(12)?) / 100.0)
 }
 
 /// The most memory that this process held so far, MiB, where the system says so.

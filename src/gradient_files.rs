@@ -1,10 +1,12 @@
 //! Per-example gradients of a checkpoint on one's own texts, as files for anyone's analysis.
 //!
-//! `G.safetensors` has one `[n, d]` tensor for every LoRA matrix and the head's last layer, named as
+//! `G.safetensors` has one `[n, d]` tensor for every LoRA matrix and the last layer of a classifier, named as
 //! PyTorch and PEFT name the parameters and flattened row-major from their layout; `G.json` beside it
 //! has the losses, the lengths and how the gradients were made. `infbench score` reads the former. What some
 //! methods need besides is written on request: Kronecker factors, and gradients with factors at labels drawn
 //! from the model's predictions.
+
+mod examples;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -13,22 +15,23 @@ use serde::Serialize;
 use serde_json::json;
 use thiserror::Error;
 
+pub use self::examples::{GradientTask, Instruction};
+use self::examples::{Opened, open};
 use crate::batching;
-use crate::checkpoints::hub::{Hub, HubError, Located, Part};
-use crate::data::Split;
+use crate::checkpoints::hub::{Hub, HubError, Located};
+use crate::data::Targets;
 use crate::device::DeviceChoice;
 use crate::gradients::factors::KroneckerFactors;
 use crate::gradients::settings::GradientType;
 use crate::gradients::store::{StoreError, StoreWriter, Target, TensorInfo};
 use crate::gradients::{self, GradientError, GradientSink, MatrixFileError, per_example};
 use crate::models::CheckpointError;
-use crate::models::checkpoint::Checkpoint;
 use crate::models::peft::{self, PeftError};
 use crate::models::{Model, ModelError};
 use crate::objectives;
 use crate::progress::Progress;
-use crate::tasks::glue::{self, GlueName, Rows, TextError};
-use crate::tasks::text::Encoder;
+use crate::tasks::TaskError;
+use crate::tasks::glue::TextError;
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -44,7 +47,7 @@ pub struct GradientRequest {
     /// Whether gradients are taken of every weight matrix that is trained in full, not of the classifier's last alone.
     pub modules_to_save: bool,
     /// The task, which names the fields of the examples.
-    pub task: GlueName,
+    pub task: GradientTask,
     /// Examples: .jsonl, .parquet or .tsv.
     pub examples: PathBuf,
     /// Longest sequence in tokens, special ones included.
@@ -88,8 +91,36 @@ pub struct GradientSummary {
     pub seconds: f64,
     /// The file beside the gradients.
     pub companion: PathBuf,
+    /// Texts that were cut.
+    pub truncated: usize,
+    /// Target tokens of every example of a language model.
+    pub targets: Option<Vec<usize>>,
     /// The labels that were drawn, when they were asked for.
-    pub sampled_labels: Option<Vec<usize>>,
+    pub sampled_labels: Option<SampledLabels>,
+}
+
+/// Labels drawn from the model's predictions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum SampledLabels {
+    /// The class of every example.
+    Classes(Vec<usize>),
+    /// The ids at the target positions of every example.
+    Tokens(Vec<Vec<u32>>),
+}
+
+impl SampledLabels {
+    fn of(targets: &Targets) -> Option<Self> {
+        match targets {
+            Targets::Classes(labels) => Some(Self::Classes(labels.clone())),
+            Targets::Tokens(targets) => {
+                let rows = targets.examples.iter();
+                let ids = rows.map(|row| row.iter().map(|next| next.token).collect());
+                Some(Self::Tokens(ids.collect()))
+            }
+            Targets::Noise(_) => None,
+        }
+    }
 }
 
 /// A tensor of [`GradientSummary`].
@@ -120,6 +151,29 @@ pub enum GradientFilesError {
     /// The examples or the tokenizer.
     #[error(transparent)]
     Text(#[from] TextError),
+    /// Prompts and answers.
+    #[error(transparent)]
+    Task(#[from] TaskError),
+    /// A checkpoint of another kind than the task needs.
+    #[error("{model} is a `{family}`; the task `{task}` needs {needs}")]
+    Family {
+        /// The checkpoint.
+        model: PathBuf,
+        /// Its family.
+        family: &'static str,
+        /// The task.
+        task: &'static str,
+        /// What it needs.
+        needs: &'static str,
+    },
+    /// A language model without an adapter.
+    #[error(
+        "{model} has no adapter, and a language model has nothing else that is trained: give --adapter"
+    )]
+    NothingAdapted {
+        /// The checkpoint.
+        model: PathBuf,
+    },
     /// A file without examples.
     #[error("{path} has no examples")]
     NoExamples {
@@ -240,6 +294,7 @@ pub fn gradient_files(
         split,
         located,
         passed_over,
+        truncated,
     } = open(request)?;
     let family = model
         .family()
@@ -301,12 +356,17 @@ pub fn gradient_files(
         let made = per_example::collect_with_factors(&model, &split, &targets, tokens, &mut own)?;
         own.writer.finish()?;
         named(made.factors).save(&sampled_factors(path))?;
-        sampled_labels = Some(targets.classes().to_vec());
+        sampled_labels = SampledLabels::of(&targets);
     }
     let seconds = clock.elapsed().as_secs_f64();
     let summary = GradientSummary {
         examples: split.len(),
         passed_over,
+        truncated,
+        targets: match &split.targets {
+            Targets::Tokens(targets) => Some(targets.examples.iter().map(Vec::len).collect()),
+            Targets::Classes(_) | Targets::Noise(_) => None,
+        },
         blocks,
         losses,
         tokens: batching::lengths(&split),
@@ -318,59 +378,6 @@ pub fn gradient_files(
     progress.end();
     write(request, &located, &mut model, &summary)?;
     Ok(summary)
-}
-
-/// What gradients are taken of.
-struct Opened {
-    model: Model,
-    split: Split,
-    located: Located,
-    passed_over: usize,
-}
-
-/// The model with its adapter, and the examples as it takes them.
-fn open(request: &GradientRequest) -> Result<Opened, GradientFilesError> {
-    let Rows {
-        examples,
-        passed_over,
-    } = glue::files::read(&request.examples, request.task)?;
-    if examples.is_empty() {
-        return Err(GradientFilesError::NoExamples {
-            path: request.examples.clone(),
-        });
-    }
-    let revision = request.revision.as_deref();
-    let located = request.hub.locate(&request.model, revision, Part::Whole)?;
-    let checkpoint = Checkpoint::open(&located.folder)?;
-    let encoder = Encoder::open(&located.folder, request.max_length).map_err(TextError::from)?;
-    let split = glue::split(&encoder, &examples)?;
-    let input = batching::input_shape(&split);
-    let device = request.device.inner();
-    let mut model = Model::from_checkpoint(&checkpoint, &input, glue::CLASSES, 0, &device)?;
-    if let Some(folder) = &request.adapter {
-        peft::load(folder, &mut model)?;
-    }
-    if request.modules_to_save {
-        model.probe_every_trained_matrix();
-    }
-    if !model.has_pretrained_head() {
-        return Err(GradientFilesError::NoHead {
-            model: request.model.clone(),
-            classes: glue::CLASSES,
-        });
-    }
-    if model.classes() != glue::CLASSES {
-        return Err(GradientFilesError::Classes {
-            found: model.classes(),
-            expected: glue::CLASSES,
-        });
-    }
-    Ok(Opened {
-        model,
-        split,
-        located,
-        passed_over,
-    })
 }
 
 fn write(
@@ -387,13 +394,18 @@ fn write(
         "commit": located.commit,
         "adapter": request.adapter.as_deref().map(shown),
         "replaced_by_adapter": model.brought().parameters,
-        "task": request.task,
+        "task": request.task.name(),
+        "instruction": match request.task {
+            GradientTask::Glue(_) => None,
+            GradientTask::Instruction(instruction) => Some(instruction),
+        },
         "examples_file": shown(&request.examples),
         "max_length": request.max_length,
         "device": request.device,
         "layers": model.layers(),
         "examples": summary.examples,
         "passed_over": summary.passed_over,
+        "truncated": summary.truncated,
         "seconds": summary.seconds,
         "padding": summary.padding,
         "blocks": summary.blocks,
@@ -406,6 +418,7 @@ fn write(
         })),
         "losses": summary.losses,
         "tokens": summary.tokens,
+        "targets": summary.targets,
     });
     crate::atomic::write(&summary.companion, format!("{text:#}\n").as_bytes()).map_err(|source| {
         GradientFilesError::Companion {

@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Tensor;
 use infbench::batching;
+use infbench::checkpoints::hub::Hub;
 use infbench::data::{Inputs, Measurement, NextToken, Reduction, Split, Targets, TokenTargets};
+use infbench::gradient_files::{GradientRequest, GradientTask, Instruction, gradient_files};
 use infbench::gradients::settings::GradientType;
-use infbench::gradients::store::{GradientStore, StoreWriter, Target, TensorInfo};
+use infbench::gradients::store::GradientStore;
 use infbench::gradients::{RowBuffer, per_example};
 use infbench::influence::{BlockLayout, Blocks, RunOptions, damping, run_method};
 use infbench::models::checkpoint::Checkpoint;
@@ -21,6 +23,8 @@ use infbench::models::huggingface::HuggingFaceConfig;
 use infbench::models::parameter::to_f32;
 use infbench::models::peft;
 use infbench::models::{Model, Pass};
+use infbench::progress::Progress;
+use infbench::tasks::completion::TargetTokens;
 use safetensors::tensor::{Dtype, SafeTensors};
 use serde_json::{Value, json};
 
@@ -389,68 +393,17 @@ fn golden() -> Option<(PathBuf, PathBuf)> {
     Some((golden, model))
 }
 
-/// The examples of a split of the golden case for the loss `variant`: answer, all or published.
-fn golden_split(facts: &Value, split: &str, variant: &str) -> Split {
-    let whole = |value: &Value| -> Vec<u32> {
-        let list = value.as_array().unwrap().iter();
-        list.map(|id| id.as_u64().unwrap() as u32).collect()
-    };
-    let longest = facts["longest_prompt"][split].as_u64().unwrap() as usize;
-    let eos = facts["eos"].as_u64().unwrap() as u32;
-    let (mut ids, mut attended, mut targets) = (Vec::new(), Vec::new(), Vec::new());
-    for example in facts[split].as_array().unwrap() {
-        let answer = whole(&example["answer"]);
-        let mut tokens = whole(
-            &example[if variant == "published" {
-                "prompt_ids"
-            } else {
-                "ids"
-            }],
-        );
-        attended.push(tokens.len());
-        if variant == "published" {
-            tokens.resize(longest, eos);
-        }
-        let wanted = |at: &usize| variant != "answer" || answer[*at] == 1;
-        let next = (1..tokens.len()).filter(wanted).map(|at| NextToken {
-            position: at as u32 - 1,
-            token: tokens[at],
-        });
-        targets.push(next.collect());
-        ids.push(tokens);
-    }
-    Split {
-        inputs: Inputs::Tokens {
-            ids,
-            types: Vec::new(),
-            attended: (variant == "published").then_some(attended),
-            vocabulary: 49_152,
-            max_length: 128,
-        },
-        targets: Targets::Tokens(TokenTargets {
-            examples: targets,
-            reduction: Reduction::Mean,
-            measurement: Measurement::Loss,
-        }),
-    }
-}
-
-/// Gradients into a file like those of `infbench gradients`, and the losses.
-fn collect(model: &Model, split: &Split, path: &Path) -> Vec<f64> {
-    let infos: Vec<TensorInfo> = model
-        .gradient_tensors()
-        .into_iter()
-        .map(|tensor| {
-            let name = peft::live_name(model.family().unwrap(), &[], &tensor.name);
-            TensorInfo::new(name, [tensor.shape[0] * tensor.shape[1]])
-        })
-        .collect();
-    let target = Target::new(Some(path.to_owned()), GradientType::F32);
-    let mut writer = StoreWriter::new(infos, split.len(), target).unwrap();
-    let tokens = batching::tokens_at_a_time(model);
-    let losses = per_example::collect(model, split, tokens, &mut writer).unwrap();
-    writer.finish().unwrap();
-    losses.into_iter().map(f64::from).collect()
+/// The examples of a split of the golden case as JSON lines.
+fn golden_lines(facts: &Value, split: &str) -> String {
+    let examples = facts[split].as_array().unwrap().iter();
+    let lines = examples.map(|example| {
+        let [prompt, text, class] = ["prompt", "text", "class"].map(|field| &example[field]);
+        format!(
+            "{}\n",
+            json!({"prompt": prompt, "text": text, "class": class})
+        )
+    });
+    lines.collect()
 }
 
 #[test]
@@ -460,30 +413,50 @@ fn a_real_case_is_that_of_pytorch() {
     };
     let facts = std::fs::read(golden.join("examples.json")).unwrap();
     let facts: Value = serde_json::from_slice(&facts).unwrap();
-    let first = golden_split(&facts, "query", "answer");
-    let mut model = open(&folder, &first);
-    peft::load(&golden.join("adapter"), &mut model).unwrap();
     let made = tempfile::tempdir().unwrap();
-    for (split, variant, file) in [
-        ("train", "answer", "train"),
-        ("query", "answer", "query"),
-        ("query", "all", "all_tokens"),
-        ("query", "published", "published"),
+    for (split, tokens, file) in [
+        ("train", TargetTokens::Answer, "train"),
+        ("query", TargetTokens::Answer, "query"),
+        ("query", TargetTokens::All, "all_tokens"),
+        ("query", TargetTokens::Published, "published"),
     ] {
+        let examples = made.path().join(format!("{split}.jsonl"));
+        std::fs::write(&examples, golden_lines(&facts, split)).unwrap();
         let path = made.path().join(format!("{file}.safetensors"));
-        let examples = golden_split(&facts, split, variant);
-        let losses = collect(&model, &examples, &path);
-        let theirs: Vec<f64> = facts[split]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|example| example["losses"][variant].as_f64().unwrap())
-            .collect();
-        let loss = worst(&losses, &theirs);
+        let request = GradientRequest {
+            model: folder.clone(),
+            revision: None,
+            hub: Hub::from_env(),
+            adapter: Some(golden.join("adapter")),
+            modules_to_save: false,
+            task: GradientTask::Instruction(Instruction {
+                tokens,
+                ..Instruction::default()
+            }),
+            examples,
+            max_length: 128,
+            out: path.clone(),
+            factors: None,
+            sampled: None,
+            seed: 0,
+            dtype: GradientType::F32,
+            device: device::device(),
+        };
+        let summary = gradient_files(&request, &Progress::new(true)).unwrap();
+        let losses: Vec<f64> = summary.losses.iter().map(|&loss| f64::from(loss)).collect();
+        let variant = match tokens {
+            TargetTokens::Answer => "answer",
+            TargetTokens::All => "all",
+            TargetTokens::Published => "published",
+        };
+        let listed = facts[split].as_array().unwrap().iter();
+        let theirs = listed.map(|example| example["losses"][variant].as_f64().unwrap());
+        let loss = worst(&losses, &theirs.collect::<Vec<f64>>());
         let (ours, theirs) = (
             GradientStore::open(&path).unwrap(),
             GradientStore::open(&golden.join(format!("{file}.safetensors"))).unwrap(),
         );
+        assert_eq!(ours.tensors().len(), theirs.tensors().len());
         let mut all = Vec::new();
         for tensor in theirs.tensors() {
             let rows = |store: &GradientStore| -> Vec<f64> {
@@ -492,7 +465,7 @@ fn a_real_case_is_that_of_pytorch() {
                 let rows = store.tensor_rows(index, 0..store.rows());
                 rows.iter().map(|&value| f64::from(value)).collect()
             };
-            all.extend(errors(&rows(&ours), &rows(&theirs), examples.len()));
+            all.extend(errors(&rows(&ours), &rows(&theirs), losses.len()));
         }
         all.sort_by(f64::total_cmp);
         let (median, worst) = (all[all.len() / 2], all[all.len() - 1]);
@@ -511,17 +484,20 @@ fn a_real_case_is_that_of_pytorch() {
         .collect();
     let prompt = facts["query"][0]["prompt_ids"].as_array().unwrap().len();
     let mut ids = greedy[..prompt].to_vec();
+    let split = |ids: &[u32]| Split {
+        inputs: Inputs::Tokens {
+            ids: vec![ids.to_vec()],
+            types: Vec::new(),
+            attended: None,
+            vocabulary: 49_152,
+            max_length: 128,
+        },
+        targets: Targets::Classes(vec![0]),
+    };
+    let mut model = open(&folder, &split(&ids));
+    peft::load(&golden.join("adapter"), &mut model).unwrap();
     while ids.len() < greedy.len() {
-        let split = Split {
-            inputs: Inputs::Tokens {
-                ids: vec![ids.clone()],
-                types: Vec::new(),
-                attended: None,
-                vocabulary: 49_152,
-                max_length: 128,
-            },
-            targets: Targets::Classes(vec![0]),
-        };
+        let split = split(&ids);
         let rows = logits(&model, &split, &[ids.len()]);
         let last = &rows[rows.len() - 49_152..];
         let largest = (0..last.len()).max_by(|&a, &b| last[a].total_cmp(&last[b]));

@@ -15,7 +15,7 @@ use infbench::batching;
 use infbench::checkpoints::hub::Hub;
 use infbench::checkpoints::shards::ShardsError;
 use infbench::data::{Inputs, Split, Targets};
-use infbench::gradient_files::{GradientFilesError, GradientRequest, gradient_files};
+use infbench::gradient_files::{GradientFilesError, GradientRequest, GradientTask, gradient_files};
 use infbench::gradients::settings::GradientType;
 use infbench::gradients::store::GradientStore;
 use infbench::gradients::{RowBuffer, per_example};
@@ -975,7 +975,7 @@ fn request(model: &Path, examples: &Path, out: &Path) -> GradientRequest {
         },
         adapter: Some(fixture("minilm/adapter")),
         modules_to_save: false,
-        task: GlueName::Rte,
+        task: GradientTask::Glue(GlueName::Rte),
         examples: examples.to_owned(),
         max_length: 128,
         out: out.to_owned(),
@@ -1177,7 +1177,7 @@ fn gradients_without_a_meaning_are_refused() {
         GradientFilesError::NoExamples { .. }
     ));
     let wrong = GradientRequest {
-        task: GlueName::Qqp,
+        task: GradientTask::Glue(GlueName::Qqp),
         ..good
     };
     assert!(

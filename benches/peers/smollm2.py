@@ -12,7 +12,8 @@ are the answer. Parts, by default all of them:
                              layers by hooks, logits at target positions only; the best of several batch sizes
   step                       a training step (AdamW) on 64 examples padded to the longest
 
-Every line on standard output is one JSON object: `what`, `value` (examples/s, the median of `repeats`).
+Every line on standard output is one JSON object: `what`, `value` (examples/s, the median of `repeats`), `per_cpu_second`
+(examples per second of processor time, for machines that are not idle), `peak_mib`.
 """
 
 import argparse
@@ -133,12 +134,12 @@ def hooked(hooks, rows, kind, tokens):
 
 def timed(run, count, repeats):
     run()
-    rates = []
+    rates, busy = [], time.process_time()
     for _ in range(repeats):
         start = time.perf_counter()
         run()
         rates.append(count / (time.perf_counter() - start))
-    return rates
+    return rates, repeats * count / (time.process_time() - busy)
 
 
 def main():
@@ -153,9 +154,10 @@ def main():
     folder = os.environ.get("INFBENCH_SMOLLM2", ROOT / "models/SmolLM2-135M-Instruct")
     rows = examples(args.examples)
 
-    def say(what, rates):
+    def say(what, measured):
+        rates, busy = measured
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        line = dict(what=what, value=statistics.median(rates), repeats=rates, peak_mib=peak)
+        line = dict(what=what, value=statistics.median(rates), per_cpu_second=busy, repeats=rates, peak_mib=peak)
         print(json.dumps(line), flush=True)
 
     for part in args.parts:

@@ -5,11 +5,14 @@ use std::process::ExitCode;
 
 use clap::Args;
 use infbench::checkpoints::hub::Hub;
+use infbench::data::Reduction;
 use infbench::device::DeviceChoice;
-use infbench::gradient_files::{GradientRequest, gradient_files, sampled_factors};
+use infbench::gradient_files::{
+    GradientRequest, GradientTask, Instruction, gradient_files, sampled_factors,
+};
 use infbench::gradients::settings::GradientType;
 use infbench::progress::Progress;
-use infbench::tasks::glue::GlueName;
+use infbench::tasks::completion::{TargetTokens, Template, Truncate};
 
 use super::common::{Global, bad, print};
 
@@ -30,12 +33,27 @@ pub struct GradientsArgs {
     /// adapter's settings, such as BERT's pooler, and RoBERTa's classifier.dense
     #[arg(long)]
     modules_to_save: bool,
-    /// Task that names the examples' fields: mrpc, qqp, sst2, wnli, rte, cola or qnli
+    /// Task that names the examples' fields: mrpc, qqp, sst2, wnli, rte, cola or qnli for a classifier, instruction
+    /// for a causal language model
     #[arg(long)]
-    task: GlueName,
-    /// Examples: JSON lines, Parquet as on the Hugging Face hub, or tab-separated as in GLUE's archive
+    task: GradientTask,
+    /// Examples: JSON lines, Parquet as on the Hugging Face hub, or tab-separated as in GLUE's archive. Those of
+    /// instruction are JSON lines with `prompt` and `text` (the whole) or `answer`
     #[arg(long, value_name = "FILE")]
     examples: PathBuf,
+    /// Of instruction: which tokens are predicted. published is what the paper's code takes: the prompt alone, padded
+    /// to the longest of the file, padding counted [default: answer]
+    #[arg(long, value_enum)]
+    tokens: Option<TargetTokens>,
+    /// Of instruction: from the losses of the tokens to that of an example [default: mean]
+    #[arg(long, value_enum)]
+    reduction: Option<Reduction>,
+    /// Of instruction: prompt and answer as they are, or in the checkpoint's chat template [default: raw]
+    #[arg(long, value_enum)]
+    template: Option<Template>,
+    /// Of instruction: what becomes of texts that are too long [default: error]
+    #[arg(long, value_enum)]
+    truncate: Option<Truncate>,
     /// Longest sequence in tokens, special ones included
     #[arg(long, default_value_t = 128, value_name = "TOKENS", value_parser = clap::value_parser!(u32).range(8..))]
     max_length: u32,
@@ -61,6 +79,33 @@ pub struct GradientsArgs {
     device: DeviceChoice,
 }
 
+impl GradientsArgs {
+    /// The task with its options.
+    fn task(&self) -> miette::Result<GradientTask> {
+        let given = [
+            ("--tokens", self.tokens.is_some()),
+            ("--reduction", self.reduction.is_some()),
+            ("--template", self.template.is_some()),
+            ("--truncate", self.truncate.is_some()),
+        ];
+        match self.task {
+            GradientTask::Glue(task) => match given.iter().find(|(_, given)| *given) {
+                None => Ok(GradientTask::Glue(task)),
+                Some((option, _)) => Err(miette::miette!(
+                    "{option} is an option of the task `instruction`; the task is `{}`",
+                    task.name()
+                )),
+            },
+            GradientTask::Instruction(_) => Ok(GradientTask::Instruction(Instruction {
+                tokens: self.tokens.unwrap_or_default(),
+                reduction: self.reduction.unwrap_or_default(),
+                template: self.template.unwrap_or_default(),
+                truncate: self.truncate.unwrap_or_default(),
+            })),
+        }
+    }
+}
+
 /// Writes per-example gradients.
 pub fn gradients(args: &GradientsArgs, global: Global) -> miette::Result<ExitCode> {
     let request = GradientRequest {
@@ -72,7 +117,7 @@ pub fn gradients(args: &GradientsArgs, global: Global) -> miette::Result<ExitCod
         },
         adapter: args.adapter.clone(),
         modules_to_save: args.modules_to_save,
-        task: args.task,
+        task: args.task()?,
         examples: args.examples.clone(),
         max_length: args.max_length as usize,
         out: args.out.clone(),

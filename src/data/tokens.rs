@@ -1,5 +1,6 @@
 //! Targets of a language model: which tokens are predicted, from where, and how their losses become one number.
 
+use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,7 @@ pub struct NextToken {
     Serialize,
     Deserialize,
     JsonSchema,
+    ValueEnum,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Reduction {

@@ -59,15 +59,7 @@ pub fn build(
     };
     let (train, train_classes) = kept(train, &examples.train, "task.train")?;
     let (query, query_classes) = kept(query, &examples.query, "task.query")?;
-    let split = |list: &[Encoded], tokens: TargetTokens| {
-        let (inputs, targets) = encoder.split(list, tokens);
-        let targets = Targets::Tokens(TokenTargets {
-            examples: targets,
-            reduction: settings.reduction,
-            measurement: settings.measurement,
-        });
-        Split { inputs, targets }
-    };
+    let split = |list: &[Encoded], tokens| with_targets(&encoder, settings, list, tokens);
     let of_training = settings.tokens_of_training();
     Ok(TaskData {
         train: split(&train, settings.tokens),
@@ -86,6 +78,61 @@ pub fn build(
             train_classes: classes.are_known().then_some(train_classes),
             query_classes: classes.are_known().then_some(query_classes),
         },
+    })
+}
+
+/// Inputs and targets of encoded examples.
+fn with_targets(
+    encoder: &Encoder,
+    settings: &CompletionSettings,
+    list: &[Encoded],
+    tokens: TargetTokens,
+) -> Split {
+    let (inputs, examples) = encoder.split(list, tokens);
+    let targets = Targets::Tokens(TokenTargets {
+        examples,
+        reduction: settings.reduction,
+        measurement: settings.measurement,
+    });
+    Split { inputs, targets }
+}
+
+/// Examples of one split in tokens.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tokenised {
+    /// Inputs and the targets that `tokens` of the settings names.
+    pub split: Split,
+    /// Examples that kept no token to be predicted and are not in the split.
+    pub passed_over: usize,
+    /// Texts that were cut.
+    pub truncated: usize,
+}
+
+/// Examples of one split in tokens, as [`build`] makes them of training examples.
+///
+/// # Errors
+/// As [`build`], but that examples may differ in having a class.
+pub fn tokenise(
+    examples: &[Completion],
+    settings: &CompletionSettings,
+    checkpoint: &Path,
+) -> Result<Tokenised, TaskError> {
+    let encoder = Encoder::open(settings, checkpoint)?;
+    let encoded = encoder.encode(examples)?;
+    let truncated = encoded.iter().filter(|example| example.is_cut).count();
+    let (kept, passed_over): (Vec<_>, Vec<_>) = encoded
+        .into_iter()
+        .partition(|example| encoder.keeps(example));
+    if kept.is_empty() {
+        return Err(TaskError::NothingLeft {
+            setting: "--examples",
+            max_length: settings.max_length,
+        });
+    }
+    Ok(Tokenised {
+        split: with_targets(&encoder, settings, &kept, settings.tokens),
+        passed_over: passed_over.len(),
+        truncated,
     })
 }
 

@@ -1,0 +1,213 @@
+//! From a file of examples to the model and the split that gradients are taken of.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use super::{GradientFilesError, GradientRequest};
+use crate::batching;
+use crate::checkpoints::hub::{Located, Part};
+use crate::data::{Reduction, Split};
+use crate::input::Problem;
+use crate::models::Model;
+use crate::models::checkpoint::Checkpoint;
+use crate::models::peft;
+use crate::tasks::completion::{self, CompletionSettings, TargetTokens, Template, Truncate};
+use crate::tasks::glue::{self, GlueName, Rows, TextError};
+use crate::tasks::text::Encoder;
+
+/// What the lines of a file of examples are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum GradientTask {
+    /// Texts with a label, for an encoder with a classifier.
+    Glue(GlueName),
+    /// Prompts with answers, for a causal language model.
+    Instruction(Instruction),
+}
+
+/// How prompts and answers become targets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Instruction {
+    /// Which tokens are predicted.
+    pub tokens: TargetTokens,
+    /// From the losses of the tokens to that of an example.
+    pub reduction: Reduction,
+    /// The text around prompt and answer.
+    pub template: Template,
+    /// What becomes of a text that is too long.
+    pub truncate: Truncate,
+}
+
+impl GradientTask {
+    /// The name of the task of prompts and answers.
+    const INSTRUCTION: &'static str = "instruction";
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Glue(task) => task.name(),
+            Self::Instruction(_) => Self::INSTRUCTION,
+        }
+    }
+}
+
+impl fmt::Display for GradientTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for GradientTask {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == Self::INSTRUCTION {
+            return Ok(Self::Instruction(Instruction::default()));
+        }
+        text.parse().map(Self::Glue).map_err(|_| {
+            let names = GlueName::ALL.iter().map(|task| task.name());
+            let problem = Problem::unknown("task", text, names.chain([Self::INSTRUCTION]));
+            let help = problem.help.map(|help| format!("; {help}"));
+            format!("{}{}", problem.message, help.unwrap_or_default())
+        })
+    }
+}
+
+/// What gradients are taken of.
+pub(super) struct Opened {
+    pub model: Model,
+    pub split: Split,
+    pub located: Located,
+    /// Lines that are no examples.
+    pub passed_over: usize,
+    /// Texts that were cut.
+    pub truncated: usize,
+}
+
+/// The model with its adapter, and the examples as it takes them.
+pub(super) fn open(request: &GradientRequest) -> Result<Opened, GradientFilesError> {
+    match request.task {
+        GradientTask::Glue(task) => classified(request, task),
+        GradientTask::Instruction(instruction) => completed(request, instruction),
+    }
+}
+
+/// Where the checkpoint lies.
+fn locate(request: &GradientRequest) -> Result<Located, GradientFilesError> {
+    let revision = request.revision.as_deref();
+    Ok(request.hub.locate(&request.model, revision, Part::Whole)?)
+}
+
+/// The checkpoint with its adapter; `classes` of the classifier, none for a causal language model.
+fn model(
+    request: &GradientRequest,
+    folder: &Path,
+    split: &Split,
+    classes: usize,
+) -> Result<Model, GradientFilesError> {
+    let checkpoint = Checkpoint::open(folder)?;
+    if checkpoint.config.family.generates() != (classes == 0) {
+        return Err(GradientFilesError::Family {
+            model: request.model.clone(),
+            family: checkpoint.config.family.name(),
+            task: request.task.name(),
+            needs: if classes == 0 {
+                "a causal language model"
+            } else {
+                "an encoder with a classifier"
+            },
+        });
+    }
+    let (input, device) = (batching::input_shape(split), request.device.inner());
+    let mut model = Model::from_checkpoint(&checkpoint, &input, classes, 0, &device)?;
+    if let Some(folder) = &request.adapter {
+        peft::load(folder, &mut model)?;
+    }
+    if request.modules_to_save {
+        model.probe_every_trained_matrix();
+    }
+    Ok(model)
+}
+
+fn no_examples(request: &GradientRequest) -> GradientFilesError {
+    GradientFilesError::NoExamples {
+        path: request.examples.clone(),
+    }
+}
+
+/// Texts with a label.
+fn classified(request: &GradientRequest, task: GlueName) -> Result<Opened, GradientFilesError> {
+    let Rows {
+        examples,
+        passed_over,
+    } = glue::files::read(&request.examples, task)?;
+    if examples.is_empty() {
+        return Err(no_examples(request));
+    }
+    let located = locate(request)?;
+    let encoder = Encoder::open(&located.folder, request.max_length).map_err(TextError::from)?;
+    let split = glue::split(&encoder, &examples)?;
+    let model = model(request, &located.folder, &split, glue::CLASSES)?;
+    if !model.has_pretrained_head() {
+        return Err(GradientFilesError::NoHead {
+            model: request.model.clone(),
+            classes: glue::CLASSES,
+        });
+    }
+    if model.classes() != glue::CLASSES {
+        return Err(GradientFilesError::Classes {
+            found: model.classes(),
+            expected: glue::CLASSES,
+        });
+    }
+    Ok(Opened {
+        model,
+        split,
+        located,
+        passed_over,
+        truncated: 0,
+    })
+}
+
+/// Prompts with answers.
+fn completed(
+    request: &GradientRequest,
+    instruction: Instruction,
+) -> Result<Opened, GradientFilesError> {
+    let examples = completion::files::read_file(&request.examples)?;
+    if examples.is_empty() {
+        return Err(no_examples(request));
+    }
+    let located = locate(request)?;
+    let Instruction {
+        tokens,
+        reduction,
+        template,
+        truncate,
+    } = instruction;
+    let settings = CompletionSettings {
+        max_length: request.max_length,
+        truncate,
+        template,
+        tokens,
+        reduction,
+        ..CompletionSettings::default()
+    };
+    let made = completion::tokenise(&examples, &settings, &located.folder)?;
+    let model = model(request, &located.folder, &made.split, 0)?;
+    if model.probed().is_empty() {
+        return Err(GradientFilesError::NothingAdapted {
+            model: request.model.clone(),
+        });
+    }
+    Ok(Opened {
+        model,
+        split: made.split,
+        located,
+        passed_over: made.passed_over,
+        truncated: made.truncated,
+    })
+}
