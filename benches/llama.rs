@@ -189,7 +189,6 @@ fn steps(folder: &Path, split: &Split) -> f64 {
         passed_over: 0,
         language: None,
         truth: Truth::default(),
-        language: None,
     };
     let train = TrainConfig {
         epochs: STEPS,

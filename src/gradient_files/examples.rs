@@ -112,7 +112,7 @@ fn model(
     if checkpoint.config.family.generates() != (classes == 0) {
         return Err(GradientFilesError::Family {
             model: request.model.clone(),
-            family: checkpoint.config.family.name(),
+            family: checkpoint.config.family.model_type,
             task: request.task.name(),
             needs: if classes == 0 {
                 "a causal language model"
