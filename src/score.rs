@@ -13,20 +13,18 @@ use serde::Serialize;
 use serde_json::json;
 
 mod companions;
+mod error;
 mod tokens;
 
 pub use companions::{CheckpointFiles, CompanionFiles, SampledFiles};
+pub use error::ScoreError;
 pub use tokens::{ScoredToken, token_file};
 
 use crate::atomic::AtomicFile;
-use crate::gradients::MatrixFileError;
 use crate::gradients::store::{GradientStore, StoreError};
 use crate::influence::MethodSpec;
-use crate::influence::{
-    BlockLayout, Evidence, InfluenceError, Queries, RunOptions, damping, run_method,
-};
+use crate::influence::{BlockLayout, Evidence, Queries, RunOptions, damping, run_method};
 use crate::influence::{Blocks, Precision};
-use crate::input::InputError;
 use crate::measure::{StageBytes, StageSeconds};
 
 /// What is asked.
@@ -132,60 +130,6 @@ pub struct Measured {
     /// largest score; `None` without scores by token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_difference: Option<f64>,
-}
-
-/// Why there are no scores.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ScoreError {
-    /// No method asked for.
-    #[error("no method given")]
-    NoMethod,
-    /// Two methods would write the same tensor.
-    #[error(
-        "method `{label}` is given twice: the scores are one tensor a method, named by what was given"
-    )]
-    Duplicate {
-        /// The string given.
-        label: String,
-    },
-    /// The output would replace an input.
-    #[error("the scores would replace {}, which is read", path.display())]
-    Overwrite {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The gradients cannot be read, or the scores not written.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Factors or second derivatives that cannot be read.
-    #[error(transparent)]
-    Matrices(#[from] MatrixFileError),
-    /// What came beside the gradients does not belong to them.
-    #[error("beside the gradients: {0}")]
-    Companion(InfluenceError),
-    /// A method lacks what it needs beside the gradients.
-    #[error("{label}: {source}")]
-    Method {
-        /// The string given.
-        label: String,
-        /// Why.
-        source: InfluenceError,
-    },
-    /// The list of tokens.
-    #[error(transparent)]
-    Tokens(#[from] InputError),
-    /// λ cannot be computed.
-    #[error(transparent)]
-    Damping(InfluenceError),
-    /// The output format cannot hold the scores.
-    #[error("cannot encode the scores for {}: {reason}", path.display())]
-    Encode {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
 }
 
 /// Computes scores from files to a file.
@@ -411,6 +355,7 @@ fn metadata(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::influence::InfluenceError;
 
     fn fixture(name: &str) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR"))

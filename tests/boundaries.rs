@@ -1,9 +1,8 @@
-//! The order of imports: who may import whom, and which circles are left.
+//! The order of imports: who may import whom, and no circles.
 //!
 //! The graph is computed from the sources: paths that begin with `crate`, `super`, `self` or a module's own children,
 //! outside comments, texts and test code, with re-exports followed to the file that defines the item. [`ORDER`] is the
-//! order of docs/architecture.md. What does not keep to it is listed here; the lists only get shorter, since an entry
-//! that is no longer needed fails the test too.
+//! order of docs/architecture.md.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -40,9 +39,6 @@ const ORDER: &[&[&str]] = &[
     &["cli"],
 ];
 
-/// Imports against the order that are still there: they go when rooms own their settings.
-const AGAINST_THE_ORDER: &[(&str, &str)] = &[];
-
 /// Imports that the order would allow and that are not wanted all the same.
 const FORBIDDEN: &[(&str, &[&str])] = &[
     // results only: nothing is computed in a report
@@ -67,9 +63,6 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     // matrices only
     ("theory", &["finetune", "models", "objectives", "tasks"]),
 ];
-
-/// Rooms whose files still import one another in circles, with how many of them do. The numbers only fall.
-const CIRCULAR: &[(&str, usize)] = &[];
 
 /// A source file of the library or the program.
 struct Source {
@@ -378,29 +371,16 @@ fn rank(room: &str) -> usize {
 
 #[test]
 fn imports_go_towards_the_ground() {
-    let graph = &*GRAPH;
-    let rooms = graph.rooms();
-    let against: Vec<(&(&str, &str), &String)> = rooms
+    let against: Vec<String> = GRAPH
+        .rooms()
         .iter()
         .filter(|((from, to), _)| rank(to) >= rank(from))
-        .collect();
-    let new: Vec<String> = against
-        .iter()
-        .filter(|(pair, _)| !AGAINST_THE_ORDER.contains(pair))
         .map(|(pair, example)| format!("{pair:?}: {example}"))
         .collect();
     assert!(
-        new.is_empty(),
+        against.is_empty(),
         "these imports go up, or to a room of the same row:\n{}",
-        new.join("\n")
-    );
-    let gone: Vec<_> = AGAINST_THE_ORDER
-        .iter()
-        .filter(|pair| !against.iter().any(|(known, _)| known == pair))
-        .collect();
-    assert!(
-        gone.is_empty(),
-        "no longer imported, remove from AGAINST_THE_ORDER: {gone:?}"
+        against.join("\n")
     );
 }
 
@@ -417,23 +397,12 @@ fn rooms_do_not_import_what_is_not_theirs_to_know() {
 }
 
 #[test]
-fn files_of_a_room_form_no_circles_but_the_listed_ones() {
-    let graph = &*GRAPH;
-    let found = graph.circles();
-    let listed: BTreeMap<&str, usize> = CIRCULAR.iter().copied().collect();
-    let mut wrong = Vec::new();
-    for room in found.keys().chain(listed.keys()).collect::<BTreeSet<_>>() {
-        let files = found.get(room).map_or(&[][..], Vec::as_slice);
-        let known = listed.get(room).copied().unwrap_or(0);
-        if files.len() != known {
-            wrong.push(format!(
-                "{room}: {} files import one another in circles, {known} are listed in CIRCULAR: {}",
-                files.len(),
-                files.join(", ")
-            ));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+fn files_of_a_room_form_no_circles() {
+    let circles = GRAPH.circles();
+    assert!(
+        circles.is_empty(),
+        "these files import one another in circles: {circles:?}"
+    );
 }
 
 #[test]

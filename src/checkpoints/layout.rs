@@ -34,9 +34,18 @@ pub const WEIGHTS_FILE: &str = "model.safetensors";
 /// Name of the list of files of weights in shards.
 pub const SHARDS_FILE: &str = "model.safetensors.index.json";
 
+/// How the name of a file in llama.cpp's format ends.
+pub const GGUF: &str = "gguf";
+
+/// Whether `path` is the name of a GGUF file.
+pub fn is_gguf(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    path.is_file() && extension.is_some_and(|found| found.eq_ignore_ascii_case(GGUF))
+}
+
 /// Whether a folder holds the files of a tokenizer; a GGUF file has its own.
 pub fn has_tokenizer(folder: &Path) -> bool {
-    if super::gguf::is_gguf(folder) {
+    if is_gguf(folder) {
         return true;
     }
     let whole = |names: &[&str]| names.iter().all(|name| folder.join(name).is_file());

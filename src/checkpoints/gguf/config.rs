@@ -3,14 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use super::Gguf;
+use super::architecture::{heads, required};
 use super::error::GgufError;
 use super::metadata::Metadata;
 use super::names::{EMBEDDING, ROPE_FACTORS};
 use super::rope;
-use crate::input::nearest;
-
-/// Architectures that are read. Mistral is "llama" in llama.cpp.
-const ARCHITECTURES: [&str; 3] = ["llama", "qwen2", "qwen3"];
 
 /// Fields of an architecture that are honoured below, or change nothing.
 const KNOWN: [&str; 26] = [
@@ -44,143 +41,86 @@ const KNOWN: [&str; 26] = [
 /// What the fields of YaRN begin with.
 const YARN: &str = "rope.scaling.yarn_";
 
-/// The architecture of a file.
-pub(super) fn architecture(metadata: &Metadata) -> Result<&'static str, GgufError> {
-    const KEY: &str = "general.architecture";
-    const TYPE: &str = "general.type";
-    if metadata.text(TYPE)?.is_some_and(|kind| kind != "model") {
-        return Err(metadata.unsupported(TYPE, "\"model\""));
-    }
-    let found = metadata.text(KEY)?.ok_or_else(|| metadata.missing(KEY))?;
-    let known = ARCHITECTURES.into_iter().find(|known| *known == found);
-    known.ok_or_else(|| {
-        let allowed = ARCHITECTURES.map(|name| format!("\"{name}\"")).join(", ");
-        let meant = nearest(found, &ARCHITECTURES)
-            .map_or_else(String::new, |name| format!("; did you mean \"{name}\"?"));
-        metadata.unsupported(KEY, allowed + &meant)
-    })
-}
-
-/// Numbers that every part of the file has to agree on.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Heads {
-    pub query: usize,
-    pub key: usize,
-    pub size: usize,
-}
-
-pub(super) fn heads(metadata: &Metadata, architecture: &str) -> Result<Heads, GgufError> {
-    let key = |name: &str| format!("{architecture}.attention.{name}");
-    let width = required(metadata, &format!("{architecture}.embedding_length"))?;
-    let (query_key, kv_key) = (key("head_count"), key("head_count_kv"));
-    let query = required(metadata, &query_key)?;
-    let kv = metadata.same_size(&kv_key)?.map_or(query, |kv| kv as usize);
-    if kv == 0 || query % kv != 0 {
-        return Err(metadata.unsupported(&kv_key, format!("a divisor of {query}, the heads")));
-    }
-    let size_key = key("key_length");
-    let size = match metadata.size(&size_key)? {
-        Some(size) => size as usize,
-        None if width % query == 0 => width / query,
-        None => {
-            let allowed = format!("a divisor of {width}, the width");
-            return Err(metadata.unsupported(&query_key, allowed));
+impl Gguf {
+    /// What config.json of the model would hold.
+    ///
+    /// # Errors
+    /// Settings that are missing or cannot be honoured.
+    pub fn config(&self) -> Result<Map<String, Value>, GgufError> {
+        let metadata = &self.metadata;
+        let architecture = self.architecture;
+        let key = |name: &str| format!("{architecture}.{name}");
+        refuse_unknown(metadata, architecture)?;
+        let heads = heads(metadata, architecture)?;
+        for name in ["attention.value_length", "rope.dimension_count"] {
+            let found = metadata.size(&key(name))?;
+            if found.is_some_and(|found| found != heads.size as u64) {
+                let allowed = format!("{}, the size of a head", heads.size);
+                return Err(metadata.unsupported(&key(name), allowed));
+            }
         }
-    };
-    if size == 0 || size % 2 != 0 {
-        return Err(metadata.unsupported(&size_key, "an even number"));
-    }
-    Ok(Heads {
-        query,
-        key: kv,
-        size,
-    })
-}
-
-/// A size that has to be there and is not 0.
-fn required(metadata: &Metadata, key: &str) -> Result<usize, GgufError> {
-    match metadata.same_size(key)? {
-        Some(0) => Err(metadata.unsupported(key, "a whole number from 1 on")),
-        Some(size) => Ok(size as usize),
-        None => Err(metadata.missing(key)),
-    }
-}
-
-/// The fields of config.json.
-pub(super) fn config(file: &Gguf) -> Result<Map<String, Value>, GgufError> {
-    let metadata = &file.metadata;
-    let architecture = file.architecture;
-    let key = |name: &str| format!("{architecture}.{name}");
-    refuse_unknown(metadata, architecture)?;
-    let heads = heads(metadata, architecture)?;
-    for name in ["attention.value_length", "rope.dimension_count"] {
-        let found = metadata.size(&key(name))?;
-        if found.is_some_and(|found| found != heads.size as u64) {
-            let allowed = format!("{}, the size of a head", heads.size);
-            return Err(metadata.unsupported(&key(name), allowed));
+        let embedding = self.place(EMBEDDING).ok_or_else(|| {
+            metadata.damaged(format!(
+                "the tensor `{EMBEDDING}` is missing; it is no whole model"
+            ))
+        })?;
+        let vocabulary = embedding.shape.first().copied().unwrap_or_default();
+        let base = metadata.number(&key("rope.freq_base"))?.unwrap_or(10_000.0);
+        let factors = self.raw(ROPE_FACTORS);
+        let scaling = rope::scaling(metadata, architecture, base, heads.size, factors.as_deref())?;
+        let window = metadata.size(&key("attention.sliding_window"))?;
+        let family = match (architecture, window) {
+            ("llama", Some(1..)) => "mistral",
+            (_, None | Some(0)) => architecture,
+            _ => return Err(metadata.unsupported(&key("attention.sliding_window"), "0")),
+        };
+        let epsilon = key("attention.layer_norm_rms_epsilon");
+        let epsilon = metadata
+            .number(&epsilon)?
+            .ok_or_else(|| metadata.missing(&epsilon))?;
+        let mut config = json!({
+            "model_type": family,
+            "vocab_size": vocabulary,
+            "hidden_size": required(metadata, &key("embedding_length"))?,
+            "intermediate_size": required(metadata, &key("feed_forward_length"))?,
+            "num_hidden_layers": required(metadata, &key("block_count"))?,
+            "num_attention_heads": heads.query,
+            "num_key_value_heads": heads.key,
+            "head_dim": heads.size,
+            "max_position_embeddings": required(metadata, &key("context_length"))?,
+            "rms_norm_eps": epsilon,
+            "rope_theta": base,
+            "rope_scaling": scaling,
+            "hidden_act": "silu",
+            "tie_word_embeddings": self.place("output.weight").is_none(),
+        });
+        if architecture == "llama" {
+            config["attention_bias"] = self.place("blk.0.attn_output.bias").is_some().into();
+            config["mlp_bias"] = self.place("blk.0.ffn_gate.bias").is_some().into();
         }
-    }
-    let embedding = file.place(EMBEDDING).ok_or_else(|| {
-        metadata.damaged(format!(
-            "the tensor `{EMBEDDING}` is missing; it is no whole model"
-        ))
-    })?;
-    let vocabulary = embedding.shape.first().copied().unwrap_or_default();
-    let base = metadata.number(&key("rope.freq_base"))?.unwrap_or(10_000.0);
-    let factors = file.raw(ROPE_FACTORS);
-    let scaling = rope::scaling(metadata, architecture, base, heads.size, factors.as_deref())?;
-    let window = metadata.size(&key("attention.sliding_window"))?;
-    let family = match (architecture, window) {
-        ("llama", Some(1..)) => "mistral",
-        (_, None | Some(0)) => architecture,
-        _ => return Err(metadata.unsupported(&key("attention.sliding_window"), "0")),
-    };
-    let epsilon = key("attention.layer_norm_rms_epsilon");
-    let epsilon = metadata
-        .number(&epsilon)?
-        .ok_or_else(|| metadata.missing(&epsilon))?;
-    let mut config = json!({
-        "model_type": family,
-        "vocab_size": vocabulary,
-        "hidden_size": required(metadata, &key("embedding_length"))?,
-        "intermediate_size": required(metadata, &key("feed_forward_length"))?,
-        "num_hidden_layers": required(metadata, &key("block_count"))?,
-        "num_attention_heads": heads.query,
-        "num_key_value_heads": heads.key,
-        "head_dim": heads.size,
-        "max_position_embeddings": required(metadata, &key("context_length"))?,
-        "rms_norm_eps": epsilon,
-        "rope_theta": base,
-        "rope_scaling": scaling,
-        "hidden_act": "silu",
-        "tie_word_embeddings": file.place("output.weight").is_none(),
-    });
-    if architecture == "llama" {
-        config["attention_bias"] = file.place("blk.0.attn_output.bias").is_some().into();
-        config["mlp_bias"] = file.place("blk.0.ffn_gate.bias").is_some().into();
-    }
-    if family == "mistral" {
-        config["sliding_window"] = window.into();
-    }
-    for (field, id) in [("bos_token_id", "bos"), ("pad_token_id", "padding")] {
-        if let Some(id) = metadata.size(&format!("tokenizer.ggml.{id}_token_id"))? {
-            config[field] = id.into();
+        if family == "mistral" {
+            config["sliding_window"] = window.into();
         }
-    }
-    // a text ends with any of these
-    let mut ends: Vec<u64> = Vec::new();
-    for id in ["eos", "eot", "eom"] {
-        let id = metadata.size(&format!("tokenizer.ggml.{id}_token_id"))?;
-        ends.extend(id.filter(|id| !ends.contains(id)));
-    }
-    match ends[..] {
-        [] => {}
-        [end] => config["eos_token_id"] = end.into(),
-        _ => config["eos_token_id"] = ends.into(),
-    }
-    match config {
-        Value::Object(config) => Ok(config),
-        _ => unreachable!("the literal above is an object"),
+        for (field, id) in [("bos_token_id", "bos"), ("pad_token_id", "padding")] {
+            if let Some(id) = metadata.size(&format!("tokenizer.ggml.{id}_token_id"))? {
+                config[field] = id.into();
+            }
+        }
+        // a text ends with any of these
+        let mut ends: Vec<u64> = Vec::new();
+        for id in ["eos", "eot", "eom"] {
+            let id = metadata.size(&format!("tokenizer.ggml.{id}_token_id"))?;
+            ends.extend(id.filter(|id| !ends.contains(id)));
+        }
+        match ends[..] {
+            [] => {}
+            [end] => config["eos_token_id"] = end.into(),
+            _ => config["eos_token_id"] = ends.into(),
+        }
+        match config {
+            Value::Object(config) => Ok(config),
+            _ => unreachable!("the literal above is an object"),
+        }
     }
 }
 

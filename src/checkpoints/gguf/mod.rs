@@ -8,6 +8,7 @@
 //! Architectures: llama (Mistral, too), qwen2, qwen3. Types: see [`Kind`]. Source of the format: `docs/gguf.md` of
 //! ggml and llama.cpp's `convert_hf_to_gguf.py`.
 
+mod architecture;
 mod config;
 mod error;
 mod folder;
@@ -26,22 +27,20 @@ use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
 use rayon::prelude::*;
-use serde_json::{Map, Value};
 
+pub use crate::checkpoints::layout::is_gguf;
 pub use error::GgufError;
 pub use folder::{FolderError, NumberType};
 pub use kind::Kind;
 pub use tokenizer::TokenizerFiles;
 
-use crate::checkpoints::layout::CONFIG_FILE;
+use crate::checkpoints::layout::{CONFIG_FILE, GGUF};
 use crate::input::InputError;
-use config::Heads;
+use architecture::Heads;
 use header::Place;
 use metadata::Metadata;
 use names::{ROPE_FACTORS, Rows};
 
-/// How the name of such a file ends.
-pub const EXTENSION: &str = "gguf";
 /// Numbers that one thread widens at a time, about.
 const PIECE: usize = 1 << 16;
 
@@ -65,12 +64,6 @@ pub struct Gguf {
     stored: BTreeMap<String, Stored>,
     /// Names in the file by Hugging Face's.
     names: BTreeMap<String, String>,
-}
-
-/// Whether `path` is the name of a file of this format.
-pub fn is_gguf(path: &Path) -> bool {
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    path.is_file() && extension.is_some_and(|found| found.eq_ignore_ascii_case(EXTENSION))
 }
 
 /// The GGUF file in a folder without config.json, when there is one only (or one in several parts).
@@ -104,8 +97,8 @@ impl Gguf {
     /// type of numbers that is not read.
     pub fn open(path: &Path) -> Result<Self, GgufError> {
         let (map, metadata, places) = open_part(path)?;
-        let architecture = config::architecture(&metadata)?;
-        let heads = config::heads(&metadata, architecture)?;
+        let architecture = architecture::architecture(&metadata)?;
+        let heads = architecture::heads(&metadata, architecture)?;
         let mut file = Self {
             path: path.to_owned(),
             architecture,
@@ -178,14 +171,6 @@ impl Gguf {
     /// The file, or the first of its parts.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// What config.json of the model would hold.
-    ///
-    /// # Errors
-    /// Settings that are missing or cannot be honoured.
-    pub fn config(&self) -> Result<Map<String, Value>, GgufError> {
-        config::config(self)
     }
 
     /// What the files of the model's tokenizer would hold; nothing where the file has none.
@@ -310,7 +295,7 @@ fn other_parts(path: &Path, metadata: &Metadata) -> Result<Vec<PathBuf>, GgufErr
     if count <= 1 {
         return Ok(Vec::new());
     }
-    let ending = |part: u64| format!("-{part:05}-of-{count:05}.{EXTENSION}");
+    let ending = |part: u64| format!("-{part:05}-of-{count:05}.{GGUF}");
     let name = path
         .file_name()
         .and_then(|name| name.to_str())
