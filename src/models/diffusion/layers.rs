@@ -1,11 +1,10 @@
 //! Convolution and group normalisation, and the changes of size between levels.
 
-use burn::tensor::ops::ConvOptions;
-use burn::tensor::{Device, Int, Tensor, TensorData, activation, module};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::parts::leaf;
-use crate::models::parameter::fan_in;
-use crate::models::parameter::{Init, Parameter, Role, Slot, blank};
+use crate::models::ops::{self, Grouping, Window};
+use crate::models::parameter::{Init, Parameter, Role, Slot, blank, fan_in};
 
 /// A convolution with bias and a square kernel of side 3 or 1.
 #[derive(Clone, Debug)]
@@ -14,9 +13,7 @@ pub struct Conv2d {
     /// `[out, in, side, side]`.
     weight: Tensor<4>,
     bias: Tensor<1>,
-    stride: usize,
-    /// Zeros put before and after every row and column.
-    padding: (usize, usize),
+    window: Window,
 }
 
 impl Conv2d {
@@ -26,8 +23,11 @@ impl Conv2d {
             name: name.into(),
             weight: blank([outputs, inputs, 3, 3], device),
             bias: Tensor::zeros([outputs], device),
-            stride: 1,
-            padding: (1, 1),
+            window: Window {
+                side: 3,
+                stride: 1,
+                padding: (1, 1),
+            },
         }
     }
 
@@ -42,8 +42,11 @@ impl Conv2d {
             name: name.into(),
             weight: blank([outputs, inputs, 1, 1], device),
             bias: Tensor::zeros([outputs], device),
-            stride: 1,
-            padding: (0, 0),
+            window: Window {
+                side: 1,
+                stride: 1,
+                padding: (0, 0),
+            },
         }
     }
 
@@ -56,8 +59,11 @@ impl Conv2d {
         device: &Device,
     ) -> Self {
         Self {
-            stride: 2,
-            padding: (padding, 1),
+            window: Window {
+                side: 3,
+                stride: 2,
+                padding: (padding, 1),
+            },
             ..Self::new(name, channels, channels, device)
         }
     }
@@ -69,16 +75,7 @@ impl Conv2d {
 
     /// `[n, in, h, w]` → `[n, out, h', w']`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let [outputs, inputs, side, _] = self.weight.dims();
-        if side == 1 {
-            let [n, _, h, w] = x.dims();
-            let weight = self.weight.clone().reshape([1, outputs, inputs]);
-            let product = weight.matmul(x.reshape([n, inputs, h * w]));
-            let bias = self.bias.clone().reshape([1, outputs, 1]);
-            return (product + bias).reshape([n, outputs, h, w]);
-        }
-        let options = ConvOptions::new_with_padding([self.stride; 2], [self.padding; 2], [1; 2], 1);
-        module::conv2d(x, self.weight.clone(), Some(self.bias.clone()), options)
+        ops::conv2d(x, self.weight.clone(), self.bias.clone(), self.window)
     }
 
     /// Weight and bias, which begin as PyTorch's, uniform with variance 1/(3 · fan in), but for a bias of zero.
@@ -103,8 +100,7 @@ impl Conv2d {
 }
 leaf!(Conv2d);
 
-/// Normalisation over the channels of a group and all points (Wu and He, 2018):
-/// γ·(x − μ)/√(σ² + ε) + β with the mean μ and the (biased) variance σ² of every example and group.
+/// Normalisation over the channels of a group and all points, with its parameters; see [`ops::group_norm`].
 #[derive(Clone, Debug)]
 pub struct GroupNorm {
     name: String,
@@ -134,18 +130,21 @@ impl GroupNorm {
 
     /// `[n, c, h, w]` → the same.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let [n, c, h, w] = x.dims();
-        let x = x.reshape([n * self.groups, c / self.groups * h * w]);
-        let centred = x.clone() - x.mean_dim(1);
-        let variance = centred.clone().square().mean_dim(1);
-        let normal = centred / (variance + self.epsilon).sqrt();
-        normal.reshape([n, c, h, w]) * self.gamma.clone().reshape([1, c, 1, 1])
-            + self.beta.clone().reshape([1, c, 1, 1])
+        self.apply(x, false)
     }
 
     /// [`Self::forward`] and SiLU, x·σ(x).
     pub fn forward_silu(&self, x: Tensor<4>) -> Tensor<4> {
-        activation::silu(self.forward(x))
+        self.apply(x, true)
+    }
+
+    fn apply(&self, x: Tensor<4>, silu: bool) -> Tensor<4> {
+        let grouping = Grouping {
+            groups: self.groups,
+            epsilon: self.epsilon,
+            silu,
+        };
+        ops::group_norm(x, self.gamma.clone(), self.beta.clone(), grouping)
     }
 
     fn parameters(&mut self) -> [Parameter<'_>; 2] {

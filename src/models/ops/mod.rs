@@ -5,11 +5,13 @@
 //! backward. On any other device (a GPU) the same functions fall back to the framework's own operations.
 
 mod attention;
+mod conv;
 mod cross_entropy;
 pub mod encoder;
 mod flex;
 mod gelu;
 mod gemm;
+mod group_norm;
 mod host;
 mod layer_norm;
 #[cfg(feature = "libtorch")]
@@ -23,8 +25,10 @@ mod simd;
 mod swiglu;
 
 pub use attention::{Attend, Reach, attention};
+pub use conv::{Window, conv2d};
 pub use cross_entropy::cross_entropy;
 pub use gelu::gelu;
+pub use group_norm::{Grouping, group_norm};
 pub use host::in_memory;
 pub use layer_norm::layer_norm;
 pub use linear::{linear, linear_onto};
