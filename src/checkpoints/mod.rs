@@ -4,6 +4,7 @@
 //! Nothing here knows a model. In: a path or an id. Out: a folder and the fields of its files, from which
 //! [`models`](crate::models) builds a network and [`tasks`](crate::tasks) opens a tokenizer.
 
+pub mod diffusers_lora;
 mod fields;
 pub mod gguf;
 pub mod hub;
