@@ -1,4 +1,5 @@
-//! Per-example gradients of a checkpoint on one's own texts, as files for anyone's analysis.
+//! Per-example gradients of a checkpoint on one's own texts, or of a diffusion pipeline on one's own images, as files for
+//! anyone's analysis.
 //!
 //! `G.safetensors` has one `[n, d]` tensor for every LoRA matrix and the last layer of a classifier, named as
 //! PyTorch and PEFT name the parameters and flattened row-major from their layout; `G.json` beside it
@@ -7,6 +8,8 @@
 //! from the model's predictions.
 
 mod examples;
+mod images;
+mod noise;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -26,12 +29,17 @@ use crate::gradients::settings::GradientType;
 use crate::gradients::store::{StoreError, StoreWriter, Target, TensorInfo};
 use crate::gradients::{self, GradientError, GradientSink, MatrixFileError, per_example};
 use crate::models::CheckpointError;
+use crate::models::diffusion::PipelineError;
+use crate::models::diffusion::adapter::UnetAdapterError;
 use crate::models::peft::{self, PeftError};
 use crate::models::{Model, ModelError};
 use crate::objectives;
 use crate::progress::Progress;
 use crate::tasks::TaskError;
 use crate::tasks::glue::TextError;
+
+pub use self::images::ImageOptions;
+pub use self::noise::NoiseFileError;
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -42,12 +50,15 @@ pub struct GradientRequest {
     pub revision: Option<String>,
     /// Where ids are looked up.
     pub hub: Hub,
-    /// Folder of an adapter in PEFT's layout; without one the gradients are the head's alone.
+    /// Folder of an adapter in PEFT's layout, or a LoRA file of diffusers; without one the gradients are the head's
+    /// alone.
     pub adapter: Option<PathBuf>,
     /// Whether gradients are taken of every weight matrix that is trained in full, not of the classifier's last alone.
     pub modules_to_save: bool,
     /// The task, which names the fields of the examples.
     pub task: GradientTask,
+    /// Settings of the task `images`.
+    pub images: ImageOptions,
     /// Examples: .jsonl, .parquet or .tsv.
     pub examples: PathBuf,
     /// Longest sequence in tokens, special ones included.
@@ -81,7 +92,7 @@ pub struct GradientSummary {
     pub passed_over: usize,
     /// Names and sizes of the tensors.
     pub blocks: Vec<GradientBlock>,
-    /// Cross-entropy of every example, nats.
+    /// Loss of every example: cross-entropy in nats, or the mean square error of the predicted noise.
     pub losses: Vec<f32>,
     /// Tokens of every example, special ones included.
     pub tokens: Vec<usize>,
@@ -173,6 +184,32 @@ pub enum GradientFilesError {
     NothingAdapted {
         /// The checkpoint.
         model: PathBuf,
+    },
+    /// A diffusion pipeline.
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    /// The LoRA of a UNet.
+    #[error(transparent)]
+    Lora(#[from] UnetAdapterError),
+    /// A file of noise.
+    #[error(transparent)]
+    NoiseFile(#[from] NoiseFileError),
+    /// Timesteps or draws.
+    #[error("{reason}")]
+    Noise {
+        /// What is wrong.
+        reason: String,
+    },
+    /// A UNet without adapter.
+    #[error("a diffusion pipeline needs --adapter: gradients are taken of the LoRA alone")]
+    NoLora,
+    /// Settings of images for another task.
+    #[error(
+        "--resolution, --fit, --posterior, --timesteps, --views, --draws and --noise are for --task images, not for {task}"
+    )]
+    ForImages {
+        /// The task.
+        task: &'static str,
     },
     /// A file without examples.
     #[error("{path} has no examples")]
@@ -296,18 +333,16 @@ pub fn gradient_files(
         passed_over,
         truncated,
     } = open(request)?;
-    let family = model
-        .family()
-        .expect("a model from a checkpoint has a family");
+    let family = model.family();
     let adapted = !model.adapted().is_empty();
     let modules = model.brought().modules.clone();
     let blocks: Vec<GradientBlock> = gradients::tensors(&model, &split.targets)
         .into_iter()
         .map(|tensor| GradientBlock {
-            name: if adapted {
-                peft::live_name(family, &modules, &tensor.name)
-            } else {
-                tensor.name
+            // a UNet's are as PyTorch has them
+            name: match family.filter(|_| adapted) {
+                Some(family) => peft::live_name(family, &modules, &tensor.name),
+                None => tensor.name,
             },
             shape: tensor.shape,
         })

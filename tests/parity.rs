@@ -15,7 +15,9 @@ use infbench::batching;
 use infbench::checkpoints::hub::Hub;
 use infbench::checkpoints::shards::ShardsError;
 use infbench::data::{Inputs, Split, Targets};
-use infbench::gradient_files::{GradientFilesError, GradientRequest, GradientTask, gradient_files};
+use infbench::gradient_files::{
+    GradientFilesError, GradientRequest, GradientTask, ImageOptions, gradient_files,
+};
 use infbench::gradients::settings::GradientType;
 use infbench::gradients::store::GradientStore;
 use infbench::gradients::{RowBuffer, per_example};
@@ -976,6 +978,7 @@ fn request(model: &Path, examples: &Path, out: &Path) -> GradientRequest {
         adapter: Some(fixture("minilm/adapter")),
         modules_to_save: false,
         task: GradientTask::Glue(GlueName::Rte),
+        images: ImageOptions::default(),
         examples: examples.to_owned(),
         max_length: 128,
         out: out.to_owned(),

@@ -5,14 +5,16 @@ use std::process::ExitCode;
 
 use clap::Args;
 use infbench::checkpoints::hub::Hub;
-use infbench::data::Reduction;
+use infbench::data::{Join, NoiseSettings, Reduction};
 use infbench::device::DeviceChoice;
 use infbench::gradient_files::{
-    GradientRequest, GradientTask, Instruction, gradient_files, sampled_factors,
+    GradientRequest, GradientTask, ImageOptions, Instruction, gradient_files, sampled_factors,
 };
 use infbench::gradients::settings::GradientType;
+use infbench::models::diffusion::encode::Posterior;
 use infbench::progress::Progress;
 use infbench::tasks::completion::{TargetTokens, Template, Truncate};
+use infbench::tasks::pictures::Fit;
 
 use super::common::{Global, bad, print};
 
@@ -20,25 +22,28 @@ use super::common::{Global, bad, print};
 #[derive(Args)]
 pub struct GradientsArgs {
     /// Checkpoint: a folder with config.json, model.safetensors and a tokenizer (tokenizer.json, or vocab.txt,
-    /// or vocab.json and merges.txt), or the id of a model on the Hugging Face hub, taken from the local cache or downloaded into it
+    /// or vocab.json and merges.txt), or the id of a model on the Hugging Face hub, taken from the local cache or
+    /// downloaded into it. For images a diffusion pipeline: a folder with unet, vae, text_encoder, tokenizer and scheduler
     #[arg(long, value_name = "DIR|ID")]
     model: PathBuf,
     /// Branch, tag or commit of a model on the hub [default: main]
     #[arg(long)]
     revision: Option<String>,
-    /// LoRA adapter in PEFT's layout; without one, the gradients of the classifier alone
-    #[arg(long, value_name = "PEFT_DIR")]
+    /// LoRA adapter in PEFT's layout; without one, the gradients of the classifier alone. For a pipeline also a LoRA
+    /// file of diffusers
+    #[arg(long, value_name = "PEFT_DIR|FILE")]
     adapter: Option<PathBuf>,
     /// Also gradients of the other weight matrices that are trained in full: those of modules_to_save in the
     /// adapter's settings, such as BERT's pooler, and RoBERTa's classifier.dense
     #[arg(long)]
     modules_to_save: bool,
     /// Task that names the examples' fields: mrpc, qqp, sst2, wnli, rte, cola or qnli for a classifier, instruction
-    /// for a causal language model
+    /// for a causal language model, images for a diffusion pipeline
     #[arg(long)]
     task: GradientTask,
     /// Examples: JSON lines, Parquet as on the Hugging Face hub, or tab-separated as in GLUE's archive. Those of
-    /// instruction are JSON lines with `prompt` and `text` (the whole) or `answer`
+    /// instruction are JSON lines with `prompt` and `text` (the whole) or `answer`, those of images with `image` (a path
+    /// beside the file) and `text` (the caption)
     #[arg(long, value_name = "FILE")]
     examples: PathBuf,
     /// Of instruction: which tokens are predicted. published is what the paper's code takes: the prompt alone, padded
@@ -68,9 +73,31 @@ pub struct GradientsArgs {
     /// their factors go beside them as S.factors.safetensors
     #[arg(long, value_name = "S.safetensors")]
     sampled_labels: Option<PathBuf>,
-    /// Seed of the drawn labels
-    #[arg(long, default_value_t = 0, requires = "sampled_labels")]
+    /// Seed of drawn labels, and of the noise that is added to images
+    #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Images become squares of so many pixels a side [default: as they are]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
+    resolution: Option<u32>,
+    /// How an image becomes a square: the shorter side resized and the middle taken, or both sides resized
+    #[arg(long, value_enum, default_value_t)]
+    fit: Fit,
+    /// What of the autoencoder's posterior stands for an image
+    #[arg(long, value_enum, default_value_t)]
+    posterior: Posterior,
+    /// Timesteps of the loss of an image [default: 25,225,425,525,725,925]
+    #[arg(long, value_name = "T,…", value_delimiter = ',')]
+    timesteps: Option<Vec<usize>>,
+    /// Gradients of the timesteps one after another in a row, or their mean
+    #[arg(long, value_enum, default_value_t)]
+    views: Join,
+    /// Draws of noise per timestep, over which gradients are averaged
+    #[arg(long, default_value_t = 1)]
+    draws: usize,
+    /// Latents, noise and timesteps of another framework in place of drawn ones: tensors latents and noise
+    /// [n, views, c, h, w], timesteps [views]
+    #[arg(long, value_name = "N.safetensors", conflicts_with_all = ["timesteps", "draws", "posterior"])]
+    noise: Option<PathBuf>,
     /// Type of the numbers written: f16 and bf16 take half the room
     #[arg(long, value_enum, default_value_t)]
     dtype: GradientType,
@@ -102,6 +129,29 @@ impl GradientsArgs {
                 template: self.template.unwrap_or_default(),
                 truncate: self.truncate.unwrap_or_default(),
             })),
+            GradientTask::Images => match given.iter().find(|(_, given)| *given) {
+                None => Ok(GradientTask::Images),
+                Some((option, _)) => Err(miette::miette!(
+                    "{option} is an option of the task `instruction`; the task is `images`"
+                )),
+            },
+        }
+    }
+
+    /// The settings of the task `images`.
+    fn images(&self) -> ImageOptions {
+        let settings = NoiseSettings::default();
+        ImageOptions {
+            resolution: self.resolution.map(|pixels| pixels as usize),
+            fit: self.fit,
+            posterior: self.posterior,
+            targets: NoiseSettings {
+                timesteps: self.timesteps.clone().unwrap_or(settings.timesteps),
+                views: self.views,
+                draws: self.draws,
+                ..settings
+            },
+            noise: self.noise.clone(),
         }
     }
 }
@@ -118,6 +168,7 @@ pub fn gradients(args: &GradientsArgs, global: Global) -> miette::Result<ExitCod
         adapter: args.adapter.clone(),
         modules_to_save: args.modules_to_save,
         task: args.task()?,
+        images: args.images(),
         examples: args.examples.clone(),
         max_length: args.max_length as usize,
         out: args.out.clone(),

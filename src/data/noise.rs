@@ -22,15 +22,18 @@ use rand::RngExt;
     Serialize,
     Deserialize,
     JsonSchema,
+    clap::ValueEnum,
 )]
 pub enum Join {
     /// One after another within every block, which is as many times as wide: v·g is Σ_t v_t · g_t. As in the code of
     /// the DataInf paper.
     #[default]
     #[serde(rename = "concatenate")]
+    #[value(name = "concatenate")]
     Concatenated,
     /// The gradient of the mean loss.
     #[serde(rename = "mean")]
+    #[value(name = "mean")]
     Averaged,
 }
 

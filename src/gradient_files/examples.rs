@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+use super::images::{self, ImageOptions};
 use super::{GradientFilesError, GradientRequest};
 use crate::batching;
 use crate::checkpoints::hub::{Located, Part};
@@ -26,6 +27,8 @@ pub enum GradientTask {
     Glue(GlueName),
     /// Prompts with answers, for a causal language model.
     Instruction(Instruction),
+    /// Images with captions, for a diffusion pipeline.
+    Images,
 }
 
 /// How prompts and answers become targets.
@@ -45,11 +48,15 @@ impl GradientTask {
     /// The name of the task of prompts and answers.
     const INSTRUCTION: &'static str = "instruction";
 
+    /// The name of the task of images.
+    pub const IMAGES: &'static str = "images";
+
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Glue(task) => task.name(),
             Self::Instruction(_) => Self::INSTRUCTION,
+            Self::Images => Self::IMAGES,
         }
     }
 }
@@ -67,9 +74,13 @@ impl FromStr for GradientTask {
         if text == Self::INSTRUCTION {
             return Ok(Self::Instruction(Instruction::default()));
         }
+        if text == Self::IMAGES {
+            return Ok(Self::Images);
+        }
         text.parse().map(Self::Glue).map_err(|_| {
             let names = GlueName::ALL.iter().map(|task| task.name());
-            let problem = Problem::unknown("task", text, names.chain([Self::INSTRUCTION]));
+            let problem =
+                Problem::unknown("task", text, names.chain([Self::INSTRUCTION, Self::IMAGES]));
             let help = problem.help.map(|help| format!("; {help}"));
             format!("{}{}", problem.message, help.unwrap_or_default())
         })
@@ -89,9 +100,15 @@ pub(super) struct Opened {
 
 /// The model with its adapter, and the examples as it takes them.
 pub(super) fn open(request: &GradientRequest) -> Result<Opened, GradientFilesError> {
+    if request.task != GradientTask::Images && request.images != ImageOptions::default() {
+        return Err(GradientFilesError::ForImages {
+            task: request.task.name(),
+        });
+    }
     match request.task {
         GradientTask::Glue(task) => classified(request, task),
         GradientTask::Instruction(instruction) => completed(request, instruction),
+        GradientTask::Images => images::open(request, &request.images),
     }
 }
 

@@ -36,6 +36,17 @@ pub enum PipelineError {
         /// What the UNet takes.
         expected: usize,
     },
+    /// An image whose latents are not finite.
+    #[error("the latents of image {} are not finite: the autoencoder's weights are damaged, or too large for f32", index + 1)]
+    Image {
+        /// The image, from 0.
+        index: usize,
+    },
+    /// Captions whose states are not finite.
+    #[error(
+        "the text encoder makes numbers of a caption that are not finite: its weights are damaged"
+    )]
+    Captions,
     /// The autoencoder's latents have another number of channels than the UNet takes.
     #[error(
         "{path}: the autoencoder's latents have {found} channels (`latent_channels`); allowed: {expected}, which is `in_channels` of the UNet"

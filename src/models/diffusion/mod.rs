@@ -1,7 +1,9 @@
 //! Latent diffusion: UNet, autoencoder, text encoder and noise schedule of Stable Diffusion 1.x and its relatives, in
 //! the layout of diffusers' pipelines.
 
+pub mod adapter;
 pub mod clip_text;
+pub mod encode;
 mod error;
 mod layers;
 mod network;

@@ -108,6 +108,11 @@ impl Schedule {
         [alpha.sqrt(), (1.0 - alpha).sqrt()]
     }
 
+    /// What the network predicts.
+    pub fn prediction(&self) -> Prediction {
+        self.prediction
+    }
+
     /// ᾱ of every timestep.
     pub fn alphas(&self) -> &Arc<[f32]> {
         &self.alphas

@@ -12,7 +12,9 @@ use crate::data::Picture;
 const PRECISION: u32 = 32 - 8 - 2;
 
 /// How an image becomes a square.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Fit {
     /// The shorter side to the size, then the middle of the longer: `Resize(size)`, `CenterCrop(size)`, as diffusers'
