@@ -91,18 +91,16 @@ pub(super) fn open(
             };
             let mut targets = targets(&settings)?;
             let [channels, height, width] = given.shape;
-            let (texts, captions) = encode::text_states(&pipeline, &captions, &device)?;
+            let texts = encode::text_states(&pipeline, &captions, &device)?;
             let inputs = Latents {
                 // the targets bring the latents of every timestep along
                 means: vec![0.0; rows.len() * channels * height * width],
                 deviations: None,
                 shape: given.shape,
-                tokens: texts
-                    .first()
-                    .map_or(0, |states| states.len() / pipeline.text.hidden),
+                tokens: texts.tokens,
                 width: pipeline.text.hidden,
-                texts,
-                captions,
+                texts: texts.states,
+                captions: texts.captions,
             };
             targets.given = Some(given.examples.into_iter().map(Arc::new).collect());
             (inputs, targets)

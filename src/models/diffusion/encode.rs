@@ -75,21 +75,29 @@ pub fn inputs(
         means.extend(mean);
         deviations.extend(spread);
     }
-    let (texts, captions) = text_states(pipeline, captions, device)?;
+    let texts = text_states(pipeline, captions, device)?;
     Ok(Latents {
         means,
         deviations: (posterior == Posterior::Sample).then_some(deviations),
         shape,
-        tokens: texts
-            .first()
-            .map_or(0, |states| states.len() / pipeline.text.hidden),
+        tokens: texts.tokens,
         width: pipeline.text.hidden,
-        texts,
-        captions,
+        texts: texts.states,
+        captions: texts.captions,
     })
 }
 
-/// The states of every distinct caption, row-major `[tokens, width]`, and which of them each caption has.
+/// What the text encoder makes of captions.
+pub struct TextStates {
+    /// States of every distinct caption, row-major `[tokens, width]`.
+    pub states: Arc<[Vec<f32>]>,
+    /// Which of them each caption has.
+    pub captions: Vec<usize>,
+    /// Tokens of a caption.
+    pub tokens: usize,
+}
+
+/// The states of captions, each distinct one computed once.
 ///
 /// # Errors
 /// As [`inputs`].
@@ -97,7 +105,7 @@ pub fn text_states(
     pipeline: &PipelineConfig,
     captions: &[Vec<u32>],
     device: &Device,
-) -> Result<(Arc<[Vec<f32>]>, Vec<usize>), PipelineError> {
+) -> Result<TextStates, PipelineError> {
     let encoder = pipeline.load_text(device)?;
     let mut distinct: Vec<&Vec<u32>> = Vec::new();
     let mut known = BTreeMap::new();
@@ -127,5 +135,9 @@ pub fn text_states(
                 .map(<[f32]>::to_vec),
         );
     }
-    Ok((states.into(), which))
+    Ok(TextStates {
+        tokens: captions.first().map_or(0, Vec::len),
+        states: states.into(),
+        captions: which,
+    })
 }
