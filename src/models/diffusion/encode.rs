@@ -8,7 +8,8 @@ use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::pipeline::{PipelineConfig, PipelineError};
+use super::error::PipelineError;
+use super::pipeline::PipelineConfig;
 use crate::data::{Latents, Picture};
 use crate::models::Pass;
 use crate::models::parameter::to_f32;
