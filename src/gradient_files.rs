@@ -431,9 +431,17 @@ fn write(
         "replaced_by_adapter": model.brought().parameters,
         "task": request.task.name(),
         "instruction": match request.task {
-            GradientTask::Glue(_) => None,
+            GradientTask::Glue(_) | GradientTask::Images => None,
             GradientTask::Instruction(instruction) => Some(instruction),
         },
+        "images": (request.task == GradientTask::Images).then(|| json!({
+            "resolution": request.images.resolution,
+            "fit": request.images.fit,
+            "posterior": request.images.posterior,
+            "noise_prediction": request.images.targets,
+            "noise": request.images.noise.as_deref().map(shown),
+            "seed": request.seed,
+        })),
         "examples_file": shown(&request.examples),
         "max_length": request.max_length,
         "device": request.device,
