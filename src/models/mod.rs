@@ -8,11 +8,13 @@
 mod architecture;
 mod batch;
 pub mod checkpoint;
+pub mod decoder;
 pub mod diffusion;
 pub mod dropout;
 mod error;
 mod family;
 pub mod files;
+pub mod generate;
 mod head;
 pub mod huggingface;
 mod layer_norm;

@@ -9,6 +9,7 @@ use std::fmt::Debug;
 use burn::tensor::{Device, Tensor};
 
 use super::Batch;
+use super::decoder::Decoder;
 use super::lora::{Linear, LoraLinear, Pass};
 use super::parameter::Parameter;
 use crate::checkpoints::peft::modules::split_layer;
@@ -26,6 +27,11 @@ pub trait Network: Debug + Send + Sync {
     /// it for the positions that have a target, some at a time. Nothing in it is adapted.
     fn unembed(&self, hidden: Tensor<2>) -> Tensor<2> {
         hidden
+    }
+
+    /// The network as one that continues texts; none for one that does not.
+    fn decoder(&self) -> Option<&dyn Decoder> {
+        None
     }
 
     /// The linear layers that can carry an adapter, in the order in which a forward pass meets them.

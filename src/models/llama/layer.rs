@@ -48,6 +48,40 @@ impl Layer {
         x + self.mlp.forward(normal, pass)
     }
 
+    /// [`Self::forward`] of whole texts of the given lengths, with its keys and values.
+    pub fn begin(
+        &self,
+        x: Tensor<3>,
+        rotation: &Rotation,
+        lengths: &[usize],
+    ) -> (Tensor<3>, [Tensor<3>; 2]) {
+        let mut kept = None;
+        let x = self.step(x, rotation, lengths, |new| {
+            kept = Some(new.clone());
+            new
+        });
+        (x, kept.expect("attention asks for keys and values"))
+    }
+
+    /// [`Self::forward`] of the last positions of texts of the given lengths; `keep` adds the keys and values of these
+    /// positions to those before and gives all.
+    pub fn step(
+        &self,
+        x: Tensor<3>,
+        rotation: &Rotation,
+        lengths: &[usize],
+        keep: impl FnOnce([Tensor<3>; 2]) -> [Tensor<3>; 2],
+    ) -> Tensor<3> {
+        let pass = &mut Pass::Plain;
+        let normal = self.attention_norm.forward(x.clone());
+        let [query, key, value] = self.attention.project(normal, rotation, pass);
+        let [keys, values] = keep([key, value]);
+        let attention = &self.attention;
+        let x = x + attention.attend(query, keys, values, Some(lengths), pass);
+        let normal = self.mlp_norm.forward(x.clone());
+        x + self.mlp.forward(normal, pass)
+    }
+
     /// The matrices in the order of a forward pass.
     pub fn matrices(&self) -> impl Iterator<Item = &LoraLinear> {
         let attention = self.attention.matrices().into_iter();

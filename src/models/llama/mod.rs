@@ -6,6 +6,7 @@
 
 mod attention;
 mod config;
+mod decoder;
 mod layer;
 mod mlp;
 mod network;

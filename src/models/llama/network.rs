@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 
-use burn::tensor::{Device, Tensor, module};
+use burn::tensor::{Device, Int, Tensor, module};
 
 use super::layer::Layer;
 use super::rms_norm::RmsNorm;
 use super::rope::Rope;
 use super::shape::LlamaShape;
 use crate::models::batch::{Batch, ModelInput};
+use crate::models::decoder::Decoder;
 use crate::models::lora::{LoraLinear, Pass};
 use crate::models::network::Network;
 use crate::models::ops;
@@ -41,10 +42,30 @@ impl Llama {
         }
     }
 
+    /// The embedding of ids `[n, t]`, `[n, t, hidden]`.
+    pub(super) fn embed_ids(&self, ids: Tensor<2, Int>) -> Tensor<3> {
+        module::embedding(self.embedding.clone(), ids)
+    }
+
+    /// The layers from the input on.
+    pub(super) fn stack(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    /// The rotary embedding.
+    pub(super) fn rope(&self) -> &Rope {
+        &self.rope
+    }
+
+    /// The final normalisation of `[n, t, hidden]`.
+    pub(super) fn normalise(&self, x: Tensor<3>) -> Tensor<3> {
+        self.norm.forward(x)
+    }
+
     /// The embedding of a batch's tokens, `[n, t, hidden]`.
     fn embed(&self, batch: &Batch) -> Tensor<3> {
         match &batch.input {
-            ModelInput::Tokens(ids) => module::embedding(self.embedding.clone(), ids.clone()),
+            ModelInput::Tokens(ids) => self.embed_ids(ids.clone()),
             _ => unreachable!("a batch is made for the input that the model was built for"),
         }
     }
@@ -78,7 +99,11 @@ impl Network for Llama {
             _ => (self.embed(batch), 0),
         };
         let x = self.through(x, below..self.layers.len(), batch, pass);
-        self.norm.forward(x)
+        self.normalise(x)
+    }
+
+    fn decoder(&self) -> Option<&dyn Decoder> {
+        Some(self)
     }
 
     fn unembed(&self, hidden: Tensor<2>) -> Tensor<2> {

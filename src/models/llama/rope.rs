@@ -79,16 +79,20 @@ impl Rope {
         Self { settings, part }
     }
 
+    /// Whether the angles of a text's first positions depend on its length, for texts of up to `tokens` tokens.
+    pub fn changes_with_length(&self, tokens: usize) -> bool {
+        matches!(self.settings.scaling, RopeScaling::Dynamic { .. })
+            && tokens > self.settings.positions
+    }
+
     /// Angles of positions `first..first + t` for every example; `lengths` are those of the examples where they differ.
     pub fn rotation(&self, first: usize, t: usize, lengths: Option<&[usize]>) -> Rotation {
-        let RopeSettings {
-            positions, scaling, ..
-        } = self.settings;
+        let RopeSettings { scaling, .. } = self.settings;
         let factor = match scaling {
             RopeScaling::Yarn { attention, .. } => attention as f32,
             _ => 1.0,
         };
-        let dynamic = matches!(scaling, RopeScaling::Dynamic { .. }) && first + t > positions;
+        let dynamic = self.changes_with_length(first + t);
         let whole = [first + t];
         // an example's frequencies are those of its own length, not of the batch it happens to be in
         let lengths = lengths.filter(|_| dynamic).unwrap_or(&whole);

@@ -21,7 +21,8 @@ pub struct Attend<'a> {
 pub enum Reach {
     /// All.
     Everything,
-    /// Its own and earlier ones; the q queries stand at the last q of the t positions.
+    /// Its own and earlier ones. Of fewer queries than positions, these are an example's last: the last q of its first
+    /// `length`.
     Past {
         /// Only so many, its own included.
         window: Option<usize>,
@@ -46,8 +47,13 @@ impl Reach {
         match self {
             Self::Everything => 0..length,
             Self::Past { window } => {
-                let end = (t - q + row + 1).min(length);
-                let start = window.map_or(0, |window| (t - q + row + 1).saturating_sub(window));
+                let next = if q == t {
+                    row + 1
+                } else {
+                    (length + row + 1).saturating_sub(q)
+                };
+                let end = next.min(length);
+                let start = window.map_or(0, |window| next.saturating_sub(window));
                 start.min(end)..end
             }
         }

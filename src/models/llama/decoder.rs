@@ -1,0 +1,85 @@
+//! Continuing texts with kept keys and values.
+
+use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
+
+use super::network::Llama;
+use super::rope::Rope;
+use crate::models::decoder::{Cache, Decoder};
+use crate::models::ops::Rotation;
+
+impl Decoder for Llama {
+    fn begin(&self, ids: Tensor<2, Int>, lengths: &[usize], room: usize) -> (Tensor<3>, Cache) {
+        let [n, t] = ids.dims();
+        let rotation = self.rope().rotation(0, t, None);
+        let mut x = self.embed_ids(ids);
+        let real = real(lengths, t, &x.device());
+        let mut layers = Vec::new();
+        for layer in self.stack() {
+            let (out, kept) = layer.begin(x, &rotation, lengths);
+            x = out;
+            layers.push(kept.map(|kept| {
+                let (width, device) = (kept.dims()[2], kept.device());
+                // what is added to later has to be 0
+                let kept = kept * real.clone();
+                Tensor::cat(vec![kept, Tensor::zeros([n, room - t, width], &device)], 1)
+            }));
+        }
+        let cache = Cache {
+            layers,
+            lengths: lengths.to_vec(),
+            room,
+        };
+        (self.normalise(x), cache)
+    }
+
+    fn step(&self, ids: Tensor<2, Int>, cache: &mut Cache) -> Tensor<3> {
+        assert!(cache.lengths.iter().all(|&length| length < cache.room));
+        let rotation = each(self.rope(), &cache.lengths);
+        let mut x = self.embed_ids(ids);
+        let places: Vec<i64> = cache.lengths.iter().map(|&length| length as i64).collect();
+        let n = places.len();
+        let places = TensorData::new(places, [n, 1, 1]);
+        let places: Tensor<3, Int> = Tensor::from_data(places, &x.device());
+        cache.lengths.iter_mut().for_each(|length| *length += 1);
+        for (layer, kept) in self.stack().iter().zip(&mut cache.layers) {
+            x = layer.step(x, &rotation, &cache.lengths, |new| {
+                for (kept, new) in kept.iter_mut().zip(new) {
+                    let places = places.clone().expand([n, 1, new.dims()[2]]);
+                    let whole = kept.clone();
+                    *kept = whole.scatter(1, places, new, IndexingUpdateOp::Add);
+                }
+                kept.clone()
+            });
+        }
+        self.normalise(x)
+    }
+
+    fn keeps_keys(&self, tokens: usize) -> bool {
+        !self.rope().changes_with_length(tokens)
+    }
+}
+
+/// 1 at real positions and 0 at padding, `[n, t, 1]`.
+fn real(lengths: &[usize], t: usize, device: &Device) -> Tensor<3> {
+    let ones = lengths
+        .iter()
+        .flat_map(|&length| (0..t).map(move |position| f32::from(u8::from(position < length))));
+    let ones = TensorData::new(ones.collect::<Vec<f32>>(), [lengths.len(), t, 1]);
+    Tensor::from_data(ones, device)
+}
+
+/// Angles of one position of every example.
+fn each(rope: &Rope, positions: &[usize]) -> Rotation {
+    let rotations: Vec<Rotation> = positions
+        .iter()
+        .map(|&position| rope.rotation(position, 1, None))
+        .collect();
+    let joined = |part: fn(&Rotation) -> &[f32]| -> Vec<f32> {
+        rotations.iter().flat_map(part).copied().collect()
+    };
+    Rotation {
+        half: rotations.first().map_or(0, |rotation| rotation.half),
+        cos: joined(|rotation| &rotation.cos).into(),
+        sin: joined(|rotation| &rotation.sin).into(),
+    }
+}

@@ -1,0 +1,96 @@
+//! Greedy generation: with kept keys against without, and both against transformers, token for token.
+//!
+//! `tests/fixtures/llama/generate.json` is made by `scripts/parity/generate.py` with transformers 4.57.1.
+
+mod device;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use infbench::models::checkpoint::Checkpoint;
+use infbench::models::generate::{GenerateError, Limits, greedy};
+use infbench::models::{InputShape, Model};
+use serde::Deserialize;
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/llama")
+}
+
+#[derive(Deserialize)]
+struct Expected {
+    /// Of the tiny models.
+    prompts: Vec<Vec<u32>>,
+    models: BTreeMap<String, Vec<Vec<u32>>>,
+}
+
+fn expected() -> Expected {
+    serde_json::from_str(&fs::read_to_string(fixtures().join("generate.json")).unwrap()).unwrap()
+}
+
+fn open(folder: &Path) -> Model {
+    let checkpoint = Checkpoint::open(folder).unwrap();
+    let input = InputShape::Tokens {
+        vocabulary: 40,
+        max_length: 16,
+    };
+    Model::from_checkpoint(&checkpoint, &input, 0, 1, &device::device().inner()).unwrap()
+}
+
+fn limits(together: usize, cache: bool) -> Limits {
+    Limits {
+        new_tokens: 12,
+        ends: Vec::new(),
+        together,
+        cache,
+    }
+}
+
+#[test]
+fn every_family_generates_what_transformers_generates() {
+    let expected = expected();
+    assert_eq!(expected.models.len(), 8);
+    for (name, answers) in &expected.models {
+        let model = open(&fixtures().join(name).join("model"));
+        // one by one, in pieces of several lengths, and all together; with kept keys and without
+        for (together, cache) in [(1, true), (2, true), (5, true), (1, false), (5, false)] {
+            let found = greedy(&model, &expected.prompts, &limits(together, cache)).unwrap();
+            for ((found, answer), prompt) in found.iter().zip(answers).zip(&expected.prompts) {
+                assert!(!found.ended);
+                assert_eq!(&found.ids, answer, "{name} {together} {cache} {prompt:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_text_ends_with_the_first_token_that_ends_it() {
+    let expected = expected();
+    let answers = &expected.models["mha"];
+    let model = open(&fixtures().join("mha/model"));
+    // one that stands in some of the answers
+    let end = answers[0][3];
+    for cache in [true, false] {
+        let limits = Limits {
+            ends: vec![end],
+            ..limits(5, cache)
+        };
+        let found = greedy(&model, &expected.prompts, &limits).unwrap();
+        for (found, answer) in found.iter().zip(answers) {
+            let at = answer.iter().position(|id| *id == end);
+            assert_eq!(found.ended, at.is_some());
+            assert_eq!(found.ids, answer[..at.map_or(answer.len(), |at| at + 1)]);
+        }
+        assert!(found.iter().any(|answer| answer.ended));
+        assert!(found.iter().any(|answer| !answer.ended));
+    }
+}
+
+#[test]
+fn prompts_without_tokens_are_refused() {
+    let model = open(&fixtures().join("mha/model"));
+    assert_eq!(
+        greedy(&model, &[vec![1], vec![]], &limits(1, true)),
+        Err(GenerateError::Empty { prompt: 2 })
+    );
+}
