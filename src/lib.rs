@@ -30,6 +30,7 @@ pub mod config;
 pub mod data;
 pub mod device;
 pub mod finetune;
+pub mod generation;
 pub mod gradient_files;
 pub mod gradients;
 pub mod ground_truth;

@@ -1,6 +1,8 @@
 //! Greedy generation: with kept keys against without, and both against transformers, token for token.
 //!
-//! `tests/fixtures/llama/generate.json` is made by `scripts/parity/generate.py` with transformers 4.57.1.
+//! `tests/fixtures/llama/generate.json` is made by `scripts/parity/generate.py` with transformers 4.57.1. Real models are
+//! left out, saying so, where they are not there: SmolLM2 in `$INFBENCH_SMOLLM2` or `models/SmolLM2-135M-Instruct`
+//! (`scripts/get-smollm2.sh`), stories260K in `$INFBENCH_STORIES260K` or `models/stories260k`.
 
 mod device;
 
@@ -8,6 +10,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use infbench::checkpoints::hub::Hub;
+use infbench::generation::{GenerationRequest, Template, answers};
 use infbench::models::checkpoint::Checkpoint;
 use infbench::models::generate::{GenerateError, Limits, greedy};
 use infbench::models::{InputShape, Model};
@@ -22,6 +26,17 @@ struct Expected {
     /// Of the tiny models.
     prompts: Vec<Vec<u32>>,
     models: BTreeMap<String, Vec<Vec<u32>>>,
+    /// Of real ones.
+    real: BTreeMap<String, Vec<Case>>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    template: String,
+    prompt: String,
+    prompt_tokens: usize,
+    ids: Vec<u32>,
+    text: String,
 }
 
 fn expected() -> Expected {
@@ -93,4 +108,57 @@ fn prompts_without_tokens_are_refused() {
         greedy(&model, &[vec![1], vec![]], &limits(1, true)),
         Err(GenerateError::Empty { prompt: 2 })
     );
+}
+
+fn real_models_generate(name: &str, variable: &str, default: &str) {
+    let default = || {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("models")
+            .join(default)
+    };
+    let folder = std::env::var_os(variable).map_or_else(default, PathBuf::from);
+    if !folder.join("model.safetensors").is_file() {
+        println!(
+            "SKIPPED: no model in {}; ${variable} names another folder",
+            folder.display()
+        );
+        return;
+    }
+    let expected = expected();
+    for (word, template) in [("raw", Template::Raw), ("chat", Template::Chat)] {
+        let cases = expected.real[name].iter();
+        let cases: Vec<&Case> = cases.filter(|case| case.template == word).collect();
+        if cases.is_empty() {
+            continue;
+        }
+        let request = GenerationRequest {
+            model: folder.clone(),
+            revision: None,
+            hub: Hub::from_env(),
+            adapter: None,
+            prompts: cases.iter().map(|case| case.prompt.clone()).collect(),
+            template,
+            system: None,
+            new_tokens: 24,
+            together: 4,
+            device: device::device(),
+        };
+        let found = answers(&request).unwrap();
+        for (found, case) in found.iter().zip(cases) {
+            assert_eq!(found.ids, case.ids, "{word}: {}", case.prompt);
+            assert_eq!(found.text, case.text);
+            assert_eq!(found.prompt_tokens, case.prompt_tokens);
+            assert_eq!(found.ended, case.ids.len() < 24);
+        }
+    }
+}
+
+#[test]
+fn stories260k_tells_what_transformers_tells() {
+    real_models_generate("stories260k", "INFBENCH_STORIES260K", "stories260k");
+}
+
+#[test]
+fn smollm2_answers_what_transformers_answers() {
+    real_models_generate("smollm2", "INFBENCH_SMOLLM2", "SmolLM2-135M-Instruct");
 }

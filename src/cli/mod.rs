@@ -4,6 +4,7 @@
 mod common;
 mod compare;
 mod convert;
+mod generate;
 mod gradients;
 mod handbook;
 mod list;
@@ -46,6 +47,8 @@ enum Command {
     Score(score::ScoreArgs),
     /// Per-example gradients of a checkpoint on your own texts: for your own analysis, or for `score`
     Gradients(gradients::GradientsArgs),
+    /// What a language model, with or without an adapter, answers to your prompts, always by the most likely next token
+    Generate(generate::GenerateArgs),
     /// Write a GGUF file of llama.cpp as a folder of Hugging Face
     Convert(convert::ConvertArgs),
     /// Show the cells of an experiment, their cost and memory forecast, and what is done
@@ -111,6 +114,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args, cli.global),
         Command::Score(args) => score::score(&args, cli.global),
         Command::Gradients(args) => gradients::gradients(&args, cli.global),
+        Command::Generate(args) => generate::generate(&args, cli.global),
         Command::Convert(args) => convert::convert(&args, cli.global),
         Command::Plan(args) => plan::plan(&args),
         Command::Report(args) => report::report(&args, cli.global),

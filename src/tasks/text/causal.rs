@@ -79,6 +79,19 @@ impl CausalTokenizer {
         self.vocabulary
     }
 
+    /// The text of ids, special tokens left out.
+    ///
+    /// # Errors
+    /// Ids that cannot be decoded.
+    pub fn decode(&self, ids: &[u32]) -> Result<String, TokenizerError> {
+        self.tokenizer
+            .decode(ids, true)
+            .map_err(|e| TokenizerError::File {
+                path: self.path.clone(),
+                reason: format!("cannot decode: {}", shorten(&e.to_string(), 100)),
+            })
+    }
+
     /// A text in tokens; `begin` is whether the token that begins a text is put before it where the tokenizer's
     /// settings say so (a chat template writes it itself).
     ///
