@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use super::ModelConfig;
 use super::batch::{Batch, InputShape};
+use super::decoder::Decoder;
 use super::dropout::DropoutProbabilities;
 use super::error::ModelError;
 use super::family::Family;
@@ -147,6 +148,11 @@ impl Model {
     /// Logits over the vocabulary, `[k, vocabulary]`, of hidden states `[k, width]` of a language model.
     pub fn unembed(&self, hidden: Tensor<2>) -> Tensor<2> {
         self.network.unembed(hidden)
+    }
+
+    /// The network as one that continues texts; none for one that does not.
+    pub fn decoder(&self) -> Option<&dyn Decoder> {
+        self.network.decoder()
     }
 
     /// Makes passes that train nothing faster, until the parameters are asked for to be changed.
