@@ -10,10 +10,10 @@ use crate::checkpoints::hub::{Hub, HubError, Part};
 use crate::checkpoints::{Fields, HuggingFaceError};
 use crate::device::DeviceChoice;
 use crate::input::{self, InputError};
-use crate::models::checkpoint::{Checkpoint, CheckpointError};
+use crate::models::checkpoint::Checkpoint;
 use crate::models::generate::{GenerateError, Limits, greedy};
 use crate::models::peft::{self, PeftError};
-use crate::models::{InputShape, Model, ModelError};
+use crate::models::{CheckpointError, InputShape, Model, ModelError};
 use crate::tasks::text::{CausalTokenizer, ChatTemplate, Message, TokenizerError};
 
 /// Settings of generation in a checkpoint's folder.
@@ -106,15 +106,11 @@ pub enum GenerationError {
     },
     /// A text longer than the model has positions for.
     #[error(
-        "prompt {prompt} has {tokens} tokens; with {new_tokens} new ones that is more than the model's {positions} positions"
+        "the longest prompt and the new tokens are {longest} tokens; the model has {positions} positions"
     )]
     TooLong {
-        /// Its number, from 1.
-        prompt: usize,
-        /// Its tokens.
-        tokens: usize,
-        /// Tokens to be added.
-        new_tokens: usize,
+        /// Tokens of the longest prompt, and those to be added.
+        longest: usize,
         /// Positions of the model.
         positions: usize,
     },
@@ -180,26 +176,19 @@ pub fn answers(request: &GenerationRequest) -> Result<Vec<Answer>, GenerationErr
         Template::Raw => None,
         Template::Chat => Some(ChatTemplate::open(folder)?),
     };
-    let positions = checkpoint.config.longest();
     let encoded: Vec<Vec<u32>> = request
         .prompts
         .iter()
         .map(|prompt| Ok(encode(request, prompt, template.as_ref(), &tokenizer)?))
         .collect::<Result<_, GenerationError>>()?;
-    if let Some(at) = encoded
-        .iter()
-        .position(|ids| ids.len() + request.new_tokens > positions)
-    {
-        return Err(GenerationError::TooLong {
-            prompt: at + 1,
-            tokens: encoded[at].len(),
-            new_tokens: request.new_tokens,
-            positions,
-        });
+    let longest = encoded.iter().map(Vec::len).max().unwrap_or(0) + request.new_tokens;
+    // rotary embeddings have no last position
+    if let Some(positions) = checkpoint.config.longest.filter(|&most| longest > most) {
+        return Err(GenerationError::TooLong { longest, positions });
     }
     let input = InputShape::Tokens {
         vocabulary: tokenizer.vocabulary(),
-        max_length: positions,
+        max_length: longest,
     };
     let device = request.device.inner();
     let mut model = Model::from_checkpoint(&checkpoint, &input, 0, 0, &device)?;

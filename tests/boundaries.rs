@@ -33,7 +33,7 @@ const ORDER: &[&[&str]] = &[
     &["results"],
     &["config"],
     &["resolve"],
-    &["gradient_files", "runner", "score"],
+    &["generation", "gradient_files", "runner", "score"],
     &["report"],
     &["reproduce"],
     &["cli"],
