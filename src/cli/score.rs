@@ -56,8 +56,8 @@ pub struct ScoreArgs {
     /// Gradients at a checkpoint of the training and its learning rate, for tracin; may be repeated
     #[arg(long = "checkpoint", value_name = "LR:TRAIN:QUERY")]
     checkpoints: Vec<CheckpointFiles>,
-    /// What every target token of some training examples contributes to their gradients, as
-    /// `infbench gradients --per-token` writes it with the list of tokens beside it: scores by token, tokens/METHOD
+    /// What every target token of some training examples contributes to their gradients: a row per token, and beside it
+    /// P.json, the list of the tokens (see docs/experiments.md): scores by token, tensors tokens/METHOD
     #[arg(long, value_name = "P.safetensors")]
     per_token: Option<PathBuf>,
     /// Scores: one float64 [m, n] tensor a method, named by the very string given
