@@ -1,37 +1,25 @@
 //! Loops compiled once for every vector width, of which the widest that the processor has is run.
 
+use pulp::{Arch, NullaryFnOnce};
+
 /// Work whose loops are compiled once for every vector width.
 pub trait Kernel {
     /// The work; implement with `#[inline(always)]`.
     fn run(self);
 }
 
-/// Runs a kernel at the widest vectors that this processor has.
+/// Runs a kernel at the widest vectors that this processor has, of those that [`pulp`] knows of.
 pub fn dispatch(kernel: impl Kernel) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw")]
-        fn avx512(kernel: impl Kernel) {
-            kernel.run();
-        }
-        #[target_feature(enable = "avx2")]
-        fn avx2(kernel: impl Kernel) {
-            kernel.run();
-        }
-        if is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512bw")
-        {
-            // SAFETY: the features were detected.
-            return unsafe { avx512(kernel) };
-        }
-        if is_x86_feature_detected!("avx2") {
-            // SAFETY: the feature was detected.
-            return unsafe { avx2(kernel) };
+    struct Call<K>(K);
+    impl<K: Kernel> NullaryFnOnce for Call<K> {
+        type Output = ();
+
+        #[inline(always)]
+        fn call(self) {
+            self.0.run();
         }
     }
-    kernel.run();
+    Arch::new().dispatch(Call(kernel));
 }
 
 /// Bytes of a row to ask for ahead; the processor by itself stops at every page.
