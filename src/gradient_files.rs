@@ -7,81 +7,36 @@
 //! methods need besides is written on request: Kronecker factors, and gradients with factors at labels drawn
 //! from the model's predictions.
 
+mod error;
 mod examples;
 mod images;
 mod noise;
+mod opened;
+mod request;
+mod task;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde::Serialize;
 use serde_json::json;
-use thiserror::Error;
 
-pub use self::examples::{GradientTask, Instruction};
-use self::examples::{Opened, open};
+pub use self::error::GradientFilesError;
+use self::examples::open;
+pub use self::noise::NoiseFileError;
+use self::opened::Opened;
+pub use self::request::{GradientRequest, sampled_factors};
+pub use self::task::{GradientTask, ImageOptions, Instruction};
 use crate::batching;
-use crate::checkpoints::hub::{Hub, HubError, Located};
+use crate::checkpoints::hub::Located;
 use crate::data::Targets;
-use crate::device::DeviceChoice;
 use crate::gradients::factors::KroneckerFactors;
-use crate::gradients::settings::GradientType;
 use crate::gradients::store::{StoreError, StoreWriter, Target, TensorInfo};
-use crate::gradients::{self, GradientError, GradientSink, MatrixFileError, per_example};
-use crate::models::CheckpointError;
-use crate::models::diffusion::PipelineError;
-use crate::models::diffusion::adapter::UnetAdapterError;
-use crate::models::peft::{self, PeftError};
-use crate::models::{Model, ModelError};
+use crate::gradients::{self, GradientSink, per_example};
+use crate::models::Model;
+use crate::models::peft;
 use crate::objectives;
 use crate::progress::Progress;
-use crate::tasks::TaskError;
-use crate::tasks::glue::TextError;
-
-pub use self::images::ImageOptions;
-pub use self::noise::NoiseFileError;
-
-/// What is asked.
-#[derive(Clone, Debug)]
-pub struct GradientRequest {
-    /// Folder of the checkpoint, or its id on the hub.
-    pub model: PathBuf,
-    /// Branch, tag or commit of a model on the hub.
-    pub revision: Option<String>,
-    /// Where ids are looked up.
-    pub hub: Hub,
-    /// Folder of an adapter in PEFT's layout, or a LoRA file of diffusers; without one the gradients are the head's
-    /// alone.
-    pub adapter: Option<PathBuf>,
-    /// Whether gradients are taken of every weight matrix that is trained in full, not of the classifier's last alone.
-    pub modules_to_save: bool,
-    /// The task, which names the fields of the examples.
-    pub task: GradientTask,
-    /// Settings of the task `images`.
-    pub images: ImageOptions,
-    /// Examples: .jsonl, .parquet or .tsv.
-    pub examples: PathBuf,
-    /// Longest sequence in tokens, special ones included.
-    pub max_length: usize,
-    /// Where the gradients go; the rest goes beside them as `.json`.
-    pub out: PathBuf,
-    /// Where Kronecker factors go, if they are wanted.
-    pub factors: Option<PathBuf>,
-    /// Where gradients at sampled labels go, if they are wanted; their factors go beside them, see
-    /// [`sampled_factors`].
-    pub sampled: Option<PathBuf>,
-    /// What labels are drawn from.
-    pub seed: u64,
-    /// Type of the numbers in the files.
-    pub dtype: GradientType,
-    /// Where they are computed.
-    pub device: DeviceChoice,
-}
-
-/// Where the factors of sampled gradients go: `S.factors.safetensors` beside `S.safetensors`.
-pub fn sampled_factors(gradients: &Path) -> PathBuf {
-    gradients.with_extension("factors.safetensors")
-}
 
 /// What was computed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -141,144 +96,6 @@ pub struct GradientBlock {
     pub name: String,
     /// Shape of one example's gradient before it was flattened.
     pub shape: [usize; 2],
-}
-
-/// Why there are no gradients.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum GradientFilesError {
-    /// A checkpoint that is not to be had.
-    #[error(transparent)]
-    Hub(#[from] HubError),
-    /// The checkpoint.
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
-    /// The model.
-    #[error(transparent)]
-    Model(#[from] ModelError),
-    /// The adapter.
-    #[error(transparent)]
-    Adapter(#[from] PeftError),
-    /// The examples or the tokenizer.
-    #[error(transparent)]
-    Text(#[from] TextError),
-    /// Prompts and answers.
-    #[error(transparent)]
-    Task(#[from] TaskError),
-    /// A checkpoint of another kind than the task needs.
-    #[error("{model} is a `{family}`; the task `{task}` needs {needs}")]
-    Family {
-        /// The checkpoint.
-        model: PathBuf,
-        /// Its family.
-        family: &'static str,
-        /// The task.
-        task: &'static str,
-        /// What it needs.
-        needs: &'static str,
-    },
-    /// A language model without an adapter.
-    #[error(
-        "{model} has no adapter, and a language model has nothing else that is trained: give --adapter"
-    )]
-    NothingAdapted {
-        /// The checkpoint.
-        model: PathBuf,
-    },
-    /// A diffusion pipeline.
-    #[error(transparent)]
-    Pipeline(#[from] PipelineError),
-    /// The LoRA of a UNet.
-    #[error(transparent)]
-    Lora(#[from] UnetAdapterError),
-    /// A file of noise.
-    #[error(transparent)]
-    NoiseFile(#[from] NoiseFileError),
-    /// Timesteps or draws.
-    #[error("{reason}")]
-    Noise {
-        /// What is wrong.
-        reason: String,
-    },
-    /// A UNet without adapter.
-    #[error("a diffusion pipeline needs --adapter: gradients are taken of the LoRA alone")]
-    NoLora,
-    /// Settings of images for another task.
-    #[error(
-        "--resolution, --fit, --posterior, --timesteps, --views, --draws and --noise are for --task images, not for {task}"
-    )]
-    ForImages {
-        /// The task.
-        task: &'static str,
-    },
-    /// A file without examples.
-    #[error("{path} has no examples")]
-    NoExamples {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Neither adapter nor checkpoint has a classifier for the task.
-    #[error(
-        "neither {model} nor an adapter has a classifier for {classes} classes; a random one would make the gradients meaningless. Give --adapter with a saved classifier"
-    )]
-    NoHead {
-        /// The checkpoint.
-        model: PathBuf,
-        /// Classes of the task.
-        classes: usize,
-    },
-    /// The classifier has other classes than the task.
-    #[error("the adapter's classifier has {found} classes; the task has {expected}")]
-    Classes {
-        /// Classes of the classifier.
-        found: usize,
-        /// Classes of the task.
-        expected: usize,
-    },
-    /// The output would stand in its own way.
-    #[error("{path} ends in .json, where the losses go; give a name such as G.safetensors")]
-    Name {
-        /// The output.
-        path: PathBuf,
-    },
-    /// Two outputs of one name.
-    #[error("{path} is asked for twice: every output needs a name of its own")]
-    SameOutput {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file of factors.
-    #[error(transparent)]
-    Factors(#[from] MatrixFileError),
-    /// Drawing labels from the model.
-    #[error(transparent)]
-    Sampling(#[from] objectives::SampleError),
-    /// Taking the gradients.
-    #[error(transparent)]
-    Gradient(#[from] GradientError),
-    /// The gradients' file.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The file beside it.
-    #[error("cannot write {path}: {source}")]
-    Companion {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-}
-
-impl GradientRequest {
-    /// Every file that is written.
-    fn outputs(&self) -> Vec<PathBuf> {
-        let mut all = vec![self.out.clone(), self.out.with_extension("json")];
-        all.extend(self.factors.clone());
-        if let Some(sampled) = &self.sampled {
-            all.extend([sampled.clone(), sampled_factors(sampled)]);
-        }
-        all
-    }
 }
 
 /// Passes rows on to a store and says how many examples are done.

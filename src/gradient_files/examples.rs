@@ -1,102 +1,21 @@
 //! From a file of examples to the model and the split that gradients are taken of.
 
-use std::fmt;
 use std::path::Path;
-use std::str::FromStr;
 
-use serde::Serialize;
-
-use super::images::{self, ImageOptions};
-use super::{GradientFilesError, GradientRequest};
+use super::error::GradientFilesError;
+use super::images;
+use super::opened::Opened;
+use super::request::GradientRequest;
+use super::task::{GradientTask, ImageOptions, Instruction};
 use crate::batching;
 use crate::checkpoints::hub::{Located, Part};
-use crate::data::{Reduction, Split};
-use crate::input::Problem;
+use crate::data::Split;
 use crate::models::Model;
 use crate::models::checkpoint::Checkpoint;
 use crate::models::peft;
-use crate::tasks::completion::{self, CompletionSettings, TargetTokens, Template, Truncate};
+use crate::tasks::completion::{self, CompletionSettings};
 use crate::tasks::glue::{self, GlueName, Rows, TextError};
 use crate::tasks::text::Encoder;
-
-/// What the lines of a file of examples are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum GradientTask {
-    /// Texts with a label, for an encoder with a classifier.
-    Glue(GlueName),
-    /// Prompts with answers, for a causal language model.
-    Instruction(Instruction),
-    /// Images with captions, for a diffusion pipeline.
-    Images,
-}
-
-/// How prompts and answers become targets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Instruction {
-    /// Which tokens are predicted.
-    pub tokens: TargetTokens,
-    /// From the losses of the tokens to that of an example.
-    pub reduction: Reduction,
-    /// The text around prompt and answer.
-    pub template: Template,
-    /// What becomes of a text that is too long.
-    pub truncate: Truncate,
-}
-
-impl GradientTask {
-    /// The name of the task of prompts and answers.
-    const INSTRUCTION: &'static str = "instruction";
-
-    /// The name of the task of images.
-    pub const IMAGES: &'static str = "images";
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Glue(task) => task.name(),
-            Self::Instruction(_) => Self::INSTRUCTION,
-            Self::Images => Self::IMAGES,
-        }
-    }
-}
-
-impl fmt::Display for GradientTask {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for GradientTask {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == Self::INSTRUCTION {
-            return Ok(Self::Instruction(Instruction::default()));
-        }
-        if text == Self::IMAGES {
-            return Ok(Self::Images);
-        }
-        text.parse().map(Self::Glue).map_err(|_| {
-            let names = GlueName::ALL.iter().map(|task| task.name());
-            let problem =
-                Problem::unknown("task", text, names.chain([Self::INSTRUCTION, Self::IMAGES]));
-            let help = problem.help.map(|help| format!("; {help}"));
-            format!("{}{}", problem.message, help.unwrap_or_default())
-        })
-    }
-}
-
-/// What gradients are taken of.
-pub(super) struct Opened {
-    pub model: Model,
-    pub split: Split,
-    pub located: Located,
-    /// Lines that are no examples.
-    pub passed_over: usize,
-    /// Texts that were cut.
-    pub truncated: usize,
-}
 
 /// The model with its adapter, and the examples as it takes them.
 pub(super) fn open(request: &GradientRequest) -> Result<Opened, GradientFilesError> {

@@ -1,36 +1,23 @@
 //! Images with captions, and the UNet that is given them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use super::examples::Opened;
+use super::error::GradientFilesError;
 use super::noise;
-use super::{GradientFilesError, GradientRequest};
+use super::opened::Opened;
+use super::request::GradientRequest;
+use super::task::ImageOptions;
 use crate::batching;
 use crate::checkpoints::hub::Located;
 use crate::data::{Inputs, Latents, NoiseSettings, Split, Targets};
 use crate::input::expand_home;
 use crate::models::Model;
-use crate::models::diffusion::encode::{self, Posterior};
+use crate::models::diffusion::encode;
 use crate::models::diffusion::{PipelineConfig, adapter};
 use crate::tasks::glue::TextError;
-use crate::tasks::pictures::{Fit, Listing};
+use crate::tasks::pictures::Listing;
 use crate::tasks::text::CaptionEncoder;
-
-/// Settings of the task `images`.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ImageOptions {
-    /// Pixels a side; `None` takes the images as they are.
-    pub resolution: Option<usize>,
-    /// How an image becomes a square.
-    pub fit: Fit,
-    /// What of the autoencoder's posterior stands for an image.
-    pub posterior: Posterior,
-    /// Timesteps, draws and how they are joined.
-    pub targets: NoiseSettings,
-    /// A file with latents, noise and timesteps in place of drawn ones.
-    pub noise: Option<PathBuf>,
-}
 
 /// The pipeline with its adapter, and the examples as its UNet takes them.
 pub(super) fn open(
