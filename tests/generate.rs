@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use infbench::checkpoints::gguf::{Gguf, NumberType};
 use infbench::checkpoints::hub::Hub;
 use infbench::generation::{GenerationRequest, Template, answers};
 use infbench::models::checkpoint::Checkpoint;
@@ -161,4 +162,34 @@ fn stories260k_tells_what_transformers_tells() {
 #[test]
 fn smollm2_answers_what_transformers_answers() {
     real_models_generate("smollm2", "INFBENCH_SMOLLM2", "SmolLM2-135M-Instruct");
+}
+
+/// The same weights from the file and from the folder that is written of it.
+#[test]
+fn a_gguf_file_generates_what_its_folder_generates() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/gguf");
+    for name in ["llama", "qwen2", "qwen3"] {
+        let file = fixtures.join(format!("{name}.gguf"));
+        let folder = tempfile::tempdir().unwrap();
+        let gguf = Gguf::open(&file).unwrap();
+        gguf.write_folder(folder.path(), NumberType::F32).unwrap();
+        let of = |model: PathBuf| {
+            let request = GenerationRequest {
+                model,
+                revision: None,
+                hub: Hub::from_env(),
+                adapter: None,
+                prompts: vec!["hello the".to_owned(), "a 123".to_owned()],
+                template: Template::Raw,
+                system: None,
+                new_tokens: 8,
+                together: 2,
+                device: device::device(),
+            };
+            answers(&request).unwrap()
+        };
+        let found = of(file);
+        assert!(found.iter().all(|answer| !answer.ids.is_empty()));
+        assert_eq!(found, of(folder.path().to_owned()), "{name}");
+    }
 }

@@ -19,7 +19,6 @@ use std::path::Path;
 pub use config::{Described, HuggingFaceConfig};
 
 use super::family::Family;
-use crate::checkpoints::layout::CONFIG_FILE;
 use crate::checkpoints::{Fields, HuggingFaceError};
 
 /// How a family reads config.json.
@@ -41,12 +40,7 @@ impl HuggingFaceConfig {
     /// # Errors
     /// No such folder or file, no JSON, a field missing, or one whose value is not supported.
     pub fn read(folder: &Path) -> Result<Self, HuggingFaceError> {
-        if !folder.is_dir() {
-            return Err(HuggingFaceError::NoFolder {
-                path: folder.to_owned(),
-            });
-        }
-        let fields = Fields::read(&folder.join(CONFIG_FILE))?;
+        let fields = Fields::of_model(folder)?;
         const FIELD: &str = "model_type";
         let found = fields.required(FIELD)?;
         let family = FAMILIES
@@ -68,6 +62,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::checkpoints::layout::CONFIG_FILE;
     use crate::models::dropout::DropoutProbabilities;
 
     fn read(change: impl Fn(&mut Value)) -> Result<HuggingFaceConfig, HuggingFaceError> {
