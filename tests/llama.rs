@@ -13,7 +13,9 @@ use burn::tensor::Tensor;
 use infbench::batching;
 use infbench::checkpoints::hub::Hub;
 use infbench::data::{Inputs, Measurement, NextToken, Reduction, Split, Targets, TokenTargets};
-use infbench::gradient_files::{GradientRequest, GradientTask, Instruction, gradient_files};
+use infbench::gradient_files::{
+    GradientRequest, GradientTask, ImageOptions, Instruction, gradient_files,
+};
 use infbench::gradients::settings::GradientType;
 use infbench::gradients::store::GradientStore;
 use infbench::gradients::{RowBuffer, per_example};
@@ -433,6 +435,7 @@ fn a_real_case_is_that_of_pytorch() {
                 tokens,
                 ..Instruction::default()
             }),
+            images: ImageOptions::default(),
             examples,
             max_length: 128,
             out: path.clone(),

@@ -21,10 +21,12 @@ pub struct TrainConfig {
     /// Batches whose gradients make one step, as transformers' `gradient_accumulation_steps`: an epoch's last step has
     /// what is left. The step follows the mean of the batches' mean losses, of a language model that of all target
     /// tokens.
+    #[serde(skip_serializing_if = "is_one")] // a cell's id is that of before there was this setting
     #[schemars(range(min = 1))]
     pub accumulate: usize,
     /// Longest gradient of a step, all trained parameters together; a longer one is shortened to it. `null`: none is.
     /// transformers' Trainer has 1 unless told otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0))]
     pub max_grad_norm: Option<f64>,
     /// `adamw` (decoupled weight decay) or `sgd`.
@@ -150,6 +152,10 @@ impl TrainConfig {
             }
         }
     }
+}
+
+fn is_one(number: &usize) -> bool {
+    *number == 1
 }
 
 impl TrainConfig {
