@@ -1,6 +1,6 @@
 //! Weights in safetensors files, one or several shards, or in a GGUF file; memory-mapped.
 //!
-//! Numbers may be f32, f16 or bf16, or of any type that [`gguf`](super::gguf) reads, and become f32. A tensor of
+//! Numbers may be f32, f16 or bf16, or of any type that [`gguf`] reads, and become f32. A tensor of
 //! safetensors is copied piece by piece and the pages it came from are given back, so that loading takes the size of
 //! the model and little more.
 

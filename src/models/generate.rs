@@ -2,7 +2,7 @@
 //!
 //! In: prompts as ids. Out: the ids that follow, up to a token that ends a text. Prompts of like lengths go through the
 //! network together, padded at the end; the keys and values of what has been seen are kept
-//! ([`Decoder`](super::decoder::Decoder)), so that a step computes one position an example.
+//! ([`Decoder`]), so that a step computes one position an example.
 
 use burn::tensor::{Int, Tensor, TensorData};
 use thiserror::Error;

@@ -1,6 +1,6 @@
 //! Next-token cross-entropy in nats at the target positions of a language model; one view.
 //!
-//! ℓ_k = logsumexp(z_k) − z_k[y_k] with z_k = unembed(h_k) for every target k of an example; its loss is the mean or the
+//! `ℓ_k = logsumexp(z_k) − z_k[y_k]` with z_k = unembed(h_k) for every target k of an example; its loss is the mean or the
 //! sum of them ([`Reduction`]), 0 without targets. A prediction is right when the logit of its token is the largest;
 //! accuracy is the share of all target tokens of a split.
 //!

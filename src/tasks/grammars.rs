@@ -146,7 +146,9 @@ impl CompletionTask for GrammarsTask {
     fn edit(&self, examples: &mut Examples) -> Result<(), TaskError> {
         match self.cue {
             Cue::Name => Ok(()),
-            cue => examples.all_mut().try_for_each(|example| hide(example, cue)),
+            cue => examples
+                .all_mut()
+                .try_for_each(|example| hide(example, cue)),
         }
     }
 }
@@ -243,7 +245,11 @@ mod tests {
         assert_eq!((examples.train.len(), examples.query.len()), (95, 20));
         for group in examples.train.chunks(10).chain(examples.query.chunks(10)) {
             // without a cue the prompts of the classes are the same
-            assert!(group.iter().all(|example| example.prompt == group[0].prompt));
+            assert!(
+                group
+                    .iter()
+                    .all(|example| example.prompt == group[0].prompt)
+            );
             let classes: HashSet<_> = group.iter().map(|example| &example.class).collect();
             assert_eq!(classes.len(), group.len());
         }

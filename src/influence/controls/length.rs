@@ -62,6 +62,8 @@ impl Control for Length {
             return Array2::from_elem((m, n), f64::NAN);
         };
         let [train, query] = [train, query].map(|texts| self.of.of(texts));
-        Array2::from_shape_fn((m, n), |(q, k)| query[q].len().abs_diff(train[k].len()) as f64)
+        Array2::from_shape_fn((m, n), |(q, k)| {
+            query[q].len().abs_diff(train[k].len()) as f64
+        })
     }
 }

@@ -81,7 +81,13 @@ impl Control for RepSim {
         let Some([train, query]) = beside.hidden_states else {
             return Array2::from_elem((m, n), f64::NAN);
         };
-        let pick = |states: &HiddenStates| unit(if self.mean { &states.mean } else { &states.last });
+        let pick = |states: &HiddenStates| {
+            unit(if self.mean {
+                &states.mean
+            } else {
+                &states.last
+            })
+        };
         -pick(query).dot(&pick(train).t())
     }
 }
@@ -128,7 +134,11 @@ mod tests {
         let mean = RepSim { mean: true }.scores(&companions, [1, 3], 0);
         // (2, 1) with (4, 5), (1, 1), (−1, 1)
         let cos = |dot: f64, a: f64, b: f64| -dot / (a * b).sqrt();
-        let expected = array![[cos(13.0, 5.0, 41.0), cos(3.0, 5.0, 2.0), cos(-1.0, 5.0, 2.0)]];
+        let expected = array![[
+            cos(13.0, 5.0, 41.0),
+            cos(3.0, 5.0, 2.0),
+            cos(-1.0, 5.0, 2.0)
+        ]];
         assert!((&mean - &expected).iter().all(|d| d.abs() < 1e-12));
     }
 }

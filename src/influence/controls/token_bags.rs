@@ -63,7 +63,11 @@ impl Control for TokenBags {
             return Array2::from_elem((m, n), f64::NAN);
         };
         let [train, query] = [train, query].map(|texts| -> Vec<Bag> {
-            self.of.of(texts).par_iter().map(|ids| Bag::new(ids)).collect()
+            self.of
+                .of(texts)
+                .par_iter()
+                .map(|ids| Bag::new(ids))
+                .collect()
         });
         let scores: Vec<f64> = query
             .par_iter()
@@ -98,7 +102,10 @@ impl Bag {
         if norms == 0.0 {
             return 0.0;
         }
-        let (mut a, mut b) = (self.counts.iter().peekable(), other.counts.iter().peekable());
+        let (mut a, mut b) = (
+            self.counts.iter().peekable(),
+            other.counts.iter().peekable(),
+        );
         let mut sum = 0.0;
         while let (Some(&&(left, x)), Some(&&(right, y))) = (a.peek(), b.peek()) {
             if left == right {
@@ -124,7 +131,11 @@ mod tests {
     fn cosines_are_those_of_dense_counts() {
         let texts = |seed: u32, count: u32| -> Vec<Vec<u32>> {
             (0..count)
-                .map(|i| (0..(i * 7 + seed) % 13).map(|j| (i * j + seed * j * j) % 9).collect())
+                .map(|i| {
+                    (0..(i * 7 + seed) % 13)
+                        .map(|j| (i * j + seed * j * j) % 9)
+                        .collect()
+                })
                 .collect()
         };
         let split = |seed, count| Texts {
@@ -143,7 +154,8 @@ mod tests {
                 ids.iter().for_each(|&id| counts[id as usize] += 1.0);
                 counts
             };
-            let dot = |a: [f64; 9], b: [f64; 9]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
+            let dot =
+                |a: [f64; 9], b: [f64; 9]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
             for (q, query) in of.of(&beside[1]).iter().enumerate() {
                 for (k, train) in of.of(&beside[0]).iter().enumerate() {
                     let (a, b) = (dense(query), dense(train));
