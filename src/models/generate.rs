@@ -10,8 +10,8 @@ use thiserror::Error;
 use super::Model;
 use super::batch::{Batch, ModelInput};
 use super::decoder::{Cache, Decoder};
-use super::lora::Pass;
 use super::parameter::to_f32;
+use super::pass::Pass;
 use crate::data::Targets;
 
 /// Where generation ends.

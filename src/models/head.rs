@@ -2,8 +2,9 @@
 
 use burn::tensor::{Device, Tensor};
 
-use super::lora::{Linear, Pass};
+use super::linear::Linear;
 use super::parameter::{Parameter, Role};
+use super::pass::Pass;
 
 /// Standard deviation of fresh weights, as in BERT.
 const DEVIATION: f64 = 0.02;

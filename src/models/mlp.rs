@@ -8,11 +8,13 @@ use super::architecture::{Architecture, empty};
 use super::batch::{Batch, InputShape, ModelInput};
 use super::error::ModelError;
 use super::head::Head;
-use super::lora::{Linear, LoraLinear, Pass};
+use super::linear::Linear;
+use super::lora::LoraLinear;
 use super::model::Model;
 use super::network::Network;
 use super::ops;
 use super::parameter::{Parameter, Role, fan_in};
+use super::pass::Pass;
 use super::pretrain::PretrainConfig;
 use crate::input::Problem;
 

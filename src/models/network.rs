@@ -10,8 +10,10 @@ use burn::tensor::{Device, Tensor};
 
 use super::Batch;
 use super::decoder::Decoder;
-use super::lora::{Linear, LoraLinear, Pass};
+use super::linear::Linear;
+use super::lora::LoraLinear;
 use super::parameter::Parameter;
+use super::pass::Pass;
 use crate::checkpoints::peft::modules::split_layer;
 
 /// A network whose linear layers can carry adapters.

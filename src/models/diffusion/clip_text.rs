@@ -10,9 +10,10 @@ use super::settings::{divides, positive};
 use crate::checkpoints::layout::CONFIG_FILE;
 use crate::checkpoints::{Fields, HuggingFaceError};
 use crate::models::layer_norm::LayerNorm;
-use crate::models::lora::{LoraLinear, Pass};
+use crate::models::lora::LoraLinear;
 use crate::models::ops::{self, Attend, Reach};
 use crate::models::parameter::{Init, Parameter, Role, Slot, blank};
+use crate::models::pass::Pass;
 
 /// Sizes and settings of a text encoder; defaults are those of transformers' `CLIPTextConfig`.
 #[derive(Clone, Debug, PartialEq)]

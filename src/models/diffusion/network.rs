@@ -4,9 +4,10 @@ use burn::tensor::Tensor;
 
 use super::Unet;
 use super::parts::Parts;
-use crate::models::lora::{LoraLinear, Pass};
+use crate::models::lora::LoraLinear;
 use crate::models::network::Network;
 use crate::models::parameter::Parameter;
+use crate::models::pass::Pass;
 use crate::models::{Batch, ModelInput};
 
 impl Network for Unet {

@@ -11,8 +11,8 @@ use crate::checkpoints::shards::{Naming, Shards};
 use crate::models::batch::InputShape;
 use crate::models::error::ModelError;
 use crate::models::load;
-use crate::models::lora::Pass;
 use crate::models::model::Model;
+use crate::models::pass::Pass;
 
 /// Folders of a pipeline.
 pub const UNET: &str = "unet";

@@ -4,7 +4,8 @@ use burn::tensor::{Device, Tensor, activation};
 
 use super::layers::{Conv2d, GroupNorm};
 use super::parts::parts;
-use crate::models::lora::{LoraLinear, Pass};
+use crate::models::lora::LoraLinear;
+use crate::models::pass::Pass;
 
 /// What a residual block is made with.
 #[derive(Clone, Copy, Debug, PartialEq)]

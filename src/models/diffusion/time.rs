@@ -3,7 +3,8 @@
 use burn::tensor::{DType, Device, Tensor, TensorData, activation};
 
 use super::parts::parts;
-use crate::models::lora::{LoraLinear, Pass};
+use crate::models::lora::LoraLinear;
+use crate::models::pass::Pass;
 
 /// Longest period of the sines, over 2π.
 const LONGEST: f64 = 10_000.0;

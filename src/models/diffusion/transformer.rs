@@ -5,9 +5,10 @@ use burn::tensor::{Device, Tensor};
 use super::layers::{Conv2d, GroupNorm, from_tokens, to_tokens};
 use super::parts::{Parts, parts};
 use crate::models::layer_norm::LayerNorm;
-use crate::models::lora::{LoraLinear, Pass};
+use crate::models::lora::LoraLinear;
 use crate::models::ops::{self, Attend, Reach};
 use crate::models::parameter::Parameter;
+use crate::models::pass::Pass;
 
 /// ε of the group normalisation at the entry.
 const ENTRY_EPSILON: f64 = 1e-6;

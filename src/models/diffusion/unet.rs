@@ -9,7 +9,7 @@ use super::resnet::{Resnet, ResnetShape, TimeShape};
 use super::time::{Sines, TimeEmbedding};
 use super::transformer::{AttentionShape, Transformer};
 use super::unet_config::{LevelConfig, Middle, UnetConfig};
-use crate::models::lora::Pass;
+use crate::models::pass::Pass;
 
 /// A residual block, and a transformer after it.
 #[derive(Clone, Debug)]

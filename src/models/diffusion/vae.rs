@@ -6,8 +6,9 @@ use super::layers::{Conv2d, GroupNorm, from_tokens, nearest, to_tokens};
 use super::parts::parts;
 use super::resnet::{Resnet, ResnetShape};
 use super::vae_config::VaeConfig;
-use crate::models::lora::{LoraLinear, Pass};
+use crate::models::lora::LoraLinear;
 use crate::models::ops::{self, Attend, Reach};
+use crate::models::pass::Pass;
 
 /// ε of every normalisation.
 const EPSILON: f64 = 1e-6;

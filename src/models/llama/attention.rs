@@ -4,10 +4,11 @@ use burn::tensor::{Device, Tensor};
 
 use super::rms_norm::RmsNorm;
 use super::shape::LlamaShape;
-use crate::models::lora::{LoraLinear, Pass};
+use crate::models::lora::LoraLinear;
 use crate::models::ops::{self, Attend, Reach, Rotation};
 use crate::models::parameter::Parameter;
 use crate::models::parameter::fan_in;
+use crate::models::pass::Pass;
 
 /// Projections, normalisations and settings of one layer's attention.
 #[derive(Clone, Debug)]

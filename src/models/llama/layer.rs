@@ -6,9 +6,10 @@ use super::attention::SelfAttention;
 use super::mlp::Mlp;
 use super::rms_norm::RmsNorm;
 use super::shape::LlamaShape;
-use crate::models::lora::{LoraLinear, Pass};
+use crate::models::lora::LoraLinear;
 use crate::models::ops::Rotation;
 use crate::models::parameter::Parameter;
+use crate::models::pass::Pass;
 
 /// One layer.
 #[derive(Clone, Debug)]

@@ -3,10 +3,11 @@
 use burn::tensor::{Device, Tensor};
 
 use super::shape::LlamaShape;
-use crate::models::lora::{LoraLinear, Pass};
+use crate::models::lora::LoraLinear;
 use crate::models::ops;
 use crate::models::parameter::Parameter;
 use crate::models::parameter::fan_in;
+use crate::models::pass::Pass;
 
 /// Its three matrices.
 #[derive(Clone, Debug)]

@@ -10,10 +10,11 @@ use super::rope::Rope;
 use super::shape::LlamaShape;
 use crate::models::batch::{Batch, ModelInput};
 use crate::models::decoder::Decoder;
-use crate::models::lora::{LoraLinear, Pass};
+use crate::models::lora::LoraLinear;
 use crate::models::network::Network;
 use crate::models::ops;
 use crate::models::parameter::{Init, Parameter, Role, Slot, blank, fan_in};
+use crate::models::pass::Pass;
 
 /// The network; see the [module](super).
 #[derive(Clone, Debug)]

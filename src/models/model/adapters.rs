@@ -25,7 +25,10 @@ impl Model {
     ///
     /// # Errors
     /// When `lora` does not fit the network, see [`targets::select`].
-    pub fn targets(&self, lora: &LoraConfig) -> Result<Vec<&LoraLinear>, targets::Wrong> {
+    pub fn targets(
+        &self,
+        lora: &LoraConfig,
+    ) -> Result<Vec<&LoraLinear>, crate::models::lora::layers::Wrong> {
         let prefix = self.family.map_or("", |family| family.prefix);
         targets::select(&*self.network, prefix, lora)
     }

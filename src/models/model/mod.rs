@@ -17,9 +17,10 @@ use super::decoder::Decoder;
 use super::dropout::DropoutProbabilities;
 use super::error::ModelError;
 use super::family::Family;
-use super::lora::{LoraLinear, Pass};
+use super::lora::LoraLinear;
 use super::network::Network;
 use super::parameter::{self, Parameter, Role, Weights};
+use super::pass::Pass;
 use crate::device::DeviceChoice;
 
 /// A [network](Network) on a device, with what is known of where its parameters came from.

@@ -4,10 +4,11 @@ use burn::tensor::{Device, Tensor, activation};
 
 use super::shape::{Activation, EncoderShape};
 use crate::models::layer_norm::LayerNorm;
-use crate::models::lora::{LoraLinear, Pass, Site};
+use crate::models::lora::LoraLinear;
 use crate::models::ops;
 use crate::models::ops::encoder::{FrozenLayer, encoder_layer};
 use crate::models::ops::{Attend, Reach};
+use crate::models::pass::{Pass, Site};
 
 /// One encoder layer.
 #[derive(Clone, Debug)]

@@ -9,10 +9,12 @@ use super::shape::{EncoderShape, Pooling};
 use crate::models::batch::{Batch, InputShape, ModelInput};
 use crate::models::head::Head;
 use crate::models::layer_norm::LayerNorm;
-use crate::models::lora::{Linear, LoraLinear, Pass};
+use crate::models::linear::Linear;
+use crate::models::lora::LoraLinear;
 use crate::models::network::Network;
 use crate::models::ops::encoder::FrozenLayer;
 use crate::models::parameter::{Init, Parameter, Role, Slot, blank, fan_in};
+use crate::models::pass::Pass;
 
 /// How inputs become vectors of width h.
 #[derive(Clone, Debug)]

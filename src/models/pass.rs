@@ -1,0 +1,101 @@
+//! What a forward pass is for: evaluation, fine-tuning or per-example gradients; and what it leaves behind for the last.
+
+use burn::tensor::{Gradients, Tensor};
+
+use super::dropout::{self, Dropout, Mask};
+use super::ops::encoder::Taps;
+use crate::random::Rng;
+
+/// What a forward pass is for.
+pub enum Pass {
+    /// No dropout; gradients flow to whatever leaves there are.
+    Plain,
+    /// Fine-tuning: dropout as in transformers' and PEFT's train mode.
+    Training {
+        /// The probabilities.
+        dropout: Dropout,
+        /// Where the masks come from.
+        rng: Box<Rng>,
+    },
+    /// Per-example gradients: adapters are constants, a leaf hangs on every adapted layer's output.
+    Probed(Vec<Site>),
+}
+
+impl Pass {
+    /// `x`, in a training pass with elements dropped with the probability that `p` chooses.
+    pub(super) fn drop(&mut self, x: Tensor<3>, p: impl Fn(&Dropout) -> f64) -> Tensor<3> {
+        match self {
+            Self::Training { dropout, rng } => dropout::drop(x, p(dropout), rng),
+            Self::Plain | Self::Probed(_) => x,
+        }
+    }
+
+    /// Dropout between layers, with `hidden_dropout_prob`.
+    pub fn drop_hidden(&mut self, x: Tensor<3>) -> Tensor<3> {
+        self.drop(x, |dropout| dropout.base.hidden)
+    }
+
+    /// Dropout on an input of the classifier, with `classifier_dropout`.
+    pub fn drop_classifier(&mut self, x: Tensor<3>) -> Tensor<3> {
+        self.drop(x, |dropout| dropout.base.classifier)
+    }
+
+    /// Which of `count` attention weights are kept; `None`: all.
+    pub fn attention_mask(&mut self, count: usize) -> Option<Mask> {
+        match self {
+            Self::Training { dropout, rng } if dropout.base.attention > 0.0 => {
+                Some(Mask::draw(count, dropout.base.attention, rng))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What an adapted layer leaves behind in a [`Pass::Probed`].
+pub struct Site {
+    /// Its input without graph, `[n, t, in]`.
+    x: Tensor<3>,
+    delta: Delta,
+}
+
+/// Where the gradient of a layer's output, `[n, t, out]`, is after the backward pass.
+enum Delta {
+    /// At a leaf that hangs on the output.
+    Probe(Box<Tensor<3>>),
+    /// Left behind by the backward pass of a whole encoder layer, for one of its matrices.
+    Tap(Taps, usize),
+}
+
+impl Site {
+    /// A layer with input x, and a leaf `probe` on its output.
+    pub fn probed(x: Tensor<3>, probe: Tensor<3>) -> Self {
+        Self {
+            x,
+            delta: Delta::Probe(Box::new(probe)),
+        }
+    }
+
+    /// A matrix of an encoder layer that is one operation.
+    pub fn tapped(x: Tensor<3>, taps: Taps, matrix: usize) -> Self {
+        Self {
+            x,
+            delta: Delta::Tap(taps, matrix),
+        }
+    }
+
+    /// The layer's input x `[n, t, in]` and the gradient δ of its output `[n, t, out]`, after the backward
+    /// pass that gave `grads`. Only the positions that the output was computed for are there.
+    ///
+    /// # Panics
+    /// When the loss does not depend on the layer's output.
+    pub fn take(self, grads: &mut Gradients) -> (Tensor<3>, Tensor<3>) {
+        let delta = match self.delta {
+            Delta::Probe(probe) => probe.grad_remove(grads),
+            Delta::Tap(taps, matrix) => {
+                taps.lock().expect("nobody panics while holding it")[matrix].take()
+            }
+        };
+        let delta = delta.expect("every loss depends on the output of every layer");
+        (self.x, delta)
+    }
+}
