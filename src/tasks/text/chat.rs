@@ -9,22 +9,22 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
+mod find;
+mod python;
+
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Enumerator, Kwargs, Object, Value, ValueKind};
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, escape_formatter};
+use minijinja::value::{Enumerator, Object, Value};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind};
 use minijinja_contrib::pycompat::unknown_method_callback;
 use regex::Regex;
 
 use super::class::Class;
 use super::error::TokenizerError;
 use super::settings::{Added, special_tokens};
-use crate::checkpoints::layout::{
-    CHAT_TEMPLATE_FILE, CHAT_TEMPLATES_FOLDER, TOKENIZER_CONFIG_FILE,
-};
-use crate::checkpoints::{Fields, gguf};
-use crate::input::{self, quote, shorten};
+use crate::checkpoints::Fields;
+use crate::input::shorten;
+use find::find;
+use python::{as_python, strftime_now, to_json};
 
 /// Name of the template that is used.
 const DEFAULT: &str = "default";
@@ -144,69 +144,6 @@ impl ChatTemplate {
     }
 }
 
-/// The template's text, and the file that it stands in.
-fn find(folder: &Path, settings: &Fields) -> Result<(PathBuf, String), TokenizerError> {
-    let path = folder.join(CHAT_TEMPLATE_FILE);
-    if path.is_file() {
-        return Ok((path.clone(), input::text(&path)?));
-    }
-    let from = if gguf::is_gguf(folder) {
-        folder.to_owned()
-    } else {
-        folder.join(TOKENIZER_CONFIG_FILE)
-    };
-    let others = std::fs::read_dir(folder.join(CHAT_TEMPLATES_FOLDER));
-    let none = |names: &[String]| TokenizerError::File {
-        path: folder.to_owned(),
-        reason: if names.is_empty() {
-            format!(
-                "the model has no chat template: neither {CHAT_TEMPLATE_FILE} nor `{FIELD}` in {TOKENIZER_CONFIG_FILE}"
-            )
-        } else {
-            format!(
-                "the model has several chat templates, but none with the name `{DEFAULT}`: {}",
-                input::listed(names)
-            )
-        },
-    };
-    if let Ok(others) = others {
-        // these replace what the settings say
-        let names = others.flatten().map(|entry| entry.path());
-        let names: Vec<String> = names
-            .filter(|path| {
-                path.extension()
-                    .is_some_and(|extension| extension == "jinja")
-            })
-            .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
-            .collect();
-        if !names.is_empty() {
-            return Err(none(&names));
-        }
-    }
-    let Some(value) = settings.get(FIELD) else {
-        return Err(none(&[]));
-    };
-    if let Some(source) = value.as_str() {
-        return Ok((from, source.to_owned()));
-    }
-    let named = |value: &serde_json::Value| {
-        let text = |field: &str| value.get(field)?.as_str().map(str::to_owned);
-        Some((text("name")?, text("template")?))
-    };
-    let all: Option<Vec<(String, String)>> = value
-        .as_array()
-        .and_then(|list| list.iter().map(named).collect());
-    let all = all.ok_or_else(|| {
-        let allowed = "a template, or a list of objects with `name` and `template`";
-        settings.unsupported(FIELD, value, allowed)
-    })?;
-    let names: Vec<String> = all.iter().map(|(name, _)| name.clone()).collect();
-    let default = all.into_iter().find(|(name, _)| name == DEFAULT);
-    default
-        .map(|(_, source)| (from, source))
-        .ok_or_else(|| none(&names))
-}
-
 /// `{% generation %}` marks what the assistant says, and changes nothing of the text.
 fn without_generation_marks(source: &str) -> String {
     static MARKS: LazyLock<Regex> = LazyLock::new(|| {
@@ -253,136 +190,6 @@ fn explain(path: &Path, error: &Error) -> TokenizerError {
 /// `raise_exception(message)`.
 fn refuse(message: &str) -> Result<Value, Error> {
     Err(Error::new(ErrorKind::BadInclude, message.to_owned()))
-}
-
-/// `strftime_now(format)`: the date of today, in UTC, or that of `SOURCE_DATE_EPOCH`, seconds since 1970.
-fn strftime_now(format: &str) -> Result<String, Error> {
-    let fixed = std::env::var("SOURCE_DATE_EPOCH").ok();
-    let fixed = fixed.and_then(|seconds| Timestamp::from_second(seconds.parse().ok()?).ok());
-    let now = fixed.unwrap_or_else(Timestamp::now).to_zoned(TimeZone::UTC);
-    jiff::fmt::strtime::format(format, &now).map_err(|_| {
-        let reason = format!("\"{}\" is no format of a date", quote(format));
-        Error::new(ErrorKind::InvalidOperation, reason)
-    })
-}
-
-/// Values as Python prints them.
-fn as_python(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
-    if value.is_none() {
-        return Ok(out.write_str("None")?);
-    }
-    match value.kind() {
-        ValueKind::Bool => Ok(out.write_str(if value.is_true() { "True" } else { "False" })?),
-        _ => escape_formatter(out, state, value),
-    }
-}
-
-/// `json.dumps`, of which `indent`, `ensure_ascii`, `separators` and `sort_keys` can be given.
-fn to_json(value: &Value, options: Kwargs) -> Result<String, Error> {
-    let indent: Option<usize> = options.get("indent")?;
-    let separators: Option<Value> = options.get("separators")?;
-    let separators = separators.map(|pair| pair.try_iter()).transpose()?;
-    let separators: Option<Vec<String>> =
-        separators.map(|pair| pair.map(|text| text.to_string()).collect());
-    let default = [if indent.is_some() { "," } else { ", " }, ": "].map(str::to_owned);
-    let [item, key] = match separators {
-        None => default,
-        Some(pair) => pair
-            .try_into()
-            .map_err(|_| Error::new(ErrorKind::InvalidOperation, "separators are two texts"))?,
-    };
-    let style = Json {
-        indent,
-        ascii: options
-            .get::<Option<bool>>("ensure_ascii")?
-            .unwrap_or(false),
-        sorted: options.get::<Option<bool>>("sort_keys")?.unwrap_or(false),
-        separators: (item, key),
-    };
-    options.assert_all_used()?;
-    let value = serde_json::to_value(value)
-        .map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))?;
-    let mut out = String::new();
-    style.write(&value, 0, &mut out);
-    Ok(out)
-}
-
-/// How JSON is written.
-struct Json {
-    indent: Option<usize>,
-    ascii: bool,
-    sorted: bool,
-    separators: (String, String),
-}
-
-impl Json {
-    fn write(&self, value: &serde_json::Value, depth: usize, out: &mut String) {
-        use serde_json::Value as Any;
-        match value {
-            Any::Array(values) => {
-                let items: Vec<_> = values.iter().map(|value| (None, value)).collect();
-                self.write_items('[', &items, ']', depth, out);
-            }
-            Any::Object(map) => {
-                let mut items: Vec<_> = map.iter().map(|(key, value)| (Some(key), value)).collect();
-                if self.sorted {
-                    items.sort_by_key(|(key, _)| *key);
-                }
-                self.write_items('{', &items, '}', depth, out);
-            }
-            Any::String(text) => self.write_text(text, out),
-            other => out.push_str(&other.to_string()),
-        }
-    }
-
-    fn write_items(
-        &self,
-        open: char,
-        items: &[(Option<&String>, &serde_json::Value)],
-        close: char,
-        depth: usize,
-        out: &mut String,
-    ) {
-        let line = |depth: usize, out: &mut String| {
-            if let Some(indent) = self.indent {
-                out.push('\n');
-                out.push_str(&" ".repeat(indent * depth));
-            }
-        };
-        out.push(open);
-        for (index, (key, value)) in items.iter().enumerate() {
-            if index > 0 {
-                out.push_str(&self.separators.0);
-            }
-            line(depth + 1, out);
-            if let Some(key) = key {
-                self.write_text(key, out);
-                out.push_str(&self.separators.1);
-            }
-            self.write(value, depth + 1, out);
-        }
-        if !items.is_empty() {
-            line(depth, out);
-        }
-        out.push(close);
-    }
-
-    fn write_text(&self, text: &str, out: &mut String) {
-        let plain = serde_json::Value::from(text).to_string();
-        if !self.ascii {
-            return out.push_str(&plain);
-        }
-        for character in plain.chars() {
-            if character.is_ascii() {
-                out.push(character);
-            } else {
-                let mut units = [0; 2];
-                for unit in character.encode_utf16(&mut units) {
-                    out.push_str(&format!("\\u{unit:04x}"));
-                }
-            }
-        }
-    }
 }
 
 #[cfg(test)]
