@@ -17,6 +17,7 @@ mod inputs;
 pub mod interval;
 pub mod ladder;
 pub mod leave_one_out;
+mod metric;
 pub mod overlap;
 pub mod paired;
 pub mod rank;
@@ -25,6 +26,7 @@ pub mod relative_error;
 pub mod retraining;
 pub mod retrieval;
 pub mod slope;
+pub mod switch_size;
 mod table;
 mod value;
 

@@ -1,103 +1,14 @@
-//! The one listing of metrics: command line, axis labels, table headers and settings checks read it.
+//! The one listing of metrics, which the command line, axes of figures, headers of tables and checks of settings read.
 
 use super::hierarchical::Correlation;
 use super::inputs::Inputs;
+use super::metric::POSITIVE;
+pub use super::metric::{Direction, Metric, Need};
 use super::value::Estimate;
 use super::{
     auc, average_precision, correlation, datamodel, leave_one_out, overlap, relative_error,
     retrieval,
 };
-
-/// Which way is better.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// Larger is better.
-    Higher,
-    /// Smaller is better.
-    Lower,
-    /// Neither.
-    None,
-}
-
-/// What a metric needs to know beside the scores.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
-    /// The exact scores.
-    Exact,
-    /// The exact scores at the default damping, whatever the cell's: taken only when it is asked for by name.
-    ExactAtDefault,
-    /// Which training labels were flipped.
-    Flipped,
-    /// The classes of training and query examples.
-    Classes,
-    /// Losses after retraining without an example.
-    LeaveOneOut,
-    /// Losses after retraining on subsets that keep so many percent.
-    Subsets(u32),
-}
-
-impl Need {
-    /// As a reader would say it.
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::Exact => "exact scores",
-            Self::ExactAtDefault => "exact scores at the default damping (when asked for by name)",
-            Self::Flipped => "flipped labels",
-            Self::Classes => "classes",
-            Self::LeaveOneOut => "retraining without an example",
-            Self::Subsets(_) => "retraining on subsets",
-        }
-    }
-}
-
-/// A metric.
-#[derive(Clone, Copy, Debug)]
-pub struct Metric {
-    /// Name in settings and records.
-    pub name: &'static str,
-    /// Title for axes and table headers.
-    pub title: &'static str,
-    /// Unit; empty for pure numbers.
-    pub unit: &'static str,
-    /// Which way is better.
-    pub direction: Direction,
-    /// What it needs.
-    pub needs: &'static [Need],
-    /// Smallest and largest possible value.
-    pub range: (Option<f64>, Option<f64>),
-    /// One sentence.
-    pub summary: &'static str,
-    /// How it is computed; `None` for what the runner measures itself (time and memory).
-    pub(super) compute: Option<fn(&Inputs) -> Option<Estimate>>,
-}
-
-impl Metric {
-    /// Title and unit, for an axis: `Runtime (s)`.
-    pub fn label(&self) -> String {
-        if self.unit.is_empty() {
-            self.title.to_owned()
-        } else {
-            format!("{} ({})", self.title, self.unit)
-        }
-    }
-
-    /// Whether it says something about a method: exact influence, where it is the reference, is not compared with
-    /// itself.
-    pub fn compares(&self, is_reference: bool) -> bool {
-        !(is_reference && self.needs.contains(&Need::Exact))
-    }
-
-    /// Whether it is positive without a bound (time, memory, relative error): means and differences are then those of
-    /// the logarithms, as long as no value is 0.
-    pub fn is_factor(&self) -> bool {
-        self.range == POSITIVE
-    }
-
-    /// Whether [`super::evaluate`] computes it; the others are measured in every run.
-    pub fn is_computed(&self) -> bool {
-        self.compute.is_some()
-    }
-}
 
 /// The metric of that name.
 pub fn find(name: &str) -> Option<&'static Metric> {
@@ -111,72 +22,62 @@ pub fn computed() -> impl Iterator<Item = &'static Metric> {
 
 const SHARE: (Option<f64>, Option<f64>) = (Some(0.0), Some(1.0));
 const CORRELATION: (Option<f64>, Option<f64>) = (Some(-1.0), Some(1.0));
-const POSITIVE: (Option<f64>, Option<f64>) = (Some(0.0), None);
-
 /// All metrics, in the order in which they are listed and tabulated.
 pub static METRICS: &[Metric] = &[
-    Metric {
-        name: "pearson",
-        title: "Pearson r with exact",
-        unit: "",
-        direction: Direction::Higher,
-        needs: &[Need::Exact],
-        range: CORRELATION,
-        summary: "Pearson's r with the exact scores, mean over queries (t-interval)",
-        compute: Some(|i| {
+    higher(
+        "pearson",
+        "Pearson r with exact",
+        &[Need::Exact],
+        CORRELATION,
+        "Pearson's r with the exact scores, mean over queries (t-interval)",
+        |i| {
             Some(correlation::mean_over_queries(
                 i.scores.per_query,
                 i.exact?.per_query,
                 correlation::pearson,
             ))
-        }),
-    },
-    Metric {
-        name: "spearman",
-        title: "Spearman ρ with exact",
-        unit: "",
-        direction: Direction::Higher,
-        needs: &[Need::Exact],
-        range: CORRELATION,
-        summary: "Spearman's ρ with the exact scores, mean over queries (t-interval)",
-        compute: Some(|i| {
+        },
+    ),
+    higher(
+        "spearman",
+        "Spearman ρ with exact",
+        &[Need::Exact],
+        CORRELATION,
+        "Spearman's ρ with the exact scores, mean over queries (t-interval)",
+        |i| {
             Some(correlation::mean_over_queries(
                 i.scores.per_query,
                 i.exact?.per_query,
                 correlation::spearman,
             ))
-        }),
-    },
-    Metric {
-        name: "pearson_mean_query",
-        title: "Pearson r with exact, mean query",
-        unit: "",
-        direction: Direction::Higher,
-        needs: &[Need::Exact],
-        range: CORRELATION,
-        summary: "Pearson's r with the exact scores of the mean query loss (Fisher's z-interval)",
-        compute: Some(|i| {
+        },
+    ),
+    higher(
+        "pearson_mean_query",
+        "Pearson r with exact, mean query",
+        &[Need::Exact],
+        CORRELATION,
+        "Pearson's r with the exact scores of the mean query loss (Fisher's z-interval)",
+        |i| {
             Some(correlation::pearson_single(
                 &i.scores.mean_query.to_vec(),
                 &i.exact?.mean_query.to_vec(),
             ))
-        }),
-    },
-    Metric {
-        name: "spearman_mean_query",
-        title: "Spearman ρ with exact, mean query",
-        unit: "",
-        direction: Direction::Higher,
-        needs: &[Need::Exact],
-        range: CORRELATION,
-        summary: "Spearman's ρ with the exact scores of the mean query loss (Fisher's z-interval)",
-        compute: Some(|i| {
+        },
+    ),
+    higher(
+        "spearman_mean_query",
+        "Spearman ρ with exact, mean query",
+        &[Need::Exact],
+        CORRELATION,
+        "Spearman's ρ with the exact scores of the mean query loss (Fisher's z-interval)",
+        |i| {
             Some(correlation::spearman_single(
                 &i.scores.mean_query.to_vec(),
                 &i.exact?.mean_query.to_vec(),
             ))
-        }),
-    },
+        },
+    ),
     Metric {
         name: "relative_error",
         title: "Relative error",
@@ -209,46 +110,40 @@ pub static METRICS: &[Metric] = &[
             Some(Estimate::single(value, None))
         }),
     },
-    Metric {
-        name: "top_k_overlap",
-        title: "Overlap of the top 10 %",
-        unit: "",
-        direction: Direction::Higher,
-        needs: &[Need::Exact],
-        range: SHARE,
-        summary: "share of the 10 % most harmful examples by the exact scores that the method ranks in its own 10 %, mean over queries (t-interval)",
-        compute: Some(|i| {
+    higher(
+        "top_k_overlap",
+        "Overlap of the top 10 %",
+        &[Need::Exact],
+        SHARE,
+        "share of the 10 % most harmful examples by the exact scores that the method ranks in its own 10 %, mean over queries (t-interval)",
+        |i| {
             Some(overlap::mean_over_queries(
                 i.scores.per_query,
                 i.exact?.per_query,
             ))
-        }),
-    },
-    Metric {
-        name: "pearson_default_damping",
-        title: "Pearson r with exact at c = 0.1",
-        unit: "",
-        direction: Direction::Higher,
-        needs: &[Need::ExactAtDefault],
-        range: CORRELATION,
-        summary: "Pearson's r with the exact scores at the default damping c = 0.1, whatever the cell's damping, mean over queries (t-interval); costs a second exact solution, so it is taken only when asked for by name",
-        compute: Some(|i| {
+        },
+    ),
+    higher(
+        "pearson_default_damping",
+        "Pearson r with exact at c = 0.1",
+        &[Need::ExactAtDefault],
+        CORRELATION,
+        "Pearson's r with the exact scores at the default damping c = 0.1, whatever the cell's damping, mean over queries (t-interval); costs a second exact solution, so it is taken only when asked for by name",
+        |i| {
             Some(correlation::mean_over_queries(
                 i.scores.per_query,
                 i.exact_at_default?,
                 correlation::pearson,
             ))
-        }),
-    },
-    Metric {
-        name: "detection_auc",
-        title: "Detection AUC",
-        unit: "",
-        direction: Direction::Higher,
-        needs: &[Need::Flipped],
-        range: SHARE,
-        summary: "AUC of the mean query's influence against flipped labels (DeLong's interval)",
-        compute: Some(|i| {
+        },
+    ),
+    higher(
+        "detection_auc",
+        "Detection AUC",
+        &[Need::Flipped],
+        SHARE,
+        "AUC of the mean query's influence against flipped labels (DeLong's interval)",
+        |i| {
             let flipped = i.flipped?;
             Some(
                 match auc::auc_delong(&i.scores.mean_query.to_vec(), flipped) {
@@ -256,17 +151,15 @@ pub static METRICS: &[Metric] = &[
                     None => Estimate::single(None, None),
                 },
             )
-        }),
-    },
-    Metric {
-        name: "detection_average_precision",
-        title: "Detection average precision",
-        unit: "",
-        direction: Direction::Higher,
-        needs: &[Need::Flipped],
-        range: SHARE,
-        summary: "average precision of the mean query's influence against flipped labels (stratified bootstrap)",
-        compute: Some(|i| {
+        },
+    ),
+    higher(
+        "detection_average_precision",
+        "Detection average precision",
+        &[Need::Flipped],
+        SHARE,
+        "average precision of the mean query's influence against flipped labels (stratified bootstrap)",
+        |i| {
             let flipped = i.flipped?;
             Some(
                 match average_precision::average_precision_bootstrap(
@@ -278,17 +171,15 @@ pub static METRICS: &[Metric] = &[
                     None => Estimate::single(None, None),
                 },
             )
-        }),
-    },
-    Metric {
-        name: "class_auc",
-        title: "Class AUC",
-        unit: "",
-        direction: Direction::Higher,
-        needs: &[Need::Classes],
-        range: SHARE,
-        summary: "AUC of the negated influence against \"same class as the query\", mean over queries (t-interval)",
-        compute: Some(|i| {
+        },
+    ),
+    higher(
+        "class_auc",
+        "Class AUC",
+        &[Need::Classes],
+        SHARE,
+        "AUC of the negated influence against \"same class as the query\", mean over queries (t-interval)",
+        |i| {
             let (train, query) = (i.train_classes?, i.query_classes?);
             Some(retrieval::mean_over_queries(
                 i.scores.per_query,
@@ -296,17 +187,15 @@ pub static METRICS: &[Metric] = &[
                 query,
                 retrieval::class_auc,
             ))
-        }),
-    },
-    Metric {
-        name: "class_recall",
-        title: "Class recall",
-        unit: "",
-        direction: Direction::Higher,
-        needs: &[Need::Classes],
-        range: SHARE,
-        summary: "share of same-class examples among the s most negative, s being their number, mean over queries (t-interval)",
-        compute: Some(|i| {
+        },
+    ),
+    higher(
+        "class_recall",
+        "Class recall",
+        &[Need::Classes],
+        SHARE,
+        "share of same-class examples among the s most negative, s being their number, mean over queries (t-interval)",
+        |i| {
             let (train, query) = (i.train_classes?, i.query_classes?);
             Some(retrieval::mean_over_queries(
                 i.scores.per_query,
@@ -314,12 +203,13 @@ pub static METRICS: &[Metric] = &[
                 query,
                 retrieval::class_recall,
             ))
-        }),
-    },
-    retrained(
+        },
+    ),
+    higher(
         "loo_pearson",
         "LOO Pearson r",
         &[Need::LeaveOneOut],
+        CORRELATION,
         "Pearson's r of the influence with the loss that leaving an example out saves, mean over queries; undefined where noise exceeds signal (bootstrap over examples and queries)",
         |i| {
             Some(leave_one_out::correlation(
@@ -330,10 +220,11 @@ pub static METRICS: &[Metric] = &[
             ))
         },
     ),
-    retrained(
+    higher(
         "loo_spearman",
         "LOO Spearman ρ",
         &[Need::LeaveOneOut],
+        CORRELATION,
         "Spearman's ρ of the influence with the loss that leaving an example out saves, mean over queries; undefined where noise exceeds signal (bootstrap over examples and queries)",
         |i| {
             Some(leave_one_out::correlation(
@@ -344,24 +235,27 @@ pub static METRICS: &[Metric] = &[
             ))
         },
     ),
-    retrained(
+    higher(
         "lds_50",
         "LDS at 50 %",
         &[Need::Subsets(50)],
+        CORRELATION,
         LDS_SUMMARIES[0],
         |i| datamodel_at(i, 50),
     ),
-    retrained(
+    higher(
         "lds_90",
         "LDS at 90 %",
         &[Need::Subsets(90)],
+        CORRELATION,
         LDS_SUMMARIES[1],
         |i| datamodel_at(i, 90),
     ),
-    retrained(
+    higher(
         "lds_99",
         "LDS at 99 %",
         &[Need::Subsets(99)],
+        CORRELATION,
         LDS_SUMMARIES[2],
         |i| datamodel_at(i, 99),
     ),
@@ -412,10 +306,12 @@ fn datamodel_at(inputs: &Inputs, percent: u32) -> Option<Estimate> {
     ))
 }
 
-const fn retrained(
+/// A pure number of which more is better.
+const fn higher(
     name: &'static str,
     title: &'static str,
     needs: &'static [Need],
+    range: (Option<f64>, Option<f64>),
     summary: &'static str,
     compute: fn(&Inputs) -> Option<Estimate>,
 ) -> Metric {
@@ -425,12 +321,13 @@ const fn retrained(
         unit: "",
         direction: Direction::Higher,
         needs,
-        range: CORRELATION,
+        range,
         summary,
         compute: Some(compute),
     }
 }
 
+/// A cost, which the runner measures.
 const fn measured(
     name: &'static str,
     title: &'static str,

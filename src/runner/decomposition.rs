@@ -18,8 +18,9 @@ use crate::metrics::MetricValue;
 use crate::metrics::decomposition::{
     Candidate, DecompositionFacts, LadderFacts, MethodParts, PartFacts, Switch,
 };
-use crate::metrics::ladder::{CEILING, Ladder, Rungs, Target, no_switch, switch_size};
+use crate::metrics::ladder::{CEILING, Ladder, Rungs, Target};
 use crate::metrics::retraining::Retraining;
+use crate::metrics::switch_size::{no_switch, switch_size};
 
 /// What the rungs are computed from.
 pub(super) struct Setting<'a> {
