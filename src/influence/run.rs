@@ -1,82 +1,32 @@
 //! A method on all blocks: prepare, apply, score, each by the clock.
 
 use faer::linalg::matmul::matmul;
-use faer::traits::ComplexField;
-use faer::{Accum, Mat, Par};
-use ndarray::{Array2, Axis, s};
-use rayon::prelude::*;
+use faer::{Accum, Mat};
+use ndarray::Array2;
+
+mod control;
+mod parts;
+mod queries;
+mod warm_up;
+
+use control::of_control;
+use parts::PartScores;
+pub use parts::Parts;
+pub use queries::Queries;
+use queries::load_queries;
+use warm_up::warm_up;
 
 use super::block::columns::{column, contiguous_mut, norms as lengths, parallel, relative};
-use super::block::layout::{BlockLayout, BlockShape};
+use super::block::layout::BlockLayout;
 use super::block::precision::Precision;
 use super::block::reduce::sum_of_squares;
 use super::block::view::Block;
 use super::companions::{Companions, Need};
 use super::error::InfluenceError;
 use super::evidence::Evidence;
-use super::method::Control;
 use super::spec::MethodSpec;
 use crate::gradients::store::GradientStore;
 use crate::measure::{Meter, Spent, StageBytes, StageSeconds};
-
-/// Which query gradients are asked about.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Queries {
-    /// Every query by itself: m rows of scores.
-    #[default]
-    Each,
-    /// The mean of all queries: one row.
-    Mean,
-    /// Every query, then the mean as the last row: m + 1 rows.
-    EachAndMean,
-}
-
-impl Queries {
-    /// Rows of scores for m queries.
-    pub fn rows(self, m: usize) -> usize {
-        match self {
-            Self::Each => m,
-            Self::Mean => 1,
-            Self::EachAndMean => m + 1,
-        }
-    }
-}
-
-/// Gradients of parts of training examples, such as what every token contributes, which are scored with the same answers
-/// (F + λI)⁻¹v as the examples themselves: the scores of an example's parts add up to its own.
-#[derive(Clone, Copy, Debug)]
-pub struct Parts<'a> {
-    /// A row per part, of the tensors of the training gradients.
-    pub gradients: &'a GradientStore,
-    /// The training example that each is a part of.
-    pub examples: &'a [usize],
-}
-
-impl Parts<'_> {
-    /// Where the tensors of the training gradients are in those of the parts.
-    ///
-    /// # Errors
-    /// Other tensors, or parts of examples that are not there.
-    pub fn fit(&self, train: &GradientStore) -> Result<Vec<usize>, InfluenceError> {
-        let place = train.matching(self.gradients)?;
-        let rows = self.gradients.rows();
-        if self.examples.len() != rows {
-            let examples = self.examples.len();
-            return Err(InfluenceError::PartCount { rows, examples });
-        }
-        match self
-            .examples
-            .iter()
-            .find(|&&example| example >= train.rows())
-        {
-            Some(&example) => Err(InfluenceError::PartOf {
-                example,
-                train: train.rows(),
-            }),
-            None => Ok(place),
-        }
-    }
-}
 
 /// How [`run_method`] computes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -221,7 +171,7 @@ fn run_here(
                 prepared.apply(&v)
             });
             let (x, mut evidence) = applied.map(|applied| (applied.x, applied.evidence))?;
-            // what the contraction does not need goes before it
+            // drop the factorisation before scoring
             let projected = prepared.features().is_some().then_some(prepared);
             let ((), score) =
                 meter.stage(
@@ -288,93 +238,6 @@ fn run_here(
     })
 }
 
-/// The scores of [`Parts`] as they grow, block by block.
-struct PartScores<'a> {
-    parts: Parts<'a>,
-    /// Where the tensors of the training gradients are in those of the parts.
-    place: Vec<usize>,
-    /// `[parts, m]`.
-    scores: Mat<f64>,
-}
-
-impl<'a> PartScores<'a> {
-    fn new(train: &GradientStore, parts: Parts<'a>, m: usize) -> Result<Self, InfluenceError> {
-        Ok(Self {
-            parts,
-            place: parts.fit(train)?,
-            scores: Mat::zeros(parts.gradients.rows(), m),
-        })
-    }
-
-    /// Adds `factor` · G x of a block.
-    fn add(
-        &mut self,
-        shape: &BlockShape,
-        precision: Precision,
-        seed: u64,
-        x: &Mat<f64>,
-        factor: f64,
-    ) {
-        let mut shape = shape.clone();
-        for segment in &mut shape.segments {
-            segment.tensor = self.place[segment.tensor];
-        }
-        let block = Block::new(self.parts.gradients, &shape, precision, x.ncols(), seed);
-        block.add_scores(x, factor, self.scores.as_mut());
-    }
-
-    /// As the scores of the examples, from squared norms of their whole gradients.
-    fn divide(&mut self, train: &[f64], query: &[f64]) {
-        let norms = self.parts.examples.iter().map(|&example| train[example]);
-        divide(&mut self.scores, &norms.collect::<Vec<_>>(), query);
-    }
-
-    fn finish(self) -> Array2<f64> {
-        let [parts, m] = [self.scores.nrows(), self.scores.ncols()];
-        Array2::from_shape_fn((m, parts), |(q, k)| self.scores[(k, q)])
-    }
-}
-
-/// Scores of a method that does not look at gradients; those of the mean query are the mean over the queries.
-fn of_control(
-    control: &dyn Control,
-    train: &GradientStore,
-    query: &GradientStore,
-    options: &RunOptions<'_>,
-) -> Influence {
-    let (n, m) = (train.rows(), query.rows());
-    let meter = Meter::start();
-    let (scores, spent) = meter.stage(|| {
-        let each = control.scores(&options.companions, [m, n], options.seed);
-        let mean = |each: &Array2<f64>| each.sum_axis(Axis(0)) / m as f64;
-        match options.queries {
-            Queries::Each => each,
-            Queries::Mean => mean(&each).insert_axis(Axis(0)),
-            Queries::EachAndMean => {
-                let mut all = Array2::zeros((m + 1, n));
-                all.slice_mut(s![..m, ..]).assign(&each);
-                all.row_mut(m).assign(&mean(&each));
-                all
-            }
-        }
-    });
-    Influence {
-        scores,
-        seconds: StageSeconds {
-            score: spent.seconds,
-            ..StageSeconds::default()
-        },
-        peak_bytes: spent.peak_bytes.map(|score| StageBytes {
-            score,
-            ..StageBytes::default()
-        }),
-        bytes_read: 0,
-        evidence: Evidence::default(),
-        block_evidence: Vec::new(),
-        parts: None,
-    }
-}
-
 /// Bytes that were fetched of the training gradients so far, those at sampled labels included.
 fn bytes_fetched(train: &GradientStore, companions: &Companions<'_>) -> u64 {
     let sampled = companions.sampled.map(|sampled| sampled.gradients);
@@ -433,88 +296,6 @@ fn check(
         }),
         None => Ok(()),
     }
-}
-
-/// The queries of a block, `[d, m]`, one a column, in f64; `place` is where the training store's tensors are
-/// in `query`.
-fn load_queries(
-    query: &GradientStore,
-    place: &[usize],
-    shape: &BlockShape,
-    which: Queries,
-) -> Result<Mat<f64>, InfluenceError> {
-    let m = query.rows();
-    let read = |row: usize, out: &mut [f64]| {
-        for s in &shape.segments {
-            query.read_row(
-                place[s.tensor],
-                row,
-                0..s.dim,
-                &mut out[s.offset..s.offset + s.dim],
-            );
-        }
-        // as in the damping's pass: one sum tells whether all is finite
-        sum_of_squares(out).is_finite()
-    };
-    let mut v = Mat::<f64>::zeros(shape.dim, which.rows(m));
-    let mut finite = true;
-    if which != Queries::Mean {
-        finite = v
-            .as_mut()
-            .subcols_mut(0, m)
-            .par_col_iter_mut()
-            .enumerate()
-            .map(|(row, out)| read(row, contiguous_mut(out)))
-            .all(|ok| ok);
-    }
-    if which != Queries::Each {
-        let mean = contiguous_mut(v.as_mut().col_mut(which.rows(m) - 1));
-        let mut row = vec![0.0; shape.dim];
-        for q in 0..m {
-            finite &= read(q, &mut row);
-            mean.iter_mut()
-                .zip(&row)
-                .for_each(|(mean, value)| *mean += value);
-        }
-        mean.iter_mut().for_each(|mean| *mean /= m as f64);
-    }
-    let bad = || {
-        shape
-            .segments
-            .iter()
-            .find_map(|s| query.non_finite(place[s.tensor], 0..m))
-    };
-    match if finite { None } else { bad() } {
-        Some(error) => Err(error.into()),
-        None => Ok(v),
-    }
-}
-
-/// Matrices as large as the queries that a method holds at a time, more or less.
-const IMAGES: usize = 4;
-
-/// Memory that is touched before the clock starts, at most.
-const WARM_BYTES: usize = 64 << 20;
-
-/// A product in both precisions on this thread and on every thread of the pool: the threads start, and the
-/// matrix products set up the memory that each thread keeps for packing, once and for all. And memory for a few
-/// matrices of `image` numbers is asked for, touched and given back: its first touch is slow, and would be on the
-/// clock of whichever method runs first. An allocator that keeps it has it at hand.
-fn warm_up(image: usize) {
-    let image = image.min(WARM_BYTES / IMAGES / size_of::<f64>());
-    std::hint::black_box([(); IMAGES].map(|()| vec![1.0f64; image]));
-    fn product<T: ComplexField>(one: T, par: Par) {
-        let a = Mat::from_fn(192, 192, |_, _| one.clone());
-        let mut c = Mat::<T>::zeros(192, 192);
-        matmul(c.as_mut(), Accum::Replace, a.as_ref(), a.as_ref(), one, par);
-        std::hint::black_box(c);
-    }
-    let both = |par| {
-        product(1.0f32, par);
-        product(1.0f64, par);
-    };
-    both(Par::rayon(0));
-    rayon::broadcast(|_| both(Par::Seq));
 }
 
 fn largest(so_far: Option<StageBytes>, [prepare, apply, score]: [Spent; 3]) -> Option<StageBytes> {

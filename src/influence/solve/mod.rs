@@ -10,5 +10,6 @@ pub mod kronecker;
 pub(crate) mod krylov;
 pub mod low_rank;
 pub mod projection;
+pub(crate) mod schulz;
 pub(crate) mod second_moments;
 pub(crate) mod sketch;
