@@ -15,7 +15,12 @@ pub(in crate::influence) struct Inverse {
 
 /// At most `steps` of X ← X(2I − MX) from `start`·I, until ‖I − MX‖_F ≤ `tolerance`, or rounding keeps it
 /// from falling; with a tolerance of 0, exactly `steps`.
-pub(in crate::influence) fn schulz(m: &Mat<f64>, start: f64, steps: usize, tolerance: f64) -> Inverse {
+pub(in crate::influence) fn schulz(
+    m: &Mat<f64>,
+    start: f64,
+    steps: usize,
+    tolerance: f64,
+) -> Inverse {
     let size = m.nrows();
     let mut x = Mat::from_fn(size, size, |i, j| if i == j { start } else { 0.0 });
     let mut y = product(m.as_ref(), x.as_ref());
