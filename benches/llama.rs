@@ -187,7 +187,9 @@ fn steps(folder: &Path, split: &Split) -> f64 {
         pretrain: None,
         classes: 0,
         passed_over: 0,
-        language: None,
+        tuning: None,
+        texts: None,
+        images: None,
         truth: Truth::default(),
     };
     let train = TrainConfig {

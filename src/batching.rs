@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::data::{Inputs, Latents, Split};
+use crate::data::{Inputs, Latents, Moments, Split};
 use crate::device;
 use crate::models::{Batch, InputShape, Model, ModelInput, ops};
 use crate::workers;
@@ -130,9 +130,15 @@ fn latents(inputs: &Latents, indices: &[usize], device: &Device) -> ModelInput {
     let texts = texts.flat_map(|&index| &inputs.texts[inputs.captions[index]]);
     let texts: Vec<f32> = texts.copied().collect();
     let texts = TensorData::new(texts, [n, inputs.tokens, inputs.width]);
+    let moments = |moments: &Moments| {
+        let spread = moments.deviations.as_deref().map(rows);
+        (rows(&moments.means), spread)
+    };
+    let (x, deviations) = moments(&inputs.moments);
     ModelInput::Latents {
-        x: rows(&inputs.means),
-        deviations: inputs.deviations.as_deref().map(rows),
+        x,
+        deviations,
+        mirrored: inputs.mirrored.as_ref().map(moments),
         text: Tensor::from_data(texts, device),
     }
 }
@@ -199,7 +205,17 @@ pub fn tokens_of_a_step(split: &Split, indices: &[usize], model: &Model) -> usiz
 /// padded, as many as have `tokens` positions in all [views](crate::data::Targets::views) when padded to the longest (at
 /// least one, at most 256). The same for every number of threads.
 pub fn pieces(split: &Split, indices: &[usize], tokens: usize) -> Vec<Vec<usize>> {
-    let views = split.targets.views().max(1);
+    pieces_of_views(split, indices, split.targets.views(), tokens)
+}
+
+/// [`pieces`] where an example has `views` views, whatever its targets say.
+pub fn pieces_of_views(
+    split: &Split,
+    indices: &[usize],
+    views: usize,
+    tokens: usize,
+) -> Vec<Vec<usize>> {
+    let views = views.max(1);
     let mut order = indices.to_vec();
     order.sort_by_key(|&index| length(split, index));
     let mut pieces: Vec<Vec<usize>> = Vec::new();

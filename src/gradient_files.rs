@@ -254,7 +254,7 @@ fn write(
         "images": (request.task == GradientTask::Images).then(|| json!({
             "resolution": request.images.resolution,
             "fit": request.images.fit,
-            "posterior": request.images.posterior,
+            "posterior": request.images.targets.posterior,
             "noise_prediction": request.images.targets,
             "noise": request.images.noise.as_deref().map(shown),
             "seed": request.seed,

@@ -17,8 +17,11 @@ use crate::config::{ModelConfig, Plan, TaskConfig, grid};
 use crate::input::{self, InputError, Problem};
 use crate::models::CheckpointConfig;
 use crate::models::Model;
+use crate::models::diffusion::{PipelineConfig, is_pipeline};
 use crate::models::huggingface::HuggingFaceConfig;
 use crate::tasks::Reads;
+use crate::tasks::image_folder::ImageSource;
+use crate::tasks::text::CaptionEncoder;
 
 /// Most bytes of a settings file.
 const MOST_BYTES: u64 = 1 << 20;
@@ -42,7 +45,10 @@ pub fn parse(
     profile: Option<&str>,
     overrides: &[String],
 ) -> Result<Plan, Box<ConfigError>> {
-    let mut here = Here(Checkpoints::new(Hub::from_env(), Part::Description));
+    let mut here = Here {
+        checkpoints: Checkpoints::new(Hub::from_env(), Part::Description),
+        tasks: Vec::new(),
+    };
     grid::plan(file, text, profile, overrides, &mut here)
 }
 
@@ -90,11 +96,34 @@ fn read(path: &Path) -> Result<String, InputError> {
 }
 
 /// Looks on this machine, and for checkpoints on the hub.
-struct Here(Checkpoints);
+struct Here {
+    checkpoints: Checkpoints,
+    /// The tasks whose files are there.
+    tasks: Vec<TaskConfig>,
+}
+
+/// Holds the pipeline in `folder` against a task of images.
+fn pipeline(folder: &Path, source: &ImageSource) -> Result<(), Misfit> {
+    let model = "model.path";
+    let pipeline = PipelineConfig::read(folder).map_err(at(model))?;
+    CaptionEncoder::open(folder).map_err(at(model))?;
+    let (alphas, prediction) = (pipeline.schedule.alphas(), pipeline.schedule.prediction());
+    let targets = source
+        .settings
+        .loss
+        .targets(0, "train", 0, alphas, prediction);
+    targets
+        .map(|_| ())
+        .map_err(|problem| ("task", Problem::new(problem)))
+}
 
 impl Resolve for Here {
     fn task(&mut self, task: &TaskConfig) -> Result<(), Misfit> {
-        task.find().map(|_| ()).map_err(at("task.path"))
+        if !self.tasks.contains(task) {
+            task.find().map_err(at("task.path"))?;
+            self.tasks.push(task.clone());
+        }
+        Ok(())
     }
 
     fn tokenizer(&mut self, folder: &Path) -> Result<(), Problem> {
@@ -112,12 +141,24 @@ impl Resolve for Here {
     ) -> Result<Option<Model>, Misfit> {
         let model = "model.path";
         checkpoint
-            .locate(&mut self.0)
+            .locate(&mut self.checkpoints)
             .map_err(|error| match error {
                 HubError::Revision { .. } => at("model.revision")(error),
                 error => at(model)(error),
             })?;
         let folder = checkpoint.folder();
+        if let Some(source) = task.images() {
+            pipeline(folder, &source)?;
+            let model = ModelConfig::Checkpoint(checkpoint.clone());
+            return Model::outline(&model).map(Some).map_err(at("model"));
+        }
+        if is_pipeline(folder) {
+            let message = format!(
+                "a diffusion pipeline reads images, which the task `{}` does not have; allowed: a task of images, such as `styles`",
+                task.name()
+            );
+            return Err((model, Problem::new(message)));
+        }
         let config = HuggingFaceConfig::read(folder).map_err(at(model))?;
         self.tokenizer(folder).map_err(|problem| (model, problem))?;
         let (family, generates) = (config.family.model_type, config.family.generates());

@@ -299,6 +299,7 @@ fn split(golden: &Golden, first: usize, n: usize, settings: &NoiseSettings) -> S
         inputs: Inputs::Latents(Latents {
             means: vec![0.0; n * size / views],
             deviations: None,
+            mirrored: None,
             shape,
             texts: text.chunks(tokens * width).map(<[f32]>::to_vec).collect(),
             captions: chosen.clone().collect(),

@@ -189,7 +189,7 @@ fn all_texts_of_the_authors_are_encoded_as_by_transformers() {
 
 /// Class AUC and recall of a control.
 fn retrieval(data: &TaskData, method: &str) -> [f64; 2] {
-    let texts = &data.language.as_ref().unwrap().texts;
+    let texts = &data.texts.as_ref().unwrap().texts;
     let store = |rows: usize| {
         let values = vec![1.0; rows];
         GradientStore::from_memory(rows, vec![(TensorInfo::new("t", [1]), values)]).unwrap()
@@ -288,7 +288,7 @@ fn our_own_examples_have_the_form_of_the_authors() {
         assert_ne!(made.train, task.build(Some(&folder), 4).unwrap().train);
         let [auc, _] = retrieval(&made, "token_bags");
         assert!(auc > 0.999, "{auc}");
-        assert_eq!(made.language.unwrap().duplicates, 0);
+        assert_eq!(made.texts.unwrap().duplicates, 0);
     }
     let hidden = GrammarsTask {
         cue: Cue::None,

@@ -366,7 +366,7 @@ fn captions_get_the_ids_of_clips_tokenizer() {
     let captions: Vec<&str> = cases.iter().map(|case| case.text.as_str()).collect();
     let encoder = CaptionEncoder::open(folder.path()).unwrap();
     assert_eq!((encoder.length(), encoder.vocabulary()), (77, 49408));
-    let found = encoder.encode(&captions).unwrap();
+    let found = encoder.encode(&captions).unwrap().ids;
     assert_eq!(found.len(), 24);
     for (case, ids) in cases.iter().zip(&found) {
         assert_eq!(ids, &case.ids, "{:?}", case.text);
@@ -384,7 +384,8 @@ fn captions_get_the_ids_of_clips_tokenizer() {
         CaptionEncoder::open(folder.path())
             .unwrap()
             .encode(&captions)
-            .unwrap(),
+            .unwrap()
+            .ids,
         found
     );
     // Stable Diffusion 2 fills up with "!", which by that is never part of a word (transformers 4.57 and 5.24)
@@ -397,7 +398,7 @@ fn captions_get_the_ids_of_clips_tokenizer() {
     .unwrap();
     let other = CaptionEncoder::open(folder.path()).unwrap();
     assert_eq!(
-        other.encode(&["crossed! a", "a!!! b"]).unwrap(),
+        other.encode(&["crossed! a", "a!!! b"]).unwrap().ids,
         [
             [49406, 11731, 0, 320, 49407, 0, 0, 0, 0],
             [49406, 320, 0, 0, 0, 321, 49407, 0, 0]
@@ -423,17 +424,22 @@ fn captions_of_small_pipelines() {
         let found = CaptionEncoder::open(&golden.join("pipeline"))
             .unwrap()
             .encode(&captions);
-        assert_eq!(found.unwrap().concat(), expected);
+        assert_eq!(found.unwrap().ids.concat(), expected);
     }
     if let Some(folder) = shared("data/model_sd_icons32") {
         let encoder = CaptionEncoder::open(&folder).unwrap();
-        let found = encoder.encode(&["an icon of red apple", ""]).unwrap();
+        let long = "red ".repeat(15);
+        let made = encoder.encode(&["an icon of red apple", "", &long]).unwrap();
+        let found = made.ids;
         // transformers 4.57: CLIPTokenizer.from_pretrained(…)("an icon of red apple").input_ids
         const ICONS: [u32; 7] = [2046, 301, 300, 297, 465, 1025, 2047];
         assert_eq!(found[0][..7], ICONS);
         assert!(found[0][7..].iter().all(|&id| id == ICONS[6]));
         assert_eq!(found[1][..2], [ICONS[0], ICONS[6]]);
         assert_eq!(found[1].len(), 16);
+        assert_eq!(made.words[..2], [ICONS[1..6].to_vec(), Vec::new()]);
+        // fifteen words and two special tokens do not go into sixteen
+        assert_eq!((made.words[2].len(), made.truncated), (15, 1));
     }
 }
 

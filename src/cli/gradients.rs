@@ -5,13 +5,12 @@ use std::process::ExitCode;
 
 use clap::Args;
 use infbench::checkpoints::hub::Hub;
-use infbench::data::{Join, NoiseSettings, Reduction};
+use infbench::data::{Join, NoiseSettings, Posterior, Reduction};
 use infbench::device::DeviceChoice;
 use infbench::gradient_files::{
     GradientRequest, GradientTask, ImageOptions, Instruction, gradient_files, sampled_factors,
 };
 use infbench::gradients::settings::GradientType;
-use infbench::models::diffusion::encode::Posterior;
 use infbench::progress::Progress;
 use infbench::tasks::completion::{TargetTokens, Template, Truncate};
 use infbench::tasks::pictures::Fit;
@@ -144,8 +143,8 @@ impl GradientsArgs {
         ImageOptions {
             resolution: self.resolution.map(|pixels| pixels as usize),
             fit: self.fit,
-            posterior: self.posterior,
             targets: NoiseSettings {
+                posterior: self.posterior,
                 timesteps: self.timesteps.clone().unwrap_or(settings.timesteps),
                 views: self.views,
                 draws: self.draws,

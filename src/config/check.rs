@@ -83,6 +83,7 @@ pub(super) fn settings(
 
 /// What methods need beside the gradients can be collected.
 fn companions(document: &Document, settings: &Settings) -> Checked<()> {
+    let reads = settings.task.reads();
     for (index, spec) in settings.influence.methods.iter().enumerate() {
         let need = spec.method().need();
         if need == Need::Nothing {
@@ -93,11 +94,14 @@ fn companions(document: &Document, settings: &Settings) -> Checked<()> {
             Some(train) if need == Need::Checkpoints && train.epochs == 0 => {
                 "has no checkpoints with train.epochs = 0".to_owned()
             }
-            Some(_)
-                if matches!(need, Need::Texts | Need::HiddenStates)
-                    && settings.task.reads() != Reads::Prompts =>
-            {
+            Some(_) if need == Need::Texts && !matches!(reads, Reads::Prompts | Reads::Images) => {
                 "has none".to_owned()
+            }
+            Some(_) if need == Need::HiddenStates && reads != Reads::Prompts => {
+                "has none".to_owned()
+            }
+            Some(_) if need == Need::Sampled && reads == Reads::Images => {
+                "has none: noise is no prediction of the model's".to_owned()
             }
             Some(_) => continue,
         };
@@ -156,8 +160,11 @@ fn network(
     let error = |at: &str, problem| document.error(&path(at), false, problem);
     let name = task.name();
     let cannot = match (&*model, task.reads()) {
-        (ModelConfig::Checkpoint(_), Reads::Texts | Reads::Prompts)
+        (ModelConfig::Checkpoint(_), Reads::Texts | Reads::Prompts | Reads::Images)
         | (ModelConfig::Llama(_), Reads::Prompts) => None,
+        (_, Reads::Images) => Some(format!(
+            "the task `{name}` has images, which only a diffusion pipeline can read; allowed: {{path: FOLDER}}"
+        )),
         (ModelConfig::Llama(_), _) => Some(continues("llama", true, name)),
         (_, Reads::Texts | Reads::Prompts) => Some(format!(
             "the task `{name}` has texts, which only a checkpoint can read; allowed: {{path: FOLDER}}"

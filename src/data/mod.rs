@@ -3,6 +3,7 @@
 //! `tasks` makes it; fine-tuning and gradients lead it, batch by batch, through a network to an
 //! [objective](crate::objectives), and the metrics hold scores against [`Truth`].
 
+mod images;
 mod inputs;
 mod latents;
 mod noise;
@@ -11,10 +12,11 @@ mod targets;
 mod texts;
 mod tokens;
 
+pub use images::{CaptionedImages, ImageData, PREVIEW, ShownImages};
 pub use inputs::Inputs;
-pub use latents::Latents;
+pub use latents::{Latents, Moments};
 pub use noise::{
-    GivenNoise, Join, NoiseSettings, NoiseTargets, Prediction, SharedNoise, Timesteps,
+    GivenNoise, Join, NoiseSettings, NoiseTargets, Posterior, Prediction, SharedNoise, Timesteps,
 };
 pub use picture::Picture;
 pub use targets::Targets;
@@ -53,11 +55,9 @@ pub struct Truth {
     pub query_classes: Option<Vec<usize>>,
 }
 
-/// What a task for a language model has besides its splits.
+/// What a task of texts or captioned images has besides its splits.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LanguageData {
-    /// What is fine-tuned on in place of the training split, example by example the same; `None` when it is that split.
-    pub tuning: Option<Split>,
+pub struct TextData {
     /// Texts of training examples and queries, for methods that compare texts.
     pub texts: [Texts; 2],
     /// Texts that were cut to the longest length.
@@ -79,8 +79,12 @@ pub struct TaskData {
     pub classes: usize,
     /// Rows of the data files that were broken and passed over, and texts without a token to predict.
     pub passed_over: usize,
-    /// What a task for a language model has besides.
-    pub language: Option<LanguageData>,
+    /// What is fine-tuned on in place of `train`, example by example the same; `None` when it is `train`.
+    pub tuning: Option<Split>,
+    /// Texts of a task for a language model, captions of one for a diffusion model.
+    pub texts: Option<TextData>,
+    /// Training images and queries of a task for a diffusion model.
+    pub images: Option<[ShownImages; 2]>,
     /// What is known.
     pub truth: Truth,
 }
@@ -91,12 +95,8 @@ impl TaskData {
         std::ptr::eq(self.tuned_on(), &self.train)
     }
 
-    /// What is fine-tuned on: the training split, unless other tokens are predicted there.
+    /// What is fine-tuned on: the training split, unless other tokens are predicted there or images are mirrored.
     pub fn tuned_on(&self) -> &Split {
-        let own = self
-            .language
-            .as_ref()
-            .and_then(|language| language.tuning.as_ref());
-        own.unwrap_or(&self.train)
+        self.tuning.as_ref().unwrap_or(&self.train)
     }
 }

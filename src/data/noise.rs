@@ -89,13 +89,39 @@ pub enum Prediction {
     Velocity,
 }
 
+/// What of the autoencoder's posterior stands for an image.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    clap::ValueEnum,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Posterior {
+    /// A sample, drawn anew with every draw of noise, as in the paper's code and diffusers' training scripts.
+    #[default]
+    Sample,
+    /// The mean.
+    Mean,
+}
+
 /// The settings of the loss of a diffusion model.
 #[derive(
     Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub struct NoiseSettings {
     /// Timesteps of gradients and evaluations; those of the DataInf paper by default.
+    #[schemars(length(min = 1))]
     pub timesteps: Vec<usize>,
     /// Which examples share their noise.
     pub noise: SharedNoise,
@@ -104,6 +130,8 @@ pub struct NoiseSettings {
     /// Draws of noise per timestep, over which losses and gradients are averaged.
     #[schemars(range(min = 1))]
     pub draws: usize,
+    /// What of the autoencoder's posterior stands for an image, in fine-tuning as for gradients.
+    pub posterior: Posterior,
 }
 
 impl Default for NoiseSettings {
@@ -113,6 +141,7 @@ impl Default for NoiseSettings {
             noise: SharedNoise::Own,
             views: Join::Concatenated,
             draws: 1,
+            posterior: Posterior::Sample,
         }
     }
 }
@@ -160,6 +189,7 @@ impl NoiseSettings {
             prediction,
             draws: self.draws,
             join: self.views,
+            mirrored: None,
             given: None,
         })
     }
@@ -199,6 +229,8 @@ pub struct NoiseTargets {
     pub draws: usize,
     /// What becomes of the gradients of the timesteps.
     pub join: Join,
+    /// Of which examples the mirrored image is taken; `None`: of none.
+    pub mirrored: Option<Vec<bool>>,
     /// Latents and noise of every example, where they are not drawn.
     pub given: Option<Vec<Arc<GivenNoise>>>,
 }
@@ -240,6 +272,10 @@ impl NoiseTargets {
                 }
             },
             alphas: self.alphas.clone(),
+            mirrored: self
+                .mirrored
+                .as_ref()
+                .map(|mirrored| indices.iter().map(|&i| mirrored[i]).collect()),
             given: self
                 .given
                 .as_ref()

@@ -20,6 +20,17 @@ impl Picture {
         (0..3).flat_map(channel).map(value).collect()
     }
 
+    /// The image mirrored left to right.
+    #[must_use]
+    pub fn mirrored(&self) -> Self {
+        let rows = self.rgb.chunks_exact(3 * self.width);
+        let turned = rows.flat_map(|row| row.chunks_exact(3).rev().flatten());
+        Self {
+            rgb: turned.copied().collect(),
+            ..*self
+        }
+    }
+
     /// The image of what a network gives: row-major `[3, height, width]` from −1 to 1; what lies outside is cut off, and
     /// NaN becomes 0 (black).
     ///
@@ -59,6 +70,7 @@ mod tests {
             assert!((found - expected).abs() < 1e-6, "{values:?}");
         }
         assert_eq!(Picture::from_values(&values, 2, 1), picture);
+        assert_eq!(picture.mirrored().rgb, [255, 102, 0, 0, 51, 255]);
         let wild = [-7.0, 1.5, f32::NAN, 0.0, 0.0, 0.0];
         assert_eq!(Picture::from_values(&wild, 2, 1).rgb[..4], [0, 0, 128, 255]);
     }

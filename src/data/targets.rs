@@ -57,6 +57,17 @@ impl Targets {
         }
     }
 
+    /// The same targets with a single draw of noise per timestep, the first; all others as they are.
+    #[must_use]
+    pub fn first_draw(mut self) -> Self {
+        if let Self::Noise(targets) = &mut self
+            && targets.given.is_none()
+        {
+            targets.draws = 1;
+        }
+        self
+    }
+
     /// What example `example` counts in the mean loss of a training step: 1, or its target tokens, as in transformers.
     pub fn weight(&self, example: usize) -> usize {
         match self {

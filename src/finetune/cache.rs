@@ -29,8 +29,13 @@ impl Key {
 
     /// A text.
     pub fn text(&mut self, text: &str) {
-        self.0.update(&(text.len() as u64).to_le_bytes());
-        self.0.update(text.as_bytes());
+        self.bytes(text.as_bytes());
+    }
+
+    /// Bytes.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.0.update(&(bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
     }
 
     /// Settings, in full.
@@ -43,6 +48,24 @@ impl Key {
 
     /// Examples: inputs and targets.
     pub fn split(&mut self, split: &Split) {
+        self.inputs(split);
+        self.targets(&split.targets);
+    }
+
+    /// Examples that are trained on. What noise is drawn with gradients does not matter to a training step, which draws
+    /// its own.
+    pub fn trained_on(&mut self, split: &Split) {
+        self.inputs(split);
+        match &split.targets {
+            Targets::Noise(targets) => {
+                self.text("noise at every step");
+                self.settings(&(targets.seeds.len(), &*targets.alphas, targets.prediction));
+            }
+            own => self.targets(own),
+        }
+    }
+
+    fn inputs(&mut self, split: &Split) {
         match &split.inputs {
             Inputs::Tokens {
                 ids,
@@ -74,12 +97,13 @@ impl Key {
                 self.text("latents");
                 self.numbers(&latents.shape);
                 self.numbers(&latents.captions);
-                let deviations = latents.deviations.iter();
-                for values in [&latents.means]
-                    .into_iter()
-                    .chain(deviations)
-                    .chain(latents.texts.iter())
-                {
+                if latents.mirrored.is_some() {
+                    self.text("mirrored");
+                }
+                let moments = [&latents.moments].into_iter().chain(&latents.mirrored);
+                let moments = moments
+                    .flat_map(|moments| [&moments.means].into_iter().chain(&moments.deviations));
+                for values in moments.chain(latents.texts.iter()) {
                     self.numbers(&[values.len()]);
                     self.0.update(bytemuck::cast_slice(values));
                 }
@@ -100,7 +124,10 @@ impl Key {
                 self.attended(attended.as_deref());
             }
         }
-        match &split.targets {
+    }
+
+    fn targets(&mut self, targets: &Targets) {
+        match targets {
             Targets::Classes(labels) => self.numbers(labels),
             Targets::Tokens(targets) => {
                 self.text("tokens");
@@ -115,7 +142,7 @@ impl Key {
             Targets::Noise(targets) => {
                 self.text("noise");
                 self.settings(&(&targets.seeds, &*targets.alphas, targets.prediction));
-                self.settings(&(targets.draws, targets.join));
+                self.settings(&targets.draws);
                 for example in 0..targets.seeds.len() {
                     let timesteps = targets.of_views(example);
                     self.numbers(&timesteps.map(|(timestep, _)| timestep).collect::<Vec<_>>());

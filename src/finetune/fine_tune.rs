@@ -80,8 +80,13 @@ fn run(
     key.settings(&settings.seed);
     key.settings(lora);
     key.settings(&train.deciding());
-    key.split(data.tuned_on());
-    key.split(&data.query);
+    key.trained_on(data.tuned_on());
+    // the history is the same for every number of draws, so that they share a fine-tune
+    let queries = Split {
+        targets: data.query.targets.clone().first_draw(),
+        ..data.query.clone()
+    };
+    key.split(&queries);
     key.settings(&data.classes);
     // reuse changes sums by rounding
     key.settings(&settings.activations);
@@ -121,7 +126,7 @@ fn run(
         (true, false) => reuse::below_adapters(&model, tuned_on, settings.activations),
     };
     let train_split = kept.as_ref().unwrap_or(tuned_on);
-    let query_split = reused[1].as_ref().unwrap_or(&data.query);
+    let query_split = reused[1].as_ref().unwrap_or(&queries);
     let objective = objectives::of(&query_split.targets);
     let mut epochs = Vec::with_capacity(train.epochs);
     let steps = train.steps_an_epoch(data.train.len());

@@ -13,6 +13,7 @@ use super::training::Run;
 use crate::batching;
 use crate::data::TaskData;
 use crate::models::checkpoint::Checkpoint;
+use crate::models::diffusion::{PipelineConfig, is_pipeline};
 use crate::models::{Dropout, Model, ModelError, PretrainConfig, Role};
 use crate::objectives;
 
@@ -62,6 +63,21 @@ pub fn pretrained_base(
         losses: Vec::new(),
         accuracy: None,
     };
+    if let Some(folder) = settings.model.checkpoint().filter(|f| is_pipeline(f)) {
+        let start = Instant::now();
+        let pipeline = PipelineConfig::read(folder).map_err(ModelError::from)?;
+        let mut key = Key::new("pipeline");
+        key.text(&pipeline.hash_of_unet().map_err(ModelError::from)?);
+        key.settings(&settings.device);
+        return Ok(Base {
+            key: key.finish(),
+            model: Model::of_pipeline(&pipeline, &input, &device)?,
+            facts: BaseFacts {
+                seconds: start.elapsed().as_secs_f64(),
+                ..random
+            },
+        });
+    }
     if let Some(folder) = settings.model.checkpoint() {
         let start = Instant::now();
         let checkpoint = Checkpoint::open(folder).map_err(ModelError::from)?;

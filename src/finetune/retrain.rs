@@ -57,7 +57,7 @@ impl Retrainer {
         key.text(&base.key);
         key.settings(lora);
         key.settings(&train.deciding());
-        key.split(data.tuned_on());
+        key.trained_on(data.tuned_on());
         key.split(&data.query);
         key.settings(&data.classes);
         key.settings(&settings.activations);

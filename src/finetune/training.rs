@@ -176,8 +176,9 @@ impl Run<'_> {
     ) -> (f64, Vec<Vec<f32>>) {
         // the sums do not depend on the number of threads, since the pieces do not
         let tokens = batching::tokens_of_a_step(self.split, indices, model);
-        let pieces = batching::pieces(self.split, indices, tokens);
         let objective = objectives::of(&self.split.targets);
+        let views = objective.views_at_a_step(&self.split.targets);
+        let pieces = batching::pieces_of_views(self.split, indices, views, tokens);
         let results = batching::map_on(model.device(), pieces.len(), |piece| {
             let mut model = model.clone();
             for parameter in model

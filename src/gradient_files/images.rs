@@ -10,7 +10,7 @@ use super::request::GradientRequest;
 use super::task::ImageOptions;
 use crate::batching;
 use crate::checkpoints::hub::Located;
-use crate::data::{Inputs, Latents, NoiseSettings, Split, Targets};
+use crate::data::{CaptionedImages, Inputs, Latents, Moments, NoiseSettings, Split, Targets};
 use crate::input::expand_home;
 use crate::models::Model;
 use crate::models::diffusion::encode;
@@ -50,7 +50,12 @@ pub(super) fn open(
     let folder = expand_home(&request.model);
     let pipeline = PipelineConfig::read(&folder)?;
     let captions = CaptionEncoder::open(&folder).map_err(TextError::from)?;
-    let captions = captions.encode(&texts).map_err(TextError::from)?;
+    let images = CaptionedImages {
+        files: rows.iter().map(|row| row.name.clone()).collect(),
+        pictures,
+        captions: captions.encode(&texts).map_err(TextError::from)?.ids,
+        texts: texts.into_iter().map(str::to_owned).collect(),
+    };
     let device = request.device.inner();
     let alphas = pipeline.schedule.alphas();
     let targets = |settings: &NoiseSettings| {
@@ -65,8 +70,8 @@ pub(super) fn open(
     };
     let (inputs, targets) = match &options.noise {
         None => {
-            let posterior = options.posterior;
-            let inputs = encode::inputs(&pipeline, &pictures, &captions, posterior, &device)?;
+            let posterior = options.targets.posterior;
+            let inputs = encode::inputs(&pipeline, &images, posterior, false, &device)?;
             (inputs, targets(&options.targets)?)
         }
         Some(path) => {
@@ -78,11 +83,14 @@ pub(super) fn open(
             };
             let mut targets = targets(&settings)?;
             let [channels, height, width] = given.shape;
-            let texts = encode::text_states(&pipeline, &captions, &device)?;
+            let texts = encode::text_states(&pipeline, &images.captions, &device)?;
             let inputs = Latents {
                 // the targets bring the latents of every timestep along
-                means: vec![0.0; rows.len() * channels * height * width],
-                deviations: None,
+                moments: Moments {
+                    means: vec![0.0; rows.len() * channels * height * width],
+                    deviations: None,
+                },
+                mirrored: None,
                 shape: given.shape,
                 tokens: texts.tokens,
                 width: pipeline.text.hidden,

@@ -8,7 +8,6 @@ use serde::Serialize;
 
 use crate::data::{NoiseSettings, Reduction};
 use crate::input::Problem;
-use crate::models::diffusion::encode::Posterior;
 use crate::tasks::completion::{TargetTokens, Template, Truncate};
 use crate::tasks::glue::GlueName;
 use crate::tasks::pictures::Fit;
@@ -88,9 +87,7 @@ pub struct ImageOptions {
     pub resolution: Option<usize>,
     /// How an image becomes a square.
     pub fit: Fit,
-    /// What of the autoencoder's posterior stands for an image.
-    pub posterior: Posterior,
-    /// Timesteps, draws and how they are joined.
+    /// Timesteps and noise.
     pub targets: NoiseSettings,
     /// A file with latents, noise and timesteps in place of drawn ones.
     pub noise: Option<PathBuf>,

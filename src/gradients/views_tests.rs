@@ -23,6 +23,7 @@ fn targets(timesteps: &[usize], draws: usize, join: Join) -> NoiseTargets {
         prediction: Prediction::Noise,
         draws,
         join,
+        mirrored: None,
         given: None,
     }
 }

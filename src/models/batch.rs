@@ -44,6 +44,8 @@ pub enum ModelInput {
         x: Tensor<4>,
         /// Standard deviations of latents that are still to be sampled.
         deviations: Option<Tensor<4>>,
+        /// Means and deviations of the mirrored images, where an objective chooses between the two.
+        mirrored: Option<(Tensor<4>, Option<Tensor<4>>)>,
         /// Text states, `[n, t, context]`.
         text: Tensor<3>,
     },
@@ -107,12 +109,17 @@ impl Batch {
                 ModelInput::Latents {
                     x,
                     deviations,
+                    mirrored,
                     text,
-                } => ModelInput::Latents {
-                    x: x.select(0, rows.clone()),
-                    deviations: deviations.map(|x| x.select(0, rows.clone())),
-                    text: real(text),
-                },
+                } => {
+                    let latents = |x: Tensor<4>| x.select(0, rows.clone());
+                    ModelInput::Latents {
+                        x: latents(x),
+                        deviations: deviations.map(latents),
+                        mirrored: mirrored.map(|(x, spread)| (latents(x), spread.map(latents))),
+                        text: real(text),
+                    }
+                }
                 ModelInput::Activations { x, layer } => {
                     ModelInput::Activations { x: real(x), layer }
                 }
@@ -137,12 +144,17 @@ impl Batch {
             ModelInput::Latents {
                 x,
                 deviations,
+                mirrored,
                 text,
-            } => ModelInput::Latents {
-                x: x.cast(DType::F64),
-                deviations: deviations.map(|x| x.cast(DType::F64)),
-                text: text.cast(DType::F64),
-            },
+            } => {
+                let wide = |x: Tensor<4>| x.cast(DType::F64);
+                ModelInput::Latents {
+                    x: wide(x),
+                    deviations: deviations.map(wide),
+                    mirrored: mirrored.map(|(x, spread)| (wide(x), spread.map(wide))),
+                    text: text.cast(DType::F64),
+                }
+            }
             tokens @ ModelInput::Tokens(_) => tokens,
         };
         self
@@ -155,7 +167,7 @@ impl Batch {
 }
 
 /// Every value `times` times, one after another.
-pub fn repeated(values: &[usize], times: usize) -> Vec<usize> {
+pub fn repeated<T: Copy>(values: &[T], times: usize) -> Vec<T> {
     let each = values
         .iter()
         .flat_map(|&value| std::iter::repeat_n(value, times));

@@ -5,14 +5,14 @@
 //! Gradients and evaluations are taken at the same timesteps, with the same noise, whenever they are taken; a training
 //! step draws a timestep and noise for every example of its own.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Bool, Device, Tensor, TensorData};
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::objective::{Evaluation, Objective, SampleError, map_pieces, mean_over_views};
 use crate::data::{NoiseTargets, Prediction, Split, Targets, Timesteps};
 use crate::models::parameter::to_f32;
-use crate::models::{Batch, Model, ModelInput, Pass};
+use crate::models::{Batch, Model, ModelInput, Pass, repeated};
 use crate::random::{self, Rng};
 
 /// See the [module](self).
@@ -25,8 +25,20 @@ fn noised(batch: &Batch) -> (Batch, Tensor<2>) {
     let mut rows = batch.clone().repeat(targets.views());
     let (x, deviations) = match &rows.input {
         ModelInput::Features(x) => (flat(x.clone()), None),
-        ModelInput::Latents { x, deviations, .. } => {
-            (flat(x.clone()), deviations.clone().map(flat))
+        ModelInput::Latents {
+            x,
+            deviations,
+            mirrored,
+            ..
+        } => {
+            let own = (flat(x.clone()), deviations.clone().map(flat));
+            match (mirrored, &targets.mirrored) {
+                (Some((x, spread)), Some(which)) => {
+                    let other = (flat(x.clone()), spread.clone().map(flat));
+                    chosen(own, other, &repeated(which, targets.views()), &batch.device)
+                }
+                _ => own,
+            }
         }
         _ => unreachable!("noise is added to numbers, not to ids"),
     };
@@ -66,6 +78,7 @@ fn noised(batch: &Batch) -> (Batch, Tensor<2>) {
         ModelInput::Latents { x, text, .. } => ModelInput::Latents {
             x: noisy.reshape(x.dims()),
             deviations: None,
+            mirrored: None,
             text,
         },
         ModelInput::Features(x) => ModelInput::Features(noisy.reshape(x.dims())),
@@ -77,6 +90,19 @@ fn noised(batch: &Batch) -> (Batch, Tensor<2>) {
         Prediction::Velocity => noise * signal - clean * spread,
     };
     (rows, wanted)
+}
+
+/// Means of latents and their deviations, `[rows, elements]`.
+type Rows = (Tensor<2>, Option<Tensor<2>>);
+
+/// The rows of `own`, and those of `other` where `is_other` says so.
+fn chosen(own: Rows, other: Rows, is_other: &[bool], device: &Device) -> Rows {
+    let [rows, elements] = own.0.dims();
+    let mask = TensorData::new(is_other.to_vec(), [rows, 1]);
+    let mask = Tensor::<2, Bool>::from_data(mask, device).expand([rows, elements]);
+    let pick = |own: Tensor<2>, other: Tensor<2>| own.mask_where(mask.clone(), other);
+    let spread = own.1.zip(other.1).map(|(own, other)| pick(own, other));
+    (pick(own.0, other.0), spread)
 }
 
 fn of(targets: &Targets) -> &NoiseTargets {
@@ -121,25 +147,31 @@ impl Objective for NoisePrediction {
         losses.reshape([n, views])
     }
 
-    /// Every example at a timestep of its own, uniform over the schedule, with noise of its own.
+    /// Every example at a timestep of its own, uniform over the schedule, with noise of its own; where there are mirrored
+    /// images, every other time that one.
     fn at_a_step(&self, targets: Targets, rng: &dyn Fn(usize) -> Rng) -> Targets {
         let targets = of(&targets);
         let drawn = (0..targets.seeds.len()).map(|example| {
             let mut rng = rng(example);
-            (
-                rng.random::<u64>(),
-                rng.random_range(0..targets.alphas.len()),
-            )
+            let seed = rng.random::<u64>();
+            let timestep = rng.random_range(0..targets.alphas.len());
+            ((seed, timestep), rng.random::<bool>())
         });
-        let (seeds, timesteps) = drawn.unzip();
+        let ((seeds, timesteps), mirrored): ((Vec<_>, Vec<_>), Vec<_>) = drawn.unzip();
         Targets::Noise(NoiseTargets {
             seeds,
             timesteps: Timesteps::Each(timesteps),
             alphas: targets.alphas.clone(),
             draws: 1,
+            mirrored: Some(mirrored),
             given: None,
             ..*targets
         })
+    }
+
+    /// One: a timestep and a draw.
+    fn views_at_a_step(&self, _: &Targets) -> usize {
+        1
     }
 
     /// # Errors

@@ -26,6 +26,11 @@ pub trait Objective: Sync {
         targets
     }
 
+    /// Losses per example of a training step, whose targets [`Self::at_a_step`] gives.
+    fn views_at_a_step(&self, targets: &Targets) -> usize {
+        targets.views()
+    }
+
     /// Targets of every example drawn from the model's own predictions, without dropout; the same for the same `rng`,
     /// whatever the number of threads.
     ///

@@ -182,7 +182,7 @@ pub struct TaskFacts {
     /// Texts that were cut to the longest length.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub truncated: usize,
-    /// Texts that are the same as one before.
+    /// Texts, or images, that are the same as one before.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub duplicates: usize,
 }

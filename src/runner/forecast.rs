@@ -7,6 +7,7 @@ use std::time::Instant;
 use faer::{Accum, Mat, Par};
 
 use super::companions::Wanted;
+use super::examples::{self, Encoding};
 use super::passes::Passes;
 use super::source::tensors;
 use super::stores::keeps_unrounded;
@@ -104,9 +105,8 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
             else {
                 return Err(format!("the task `{}` needs a model", task.name()));
             };
-            let data = task
-                .build(config.tokenizer(), cell.seed)
-                .map_err(|e| e.to_string())?;
+            let data = examples::make(task, config, cell.seed, Encoding::Blank);
+            let data = data.map_err(|e| e.to_string())?;
             let input = batching::input_shape(&data.train);
             let device = DeviceChoice::default().inner();
             let mut model =

@@ -140,8 +140,8 @@ fn fine_tuned(place: &Place, stores: &Stores, progress: &Progress) -> Result<Mat
         seconds,
     } = collect(&source, stores, wanted.factors)?;
     let beside = companions::beside(&source, stores, wanted, factors, progress)?;
-    let language = data.language.as_ref();
-    let texts = language.map(|language| language.texts.clone());
+    let about = data.texts.as_ref();
+    let texts = about.map(|about| about.texts.clone());
     Ok(Material {
         train,
         query,
@@ -153,8 +153,8 @@ fn fine_tuned(place: &Place, stores: &Stores, progress: &Progress) -> Result<Mat
             classes: Some(data.classes),
             flipped: flipped(&data.truth),
             passed_over: data.passed_over,
-            truncated: language.map_or(0, |language| language.truncated),
-            duplicates: language.map_or(0, |language| language.duplicates),
+            truncated: about.map_or(0, |about| about.truncated),
+            duplicates: about.map_or(0, |about| about.duplicates),
         },
         padding: padding(&data.train, &data.query, &tuned.model),
         by_token: ByToken::new(

@@ -10,6 +10,7 @@ use crate::config::{LoraConfig, TrainConfig};
 use crate::data::{Split, TaskData};
 use crate::finetune::reuse;
 use crate::models::Model;
+use crate::objectives;
 
 /// Floating-point operations.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,10 +46,12 @@ impl Passes {
         let once = 2.0 * below * (counted(kept[0], train) + counted(kept[1], query));
         // every view of an example is a row of its own
         let views = splits.map(|split| split.targets.views() as f64);
+        let objective = objectives::of(&data.train.targets);
+        let step = train * objective.views_at_a_step(&data.train.targets) as f64;
         let [train, query] = [train * views[0], query * views[1]];
         Self {
             once,
-            epoch: (forward(in_training) + backward) * train,
+            epoch: (forward(in_training) + backward) * step,
             gradients: (forward(kept[0]) + backward) * train,
             look: forward(kept[1]) * query,
         }

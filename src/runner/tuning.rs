@@ -2,13 +2,17 @@
 
 use std::path::Path;
 
+use super::examples::{self, Encoding};
 use super::sentence;
+use crate::checkpoints::diffusers_lora::LORA_FILE;
 use crate::config::{Cell, ModelConfig};
 use crate::data::TaskData;
 use crate::device::DeviceChoice;
 use crate::finetune::{self, FineTuned, Retrainer, Stage};
+use crate::models::diffusion::adapter;
 use crate::models::peft::{self, PeftError};
 use crate::progress::Progress;
+use crate::tasks::Reads;
 
 /// Where a cell runs, and what it leaves there.
 pub(super) struct Place<'a> {
@@ -47,8 +51,9 @@ pub(super) fn tune(
         return Err(format!("the task `{}` needs a model", task.name()));
     };
     progress.stage("making examples");
-    let data = task.build(model.tokenizer(), cell.seed).map_err(sentence)?;
     let cache = place.root.join("cache");
+    let encoding = Encoding::By(place.device, &cache);
+    let data = examples::make(task, model, cell.seed, encoding).map_err(sentence)?;
     let settings = finetune::Settings {
         model,
         seed: cell.seed,
@@ -69,8 +74,12 @@ pub(super) fn tune(
             return Err(sentence(PeftError::NothingToSave));
         };
         let folder = place.root.join("adapters").join(&cell.id);
-        let base = checkpoint.path.display().to_string();
-        peft::save(&folder, &mut tuned.model, &base, lora.dropout).map_err(sentence)?;
+        if task.reads() == Reads::Images {
+            adapter::save(&folder.join(LORA_FILE), &mut tuned.model).map_err(sentence)?;
+        } else {
+            let base = checkpoint.path.display().to_string();
+            peft::save(&folder, &mut tuned.model, &base, lora.dropout).map_err(sentence)?;
+        }
     }
     let truth = cell.settings.ground_truth.as_ref();
     let retrainer = truth.map(|_| Retrainer::new(&settings, &base, &data, lora, train));

@@ -157,7 +157,9 @@ pub fn build(config: &ClustersTask, seed: u64) -> Result<TaskData, TaskError> {
         pretrain: Some((split(other_values, patterns), 1 << signs)),
         classes: config.classes,
         passed_over: 0,
-        language: None,
+        tuning: None,
+        texts: None,
+        images: None,
         truth: Truth {
             flipped: (config.flip > 0.0).then_some(flipped),
             train_classes: Some(train_classes),

@@ -22,7 +22,7 @@ pub use self::settings::{
 pub use self::task::CompletionTask;
 use self::tokens::{Encoded, Encoder};
 use super::error::TaskError;
-use crate::data::{LanguageData, Split, Targets, TaskData, Texts, TokenTargets, Truth};
+use crate::data::{Split, Targets, TaskData, TextData, Texts, TokenTargets, Truth};
 
 /// The examples in tokens, by the tokenizer in the folder `checkpoint`.
 ///
@@ -67,12 +67,13 @@ pub fn build(
         pretrain: None,
         classes: classes.names.len(),
         passed_over,
-        language: Some(LanguageData {
-            tuning: (of_training != settings.tokens).then(|| split(&train, of_training)),
+        tuning: (of_training != settings.tokens).then(|| split(&train, of_training)),
+        texts: Some(TextData {
             texts: [&train, &query].map(|list| texts(list)),
             truncated,
             duplicates,
         }),
+        images: None,
         truth: Truth {
             flipped: None,
             train_classes: classes.are_known().then_some(train_classes),

@@ -180,7 +180,9 @@ pub fn build(config: &DigitsTask, seed: u64) -> Result<TaskData, TaskError> {
         pretrain: (!old.is_empty()).then(|| (split(&old, old_labels), FIRST_NEW)),
         classes,
         passed_over: 0,
-        language: None,
+        tuning: None,
+        texts: None,
+        images: None,
         truth: Truth {
             flipped: (config.flip > 0.0).then_some(flipped),
             train_classes: Some(train_classes),

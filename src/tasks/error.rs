@@ -78,8 +78,10 @@ pub enum TaskError {
         /// Value found.
         found: usize,
     },
-    /// The task consists of gradients and has no examples for a model.
-    #[error("task `gradients` has no examples: its gradients are made without a model")]
+    /// The task has no examples by itself: its gradients are made without a model, or its images need a pipeline.
+    #[error(
+        "the task has no examples of its own: it consists of gradients, or of images that a diffusion pipeline reads"
+    )]
     NoExamples,
 }
 

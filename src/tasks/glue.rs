@@ -204,7 +204,9 @@ pub fn build(config: &GlueTask, checkpoint: &Path, seed: u64) -> Result<TaskData
         pretrain: None,
         classes: CLASSES,
         passed_over,
-        language: None,
+        tuning: None,
+        texts: None,
+        images: None,
         truth: Truth {
             flipped: (config.flip > 0.0).then_some(flipped),
             train_classes: Some(train_classes),

@@ -1,13 +1,9 @@
 //! Synthetic gradients: a task without examples. [`synthetic`](crate::gradients::synthetic) draws them.
 
-use std::path::Path;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::error::TaskError;
 use super::task::{Reads, Task};
-use crate::data::TaskData;
 use crate::input::Problem;
 
 /// Synthetic gradients with the shape real LoRA gradients have: power-law spectrum, log-normal
@@ -93,9 +89,5 @@ impl Task for GradientsTask {
             );
             ("shared_directions", Problem::new(text))
         })
-    }
-
-    fn build(&self, _: Option<&Path>, _: u64) -> Result<TaskData, TaskError> {
-        Err(TaskError::NoExamples)
     }
 }

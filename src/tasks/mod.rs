@@ -8,6 +8,7 @@
 pub mod completion;
 mod error;
 pub mod flip;
+pub mod image_folder;
 mod json_lines;
 pub mod phrases;
 pub mod pictures;
@@ -38,4 +39,10 @@ table::tasks! {
     math_reasoning: MathReasoning(MathReasoningTask),
     /// Prompts and answers for a language model, from JSON lines.
     instruction: Instruction(InstructionTask),
+    /// Images of several styles, for a diffusion pipeline: which training image taught the query's style?
+    styles: Styles(StylesTask),
+    /// Images of many subjects, for a diffusion pipeline: which training image taught the query's subject?
+    subjects: Subjects(SubjectsTask),
+    /// Captioned images of one's own, for a diffusion pipeline.
+    images: Images(ImagesTask),
 }

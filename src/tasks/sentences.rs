@@ -135,7 +135,9 @@ pub fn build(config: &SentencesTask, seed: u64) -> Result<TaskData, TaskError> {
         pretrain: Some((split(&others, other_classes), PRETRAINING.len())),
         classes,
         passed_over: 0,
-        language: None,
+        tuning: None,
+        texts: None,
+        images: None,
         truth: Truth {
             flipped: (config.flip > 0.0).then_some(flipped),
             train_classes: Some(train_classes),

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::error::TaskError;
+use super::image_folder::ImageSource;
 use crate::data::TaskData;
 use crate::input::Problem;
 
@@ -19,6 +20,8 @@ pub enum Reads {
     Tokens,
     /// Texts, which become tokens by the tokenizer of a checkpoint.
     Texts,
+    /// Images with captions, of which a diffusion pipeline makes latents and text states.
+    Images,
     /// Texts that are continued: they become tokens as [`Self::Texts`], and the network is a causal language model.
     Prompts,
 }
@@ -45,10 +48,19 @@ pub trait Task {
     fn reads(&self) -> Reads;
 
     /// Training examples n, where the settings alone tell.
-    fn train(&self) -> Option<usize>;
+    fn train(&self) -> Option<usize> {
+        None
+    }
 
     /// Share of the training labels that are flipped.
-    fn flip(&self) -> f64;
+    fn flip(&self) -> f64 {
+        0.0
+    }
+
+    /// The images of a task that [reads](Self::reads) such.
+    fn images(&self) -> Option<ImageSource<'_>> {
+        None
+    }
 
     /// Whether examples have classes, so that a query's own class can be told from the others.
     fn has_classes(&self) -> bool {
@@ -68,21 +80,29 @@ pub trait Task {
 
     /// The files that it reads; `None` when it makes its examples itself.
     fn files(&self) -> Option<DataFiles<'_>> {
-        None
+        self.images().map(|source| DataFiles {
+            name: source.task,
+            path: source.path,
+        })
     }
 
     /// The folder in which its files are, once they have been looked up.
     ///
     /// # Errors
-    /// Files that are not there.
+    /// Files that are not there, or images that cannot be used.
     fn find(&self) -> Result<PathBuf, TaskError> {
-        Ok(PathBuf::new())
+        self.images()
+            .map_or_else(|| Ok(PathBuf::new()), |source| source.find())
     }
 
     /// The examples; the same for the same settings, files and seed. Texts become token ids by the tokenizer of the
-    /// checkpoint in the folder `tokenizer`; tasks without texts do not look at it.
+    /// checkpoint in the folder `tokenizer`; tasks without texts do not look at it. [Images](Self::images) become
+    /// examples by a pipeline only.
     ///
     /// # Errors
-    /// Settings that ask for what the data does not have, files that cannot be read, texts without a tokenizer.
-    fn build(&self, tokenizer: Option<&Path>, seed: u64) -> Result<TaskData, TaskError>;
+    /// Settings that ask for what the data does not have, files that cannot be read, texts without a tokenizer; a task
+    /// that has no examples by itself.
+    fn build(&self, _tokenizer: Option<&Path>, _seed: u64) -> Result<TaskData, TaskError> {
+        Err(TaskError::NoExamples)
+    }
 }

@@ -114,13 +114,8 @@ impl Encoder {
             path: self.path.clone(),
             reason,
         };
-        let encoding = self.process(first, second).map_err(|e| {
-            wrong(format!(
-                "cannot encode \"{}\": {}",
-                quote(first),
-                shorten(&e.to_string(), 100)
-            ))
-        })?;
+        let encoding = self.process(first, second);
+        let encoding = encoding.map_err(|e| self.cannot_encode(first, &e.to_string()))?;
         if encoding.is_empty() {
             return Err(wrong(format!("\"{}\" has no tokens", quote(first))));
         }
@@ -142,6 +137,30 @@ impl Encoder {
                 rows: self.types,
             }),
             _ => Ok((ids.to_vec(), types)),
+        }
+    }
+
+    /// Ids of a text alone, without special tokens and not cut.
+    fn words(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        let encoding = self.tokenizer.encode_fast(text, false);
+        let encoding = encoding.map_err(|e| self.cannot_encode(text, &e.to_string()))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// Special tokens around a text.
+    fn special_tokens(&self) -> usize {
+        let processor = self.post_processor.as_ref();
+        processor.map_or(0, |processor| processor.added_tokens(false))
+    }
+
+    fn cannot_encode(&self, text: &str, reason: &str) -> TokenizerError {
+        TokenizerError::File {
+            path: self.path.clone(),
+            reason: format!(
+                "cannot encode \"{}\": {}",
+                quote(text),
+                shorten(reason, 100)
+            ),
         }
     }
 

@@ -4,6 +4,7 @@ use crate::config::document::Document;
 use crate::config::resolve::Resolve;
 use crate::config::{ConfigError, Experiment, ModelConfig, Settings, check};
 use crate::input::Problem;
+use crate::models::diffusion::ATTENTION;
 use crate::models::lora::settings::TargetModules;
 use crate::models::{MlpConfig, TransformerConfig};
 use crate::tasks::Reads;
@@ -45,6 +46,17 @@ pub(super) fn settings(
                 problem.with_help("add `model: {path: FOLDER}`"),
             ));
         }
+        (Reads::Images, None) => {
+            let problem = Problem::new(format!(
+                "the task `{}` has images and needs a diffusion pipeline",
+                task.name()
+            ));
+            return Err(document.error(
+                &["task".to_owned()],
+                false,
+                problem.with_help("add `model: {path: FOLDER}`"),
+            ));
+        }
         (Reads::Vector, None) => Some(ModelConfig::Mlp(MlpConfig::default())),
         (Reads::Vectors | Reads::Tokens, None) => {
             Some(ModelConfig::Transformer(TransformerConfig::default()))
@@ -53,7 +65,11 @@ pub(super) fn settings(
     let mut lora = experiment.lora;
     let targets = document.get(&["lora".to_owned(), "targets".to_owned()]);
     if let (None, Some(model)) = (targets, &model) {
-        lora.targets = TargetModules::names(model.default_targets().iter().copied());
+        let names = match task.reads() {
+            Reads::Images => &ATTENTION,
+            _ => model.default_targets(),
+        };
+        lora.targets = TargetModules::names(names.iter().copied());
     }
     let settings = Settings {
         task: experiment.task,

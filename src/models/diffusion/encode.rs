@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use clap::ValueEnum;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
+use super::Vae;
 use super::error::PipelineError;
-use super::pipeline::PipelineConfig;
-use crate::data::{Latents, Picture};
+use super::pipeline::{PipelineConfig, TEXT_ENCODER, VAE};
+use crate::data::{CaptionedImages, Latents, Moments, Picture, Posterior};
 use crate::models::Pass;
 use crate::models::parameter::to_f32;
 
@@ -19,73 +17,97 @@ const PIXELS: usize = 32 * 32 * 32;
 /// Captions that the text encoder is given at a time.
 const CAPTIONS: usize = 32;
 
-/// What of the autoencoder's posterior stands for an image.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Posterior {
-    /// A sample, drawn anew with every draw of noise, as in the paper's code and diffusers' training scripts.
-    #[default]
-    Sample,
-    /// The mean.
-    Mean,
-}
-
-/// The inputs of the pipeline's UNet: `pictures`, which have one size, and their captions as token ids.
+/// The inputs of the pipeline's UNet, with the images mirrored, too, when `mirrored` asks.
 ///
 /// # Errors
 /// When the weights of the autoencoder or the text encoder cannot be loaded, or make something that is not finite of an
 /// image or a caption.
 pub fn inputs(
     pipeline: &PipelineConfig,
-    pictures: &[Picture],
-    captions: &[Vec<u32>],
+    images: &CaptionedImages,
     posterior: Posterior,
+    mirrored: bool,
     device: &Device,
 ) -> Result<Latents, PipelineError> {
     let vae = pipeline.load_vae(device)?;
-    let (width, height) = pictures
-        .first()
-        .map_or((1, 1), |first| (first.width, first.height));
-    let (mut means, mut deviations) = (Vec::new(), Vec::new());
-    let mut shape = [pipeline.unet.inputs, 0, 0];
-    for (piece, chunk) in pictures
-        .chunks((PIXELS / (width * height)).max(1))
-        .enumerate()
-    {
-        let values: Vec<f32> = chunk.iter().flat_map(Picture::values).collect();
-        let images = TensorData::new(values, [chunk.len(), 3, height, width]);
-        let found = vae.encode(Tensor::from_data(images, device));
-        shape.copy_from_slice(&found.mean.dims()[1..]);
-        // the shift goes with the mean only
-        let spread = (found.log_variance * 0.5).exp() * pipeline.vae.scaling_factor;
-        let mean = to_f32(vae.scale(found.mean).into_data());
-        let spread = to_f32(spread.into_data());
-        let size = mean.len() / chunk.len();
-        let odd = mean
-            .iter()
-            .zip(&spread)
-            .position(|(m, s)| !m.is_finite() || !s.is_finite());
-        if let Some(at) = odd {
-            let first = piece * (PIXELS / (width * height)).max(1);
-            return Err(PipelineError::Image {
-                index: first + at / size,
-            });
-        }
-        means.extend(mean);
-        deviations.extend(spread);
-    }
-    let texts = text_states(pipeline, captions, device)?;
+    let encode = |turn| moments(pipeline, &vae, (images, turn), posterior, device);
+    let (moments, shape) = encode(Picture::clone)?;
+    let mirrored = mirrored.then(|| encode(Picture::mirrored)).transpose()?;
+    let texts = text_states(pipeline, &images.captions, device)?;
     Ok(Latents {
-        means,
-        deviations: (posterior == Posterior::Sample).then_some(deviations),
+        moments,
+        mirrored: mirrored.map(|(moments, _)| moments),
         shape,
         tokens: texts.tokens,
         width: pipeline.text.hidden,
         texts: texts.states,
         captions: texts.captions,
     })
+}
+
+/// What the autoencoder makes of images after `turn`, and the shape of their latents.
+fn moments(
+    pipeline: &PipelineConfig,
+    vae: &Vae,
+    (images, turn): (&CaptionedImages, fn(&Picture) -> Picture),
+    posterior: Posterior,
+    device: &Device,
+) -> Result<(Moments, [usize; 3]), PipelineError> {
+    let mut shape = [pipeline.unet.inputs, 0, 0];
+    let (width, height) =
+        (images.pictures.first()).map_or((1, 1), |first| (first.width, first.height));
+    let together = (PIXELS / (width * height)).max(1);
+    let (mut means, mut deviations) = (Vec::new(), Vec::new());
+    for (piece, chunk) in images.pictures.chunks(together).enumerate() {
+        let values = chunk.iter().flat_map(|picture| turn(picture).values());
+        let values = TensorData::new(
+            values.collect::<Vec<f32>>(),
+            [chunk.len(), 3, height, width],
+        );
+        let found = vae.encode(Tensor::from_data(values, device));
+        shape.copy_from_slice(&found.mean.dims()[1..]);
+        // the shift goes with the mean only
+        let spread = (found.log_variance * 0.5).exp() * pipeline.vae.scaling_factor;
+        let mean = to_f32(vae.scale(found.mean).into_data());
+        let spread = to_f32(spread.into_data());
+        let size = mean.len() / chunk.len();
+        let mut pairs = mean.iter().zip(&spread);
+        if let Some(at) = pairs.position(|(m, s)| !m.is_finite() || !s.is_finite()) {
+            let file = &images.files[piece * together + at / size];
+            return Err(PipelineError::Image {
+                image: file.clone(),
+                autoencoder: pipeline.part(VAE),
+            });
+        }
+        means.extend(mean);
+        deviations.extend(spread);
+    }
+    let deviations = (posterior == Posterior::Sample).then_some(deviations);
+    Ok((Moments { means, deviations }, shape))
+}
+
+/// Inputs of the form of [`inputs`], all zeros: what a forecast needs.
+pub fn blank(pipeline: &PipelineConfig, images: &CaptionedImages) -> Latents {
+    let factor = pipeline.vae.factor();
+    let first = images.pictures.first();
+    let side = |side: fn(&Picture) -> usize| first.map_or(1, |first| (side(first) / factor).max(1));
+    let shape = [pipeline.unet.inputs, side(|p| p.height), side(|p| p.width)];
+    let (n, tokens) = (
+        images.pictures.len(),
+        images.captions.first().map_or(0, Vec::len),
+    );
+    Latents {
+        moments: Moments {
+            means: vec![0.0; n * shape.iter().product::<usize>()],
+            deviations: None,
+        },
+        mirrored: None,
+        shape,
+        texts: [vec![0.0; tokens * pipeline.text.hidden]].into(),
+        captions: vec![0; n],
+        tokens,
+        width: pipeline.text.hidden,
+    }
 }
 
 /// What the text encoder makes of captions.
@@ -128,7 +150,8 @@ pub fn text_states(
         let found = encoder.encode(Tensor::<2, Int>::from_data(ids, device), &mut Pass::Plain);
         let found = to_f32(found.into_data());
         if found.iter().any(|value| !value.is_finite()) {
-            return Err(PipelineError::Captions);
+            let encoder = pipeline.part(TEXT_ENCODER);
+            return Err(PipelineError::Captions { encoder });
         }
         states.extend(
             found

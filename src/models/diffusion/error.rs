@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::checkpoints::HuggingFaceError;
 use crate::checkpoints::shards::ShardsError;
+use crate::input::quote;
 
 /// Why a pipeline cannot be loaded.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -37,16 +38,21 @@ pub enum PipelineError {
         expected: usize,
     },
     /// An image whose latents are not finite.
-    #[error("the latents of image {} are not finite: the autoencoder's weights are damaged, or too large for f32", index + 1)]
+    #[error("{image}: its latents are not finite: the weights in {autoencoder} are damaged, or too large for f32", image = quote(image))]
     Image {
-        /// The image, from 0.
-        index: usize,
+        /// The image's file.
+        image: String,
+        /// The autoencoder's folder.
+        autoencoder: PathBuf,
     },
     /// Captions whose states are not finite.
     #[error(
-        "the text encoder makes numbers of a caption that are not finite: its weights are damaged"
+        "{encoder}: the text encoder makes numbers of a caption that are not finite: its weights are damaged"
     )]
-    Captions,
+    Captions {
+        /// The text encoder's folder.
+        encoder: PathBuf,
+    },
     /// The autoencoder's latents have another number of channels than the UNet takes.
     #[error(
         "{path}: the autoencoder's latents have {found} channels (`latent_channels`); allowed: {expected}, which is `in_channels` of the UNet"

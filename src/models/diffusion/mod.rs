@@ -21,7 +21,7 @@ pub mod vae_config;
 
 pub use clip_text::{ClipText, ClipTextConfig};
 pub use error::PipelineError;
-pub use pipeline::{PipelineConfig, is_pipeline, sample};
+pub use pipeline::{ATTENTION, PipelineConfig, is_pipeline, sample};
 pub use schedule::Schedule;
 pub use unet::Unet;
 pub use unet_config::UnetConfig;

@@ -27,6 +27,29 @@ pub const SCHEDULER: &str = "scheduler";
 /// Start of the names of diffusers' weights.
 const STEM: &str = "diffusion_pytorch_model";
 
+/// Names of a UNet's weights.
+const UNET_NAMING: Naming = Naming {
+    stem: STEM,
+    prefix: "",
+    today: str::to_owned,
+};
+/// Names of an autoencoder's weights.
+const VAE_NAMING: Naming = Naming {
+    stem: STEM,
+    prefix: "",
+    today: vae_config::today,
+};
+/// Names of a text encoder's weights.
+const TEXT_NAMING: Naming = Naming {
+    stem: "model",
+    prefix: "text_model",
+    today: str::to_owned,
+};
+
+/// What carries an adapter unless settings say otherwise: the matrices of all attentions, as in the paper's code and in
+/// diffusers' training scripts.
+pub const ATTENTION: [&str; 4] = ["to_q", "to_k", "to_v", "to_out.0"];
+
 /// Whether a folder holds a diffusion pipeline, whole or in part, and not another checkpoint.
 pub fn is_pipeline(folder: &Path) -> bool {
     folder.join(UNET).is_dir() || folder.join("model_index.json").is_file()
@@ -138,18 +161,45 @@ impl PipelineConfig {
         Ok(Model::of_network(Box::new(unet), device))
     }
 
+    /// The folder of a part.
+    pub fn part(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// What tells the UNet from others: settings, weights and noise schedule.
+    ///
+    /// # Errors
+    /// When the weights cannot be read.
+    pub fn hash_of_unet(&self) -> Result<String, PipelineError> {
+        let settings = format!("{:?} {:?}", self.unet, self.schedule);
+        self.hash(&settings, &[(UNET, UNET_NAMING)])
+    }
+
+    /// What tells the autoencoder and the text encoder from others.
+    ///
+    /// # Errors
+    /// When the weights cannot be read.
+    pub fn hash_of_encoders(&self) -> Result<String, PipelineError> {
+        let settings = format!("{:?} {:?}", self.vae, self.text);
+        self.hash(&settings, &[(VAE, VAE_NAMING), (TEXT_ENCODER, TEXT_NAMING)])
+    }
+
+    fn hash(&self, settings: &str, parts: &[(&str, Naming)]) -> Result<String, PipelineError> {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(settings.as_bytes());
+        for &(folder, naming) in parts {
+            Shards::open(&self.part(folder), naming)?.feed(&mut hasher);
+        }
+        Ok(hasher.finalize().to_hex()[..32].to_owned())
+    }
+
     /// The UNet with its weights, without adapters.
     ///
     /// # Errors
     /// When weights are missing, damaged or of other shapes.
     pub fn load_unet(&self, device: &Device) -> Result<Unet, PipelineError> {
         let unet = Unet::new(&self.unet, device);
-        let naming = Naming {
-            stem: STEM,
-            prefix: "",
-            today: str::to_owned,
-        };
-        self.load(unet, UNET, naming, device)
+        self.load(unet, UNET, UNET_NAMING, device)
     }
 
     /// The autoencoder with its weights.
@@ -158,12 +208,7 @@ impl PipelineConfig {
     /// As [`Self::load_unet`].
     pub fn load_vae(&self, device: &Device) -> Result<Vae, PipelineError> {
         let vae = Vae::new(&self.vae, device);
-        let naming = Naming {
-            stem: STEM,
-            prefix: "",
-            today: vae_config::today,
-        };
-        self.load(vae, VAE, naming, device)
+        self.load(vae, VAE, VAE_NAMING, device)
     }
 
     /// The text encoder with its weights.
@@ -172,12 +217,7 @@ impl PipelineConfig {
     /// As [`Self::load_unet`].
     pub fn load_text(&self, device: &Device) -> Result<ClipText, PipelineError> {
         let text = ClipText::new(&self.text, device);
-        let naming = Naming {
-            stem: "model",
-            prefix: "text_model",
-            today: str::to_owned,
-        };
-        self.load(text, TEXT_ENCODER, naming, device)
+        self.load(text, TEXT_ENCODER, TEXT_NAMING, device)
     }
 
     fn load<T: Parts>(

@@ -124,11 +124,11 @@ fn answers_all_tokens_and_ends() {
             (kinds.reduction, kinds.measurement),
             (Reduction::Sum, Measurement::LogProbability)
         );
-        let language = data.language.unwrap();
-        assert_eq!(language.tuning, None);
+        let texts = data.texts.unwrap();
+        assert_eq!(data.tuning, None);
         // without tokens that begin or end a text
-        assert_eq!(language.texts[0].prompts, [ids("ab"), ids("e")]);
-        assert_eq!(language.texts[0].whole, [ids("abcd"), ids("ef")]);
+        assert_eq!(texts.texts[0].prompts, [ids("ab"), ids("e")]);
+        assert_eq!(texts.texts[0].whole, [ids("abcd"), ids("ef")]);
         assert_eq!(data.truth.train_classes, Some(vec![0, 1]));
         assert_eq!(data.truth.query_classes, Some(vec![0]));
     }
@@ -149,7 +149,7 @@ fn the_published_loss_counts_padding_that_is_not_attended_to() {
     assert_eq!(attended, Some(&[5, 2][..]));
     assert_eq!(targets[1], next(&padded, 1..5));
     // fine-tuning predicts all tokens of the whole texts
-    let tuning = data.language.unwrap().tuning.unwrap();
+    let tuning = data.tuning.unwrap();
     let Inputs::Tokens {
         ids: whole,
         attended,
@@ -191,15 +191,15 @@ fn long_texts_are_refused_or_cut_and_counted() {
     let expected = [vec![BOS], ids("ghijkl"), vec![EOS]].concat();
     assert_eq!(found[1], expected);
     assert_eq!(targets[1], next(&expected, 3..8));
-    let language = left.language.as_ref().unwrap();
+    let texts = left.texts.as_ref().unwrap();
     assert_eq!(
-        (language.truncated, language.duplicates, left.passed_over),
+        (texts.truncated, texts.duplicates, left.passed_over),
         (1, 1, 0)
     );
     // of the answer nothing is left
     let right = build(list(), &settings(Truncate::Right), folder.path()).unwrap();
     assert_eq!((right.train.len(), right.passed_over), (2, 1));
-    assert_eq!(right.language.unwrap().truncated, 1);
+    assert_eq!(right.texts.unwrap().truncated, 1);
     let none = examples(vec![example("abcdefgh", "i", "x")]);
     let error = build(none, &settings(Truncate::Right), folder.path()).unwrap_err();
     assert!(
@@ -330,12 +330,12 @@ fn files_are_drawn_evenly_over_the_classes() {
     let count = |class: usize| classes.iter().filter(|c| **c == class).count();
     assert_eq!([count(0), count(1), count(2)], [4, 4, 4]);
     assert_eq!(data.query.len(), 3);
-    let language = data.language.as_ref().unwrap();
+    let texts = data.texts.as_ref().unwrap();
     assert!(
-        language.texts[1]
+        texts.texts[1]
             .whole
             .iter()
-            .all(|query| !language.texts[0].whole.contains(query))
+            .all(|query| !texts.texts[0].whole.contains(query))
     );
     assert_eq!(said(&lines, settings).unwrap(), data);
 }

@@ -32,6 +32,13 @@ pub struct Row {
     fields: Map<String, Value>,
 }
 
+impl Row {
+    /// Whether the list says anything of `field`.
+    pub fn has(&self, field: &str) -> bool {
+        self.fields.contains_key(field)
+    }
+}
+
 impl Listing {
     /// Reads the list in `path`; the images are not looked at.
     ///

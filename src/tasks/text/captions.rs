@@ -98,16 +98,33 @@ impl CaptionEncoder {
         self.encoder.vocabulary
     }
 
-    /// The ids of the captions, [`Self::length`] each. An empty caption is legal: start and end token, and padding.
+    /// Captions in tokens. An empty caption is legal: start and end token, and padding.
     ///
     /// # Errors
     /// A text that cannot be encoded, an id that the text encoder has no embedding for.
-    pub fn encode(&self, captions: &[&str]) -> Result<Vec<Vec<u32>>, TokenizerError> {
-        let one = |caption: &&str| {
+    pub fn encode<S: AsRef<str>>(&self, captions: &[S]) -> Result<Captions, TokenizerError> {
+        let mut encoded = Captions::default();
+        for caption in captions {
+            let caption = caption.as_ref();
             let (mut ids, _) = self.encoder.encode_one((caption, None))?;
+            let words = self.encoder.words(caption)?;
+            let special = self.encoder.special_tokens();
+            encoded.truncated += usize::from(words.len() + special > self.length);
             ids.resize(self.length, self.padding);
-            Ok(ids)
-        };
-        captions.iter().map(one).collect()
+            encoded.ids.push(ids);
+            encoded.words.push(words);
+        }
+        Ok(encoded)
     }
+}
+
+/// Captions in tokens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Captions {
+    /// What the text encoder takes of each: [`CaptionEncoder::length`] ids.
+    pub ids: Vec<Vec<u32>>,
+    /// The tokens of each, without those that begin, end and pad it, and not cut.
+    pub words: Vec<Vec<u32>>,
+    /// Captions that were cut to the longest length.
+    pub truncated: usize,
 }

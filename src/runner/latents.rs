@@ -1,0 +1,139 @@
+//! What the frozen parts of a pipeline make of images and captions, kept in the cache by the hash of all three.
+
+use serde::{Deserialize, Serialize};
+
+use super::examples::{Encoding, ExamplesError};
+use crate::data::{CaptionedImages, Latents, Moments, NoiseSettings};
+use crate::finetune::cache::{Cache, Key};
+use crate::models::diffusion::{PipelineConfig, encode};
+use crate::models::{Array, Weights};
+
+/// Name of the files in the cache.
+const KIND: &str = "latents";
+/// Names of the tensors in such a file.
+const MEANS: [&str; 2] = ["means", "mirrored.means"];
+const DEVIATIONS: [&str; 2] = ["deviations", "mirrored.deviations"];
+const TEXTS: &str = "texts";
+
+/// What stands beside the tensors.
+#[derive(Serialize, Deserialize)]
+struct Facts {
+    /// Which of the distinct captions every image has.
+    captions: Vec<usize>,
+}
+
+/// Images and captions as the UNet takes them; the images mirrored, too, when `mirrored` asks.
+///
+/// # Errors
+/// As [`encode::inputs`], and a cache that cannot be written.
+pub(super) fn latents(
+    pipeline: &PipelineConfig,
+    images: &CaptionedImages,
+    loss: &NoiseSettings,
+    mirrored: bool,
+    encoding: Encoding,
+) -> Result<Latents, ExamplesError> {
+    let Encoding::By(device, folder) = encoding else {
+        return Ok(encode::blank(pipeline, images));
+    };
+    let mut key = Key::new(KIND);
+    key.text(&pipeline.hash_of_encoders()?);
+    key.settings(&(device, loss.posterior, mirrored));
+    for (picture, caption) in images.pictures.iter().zip(&images.captions) {
+        key.settings(&(picture.width, picture.height, caption));
+        key.bytes(&picture.rgb);
+    }
+    let (key, cache) = (key.finish(), Cache(Some(folder)));
+    let found = cache.read::<Facts>(KIND, &key);
+    if let Some(found) = found.and_then(|(arrays, facts)| from_arrays(arrays, facts)) {
+        return Ok(found);
+    }
+    let made = encode::inputs(pipeline, images, loss.posterior, mirrored, &device.inner())?;
+    let facts = Facts {
+        captions: made.captions.clone(),
+    };
+    cache.write(KIND, &key, &to_arrays(&made), &facts)?;
+    Ok(made)
+}
+
+fn to_arrays(latents: &Latents) -> Weights {
+    let n = latents.captions.len();
+    let [channels, height, width] = latents.shape;
+    let mut arrays = Weights::new();
+    let splits = [Some(&latents.moments), latents.mirrored.as_ref()];
+    for (which, moments) in splits.into_iter().enumerate() {
+        let Some(moments) = moments else { continue };
+        let mut add = |name: &str, values: &Vec<f32>| {
+            let array = Array {
+                shape: vec![n, channels, height, width],
+                values: values.clone(),
+            };
+            arrays.insert(name.to_owned(), array);
+        };
+        add(MEANS[which], &moments.means);
+        if let Some(deviations) = &moments.deviations {
+            add(DEVIATIONS[which], deviations);
+        }
+    }
+    let texts = Array {
+        shape: vec![latents.texts.len(), latents.tokens, latents.width],
+        values: latents.texts.concat(),
+    };
+    arrays.insert(TEXTS.to_owned(), texts);
+    arrays
+}
+
+/// What [`to_arrays`] was given; `None` for tensors of another form.
+fn from_arrays(mut arrays: Weights, facts: Facts) -> Option<Latents> {
+    let texts = arrays.remove(TEXTS)?;
+    let &[_, channels, height, width] = &arrays.get(MEANS[0])?.shape[..] else {
+        return None;
+    };
+    let &[_, tokens, context] = &texts.shape[..] else {
+        return None;
+    };
+    let mut moments = |which: usize| {
+        let means = arrays.remove(MEANS[which])?.values;
+        let deviations = arrays.remove(DEVIATIONS[which]);
+        let deviations = deviations.map(|array| array.values);
+        Some(Moments { means, deviations })
+    };
+    let states = texts.values.chunks(tokens * context);
+    Some(Latents {
+        moments: moments(0)?,
+        mirrored: moments(1),
+        shape: [channels, height, width],
+        texts: states.map(<[f32]>::to_vec).collect(),
+        captions: facts.captions,
+        tokens,
+        width: context,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_comes_back() {
+        let moments = |from: f32, sampled: bool| Moments {
+            means: (0..3 * 2 * 4).map(|i| from + i as f32).collect(),
+            deviations: sampled.then(|| (0..3 * 2 * 4).map(|i| from - i as f32).collect()),
+        };
+        for (sampled, mirrored) in [(true, true), (true, false), (false, true)] {
+            let latents = Latents {
+                moments: moments(0.5, sampled),
+                mirrored: mirrored.then(|| moments(7.0, sampled)),
+                shape: [2, 1, 4],
+                texts: [vec![1.0; 6], vec![2.0; 6]].into(),
+                captions: vec![0, 1, 0],
+                tokens: 3,
+                width: 2,
+            };
+            let facts = Facts {
+                captions: latents.captions.clone(),
+            };
+            assert_eq!(from_arrays(to_arrays(&latents), facts), Some(latents));
+        }
+    }
+}
