@@ -429,7 +429,9 @@ fn captions_of_small_pipelines() {
     if let Some(folder) = shared("data/model_sd_icons32") {
         let encoder = CaptionEncoder::open(&folder).unwrap();
         let long = "red ".repeat(15);
-        let made = encoder.encode(&["an icon of red apple", "", &long]).unwrap();
+        let made = encoder
+            .encode(&["an icon of red apple", "", &long])
+            .unwrap();
         let found = made.ids;
         // transformers 4.57: CLIPTokenizer.from_pretrained(…)("an icon of red apple").input_ids
         const ICONS: [u32; 7] = [2046, 301, 300, 297, 465, 1025, 2047];
