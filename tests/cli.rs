@@ -18,7 +18,7 @@ fn infbench() -> Command {
 
 fn records(folder: &Path) -> Vec<Value> {
     let text =
-        fs::read_to_string(folder.join("results.jsonl")).expect("a finished run has results");
+        fs::read_to_string(folder.join("records.jsonl")).expect("a finished run has results");
     text.lines()
         .map(|line| serde_json::from_str(line).expect("a record is JSON"))
         .collect()
@@ -682,7 +682,7 @@ fn equal_runs_compare_equal_and_a_changed_value_is_named() {
         .stdout(predicate::str::starts_with("Same bytes outside timings: "));
 
     // one metric of one method, in the second cell
-    let lines = second.join("results.jsonl");
+    let lines = second.join("records.jsonl");
     let text = fs::read_to_string(&lines).unwrap();
     let mut values = records(&second);
     let value = &mut values[1]["methods"][1]["metrics"][0]["value"];
@@ -691,7 +691,7 @@ fn equal_runs_compare_equal_and_a_changed_value_is_named() {
     let changed: String = values.iter().map(|value| format!("{value}\n")).collect();
     fs::write(&lines, changed).unwrap();
     let named = contains("DIFFERENT: 1 of ")
-        .and(contains("results.jsonl:2, lora.rank=2 seed=0 ("))
+        .and(contains("records.jsonl:2, lora.rank=2 seed=0 ("))
         .and(contains(format!(
             "methods[datainf].metrics[pearson].value: {before} → {after} (relative 1.00e-2)"
         )))

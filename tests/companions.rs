@@ -51,7 +51,7 @@ fn run(folder: &Path, arguments: &[&str]) -> PathBuf {
 }
 
 fn record(out: &Path) -> Value {
-    let text = fs::read_to_string(out.join("results.jsonl")).unwrap();
+    let text = fs::read_to_string(out.join("records.jsonl")).unwrap();
     serde_json::from_str(text.lines().next().unwrap()).unwrap()
 }
 

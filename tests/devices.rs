@@ -101,7 +101,7 @@ fn conclusions(device: &str, out: &Path) -> BTreeMap<String, f64> {
         .arg(out)
         .assert()
         .success();
-    let text = std::fs::read_to_string(out.join("results.jsonl")).unwrap();
+    let text = std::fs::read_to_string(out.join("records.jsonl")).unwrap();
     let mut found = BTreeMap::new();
     for line in text.lines() {
         let record: serde_json::Value = serde_json::from_str(line).unwrap();

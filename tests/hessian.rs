@@ -501,7 +501,7 @@ fn tensor(path: &Path, name: &str) -> Vec<u8> {
 fn a_run_computes_it_and_files_give_the_same_scores() {
     let folder = tempfile::tempdir().unwrap();
     let out = experiment(folder.path(), EXPERIMENT, &["--threads", "1"]);
-    let text = fs::read_to_string(out.join("results.jsonl")).unwrap();
+    let text = fs::read_to_string(out.join("records.jsonl")).unwrap();
     let record: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
     let id = record["cell"]["id"].as_str().unwrap();
     let facts = &record["gradients"]["companions"]["hessian"];

@@ -35,7 +35,7 @@ fn run(folder: &Path, store: &str, arguments: &[&str]) -> [Value; 3] {
         .args(arguments)
         .assert()
         .success();
-    let text = fs::read_to_string(out.join("results.jsonl")).unwrap();
+    let text = fs::read_to_string(out.join("records.jsonl")).unwrap();
     let records: Vec<Value> = text
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -147,7 +147,7 @@ influence: {damping: 1.0e-12, methods: [exact, datainf]}
         .assert()
         .success()
         .stdout(contains("1 of 1 cells have no reference"));
-    let text = fs::read_to_string(out.join("results.jsonl")).unwrap();
+    let text = fs::read_to_string(out.join("records.jsonl")).unwrap();
     let record: Value = serde_json::from_str(text.trim()).unwrap();
     let why = record["no_reference"][0].as_str().unwrap();
     assert!(

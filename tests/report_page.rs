@@ -260,7 +260,8 @@ fn five_hundred_cells_are_one_page_that_can_be_sent() {
 
 #[test]
 fn a_theory_page_has_its_verdicts_on_top_and_its_cases_behind_points() {
-    let stored = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("results/theory_synthetic");
+    let stored =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/theory_synthetic");
     let mut results = load(&stored)
         .expect("readable")
         .expect("it holds theory.json");

@@ -177,7 +177,7 @@ fn a_tiny_reproduction_runs_to_its_end_and_goes_on_where_it_stopped() {
         "{csv}"
     );
     for file in [
-        "results.jsonl",
+        "records.jsonl",
         "report.html",
         "reproduce/figures/figure-1-smoke_correlation_rank.png",
     ] {
@@ -189,7 +189,7 @@ fn a_tiny_reproduction_runs_to_its_end_and_goes_on_where_it_stopped() {
         (&"done".into(), &"runs/smoke".into())
     );
     // records hold the pairs of one seed, and tables use them
-    let records = fs::read_to_string(out.join("results.jsonl")).unwrap();
+    let records = fs::read_to_string(out.join("records.jsonl")).unwrap();
     let record: Value = serde_json::from_str(records.lines().next().unwrap()).unwrap();
     let pairing = record["pairing"].as_array().unwrap();
     assert_eq!(pairing[0]["metric"], "pearson");

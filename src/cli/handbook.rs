@@ -190,6 +190,8 @@ fn capital(text: &str) -> String {
 mod tests {
     use std::path::Path;
 
+    use infbench::results::load;
+
     use super::*;
 
     #[test]
@@ -198,14 +200,8 @@ mod tests {
             .iter()
             .find(|(info, _)| info.name == "random_projection")
             .expect("listed");
-        let path =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("results/frontier_digits/results.jsonl");
-        // not in a package
-        let Ok(text) = std::fs::read_to_string(&path) else {
-            return eprintln!("SKIPPED: there is no {}", path.display());
-        };
-        let line = text.lines().next().expect("a record");
-        let mut record: Record = serde_json::from_str(line).expect("a record");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/frontier_digits");
+        let mut record = load(&folder).expect("a record").remove(0);
         let kept = |record: &Record| -> Vec<String> {
             let (rows, left_out) = places(info, &[("here".to_owned(), vec![record.clone()])]);
             assert_eq!(rows.len() + left_out.len(), 4);

@@ -6,12 +6,14 @@ use std::process::ExitCode;
 use super::common::{Global, bad, print};
 use clap::Args;
 use infbench::report;
+use infbench::results::files::write_table;
 use infbench::results::{load, theory};
 
 /// Arguments of `infbench report`.
 #[derive(Args)]
 pub struct ReportArgs {
-    /// Folder with results.jsonl, with cells/*.json of a run under way, or with theory.json
+    /// Folder with records.jsonl, with cells/*.json of a run under way, or with theory.json; the first and the last also
+    /// compressed (.gz)
     #[arg(value_name = "RESULTS_DIR")]
     results: PathBuf,
     /// Folder for the report [default: the results folder]
@@ -31,6 +33,7 @@ pub fn report(args: &ReportArgs, global: Global) -> miette::Result<ExitCode> {
     let records = load(&args.results).map_err(bad)?;
     let out = args.out.as_ref().unwrap_or(&args.results);
     let summary = report::write(&records, out, &report::ReportOptions::default()).map_err(bad)?;
+    write_table(&records, out).map_err(bad)?;
     if !global.quiet {
         print(&report::summary(&records));
     }

@@ -13,6 +13,7 @@ use infbench::report::paper::items::{ITEMS, Item, find};
 use infbench::report::paper::{self, PaperSummary};
 use infbench::reproduce::status::{RUNS, Status, available, status};
 use infbench::reproduce::{Source, Variant, choose, variants};
+use infbench::results::theory::text as theory_text;
 use infbench::results::{Record, load};
 use infbench::runner::RunOptions;
 use infbench::runner::forecast::product_rate;
@@ -339,12 +340,13 @@ fn compare(args: &ReproduceArgs, item: &Item, folder: &Path) -> miette::Result<E
         None => None,
     };
     let pages = args.out.clone().unwrap_or_else(|| folder.join("reproduce"));
-    let theory = folder.join("theory.json");
     let is_theory =
         variants(item.name).any(|variant| matches!(variant.source, Source::Theory { .. }));
     if is_theory {
-        let text = input::text(&theory).map_err(bad)?;
-        let parsed: Value = input::parse_json(&theory, &text).map_err(bad)?;
+        let found = theory_text(folder).map_err(bad)?;
+        let (path, text) =
+            found.ok_or_else(|| bad(format!("{} holds no theory.json", folder.display())))?;
+        let parsed: Value = input::parse_json(&path, &text).map_err(bad)?;
         let named = |variant: &&'static Variant| matches!(variant.source, Source::Theory { file, .. } if parsed["experiment"] == file);
         let variant = asked.or_else(|| variants(item.name).find(named));
         let variant =

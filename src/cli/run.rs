@@ -11,6 +11,7 @@ use infbench::progress::{Progress, plural};
 use infbench::report;
 use infbench::resolve;
 use infbench::results::ResultsDir;
+use infbench::results::files::RECORDS;
 use infbench::runner::cell::CellRunner;
 use infbench::runner::{RunOptions, RunSummary, run as run_plan};
 
@@ -115,7 +116,7 @@ pub fn ended(summary: &RunSummary, out: &Path, progress: &Progress) -> ExitCode 
             "{} of {} cells failed; the reasons are in {}",
             summary.failed,
             summary.records.len(),
-            out.join("results.jsonl").display()
+            out.join(RECORDS).display()
         );
         return ExitCode::FAILURE;
     }

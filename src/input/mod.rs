@@ -19,4 +19,4 @@ pub use home::expand_home;
 pub use nearest::nearest;
 pub use problem::Problem;
 pub use quote::{listed, quote, quote_name, shorten};
-pub use read::{bytes, json, json_problem, parse_json, text};
+pub use read::{bytes, decode, json, json_problem, parse_json, text};

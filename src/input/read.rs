@@ -30,7 +30,11 @@ pub fn text(path: &Path) -> Result<String, InputError> {
     decode(path, bytes(path)?)
 }
 
-fn decode(path: &Path, mut bytes: Vec<u8>) -> Result<String, InputError> {
+/// The text in the bytes of `path`.
+///
+/// # Errors
+/// As [`text`], but for the file system's refusal.
+pub fn decode(path: &Path, mut bytes: Vec<u8>) -> Result<String, InputError> {
     if bytes.is_empty() {
         return Err(InputError::Empty {
             path: path.to_owned(),

@@ -58,7 +58,7 @@ pub fn record_sections(study: &Study) -> ([Section; 2], Value) {
             parts: Vec::new(),
             html: format!(
                 "<p class=\"how\">One entry a setting, with a cell for every seed. Points of figures and rows of tables lead here. \
-                 Numbers of single cells are rounded; <code>results.jsonl</code> has every digit.</p>\n{}",
+                 Numbers of single cells are rounded; <code>records.jsonl</code> has every digit.</p>\n{}",
                 entries(study, &settings, &environments)
             ),
         },

@@ -306,10 +306,8 @@ fn theory(variant: &Variant) -> Result<Status, String> {
         Path::new(RESULTS).join(&plan.name),
     ];
     for folder in folders {
-        let text = std::fs::read_to_string(folder.join("theory.json"));
-        let parsed = text
-            .ok()
-            .and_then(|t| serde_json::from_str::<Value>(&t).ok());
+        let found = crate::results::theory::load_json(&folder);
+        let parsed = found.ok().flatten();
         let Some(parsed) = parsed.filter(|parsed| holds(variant, parsed)) else {
             continue;
         };

@@ -3,7 +3,8 @@
 //! ```text
 //! runs/<name>/
 //!   cells/<id>.json     one record a cell: written to a temporary file, synced, renamed
-//!   results.jsonl       the records of the experiment's grid, one a line, in the order of the grid
+//!   records.jsonl       the records of the experiment's grid, one a line, in the order of the grid: what everything else
+//!                       is drawn from; `records.jsonl.gz` where it is kept
 //!   results.csv         tidy: one row a cell, method and metric
 //!   cache/              pretrained bases and fine-tuned adapters, by content hash
 //! ```
@@ -17,7 +18,15 @@ use thiserror::Error;
 use crate::atomic;
 use crate::input::{self, InputError};
 
+use super::packed;
 use super::record::{Record, SCHEMA, Status};
+
+/// The records of a run.
+pub const RECORDS: &str = "records.jsonl";
+/// What [`RECORDS`] was called by earlier versions.
+const RECORDS_BEFORE: &str = "results.jsonl";
+/// The tidy table.
+const TABLE: &str = "results.csv";
 
 /// Why results could not be written or read.
 #[derive(Debug, Error)]
@@ -52,7 +61,7 @@ pub enum ResultsError {
         found: u64,
     },
     /// Nothing there.
-    #[error("{} holds no results: neither results.jsonl nor cells/*.json", path.display())]
+    #[error("{} holds no results: neither records.jsonl (or records.jsonl.gz) nor cells/*.json", path.display())]
     Empty {
         /// The folder.
         path: PathBuf,
@@ -154,7 +163,7 @@ impl ResultsDir {
         atomic::write(&path, &text).map_err(io("write", &path))
     }
 
-    /// Writes `results.jsonl` and `results.csv` from records in the order given.
+    /// Writes `records.jsonl` and `results.csv` from records in the order given.
     ///
     /// # Errors
     /// Whatever the file system answers.
@@ -164,11 +173,19 @@ impl ResultsDir {
             serde_json::to_writer(&mut lines, record).expect("a record is plain JSON");
             lines.push(b'\n');
         }
-        let path = self.root.join("results.jsonl");
+        let path = self.root.join(RECORDS);
         atomic::write(&path, &lines).map_err(io("write", &path))?;
-        let path = self.root.join("results.csv");
-        atomic::write(&path, &super::tidy::csv(records)).map_err(io("write", &path))
+        write_table(records, &self.root)
     }
+}
+
+/// Writes `results.csv` into a folder: a row per cell, method and metric.
+///
+/// # Errors
+/// Whatever the file system answers.
+pub fn write_table(records: &[Record], folder: &Path) -> Result<(), ResultsError> {
+    let path = folder.join(TABLE);
+    atomic::write(&path, &super::tidy::csv(records)).map_err(io("write", &path))
 }
 
 /// Reads a record file.
@@ -208,8 +225,8 @@ pub struct Entry {
     pub record: Record,
 }
 
-/// All records of a results folder, in the order of the grid: `results.jsonl`, or else `cells/*.json`
-/// of a run that has not come to its end.
+/// All records of a results folder, in the order of the grid: `records.jsonl` or `records.jsonl.gz`, or else
+/// `cells/*.json` of a run that has not come to its end.
 ///
 /// # Errors
 /// No folder, no records, a broken record.
@@ -223,10 +240,12 @@ pub fn load(root: &Path) -> Result<Vec<Record>, ResultsError> {
 /// # Errors
 /// As of [`load`].
 pub fn entries(root: &Path) -> Result<Vec<Entry>, ResultsError> {
-    let path = root.join("results.jsonl");
     let mut records = Vec::new();
-    if path.is_file() {
-        let text = input::text(&path)?;
+    let kept = match packed::text(root, RECORDS)? {
+        None => packed::text(root, RECORDS_BEFORE)?,
+        found => found,
+    };
+    if let Some((path, text)) = kept {
         for (number, line) in text.lines().enumerate() {
             if !line.is_empty() {
                 let place = format!("{}:{}", path.display(), number + 1);
@@ -282,12 +301,12 @@ mod tests {
             load(folder.path()),
             Err(ResultsError::Empty { .. })
         ));
-        fs::write(folder.path().join("results.jsonl"), "{\"schema\": 999}\n").unwrap();
+        fs::write(folder.path().join(RECORDS), "{\"schema\": 999}\n").unwrap();
         assert!(matches!(
             load(folder.path()),
             Err(ResultsError::Layout { found: 999, .. })
         ));
-        fs::write(folder.path().join("results.jsonl"), "{\"schema\": 1\n").unwrap();
+        fs::write(folder.path().join(RECORDS), "{\"schema\": 1\n").unwrap();
         assert!(matches!(
             load(folder.path()),
             Err(ResultsError::Broken { .. })

@@ -3,7 +3,7 @@
 //! Errors and bounds on ‖D − E‖ are in units of 1/λ. A number that is missing or not finite is `null`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::input;
 
 use super::files::ResultsError;
+use super::packed;
 use super::record::Provenance;
 
 /// Version of this layout; raised when a field changes its meaning.
@@ -261,7 +262,16 @@ where
     Ok(pairs.into_iter().map(number).collect())
 }
 
-/// Reads `theory.json` of a folder; `None` when there is none.
+/// What was found, as written: the text of `theory.json` or `theory.json.gz` of a folder and where it stands; `None` when
+/// there is none.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn text(root: &Path) -> Result<Option<(PathBuf, String)>, ResultsError> {
+    Ok(packed::text(root, "theory.json")?)
+}
+
+/// Reads `theory.json` (or `theory.json.gz`) of a folder; `None` when there is none.
 ///
 /// # Errors
 /// A file that cannot be read or is not of this layout.
@@ -278,11 +288,9 @@ pub fn load_json(root: &Path) -> Result<Option<Value>, ResultsError> {
 }
 
 fn read(root: &Path) -> Result<Option<(TheoryResults, Value)>, ResultsError> {
-    let path = root.join("theory.json");
-    if !path.is_file() {
+    let Some((path, text)) = text(root)? else {
         return Ok(None);
-    }
-    let text = input::text(&path)?;
+    };
     let broken = |error: serde_json::Error| ResultsError::Broken {
         path: path.clone(),
         message: input::json_problem(&error),

@@ -15,7 +15,7 @@ pub enum CompareError {
     Results(#[from] ResultsError),
     /// A path that is none of the three.
     #[error(
-        "{} is not a result: allowed are a folder of `infbench run` (results.jsonl or cells/*.json) or of \
+        "{} is not a result: allowed are a folder of `infbench run` (records.jsonl or cells/*.json) or of \
          `infbench theory` (theory.json), and a .safetensors file of `infbench score`",
         path.display()
     )]

@@ -54,7 +54,10 @@ impl Side {
         if path.is_file() {
             let is_tensors = path.extension().is_some_and(|e| e == "safetensors");
             return match path.file_name().and_then(|name| name.to_str()) {
-                Some("theory.json" | "results.jsonl") => Self::read(
+                Some(
+                    "theory.json" | "theory.json.gz" | "records.jsonl" | "records.jsonl.gz"
+                    | "results.jsonl",
+                ) => Self::read(
                     path.parent()
                         .filter(|p| p.is_dir())
                         .unwrap_or(Path::new(".")),

@@ -211,14 +211,12 @@ fn text(text: String) -> Cell {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
 
     use super::*;
     use crate::metrics::METRICS;
     use crate::report::figures::{Outcome, all};
     use crate::report::synthetic;
     use crate::report::tables::{best, entry_of};
-    use crate::results::load;
     use crate::results::record::Record;
 
     #[test]
@@ -316,19 +314,6 @@ mod tests {
             rows += own;
         }
         assert!(rows > 20, "{rows}");
-        // and of the records in this repository
-        let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
-        let mut committed = 0;
-        for entry in std::fs::read_dir(results).expect("there are results") {
-            let folder = entry.expect("readable").path();
-            if folder.join("results.jsonl").exists() {
-                let records = load(&folder).expect("readable records");
-                let (wrong, own) = disagreements(&records);
-                assert!(wrong.is_empty(), "{}: {wrong:#?}", folder.display());
-                committed += own;
-            }
-        }
-        assert!(committed > 80, "{committed}");
     }
 
     #[test]

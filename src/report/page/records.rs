@@ -1,7 +1,7 @@
 //! The records behind a page: one entry a setting with its cells, each environment and shared setting once.
 //!
 //! What a script needs to show a record whole (the numbers of every method, all settings) is JSON in columns,
-//! rounded to [`DIGITS`] digits; the records themselves, with every digit, are in `results.jsonl`.
+//! rounded to [`DIGITS`] digits; the records themselves, with every digit, are in `records.jsonl`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
