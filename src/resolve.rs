@@ -11,15 +11,15 @@ use crate::checkpoints::HuggingFaceError;
 use crate::checkpoints::hub::{Checkpoints, Hub, HubError, Part};
 use crate::checkpoints::layout::has_tokenizer;
 use crate::config::error::ConfigError;
-use crate::config::resolve::{Misfit, Resolve, continues};
+use crate::config::resolve::{Misfit, Resolve};
 use crate::config::theory::{self, TheoryPlan};
 use crate::config::{ModelConfig, Plan, TaskConfig, grid};
+use crate::data::Reads;
 use crate::input::{self, InputError, Problem};
 use crate::models::CheckpointConfig;
 use crate::models::Model;
 use crate::models::diffusion::{PipelineConfig, is_pipeline};
 use crate::models::huggingface::HuggingFaceConfig;
-use crate::tasks::Reads;
 use crate::tasks::image_folder::ImageSource;
 use crate::tasks::text::CaptionEncoder;
 
@@ -181,6 +181,19 @@ impl Resolve for Here {
 /// An error as what is wrong with a setting.
 fn at<E: std::fmt::Display>(setting: &'static str) -> impl Fn(E) -> Misfit {
     move |error| (setting, Problem::new(error.to_string()))
+}
+
+/// What to say of a model that does not do what a task asks: continue its texts, or classify them.
+fn continues(family: &str, is_causal: bool, task: &str) -> String {
+    if is_causal {
+        format!(
+            "`{family}` is a language model, which continues texts, and the task `{task}` has none to continue; allowed: a task of prompts, such as `grammars` or `instruction`"
+        )
+    } else {
+        format!(
+            "`{family}` classifies texts, and the task `{task}` wants them continued; allowed: a causal language model (llama, mistral, qwen2, qwen3)"
+        )
+    }
 }
 
 #[cfg(test)]

@@ -4,65 +4,27 @@
 //! seconds and peak bytes as metadata. The methods are those of [`crate::influence`].
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ndarray::Array2;
 
 mod companions;
 mod error;
 mod output;
+mod request;
 mod summary;
 mod tokens;
 
 pub use companions::{CheckpointFiles, CompanionFiles, SampledFiles};
 pub use error::ScoreError;
+pub use request::ScoreRequest;
 pub use summary::{Measured, ScoreSummary, ScoredBlock, ScoredMethod};
 pub use tokens::{ScoredToken, token_file};
 
 use crate::atomic::AtomicFile;
 use crate::gradients::store::{GradientStore, StoreError};
-use crate::influence::MethodSpec;
 use crate::influence::{BlockLayout, Queries, RunOptions, damping, run_method};
-use crate::influence::{Blocks, Precision};
 use output::{encode, metadata};
-
-/// What is asked.
-#[derive(Clone, Debug)]
-pub struct ScoreRequest {
-    /// Training gradients: one `[n, ...]` tensor a matrix.
-    pub train: PathBuf,
-    /// Query gradients: the same names and sizes, `[m, ...]`.
-    pub query: PathBuf,
-    /// The methods; no label twice.
-    pub methods: Vec<MethodSpec>,
-    /// c in λ_l = c · tr(F_l)/d_l. The paper: 0.1.
-    pub damping: f64,
-    /// Score the mean query only: `[1, n]`.
-    pub mean_query: bool,
-    /// Precision of the approximations' products.
-    pub precision: Precision,
-    /// What one block is.
-    pub blocks: Blocks,
-    /// What seeded methods draw from.
-    pub seed: u64,
-    /// What some methods need besides.
-    pub companions: CompanionFiles,
-    /// What every target token of some training examples contributes to their gradients: the training gradients' tensors,
-    /// a row per token, with a [list of the tokens](token_file) beside it.
-    pub per_token: Option<PathBuf>,
-    /// Where the scores go.
-    pub out: PathBuf,
-}
-
-impl ScoreRequest {
-    /// Every file that is read.
-    fn inputs(&self) -> impl Iterator<Item = &PathBuf> {
-        [&self.train, &self.query]
-            .into_iter()
-            .chain(self.companions.paths())
-            .chain(&self.per_token)
-    }
-}
 
 /// Computes scores from files to a file.
 ///

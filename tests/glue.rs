@@ -101,7 +101,7 @@ fn a_checkpoint_is_fine_tuned_on_texts_and_its_adapter_goes_out_and_in() {
             .args(["run", "tiny.yaml", "--quiet", "--no-resume"])
             .assert()
             .success();
-        let text = fs::read_to_string(folder.path().join("runs/tiny/results.jsonl")).unwrap();
+        let text = fs::read_to_string(folder.path().join("runs/tiny/records.jsonl")).unwrap();
         serde_json::from_str::<Value>(text.trim()).unwrap()
     };
     let record = run();
@@ -176,7 +176,7 @@ fn a_checkpoint_s_factors_sampled_labels_and_checkpoints_go_out_and_score() {
         ])
         .assert()
         .success();
-    let text = fs::read_to_string(folder.path().join("runs/tiny/results.jsonl")).unwrap();
+    let text = fs::read_to_string(folder.path().join("runs/tiny/records.jsonl")).unwrap();
     let record: Value = serde_json::from_str(text.trim()).unwrap();
     for method in record["methods"].as_array().unwrap() {
         assert_eq!(
@@ -272,7 +272,7 @@ fn parquet_from_the_hub_gives_what_json_lines_give() {
             .arg(format!("task.path={}", path.display()))
             .assert()
             .success();
-        let text = fs::read_to_string(folder.path().join(out).join("results.jsonl")).unwrap();
+        let text = fs::read_to_string(folder.path().join(out).join("records.jsonl")).unwrap();
         let record: Value = serde_json::from_str(text.trim()).unwrap();
         let id = record["cell"]["id"].as_str().unwrap();
         let gradients = folder.path().join(out).join("gradients");
@@ -377,7 +377,7 @@ fn a_model_of_the_hub_comes_from_the_cache() {
     )
     .unwrap();
     with("run", by_id).success();
-    let text = fs::read_to_string(folder.path().join("runs/tiny/results.jsonl")).unwrap();
+    let text = fs::read_to_string(folder.path().join("runs/tiny/records.jsonl")).unwrap();
     let record: Value = serde_json::from_str(text.trim()).unwrap();
     assert_eq!(
         record["config"]["model"],
@@ -453,9 +453,15 @@ fn mistakes_are_found_before_anything_is_computed() {
     plan("task.train=33", "task.train is 33; the data has 32");
     plan("lora.rank=17", "which is 16×16; allowed: 1 to 16");
     plan("lora.layers=[2]", "there is no layer 2; allowed: 0 to 1");
-    plan("model={name: transformer}", "only a checkpoint can read");
+    plan(
+        "model={name: transformer}",
+        "cannot read; allowed: checkpoint",
+    );
     plan("model=checkpoint", "unknown value `checkpoint`");
-    plan("task=digits", "a checkpoint reads texts");
+    plan(
+        "task=digits",
+        "which `checkpoint` cannot read; allowed: transformer, mlp",
+    );
     // with a validation file nothing is taken from the training file
     let validation = folder.path().join("rte/dev.jsonl");
     pairs(&validation, 6);

@@ -13,6 +13,8 @@ pub mod peft;
 
 mod post_processor;
 pub mod shards;
+pub mod tensor_file;
 
 pub use fields::{Fields, HuggingFaceError};
 pub use post_processor::begin_and_end;
+pub use tensor_file::TensorFileError;

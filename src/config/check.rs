@@ -5,13 +5,13 @@ use serde_json::Value;
 use super::document::{Document, Path};
 use super::error::ConfigError;
 use super::experiment::Settings;
-use super::resolve::{Misfit, Resolve, continues};
+use super::resolve::{Misfit, Resolve};
 use super::{LoraConfig, ModelConfig, TaskConfig};
+use crate::data::Reads;
 use crate::gradients::settings::Reference;
 use crate::influence::{MethodSpec, Need};
 use crate::input::Problem;
 use crate::models::Model;
-use crate::tasks::Reads;
 
 type Checked<T> = Result<T, Box<ConfigError>>;
 
@@ -158,26 +158,15 @@ fn network(
     resolve: &mut dyn Resolve,
 ) -> Checked<Option<Model>> {
     let error = |at: &str, problem| document.error(&path(at), false, problem);
-    let name = task.name();
-    let cannot = match (&*model, task.reads()) {
-        (ModelConfig::Checkpoint(_), Reads::Texts | Reads::Prompts | Reads::Images)
-        | (ModelConfig::Llama(_), Reads::Prompts) => None,
-        (_, Reads::Images) => Some(format!(
-            "the task `{name}` has images, which only a diffusion pipeline can read; allowed: {{path: FOLDER}}"
-        )),
-        (ModelConfig::Llama(_), _) => Some(continues("llama", true, name)),
-        (_, Reads::Texts | Reads::Prompts) => Some(format!(
-            "the task `{name}` has texts, which only a checkpoint can read; allowed: {{path: FOLDER}}"
-        )),
-        (ModelConfig::Checkpoint(_), _) => Some(format!(
-            "a checkpoint reads texts, which the task `{name}` does not have; allowed: a task of texts, such as `glue` or `grammars`"
-        )),
-        (ModelConfig::Mlp(_), Reads::Tokens) => Some(format!(
-            "the task `{name}` has tokens, which `mlp` cannot read; allowed: transformer"
-        )),
-        _ => None,
-    };
-    if let Some(message) = cannot {
+    let reads = task.reads();
+    if !model.reads().contains(&reads) {
+        let message = format!(
+            "the task `{}` has {}, which `{}` cannot read; allowed: {}",
+            task.name(),
+            reads.text(),
+            model.name(),
+            ModelConfig::reading(reads).join(", ")
+        );
         return Err(error("model", Problem::new(message)));
     }
     if let ModelConfig::Llama(llama) = &*model {

@@ -17,10 +17,7 @@ mod defaults;
 mod sweep;
 
 use defaults::settings;
-use sweep::combinations;
-
-/// Most cells of an experiment.
-const MOST_CELLS: usize = 10_000;
+use sweep::{MOST_CELLS, combinations};
 
 /// A checked experiment: every cell can run.
 #[derive(Clone, Debug)]

@@ -60,16 +60,3 @@ impl Resolve for Unresolved {
         Ok(None)
     }
 }
-
-/// What to say of a model that does not do what a task asks: continue its texts, or classify them.
-pub fn continues(family: &str, is_causal: bool, task: &str) -> String {
-    if is_causal {
-        format!(
-            "`{family}` is a language model, which continues texts, and the task `{task}` has none to continue; allowed: a task of prompts, such as `grammars` or `instruction`"
-        )
-    } else {
-        format!(
-            "`{family}` classifies texts, and the task `{task}` wants them continued; allowed: a causal language model (llama, mistral, qwen2, qwen3)"
-        )
-    }
-}

@@ -8,6 +8,7 @@ mod inputs;
 mod latents;
 mod noise;
 mod picture;
+mod reads;
 mod targets;
 mod texts;
 mod tokens;
@@ -19,6 +20,7 @@ pub use noise::{
     GivenNoise, Join, NoiseSettings, NoiseTargets, Posterior, Prediction, SharedNoise, Timesteps,
 };
 pub use picture::Picture;
+pub use reads::Reads;
 pub use targets::Targets;
 pub use texts::{HiddenStates, Texts};
 pub use tokens::{Measurement, NextToken, Reduction, TokenTargets};

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::FinetuneError;
 use crate::atomic;
+use crate::checkpoints::TensorFileError;
 use crate::data::{Inputs, Split, Targets};
 use crate::input;
 use crate::models::files::{self, WeightFileError};
@@ -258,10 +259,9 @@ impl Cache<'_> {
             path: facts_path.clone(),
             source,
         })?;
-        atomic::write(&facts_path, &text).map_err(|source| WeightFileError::Io {
-            path: facts_path,
-            source,
-        })?;
+        let written = atomic::write(&facts_path, &text);
+        written
+            .map_err(|error| WeightFileError::from(TensorFileError::write(&facts_path)(error)))?;
         Ok(())
     }
 }

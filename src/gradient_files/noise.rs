@@ -2,27 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, TensorView};
 use thiserror::Error;
 
 use crate::checkpoints::shards::reader;
+use crate::checkpoints::{TensorFileError, tensor_file};
 use crate::data::GivenNoise;
-use crate::input::{self, InputError};
 
 /// Why a file of noise cannot be used.
 #[derive(Debug, Error)]
 pub enum NoiseFileError {
-    /// It cannot be read, or is something else.
+    /// A file that cannot be read, or is none.
     #[error(transparent)]
-    Input(#[from] InputError),
-    /// It is damaged.
-    #[error("{path}: {source}")]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: safetensors::SafeTensorError,
-    },
+    File(#[from] TensorFileError),
     /// A tensor is missing or of another form.
     #[error(
         "{path}: `{name}` {problem}. A file of noise has `latents` and `noise`, [examples, views, channels, height, width], and `timesteps`, [views] whole numbers"
@@ -49,16 +41,8 @@ pub(super) struct NoiseFile {
 
 /// Reads the noise of `n` examples with latents of `channels`.
 pub(super) fn read(path: &Path, n: usize, channels: usize) -> Result<NoiseFile, NoiseFileError> {
-    let bytes = input::bytes(path)?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|source| {
-        match input::explain(path, &bytes, "a safetensors file") {
-            Some(found) => found.into(),
-            None => NoiseFileError::Format {
-                path: path.to_owned(),
-                source,
-            },
-        }
-    })?;
+    let bytes = tensor_file::read(path)?;
+    let (file, _) = tensor_file::parse(path, &bytes)?;
     let wrong = |name: &'static str, problem: String| NoiseFileError::Tensor {
         path: path.to_owned(),
         name,

@@ -5,34 +5,18 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use faer::Mat;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, TensorView};
 use thiserror::Error;
 
-use crate::atomic;
-use crate::input::{self, InputError, quote};
+use crate::checkpoints::{TensorFileError, tensor_file};
+use crate::input::quote;
 
 /// Why a file of square matrices cannot be read or written.
 #[derive(Debug, Error)]
 pub enum MatrixFileError {
-    /// The file system refused.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What it said.
-        source: std::io::Error,
-    },
-    /// Not what its name says.
+    /// A file that cannot be read or written, or is none.
     #[error(transparent)]
-    Input(InputError),
-    /// A safetensors file that is damaged.
-    #[error("{}: {source}", path.display())]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: safetensors::SafeTensorError,
-    },
+    File(#[from] TensorFileError),
     /// A tensor that is not what the file should hold.
     #[error("{}: tensor `{}` {reason}", path.display(), quote(tensor))]
     Tensor {
@@ -64,19 +48,6 @@ impl MatrixFileError {
             reason: reason.into(),
         }
     }
-
-    fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Io { path, source }
-    }
-
-    fn format(path: &Path) -> impl Fn(safetensors::SafeTensorError) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Format {
-            path: path.clone(),
-            source,
-        }
-    }
 }
 
 /// Writes a float64 tensor a matrix, row-major, atomically. Metadata of several entries have no order of their own,
@@ -86,7 +57,6 @@ pub(super) fn write<'m>(
     matrices: impl IntoIterator<Item = (String, &'m Mat<f64>)>,
     metadata: HashMap<String, String>,
 ) -> Result<(), MatrixFileError> {
-    let format = MatrixFileError::format(path);
     let rows = |(name, matrix): (String, &Mat<f64>)| {
         let size = matrix.nrows();
         let values: Vec<f64> = (0..size * size)
@@ -95,16 +65,13 @@ pub(super) fn write<'m>(
         (name, size, values)
     };
     let named: Vec<_> = matrices.into_iter().map(rows).collect();
-    let views: Result<Vec<_>, _> = named
-        .iter()
-        .map(|(name, size, values)| {
-            let bytes = bytemuck::cast_slice(values);
-            Ok((name, TensorView::new(Dtype::F64, vec![*size; 2], bytes)?))
-        })
-        .collect();
+    let views = named.iter().map(|(name, size, values)| {
+        let bytes = bytemuck::cast_slice(values);
+        let view = TensorView::new(Dtype::F64, vec![*size; 2], bytes);
+        (name.clone(), view)
+    });
     let metadata = (!metadata.is_empty()).then_some(metadata);
-    let bytes = safetensors::serialize(views.map_err(&format)?, metadata).map_err(&format)?;
-    atomic::write(path, &bytes).map_err(MatrixFileError::io(path))
+    Ok(tensor_file::write(path, views, metadata)?)
 }
 
 /// What [`read`] finds: matrices by what their names stand for, in the order of the file, and its metadata.
@@ -119,15 +86,8 @@ pub(super) fn read<N>(
     path: &Path,
     named: impl Fn(&str) -> Result<N, String>,
 ) -> Result<Found<N>, MatrixFileError> {
-    let bytes = std::fs::read(path).map_err(MatrixFileError::io(path))?;
-    let format = MatrixFileError::format(path);
-    let file = SafeTensors::deserialize(&bytes).map_err(|source| {
-        match input::explain(path, &bytes, "a safetensors file") {
-            Some(found) => MatrixFileError::Input(found),
-            None => format(source),
-        }
-    })?;
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(&format)?;
+    let bytes = tensor_file::read(path)?;
+    let (file, header) = tensor_file::parse(path, &bytes)?;
     let one = |(name, view): (&str, TensorView<'_>)| {
         let both = named(name).and_then(|named| Ok((named, square(&view)?)));
         both.map_err(|reason| MatrixFileError::tensor(path, name, reason))
@@ -216,6 +176,9 @@ mod tests {
         assert!(text.starts_with(&path.display().to_string()), "{text}");
         std::fs::remove_file(&path).unwrap();
         let none = read(&path, same);
-        assert!(matches!(none, Err(MatrixFileError::Io { .. })));
+        assert!(matches!(
+            none,
+            Err(MatrixFileError::File(TensorFileError::Input(_)))
+        ));
     }
 }

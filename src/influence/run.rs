@@ -5,18 +5,20 @@ use faer::{Accum, Mat};
 use ndarray::Array2;
 
 mod control;
+mod influence;
 mod parts;
 mod queries;
 mod warm_up;
 
 use control::of_control;
-use parts::PartScores;
+pub use influence::{Influence, RunOptions};
 pub use parts::Parts;
+use parts::{PartScores, divide};
 pub use queries::Queries;
 use queries::load_queries;
 use warm_up::warm_up;
 
-use super::block::columns::{column, contiguous_mut, norms as lengths, parallel, relative};
+use super::block::columns::{column, norms as lengths, parallel, relative};
 use super::block::layout::BlockLayout;
 use super::block::precision::Precision;
 use super::block::reduce::sum_of_squares;
@@ -27,45 +29,6 @@ use super::evidence::Evidence;
 use super::spec::MethodSpec;
 use crate::gradients::store::GradientStore;
 use crate::measure::{Meter, Spent, StageBytes, StageSeconds};
-
-/// How [`run_method`] computes.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RunOptions<'a> {
-    /// Precision of the products; `exact` is always f64.
-    pub precision: Precision,
-    /// Which queries.
-    pub queries: Queries,
-    /// What seeded methods draw from.
-    pub seed: u64,
-    /// What travels beside the gradients, for the methods that need it.
-    pub companions: Companions<'a>,
-    /// What is scored besides the training examples.
-    pub parts: Option<Parts<'a>>,
-}
-
-/// A method's scores and what they cost.
-#[derive(Clone, Debug)]
-pub struct Influence {
-    /// I(k, q), `[queries, train]`; positive = harmful. May hold NaN or infinities where an iteration
-    /// diverged.
-    pub scores: Array2<f64>,
-    /// The same of [`RunOptions::parts`], `[queries, parts]`, outside the clock; `None` also of a method that projects
-    /// gradients or goes along checkpoints, in place of a product with one answer (F + λI)⁻¹v.
-    pub parts: Option<Array2<f64>>,
-    /// Wall time by stage, summed over blocks.
-    pub seconds: StageSeconds,
-    /// Peak memory by stage, the largest over blocks, above what was held before the block's first stage
-    /// (the gradients, its queries and the scores); `None` without the tracking allocator.
-    pub peak_bytes: Option<StageBytes>,
-    /// Bytes of the training gradients fetched from the store, over all stages, those at sampled labels
-    /// included. Divided by the size of the store they are the passes over the data that the method makes.
-    pub bytes_read: u64,
-    /// The worst over blocks.
-    pub evidence: Evidence,
-    /// One for each block of the layout, and for each checkpoint if the method goes through them; a block
-    /// of zeros has none to show.
-    pub block_evidence: Vec<Evidence>,
-}
 
 /// I(k, q) = −Σ_l v_qᵀ(F_l + λ_l I)⁻¹g_k with the inverse as `spec` approximates it, for every query q and
 /// training example k; `lambda` as of [`damping`](super::damping()).
@@ -251,20 +214,6 @@ fn add(sums: &mut [f64], values: impl IntoIterator<Item = f64>) {
     sums.iter_mut()
         .zip(values)
         .for_each(|(sum, value)| *sum += value);
-}
-
-/// Scores over ‖g_k‖‖v_q‖, from squared norms; a gradient of zeros has the cosine 0 with everything.
-fn divide(scores: &mut Mat<f64>, train: &[f64], query: &[f64]) {
-    for (q, &query) in query.iter().enumerate() {
-        for (score, &train) in contiguous_mut(scores.as_mut().col_mut(q))
-            .iter_mut()
-            .zip(train)
-        {
-            // the square roots first: the product of two squares leaves the range of f64 sooner
-            let norms = train.sqrt() * query.sqrt();
-            *score = if norms > 0.0 { *score / norms } else { 0.0 };
-        }
-    }
 }
 
 fn check(

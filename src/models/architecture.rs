@@ -9,10 +9,16 @@ use super::error::ModelError;
 use super::model::Model;
 use super::parameter::Role;
 use super::pretrain::PretrainConfig;
+use crate::data::Reads;
 use crate::input::Problem;
 
 /// An architecture, as its settings describe it.
 pub trait Architecture {
+    /// The kinds of examples that the network reads.
+    fn reads() -> &'static [Reads]
+    where
+        Self: Sized;
+
     /// The first contradiction between its settings, with the field that it is about. Ranges of single fields are in the
     /// schema; what the files of a checkpoint say is checked when they are read.
     fn problem(&self) -> Option<(&'static str, Problem)> {

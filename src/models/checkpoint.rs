@@ -20,6 +20,7 @@ use super::parameter::{Parameter, Role};
 use super::pretrain::PretrainConfig;
 use crate::checkpoints::hub::{Checkpoints, HubError, Located};
 use crate::checkpoints::shards::{Naming, Shards};
+use crate::data::Reads;
 
 /// A pretrained checkpoint, frozen as it is: `model: {path: FOLDER}`, with or without its
 /// `name: checkpoint`.
@@ -71,6 +72,10 @@ impl CheckpointConfig {
 }
 
 impl Architecture for CheckpointConfig {
+    fn reads() -> &'static [Reads] {
+        &[Reads::Texts, Reads::Prompts, Reads::Images]
+    }
+
     fn blank(
         &self,
         input: &InputShape,

@@ -3,37 +3,21 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, TensorView};
 use thiserror::Error;
 
-use crate::atomic;
 use crate::checkpoints::shards::reader;
-use crate::input::{self, InputError, quote};
+use crate::checkpoints::{TensorFileError, tensor_file};
+use crate::input::quote;
 
 use super::parameter::{Array, Weights};
 
 /// Why weights cannot be read or written.
 #[derive(Debug, Error)]
 pub enum WeightFileError {
-    /// The file system refused.
-    #[error("{path}: {source}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What it said.
-        source: std::io::Error,
-    },
-    /// Not what its name says.
+    /// A file that cannot be read or written, or is none.
     #[error(transparent)]
-    Input(#[from] InputError),
-    /// A safetensors file that is damaged.
-    #[error("{path}: {source}")]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: safetensors::SafeTensorError,
-    },
+    File(#[from] TensorFileError),
     /// A tensor of another type.
     #[error(
         "{path}: tensor `{}` is {found:?}; allowed: F32, F16, BF16",
@@ -54,30 +38,14 @@ pub enum WeightFileError {
 /// # Errors
 /// When the file system refuses.
 pub fn save(path: &Path, weights: &Weights, about: (&str, &str)) -> Result<(), WeightFileError> {
-    let format = |source| WeightFileError::Format {
-        path: path.to_owned(),
-        source,
-    };
     // one entry: the order of several would differ from run to run
     let metadata = HashMap::from([(about.0.to_owned(), about.1.to_owned())]);
-    let views: Result<Vec<_>, _> = weights
-        .iter()
-        .map(|(name, array)| {
-            Ok((
-                name.as_str(),
-                TensorView::new(
-                    Dtype::F32,
-                    array.shape.clone(),
-                    bytemuck::cast_slice(&array.values),
-                )?,
-            ))
-        })
-        .collect();
-    let bytes = safetensors::serialize(views.map_err(format)?, Some(metadata)).map_err(format)?;
-    atomic::write(path, &bytes).map_err(|source| WeightFileError::Io {
-        path: path.to_owned(),
-        source,
-    })
+    let views = weights.iter().map(|(name, array)| {
+        let bytes = bytemuck::cast_slice(&array.values);
+        let view = TensorView::new(Dtype::F32, array.shape.clone(), bytes);
+        (name.clone(), view)
+    });
+    Ok(tensor_file::write(path, views, Some(metadata))?)
 }
 
 /// Reads every tensor of a file.
@@ -85,19 +53,8 @@ pub fn save(path: &Path, weights: &Weights, about: (&str, &str)) -> Result<(), W
 /// # Errors
 /// When it cannot be read, is damaged, or holds anything but f32, f16 and bf16.
 pub fn load(path: &Path) -> Result<Weights, WeightFileError> {
-    let bytes = std::fs::read(path).map_err(|source| WeightFileError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|source| {
-        match input::explain(path, &bytes, "a safetensors file") {
-            Some(found) => found.into(),
-            None => WeightFileError::Format {
-                path: path.to_owned(),
-                source,
-            },
-        }
-    })?;
+    let bytes = tensor_file::read(path)?;
+    let (file, _) = tensor_file::parse(path, &bytes)?;
     file.iter()
         .map(|(name, view)| {
             let append = reader(view.dtype()).ok_or_else(|| WeightFileError::Type {
@@ -149,12 +106,18 @@ mod tests {
         assert!(back["a.weight"].values[1].is_sign_negative());
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
-        assert!(matches!(load(&path), Err(WeightFileError::Format { .. })));
+        assert!(matches!(
+            load(&path),
+            Err(WeightFileError::File(TensorFileError::Format { .. }))
+        ));
         std::fs::write(&path, "version https://git-lfs.github.com/spec/v1\n").unwrap();
-        assert!(matches!(load(&path), Err(WeightFileError::Input(_))));
+        assert!(matches!(
+            load(&path),
+            Err(WeightFileError::File(TensorFileError::Input(_)))
+        ));
         assert!(matches!(
             load(&folder.path().join("none")),
-            Err(WeightFileError::Io { .. })
+            Err(WeightFileError::File(TensorFileError::Input(_)))
         ));
     }
 }

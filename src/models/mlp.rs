@@ -16,6 +16,7 @@ use super::ops;
 use super::parameter::{Parameter, Role, fan_in};
 use super::pass::Pass;
 use super::pretrain::PretrainConfig;
+use crate::data::Reads;
 use crate::input::Problem;
 
 /// Multilayer perceptron: `layers` hidden layers of width `hidden` with GELU.
@@ -43,6 +44,10 @@ impl Default for MlpConfig {
 }
 
 impl Architecture for MlpConfig {
+    fn reads() -> &'static [Reads] {
+        &[Reads::Vector, Reads::Vectors]
+    }
+
     fn problem(&self) -> Option<(&'static str, Problem)> {
         empty(&[("hidden", self.hidden), ("layers", self.layers)])
     }

@@ -66,6 +66,11 @@ pub trait Network: Debug + Send + Sync {
     /// Every parameter in a stable order, of a forward pass.
     fn parameters(&mut self) -> Vec<Parameter<'_>>;
 
+    /// Names of the parameters whose rows are looked up and multiplied with nothing: embedding tables.
+    fn looked_up(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Number of layers, by which `lora.layers` counts. 0 for a network that has none, in which it can only be `all`.
     fn layers(&self) -> usize;
 

@@ -18,9 +18,9 @@ use super::lora::settings::LoraInit;
 use super::model::{Brought, Model};
 use super::parameter::{Role, Weights};
 use crate::atomic;
-use crate::checkpoints::HuggingFaceError;
 pub use crate::checkpoints::peft::settings::CONFIG_FILE;
 use crate::checkpoints::peft::settings::{Settings, saved_module};
+use crate::checkpoints::{HuggingFaceError, TensorFileError};
 use crate::input::quote_name;
 
 /// Name of the weights' file.
@@ -336,7 +336,8 @@ pub fn save(folder: &Path, model: &mut Model, base: &str, dropout: f64) -> Resul
     files::save(&folder.join(WEIGHTS_FILE), &weights, ("format", "pt"))?;
     let path = folder.join(CONFIG_FILE);
     let text = format!("{config:#}\n");
-    atomic::write(&path, text.as_bytes()).map_err(|source| WeightFileError::Io { path, source })?;
+    let written = atomic::write(&path, text.as_bytes());
+    written.map_err(|error| WeightFileError::from(TensorFileError::write(&path)(error)))?;
     Ok(())
 }
 

@@ -17,6 +17,20 @@ macro_rules! models {
                     $(Self::$Variant(_) => stringify!($name),)+
                 }
             }
+
+            /// The kinds of examples that it reads.
+            pub fn reads(&self) -> &'static [$crate::data::Reads] {
+                match self {
+                    $(Self::$Variant(_) => <$Settings>::reads(),)+
+                }
+            }
+
+            /// The architectures that read examples of a kind.
+            pub fn reading(kind: $crate::data::Reads) -> Vec<&'static str> {
+                let all = [$((stringify!($name), <$Settings>::reads())),+];
+                let reading = all.into_iter().filter(|(_, kinds)| kinds.contains(&kind));
+                reading.map(|(name, _)| name).collect()
+            }
         }
 
         impl std::ops::Deref for ModelConfig {

@@ -64,10 +64,11 @@ fn multiplied(model: &mut Model) -> [f64; 2] {
     let depth = model.layers_below_adapters();
     let mut is_below = depth > 0;
     let (mut below, mut above) = (0, 0);
+    let tables = model.looked_up();
     // they come in the order of a forward pass
     for parameter in model.parameters() {
         is_below &= split_layer(&parameter.name).is_none_or(|(layer, _)| layer != depth);
-        if !parameter.name.ends_with("_embeddings.weight") {
+        if !tables.contains(&parameter.name.as_str()) {
             let size = parameter.slot.count();
             *(if is_below { &mut below } else { &mut above }) += size;
         }

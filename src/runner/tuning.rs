@@ -6,13 +6,12 @@ use super::examples::{self, Encoding};
 use super::sentence;
 use crate::checkpoints::diffusers_lora::LORA_FILE;
 use crate::config::{Cell, ModelConfig};
-use crate::data::TaskData;
+use crate::data::{Reads, TaskData};
 use crate::device::DeviceChoice;
 use crate::finetune::{self, FineTuned, Retrainer, Stage};
 use crate::models::diffusion::adapter;
 use crate::models::peft::{self, PeftError};
 use crate::progress::Progress;
-use crate::tasks::Reads;
 
 /// Where a cell runs, and what it leaves there.
 pub(super) struct Place<'a> {

@@ -6,8 +6,9 @@ use ndarray::Array2;
 use safetensors::tensor::TensorView;
 use serde_json::json;
 
+use super::request::ScoreRequest;
+use super::summary::ScoreSummary;
 use super::tokens::ByToken;
-use super::{ScoreRequest, ScoreSummary};
 
 /// The file's bytes: a float64 tensor `[m, n]` per label.
 pub(super) fn encode(

@@ -1,8 +1,11 @@
+use std::path::PathBuf;
+
 use safetensors::tensor::TensorView;
 use serde_json::json;
 
 use super::*;
 use crate::influence::InfluenceError;
+use crate::influence::{Blocks, Precision};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

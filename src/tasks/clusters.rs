@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{TaskError, require};
 use super::flip;
-use super::task::{Reads, Task};
+use super::task::Task;
+use crate::data::Reads;
 use crate::data::{Inputs, Split, Targets, TaskData, Truth};
 use crate::random::{self, Rng};
 

@@ -13,7 +13,8 @@ use smartcore::dataset::digits;
 
 use super::error::{TaskError, require};
 use super::flip;
-use super::task::{Reads, Task};
+use super::task::Task;
+use crate::data::Reads;
 use crate::data::{Inputs, Split, Targets, TaskData, Truth};
 use crate::input::Problem;
 use crate::random;

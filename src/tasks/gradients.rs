@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::task::{Reads, Task};
+use super::task::Task;
+use crate::data::Reads;
 use crate::input::Problem;
 
 /// Synthetic gradients with the shape real LoRA gradients have: power-law spectrum, log-normal

@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::image_folder::{ImageSettings, ImageSource, Plain};
-use super::task::{Reads, Task};
+use super::task::Task;
+use crate::data::Reads;
 use crate::input::Problem;
 
 /// Settings of `images`: images with `text` (the caption) and `class`, which may be missing from all of them.

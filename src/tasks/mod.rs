@@ -18,7 +18,7 @@ mod task;
 pub mod text;
 
 pub use error::TaskError;
-pub use task::{DataFiles, Reads, Task};
+pub use task::{DataFiles, Task};
 
 table::tasks! {
     /// Synthetic gradient matrices, no model: for theory and scaling.

@@ -16,7 +16,8 @@ use self::transformations::{PRETRAINING, TRANSFORMATIONS, transform};
 use super::error::{TaskError, require};
 use super::flip;
 use super::phrases::sentence;
-use super::task::{Reads, Task};
+use super::task::Task;
+use crate::data::Reads;
 use crate::data::{Inputs, Split, Targets, TaskData, Truth};
 use crate::random::{self, Rng};
 

@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::image_folder::{Captions, ImageSettings, ImageSource, Plain};
-use super::task::{Reads, Task};
+use super::task::Task;
+use crate::data::Reads;
 
 /// Settings of `styles`: images with `style`, `name` (what is seen) and `text` (a caption that names the style).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::image_folder::{Captions, ImageSettings, ImageSource, Plain};
-use super::task::{Reads, Task};
+use super::task::Task;
+use crate::data::Reads;
 
 /// Settings of `subjects`: images with `subject` and `class` (what the subject is, such as a dog).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

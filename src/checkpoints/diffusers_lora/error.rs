@@ -4,23 +4,19 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::peft::METADATA;
+use super::names::METADATA;
+use crate::checkpoints::TensorFileError;
 use crate::input::{InputError, quote_name};
 
 /// Why a LoRA file cannot be read or written.
 #[derive(Debug, Error)]
 pub enum LoraFileError {
-    /// Not what its name says, or it cannot be read.
+    /// A file that cannot be read or written, or is none.
     #[error(transparent)]
-    Input(#[from] InputError),
-    /// A damaged file.
-    #[error("{path}: {source}")]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: safetensors::SafeTensorError,
-    },
+    File(#[from] TensorFileError),
+    /// PEFT's settings in the metadata are no JSON.
+    #[error(transparent)]
+    Metadata(#[from] InputError),
     /// A tensor that is part of no adapter of a UNet, or cannot be used.
     #[error("{path}: tensor `{}` {problem}", quote_name(name))]
     Tensor {
@@ -70,13 +66,5 @@ pub enum LoraFileError {
         module: String,
         /// Its scale.
         scale: f64,
-    },
-    /// Writing.
-    #[error("cannot write {path}: {source}")]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
     },
 }

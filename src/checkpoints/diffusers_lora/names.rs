@@ -1,5 +1,7 @@
 //! Names of an adapter's tensors in the three layouts.
 
+/// Key of PEFT's settings in the metadata of a file.
+pub(super) const METADATA: &str = "lora_adapter_metadata";
 /// What diffusers puts before the names of a UNet's modules.
 pub(super) const UNET: &str = "unet.";
 

@@ -9,9 +9,6 @@ use super::names::UNET;
 use super::{LoraFile, LoraFileError, LoraMatrices};
 use crate::input::{self, quote};
 
-/// Key of PEFT's settings in the metadata of a file.
-pub(super) const METADATA: &str = "lora_adapter_metadata";
-
 /// What PEFT's settings say of the scale.
 pub(super) struct Settings {
     alpha: f64,

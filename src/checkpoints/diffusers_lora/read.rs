@@ -3,15 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::names::{Part, parse};
-use super::peft::{METADATA, Settings};
+use super::names::{METADATA, Part, parse};
+use super::peft::Settings;
 use super::{LORA_FILE, LoraFile, LoraFileError, LoraMatrices};
 use crate::checkpoints::shards::reader;
-use crate::input;
-use safetensors::SafeTensors;
-
-/// What is read.
-const KIND: &str = "a safetensors file";
+use crate::checkpoints::tensor_file;
 
 /// Reads the adapters of a UNet from a file, or from [`LORA_FILE`] in a folder.
 ///
@@ -24,16 +20,8 @@ pub fn read(path: &Path) -> Result<LoraFile, LoraFileError> {
     } else {
         path.to_owned()
     };
-    let bytes = input::bytes(&path)?;
-    let format = |source| match input::explain(&path, &bytes, KIND) {
-        Some(found) => found.into(),
-        None => LoraFileError::Format {
-            path: path.clone(),
-            source,
-        },
-    };
-    let file = SafeTensors::deserialize(&bytes).map_err(format)?;
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(format)?;
+    let bytes = tensor_file::read(&path)?;
+    let (file, header) = tensor_file::parse(&path, &bytes)?;
     let settings = header.metadata().as_ref().and_then(|map| map.get(METADATA));
     let settings = settings
         .map(|text| Settings::parse(&path, text))

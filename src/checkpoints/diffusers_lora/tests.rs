@@ -2,8 +2,7 @@ use std::collections::HashMap;
 
 use safetensors::tensor::{Dtype, TensorView};
 
-use super::names::{Part, UNET, parse};
-use super::peft::METADATA;
+use super::names::{METADATA, Part, UNET, parse};
 use super::*;
 
 fn adapters(scale: f64) -> LoraFile {

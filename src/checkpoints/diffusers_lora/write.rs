@@ -5,10 +5,10 @@ use std::path::Path;
 
 use safetensors::tensor::{Dtype, TensorView};
 
-use super::names::Layout;
-use super::peft::{METADATA, settings_of};
+use super::names::{Layout, METADATA};
+use super::peft::settings_of;
 use super::{LoraFile, LoraFileError};
-use crate::atomic;
+use crate::checkpoints::tensor_file;
 
 /// Writes adapters atomically. [`Layout::Peft`] says rank and α in its metadata, too, as diffusers does since 0.34.
 ///
@@ -22,10 +22,6 @@ pub fn write(path: &Path, adapters: &LoraFile, layout: Layout) -> Result<(), Lor
             scale: adapter.scale,
         });
     }
-    let format = |source| LoraFileError::Format {
-        path: path.to_owned(),
-        source,
-    };
     let mut views = Vec::new();
     for (module, adapter) in adapters {
         let factors = [
@@ -34,7 +30,7 @@ pub fn write(path: &Path, adapters: &LoraFile, layout: Layout) -> Result<(), Lor
         ];
         for (b, shape, values) in factors {
             let view = TensorView::new(Dtype::F32, shape.to_vec(), bytemuck::cast_slice(values));
-            views.push((layout.name(module, b), view.map_err(format)?));
+            views.push((layout.name(module, b), view));
         }
     }
     // one entry: the order of several would differ from run to run
@@ -43,9 +39,5 @@ pub fn write(path: &Path, adapters: &LoraFile, layout: Layout) -> Result<(), Lor
         _ => ("format", "pt".to_owned()),
     };
     let metadata = HashMap::from([(key.to_owned(), text)]);
-    let bytes = safetensors::serialize(views, Some(metadata)).map_err(format)?;
-    atomic::write(path, &bytes).map_err(|source| LoraFileError::Write {
-        path: path.to_owned(),
-        source,
-    })
+    Ok(tensor_file::write(path, views, Some(metadata))?)
 }

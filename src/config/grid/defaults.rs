@@ -3,11 +3,11 @@
 use crate::config::document::Document;
 use crate::config::resolve::Resolve;
 use crate::config::{ConfigError, Experiment, ModelConfig, Settings, check};
+use crate::data::Reads;
 use crate::input::Problem;
 use crate::models::diffusion::ATTENTION;
 use crate::models::lora::settings::TargetModules;
 use crate::models::{MlpConfig, TransformerConfig};
-use crate::tasks::Reads;
 
 /// Fills in the defaults that depend on the task, and checks what no single field can tell.
 pub(super) fn settings(

@@ -2,10 +2,12 @@
 
 use serde_json::Value;
 
-use super::MOST_CELLS;
 use crate::config::ConfigError;
 use crate::config::document::{self, Document, Path};
 use crate::input::{Problem, quote};
+
+/// Most cells of an experiment.
+pub(super) const MOST_CELLS: usize = 10_000;
 
 /// One swept setting in one combination: its dotted path, and where in the document its value stands.
 #[derive(Clone)]

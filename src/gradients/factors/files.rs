@@ -74,7 +74,7 @@ impl KroneckerFactors {
                     ),
                 )),
             });
-            Ok(TensorFactors {
+            Ok::<_, MatrixFileError>(TensorFactors {
                 tokens: tokens.transpose()?,
                 name,
                 inputs,
@@ -82,7 +82,7 @@ impl KroneckerFactors {
             })
         });
         Ok(Self {
-            tensors: tensors.collect::<Result<_, _>>()?,
+            tensors: tensors.collect::<Result<_, MatrixFileError>>()?,
         })
     }
 }

@@ -44,7 +44,7 @@ impl Hessians {
             let sizes = found.metadata.get(&format!("{SIZES}{name}"));
             let tensors = split(&name, sizes, matrix.nrows())
                 .map_err(|reason| MatrixFileError::tensor(path, &name, reason))?;
-            Ok(HessianGroup { tensors, matrix })
+            Ok::<_, MatrixFileError>(HessianGroup { tensors, matrix })
         };
         let groups = found.matrices.into_iter().map(group);
         let groups = groups.collect::<Result<Vec<_>, _>>()?;

@@ -2,10 +2,7 @@
 
 use ndarray::Array2;
 
-use super::part::{OF, Part, pairs, shown};
-use crate::influence::companions::{Companions, Need};
-use crate::influence::cost::{BlockSize, Cost};
-use crate::influence::method::{Control, InfluenceMethod};
+use super::part::{CompareTexts, OF, Part, shown};
 use crate::influence::registry::{Listed, MethodInfo, Values};
 use crate::look::{Dash, Look, Marker};
 
@@ -42,27 +39,13 @@ impl Listed for Length {
     }
 }
 
-impl InfluenceMethod for Length {
-    fn control(&self) -> Option<&dyn Control> {
-        Some(self)
+impl CompareTexts for Length {
+    fn of(&self) -> Part {
+        self.of
     }
 
-    fn need(&self) -> Need {
-        Need::Texts
-    }
-
-    fn cost(&self, size: &BlockSize) -> Cost {
-        pairs(size)
-    }
-}
-
-impl Control for Length {
-    fn scores(&self, beside: &Companions<'_>, [m, n]: [usize; 2], _: u64) -> Array2<f64> {
-        let Some([train, query]) = beside.texts else {
-            return Array2::from_elem((m, n), f64::NAN);
-        };
-        let [train, query] = [train, query].map(|texts| self.of.of(texts));
-        Array2::from_shape_fn((m, n), |(q, k)| {
+    fn compare(&self, train: &[Vec<u32>], query: &[Vec<u32>]) -> Array2<f64> {
+        Array2::from_shape_fn((query.len(), train.len()), |(q, k)| {
             query[q].len().abs_diff(train[k].len()) as f64
         })
     }

@@ -1,9 +1,45 @@
-//! What the controls of texts share: which part of a text they look at, and how that is shown.
+//! What the controls that compare two texts share: the part of a text that they look at, what they need, what they cost.
+
+use ndarray::Array2;
 
 use crate::data::Texts;
+use crate::influence::companions::{Companions, Need};
 use crate::influence::cost::{BlockSize, Cost};
+use crate::influence::method::{Control, InfluenceMethod};
 use crate::influence::registry::{Allowed, OptionInfo, Values};
 use crate::look::{Dash, Drawn, Given};
+
+/// A control that compares the tokens of every query with those of every training example.
+pub(super) trait CompareTexts: std::fmt::Debug + Send + Sync {
+    /// The part of the texts that is compared.
+    fn of(&self) -> Part;
+
+    /// Scores `[m, n]` of n training texts for m queries, in tokens.
+    fn compare(&self, train: &[Vec<u32>], query: &[Vec<u32>]) -> Array2<f64>;
+}
+
+impl<T: CompareTexts> InfluenceMethod for T {
+    fn control(&self) -> Option<&dyn Control> {
+        Some(self)
+    }
+
+    fn need(&self) -> Need {
+        Need::Texts
+    }
+
+    fn cost(&self, size: &BlockSize) -> Cost {
+        pairs(size)
+    }
+}
+
+impl<T: CompareTexts> Control for T {
+    fn scores(&self, beside: &Companions<'_>, [m, n]: [usize; 2], _: u64) -> Array2<f64> {
+        match beside.texts {
+            Some([train, query]) => self.compare(self.of().of(train), self.of().of(query)),
+            None => Array2::from_elem((m, n), f64::NAN),
+        }
+    }
+}
 
 /// The part of a text that is compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

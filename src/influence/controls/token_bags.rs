@@ -3,10 +3,7 @@
 use ndarray::Array2;
 use rayon::prelude::*;
 
-use super::part::{OF, Part, pairs, shown};
-use crate::influence::companions::{Companions, Need};
-use crate::influence::cost::{BlockSize, Cost};
-use crate::influence::method::{Control, InfluenceMethod};
+use super::part::{CompareTexts, OF, Part, shown};
 use crate::influence::registry::{Listed, MethodInfo, Values};
 use crate::look::{Dash, Look, Marker};
 
@@ -43,37 +40,19 @@ impl Listed for TokenBags {
     }
 }
 
-impl InfluenceMethod for TokenBags {
-    fn control(&self) -> Option<&dyn Control> {
-        Some(self)
+impl CompareTexts for TokenBags {
+    fn of(&self) -> Part {
+        self.of
     }
 
-    fn need(&self) -> Need {
-        Need::Texts
-    }
-
-    fn cost(&self, size: &BlockSize) -> Cost {
-        pairs(size)
-    }
-}
-
-impl Control for TokenBags {
-    fn scores(&self, beside: &Companions<'_>, [m, n]: [usize; 2], _: u64) -> Array2<f64> {
-        let Some([train, query]) = beside.texts else {
-            return Array2::from_elem((m, n), f64::NAN);
-        };
-        let [train, query] = [train, query].map(|texts| -> Vec<Bag> {
-            self.of
-                .of(texts)
-                .par_iter()
-                .map(|ids| Bag::new(ids))
-                .collect()
-        });
+    fn compare(&self, train: &[Vec<u32>], query: &[Vec<u32>]) -> Array2<f64> {
+        let [train, query] = [train, query]
+            .map(|texts| -> Vec<Bag> { texts.par_iter().map(|ids| Bag::new(ids)).collect() });
         let scores: Vec<f64> = query
             .par_iter()
             .flat_map_iter(|query| train.iter().map(|train| -query.cosine(train)))
             .collect();
-        Array2::from_shape_vec((m, n), scores).expect("a score for every pair")
+        Array2::from_shape_vec((query.len(), train.len()), scores).expect("a score for every pair")
     }
 }
 
@@ -125,6 +104,8 @@ impl Bag {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::influence::companions::Companions;
+    use crate::influence::method::Control;
     use crate::data::Texts;
 
     #[test]

@@ -2,7 +2,8 @@
 
 use ndarray::{Array2, Axis, s};
 
-use super::{Influence, Queries, RunOptions};
+use super::influence::{Influence, RunOptions};
+use super::queries::Queries;
 use crate::gradients::store::GradientStore;
 use crate::influence::evidence::Evidence;
 use crate::influence::method::Control;

@@ -3,8 +3,8 @@
 use faer::Mat;
 use ndarray::Array2;
 
-use super::divide;
 use crate::gradients::store::GradientStore;
+use crate::influence::block::columns::contiguous_mut;
 use crate::influence::block::layout::BlockShape;
 use crate::influence::block::precision::Precision;
 use crate::influence::block::view::Block;
@@ -94,5 +94,19 @@ impl<'a> PartScores<'a> {
     pub(super) fn finish(self) -> Array2<f64> {
         let [parts, m] = [self.scores.nrows(), self.scores.ncols()];
         Array2::from_shape_fn((m, parts), |(q, k)| self.scores[(k, q)])
+    }
+}
+
+/// Scores over ‖g_k‖‖v_q‖, from squared norms; a gradient of zeros has the cosine 0 with everything.
+pub(super) fn divide(scores: &mut Mat<f64>, train: &[f64], query: &[f64]) {
+    for (q, &query) in query.iter().enumerate() {
+        for (score, &train) in contiguous_mut(scores.as_mut().col_mut(q))
+            .iter_mut()
+            .zip(train)
+        {
+            // the square roots first: the product of two squares leaves the range of f64 sooner
+            let norms = train.sqrt() * query.sqrt();
+            *score = if norms > 0.0 { *score / norms } else { 0.0 };
+        }
     }
 }

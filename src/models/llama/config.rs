@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::network::Llama;
 use super::rope::{RopeScaling, RopeSettings};
 use super::shape::LlamaShape;
+use crate::data::Reads;
 use crate::input::Problem;
 use crate::models::architecture::{Architecture, empty};
 use crate::models::batch::InputShape;
@@ -90,6 +91,10 @@ impl LlamaConfig {
 }
 
 impl Architecture for LlamaConfig {
+    fn reads() -> &'static [Reads] {
+        &[Reads::Prompts]
+    }
+
     fn problem(&self) -> Option<(&'static str, Problem)> {
         let sizes = [
             ("hidden", self.hidden),

@@ -135,6 +135,14 @@ impl Network for Llama {
         ]
     }
 
+    /// The embedding, unless it is the unembedding, too.
+    fn looked_up(&self) -> &'static [&'static str] {
+        match self.unembedding {
+            Some(_) => &["embed_tokens.weight"],
+            None => &[],
+        }
+    }
+
     /// Embedding, layer by layer, final normalisation, unembedding.
     fn parameters(&mut self) -> Vec<Parameter<'_>> {
         let deviation = fan_in(self.embedding.dims()[1]);

@@ -183,6 +183,11 @@ impl Model {
         self.network.activations(batch, depth)
     }
 
+    /// Names of the parameters whose rows are looked up and multiplied with nothing.
+    pub fn looked_up(&self) -> &'static [&'static str] {
+        self.network.looked_up()
+    }
+
     /// Every parameter in a stable order; the head comes last.
     pub fn parameters(&mut self) -> Vec<Parameter<'_>> {
         self.network.parameters()

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::network::Transformer;
 use super::shape::{Activation, EncoderShape, Pooling};
+use crate::data::Reads;
 use crate::input::Problem;
 use crate::models::architecture::{Architecture, empty};
 use crate::models::batch::InputShape;
@@ -47,6 +48,10 @@ impl Default for TransformerConfig {
 }
 
 impl Architecture for TransformerConfig {
+    fn reads() -> &'static [Reads] {
+        &[Reads::Vector, Reads::Vectors, Reads::Tokens]
+    }
+
     fn problem(&self) -> Option<(&'static str, Problem)> {
         let sizes = [
             ("hidden", self.hidden),

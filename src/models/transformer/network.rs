@@ -204,6 +204,14 @@ impl Network for Transformer {
     }
 
     /// Embeddings, then layer by layer, pooler and head.
+    fn looked_up(&self) -> &'static [&'static str] {
+        &[
+            "embeddings.word_embeddings.weight",
+            "embeddings.position_embeddings.weight",
+            "embeddings.token_type_embeddings.weight",
+        ]
+    }
+
     fn parameters(&mut self) -> Vec<Parameter<'_>> {
         self.frozen = None;
         let hidden = self.positions.dims()[1];

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::{CompletionSettings, Examples, build, files};
+use crate::data::Reads;
 use crate::data::TaskData;
 use crate::input::Problem;
 use crate::tasks::error::TaskError;
-use crate::tasks::task::{DataFiles, Reads, Task};
+use crate::tasks::task::{DataFiles, Task};
 
 /// A task of prompts and answers.
 pub trait CompletionTask {

@@ -23,13 +23,9 @@ use super::error::TokenizerError;
 use super::settings::{Added, special_tokens};
 use crate::checkpoints::Fields;
 use crate::input::shorten;
-use find::find;
+use find::{DEFAULT, find};
 use python::{as_python, strftime_now, to_json};
 
-/// Name of the template that is used.
-const DEFAULT: &str = "default";
-/// Field of the tokenizer's settings.
-const FIELD: &str = "chat_template";
 /// Most characters of a message of the template engine, which quotes the template.
 const LONGEST: usize = 160;
 

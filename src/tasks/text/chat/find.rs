@@ -2,13 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{DEFAULT, FIELD};
 use crate::checkpoints::layout::{
     CHAT_TEMPLATE_FILE, CHAT_TEMPLATES_FOLDER, TOKENIZER_CONFIG_FILE,
 };
 use crate::checkpoints::{Fields, gguf};
 use crate::input;
 use crate::tasks::text::error::TokenizerError;
+
+/// Name of the template that is used.
+pub(super) const DEFAULT: &str = "default";
+
+/// Field of the tokenizer's settings.
+const FIELD: &str = "chat_template";
 
 /// The template's text, and the file that it stands in.
 pub(super) fn find(folder: &Path, settings: &Fields) -> Result<(PathBuf, String), TokenizerError> {
