@@ -179,7 +179,7 @@ fn a_tiny_reproduction_runs_to_its_end_and_goes_on_where_it_stopped() {
     for file in [
         "records.jsonl",
         "report.html",
-        "reproduce/figures/figure-1-smoke_correlation_rank.png",
+        "reproduce/figures/figure-1-smoke_correlation_rank.svg",
     ] {
         assert!(out.join(file).metadata().unwrap().len() > 100, "{file}");
     }

@@ -16,6 +16,7 @@ mod contrast;
 mod error;
 mod families;
 mod figures;
+mod files;
 mod font;
 mod html;
 mod marks;
@@ -40,6 +41,7 @@ use std::path::{Path, PathBuf};
 
 use crate::results::record::Record;
 use figures::Outcome;
+use files::Files;
 use study::Study;
 
 pub use error::ReportError;
@@ -92,55 +94,38 @@ pub fn write(
         return Err(ReportError::Empty);
     }
     let study = Study::new(records);
-    let folder = out.join("figures");
-    std::fs::create_dir_all(&folder).map_err(|source| ReportError::Write {
-        path: folder.clone(),
-        source,
-    })?;
-    let mut result = ReportSummary {
-        files: Vec::new(),
-        figures: Vec::new(),
-        omitted: Vec::new(),
-        cells: records.len(),
-        failed: study.failed(),
-    };
-    let mut drawn = Vec::new();
+    let (mut drawn, mut omitted) = (Vec::new(), Vec::new());
     for outcome in figures::all(&study) {
         match outcome {
-            Outcome::Drawn(figure) => {
-                let svg = render::svg(&figure.scene, &figure.title)?;
-                save(folder.join(format!("{}.svg", figure.id)), &svg, &mut result)?;
-                if options.png {
-                    let path = folder.join(format!("{}.png", figure.id));
-                    render::png(&figure.scene, &path)?;
-                    result.files.push(path);
-                }
-                result.figures.push(figure.id.clone());
-                drawn.push(*figure);
-            }
-            Outcome::Omitted { title, reason } => result.omitted.push((title, reason)),
+            Outcome::Drawn(figure) => drawn.push(*figure),
+            Outcome::Omitted { title, reason } => omitted.push((title, reason)),
         }
     }
     let title = options.title.clone().unwrap_or_else(|| names(&study));
     let tables = tables::all(&study);
-    let mut markdown = format!("# {}\n", tables::clean(&title));
-    for table in &tables {
-        markdown.push('\n');
-        markdown.push_str(&table.markdown());
-    }
-    save(out.join("tables.md"), &markdown, &mut result)?;
-    let page = html::page(&study, &title, &drawn, &tables, &result.omitted);
-    save(out.join("report.html"), &page, &mut result)?;
-    Ok(result)
+    let page = html::page(&study, &title, &drawn, &tables, &omitted);
+    let files = Files {
+        figures: &drawn,
+        prefix: String::new(),
+        png: options.png,
+        texts: vec![
+            ("tables.md".to_owned(), tables::markdown(&title, &tables)),
+            ("report.html".to_owned(), page),
+        ],
+    };
+    Ok(ReportSummary {
+        files: files.write(out)?,
+        figures: drawn.into_iter().map(|figure| figure.id).collect(),
+        omitted,
+        cells: records.len(),
+        failed: study.failed(),
+    })
 }
 
-fn save(path: PathBuf, text: &str, result: &mut ReportSummary) -> Result<(), ReportError> {
-    crate::atomic::write(&path, text.as_bytes()).map_err(|source| ReportError::Write {
-        path: path.clone(),
-        source,
-    })?;
-    result.files.push(path);
-    Ok(())
+/// `tables.md` of these records.
+pub fn markdown(records: &[Record]) -> String {
+    let study = Study::new(records);
+    tables::markdown(&names(&study), &tables::all(&study))
 }
 
 /// The experiments' names, with their profiles.

@@ -12,12 +12,12 @@ mod theory;
 use std::path::{Path, PathBuf};
 
 use super::figures::Outcome;
+use super::files::Files;
 use super::study::Study;
-use super::{ReportError, figures, number, render, tables};
-use crate::atomic;
+use super::{ReportError, figures, number, tables};
 use crate::results::record::{Record, Status};
 use items::Item;
-use page::{Page, Section, picture};
+use page::{Page, Section};
 
 /// A figure of which there is one a task.
 const SWEEP: &str = "sweep_lora_rank";
@@ -31,7 +31,7 @@ pub struct PaperSummary {
     pub text: String,
 }
 
-/// Writes `<name>.md`, `<name>.csv`, `<name>.html` and `figures/<name>_*.png` into the folder `out`: the item beside
+/// Writes `<name>.md`, `<name>.csv`, `<name>.html` and `figures/<name>_*.svg` into the folder `out`: the item beside
 /// these records.
 ///
 /// # Errors
@@ -97,31 +97,19 @@ pub fn write_theory(
 }
 
 fn save(page: &Page, study: Option<&Study>, out: &Path) -> Result<PaperSummary, ReportError> {
-    let fail = |path: &Path| {
-        let path = path.to_owned();
-        move |source| ReportError::Write { path, source }
+    let file = |kind: &str, text| (format!("{}.{kind}", page.name), text);
+    let files = Files {
+        figures: &page.figures,
+        prefix: format!("{}_", page.name),
+        png: false,
+        texts: vec![
+            file("md", page.markdown()),
+            file("csv", page.csv.clone()),
+            file("html", page.html(study)),
+        ],
     };
-    std::fs::create_dir_all(out).map_err(fail(out))?;
-    let mut files = Vec::new();
-    for figure in &page.figures {
-        let folder = out.join("figures");
-        std::fs::create_dir_all(&folder).map_err(fail(&folder))?;
-        let path = folder.join(picture(page, figure));
-        render::png(&figure.scene, &path)?;
-        files.push(path);
-    }
-    let texts = [
-        ("md", page.markdown()),
-        ("csv", page.csv.clone()),
-        ("html", page.html(study)),
-    ];
-    for (kind, text) in texts {
-        let path = out.join(format!("{}.{kind}", page.name));
-        atomic::write(&path, text.as_bytes()).map_err(fail(&path))?;
-        files.push(path);
-    }
     Ok(PaperSummary {
-        files,
+        files: files.write(out)?,
         text: page.terminal(),
     })
 }

@@ -147,10 +147,11 @@ impl Page {
         for figure in &self.figures {
             let _ = write!(
                 text,
-                "\n## {}\n\n![{}](figures/{})\n\n{}\n",
+                "\n## {}\n\n![{}](figures/{}_{}.svg)\n\n{}\n",
                 figure.title,
                 figure.title,
-                picture(self, figure),
+                self.name,
+                figure.id,
                 clean(&figure.caption)
             );
         }
@@ -408,9 +409,4 @@ pub fn csv(item: &Item, rows: &[Row]) -> String {
     }
     let bytes = table.into_inner().expect("memory takes every row");
     String::from_utf8(bytes).expect("every field is text")
-}
-
-/// File of a figure of a page.
-pub fn picture(page: &Page, figure: &Figure) -> String {
-    format!("{}_{}.png", page.name, figure.id)
 }

@@ -22,6 +22,12 @@ pub use ranking::best;
 pub use settings::{damping_text, entry_of};
 pub use table::{Cell, Table, clean};
 
+/// Tables below a heading, as Markdown.
+pub fn markdown(title: &str, tables: &[Table]) -> String {
+    let tables = tables.iter().map(|table| format!("\n{}", table.markdown()));
+    format!("# {}\n{}", clean(title), tables.collect::<String>())
+}
+
 /// All tables that have something to say.
 pub fn all(study: &Study) -> Vec<Table> {
     let with = |need: Need| {

@@ -11,9 +11,9 @@ mod tables;
 
 use std::path::{Path, PathBuf};
 
-use super::figures::Outcome;
-use super::{ReportError, render};
-use crate::atomic;
+use super::ReportError;
+use super::figures::{Figure, Outcome};
+use super::files::Files;
 use crate::results::theory::TheoryResults;
 
 /// Writes `figures/theory_*.{svg,png}`, `theory.md` and `report.html` into the folder `out`; returns the files,
@@ -22,38 +22,41 @@ use crate::results::theory::TheoryResults;
 /// # Errors
 /// A file that cannot be written, or a failure of the drawing library.
 pub fn write(results: &TheoryResults, out: &Path) -> Result<Vec<PathBuf>, ReportError> {
-    let folder = out.join("figures");
-    let fail = |path: &Path| {
-        let path = path.to_owned();
-        move |source| ReportError::Write { path, source }
+    let (drawn, omitted) = drawn(results);
+    let files = Files {
+        figures: &drawn,
+        prefix: String::new(),
+        png: true,
+        texts: vec![
+            (
+                "theory.md".to_owned(),
+                markdown::page(results, &drawn, &omitted),
+            ),
+            (
+                "report.html".to_owned(),
+                page::page(results, &drawn, &omitted),
+            ),
+        ],
     };
-    std::fs::create_dir_all(&folder).map_err(fail(&folder))?;
-    let mut files = Vec::new();
+    files.write(out)
+}
+
+/// `theory.md` of these findings.
+pub fn markdown(results: &TheoryResults) -> String {
+    let (drawn, omitted) = drawn(results);
+    markdown::page(results, &drawn, &omitted)
+}
+
+/// The figures, and titles and reasons of those that there are not.
+fn drawn(results: &TheoryResults) -> (Vec<Figure>, Vec<(String, String)>) {
     let (mut drawn, mut omitted) = (Vec::new(), Vec::new());
     for outcome in figures(results) {
         match outcome {
-            Outcome::Drawn(figure) => {
-                let path = folder.join(format!("{}.svg", figure.id));
-                let svg = render::svg(&figure.scene, &figure.title)?;
-                atomic::write(&path, svg.as_bytes()).map_err(fail(&path))?;
-                files.push(path);
-                let path = folder.join(format!("{}.png", figure.id));
-                render::png(&figure.scene, &path)?;
-                files.push(path);
-                drawn.push(*figure);
-            }
+            Outcome::Drawn(figure) => drawn.push(*figure),
             Outcome::Omitted { title, reason } => omitted.push((title, reason)),
         }
     }
-    for (name, text) in [
-        ("theory.md", markdown::page(results, &drawn, &omitted)),
-        ("report.html", page::page(results, &drawn, &omitted)),
-    ] {
-        let path = out.join(name);
-        atomic::write(&path, text.as_bytes()).map_err(fail(&path))?;
-        files.push(path);
-    }
-    Ok(files)
+    (drawn, omitted)
 }
 
 fn figures(results: &TheoryResults) -> Vec<Outcome> {
