@@ -1,4 +1,6 @@
-//! Answers of a language model, with or without an adapter, to one's own prompts.
+//! Answers of a language model, with or without an adapter, to one's own prompts; [`images`] of a diffusion pipeline.
+
+pub mod images;
 
 use std::path::{Path, PathBuf};
 

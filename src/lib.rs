@@ -8,7 +8,7 @@
 //! draws from records alone. [`runner`] conducts it.
 //!
 //! The order of imports is another: from the tools ([`input`], [`atomic`], [`device`], [`look`], [`measure`], [`progress`], [`random`],
-//! [`workers`]) up through [`data`], [`models`] and [`tasks`], [`batching`], [`objectives`], [`gradients`], [`finetune`], [`influence`],
+//! [`workers`]) up through [`data`], [`models`] and [`tasks`], [`batching`], [`sampling`], [`objectives`], [`gradients`], [`finetune`], [`pretraining`], [`influence`],
 //! [`metrics`], [`ground_truth`], [`theory`], [`results`], [`config`], [`resolve`], [`runner`], [`report`] to [`reproduce`] and the
 //! command line; a module imports only from those before it. `docs/architecture.md` draws both and says how a method, a
 //! task, a model or a metric is added; `tests/boundaries.rs` keeps the order.
@@ -41,6 +41,7 @@ pub mod measure;
 pub mod metrics;
 pub mod models;
 pub mod objectives;
+pub mod pretraining;
 pub mod progress;
 pub mod random;
 pub mod report;
@@ -48,6 +49,7 @@ pub mod reproduce;
 pub mod resolve;
 pub mod results;
 pub mod runner;
+pub mod sampling;
 pub mod score;
 pub mod tasks;
 pub mod theory;

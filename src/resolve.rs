@@ -11,6 +11,7 @@ use crate::checkpoints::HuggingFaceError;
 use crate::checkpoints::hub::{Checkpoints, Hub, HubError, Part};
 use crate::checkpoints::layout::has_tokenizer;
 use crate::config::error::ConfigError;
+use crate::config::pretraining::{self, PretrainingPlan};
 use crate::config::resolve::{Misfit, Resolve};
 use crate::config::theory::{self, TheoryPlan};
 use crate::config::{ModelConfig, Plan, TaskConfig, grid};
@@ -59,6 +60,15 @@ pub fn parse(
 pub fn load_theory(path: &Path) -> miette::Result<TheoryPlan> {
     let text = read(path).map_err(|error| miette::miette!("{error}"))?;
     Ok(theory::parse(&path.display().to_string(), &text).map_err(|error| *error)?)
+}
+
+/// The settings of a pipeline that is to be trained.
+///
+/// # Errors
+/// A file that cannot be read, or the first wrong setting, with its place.
+pub fn load_pretraining(path: &Path) -> miette::Result<PretrainingPlan> {
+    let text = read(path).map_err(|error| miette::miette!("{error}"))?;
+    Ok(pretraining::parse(&path.display().to_string(), &text).map_err(|error| *error)?)
 }
 
 /// Makes sure that the weights of every checkpoint are here; settings and tokenizers are since the plan was made.
@@ -216,6 +226,10 @@ mod tests {
                 if let Err(error) = crate::config::theory::parse(&file, &text) {
                     assert_eq!(error.field, "gradients.path: ", "{error}");
                 }
+                continue;
+            }
+            if name.starts_with("pipeline_") {
+                crate::config::pretraining::parse(&file, &text).unwrap();
                 continue;
             }
             let written: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();

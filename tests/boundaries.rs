@@ -22,10 +22,12 @@ const ORDER: &[&[&str]] = &[
     &["checkpoints"],
     &["models", "tasks"],
     &["batching"],
-    // a loss leads batches of a split through a model
-    &["objectives"],
+    // a loss leads batches of a split through a model, a sampler prompts
+    &["objectives", "sampling"],
     &["gradients"],
     &["finetune"],
+    // trains with the optimiser of fine-tuning
+    &["pretraining"],
     &["influence"],
     &["metrics"],
     &["ground_truth"],

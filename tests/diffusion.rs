@@ -12,7 +12,8 @@ use infbench::data::{GivenNoise, Inputs, Latents, NoiseSettings, NoiseTargets, S
 use infbench::device::DeviceChoice;
 use infbench::finetune::{optimizer::Optimizer, settings};
 use infbench::gradients::{RowBuffer, per_example};
-use infbench::models::diffusion::{PipelineConfig, Posterior, Schedule, Unet, sample};
+use infbench::models::diffusion::sampling::sample;
+use infbench::models::diffusion::{PipelineConfig, Posterior, Sampling, Schedule, Unet};
 use infbench::models::lora::settings::LoraInit;
 use infbench::models::network::Network;
 use infbench::models::ops::adapter_gradients;
@@ -574,14 +575,18 @@ fn sampling_agrees_with_diffusers() {
     // caption 5 is empty
     let [first, empty] = [0, 5].map(|caption| text.clone().narrow(0, caption, 1));
     let start: Tensor<4> = golden.tensor("sample.first");
+    let unet = unet(&golden, &golden.folder.join(LORA));
+    let sampling = Sampling {
+        steps: 4,
+        guidance: 5.0,
+    };
     let latents = sample(
-        &unet(&golden, &golden.folder.join(LORA)),
+        |x, timesteps, text| unet.predict(x, timesteps, text, &mut Pass::Plain),
         schedule,
         start,
         &first,
         &empty,
-        4,
-        5.0,
+        sampling,
     );
     golden.check("sample.latents", latents.clone());
     let vae = golden.config.load_vae(&golden.device).unwrap();

@@ -9,6 +9,7 @@ mod gradients;
 mod handbook;
 mod list;
 mod plan;
+mod pretrain;
 mod report;
 mod reproduce;
 mod run;
@@ -47,8 +48,11 @@ enum Command {
     Score(score::ScoreArgs),
     /// Per-example gradients of a checkpoint on your own texts: for your own analysis, or for `score`
     Gradients(gradients::GradientsArgs),
-    /// What a language model, with or without an adapter, answers to your prompts, always by the most likely next token
+    /// What a language model answers to your prompts, always by the most likely next token, or what a diffusion pipeline
+    /// paints of them; with or without an adapter
     Generate(generate::GenerateArgs),
+    /// Train a small diffusion pipeline from captioned images, in diffusers' layout
+    Pretrain(pretrain::PretrainArgs),
     /// Write a GGUF file of llama.cpp as a folder of Hugging Face
     Convert(convert::ConvertArgs),
     /// Show the cells of an experiment, their cost and memory forecast, and what is done
@@ -84,6 +88,8 @@ enum Files {
     Experiment,
     /// Those of `infbench theory`
     Theory,
+    /// Those of `infbench pretrain`
+    Pretrain,
 }
 
 /// Runs the command line of this process.
@@ -115,6 +121,7 @@ pub fn main() -> ExitCode {
         Command::Score(args) => score::score(&args, cli.global),
         Command::Gradients(args) => gradients::gradients(&args, cli.global),
         Command::Generate(args) => generate::generate(&args, cli.global),
+        Command::Pretrain(args) => pretrain::pretrain(&args, cli.global),
         Command::Convert(args) => convert::convert(&args, cli.global),
         Command::Plan(args) => plan::plan(&args),
         Command::Report(args) => report::report(&args, cli.global),
@@ -126,6 +133,7 @@ pub fn main() -> ExitCode {
             let schema = match args.of {
                 Files::Experiment => schema::schema(),
                 Files::Theory => infbench::config::theory::schema(),
+                Files::Pretrain => infbench::config::pretraining::schema(),
             };
             print(&format!("{schema:#}\n"));
             Ok(ExitCode::SUCCESS)

@@ -13,6 +13,7 @@ pub mod grid;
 pub mod influence;
 mod metrics;
 mod name;
+pub mod pretraining;
 mod profile;
 pub mod resolve;
 pub mod schema;

@@ -2,42 +2,100 @@
 
 use super::settings::{ADAM_BETAS, ADAM_EPSILON, Optimizer as Kind};
 
-const BETA1: f64 = ADAM_BETAS[0];
-const BETA2: f64 = ADAM_BETAS[1];
-
-/// The state of an optimiser over a list of parameters.
-///
-/// AdamW (Loshchilov and Hutter, 2019) with β = (0.9, 0.999) and ε = 1e-8, as PyTorch computes it:
+/// AdamW (Loshchilov and Hutter, 2019), with ε = 1e-8, as PyTorch computes it:
 /// θ ← θ − η w θ; m ← β₁m + (1−β₁)g; v ← β₂v + (1−β₂)g²; θ ← θ − η (m/(1−β₁ᵗ)) / (√(v/(1−β₂ᵗ)) + ε).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamW {
+    /// β₁ and β₂.
+    pub betas: [f64; 2],
+    /// w.
+    pub weight_decay: f64,
+}
+
+/// m and v of every parameter.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Moments {
+    /// m.
+    pub first: Vec<Vec<f32>>,
+    /// v.
+    pub second: Vec<Vec<f32>>,
+}
+
+impl Moments {
+    /// Before the first step, for parameters of these sizes.
+    pub fn zeros(sizes: impl IntoIterator<Item = usize>) -> Self {
+        let first: Vec<Vec<f32>> = sizes.into_iter().map(|size| vec![0.0; size]).collect();
+        Self {
+            second: first.clone(),
+            first,
+        }
+    }
+}
+
+impl AdamW {
+    /// Step `step`, from 0, with learning rate `lr`; `gradients` and `moments` as the parameters.
+    pub fn update(
+        &self,
+        parameters: &mut [Vec<f32>],
+        gradients: &[Vec<f32>],
+        moments: &mut Moments,
+        step: usize,
+        lr: f64,
+    ) {
+        let ([beta1, beta2], t) = (self.betas, step as i32 + 1);
+        let rate = (lr / (1.0 - beta1.powi(t))) as f32;
+        let root = (1.0 - beta2.powi(t)).sqrt() as f32;
+        let keep = (1.0 - lr * self.weight_decay) as f32;
+        let moments = moments.first.iter_mut().zip(&mut moments.second);
+        for ((parameter, gradient), (m, v)) in parameters.iter_mut().zip(gradients).zip(moments) {
+            for (((value, &grad), m), v) in parameter.iter_mut().zip(gradient).zip(m).zip(v) {
+                *m = beta1 as f32 * *m + (1.0 - beta1) as f32 * grad;
+                *v = beta2 as f32 * *v + (1.0 - beta2) as f32 * grad * grad;
+                *value = *value * keep - rate * *m / (v.sqrt() / root + ADAM_EPSILON as f32);
+            }
+        }
+    }
+}
+
+/// Shortens gradients that are together longer than `longest`, as `torch.nn.utils.clip_grad_norm_`.
+pub fn clip(gradients: &mut [Vec<f32>], longest: f64) {
+    let all = gradients.iter().flatten();
+    let squares = all.map(|&value| f64::from(value).powi(2));
+    let factor = longest / (squares.sum::<f64>().sqrt() + 1e-6);
+    if factor < 1.0 {
+        let all = gradients.iter_mut().flatten();
+        all.for_each(|value| *value = (f64::from(*value) * factor) as f32);
+    }
+}
+
+/// An optimiser of fine-tuning with its state: [`AdamW`] with β = (0.9, 0.999), or gradient descent.
 #[derive(Clone, Debug)]
 pub struct Optimizer {
     kind: Kind,
-    weight_decay: f64,
-    step: i32,
-    moments: Vec<(Vec<f32>, Vec<f32>)>,
+    adamw: AdamW,
+    step: usize,
+    moments: Moments,
 }
 
 impl Optimizer {
     /// For parameters of these sizes; `weight_decay` is AdamW's and unused by gradient descent.
     pub fn new(kind: Kind, weight_decay: f64, sizes: impl IntoIterator<Item = usize>) -> Self {
-        let moments = match kind {
-            Kind::Adamw => sizes
-                .into_iter()
-                .map(|size| (vec![0.0; size], vec![0.0; size]))
-                .collect(),
-            Kind::Sgd => Vec::new(),
-        };
         Self {
             kind,
-            weight_decay,
+            adamw: AdamW {
+                betas: ADAM_BETAS,
+                weight_decay,
+            },
             step: 0,
-            moments,
+            moments: match kind {
+                Kind::Adamw => Moments::zeros(sizes),
+                Kind::Sgd => Moments::default(),
+            },
         }
     }
 
     /// One step with learning rate `lr`; `gradients` as the parameters.
     pub fn update(&mut self, parameters: &mut [Vec<f32>], gradients: &[Vec<f32>], lr: f64) {
-        self.step += 1;
         match self.kind {
             Kind::Sgd => {
                 for (parameter, gradient) in parameters.iter_mut().zip(gradients) {
@@ -48,22 +106,11 @@ impl Optimizer {
                 }
             }
             Kind::Adamw => {
-                let rate = (lr / (1.0 - BETA1.powi(self.step))) as f32;
-                let root = (1.0 - BETA2.powi(self.step)).sqrt() as f32;
-                let keep = (1.0 - lr * self.weight_decay) as f32;
-                for ((parameter, gradient), (m, v)) in
-                    parameters.iter_mut().zip(gradients).zip(&mut self.moments)
-                {
-                    for (((value, &grad), m), v) in parameter.iter_mut().zip(gradient).zip(m).zip(v)
-                    {
-                        *m = BETA1 as f32 * *m + (1.0 - BETA1) as f32 * grad;
-                        *v = BETA2 as f32 * *v + (1.0 - BETA2) as f32 * grad * grad;
-                        *value =
-                            *value * keep - rate * *m / (v.sqrt() / root + ADAM_EPSILON as f32);
-                    }
-                }
+                let Self { adamw, moments, .. } = self;
+                adamw.update(parameters, gradients, moments, self.step, lr);
             }
         }
+        self.step += 1;
     }
 }
 

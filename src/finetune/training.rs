@@ -3,7 +3,7 @@
 use rand::seq::SliceRandom;
 
 use super::error::FinetuneError;
-use super::optimizer::Optimizer;
+use super::optimizer::{Optimizer, clip};
 use crate::data::{Split, Targets};
 use crate::models::parameter::to_f32;
 use crate::models::{Dropout, Model, Pass, Role};
@@ -78,7 +78,9 @@ impl Run<'_> {
                         });
                     }
                     sum += loss;
-                    self.clip(&mut gradients);
+                    if let Some(longest) = self.max_grad_norm {
+                        clip(&mut gradients, longest);
+                    }
                     optimizer.update(&mut values, &gradients, (self.lr)(step, total));
                     self.set(model, &values);
                 }
@@ -127,22 +129,6 @@ impl Run<'_> {
             Some(self.gradients(model, &left, scale, number))
         });
         results.reduce(added)
-    }
-
-    /// Shortens gradients that are together longer than [`Self::max_grad_norm`], as `torch.nn.utils.clip_grad_norm_`.
-    fn clip(&self, gradients: &mut [Vec<f32>]) {
-        let Some(longest) = self.max_grad_norm else {
-            return;
-        };
-        let squares = gradients
-            .iter()
-            .flatten()
-            .map(|&value| f64::from(value).powi(2));
-        let factor = longest / (squares.sum::<f64>().sqrt() + 1e-6);
-        if factor < 1.0 {
-            let all = gradients.iter_mut().flatten();
-            all.for_each(|value| *value = (f64::from(*value) * factor) as f32);
-        }
     }
 
     fn set(&self, model: &mut Model, values: &[Vec<f32>]) {

@@ -19,6 +19,7 @@ mod figures;
 mod files;
 mod font;
 mod html;
+pub mod loss_curves;
 mod marks;
 mod number;
 mod page;

@@ -15,6 +15,7 @@ mod decoder;
 mod error;
 mod settings;
 mod tokenizer;
+pub mod train;
 mod vocabulary;
 
 use std::path::{Path, PathBuf};

@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::tensor::{Device, Int, Tensor, activation, module};
 use serde_json::Value;
 
-use super::parts::{leaf, parts};
+use super::parts::{Parts, leaf, parts};
 use super::settings::{divides, positive};
 use crate::checkpoints::layout::CONFIG_FILE;
 use crate::checkpoints::{Fields, HuggingFaceError};
@@ -184,6 +184,13 @@ impl ClipText {
                 device,
             ),
         }
+    }
+
+    /// Every parameter in a stable order.
+    pub fn parameters(&mut self) -> Vec<Parameter<'_>> {
+        let mut all = Vec::new();
+        Parts::parameters(self, &mut all);
+        all
     }
 
     /// Token ids `[n, t]`, t at most the number of positions → last hidden states, normalised, `[n, t, hidden]`.

@@ -10,6 +10,7 @@ mod network;
 mod parts;
 pub mod pipeline;
 mod resnet;
+pub mod sampling;
 pub mod schedule;
 mod settings;
 mod time;
@@ -21,7 +22,8 @@ pub mod vae_config;
 
 pub use clip_text::{ClipText, ClipTextConfig};
 pub use error::PipelineError;
-pub use pipeline::{ATTENTION, PipelineConfig, is_pipeline, sample};
+pub use pipeline::{ATTENTION, PipelineConfig, is_pipeline};
+pub use sampling::Sampling;
 pub use schedule::Schedule;
 pub use unet::Unet;
 pub use unet_config::UnetConfig;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 
 use super::error::PipelineError;
 use super::parts::Parts;
@@ -12,7 +12,6 @@ use crate::models::batch::InputShape;
 use crate::models::error::ModelError;
 use crate::models::load;
 use crate::models::model::Model;
-use crate::models::pass::Pass;
 
 /// Folders of a pipeline.
 pub const UNET: &str = "unet";
@@ -233,45 +232,4 @@ impl PipelineConfig {
         load::load(&shards, parameters, device)?;
         Ok(part)
     }
-}
-
-/// Sampling by DDIM with classifier-free guidance (Ho and Salimans, 2022), without noise: `first` `[n, c, h, w]` is
-/// led through `steps` steps to latents. The prediction is ε∅ + guidance·(ε − ε∅), with ε∅ that for `empty`, the states
-/// of an empty text `[1, t, context]`, and ε that for `text`, `[n, t, context]`.
-pub fn sample(
-    unet: &Unet,
-    schedule: &Schedule,
-    first: Tensor<4>,
-    text: &Tensor<3>,
-    empty: &Tensor<3>,
-    steps: usize,
-    guidance: f64,
-) -> Tensor<4> {
-    let [n, t, width] = text.dims();
-    let context = if guidance == 1.0 {
-        text.clone()
-    } else {
-        let empty = empty.clone().expand([n, t, width]);
-        Tensor::cat(vec![empty, text.clone()], 0)
-    };
-    let rows = context.dims()[0];
-    let mut x = first;
-    for timestep in schedule.sampling(steps) {
-        let input = if rows == n {
-            x.clone()
-        } else {
-            Tensor::cat(vec![x.clone(), x.clone()], 0)
-        };
-        let timesteps = vec![timestep; rows];
-        let predicted = unet.predict(input, &timesteps, &context, &mut Pass::Plain);
-        let predicted = if rows == n {
-            predicted
-        } else {
-            let without = predicted.clone().narrow(0, 0, n);
-            let with = predicted.narrow(0, n, n);
-            without.clone() + (with - without) * guidance
-        };
-        x = schedule.step(x, predicted, timestep, steps);
-    }
-    x
 }

@@ -3,11 +3,12 @@
 use burn::tensor::{Device, Tensor};
 
 use super::layers::{Conv2d, GroupNorm, from_tokens, nearest, to_tokens};
-use super::parts::parts;
+use super::parts::{Parts, parts};
 use super::resnet::{Resnet, ResnetShape};
 use super::vae_config::VaeConfig;
 use crate::models::lora::LoraLinear;
 use crate::models::ops::{self, Attend, Reach};
+use crate::models::parameter::Parameter;
 use crate::models::pass::Pass;
 
 /// ε of every normalisation.
@@ -272,6 +273,13 @@ impl Vae {
             scaling_factor: config.scaling_factor,
             shift_factor: config.shift_factor,
         }
+    }
+
+    /// Every parameter in a stable order.
+    pub fn parameters(&mut self) -> Vec<Parameter<'_>> {
+        let mut all = Vec::new();
+        Parts::parameters(self, &mut all);
+        all
     }
 
     /// Images `[n, channels, h, w]` with numbers from −1 to 1 → the posterior of their latents.

@@ -24,6 +24,12 @@ pub enum TokenizerError {
         /// Why.
         reason: String,
     },
+    /// A tokenizer cannot be learnt.
+    #[error("no tokenizer can be learnt on the captions: {reason}")]
+    Training {
+        /// Why.
+        reason: String,
+    },
     /// A token that the checkpoint has no embedding for.
     #[error(
         "{path}: the token `{token}` has id {id}, but the checkpoint's embedding table has {rows} rows (`vocab_size` in config.json)"

@@ -105,6 +105,27 @@ fn byte_level_bpe(
 /// tokens.
 const CLIP_MERGES: usize = 49_152 - 256 - 2;
 
+/// End of a word's last token.
+pub(super) const CLIP_SUFFIX: &str = "</w>";
+
+/// What CLIP's tokenizer makes of a text first.
+pub(super) fn clip_normalizer() -> Value {
+    json!({"type": "Sequence", "normalizers": [
+        {"type": "NFC"},
+        {"type": "Replace", "pattern": {"Regex": r"\s+"}, "content": " "},
+        {"type": "Lowercase"},
+    ]})
+}
+
+/// How CLIP's tokenizer divides a text into words of bytes.
+pub(super) fn clip_pre_tokenizer() -> Value {
+    json!({"type": "Sequence", "pretokenizers": [
+        {"type": "Split", "behavior": "Removed", "invert": true, "pattern":
+            {"Regex": r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"}},
+        {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+    ]})
+}
+
 /// CLIP's BPE: words in lower case, whose last token ends in `</w>`.
 fn clip(path: &Path, merges_file: &Path, special: &SpecialTokens) -> Result<Value, TokenizerError> {
     let fields = Fields::read(path)?;
@@ -115,20 +136,12 @@ fn clip(path: &Path, merges_file: &Path, special: &SpecialTokens) -> Result<Valu
         ["bos_token", "eos_token", "unk_token"].map(|field| id(path, special, field, vocabulary));
     Ok(json!({
         "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "decoder": null,
-        "normalizer": {"type": "Sequence", "normalizers": [
-            {"type": "NFC"},
-            {"type": "Replace", "pattern": {"Regex": r"\s+"}, "content": " "},
-            {"type": "Lowercase"},
-        ]},
-        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
-            {"type": "Split", "behavior": "Removed", "invert": true, "pattern":
-                {"Regex": r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"}},
-            {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
-        ]},
+        "normalizer": clip_normalizer(),
+        "pre_tokenizer": clip_pre_tokenizer(),
         "post_processor": {"type": "RobertaProcessing", "cls": bos?, "sep": eos?,
                            "trim_offsets": false, "add_prefix_space": false},
         "model": {"type": "BPE", "dropout": null, "unk_token": unknown?.0,
-                  "continuing_subword_prefix": "", "end_of_word_suffix": "</w>", "fuse_unk": false,
+                  "continuing_subword_prefix": "", "end_of_word_suffix": CLIP_SUFFIX, "fuse_unk": false,
                   "byte_fallback": false, "ignore_merges": false,
                   "vocab": vocabulary, "merges": merges},
     }))
