@@ -117,6 +117,7 @@ fn main() {
                 ..Companions::default()
             },
             parts: None,
+            keep: 0,
         };
         for label in METHODS.iter().filter(|_| !argument("--one-query")) {
             let spec: MethodSpec = label.parse().expect("a listed method");

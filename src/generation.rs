@@ -7,19 +7,15 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::checkpoints::gguf;
+use crate::checkpoints::HuggingFaceError;
 use crate::checkpoints::hub::{Hub, HubError, Part};
-use crate::checkpoints::{Fields, HuggingFaceError};
 use crate::device::DeviceChoice;
 use crate::input::{self, InputError};
 use crate::models::checkpoint::Checkpoint;
 use crate::models::generate::{GenerateError, Limits, greedy};
 use crate::models::peft::{self, PeftError};
 use crate::models::{CheckpointError, InputShape, Model, ModelError};
-use crate::tasks::text::{CausalTokenizer, ChatTemplate, Message, TokenizerError};
-
-/// Settings of generation in a checkpoint's folder.
-const GENERATION_FILE: &str = "generation_config.json";
+use crate::tasks::text::{CausalTokenizer, ChatTemplate, Message, TokenizerError, ends_of_texts};
 
 /// How a prompt is put to the model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -200,7 +196,7 @@ pub fn answers(request: &GenerationRequest) -> Result<Vec<Answer>, GenerationErr
     model.freeze();
     let limits = Limits {
         new_tokens: request.new_tokens,
-        ends: ends(folder, &tokenizer)?,
+        ends: ends_of_texts(folder, &tokenizer)?,
         together: request.together,
         cache: true,
     };
@@ -235,26 +231,4 @@ fn encode(
     Ok(tokenizer
         .encode(&template.render(&turns, true)?, false)?
         .ids)
-}
-
-/// The tokens that end a text: those of generation_config.json, else of config.json, else the tokenizer's.
-fn ends(folder: &Path, tokenizer: &CausalTokenizer) -> Result<Vec<u32>, HuggingFaceError> {
-    const FIELD: &str = "eos_token_id";
-    let mut places = Vec::new();
-    if !gguf::is_gguf(folder) {
-        places.push(Fields::read_if_there(&folder.join(GENERATION_FILE))?);
-    }
-    places.push(Fields::of_model(folder)?);
-    for fields in places {
-        let Some(value) = fields.get(FIELD) else {
-            continue;
-        };
-        let id = |value: &serde_json::Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
-        let found: Option<Vec<u32>> = match value {
-            serde_json::Value::Array(values) => values.iter().map(id).collect(),
-            one => id(one).map(|id| vec![id]),
-        };
-        return found.ok_or_else(|| fields.unsupported(FIELD, value, "an id, or a list of ids"));
-    }
-    Ok(vec![tokenizer.eos().1])
 }

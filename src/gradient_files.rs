@@ -12,6 +12,7 @@ mod examples;
 mod images;
 mod noise;
 mod opened;
+mod per_token;
 mod request;
 mod task;
 
@@ -59,6 +60,8 @@ pub struct GradientSummary {
     pub companion: PathBuf,
     /// Texts that were cut.
     pub truncated: usize,
+    /// Texts whose prompt alone is longer than the longest length.
+    pub long_prompts: usize,
     /// Target tokens of every example of a language model.
     pub targets: Option<Vec<usize>>,
     /// The labels that were drawn, when they were asked for.
@@ -143,12 +146,18 @@ pub fn gradient_files(
             path: outputs[i].clone(),
         });
     }
+    if request.per_token.is_some() && !matches!(request.task, GradientTask::Instruction(_)) {
+        return Err(GradientFilesError::NoTokens {
+            task: request.task.name(),
+        });
+    }
     let Opened {
         mut model,
         split,
         located,
         passed_over,
         truncated,
+        long_prompts,
     } = open(request)?;
     let family = model.family();
     let adapted = !model.adapted().is_empty();
@@ -169,7 +178,11 @@ pub fn gradient_files(
         .map(|block| TensorInfo::new(block.name.clone(), [block.shape.iter().product()]))
         .collect();
     let passes = 1 + usize::from(request.sampled.is_some());
-    progress.start(passes * split.len(), "examples");
+    let by_token = match request.per_token {
+        Some(_) => per_token::rows(&split),
+        None => Vec::new(),
+    };
+    progress.start(passes * split.len() + by_token.len(), "rows");
     let clock = Instant::now();
     let tokens = batching::tokens_at_a_time(&model);
     let sink = |path: &Path, done| -> Result<Counted<'_>, StoreError> {
@@ -210,11 +223,18 @@ pub fn gradient_files(
         named(made.factors).save(&sampled_factors(path))?;
         sampled_labels = SampledLabels::of(&targets);
     }
+    if let Some(path) = &request.per_token {
+        let target = Target::new(Some(path.clone()), request.dtype);
+        let out = (path.as_path(), target, infos.clone());
+        let so_far = (progress, passes * split.len());
+        per_token::write(&model, &split, &by_token, &located.folder, out, so_far)?;
+    }
     let seconds = clock.elapsed().as_secs_f64();
     let summary = GradientSummary {
         examples: split.len(),
         passed_over,
         truncated,
+        long_prompts,
         targets: match &split.targets {
             Targets::Tokens(targets) => Some(targets.examples.iter().map(Vec::len).collect()),
             Targets::Classes(_) | Targets::Noise(_) => None,
@@ -266,6 +286,7 @@ fn write(
         "examples": summary.examples,
         "passed_over": summary.passed_over,
         "truncated": summary.truncated,
+        "long_prompts": summary.long_prompts,
         "seconds": summary.seconds,
         "padding": summary.padding,
         "blocks": summary.blocks,

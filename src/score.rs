@@ -19,10 +19,10 @@ pub use companions::{CheckpointFiles, CompanionFiles, SampledFiles};
 pub use error::ScoreError;
 pub use request::ScoreRequest;
 pub use summary::{Measured, ScoreSummary, ScoredBlock, ScoredMethod};
-pub use tokens::{ScoredToken, token_file};
 
 use crate::atomic::AtomicFile;
 use crate::gradients::store::{GradientStore, StoreError};
+pub use crate::gradients::token_list::{ScoredToken, token_file};
 use crate::influence::{BlockLayout, Queries, RunOptions, damping, run_method};
 use output::{encode, metadata};
 
@@ -111,6 +111,7 @@ pub fn score_files(request: &ScoreRequest) -> Result<ScoreSummary, ScoreError> {
         seed: request.seed,
         companions,
         parts: by_token.as_ref().map(tokens::ByToken::parts),
+        keep: 0,
     };
     let mut scores: Vec<(String, Array2<f64>)> = Vec::with_capacity(labels.len());
     let mut methods = Vec::with_capacity(labels.len());

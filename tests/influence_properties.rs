@@ -10,7 +10,7 @@ use infbench::gradients::factors::{KroneckerFactors, TensorFactors};
 use infbench::gradients::hessian::{HessianGroup, Hessians};
 use infbench::gradients::store::{GradientStore, TensorInfo};
 use infbench::influence::{
-    BlockLayout, Companions, GRADIENT_METHODS, Influence, Queries, RunOptions, Sampled, damping,
+    BlockLayout, Companions, GRADIENT_METHODS, Influence, Parts, Queries, RunOptions, Sampled, damping,
     run_method,
 };
 use infbench::influence::{Blocks, Precision};
@@ -101,6 +101,28 @@ fn run_with(
     blocks: Blocks,
     precision: Precision,
 ) -> Influence {
+    run_options(method, train, query, (blocks, precision), None, 0)
+}
+
+/// A method with its own training examples as parts, and the first `keep` queries kept.
+fn run_keeping(method: &str, train: &GradientStore, query: &GradientStore, keep: usize) -> Influence {
+    let owners: Vec<usize> = (0..train.rows()).collect();
+    let parts = Parts {
+        gradients: train,
+        examples: &owners,
+    };
+    let defaults = (Blocks::PerMatrix, Precision::F64);
+    run_options(method, train, query, defaults, Some(parts), keep)
+}
+
+fn run_options(
+    method: &str,
+    train: &GradientStore,
+    query: &GradientStore,
+    (blocks, precision): (Blocks, Precision),
+    parts: Option<Parts<'_>>,
+    keep: usize,
+) -> Influence {
     let layout = BlockLayout::new(train.tensors(), blocks);
     let lambda = damping(train, &layout, DAMPING).unwrap();
     let all = |store: &GradientStore| reordered(store, &(0..store.rows()).collect::<Vec<_>>());
@@ -125,7 +147,8 @@ fn run_with(
             checkpoints: &[checkpoint(0.5), checkpoint(0.125)],
             ..Companions::default()
         },
-        parts: None,
+        parts,
+        keep,
     };
     run_method(
         &method.parse().unwrap(),
@@ -493,6 +516,26 @@ proptest! {
             let (straight, moved) = (run(&method, &train, &query), run(&method, &shuffled, &query));
             let back = Array2::from_shape_fn(moved.raw_dim(), |(q, k)| straight[(q, order[k])]);
             assert_close(&moved, &back, case.tolerance(), &method)?;
+        }
+    }
+
+    #[test]
+    fn kept_queries_score_examples_as_the_method_itself(case in case(20, 10, 2)) {
+        let (train, query) = (case.train(), case.query());
+        let owners: Vec<usize> = (0..case.n).collect();
+        let parts = Parts { gradients: &train, examples: &owners };
+        for (info, _) in GRADIENT_METHODS {
+            let found = run_keeping(info.name, &train, &query, 2);
+            // the same methods have scores of parts
+            prop_assert_eq!(found.preconditioned.is_some(), found.parts.is_some(), "{}", info.name);
+            let Some(kept) = &found.preconditioned else { continue };
+            let again = kept.scores(&train, parts).unwrap();
+            prop_assert_eq!(again.dim(), (2.min(case.m), case.n));
+            let scale = found.scores.iter().filter(|v| v.is_finite()).fold(0.0f64, |max, v| max.max(v.abs()));
+            for ((q, k), &value) in again.indexed_iter() {
+                let own = found.scores[(q, k)];
+                prop_assert!((value - own).abs() <= case.tolerance() * scale || !own.is_finite(), "{}: {value} {own}", info.name);
+            }
         }
     }
 

@@ -441,6 +441,7 @@ fn a_real_case_is_that_of_pytorch() {
             out: path.clone(),
             factors: None,
             sampled: None,
+            per_token: None,
             seed: 0,
             dtype: GradientType::F32,
             device: device::device(),

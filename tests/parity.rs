@@ -984,6 +984,7 @@ fn request(model: &Path, examples: &Path, out: &Path) -> GradientRequest {
         out: out.to_owned(),
         factors: None,
         sampled: None,
+        per_token: None,
         seed: 0,
         dtype: GradientType::F32,
         device: device::device(),

@@ -76,6 +76,7 @@ fn passes(label: &str, queries: usize, precision: Precision) -> (f64, usize) {
             ..Companions::default()
         },
         parts: None,
+        keep: 0,
     };
     let spec = label.parse().unwrap();
     let found = run_method(&spec, &train, &query, &layout, &lambda, &options).unwrap();

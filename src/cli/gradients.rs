@@ -72,6 +72,10 @@ pub struct GradientsArgs {
     /// their factors go beside them as S.factors.safetensors
     #[arg(long, value_name = "S.safetensors")]
     sampled_labels: Option<PathBuf>,
+    /// Of instruction: also what every target token contributes to the gradient of its text, a row per token, for
+    /// `infbench score --per-token`; P.json beside it lists the tokens. A pass per token, and as many rows
+    #[arg(long, value_name = "P.safetensors")]
+    per_token: Option<PathBuf>,
     /// Seed of drawn labels, and of the noise that is added to images
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -173,6 +177,7 @@ pub fn gradients(args: &GradientsArgs, global: Global) -> miette::Result<ExitCod
         out: args.out.clone(),
         factors: args.factors.clone(),
         sampled: args.sampled_labels.clone(),
+        per_token: args.per_token.clone(),
         seed: args.seed,
         dtype: args.dtype,
         device: args.device,
@@ -187,7 +192,8 @@ pub fn gradients(args: &GradientsArgs, global: Global) -> miette::Result<ExitCod
             .factors
             .iter()
             .cloned()
-            .chain(sampled.flat_map(|path| [path.clone(), sampled_factors(path)]));
+            .chain(sampled.flat_map(|path| [path.clone(), sampled_factors(path)]))
+            .chain(request.per_token.clone());
         print(&format!(
             "{} examples{}, {} tensors, mean loss {mean:.4}, {:.1} examples/s, {:.1} % of the positions padding\n{}\n{}\n{}",
             summary.examples,

@@ -115,6 +115,9 @@ pub struct Outputs {
     /// For so many queries, from the first, score the training examples that help and harm most token by token; of
     /// language models.
     pub tokens: usize,
+    /// For so many queries, of as many classes as there are, keep what a language model answers before and after the
+    /// fine-tune.
+    pub answers: usize,
 }
 
 impl Default for Outputs {
@@ -125,6 +128,7 @@ impl Default for Outputs {
             adapters: false,
             gradients: false,
             tokens: 0,
+            answers: 3,
         }
     }
 }

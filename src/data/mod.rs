@@ -62,10 +62,25 @@ pub struct Truth {
 pub struct TextData {
     /// Texts of training examples and queries, for methods that compare texts.
     pub texts: [Texts; 2],
+    /// What the queries ask, to be answered.
+    pub questions: Vec<Question>,
     /// Texts that were cut to the longest length.
     pub truncated: usize,
+    /// Texts whose prompt alone is longer than that.
+    pub long_prompts: usize,
     /// Texts that are the same as one before.
     pub duplicates: usize,
+}
+
+/// A query of a language model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// Ids of the prompt, with those that the tokenizer or a chat template puts before and after it.
+    pub ids: Vec<u32>,
+    /// The prompt.
+    pub prompt: String,
+    /// The answer that the data has.
+    pub answer: String,
 }
 
 /// A task with examples, for a model.

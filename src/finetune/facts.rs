@@ -41,6 +41,10 @@ pub struct TrainingFacts {
     pub seconds: f64,
     /// Whether it was read from the cache.
     pub cached: bool,
+    /// What accuracies are shares of: `examples`, or `target tokens` of a language model; empty for an objective that
+    /// knows no accuracy, and in records from before it was written.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub accuracy_of: String,
     /// One entry an epoch.
     pub epochs: Vec<EpochFacts>,
 }

@@ -111,6 +111,7 @@ fn run(
             model,
             training: TrainingFacts {
                 cached: true,
+                accuracy_of: objectives::of(&data.query.targets).unit().to_owned(),
                 ..training
             },
             facts,
@@ -169,6 +170,7 @@ fn run(
     let training = TrainingFacts {
         seconds: start.elapsed().as_secs_f64(),
         cached: false,
+        accuracy_of: objective.unit().to_owned(),
         epochs,
     };
     let checkpoints = keeper.finish();

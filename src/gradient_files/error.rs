@@ -84,6 +84,12 @@ pub enum GradientFilesError {
         /// The task.
         task: &'static str,
     },
+    /// Gradients by token of a task whose targets are no tokens.
+    #[error("--per-token is for --task instruction, not for {task}")]
+    NoTokens {
+        /// The task.
+        task: &'static str,
+    },
     /// A file without examples.
     #[error("{path} has no examples")]
     NoExamples {

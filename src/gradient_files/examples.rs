@@ -105,6 +105,7 @@ fn classified(request: &GradientRequest, task: GlueName) -> Result<Opened, Gradi
         located,
         passed_over,
         truncated: 0,
+        long_prompts: 0,
     })
 }
 
@@ -145,5 +146,6 @@ fn completed(
         located,
         passed_over: made.passed_over,
         truncated: made.truncated,
+        long_prompts: made.long_prompts,
     })
 }

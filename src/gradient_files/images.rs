@@ -113,6 +113,7 @@ pub(super) fn open(
         located: located(&folder),
         passed_over: 0,
         truncated: 0,
+        long_prompts: 0,
     })
 }
 

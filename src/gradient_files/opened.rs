@@ -13,4 +13,6 @@ pub(super) struct Opened {
     pub passed_over: usize,
     /// Texts that were cut.
     pub truncated: usize,
+    /// Texts whose prompt alone is longer than the longest length.
+    pub long_prompts: usize,
 }

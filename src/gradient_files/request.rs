@@ -6,6 +6,7 @@ use super::task::{GradientTask, ImageOptions};
 use crate::checkpoints::hub::Hub;
 use crate::device::DeviceChoice;
 use crate::gradients::settings::GradientType;
+use crate::gradients::token_list::token_file;
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -36,6 +37,9 @@ pub struct GradientRequest {
     /// Where gradients at sampled labels go, if they are wanted; their factors go beside them, see
     /// [`sampled_factors`].
     pub sampled: Option<PathBuf>,
+    /// Where the gradients of every target token go, if they are wanted; the list of the tokens goes beside them as
+    /// `.json` ([`token_file`]).
+    pub per_token: Option<PathBuf>,
     /// What labels are drawn from.
     pub seed: u64,
     /// Type of the numbers in the files.
@@ -51,6 +55,9 @@ impl GradientRequest {
         all.extend(self.factors.clone());
         if let Some(sampled) = &self.sampled {
             all.extend([sampled.clone(), sampled_factors(sampled)]);
+        }
+        if let Some(per_token) = &self.per_token {
+            all.extend([per_token.clone(), token_file(per_token)]);
         }
         all
     }

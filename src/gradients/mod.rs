@@ -20,6 +20,7 @@ pub mod settings;
 pub mod sink;
 pub mod store;
 pub mod synthetic;
+pub mod token_list;
 #[cfg(test)]
 mod views_tests;
 

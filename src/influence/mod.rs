@@ -30,7 +30,7 @@ pub use companions::{Companions, Need, OwnedCompanions, Sampled};
 pub use error::InfluenceError;
 pub use evidence::Evidence;
 pub use method::{Applied, Control, InfluenceMethod, Limit, Preconditioner};
-pub use run::{Influence, Parts, Queries, RunOptions, run_method};
+pub use run::{Influence, Parts, PreconditionedQueries, Queries, RunOptions, run_method};
 pub use spec::MethodSpec;
 pub use table::{GRADIENT_METHODS, METHODS};
 

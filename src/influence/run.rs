@@ -7,6 +7,7 @@ use ndarray::Array2;
 mod control;
 mod influence;
 mod parts;
+mod preconditioned;
 mod queries;
 mod warm_up;
 
@@ -14,6 +15,7 @@ use control::of_control;
 pub use influence::{Influence, RunOptions};
 pub use parts::Parts;
 use parts::{PartScores, divide};
+pub use preconditioned::PreconditionedQueries;
 pub use queries::Queries;
 use queries::load_queries;
 use warm_up::warm_up;
@@ -75,6 +77,8 @@ fn run_here(
         .map(|parts| PartScores::new(train, parts, rows))
         .transpose()?
         .filter(|_| method.need() != Need::Checkpoints);
+    let mut preconditioned = (options.keep > 0 && method.need() != Need::Checkpoints)
+        .then(|| PreconditionedQueries::new(options.keep, options.seed));
     let image = layout.blocks().iter().map(|shape| shape.dim).max();
     warm_up(image.unwrap_or(0) * options.queries.rows(query.rows()));
 
@@ -155,6 +159,10 @@ fn run_here(
             if let Some(parts) = &mut parts {
                 parts.add(shape, precision, options.seed, &x, -weight);
             }
+            preconditioned = preconditioned.filter(|_| projected.is_none());
+            if let Some(kept) = &mut preconditioned {
+                kept.add(shape, precision, &x, -weight);
+            }
             if method.measure_residual() && evidence.residuals.is_empty() {
                 let (r, _) = block.residual(&v, &x, lambda);
                 let measured = Evidence::of_queries(&relative(&r, &lengths(&v)), 1.0);
@@ -185,6 +193,9 @@ fn run_here(
         if let Some(parts) = &mut parts {
             parts.divide(train, query);
         }
+        if let Some(kept) = &mut preconditioned {
+            kept.norms = Some((train.clone(), query.clone()));
+        }
     }
     let evidence = block_evidence
         .iter()
@@ -193,6 +204,7 @@ fn run_here(
     Ok(Influence {
         scores,
         parts: parts.map(PartScores::finish),
+        preconditioned,
         seconds,
         peak_bytes: peak,
         bytes_read,

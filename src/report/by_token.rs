@@ -1,7 +1,7 @@
 //! Training examples as text, coloured by what each token adds to a score.
 
 use super::page::{Section, escape};
-use super::study::Study;
+use super::study::{Study, cell_name};
 use crate::results::record::{ExampleByToken, Extreme, MethodByToken, Record};
 
 /// The examples that `outputs.tokens` asked for, a part a cell; empty when there are none.
@@ -10,7 +10,9 @@ pub fn section(study: &Study) -> Section {
         .records
         .iter()
         .filter(|record| !record.by_token.is_empty());
-    let cells: Vec<(String, String)> = cells.map(|record| (id(record), cell(record))).collect();
+    let cells: Vec<(String, String)> = cells
+        .map(|record| (id(record), cell(study, record)))
+        .collect();
     let about = "<p class=\"how\">For the first queries the training example that helps most and the one that harms most, by the method \
                  named. A token's colour is what it adds to the example's score: the stronger, the more, over the largest of the \
                  example; <span class=\"good\">helpful</span> (negative) or <span class=\"bad\">harmful</span> (positive). The numbers add up \
@@ -31,13 +33,12 @@ fn id(record: &Record) -> String {
     format!("tokens-{}", record.cell.id)
 }
 
-fn cell(record: &Record) -> String {
+fn cell(study: &Study, record: &Record) -> String {
     let examples: String = record.by_token.iter().map(example).collect();
     format!(
-        "<section id=\"{}\"><h3>Cell {}, seed {}</h3>\n{examples}</section>\n",
+        "<section id=\"{}\"><h3>{}</h3>\n{examples}</section>\n",
         id(record),
-        escape(&record.cell.id),
-        record.cell.seed
+        escape(&cell_name(study, record)),
     )
 }
 
@@ -64,12 +65,25 @@ fn example(example: &ExampleByToken) -> String {
         false => format!("<details><summary>Other methods</summary>{rest}</details>\n"),
     };
     format!(
-        "<p>Query {}: training example {} {extreme} most by {}.</p>\n{}{rest}",
+        "<p>Query {}: training example {} {extreme} most by {}.</p>\n{}{}{}{rest}",
         example.query,
         example.example,
         escape(&example.by),
+        quoted("Query", &example.asked),
+        quoted("Example, before its predicted tokens", &example.given),
         shown.unwrap_or_default()
     )
+}
+
+/// A text with what it is; nothing of an empty one.
+fn quoted(what: &str, text: &str) -> String {
+    match text.is_empty() {
+        true => String::new(),
+        false => format!(
+            "<p class=\"tokens\"><b>{what}:</b> {}</p>\n",
+            escape(text.trim())
+        ),
+    }
 }
 
 /// The tokens in colours, with their scores to be read on hovering.
@@ -127,6 +141,8 @@ mod tests {
             example: 17,
             extreme: Extreme::MostHelpful,
             by: "datainf".to_owned(),
+            asked: "what is <b>?".to_owned(),
+            given: String::new(),
             tokens: vec![token(3, Some(" a<b")), token(4, None), token(5, Some("!"))],
             methods: vec![
                 method("exact", &[0.0, 1.0, 2.0]),
@@ -142,6 +158,11 @@ mod tests {
             html.contains("var(--good) 50%,transparent)\"> a&lt;b</span>"),
             "{html}"
         );
+        assert!(
+            html.contains("<b>Query:</b> what is &lt;b&gt;?</p>"),
+            "{html}"
+        );
+        assert!(!html.contains("before its predicted"), "{html}");
         // a quarter of the largest; without a text the id
         assert!(
             html.contains("var(--bad) 13%,transparent)\">#44 </span>"),

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::answers;
 use super::by_token;
 use super::figures::Figure;
 use super::page::{
@@ -24,6 +25,7 @@ pub fn page(
     let sections = [
         figures_section(figures, omitted, &mut colours),
         tables_section(study, tables),
+        answers::section(study),
         by_token::section(study),
     ];
     let sections = sections.into_iter().chain(records);

@@ -8,6 +8,7 @@
 //! ([`compare`]).
 
 mod aggregate;
+mod answers;
 mod axis;
 mod by_token;
 pub mod compare;

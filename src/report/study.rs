@@ -116,6 +116,24 @@ pub struct Study<'a> {
     pub palette: Palette,
 }
 
+/// What a reader knows a cell by: `grammars, rank r = 4, seed 0`.
+pub fn cell_name(study: &Study, record: &Record) -> String {
+    let own = |group: &&Group| {
+        group
+            .records
+            .iter()
+            .any(|other| std::ptr::eq(*other, record))
+    };
+    let mut parts = Vec::new();
+    if let Some(group) = study.groups.iter().find(own) {
+        parts.push(group.task.clone());
+        parts.push(group.setting());
+        parts.retain(|part| !part.is_empty());
+    }
+    parts.push(format!("seed {}", record.cell.seed));
+    parts.join(", ")
+}
+
 /// Id of a group's entry on the page.
 pub fn anchor(group: usize) -> String {
     format!("e{group}")
@@ -215,6 +233,23 @@ impl<'a> Study<'a> {
             anchor: anchor(group.index),
             method: label.and_then(|label| self.methods.iter().position(|other| other == label)),
             records: group.records.len(),
+        }
+    }
+
+    /// What `query_accuracy` is, in a few words: of examples, or of the tokens that a language model has to predict.
+    pub fn accuracy_title(&self) -> &'static str {
+        let units: BTreeSet<&str> = self
+            .records
+            .iter()
+            .filter_map(|record| record.training.as_ref())
+            .map(|training| training.accuracy_of.as_str())
+            .filter(|unit| !unit.is_empty())
+            .collect();
+        let of_tokens = units.contains("target tokens");
+        match (of_tokens, units.len()) {
+            (true, 1) => "Share of tokens right",
+            (true, _) => "Share of examples or tokens right",
+            (false, _) => "Query accuracy",
         }
     }
 

@@ -63,6 +63,33 @@ pub struct Record {
     /// `outputs.tokens` asks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by_token: Vec<ExampleByToken>,
+    /// What a language model answers to some queries before and after the fine-tune (`outputs.answers`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<AnswerFacts>,
+}
+
+/// What a language model answers to a query, always by the most likely next token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerFacts {
+    /// The query, from 0.
+    pub query: usize,
+    /// The prompt.
+    pub prompt: String,
+    /// The answer that the data has.
+    pub expected: String,
+    /// What the model answers before the fine-tune.
+    pub before: Generated,
+    /// What it answers after it.
+    pub after: Generated,
+}
+
+/// A generated text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Generated {
+    /// The text, without special tokens.
+    pub text: String,
+    /// Whether a token ended it, rather than the limit of new tokens.
+    pub ended: bool,
 }
 
 /// A training example that is extreme for a query, token by token.
@@ -76,7 +103,13 @@ pub struct ExampleByToken {
     pub extreme: Extreme,
     /// Label of the method that says so.
     pub by: String,
-    /// Its target tokens.
+    /// The text of the query, without special tokens; empty without a tokenizer.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub asked: String,
+    /// The text of the training example before its first target token.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub given: String,
+    /// The target tokens of the training example.
     pub tokens: Vec<TokenFacts>,
     /// Scores of the tokens, which add up to the score of the example; of every method that has such.
     pub methods: Vec<MethodByToken>,
@@ -182,6 +215,9 @@ pub struct TaskFacts {
     /// Texts that were cut to the longest length.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub truncated: usize,
+    /// Texts whose prompt alone is longer than the longest length.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub long_prompts: usize,
     /// Texts, or images, that are the same as one before.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub duplicates: usize,

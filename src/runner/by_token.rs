@@ -5,16 +5,14 @@ use std::path::{Path, PathBuf};
 
 use ndarray::Array2;
 
-use super::scoring::Scoring;
 use super::sentence;
 use super::stores::Stores;
 use crate::batching;
-use crate::config::MethodSpec;
-use crate::data::{Split, Targets};
+use crate::data::{Inputs, Split, Targets};
 use crate::finetune::FineTuned;
 use crate::gradients::per_token::{self, TokenRow};
 use crate::gradients::store::GradientStore;
-use crate::influence::Parts;
+use crate::influence::{Influence, Parts};
 use crate::models::Model;
 use crate::results::record::{ExampleByToken, Extreme, MethodByToken, TokenFacts};
 use crate::tasks::text::Decoder;
@@ -23,6 +21,8 @@ use crate::tasks::text::Decoder;
 pub(super) struct ByToken {
     model: Model,
     train: Split,
+    /// Ids of the training examples and of the queries.
+    ids: [Vec<Vec<u32>>; 2],
     /// Where its tokenizer is.
     tokenizer: Option<PathBuf>,
 }
@@ -37,83 +37,21 @@ struct Chosen {
 
 impl ByToken {
     /// None where no tokens are predicted.
-    pub fn new(tuned: &FineTuned, train: &Split, tokenizer: Option<&Path>) -> Option<Self> {
+    pub fn new(
+        tuned: &FineTuned,
+        [train, query]: [&Split; 2],
+        tokenizer: Option<&Path>,
+    ) -> Option<Self> {
+        let ids = [train, query].map(|split| match &split.inputs {
+            Inputs::Tokens { ids, .. } => ids.clone(),
+            _ => Vec::new(),
+        });
         matches!(train.targets, Targets::Tokens(_)).then(|| Self {
+            ids,
             model: tuned.model.clone(),
             train: tuned.reused[0].as_ref().unwrap_or(train).clone(),
             tokenizer: tokenizer.map(Path::to_owned),
         })
-    }
-
-    /// For each of the first `queries` queries the example that helps and the one that harms most by the first of the
-    /// methods that have `scores`, with the scores of their tokens by all methods that have such.
-    ///
-    /// # Errors
-    /// A sentence for the record.
-    pub fn explain(
-        &self,
-        queries: usize,
-        scores: &[(String, Array2<f64>)],
-        methods: &[MethodSpec],
-        scoring: &Scoring,
-        stores: &Stores,
-    ) -> Result<Vec<ExampleByToken>, String> {
-        let Some((by, first)) = scores.first() else {
-            return Ok(Vec::new());
-        };
-        let chosen = extremes(first, queries);
-        let mut examples: Vec<usize> = chosen.iter().map(|chosen| chosen.example).collect();
-        examples.sort_unstable();
-        examples.dedup();
-        let rows = per_token::rows(&self.train, &examples);
-        let gradients = self.gradients(&rows, stores)?;
-        let owners: Vec<usize> = rows.iter().map(|row| row.example).collect();
-        let parts = Parts {
-            gradients: &gradients,
-            examples: &owners,
-        };
-        let mut by_token = Vec::new();
-        for spec in methods {
-            let known = scores.iter().any(|(label, _)| *label == spec.label);
-            if let Some(found) = known
-                .then(|| scoring.by_token(spec, parts))
-                .transpose()?
-                .flatten()
-            {
-                by_token.push((spec.label.clone(), found));
-            }
-        }
-        let decoder = self
-            .tokenizer
-            .as_deref()
-            .map(Decoder::open)
-            .transpose()
-            .map_err(sentence)?;
-        let token = |row: &TokenRow| TokenFacts {
-            position: row.next.position,
-            token: row.next.token,
-            text: decoder
-                .as_ref()
-                .and_then(|decoder| decoder.text(row.next.token)),
-        };
-        let of_one = |chosen: Chosen| {
-            let own: Vec<usize> = (0..rows.len())
-                .filter(|&row| rows[row].example == chosen.example)
-                .collect();
-            let of_method = |(label, found): &(String, Array2<f64>)| MethodByToken {
-                label: label.clone(),
-                scores: own.iter().map(|&row| found[(chosen.query, row)]).collect(),
-            };
-            ExampleByToken {
-                query: chosen.query,
-                example: chosen.example,
-                extreme: chosen.extreme,
-                by: by.clone(),
-                tokens: own.iter().map(|&row| token(&rows[row])).collect(),
-                methods: by_token.iter().map(of_method).collect(),
-            }
-        };
-        Ok(chosen.into_iter().map(of_one).collect())
     }
 
     /// What every token contributes to the gradient of its example.
@@ -131,6 +69,136 @@ impl ByToken {
                 .map_err(|e| format!("cannot remove {}: {e}", path.display()))?;
         }
         Ok(store)
+    }
+}
+
+/// Scores by token as the methods are run: the first one with scores names the examples, whose gradients by token are
+/// then taken, and every method scores them from what it has computed for the queries.
+pub(super) struct TokenScores<'a> {
+    source: &'a ByToken,
+    /// The first so many queries are explained.
+    pub queries: usize,
+    train: &'a GradientStore,
+    stores: Stores<'a>,
+    chosen: Option<ChosenExamples>,
+    /// Scores `[queries, tokens]` by method.
+    methods: Vec<(String, Array2<f64>)>,
+}
+
+/// What the first method with scores chose.
+struct ChosenExamples {
+    by: String,
+    examples: Vec<Chosen>,
+    /// Their target tokens, example by example.
+    rows: Vec<TokenRow>,
+    /// A row per token; none when no example was chosen.
+    gradients: Option<GradientStore>,
+}
+
+impl<'a> TokenScores<'a> {
+    /// Nothing yet.
+    pub fn new(
+        source: &'a ByToken,
+        queries: usize,
+        train: &'a GradientStore,
+        stores: Stores<'a>,
+    ) -> Self {
+        Self {
+            source,
+            queries,
+            train,
+            stores,
+            chosen: None,
+            methods: Vec::new(),
+        }
+    }
+
+    /// Adds the tokens' scores by a method that was run with [`RunOptions::keep`](crate::influence::RunOptions); one
+    /// that has none of single tokens adds nothing.
+    ///
+    /// # Errors
+    /// A sentence for the record.
+    pub fn add(&mut self, label: &str, found: &mut Influence) -> Result<(), String> {
+        if self.chosen.is_none() {
+            self.chosen = Some(self.choose(label, &found.scores)?);
+        }
+        let kept = found.preconditioned.take();
+        let chosen = self.chosen.as_ref().expect("just chosen");
+        let (Some(kept), Some(gradients)) = (kept, &chosen.gradients) else {
+            return Ok(());
+        };
+        let owners: Vec<usize> = chosen.rows.iter().map(|row| row.example).collect();
+        let parts = Parts {
+            gradients,
+            examples: &owners,
+        };
+        let scores = kept.scores(self.train, parts).map_err(sentence)?;
+        self.methods.push((label.to_owned(), scores));
+        Ok(())
+    }
+
+    fn choose(&self, by: &str, scores: &Array2<f64>) -> Result<ChosenExamples, String> {
+        let chosen = extremes(scores, self.queries);
+        let mut examples: Vec<usize> = chosen.iter().map(|chosen| chosen.example).collect();
+        examples.sort_unstable();
+        examples.dedup();
+        let rows = per_token::rows(&self.source.train, &examples);
+        let gradients = (!rows.is_empty()).then(|| self.source.gradients(&rows, &self.stores));
+        Ok(ChosenExamples {
+            by: by.to_owned(),
+            examples: chosen,
+            rows,
+            gradients: gradients.transpose()?,
+        })
+    }
+
+    /// For each of the first queries the example that helps and the one that harms most by the first method, with the
+    /// scores of their tokens by all methods that have such.
+    ///
+    /// # Errors
+    /// A sentence for the record.
+    pub fn finish(self) -> Result<Vec<ExampleByToken>, String> {
+        let Some(ChosenExamples {
+            by, examples, rows, ..
+        }) = self.chosen
+        else {
+            return Ok(Vec::new());
+        };
+        let decoder = self.source.tokenizer.as_deref().map(Decoder::open);
+        let decoder = decoder.transpose().map_err(sentence)?;
+        let token = |row: &TokenRow| TokenFacts {
+            position: row.next.position,
+            token: row.next.token,
+            text: decoder
+                .as_ref()
+                .and_then(|decoder| decoder.text(row.next.token)),
+        };
+        let [train, query] = &self.source.ids;
+        let read = |ids: &[u32]| decoder.as_ref().and_then(|decoder| decoder.joined(ids));
+        let of_one = |chosen: Chosen| {
+            let own: Vec<usize> = (0..rows.len())
+                .filter(|&row| rows[row].example == chosen.example)
+                .collect();
+            let of_method = |(label, found): &(String, Array2<f64>)| MethodByToken {
+                label: label.clone(),
+                scores: own.iter().map(|&row| found[(chosen.query, row)]).collect(),
+            };
+            ExampleByToken {
+                query: chosen.query,
+                example: chosen.example,
+                extreme: chosen.extreme,
+                by: by.clone(),
+                asked: read(&query[chosen.query]).unwrap_or_default(),
+                given: own
+                    .first()
+                    .map(|&row| rows[row].next.position as usize)
+                    .and_then(|first| read(&train[chosen.example][..=first]))
+                    .unwrap_or_default(),
+                tokens: own.iter().map(|&row| token(&rows[row])).collect(),
+                methods: self.methods.iter().map(of_method).collect(),
+            }
+        };
+        Ok(examples.into_iter().map(of_one).collect())
     }
 }
 

@@ -1,10 +1,12 @@
 //! One cell: inputs and gradients (see `material`) → scores (`scoring`) → metrics (`evaluation`) → its record.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use ndarray::Array2;
 
+use super::by_token::TokenScores;
 use super::decomposition::{Setting, Whole, decompose};
 use super::evaluation::{Given, evaluate};
 use super::material::Material;
@@ -25,7 +27,7 @@ use crate::progress::Progress;
 use crate::results::ResultsDir;
 use crate::results::environment;
 use crate::results::record::{
-    BlockFacts, ExampleByToken, GradientFacts, GroundTruthFacts, Provenance, Record, SCHEMA, Status,
+    BlockFacts, GradientFacts, GroundTruthFacts, Provenance, Record, SCHEMA, Status,
 };
 
 /// Runs cells for real.
@@ -39,6 +41,8 @@ pub struct CellRunner {
     gradients: bool,
     /// Queries whose extreme training examples are scored by token.
     tokens: usize,
+    /// Queries that a language model answers before and after the fine-tune.
+    answers: usize,
 }
 
 impl CellRunner {
@@ -52,6 +56,7 @@ impl CellRunner {
             adapters: plan.outputs.adapters,
             gradients: plan.outputs.gradients,
             tokens: plan.outputs.tokens,
+            answers: plan.outputs.answers,
         }
     }
 
@@ -113,27 +118,6 @@ impl CellRunner {
         let setting = self.decomposition_of(cell, material, layout);
         let metrics = split_by.metrics(&config.retrained());
         decompose(split_by, &metrics, retraining, &setting, &methods).map(Some)
-    }
-
-    /// Which tokens carry the influence of extreme examples, when the settings ask for it.
-    fn by_token(
-        &self,
-        cell: &Cell,
-        material: &Material,
-        scoring: &Scoring,
-        scores: &[(String, Array2<f64>)],
-        progress: &Progress,
-    ) -> Result<Vec<ExampleByToken>, String> {
-        let Some(source) = material.by_token.as_ref().filter(|_| self.tokens > 0) else {
-            return Ok(Vec::new());
-        };
-        progress.stage("taking gradients by token");
-        let stores = Stores {
-            root: &self.root,
-            cell,
-        };
-        let methods = &cell.settings.influence.methods;
-        source.explain(self.tokens, scores, methods, scoring, &stores)
     }
 
     /// Keeps or removes what the settings ask for.
@@ -214,6 +198,7 @@ impl Execute for CellRunner {
             root: &self.root,
             device: self.device,
             adapters: self.adapters,
+            answers: self.answers,
         };
         let material = Material::new(&place, cell, progress)?;
         let scored = Gradients {
@@ -246,13 +231,33 @@ impl Execute for CellRunner {
             exact_at_default: scoring.exact_at_default(&mut no_reference, progress),
             exact: scoring.exact_before_rounding(&mut no_reference, progress),
             shape: scoring.shape(),
-            keeps_scores: self.scores || self.tokens > 0,
+            keeps_scores: self.scores,
         };
-        let score = |spec: &MethodSpec| scoring.score(spec);
+        let stores = Stores {
+            root: &self.root,
+            cell,
+        };
+        let by_token = material.by_token.as_ref().filter(|_| self.tokens > 0);
+        let by_token =
+            by_token.map(|source| TokenScores::new(source, self.tokens, &material.train, stores));
+        let by_token = RefCell::new(by_token.map(Ok));
+        let score = |spec: &MethodSpec| {
+            let mut by_token = by_token.borrow_mut();
+            let Some(Ok(tokens)) = &mut *by_token else {
+                return scoring.score(spec, 0);
+            };
+            let mut scored = scoring.score(spec, tokens.queries)?;
+            // an error here is the cell's, not the method's
+            if let Err(error) = tokens.add(&spec.label, &mut scored.influence) {
+                *by_token = Some(Err(error));
+            }
+            Ok(scored)
+        };
         let found = evaluate(given, &score, &mut no_reference, progress)?;
         let (layout, whole) = (&scoring.layout, found.whole);
         let gaps = self.gaps(cell, &material, layout, retraining, whole, progress)?;
-        let by_token = self.by_token(cell, &material, &scoring, &found.kept, progress)?;
+        let by_token = by_token.into_inner().transpose()?;
+        let by_token = by_token.map(TokenScores::finish).transpose()?;
         self.outputs(cell, &material, &found.kept)?;
 
         let gradients = gradient_facts(&material, &scoring);
@@ -278,7 +283,8 @@ impl Execute for CellRunner {
             methods: found.methods,
             no_reference: no_reference.0,
             pairing: pairing(&found.spreads),
-            by_token,
+            by_token: by_token.unwrap_or_default(),
+            answers: material.answers,
         })
     }
 

@@ -334,6 +334,7 @@ impl Known<'_> {
             seed: self.setting.seed,
             companions: self.setting.companions,
             parts: None,
+            keep: 0,
         };
         let [train, query] = self.setting.gradients;
         let found = run_method(spec, train, query, layout, lambda, &options);

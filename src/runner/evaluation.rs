@@ -264,6 +264,7 @@ mod tests {
             influence: Influence {
                 scores: Array2::from_shape_fn((3, 4), |(q, k)| ((q + 2 * k) as f64 * seed).sin()),
                 parts: None,
+                preconditioned: None,
                 seconds: Default::default(),
                 peak_bytes: None,
                 bytes_read: 0,

@@ -18,7 +18,7 @@ use crate::gradients::store::{GradientStore, TensorInfo};
 use crate::gradients::synthetic;
 use crate::models::Model;
 use crate::progress::Progress;
-use crate::results::record::{ModelFacts, TaskFacts, TrainingFacts};
+use crate::results::record::{AnswerFacts, ModelFacts, TaskFacts, TrainingFacts};
 use crate::tasks::GradientsTask;
 
 /// What the methods work on, whatever task it came from.
@@ -42,6 +42,8 @@ pub(super) struct Material {
     pub retrainer: Option<Retrainer>,
     /// What gradients by token are taken of; `None` where no tokens are predicted.
     pub by_token: Option<ByToken>,
+    /// What a language model answers before and after the fine-tune.
+    pub answers: Vec<AnswerFacts>,
 }
 
 impl Material {
@@ -109,6 +111,7 @@ fn drawn(task: &GradientsTask, stores: &Stores, progress: &Progress) -> Result<M
             flipped: flipped(&made.truth),
             passed_over: 0,
             truncated: 0,
+            long_prompts: 0,
             duplicates: 0,
         },
         truth: made.truth,
@@ -119,6 +122,7 @@ fn drawn(task: &GradientsTask, stores: &Stores, progress: &Progress) -> Result<M
         padding: None,
         retrainer: None,
         by_token: None,
+        answers: Vec::new(),
     })
 }
 
@@ -154,12 +158,13 @@ fn fine_tuned(place: &Place, stores: &Stores, progress: &Progress) -> Result<Mat
             flipped: flipped(&data.truth),
             passed_over: data.passed_over,
             truncated: about.map_or(0, |about| about.truncated),
+            long_prompts: about.map_or(0, |about| about.long_prompts),
             duplicates: about.map_or(0, |about| about.duplicates),
         },
         padding: padding(&data.train, &data.query, &tuned.model),
         by_token: ByToken::new(
             &tuned,
-            &data.train,
+            [&data.train, &data.query],
             cell.settings
                 .model
                 .as_ref()
@@ -171,6 +176,7 @@ fn fine_tuned(place: &Place, stores: &Stores, progress: &Progress) -> Result<Mat
         beside: beside.with_texts(texts),
         seconds,
         retrainer: outcome.retrainer,
+        answers: outcome.answers,
     })
 }
 

@@ -6,6 +6,7 @@
 //!
 //! What a cell computes is behind the trait [`Execute`], so that the scheduling is tested with a fake.
 
+mod answers;
 mod by_token;
 pub mod cell;
 pub mod claims;
@@ -188,6 +189,7 @@ fn failed(experiment: &str, cell: &Cell, provenance: Provenance, error: String) 
         no_reference: Vec::new(),
         pairing: Vec::new(),
         by_token: Vec::new(),
+        answers: Vec::new(),
     }
 }
 

@@ -77,6 +77,7 @@ mod tests {
         Influence {
             scores: Array2::ones((3, 2)),
             parts: None,
+            preconditioned: None,
             seconds: Default::default(),
             peak_bytes: None,
             bytes_read: 0,

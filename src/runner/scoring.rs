@@ -10,8 +10,7 @@ use crate::config::{Cell, MethodSpec};
 use crate::gradients::settings::Reference;
 use crate::gradients::store::GradientStore;
 use crate::influence::{
-    BlockLayout, Companions, Influence, InfluenceError, Parts, Queries, RunOptions, damping,
-    run_method,
+    BlockLayout, Companions, Influence, InfluenceError, Queries, RunOptions, damping, run_method,
 };
 use crate::input::listed;
 use crate::progress::Progress;
@@ -65,6 +64,7 @@ impl<'a> Scoring<'a> {
             seed: cell.seed,
             companions: gradients.companions,
             parts: None,
+            keep: 0,
         };
         Ok(Self {
             cell,
@@ -81,21 +81,18 @@ impl<'a> Scoring<'a> {
         (rows, self.gradients.train.rows())
     }
 
-    /// Runs a method.
+    /// Runs a method; of the first `keep` queries it keeps what scores single tokens.
     ///
     /// # Errors
     /// Why it stopped, as a sentence.
-    pub fn score(&self, spec: &MethodSpec) -> Result<Scored, String> {
+    pub fn score(&self, spec: &MethodSpec, keep: usize) -> Result<Scored, String> {
         let Gradients { train, query, .. } = self.gradients;
-        let influence = run_method(
-            spec,
-            train,
-            query,
-            &self.layout,
-            &self.lambda,
-            &self.options,
-        )
-        .map_err(sentence)?;
+        let options = RunOptions {
+            keep,
+            ..self.options
+        };
+        let influence = run_method(spec, train, query, &self.layout, &self.lambda, &options)
+            .map_err(sentence)?;
         let (rows, examples) = self.shape();
         let (operations, _) =
             spec.method()
@@ -104,25 +101,6 @@ impl<'a> Scoring<'a> {
             influence,
             operations,
         })
-    }
-
-    /// Scores of parts of training examples by a method, a row per query; none of a method that has no such.
-    ///
-    /// # Errors
-    /// Why it stopped, as a sentence.
-    pub fn by_token(
-        &self,
-        spec: &MethodSpec,
-        parts: Parts<'_>,
-    ) -> Result<Option<Array2<f64>>, String> {
-        let Gradients { train, query, .. } = self.gradients;
-        let options = RunOptions {
-            queries: Queries::Each,
-            parts: Some(parts),
-            ..self.options
-        };
-        let found = run_method(spec, train, query, &self.layout, &self.lambda, &options);
-        Ok(found.map_err(sentence)?.parts)
     }
 
     /// Exact scores of the queries at the default damping, `[m, n]`, when a metric asks for them; NaN, with the reason

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::answers::Asked;
 use super::examples::{self, Encoding};
 use super::sentence;
 use crate::checkpoints::diffusers_lora::LORA_FILE;
@@ -11,7 +12,9 @@ use crate::device::DeviceChoice;
 use crate::finetune::{self, FineTuned, Retrainer, Stage};
 use crate::models::diffusion::adapter;
 use crate::models::peft::{self, PeftError};
+use crate::objectives;
 use crate::progress::Progress;
+use crate::results::record::AnswerFacts;
 
 /// Where a cell runs, and what it leaves there.
 pub(super) struct Place<'a> {
@@ -21,6 +24,8 @@ pub(super) struct Place<'a> {
     pub device: DeviceChoice,
     /// Whether adapters are saved.
     pub adapters: bool,
+    /// Queries that a language model answers before and after the fine-tune.
+    pub answers: usize,
 }
 
 /// What the fine-tune of a cell leaves.
@@ -29,6 +34,8 @@ pub(super) struct Outcome {
     pub tuned: FineTuned,
     /// The fine-tune on parts of the training examples, when the settings ask for retraining.
     pub retrainer: Option<Retrainer>,
+    /// What a language model answers before and after.
+    pub answers: Vec<AnswerFacts>,
 }
 
 /// Makes the examples of a cell and fine-tunes its model; `checkpoints` keeps the states along the way.
@@ -60,14 +67,18 @@ pub(super) fn tune(
         cache: Some(&cache),
         activations: cell.settings.store.activations_mib << 20,
     };
-    let mut report = |epoch: finetune::Progress| progress.stage(&stage(&epoch));
+    let unit = objectives::of(&data.query.targets).unit();
+    let mut report = |epoch: finetune::Progress| progress.stage(&stage(&epoch, unit));
     let base = finetune::pretrained_base(&settings, &data, &mut report).map_err(sentence)?;
+    let asked = Asked::new(&data, model.tokenizer(), place.answers)?;
+    let before = asked.answers(&base.model, "before the fine-tune", progress)?;
     let tune = if checkpoints {
         finetune::fine_tune_with_checkpoints
     } else {
         finetune::fine_tune
     };
     let mut tuned = tune(&settings, &base, &data, lora, train, &mut report).map_err(sentence)?;
+    let after = asked.answers(&tuned.model, "after the fine-tune", progress)?;
     if place.adapters {
         let ModelConfig::Checkpoint(checkpoint) = model else {
             return Err(sentence(PeftError::NothingToSave));
@@ -84,19 +95,21 @@ pub(super) fn tune(
     let retrainer = truth.map(|_| Retrainer::new(&settings, &base, &data, lora, train));
     Ok(Outcome {
         retrainer: retrainer.transpose().map_err(sentence)?,
+        answers: asked.facts(before, after),
         data,
         tuned,
     })
 }
 
 /// An epoch, for a progress line.
-fn stage(epoch: &finetune::Progress) -> String {
+fn stage(epoch: &finetune::Progress, unit: &str) -> String {
     let stage = match epoch.stage {
         Stage::Pretrain => "pretraining",
         Stage::FineTune => "fine-tuning",
     };
     let query = epoch.query.map_or_else(String::new, |(loss, accuracy)| {
-        let accuracy = accuracy.map_or_else(String::new, |a| format!(", accuracy {a:.3}"));
+        let accuracy =
+            accuracy.map_or_else(String::new, |a| format!(", {a:.3} of the {unit} right"));
         format!("; queries: loss {loss:.3}{accuracy}")
     });
     format!(

@@ -22,7 +22,7 @@ pub use self::settings::{
 pub use self::task::CompletionTask;
 use self::tokens::{Encoded, Encoder};
 use super::error::TaskError;
-use crate::data::{Split, Targets, TaskData, TextData, Texts, TokenTargets, Truth};
+use crate::data::{Question, Split, Targets, TaskData, TextData, Texts, TokenTargets, Truth};
 
 /// The examples in tokens, by the tokenizer in the folder `checkpoint`.
 ///
@@ -45,6 +45,11 @@ pub fn build(
     let all = || train.iter().chain(&query);
     let passed_over = all().filter(|example| !encoder.keeps(example)).count();
     let truncated = all().filter(|example| example.is_cut).count();
+    let long_prompts = all().filter(|example| example.has_long_prompt).count();
+    let asked = query.iter().zip(&examples.query);
+    let asked = asked.filter(|(example, _)| encoder.keeps(example));
+    let questions = asked.map(|(encoded, text)| question(encoded, text));
+    let questions: Vec<Question> = questions.collect();
     let kept = |encoded: Vec<Encoded>, of: &[Completion], setting: &'static str| {
         let rows = encoded.into_iter().zip(classes.of_each(of));
         let (encoded, classes): (Vec<_>, Vec<_>) =
@@ -70,7 +75,9 @@ pub fn build(
         tuning: (of_training != settings.tokens).then(|| split(&train, of_training)),
         texts: Some(TextData {
             texts: [&train, &query].map(|list| texts(list)),
+            questions,
             truncated,
+            long_prompts,
             duplicates,
         }),
         images: None,
@@ -107,6 +114,8 @@ pub struct Tokenised {
     pub passed_over: usize,
     /// Texts that were cut.
     pub truncated: usize,
+    /// Texts whose prompt alone is longer than the longest length.
+    pub long_prompts: usize,
 }
 
 /// Examples of one split in tokens, as [`build`] makes them of training examples.
@@ -121,6 +130,8 @@ pub fn tokenise(
     let encoder = Encoder::open(settings, checkpoint)?;
     let encoded = encoder.encode(examples)?;
     let truncated = encoded.iter().filter(|example| example.is_cut).count();
+    let long_prompts = encoded.iter().filter(|example| example.has_long_prompt);
+    let long_prompts = long_prompts.count();
     let (kept, passed_over): (Vec<_>, Vec<_>) = encoded
         .into_iter()
         .partition(|example| encoder.keeps(example));
@@ -134,6 +145,7 @@ pub fn tokenise(
         split: with_targets(&encoder, settings, &kept, settings.tokens),
         passed_over: passed_over.len(),
         truncated,
+        long_prompts,
     })
 }
 
@@ -142,6 +154,15 @@ fn texts(list: &[Encoded]) -> Texts {
     Texts {
         prompts: list.iter().map(Encoded::prompt).collect(),
         whole: list.iter().map(Encoded::text).collect(),
+    }
+}
+
+/// A query, to be answered.
+fn question(encoded: &Encoded, text: &Completion) -> Question {
+    Question {
+        ids: encoded.prompt_ids().to_vec(),
+        prompt: text.prompt.clone(),
+        answer: text.text[text.prompt.len()..].trim().to_owned(),
     }
 }
 

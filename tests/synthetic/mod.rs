@@ -469,6 +469,7 @@ fn record(experiment: &str, shape: &Shape) -> Record {
             flipped: Some(shape.n / 5),
             passed_over: 0,
             truncated: 0,
+            long_prompts: 0,
             duplicates: 0,
         }),
         model: Some(ModelFacts {
@@ -483,6 +484,7 @@ fn record(experiment: &str, shape: &Shape) -> Record {
         training: Some(TrainingFacts {
             seconds: 0.4 * shape.layers as f64 + 0.1 * rng.random::<f64>(),
             cached: false,
+            accuracy_of: "examples".to_owned(),
             epochs: epochs(rng, shape),
         }),
         gradients: Some(GradientFacts {
@@ -502,6 +504,7 @@ fn record(experiment: &str, shape: &Shape) -> Record {
         no_reference: Vec::new(),
         pairing: Vec::new(),
         by_token: Vec::new(),
+        answers: Vec::new(),
     }
 }
 

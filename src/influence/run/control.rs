@@ -46,5 +46,6 @@ pub(super) fn of_control(
         evidence: Evidence::default(),
         block_evidence: Vec::new(),
         parts: None,
+        preconditioned: None,
     }
 }

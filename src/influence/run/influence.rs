@@ -3,6 +3,7 @@
 use ndarray::Array2;
 
 use super::parts::Parts;
+use super::preconditioned::PreconditionedQueries;
 use super::queries::Queries;
 use crate::influence::block::precision::Precision;
 use crate::influence::companions::Companions;
@@ -22,6 +23,8 @@ pub struct RunOptions<'a> {
     pub companions: Companions<'a>,
     /// What is scored besides the training examples.
     pub parts: Option<Parts<'a>>,
+    /// Of so many queries, from the first, (F + λI)⁻¹v is kept: d float64 numbers per query.
+    pub keep: usize,
 }
 
 /// A method's scores and what they cost.
@@ -33,6 +36,8 @@ pub struct Influence {
     /// The same of [`RunOptions::parts`], `[queries, parts]`, outside the clock; `None` also of a method that projects
     /// gradients or goes along checkpoints, in place of a product with one answer (F + λI)⁻¹v.
     pub parts: Option<Array2<f64>>,
+    /// What [`RunOptions::keep`] asked for; `None` without it, and of the same methods as `parts`.
+    pub preconditioned: Option<PreconditionedQueries>,
     /// Wall time by stage, summed over blocks.
     pub seconds: StageSeconds,
     /// Peak memory by stage, the largest over blocks, above what was held before the block's first stage

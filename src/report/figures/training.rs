@@ -54,7 +54,7 @@ pub fn draw(study: &Study) -> Outcome {
         };
         for (title, series, bounds) in [
             (
-                "Query accuracy",
+                study.accuracy_title(),
                 curves(
                     |record, at| record.training.as_ref()?.epochs.get(at)?.query_accuracy,
                     (0.0, 1.0),

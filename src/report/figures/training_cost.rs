@@ -35,7 +35,7 @@ const NUMBERS: [(&str, Kind, Pick); 4] = [
     ("Training gradients", Kind::Bytes, |record| {
         Some(record.gradients.as_ref()?.bytes as f64)
     }),
-    ("Query accuracy at the end", Kind::Share, |record| {
+    ("Accuracy at the end", Kind::Share, |record| {
         record.training.as_ref()?.epochs.last()?.query_accuracy
     }),
 ];
@@ -77,6 +77,11 @@ fn draw_axis(study: &Study, key: &str) -> Outcome {
     let (mut specs, mut content, mut aggregates) = (Vec::new(), Vec::new(), Vec::new());
     let mut seen = Vec::new();
     for (label, kind, pick) in NUMBERS {
+        let label = match kind {
+            Kind::Share => format!("{} at the end", study.accuracy_title()),
+            Kind::Seconds | Kind::Bytes => label.to_owned(),
+        };
+        let label = label.as_str();
         let series: Vec<Marks> = slices
             .iter()
             .map(|slice| series(study, slice, key, pick, &mut aggregates))

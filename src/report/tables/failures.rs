@@ -34,6 +34,10 @@ pub fn table(study: &Study) -> Option<Table> {
                     "texts were cut to the longest length",
                 ),
                 (
+                    of_task(|task| task.long_prompts),
+                    "prompts alone are longer than the longest length",
+                ),
+                (
                     of_task(|task| task.duplicates),
                     "texts are the same as an earlier one",
                 ),

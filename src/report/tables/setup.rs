@@ -52,7 +52,7 @@ pub fn table(study: &Study) -> Option<Table> {
             "Adapted layers",
             "Blocks",
             "Σ d",
-            "Final query accuracy",
+            &format!("Final {}", study.accuracy_title().to_lowercase()),
             "Fine-tune",
             "Gradients",
         ]

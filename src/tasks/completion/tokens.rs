@@ -28,6 +28,8 @@ pub(super) struct Encoded {
     prompt: Sequence,
     /// Whether anything was cut off what is used of it.
     pub is_cut: bool,
+    /// Whether the prompt alone is longer than a text may be.
+    pub has_long_prompt: bool,
 }
 
 /// A text in tokens.
@@ -101,6 +103,11 @@ impl Encoded {
         self.prompt.own()
     }
 
+    /// Tokens of the prompt with those that begin a text.
+    pub fn prompt_ids(&self) -> &[u32] {
+        &self.prompt.ids
+    }
+
     /// Tokens of prompt and answer, without those that begin and end a text.
     pub fn text(&self) -> Vec<u32> {
         self.text.own()
@@ -165,6 +172,7 @@ impl<'a> Encoder<'a> {
                 example.text.cut(longest, truncate),
             ];
             let published = self.uses().map(|tokens| tokens == TargetTokens::Published);
+            example.has_long_prompt = cut[0];
             example.is_cut =
                 (published.contains(&true) && cut[0]) || (published.contains(&false) && cut[1]);
         }
@@ -207,6 +215,7 @@ impl<'a> Encoder<'a> {
             text,
             prompt,
             is_cut: false,
+            has_long_prompt: false,
         })
     }
 

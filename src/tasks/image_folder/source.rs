@@ -139,6 +139,8 @@ impl ImageSource<'_> {
         let texts: [Texts; 2] = words.try_into().expect("two splits");
         Ok(ImageData {
             texts: TextData {
+                questions: Vec::new(),
+                long_prompts: 0,
                 texts,
                 truncated,
                 duplicates: all().count() - distinct.len(),

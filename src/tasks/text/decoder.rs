@@ -33,4 +33,9 @@ impl Decoder {
             text
         })
     }
+
+    /// What tokens read together, without special ones; `None` for ids that no token has.
+    pub fn joined(&self, ids: &[u32]) -> Option<String> {
+        self.0.decode(ids, true).ok()
+    }
 }
