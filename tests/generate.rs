@@ -15,6 +15,7 @@ use infbench::checkpoints::hub::Hub;
 use infbench::generation::{GenerationRequest, Template, answers};
 use infbench::models::checkpoint::Checkpoint;
 use infbench::models::generate::{GenerateError, Limits, greedy};
+use infbench::models::peft;
 use infbench::models::{InputShape, Model};
 use serde::Deserialize;
 
@@ -27,6 +28,8 @@ struct Expected {
     /// Of the tiny models.
     prompts: Vec<Vec<u32>>,
     models: BTreeMap<String, Vec<Vec<u32>>>,
+    /// Of the tiny models with their adapters.
+    adapted: BTreeMap<String, Vec<Vec<u32>>>,
     /// Of real ones.
     real: BTreeMap<String, Vec<Case>>,
 }
@@ -75,6 +78,22 @@ fn every_family_generates_what_transformers_generates() {
                 assert!(!found.ended);
                 assert_eq!(&found.ids, answer, "{name} {together} {cache} {prompt:?}");
             }
+        }
+    }
+}
+
+#[test]
+fn adapters_generate_what_peft_generates() {
+    let expected = expected();
+    assert_eq!(expected.adapted.len(), 8);
+    for (name, answers) in &expected.adapted {
+        assert_ne!(answers, &expected.models[name]);
+        let mut model = open(&fixtures().join(name).join("model"));
+        peft::load(&fixtures().join(name).join("adapter"), &mut model).unwrap();
+        for cache in [true, false] {
+            let found = greedy(&model, &expected.prompts, &limits(2, cache)).unwrap();
+            let found: Vec<&Vec<u32>> = found.iter().map(|answer| &answer.ids).collect();
+            assert_eq!(found, answers.iter().collect::<Vec<_>>(), "{name} {cache}");
         }
     }
 }

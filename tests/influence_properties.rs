@@ -10,8 +10,8 @@ use infbench::gradients::factors::{KroneckerFactors, TensorFactors};
 use infbench::gradients::hessian::{HessianGroup, Hessians};
 use infbench::gradients::store::{GradientStore, TensorInfo};
 use infbench::influence::{
-    BlockLayout, Companions, GRADIENT_METHODS, Influence, Parts, Queries, RunOptions, Sampled, damping,
-    run_method,
+    BlockLayout, Companions, GRADIENT_METHODS, Influence, Parts, Queries, RunOptions, Sampled,
+    damping, run_method,
 };
 use infbench::influence::{Blocks, Precision};
 use infbench::random::rng;
@@ -105,7 +105,12 @@ fn run_with(
 }
 
 /// A method with its own training examples as parts, and the first `keep` queries kept.
-fn run_keeping(method: &str, train: &GradientStore, query: &GradientStore, keep: usize) -> Influence {
+fn run_keeping(
+    method: &str,
+    train: &GradientStore,
+    query: &GradientStore,
+    keep: usize,
+) -> Influence {
     let owners: Vec<usize> = (0..train.rows()).collect();
     let parts = Parts {
         gradients: train,

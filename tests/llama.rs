@@ -13,12 +13,13 @@ use burn::tensor::Tensor;
 use infbench::batching;
 use infbench::checkpoints::hub::Hub;
 use infbench::data::{Inputs, Measurement, NextToken, Reduction, Split, Targets, TokenTargets};
+use infbench::generation::{GenerationRequest, Template, answers};
 use infbench::gradient_files::{
     GradientRequest, GradientTask, ImageOptions, Instruction, gradient_files,
 };
 use infbench::gradients::settings::GradientType;
 use infbench::gradients::store::GradientStore;
-use infbench::gradients::{RowBuffer, per_example};
+use infbench::gradients::{RowBuffer, hidden_states, per_example};
 use infbench::influence::{BlockLayout, Blocks, RunOptions, damping, run_method};
 use infbench::models::checkpoint::Checkpoint;
 use infbench::models::huggingface::HuggingFaceConfig;
@@ -508,6 +509,65 @@ fn a_real_case_is_that_of_pytorch() {
         ids.push(largest.unwrap() as u32);
     }
     assert_eq!(ids, greedy);
+}
+
+/// What `infbench generate --adapter` does, with the golden adapter.
+#[test]
+fn an_adapted_model_answers_as_the_golden_one() {
+    let Some((golden, folder)) = golden() else {
+        return;
+    };
+    let facts = std::fs::read(golden.join("examples.json")).unwrap();
+    let facts: Value = serde_json::from_slice(&facts).unwrap();
+    let ids = facts["greedy_from_prompt_of_query_0"].as_array().unwrap();
+    let ids: Vec<u32> = ids.iter().map(|id| id.as_u64().unwrap() as u32).collect();
+    // with the prompt before them
+    let prompt = facts["query"][0]["prompt_ids"].as_array().unwrap().len();
+    let ids = &ids[prompt..];
+    let request = GenerationRequest {
+        model: folder,
+        revision: None,
+        hub: Hub::from_env(),
+        adapter: Some(golden.join("adapter")),
+        prompts: vec![facts["query"][0]["prompt"].as_str().unwrap().to_owned()],
+        template: Template::Raw,
+        system: None,
+        new_tokens: ids.len(),
+        together: 1,
+        device: device::device(),
+    };
+    assert_eq!(answers(&request).unwrap()[0].ids, ids);
+}
+
+/// States that `rep_sim` compares, against transformers and PEFT in float64.
+#[test]
+fn hidden_states_are_those_of_pytorch() {
+    let path = fixture("hidden_states.json");
+    let expected: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    for case in CASES {
+        let read = Expected::read(case);
+        let split = read.split();
+        let mut model = open(&fixture(case).join("model"), &split);
+        peft::load(&fixture(case).join("adapter"), &mut model).unwrap();
+        // the same texts with padding that attention may not look at
+        let mut padded = split.clone();
+        if let Inputs::Tokens { ids, attended, .. } = &mut padded.inputs {
+            *attended = Some(ids.iter().map(Vec::len).collect());
+            ids.iter_mut().for_each(|ids| ids.resize(16, 2));
+        }
+        for split in [&split, &padded] {
+            let found = hidden_states::collect(&model, split);
+            for (name, found) in [("last", &found.last), ("mean", &found.mean)] {
+                let rows = expected[case][name].as_array().unwrap().iter();
+                let rows = rows.flat_map(|row| row.as_array().unwrap());
+                let rows: Vec<f64> = rows.map(|x| x.as_f64().unwrap()).collect();
+                let found: Vec<f64> = found.iter().map(|&x| f64::from(x)).collect();
+                let off = worst(&found, &rows);
+                // as the logits of the same models
+                assert!(off < 1e-5, "{case} {name}: {off:.1e}");
+            }
+        }
+    }
 }
 
 /// Scores of our gradients against those of the golden ones.

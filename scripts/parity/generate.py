@@ -4,7 +4,7 @@
 
 Writes `generate.json` beside the tiny models of `scripts/parity/llama.py`: prompts of their ids with 12 tokens more, one by
 one without padding and without cache (transformers keeps keys of rotary embeddings that are stretched with the length).
-For every NAME=FOLDER, a real model: prompts as texts, raw and through its chat template where it has one.
+The same with the adapters. For every NAME=FOLDER, a real model: prompts as texts, raw and through its chat template where it has one.
 """
 
 import json
@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import torch
+from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 OUT = Path(sys.argv[1])
@@ -21,13 +22,20 @@ TEXTS = ["Once upon a time", "The capital of France is", "Lily had a", "One day,
 
 def follow(model, ids, count, eos=None):
     options = {"eos_token_id": eos} if eos is not None else {}
-    found = model.generate(torch.tensor([ids]), attention_mask=torch.ones(1, len(ids), dtype=torch.long),
+    found = model.generate(input_ids=torch.tensor([ids]), attention_mask=torch.ones(1, len(ids), dtype=torch.long),
                            max_new_tokens=count, do_sample=False, use_cache=False, pad_token_id=0, **options)
     return found[0, len(ids):].tolist()
 
 
 def tiny(folder):
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    model.generation_config.eos_token_id = None
+    return [follow(model, ids, 12) for ids in PROMPTS]
+
+
+def adapted(folder):
+    model = AutoModelForCausalLM.from_pretrained(folder / "model", dtype=torch.float32)
+    model = PeftModel.from_pretrained(model, folder / "adapter").eval()
     model.generation_config.eos_token_id = None
     return [follow(model, ids, 12) for ids in PROMPTS]
 
@@ -50,6 +58,7 @@ def real(folder):
 
 if __name__ == "__main__":
     models = {folder.name: tiny(folder / "model") for folder in sorted(OUT.iterdir()) if folder.is_dir()}
+    adapters = {folder.name: adapted(folder) for folder in sorted(OUT.iterdir()) if folder.is_dir()}
     texts = {name: real(folder) for name, folder in (pair.split("=") for pair in sys.argv[2:])}
-    about = {"prompts": PROMPTS, "models": models, "real": texts}
+    about = {"prompts": PROMPTS, "models": models, "adapted": adapters, "real": texts}
     (OUT / "generate.json").write_text(json.dumps(about, ensure_ascii=False) + "\n")

@@ -19,6 +19,8 @@ pub struct Item {
     pub methods: &'static [&'static str],
     /// Name of the report's figure with the same content.
     pub figure: Option<&'static str>,
+    /// Whether a table with a column per method stands above the numbers one by one.
+    pub is_wide: bool,
     /// Its numbers.
     pub numbers: &'static [Number],
     /// What a reader asks of it, to be answered by our records.
@@ -67,6 +69,7 @@ pub const ITEMS: &[Item] = &[
         metrics: &["pearson_mean_query"],
         methods: &["datainf", "hessian_free", "lissa"],
         figure: Some("correlation_rank"),
+        is_wide: false,
         numbers: &[
             figure_1("datainf", 0.64),
             figure_1("hessian_free", 0.50),
@@ -82,6 +85,7 @@ pub const ITEMS: &[Item] = &[
         metrics: &["detection_auc", "total_seconds"],
         methods: &["exact", "datainf", "hessian_free", "lissa"],
         figure: Some("detection"),
+        is_wide: false,
         numbers: &[
             runtime(
                 "QQP",
@@ -117,6 +121,7 @@ pub const ITEMS: &[Item] = &[
         metrics: &["pearson_mean_query"],
         methods: &["datainf", "hessian_free", "lissa"],
         figure: Some("correlation_rank"),
+        is_wide: false,
         numbers: &[],
         questions: CORRELATION,
         setup: &glue("0 %", "1, 2, 4"),
@@ -128,6 +133,7 @@ pub const ITEMS: &[Item] = &[
         metrics: &["detection_auc", "total_seconds"],
         methods: &["exact", "datainf", "hessian_free", "lissa"],
         figure: Some("sweep_lora_rank"),
+        is_wide: false,
         numbers: &[
             notebook("datainf", 0.84),
             notebook("hessian_free", 0.71),
@@ -145,6 +151,7 @@ pub const ITEMS: &[Item] = &[
         metrics: &["selection_accuracy"],
         methods: &["datainf", "hessian_free", "lissa"],
         figure: Some("selection"),
+        is_wide: false,
         numbers: &[],
         questions: &[
             Question::SelectsWell("datainf"),
@@ -160,6 +167,7 @@ pub const ITEMS: &[Item] = &[
         metrics: &[],
         methods: &["exact", "lissa", "datainf"],
         figure: None,
+        is_wide: false,
         numbers: &[],
         questions: &[],
         setup: &[],
@@ -171,6 +179,7 @@ pub const ITEMS: &[Item] = &[
         metrics: &["class_auc", "class_recall"],
         methods: &["datainf", "hessian_free"],
         figure: Some("class_retrieval"),
+        is_wide: true,
         numbers: &[
             table_2(SENTENCES, "hessian_free", "class_auc", 0.999, 0.002),
             table_2(SENTENCES, "hessian_free", "class_recall", 0.985, 0.033),
@@ -196,6 +205,12 @@ pub const ITEMS: &[Item] = &[
         questions: &[
             Question::Better("class_auc", "datainf", "hessian_free"),
             Question::Better("class_recall", "datainf", "hessian_free"),
+            Question::Better("class_auc", "datainf", "exact"),
+            Question::Better("class_recall", "datainf", "exact"),
+            Question::Better("class_auc", "datainf", "grad_cos"),
+            Question::Better("class_recall", "datainf", "grad_cos"),
+            Question::Better("class_auc", "datainf", "token_bags"),
+            Question::Better("class_recall", "datainf", "token_bags"),
         ],
         setup: &[
             ("model", "Llama-2-13B-chat, 8 bit"),
@@ -221,6 +236,7 @@ pub const ITEMS: &[Item] = &[
         metrics: &[],
         methods: &["datainf"],
         figure: None,
+        is_wide: false,
         numbers: &[],
         questions: &[],
         setup: &[],

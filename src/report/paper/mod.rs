@@ -8,6 +8,7 @@ mod questions;
 mod rows;
 mod setup;
 mod theory;
+mod wide;
 
 use std::path::{Path, PathBuf};
 
@@ -65,6 +66,10 @@ pub fn write(
                 .map(|finding| format!("{}: {}.", finding.statement, finding.text()))
                 .collect(),
         ));
+    }
+    if item.is_wide {
+        let table = wide::section(item, &rows, &study.palette);
+        page.sections.push(table);
     }
     page.sections.push(page::numbers(&rows, &study.palette));
     if !settings.is_empty() {

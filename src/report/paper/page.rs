@@ -235,13 +235,18 @@ impl Page {
     }
 }
 
-/// The paper's numbers beside ours.
-pub fn numbers(rows: &[Row], palette: &Palette) -> Section {
-    let text = |x: f64, metric: &str| match find(metric).map(|metric| metric.unit) {
+/// A number of the paper.
+pub fn number_text(x: f64, metric: &str) -> String {
+    match find(metric).map(|metric| metric.unit) {
         Some("s") => number::seconds(x),
         _ if metric == "time_ratio" => number::significant(x, 3),
         _ => number::fixed(x, 3),
-    };
+    }
+}
+
+/// The paper's numbers beside ours.
+pub fn numbers(rows: &[Row], palette: &Palette) -> Section {
+    let text = number_text;
     let of = |row: &Row| {
         let paper = row.paper.map_or(MISSING.to_owned(), |number| {
             let deviation = number.deviation.map_or(String::new(), |d| {
@@ -311,7 +316,7 @@ fn gap(gap: Gap) -> String {
 }
 
 /// A number of ours with its interval.
-fn shown(metric: &str, ours: &Aggregate) -> String {
+pub fn shown(metric: &str, ours: &Aggregate) -> String {
     // accuracies and ratios are no metrics of records: shown as the one that they are like
     let like = match metric {
         "selection_accuracy" => "detection_auc",

@@ -90,6 +90,7 @@ pub fn rows(item: &Item, study: &Study) -> Vec<Row> {
                     setting: group.setting(),
                     paper: take(&|number| {
                         number.is_of(&group.task)
+                            && is_published(group)
                             && (number.rank.is_none() || number.rank == rank)
                             && number.method == label
                             && number.metric == *metric
@@ -141,6 +142,12 @@ fn methods(study: &Study, metric: &str) -> Vec<String> {
     let mut methods = study.methods.clone();
     methods.extend(["full", "random"].map(str::to_owned));
     methods
+}
+
+/// Whether gradients are of the loss that the paper's code takes them of, where there is a choice.
+fn is_published(group: &Group) -> bool {
+    let tokens = group.axis("task.tokens");
+    tokens.is_none_or(|tokens| tokens == "published")
 }
 
 /// The LoRA rank of a group, swept or not.
