@@ -101,7 +101,7 @@ task: {{name: instruction, path: {}, max_length: 160}}
 model: {{name: llama, hidden: 16, heads: 2, key_value_heads: 1, layers: 2, ffn: 24, pretrain: null, tokenizer: {}}}
 lora: {{targets: [q_proj, v_proj], rank: 2, alpha: 4, dropout: 0}}
 train: {{epochs: 3, lr: 1.0e-2, batch_size: 4}}
-influence: {{methods: [exact, datainf, hessian_free, grad_cos, logra, token_bags, length, rep_sim, random]}}
+influence: {{methods: [exact, datainf, hessian_free, grad_cos, tracin, token_bags, length, rep_sim, random]}}
 sweep: {{task.template: [raw, chat]}}
 outputs: {{tokens: 2, answers: 3, scores: true, report: false}}
 ",
