@@ -100,7 +100,7 @@ name: letters
 task: {{name: instruction, path: {}, max_length: 160}}
 model: {{name: llama, hidden: 16, heads: 2, key_value_heads: 1, layers: 2, ffn: 24, pretrain: null, tokenizer: {}}}
 lora: {{targets: [q_proj, v_proj], rank: 2, alpha: 4, dropout: 0}}
-train: {{epochs: 3, lr: 1.0e-2, batch_size: 4}}
+train: {{epochs: 10, lr: 1.0e-1, batch_size: 4}}
 influence: {{methods: [exact, datainf, hessian_free, grad_cos, tracin, token_bags, length, rep_sim, random]}}
 sweep: {{task.template: [raw, chat]}}
 outputs: {{tokens: 2, answers: 3, scores: true, report: false}}
@@ -150,7 +150,7 @@ fn a_language_model_of_ones_own_runs_from_settings_to_the_page() {
         }
         let training = record.training.as_ref().unwrap();
         assert_eq!(training.accuracy_of, "target tokens");
-        assert!(training.epochs[2].train_loss < training.epochs[0].train_loss);
+        assert!(training.epochs[9].train_loss < training.epochs[0].train_loss);
         // queries 0 and 1 copy, 2 and 3 ask for the end
         let asked: Vec<usize> = record.answers.iter().map(|answer| answer.query).collect();
         assert_eq!(asked, [0, 1, 2]);
