@@ -53,9 +53,10 @@ fn answer(answer: &AnswerFacts) -> String {
             escape(text.trim())
         )
     };
-    let generated = |text: &Generated| {
-        let more = if text.ended { "" } else { " …" };
-        format!("{}{more}", text.text.trim())
+    let generated = |text: &Generated| match (text.text.trim(), text.ended) {
+        ("", true) => "(nothing)".to_owned(),
+        (own, true) => own.to_owned(),
+        (own, false) => format!("{own} …"),
     };
     format!(
         "<dl class=\"answer\">\n{}{}{}{}</dl>\n",
