@@ -8,7 +8,9 @@ use std::sync::Arc;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors};
 
-use infbench::data::{GivenNoise, Inputs, Latents, NoiseSettings, NoiseTargets, Split, Targets};
+use infbench::data::{
+    GivenNoise, Inputs, Latents, Moments, NoiseSettings, NoiseTargets, Split, Targets,
+};
 use infbench::device::DeviceChoice;
 use infbench::finetune::{optimizer::Optimizer, settings};
 use infbench::gradients::{RowBuffer, per_example};
@@ -298,8 +300,10 @@ fn split(golden: &Golden, first: usize, n: usize, settings: &NoiseSettings) -> S
     };
     Split {
         inputs: Inputs::Latents(Latents {
-            means: vec![0.0; n * size / views],
-            deviations: None,
+            moments: Moments {
+                means: vec![0.0; n * size / views],
+                deviations: None,
+            },
             mirrored: None,
             shape,
             texts: text.chunks(tokens * width).map(<[f32]>::to_vec).collect(),

@@ -86,8 +86,14 @@ fn everything_is_listed_with_what_it_needs() {
     }
     let paper = variant(&found, "figure-2", "paper")["needs"].to_string();
     assert!(paper.contains("hf download roberta-large"), "{paper}");
-    let images = variant(&found, "table-2", "images")["needs"].to_string();
-    assert!(images.contains("diffusion"), "{images}");
+    let images = variant(&found, "table-2", "styles")["needs"].to_string();
+    for part in [
+        "models/sd-icons32",
+        "the data of styles",
+        "task.path=FOLDER",
+    ] {
+        assert!(images.contains(part), "{part}: {images}");
+    }
     let language = variant(&found, "table-2", "laptop")["needs"].to_string();
     assert!(language.contains("scripts/get-smollm2.sh"), "{language}");
     // what needs no file is ready, with a forecast
@@ -270,10 +276,6 @@ fn bad_input_is_one_error_and_writes_nothing() {
         (
             &["figure-1"],
             "figure-1 (profile laptop) needs the model models/all-MiniLM-L6-v2: scripts/get-minilm.sh",
-        ),
-        (
-            &["table-2", "--profile", "images"],
-            "cannot be reproduced in the size `images` here",
         ),
         (
             &["theorem-1", "--profile", "gradients"],

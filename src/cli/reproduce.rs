@@ -77,10 +77,6 @@ pub fn reproduce(args: &ReproduceArgs, global: Global) -> miette::Result<ExitCod
     }
     let variant = choose(item.name, args.profile.as_deref()).map_err(wrong)?;
     match variant.source {
-        Source::Absent(why) => Err(bad(format!(
-            "{} cannot be reproduced in the size `{}` here. It needs {why}",
-            item.name, variant.name
-        ))),
         Source::Theory { .. } => check_theory(args, item, variant, global),
         Source::Run { .. } => run(args, item, variant, global),
     }
@@ -179,7 +175,6 @@ fn experiment(variant: &Variant) -> String {
             format!("experiments/{file}.yaml{set}")
         }
         Source::Theory { file, .. } => format!("experiments/{file}.yaml"),
-        Source::Absent(_) => "no experiment".to_owned(),
     }
 }
 
@@ -194,9 +189,8 @@ fn list_json() -> miette::Result<String> {
                     value["profile"] = json!(variant.name);
                     value["what"] = json!(variant.what);
                     let (file, profile) = match variant.source {
-                        Source::Run { file, profile, .. } => (Some(file), profile),
-                        Source::Theory { file, .. } => (Some(file), None),
-                        Source::Absent(_) => (None, None),
+                        Source::Run { file, profile, .. } => (file, profile),
+                        Source::Theory { file, .. } => (file, None),
                     };
                     value["experiment"] = json!(file);
                     value["experiment_profile"] = json!(profile);
@@ -374,13 +368,12 @@ fn compare(args: &ReproduceArgs, item: &Item, folder: &Path) -> miette::Result<E
 
 fn unknown_results(item: &Item, folder: &Path, experiment: &Value) -> miette::Report {
     let mut known: Vec<String> = variants(item.name)
-        .filter_map(|variant| match variant.source {
-            Source::Run { file, profile, .. } => Some(match profile {
+        .map(|variant| match variant.source {
+            Source::Run { file, profile, .. } => match profile {
                 Some(profile) => format!("{file} (profile {profile})"),
                 None => file.to_owned(),
-            }),
-            Source::Theory { file, .. } => Some(file.to_owned()),
-            Source::Absent(_) => None,
+            },
+            Source::Theory { file, .. } => file.to_owned(),
         })
         .collect();
     known.dedup();

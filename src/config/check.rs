@@ -100,6 +100,7 @@ fn companions(document: &Document, settings: &Settings) -> Checked<()> {
             Some(_) if need == Need::HiddenStates && reads != Reads::Prompts => {
                 "has none".to_owned()
             }
+            Some(_) if need == Need::Embeddings && reads != Reads::Images => "has none".to_owned(),
             Some(_) if need == Need::Sampled && reads == Reads::Images => {
                 "has none: noise is no prediction of the model's".to_owned()
             }

@@ -118,6 +118,9 @@ pub struct Outputs {
     /// For so many queries, of as many classes as there are, keep what a language model answers before and after the
     /// fine-tune.
     pub answers: usize,
+    /// For so many query images, evenly spread over all, keep the five training images that help and the five that harm
+    /// most by every method, with their pictures in `images/`; of diffusion models.
+    pub images: usize,
 }
 
 impl Default for Outputs {
@@ -129,6 +132,7 @@ impl Default for Outputs {
             gradients: false,
             tokens: 0,
             answers: 3,
+            images: 0,
         }
     }
 }

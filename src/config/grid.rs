@@ -12,6 +12,7 @@ use super::resolve::{Resolve, Unresolved};
 use super::schema;
 use crate::input::{Problem, quote};
 use crate::results::record::SCHEMA;
+use crate::tasks::Reads;
 
 mod defaults;
 mod sweep;
@@ -134,6 +135,12 @@ fn expand(
                 "only adapters of `model: {name: checkpoint, …}` can be saved for PEFT",
             );
             let at = ["outputs".to_owned(), "adapters".to_owned()];
+            return Err(document.error(&at, false, problem));
+        }
+        if experiment.outputs.images > 0 && settings.task.reads() != Reads::Images {
+            let problem =
+                Problem::new(format!("the task `{}` has no images", settings.task.name()));
+            let at = ["outputs".to_owned(), "images".to_owned()];
             return Err(document.error(&at, false, problem));
         }
         let config = serde_json::to_value(&settings).expect("settings are plain JSON");

@@ -3,6 +3,7 @@
 use super::experiment::Settings;
 use crate::input::Problem;
 use crate::metrics::{Metric, Need, computed};
+use crate::tasks::Reads;
 
 /// The metrics of a cell.
 ///
@@ -70,6 +71,9 @@ fn missing(settings: &Settings, metric: &Metric) -> Option<String> {
                 "it needs retraining; add {} to ground_truth.subset_retraining.fractions",
                 f64::from(*percent) / 100.0
             ))
+        }
+        Need::Images if settings.task.reads() != Reads::Images => {
+            Some("the task has no images".to_owned())
         }
         Need::Classes if !settings.task.has_classes() => Some("the task has no classes".to_owned()),
         _ => None,

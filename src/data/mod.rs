@@ -22,7 +22,7 @@ pub use noise::{
 pub use picture::Picture;
 pub use reads::Reads;
 pub use targets::Targets;
-pub use texts::{HiddenStates, Texts};
+pub use texts::{Embeddings, HiddenStates, Texts};
 pub use tokens::{Measurement, NextToken, Reduction, TokenTargets};
 
 /// Examples.

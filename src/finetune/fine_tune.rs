@@ -131,6 +131,7 @@ fn run(
     let objective = objectives::of(&query_split.targets);
     let mut epochs = Vec::with_capacity(train.epochs);
     let steps = train.steps_an_epoch(data.train.len());
+    let evaluated = train.evaluated_epochs();
     let mut keeper = Keeper::new(kept_epochs, steps, |step, total| train.lr_at(step, total));
     let run = Run {
         roles: &roles,
@@ -150,6 +151,9 @@ fn run(
         |sizes| Optimizer::new(train.optimizer, train.weight_decay, sizes),
         &mut |model, epoch, train_loss| {
             keeper.after_epoch(model, epoch, train.epochs);
+            if !evaluated.contains(&epoch) {
+                return Ok(());
+            }
             let found = objective.evaluate(model, query_split);
             epochs.push(EpochFacts {
                 epoch,

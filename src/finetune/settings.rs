@@ -48,6 +48,11 @@ pub struct TrainConfig {
     /// so many epochs, evenly spaced, the last one among them. Nothing is kept when no method asks.
     #[schemars(range(min = 1))]
     pub checkpoints: usize,
+    /// How often the queries are evaluated for the history: after so many epochs, evenly spaced, the last one among them.
+    /// Default: after every epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub evaluations: Option<usize>,
 }
 
 impl Default for TrainConfig {
@@ -64,6 +69,7 @@ impl Default for TrainConfig {
             schedule: Schedule::Linear,
             warmup: 0.06,
             checkpoints: 5,
+            evaluations: None,
         }
     }
 }
@@ -167,7 +173,16 @@ impl TrainConfig {
     /// The epochs after which a checkpoint is kept, from 1: k of E, ⌊jE/k⌋ for j = 1..k, all when k is more
     /// than E.
     pub fn checkpoint_epochs(&self) -> Vec<usize> {
-        let count = self.checkpoints.min(self.epochs);
+        self.spaced(self.checkpoints)
+    }
+
+    /// The epochs after which the queries are evaluated, spaced alike.
+    pub fn evaluated_epochs(&self) -> Vec<usize> {
+        self.spaced(self.evaluations.unwrap_or(self.epochs))
+    }
+
+    fn spaced(&self, count: usize) -> Vec<usize> {
+        let count = count.min(self.epochs);
         (1..=count).map(|j| j * self.epochs / count).collect()
     }
 }
@@ -223,6 +238,16 @@ mod tests {
         assert_eq!(of(3, 5), [1, 2, 3]);
         assert_eq!(of(4, 1), [4]);
         assert!(of(0, 5).is_empty());
+        let evaluated = |evaluations| {
+            let train = TrainConfig {
+                epochs: 4,
+                evaluations,
+                ..TrainConfig::default()
+            };
+            train.evaluated_epochs()
+        };
+        assert_eq!(evaluated(None), [1, 2, 3, 4]);
+        assert_eq!(evaluated(Some(2)), [2, 4]);
     }
 
     #[test]

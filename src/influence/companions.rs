@@ -1,7 +1,7 @@
 //! What some methods need beside the gradients of the fine-tuned model.
 
 use super::error::InfluenceError;
-use crate::data::{HiddenStates, Texts};
+use crate::data::{Embeddings, HiddenStates, Texts};
 use crate::gradients::checkpoints::Checkpoint;
 use crate::gradients::factors::{KroneckerFactors, TensorFactors};
 use crate::gradients::hessian::Hessians;
@@ -22,6 +22,8 @@ pub struct Companions<'a> {
     pub texts: Option<&'a [Texts; 2]>,
     /// Hidden states of training examples and queries.
     pub hidden_states: Option<&'a [HiddenStates; 2]>,
+    /// Embeddings of training images and queries.
+    pub embeddings: Option<&'a [Embeddings; 2]>,
 }
 
 /// What a second pass with labels drawn from the model's own predictions gives.
@@ -48,6 +50,8 @@ pub struct OwnedCompanions {
     pub texts: Option<[Texts; 2]>,
     /// [`Companions::hidden_states`].
     pub hidden_states: Option<[HiddenStates; 2]>,
+    /// [`Companions::embeddings`].
+    pub embeddings: Option<[Embeddings; 2]>,
 }
 
 impl OwnedCompanions {
@@ -63,6 +67,7 @@ impl OwnedCompanions {
             checkpoints: &self.checkpoints,
             texts: self.texts.as_ref(),
             hidden_states: self.hidden_states.as_ref(),
+            embeddings: self.embeddings.as_ref(),
         }
     }
 }
@@ -88,6 +93,8 @@ pub enum Need {
     Texts,
     /// [`Companions::hidden_states`].
     HiddenStates,
+    /// [`Companions::embeddings`].
+    Embeddings,
 }
 
 impl Need {
@@ -105,6 +112,7 @@ impl Need {
             Self::Checkpoints => "gradients at checkpoints of the fine-tune",
             Self::Texts => "the texts of the examples in tokens",
             Self::HiddenStates => "hidden states of a language model's last layer",
+            Self::Embeddings => "images and captions of a diffusion model",
         }
     }
 }
@@ -123,6 +131,7 @@ impl Companions<'_> {
             Need::Checkpoints => !self.checkpoints.is_empty(),
             Need::Texts => self.texts.is_some(),
             Need::HiddenStates => self.hidden_states.is_some(),
+            Need::Embeddings => self.embeddings.is_some(),
         };
         if there {
             Ok(())
@@ -166,6 +175,10 @@ impl Companions<'_> {
             let mean = states.each_ref().map(|split| split.mean.nrows());
             as_many("hidden states", last, rows)?;
             as_many("hidden states", mean, rows)?;
+        }
+        if let Some(embeddings) = self.embeddings {
+            let found = embeddings.each_ref().map(|split| split.pixels.nrows());
+            as_many("embeddings", found, rows)?;
         }
         for checkpoint in self.checkpoints {
             let pairs = [(train, &checkpoint.train), (query, &checkpoint.query)];

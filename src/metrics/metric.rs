@@ -28,6 +28,8 @@ pub enum Need {
     Flipped,
     /// The classes of training and query examples.
     Classes,
+    /// That the examples are images.
+    Images,
     /// Losses after retraining without an example.
     LeaveOneOut,
     /// Losses after retraining on subsets that keep so many percent.
@@ -42,6 +44,7 @@ impl Need {
             Self::ExactAtDefault => "exact scores at the default damping (when asked for by name)",
             Self::Flipped => "flipped labels",
             Self::Classes => "classes",
+            Self::Images => "images",
             Self::LeaveOneOut => "retraining without an example",
             Self::Subsets(_) => "retraining on subsets",
         }

@@ -6,7 +6,7 @@
 //!
 //! | metric | resampled | error of the difference |
 //! |---|---|---|
-//! | `pearson`, `class_auc`, `class_recall` | queries | that of a mean of paired case values, s_d/√m |
+//! | `pearson`, `class_auc`, `class_recall`, `class_recall_published` | queries | that of a mean of paired case values, s_d/√m |
 //! | `pearson_mean_query` | training examples | infinitesimal jackknife (Efron, 1982): √Σ (u_k − u'_k)² with u_k = (z_k z'_k − r(z_k² + z'_k²)/2)/n |
 //! | `detection_auc` | flipped and other examples | DeLong, DeLong and Clarke-Pearson (1988): the same with their placements |
 //! | `loo_*`, `lds_*` | examples or subsets, and queries | bootstrap of [`super::hierarchical`], the same draws for all methods |
@@ -23,12 +23,13 @@ use crate::random::rng;
 const RESAMPLES: usize = 500;
 
 /// Metrics whose differences are recorded.
-pub const PAIRED: [&str; 10] = [
+pub const PAIRED: [&str; 11] = [
     "pearson",
     "pearson_mean_query",
     "detection_auc",
     "class_auc",
     "class_recall",
+    "class_recall_published",
     "loo_pearson",
     "loo_spearman",
     "lds_50",
@@ -104,6 +105,11 @@ pub fn spread(metric: &str, inputs: &Inputs) -> Option<Spread> {
             let cases = retrieval::per_query(scores.per_query, train, query, measure);
             Some(Spread::Cases(cases))
         }
+        "class_recall_published" => Some(Spread::Cases(retrieval::published_recalls(
+            scores.per_query,
+            inputs.train_classes?,
+            inputs.query_classes?,
+        ))),
         "loo_pearson" | "loo_spearman" => {
             let kind = if metric == "loo_pearson" {
                 Correlation::Pearson

@@ -37,6 +37,29 @@ pub fn class_recall(scores: &[f64], same_class: &[bool]) -> Option<f64> {
     )
 }
 
+/// For every query (row of `[m, n]`), the share of its class among the k most negative scores, k being the number of
+/// queries of its class: what the paper's code for styles prints as recall. With ties, its expectation when they are broken
+/// at random; a query is undefined when a score is not finite or there are fewer than k examples.
+pub fn published_recalls(
+    scores: ArrayView2<f64>,
+    train_classes: &[usize],
+    query_classes: &[usize],
+) -> Vec<Option<f64>> {
+    let rows = scores.axis_iter(Axis(0)).zip(query_classes);
+    let of = |(row, class): (ndarray::ArrayView1<f64>, &usize)| {
+        let k = query_classes.iter().filter(|other| *other == class).count();
+        let row = row.to_vec();
+        if k > row.len() || !all_finite(&row) {
+            return None;
+        }
+        let chosen = top_membership(&negated(&row), k);
+        let same = chosen.iter().zip(train_classes);
+        let same = same.filter(|(_, train)| *train == class);
+        Some(same.map(|(share, _)| share).sum::<f64>() / k as f64)
+    };
+    rows.map(of).collect()
+}
+
 /// A measure of every query (row of `[m, n]`).
 pub fn per_query(
     scores: ArrayView2<f64>,
@@ -82,6 +105,20 @@ mod tests {
         // Three share the second of two places, one of them of the class: (1 + 1/3)/2.
         let value = class_recall(&[-3.0, 1.0, 1.0, 1.0], &same).expect("defined");
         assert!((value - 2.0 / 3.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn published_recall_counts_as_many_as_the_class_has_queries() {
+        let scores = array![
+            [-3.0, -2.0, -1.0, 0.0],
+            [0.0, -2.0, -2.0, 5.0],
+            [-1.0, f64::NAN, 0.0, 0.0],
+            [-4.0, 1.0, -3.0, 2.0]
+        ];
+        let found = published_recalls(scores.view(), &[0, 1, 0, 1], &[0, 1, 0, 0]);
+        // three queries of class 0, one of class 1, whose place two examples share
+        let expected = [Some(2.0 / 3.0), Some(0.5), None, Some(2.0 / 3.0)];
+        assert_eq!(found, expected);
     }
 
     #[test]

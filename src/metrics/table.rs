@@ -206,6 +206,21 @@ pub static METRICS: &[Metric] = &[
         },
     ),
     higher(
+        "class_recall_published",
+        "Class recall as the paper's code counts it",
+        &[Need::Classes, Need::Images],
+        SHARE,
+        "share of the query's class among as many of the most helpful examples as the class has queries, which the paper's code for styles calls recall, mean over queries (t-interval)",
+        |i| {
+            let cases = retrieval::published_recalls(
+                i.scores.per_query,
+                i.train_classes?,
+                i.query_classes?,
+            );
+            Some(Estimate::mean(&cases))
+        },
+    ),
+    higher(
         "loo_pearson",
         "LOO Pearson r",
         &[Need::LeaveOneOut],

@@ -51,8 +51,6 @@ pub enum Source {
         /// Which claims.
         claims: &'static [&'static str],
     },
-    /// Nothing: why.
-    Absent(&'static str),
 }
 
 macro_rules! experiments {
@@ -68,6 +66,8 @@ const FILES: &[(&str, &str)] = experiments![
     "glue_clean",
     "glue_selection",
     "llama_table2",
+    "styles",
+    "subjects",
     "quickstart",
     "rank",
     "retraining",

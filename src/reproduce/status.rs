@@ -13,6 +13,7 @@ use crate::checkpoints::hub::{Hub, Part};
 use crate::checkpoints::layout::{SHARDS_FILE, WEIGHTS_FILE, has_tokenizer};
 use crate::config::{Cell, ModelConfig, Plan};
 use crate::models::CheckpointConfig;
+use crate::models::diffusion::{PipelineConfig, is_pipeline};
 use crate::models::huggingface::HuggingFaceConfig;
 use crate::results::record::Status as Outcome;
 use crate::results::{Record, load};
@@ -86,11 +87,6 @@ impl Status {
 /// An experiment that is wrong in itself, as a sentence.
 pub fn status(variant: &Variant, rate: Option<f64>) -> Result<Status, String> {
     match variant.source {
-        Source::Absent(why) => Ok(Status {
-            needs: vec![why.to_owned()],
-            cells: 1,
-            ..Status::default()
-        }),
         Source::Theory { .. } => theory(variant),
         Source::Run { .. } => {
             let plan = variant.plan(&[], false).map_err(|e| e.to_string())?;
@@ -175,6 +171,10 @@ fn find_model(model: &CheckpointConfig) -> Result<String, String> {
         ..Hub::from_env()
     };
     let path = &model.path;
+    if is_pipeline(path) {
+        let read = PipelineConfig::read(path).map(|_| format!("model {}", path.display()));
+        return read.map_err(|reason| format!("the model {}: {reason}", path.display()));
+    }
     if path.is_dir() {
         let whole = |folder: &Path| {
             HuggingFaceConfig::read(folder).map_err(|e| e.to_string())?;
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_model_is_ready_and_what_is_not_in_the_bench_needs() {
+    fn what_has_no_model_is_ready() {
         let smoke = choose("figure-1", Some("smoke")).unwrap();
         let found = status(smoke, Some(1e9)).unwrap();
         assert_eq!((found.needs.len(), found.cells), (0, 2));
@@ -366,8 +366,5 @@ mod tests {
             let (seconds, bytes) = found.forecast.expect("it can run");
             assert!(seconds > 0.0 && bytes > 0.0);
         }
-        let absent = status(choose("table-2", Some("images")).unwrap(), None).unwrap();
-        assert_eq!((absent.word(), absent.forecast), ("needs", None));
-        assert_eq!(absent.json()["status"], "needs");
     }
 }

@@ -150,13 +150,13 @@ pub const VARIANTS: &[Variant] = &[
     variant(
         "table-2",
         "laptop",
-        "SmolLM2-135M-Instruct, 20 training texts and 5 queries a class, adapters in the last 10 layers; style and subject generation are missing",
+        "SmolLM2-135M-Instruct, 20 training texts and 5 queries a class, adapters in the last 10 layers",
         run("llama_table2", Some("laptop"), &[]),
     ),
     variant(
         "table-2",
         "paper",
-        "Llama-2-13B-chat, 90 training texts and 10 queries a class; style and subject generation are missing",
+        "Llama-2-13B-chat, 90 training texts and 10 queries a class",
         run("llama_table2", Some("paper"), &[]),
     ),
     variant(
@@ -173,11 +173,27 @@ pub const VARIANTS: &[Variant] = &[
     ),
     variant(
         "table-2",
-        "images",
-        "style and subject generation",
-        Source::Absent(
-            "an experiment on a diffusion model (Stable Diffusion v1.5), which this bench has not yet: the table's last two rows",
-        ),
+        "styles",
+        "style generation by a latent diffusion model of 4 million parameters, 40 training images and 15 queries a style",
+        run("styles", Some("laptop"), &[]),
+    ),
+    variant(
+        "table-2",
+        "subjects",
+        "subject generation by a latent diffusion model of 4 million parameters, 3 training images of each of 30 subjects",
+        run("subjects", Some("laptop"), &[]),
+    ),
+    variant(
+        "table-2",
+        "styles-paper",
+        "style generation by Stable Diffusion v1.5, 200 training images and 50 queries a style",
+        run("styles", Some("paper"), &[]),
+    ),
+    variant(
+        "table-2",
+        "subjects-paper",
+        "subject generation by Stable Diffusion v1.5, 3 training images of each subject",
+        run("subjects", Some("paper"), &[]),
     ),
     variant(
         "theorem-1",

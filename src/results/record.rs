@@ -66,6 +66,9 @@ pub struct Record {
     /// What a language model answers to some queries before and after the fine-tune (`outputs.answers`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<AnswerFacts>,
+    /// Training images that help and harm some query images most; not there unless `outputs.images` asks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_image: Vec<QueryImage>,
 }
 
 /// What a language model answers to a query, always by the most likely next token.
@@ -90,6 +93,52 @@ pub struct Generated {
     pub text: String,
     /// Whether a token ended it, rather than the limit of new tokens.
     pub ended: bool,
+}
+
+/// A query image and the training images that are extreme for it, by every method.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QueryImage {
+    /// The query, from 0.
+    pub query: usize,
+    /// The query's image.
+    pub image: ImageFacts,
+    /// One entry a method that has scores.
+    pub methods: Vec<ImagesByMethod>,
+}
+
+/// What is said of an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageFacts {
+    /// Its file, as the list of the images names it.
+    pub file: String,
+    /// Its caption.
+    pub text: String,
+    /// Its class; `null` where there are none.
+    pub class: Option<String>,
+    /// A PNG file of it, shrunk where it is large, relative to the folder of the results.
+    pub picture: String,
+}
+
+/// The training images that are extreme for a query by one method.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImagesByMethod {
+    /// The method as written in the settings.
+    pub label: String,
+    /// Those with the smallest scores, the smallest first; none where a score is not finite.
+    pub helpful: Vec<ScoredImage>,
+    /// Those with the largest scores, the largest first.
+    pub harmful: Vec<ScoredImage>,
+}
+
+/// A training image with its score.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScoredImage {
+    /// The training example, from 0.
+    pub example: usize,
+    /// Its score; positive = harmful.
+    pub score: f64,
+    /// Its image.
+    pub image: ImageFacts,
 }
 
 /// A training example that is extreme for a query, token by token.

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use ndarray::Array2;
 
+use super::by_image::by_image;
 use super::by_token::TokenScores;
 use super::decomposition::{Setting, Whole, decompose};
 use super::evaluation::{Given, evaluate};
@@ -43,6 +44,8 @@ pub struct CellRunner {
     tokens: usize,
     /// Queries that a language model answers before and after the fine-tune.
     answers: usize,
+    /// Query images whose extreme training images are kept.
+    images: usize,
 }
 
 impl CellRunner {
@@ -57,6 +60,7 @@ impl CellRunner {
             gradients: plan.outputs.gradients,
             tokens: plan.outputs.tokens,
             answers: plan.outputs.answers,
+            images: plan.outputs.images,
         }
     }
 
@@ -231,7 +235,7 @@ impl Execute for CellRunner {
             exact_at_default: scoring.exact_at_default(&mut no_reference, progress),
             exact: scoring.exact_before_rounding(&mut no_reference, progress),
             shape: scoring.shape(),
-            keeps_scores: self.scores,
+            keeps_scores: self.scores || self.images > 0,
         };
         let stores = Stores {
             root: &self.root,
@@ -258,6 +262,10 @@ impl Execute for CellRunner {
         let gaps = self.gaps(cell, &material, layout, retraining, whole, progress)?;
         let by_token = by_token.into_inner().transpose()?;
         let by_token = by_token.map(TokenScores::finish).transpose()?;
+        let by_image = match &material.images {
+            Some(images) => by_image(images, self.images, &found.kept, &self.root)?,
+            None => Vec::new(),
+        };
         self.outputs(cell, &material, &found.kept)?;
 
         let gradients = gradient_facts(&material, &scoring);
@@ -285,6 +293,7 @@ impl Execute for CellRunner {
             pairing: pairing(&found.spreads),
             by_token: by_token.unwrap_or_default(),
             answers: material.answers,
+            by_image,
         })
     }
 

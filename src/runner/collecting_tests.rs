@@ -212,6 +212,7 @@ fn what_stands_beside_is_collected_when_it_is_wanted() {
         factors: true,
         sampled: true,
         checkpoints: true,
+        embeddings: false,
         hidden_states: true,
         hessian: Some(5),
     };

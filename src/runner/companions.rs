@@ -7,7 +7,7 @@ use super::sentence;
 use super::source::{At, Part, Source};
 use super::stores::Stores;
 use crate::config::{MethodSpec, Settings};
-use crate::data::Texts;
+use crate::data::{Embeddings, Texts};
 use crate::gradients::checkpoints::Checkpoint;
 use crate::gradients::factors::KroneckerFactors;
 use crate::gradients::hessian::Hessians;
@@ -24,6 +24,7 @@ pub(super) struct Wanted {
     pub sampled: bool,
     pub checkpoints: bool,
     pub hidden_states: bool,
+    pub embeddings: bool,
     /// Of at most this many parameters.
     pub hessian: Option<usize>,
 }
@@ -37,6 +38,7 @@ impl Wanted {
             sampled: any(Need::Sampled),
             checkpoints: any(Need::Checkpoints),
             hidden_states: any(Need::HiddenStates),
+            embeddings: any(Need::Embeddings),
             hessian: methods
                 .iter()
                 .filter_map(|spec| match spec.method().need() {
@@ -78,6 +80,12 @@ impl Beside {
     /// With the texts of the examples.
     pub(super) fn with_texts(mut self, texts: Option<[Texts; 2]>) -> Self {
         self.owned.texts = texts;
+        self
+    }
+
+    /// With the embeddings of the images.
+    pub(super) fn with_embeddings(mut self, embeddings: Option<[Embeddings; 2]>) -> Self {
+        self.owned.embeddings = embeddings;
         self
     }
 

@@ -138,7 +138,8 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
             let beside = passes.gradients * (1.5 * sampled + checkpoints)
                 + 2.0 * passes.look * checkpoints
                 + 2.0 * parameters * passes.gradients;
-            shared_flops = passes.epoch * epochs + passes.look * (epochs + 1.0) + retraining;
+            let looks = training.evaluated_epochs().len() as f64 + 1.0;
+            shared_flops = passes.epoch * epochs + passes.look * looks + retraining;
             (
                 tensors,
                 data.train.len(),

@@ -6,13 +6,14 @@ use std::time::Instant;
 use super::by_token::ByToken;
 use super::collecting::{Collected, collect};
 use super::companions::{self, Beside, Wanted};
+use super::embeddings::embeddings;
 use super::sentence;
 use super::source::{Tuned, tensors};
 use super::stores::{SPLITS, Stores, keeps_unrounded, unrounded};
 use super::tuning::{Place, tune};
 use crate::batching;
 use crate::config::{Cell, TaskConfig};
-use crate::data::{Inputs, Split, Truth};
+use crate::data::{Inputs, ShownImages, Split, Truth};
 use crate::finetune::Retrainer;
 use crate::gradients::store::{GradientStore, TensorInfo};
 use crate::gradients::synthetic;
@@ -44,6 +45,8 @@ pub(super) struct Material {
     pub by_token: Option<ByToken>,
     /// What a language model answers before and after the fine-tune.
     pub answers: Vec<AnswerFacts>,
+    /// Training images and queries, for readers; `None` of a task without.
+    pub images: Option<[ShownImages; 2]>,
 }
 
 impl Material {
@@ -123,6 +126,7 @@ fn drawn(task: &GradientsTask, stores: &Stores, progress: &Progress) -> Result<M
         retrainer: None,
         by_token: None,
         answers: Vec::new(),
+        images: None,
     })
 }
 
@@ -144,6 +148,7 @@ fn fine_tuned(place: &Place, stores: &Stores, progress: &Progress) -> Result<Mat
         seconds,
     } = collect(&source, stores, wanted.factors)?;
     let beside = companions::beside(&source, stores, wanted, factors, progress)?;
+    let embeddings = wanted.embeddings.then(|| embeddings(&data)).flatten();
     let about = data.texts.as_ref();
     let texts = about.map(|about| about.texts.clone());
     Ok(Material {
@@ -173,7 +178,8 @@ fn fine_tuned(place: &Place, stores: &Stores, progress: &Progress) -> Result<Mat
         truth: data.truth,
         model: Some(tuned.facts),
         training: Some(tuned.training),
-        beside: beside.with_texts(texts),
+        beside: beside.with_texts(texts).with_embeddings(embeddings),
+        images: data.images,
         seconds,
         retrainer: outcome.retrainer,
         answers: outcome.answers,

@@ -7,12 +7,14 @@
 //! What a cell computes is behind the trait [`Execute`], so that the scheduling is tested with a fake.
 
 mod answers;
+mod by_image;
 mod by_token;
 pub mod cell;
 pub mod claims;
 mod collecting;
 mod companions;
 mod decomposition;
+mod embeddings;
 mod evaluation;
 mod examples;
 pub mod forecast;
@@ -190,6 +192,7 @@ fn failed(experiment: &str, cell: &Cell, provenance: Provenance, error: String) 
         pairing: Vec::new(),
         by_token: Vec::new(),
         answers: Vec::new(),
+        by_image: Vec::new(),
     }
 }
 

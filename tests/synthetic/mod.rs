@@ -505,6 +505,7 @@ fn record(experiment: &str, shape: &Shape) -> Record {
         pairing: Vec::new(),
         by_token: Vec::new(),
         answers: Vec::new(),
+        by_image: Vec::new(),
     }
 }
 

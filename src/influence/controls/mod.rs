@@ -5,6 +5,7 @@
 //! need what [`Companions`](super::Companions) carry beside the gradients; one that lacks it says so by name. The score
 //! of the mean query is the mean over the queries.
 
+mod cosine;
 mod part;
 
 use crate::influence::registry::methods;
@@ -13,6 +14,7 @@ methods! {
     token_bags: TokenBags,
     length: Length,
     rep_sim: RepSim,
+    embed_cos: EmbedCos,
     random: Random,
 }
 
@@ -73,6 +75,7 @@ mod tests {
             ("token_bags", "the texts of the examples in tokens"),
             ("length:of=text", "the texts of the examples in tokens"),
             ("rep_sim", "hidden states of a language model's last layer"),
+            ("embed_cos", "images and captions of a diffusion model"),
         ] {
             let error = run(method, Queries::Each, Companions::default()).unwrap_err();
             let name = method.split(':').next().unwrap();

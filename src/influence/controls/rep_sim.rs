@@ -1,7 +1,8 @@
 //! Similar representations: cosines of hidden states.
 
-use ndarray::{Array2, ArrayView1};
+use ndarray::Array2;
 
+use super::cosine::negative_cosines;
 use super::part::pairs;
 use crate::data::HiddenStates;
 use crate::influence::companions::{Companions, Need};
@@ -81,31 +82,13 @@ impl Control for RepSim {
         let Some([train, query]) = beside.hidden_states else {
             return Array2::from_elem((m, n), f64::NAN);
         };
-        let pick = |states: &HiddenStates| {
-            unit(if self.mean {
-                &states.mean
-            } else {
-                &states.last
-            })
+        let pick: fn(&HiddenStates) -> &Array2<f32> = if self.mean {
+            |states| &states.mean
+        } else {
+            |states| &states.last
         };
-        -pick(query).dot(&pick(train).t())
+        negative_cosines(pick(query), pick(train))
     }
-}
-
-/// The rows in f64, divided by their norms; a row of zeros stays.
-fn unit(rows: &Array2<f32>) -> Array2<f64> {
-    let mut rows = rows.mapv(f64::from);
-    for mut row in rows.rows_mut() {
-        let norm = squares(row.view()).sqrt();
-        if norm > 0.0 {
-            row /= norm;
-        }
-    }
-    rows
-}
-
-fn squares(row: ArrayView1<'_, f64>) -> f64 {
-    row.iter().map(|x| x * x).sum()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ const TITLE: &str = "Retrieval of the query's class";
 
 /// Class AUC and class recall, one row of panels a task.
 pub fn draw(study: &Study) -> Outcome {
-    let metrics: Vec<&str> = ["class_auc", "class_recall"]
+    let metrics: Vec<&str> = ["class_auc", "class_recall", "class_recall_published"]
         .into_iter()
         .filter(|metric| has_values(study, metric))
         .collect();

@@ -1,5 +1,7 @@
 //! Training curves: accuracy and loss after each epoch.
 
+use std::collections::BTreeSet;
+
 use super::lines::{MOST, styles};
 use super::{Outcome, caption, dodge, findings, points};
 use crate::metrics::interval::{mean, t_interval};
@@ -9,7 +11,7 @@ use crate::report::marks::{Mark, Marks};
 use crate::report::number;
 use crate::report::sheet::{Entry, PanelSpec, Point, Sheet};
 use crate::report::study::{Group, Study};
-use crate::results::record::Record;
+use crate::results::record::{EpochFacts, TrainingFacts};
 
 const TITLE: &str = "Fine-tuning: query accuracy and loss by epoch";
 
@@ -55,18 +57,12 @@ pub fn draw(study: &Study) -> Outcome {
         for (title, series, bounds) in [
             (
                 study.accuracy_title(),
-                curves(
-                    |record, at| record.training.as_ref()?.epochs.get(at)?.query_accuracy,
-                    (0.0, 1.0),
-                ),
+                curves(|epoch| epoch.query_accuracy, (0.0, 1.0)),
                 (Some(0.0), Some(1.0)),
             ),
             (
                 "Query loss (nats)",
-                curves(
-                    |record, at| Some(record.training.as_ref()?.epochs.get(at)?.query_loss),
-                    (0.0, f64::INFINITY),
-                ),
+                curves(|epoch| Some(epoch.query_loss), (0.0, f64::INFINITY)),
                 (Some(0.0), None),
             ),
         ] {
@@ -180,19 +176,19 @@ fn not_finite(groups: &[&Group]) -> String {
     }
 }
 
-/// A number of an epoch, from 0, of a cell's fine-tune.
-type Pick = fn(&Record, usize) -> Option<f64>;
+/// A number of an epoch of a cell's fine-tune.
+type Pick = fn(&EpochFacts) -> Option<f64>;
 
 fn by_epoch(study: &Study, group: &Group, pick: Pick, bounds: (f64, f64)) -> Marks {
     let runs = group.records.iter();
-    let runs = runs.filter_map(|record| record.training.as_ref());
-    let epochs = runs.map(|run| run.epochs.len()).max().unwrap_or(0);
-    (0..epochs)
-        .map(|at| {
-            let values: Vec<f64> = group
-                .records
-                .iter()
-                .filter_map(|record| pick(record, at))
+    let runs: Vec<&TrainingFacts> = runs.filter_map(|run| run.training.as_ref()).collect();
+    let all = || runs.iter().flat_map(|training| &training.epochs);
+    let epochs: BTreeSet<usize> = all().map(|facts| facts.epoch).collect();
+    (epochs.into_iter())
+        .map(|epoch| {
+            let values: Vec<f64> = all()
+                .filter(|facts| facts.epoch == epoch)
+                .filter_map(pick)
                 .filter(|x| x.is_finite())
                 .collect();
             let interval = t_interval(&values).map(|i| {
@@ -202,7 +198,7 @@ fn by_epoch(study: &Study, group: &Group, pick: Pick, bounds: (f64, f64)) -> Mar
                 )
             });
             (
-                (at + 1) as f64,
+                epoch as f64,
                 mean(&values).map(|value| Mark {
                     point: Point { value, interval },
                     origin: Some(study.origin(group, None)),

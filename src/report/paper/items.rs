@@ -366,6 +366,8 @@ impl Number {
             SENTENCES => "grammars",
             MATH => "math",
             REASONING => "math_reasoning",
+            STYLE => "styles",
+            SUBJECT => "subjects",
             other => other,
         };
         task == ours || task == self.task
