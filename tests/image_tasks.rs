@@ -135,7 +135,7 @@ impl Bench {
 
     /// The records, by their order.
     fn records(&self) -> Vec<Value> {
-        let text = fs::read_to_string(self.path("out/results.jsonl")).unwrap();
+        let text = fs::read_to_string(self.path("out/records.jsonl")).unwrap();
         text.lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
@@ -410,7 +410,7 @@ fn what_is_wrong_is_named_with_its_file_and_nothing_runs() {
     );
     expect(
         bench.refused(&bench.experiment(&json!({}), &json!({"model": "mlp"}))),
-        &["styles", "only a diffusion pipeline"],
+        &["styles", "mlp", "cannot read"],
     );
     // folders
     expect(

@@ -263,7 +263,7 @@ fn kept_results_stand_beside_the_paper() {
 #[test]
 fn bad_input_is_one_error_and_writes_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 8] = [
         (
             &["figur-1"],
             "unknown item of the paper `figur-1`; allowed: figure-1, figure-2",

@@ -10,9 +10,9 @@ use super::experiment::{Cell, Experiment, Outputs, Settings};
 use super::profile;
 use super::resolve::{Resolve, Unresolved};
 use super::schema;
+use crate::data::Reads;
 use crate::input::{Problem, quote};
 use crate::results::record::SCHEMA;
-use crate::tasks::Reads;
 
 mod defaults;
 mod sweep;

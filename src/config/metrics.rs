@@ -1,9 +1,9 @@
 //! `metrics:` by name; without it, every metric that the task and the methods allow.
 
 use super::experiment::Settings;
+use crate::data::Reads;
 use crate::input::Problem;
 use crate::metrics::{Metric, Need, computed};
-use crate::tasks::Reads;
 
 /// The metrics of a cell.
 ///
