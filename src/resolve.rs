@@ -124,7 +124,7 @@ fn pipeline(folder: &Path, source: &ImageSource) -> Result<(), Misfit> {
         .targets(0, "train", 0, alphas, prediction);
     targets
         .map(|_| ())
-        .map_err(|problem| ("task", Problem::new(problem)))
+        .map_err(|problem| ("task.timesteps", Problem::new(problem)))
 }
 
 impl Resolve for Here {

@@ -399,7 +399,7 @@ fn what_is_wrong_is_named_with_its_file_and_nothing_runs() {
         bench.refused(
             &bench.experiment(&json!({}), &json!({"lora": {"targets": ["to_q", "to_w"]}})),
         ),
-        &["lora.targets.1", "to_w"],
+        &["lora.targets[1]", "to_w"],
     );
     expect(
         bench.refused(&bench.experiment(
@@ -433,7 +433,7 @@ fn what_is_wrong_is_named_with_its_file_and_nothing_runs() {
     let whole = fs::read(&image).unwrap();
     for (bytes, said) in [
         (&whole[..whole.len() / 2], "cannot be decoded"),
-        (b"no image", "is not a PNG"),
+        (b"no image", "not a PNG"),
     ] {
         fs::write(&image, bytes).unwrap();
         expect(bench.refused(&plain(json!({}))), &["line/1.png", said]);

@@ -359,6 +359,50 @@ const fn table_2(
     }
 }
 
+/// How the paper's experiments on images were set up, by its text and by the public code for styles; they differ in the
+/// examples and the rank.
+const fn of_images(
+    examples: &'static str,
+    rank: &'static str,
+) -> [(&'static str, &'static str); 13] {
+    [
+        ("model", "Stable Diffusion v1.5"),
+        ("examples", examples),
+        ("learning rate", "1e-4"),
+        ("learning-rate schedule", "cosine with 0 % warm-up"),
+        ("batch", "1 × 4 accumulated"),
+        (
+            "optimiser",
+            "AdamW with β = 0.9 and 0.999, ε = 1e-8, gradients no longer than 1",
+        ),
+        ("weight decay", "0.01"),
+        (
+            "adapted matrices",
+            "to_q, to_k, to_v, to_out.0 of all layers",
+        ),
+        ("rank", rank),
+        ("α", "the rank"),
+        ("initialisation of the adapters", "gaussian"),
+        ("dropout of the adapters", "0"),
+        ("damping c", "0.1"),
+    ]
+}
+
+const STYLE_SETUP: &[(&str, &str)] = &of_images("600 for training and 150 queries", "1");
+const SUBJECT_SETUP: &[(&str, &str)] = &of_images("93 for training and 31 to 93 queries", "4");
+
+impl Item {
+    /// [`Self::setup`] of its experiment on `task`.
+    pub fn setup_on(&self, task: &str) -> &'static [(&'static str, &'static str)] {
+        match task {
+            _ if self.setup.is_empty() => &[],
+            "styles" => STYLE_SETUP,
+            "subjects" => SUBJECT_SETUP,
+            _ => self.setup,
+        }
+    }
+}
+
 impl Number {
     /// Whether it belongs to a task of this bench.
     pub fn is_of(&self, task: &str) -> bool {

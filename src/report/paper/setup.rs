@@ -29,9 +29,11 @@ const fn compared(
 
 /// Fields of `lora`, `train` and `model` that decide nothing of a fine-tune.
 #[cfg(test)]
-const IDLE: [&str; 1] = [
+const IDLE: [&str; 2] = [
     // which states are kept for methods that go along the fine-tune
     "train.checkpoints",
+    // how often the history looks at the queries
+    "train.evaluations",
 ];
 
 /// All that is compared, in the order of the page.
@@ -203,11 +205,13 @@ impl Setting {
 
 /// The paper's settings beside ours; none of an item that has no fine-tune.
 pub fn settings(item: &Item, study: &Study) -> Vec<Setting> {
-    if item.setup.is_empty() {
+    let task = study.records.iter().find_map(|record| record.task.as_ref());
+    let setup = item.setup_on(task.map_or("", |task| task.name.as_str()));
+    if setup.is_empty() {
         return Vec::new();
     }
     let setting = |compared: &Compared| {
-        let mut stated = item.setup.iter();
+        let mut stated = setup.iter();
         Setting {
             what: compared.what,
             fields: compared.fields,
@@ -594,7 +598,8 @@ mod tests {
     #[test]
     fn the_paper_s_settings_are_all_compared() {
         for item in items::ITEMS {
-            for (what, _) in item.setup {
+            let of_images = ["styles", "subjects"].map(|task| item.setup_on(task));
+            for (what, _) in item.setup.iter().chain(of_images.concat().iter()) {
                 assert!(COMPARED.iter().any(|known| known.what == *what), "{what}");
             }
             // what the code of the paper's GLUE experiments says, it says of everything
