@@ -5,12 +5,28 @@
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// Temporary files that have not got their names yet.
+static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+fn unfinished() -> std::sync::MutexGuard<'static, Vec<PathBuf>> {
+    UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes every temporary file of this process: for a process that ends without running its destructors.
+pub fn remove_unfinished() {
+    for path in unfinished().drain(..) {
+        let _ = fs::remove_file(path);
+    }
+}
 
 /// A temporary file beside its final name; nothing half-written ever stands under that name. Dropped
 /// without [`commit`](Self::commit), it leaves nothing behind.
 #[derive(Debug)]
 pub struct AtomicFile {
-    temporary: tempfile::NamedTempFile,
+    /// There until it gets its name.
+    temporary: Option<tempfile::NamedTempFile>,
     path: PathBuf,
 }
 
@@ -28,15 +44,18 @@ impl AtomicFile {
         // a temporary file is private by default; results are as readable as any other file
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let temporary = builder.tempfile_in(folder(path))?;
+        unfinished().push(temporary.path().to_owned());
         Ok(Self {
-            temporary: builder.tempfile_in(folder(path))?,
+            temporary: Some(temporary),
             path: path.to_owned(),
         })
     }
 
     /// The open file.
     pub fn file(&mut self) -> &mut File {
-        self.temporary.as_file_mut()
+        let temporary = self.temporary.as_mut();
+        temporary.expect("it has no name yet").as_file_mut()
     }
 
     /// Where it will stand.
@@ -48,13 +67,27 @@ impl AtomicFile {
     ///
     /// # Errors
     /// Any of these fails; the final name is then untouched.
-    pub fn commit(self) -> io::Result<()> {
-        self.temporary.as_file().sync_all()?;
-        self.temporary.persist(&self.path).map_err(|e| e.error)?;
+    pub fn commit(mut self) -> io::Result<()> {
+        let temporary = self.temporary.take().expect("it has no name yet");
+        let name = temporary.path().to_owned();
+        let synced = temporary.as_file().sync_all();
+        let kept = synced.and_then(|()| temporary.persist(&self.path).map_err(|e| e.error));
+        unfinished().retain(|path| *path != name);
+        kept?;
         // the rename itself must survive a crash, too
         #[cfg(unix)]
         File::open(folder(&self.path))?.sync_all()?;
         Ok(())
+    }
+}
+
+impl Drop for AtomicFile {
+    fn drop(&mut self) {
+        if let Some(temporary) = self.temporary.take() {
+            let name = temporary.path().to_owned();
+            drop(temporary);
+            unfinished().retain(|path| *path != name);
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 //! [`ground_truth`] retrains, [`metrics`] hold the scores against the truth, [`results`] keep a record, and [`report`]
 //! draws from records alone. [`runner`] conducts it.
 //!
-//! The order of imports is another: from the tools ([`input`], [`atomic`], [`device`], [`look`], [`measure`], [`progress`], [`random`],
+//! The order of imports is another: from the tools ([`input`], [`atomic`], [`device`], [`interrupt`], [`look`], [`measure`], [`progress`], [`random`],
 //! [`workers`]) up through [`data`], [`models`] and [`tasks`], [`batching`], [`sampling`], [`objectives`], [`gradients`], [`finetune`], [`pretraining`], [`influence`],
 //! [`metrics`], [`ground_truth`], [`theory`], [`results`], [`config`], [`resolve`], [`runner`], [`report`] to [`reproduce`] and the
 //! command line; a module imports only from those before it. `docs/architecture.md` draws both and says how a method, a
@@ -36,6 +36,7 @@ pub mod gradients;
 pub mod ground_truth;
 pub mod influence;
 pub mod input;
+pub mod interrupt;
 pub mod look;
 pub mod measure;
 pub mod metrics;

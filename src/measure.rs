@@ -158,6 +158,24 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for TrackingAllocator<A> {
     }
 }
 
+/// Processor time of this process so far, user and system, seconds; `None` where the system does not tell.
+pub fn processor_seconds() -> Option<f64> {
+    // proc(5): user and system time are fields 14 and 15, in hundredths of a second on every Linux
+    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // the second field, in parentheses, may hold anything
+    let mut fields = text[text.rfind(')')? + 1..].split_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<f64>().ok();
+    Some((ticks()? + ticks()?) / 100.0)
+}
+
+/// The most memory of this process that was resident at a time so far, bytes; `None` where the system does not tell.
+pub fn peak_resident() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib << 10)
+}
+
 /// Runs `work` and returns the most memory held meanwhile, above what was held before, bytes; `None` when
 /// the program runs without the [`TrackingAllocator`]. Everything that the program allocates counts, on
 /// any thread. May be nested.

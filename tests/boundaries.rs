@@ -16,7 +16,15 @@ use regex::Regex;
 const ORDER: &[&[&str]] = &[
     &["input"],
     &[
-        "atomic", "device", "look", "measure", "progress", "random", "vector", "workers",
+        "atomic",
+        "device",
+        "interrupt",
+        "look",
+        "measure",
+        "progress",
+        "random",
+        "vector",
+        "workers",
     ],
     &["data"],
     &["checkpoints"],

@@ -67,3 +67,22 @@ pub fn print(text: &str) {
 pub fn bad(error: impl std::fmt::Display) -> miette::Report {
     miette::miette!("{error}")
 }
+
+/// `1.2 GB`
+pub fn size(bytes: f64) -> String {
+    match bytes {
+        b if b >= 1e9 => format!("{:.1} GB", b / 1e9),
+        b if b >= 1e6 => format!("{:.1} MB", b / 1e6),
+        b => format!("{:.0} kB", b / 1e3),
+    }
+}
+
+/// `12 min`
+pub fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s >= 5400.0 => format!("{:.1} h", s / 3600.0),
+        s if s >= 90.0 => format!("{:.0} min", s / 60.0),
+        s if s >= 1.0 => format!("{s:.0} s"),
+        s => format!("{s:.2} s"),
+    }
+}

@@ -15,6 +15,7 @@ mod reproduce;
 mod run;
 mod score;
 mod theory;
+mod units;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;

@@ -10,18 +10,29 @@ use infbench::progress::plural;
 use infbench::results::ResultsDir;
 use infbench::runner::forecast::{fine_tune, forecast, product_rate};
 
-use super::common::{ExperimentArgs, print};
+use super::common::{ExperimentArgs, duration, print, size};
+use super::units::{CutArgs, table};
 
 /// Arguments of `infbench plan`.
 #[derive(Args)]
 pub struct PlanArgs {
     #[command(flatten)]
     experiment: ExperimentArgs,
+    /// List the units of work instead of the cells: what can run by itself, what it needs and takes, and what is done
+    #[arg(long)]
+    units: bool,
+    #[command(flatten)]
+    cut: CutArgs,
 }
 
 /// Prints the cells of an experiment with their forecast; writes nothing.
 pub fn plan(args: &PlanArgs) -> miette::Result<ExitCode> {
     let (plan, out) = args.experiment.load()?;
+    if args.units {
+        let units = args.cut.units(&plan, &out)?;
+        print(&table(&plan, &units, &out));
+        return Ok(ExitCode::SUCCESS);
+    }
     let results = ResultsDir::read(&out);
     let rate = product_rate();
     let width = plan
@@ -96,23 +107,4 @@ pub fn plan(args: &PlanArgs) -> miette::Result<ExitCode> {
     );
     print(&text);
     Ok(ExitCode::SUCCESS)
-}
-
-/// `1.2 GB`
-pub fn size(bytes: f64) -> String {
-    match bytes {
-        b if b >= 1e9 => format!("{:.1} GB", b / 1e9),
-        b if b >= 1e6 => format!("{:.1} MB", b / 1e6),
-        b => format!("{:.0} kB", b / 1e3),
-    }
-}
-
-/// `12 min`
-pub fn duration(seconds: f64) -> String {
-    match seconds {
-        s if s >= 5400.0 => format!("{:.1} h", s / 3600.0),
-        s if s >= 90.0 => format!("{:.0} min", s / 60.0),
-        s if s >= 1.0 => format!("{s:.0} s"),
-        s => format!("{s:.2} s"),
-    }
 }

@@ -20,7 +20,7 @@ use infbench::runner::forecast::product_rate;
 use serde_json::{Value, json};
 
 use super::common::{Global, bad, print};
-use super::plan::{duration, size};
+use super::common::{duration, size};
 use super::run::{ended, run_cells};
 use super::theory;
 

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::common::{ExperimentArgs, Global, bad, print};
+use super::units::{self, UnitArgs};
 use clap::Args;
 use infbench::config::Plan;
 use infbench::device::DeviceChoice;
@@ -13,7 +14,7 @@ use infbench::resolve;
 use infbench::results::ResultsDir;
 use infbench::results::files::RECORDS;
 use infbench::runner::cell::CellRunner;
-use infbench::runner::{RunOptions, RunSummary, run as run_plan};
+use infbench::runner::{RunOptions, RunSummary, collect, run as run_plan};
 
 /// Arguments of `infbench run`.
 #[derive(Args)]
@@ -32,11 +33,16 @@ pub struct RunArgs {
     /// Run at most N cells now
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    #[command(flatten)]
+    unit: UnitArgs,
 }
 
 /// Runs an experiment; failed cells make exit code 1.
 pub fn run(args: &RunArgs, global: Global) -> miette::Result<ExitCode> {
     let (plan, out) = args.experiment.load()?;
+    if !args.unit.units.is_empty() {
+        return units::run(plan, &out, &args.unit, args.device, global.quiet);
+    }
     let options = RunOptions {
         resume: args.resume || !args.no_resume,
         limit: args.limit,
@@ -85,12 +91,7 @@ pub fn run_cells(
     let summary = run_plan(&part, &runner, &results, options, progress).map_err(bad)?;
     // the folder holds the whole experiment: its other cells are collected, not run
     let all = if part.cells.len() < whole.cells.len() {
-        let collect = RunOptions {
-            resume: true,
-            limit: Some(0),
-        };
-        let found = run_plan(whole, &runner, &results, collect, &Progress::quiet());
-        Some(found.map_err(bad)?.records)
+        Some(collect(whole, &results).map_err(bad)?)
     } else {
         None
     };

@@ -220,12 +220,16 @@ impl Cache<'_> {
         })
     }
 
+    /// Whether the files of a result are there, whole or not.
+    pub fn has(&self, kind: &str, key: &str) -> bool {
+        let paths = self.paths(kind, key);
+        paths.is_some_and(|(weights, facts)| weights.exists() && facts.exists())
+    }
+
     /// The weights and the facts beside them, if both are there and whole. A damaged file counts as missing: a warning
     /// says so, and it is made anew.
     pub fn read<F: DeserializeOwned>(&self, kind: &str, key: &str) -> Option<(Weights, F)> {
-        let (weights, facts) = self
-            .paths(kind, key)
-            .filter(|(weights, facts)| weights.exists() && facts.exists())?;
+        let (weights, facts) = self.paths(kind, key).filter(|_| self.has(kind, key))?;
         match read_whole(&weights, &facts) {
             Ok(found) => Some(found),
             Err(reason) => {

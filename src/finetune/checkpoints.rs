@@ -79,6 +79,11 @@ fn key_of(key: &str, epochs: &[usize]) -> String {
     format!("{key}-{}", epochs.join("-"))
 }
 
+/// Whether the states after `epochs` of the fine-tune `key` are there; none are needed for no epoch.
+pub(super) fn has(cache: Cache, key: &str, epochs: &[usize]) -> bool {
+    epochs.is_empty() || cache.has(KIND, &key_of(key, epochs))
+}
+
 /// The states after `epochs` of the fine-tune `key`, if they are there; none are needed for no epoch.
 pub(super) fn read(cache: Cache, key: &str, epochs: &[usize]) -> Option<Vec<AdapterState>> {
     if epochs.is_empty() {

@@ -66,6 +66,45 @@ pub fn fine_tune_with_checkpoints(
     run(settings, base, data, lora, train, &epochs, progress)
 }
 
+/// Hash of everything that decides a fine-tune of the base of this key, without making it: what [`FineTuned::key`] will
+/// be.
+pub fn fine_tune_key(
+    settings: &Settings,
+    base: &str,
+    data: &TaskData,
+    lora: &LoraConfig,
+    train: &TrainConfig,
+) -> String {
+    let mut key = Key::new("adapters");
+    key.text(base);
+    key.settings(&settings.seed);
+    key.settings(lora);
+    key.settings(&train.deciding());
+    key.trained_on(data.tuned_on());
+    key.split(&looked_at(data));
+    key.settings(&data.classes);
+    // reuse changes sums by rounding
+    key.settings(&settings.activations);
+    key.finish()
+}
+
+/// The queries of the history: the same for every number of draws, so that they share a fine-tune.
+fn looked_at(data: &TaskData) -> Split {
+    Split {
+        targets: data.query.targets.clone().first_draw(),
+        ..data.query.clone()
+    }
+}
+
+/// Whether the cache lacks the fine-tune of this key, or its states after `epochs`.
+pub fn lacks_fine_tune(settings: &Settings, key: &str, epochs: &[usize]) -> bool {
+    let cache = Cache(settings.cache);
+    !(cache.has(KIND, key) && checkpoints::has(cache, key, epochs))
+}
+
+/// How the cache calls fine-tuned adapters.
+const KIND: &str = "adapters";
+
 fn run(
     settings: &Settings,
     base: &Base,
@@ -75,23 +114,7 @@ fn run(
     kept_epochs: &[usize],
     progress: &mut dyn FnMut(Progress),
 ) -> Result<FineTuned, FinetuneError> {
-    let mut key = Key::new("adapters");
-    key.text(&base.key);
-    key.settings(&settings.seed);
-    key.settings(lora);
-    key.settings(&train.deciding());
-    key.trained_on(data.tuned_on());
-    // the history is the same for every number of draws, so that they share a fine-tune
-    let queries = Split {
-        targets: data.query.targets.clone().first_draw(),
-        ..data.query.clone()
-    };
-    key.split(&queries);
-    key.settings(&data.classes);
-    // reuse changes sums by rounding
-    key.settings(&settings.activations);
-    let key = key.finish();
-
+    let key = fine_tune_key(settings, &base.key, data, lora, train);
     let mut model = base.model.clone();
     model.adapt(lora, settings.seed)?;
     let roles = [Role::Adapter, Role::Head];
@@ -103,7 +126,7 @@ fn run(
 
     let cache = Cache(settings.cache);
     let checkpoints = checkpoints::read(cache, &key, kept_epochs);
-    let cached = cache.read::<TrainingFacts>("adapters", &key);
+    let cached = cache.read::<TrainingFacts>(KIND, &key);
     if let (Some((weights, training)), Some(checkpoints)) = (cached, checkpoints) {
         model.import(&roles, &weights)?;
         return Ok(FineTuned {
@@ -127,6 +150,7 @@ fn run(
         (true, false) => reuse::below_adapters(&model, tuned_on, settings.activations),
     };
     let train_split = kept.as_ref().unwrap_or(tuned_on);
+    let queries = looked_at(data);
     let query_split = reused[1].as_ref().unwrap_or(&queries);
     let objective = objectives::of(&query_split.targets);
     let mut epochs = Vec::with_capacity(train.epochs);
@@ -179,7 +203,7 @@ fn run(
     };
     let checkpoints = keeper.finish();
     checkpoints::write(cache, &key, &checkpoints)?;
-    cache.write("adapters", &key, &model.export(&roles), &training)?;
+    cache.write(KIND, &key, &model.export(&roles), &training)?;
     Ok(FineTuned {
         key,
         model,

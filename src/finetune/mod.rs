@@ -26,7 +26,9 @@ mod training_tests;
 
 pub use context::{Progress, Settings, Stage};
 pub use error::FinetuneError;
-pub use fine_tune::{FineTuned, fine_tune, fine_tune_with_checkpoints};
-pub use pretrain::{Base, BaseFacts, pretrained_base};
-pub use retrain::{Outcome, Retrainer};
+pub use fine_tune::{
+    FineTuned, fine_tune, fine_tune_key, fine_tune_with_checkpoints, lacks_fine_tune,
+};
+pub use pretrain::{Base, BaseFacts, base_key, lacks_base, pretrained_base};
+pub use retrain::{Outcome, Retrainer, retraining_key};
 pub use settings::TrainConfig;

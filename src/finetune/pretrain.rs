@@ -11,7 +11,7 @@ use super::optimizer::Optimizer;
 use super::settings::Optimizer as OptimizerKind;
 use super::training::Run;
 use crate::batching;
-use crate::data::TaskData;
+use crate::data::{Split, TaskData};
 use crate::models::checkpoint::Checkpoint;
 use crate::models::diffusion::{PipelineConfig, is_pipeline};
 use crate::models::{Dropout, Model, ModelError, PretrainConfig, Role};
@@ -45,6 +45,65 @@ pub struct BaseFacts {
     pub accuracy: Option<f64>,
 }
 
+/// How the cache calls pretrained bases.
+const KIND: &str = "base";
+
+/// Hash of everything that decides a base, without making it: what [`Base::key`] will be.
+///
+/// # Errors
+/// A checkpoint that cannot be opened, or nothing to pretrain on.
+pub fn base_key(settings: &Settings, data: &TaskData) -> Result<String, FinetuneError> {
+    if let Some(folder) = settings.model.checkpoint() {
+        if is_pipeline(folder) {
+            let pipeline = PipelineConfig::read(folder).map_err(ModelError::from)?;
+            return pipeline_key(settings, &pipeline);
+        }
+        let checkpoint = Checkpoint::open(folder).map_err(ModelError::from)?;
+        return Ok(checkpoint_key(settings, &checkpoint));
+    }
+    let mut key = Key::new("base");
+    key.settings(settings.model);
+    key.settings(&settings.seed);
+    key.settings(&settings.device);
+    if settings.model.pretrain().is_some() {
+        let (split, classes) = pretraining_split(data)?;
+        key.split(split);
+        key.settings(&classes);
+    } else {
+        key.text(&format!("{:?}", batching::input_shape(&data.train)));
+    }
+    Ok(key.finish())
+}
+
+/// Whether a base has to be pretrained and is not in the cache.
+pub fn lacks_base(settings: &Settings, key: &str) -> bool {
+    settings.model.checkpoint().is_none()
+        && settings.model.pretrain().is_some()
+        && !Cache(settings.cache).has(KIND, key)
+}
+
+fn checkpoint_key(settings: &Settings, checkpoint: &Checkpoint) -> String {
+    let mut key = Key::new("checkpoint");
+    key.text(&checkpoint.hash());
+    key.settings(&settings.seed);
+    key.settings(&settings.device);
+    key.finish()
+}
+
+fn pipeline_key(settings: &Settings, pipeline: &PipelineConfig) -> Result<String, FinetuneError> {
+    let mut key = Key::new("pipeline");
+    key.text(&pipeline.hash_of_unet().map_err(ModelError::from)?);
+    key.settings(&settings.device);
+    Ok(key.finish())
+}
+
+fn pretraining_split(data: &TaskData) -> Result<(&Split, usize), FinetuneError> {
+    let split = data.pretrain.as_ref();
+    let split = split.filter(|(split, _)| !split.is_empty());
+    let (split, classes) = split.ok_or(FinetuneError::NothingToPretrain)?;
+    Ok((split, *classes))
+}
+
 /// The base of `settings.model` for a task: a checkpoint as it is; else pretrained on the task's
 /// pretraining split, with a head of its own that is thrown away, read from the cache when it is there.
 ///
@@ -66,11 +125,8 @@ pub fn pretrained_base(
     if let Some(folder) = settings.model.checkpoint().filter(|f| is_pipeline(f)) {
         let start = Instant::now();
         let pipeline = PipelineConfig::read(folder).map_err(ModelError::from)?;
-        let mut key = Key::new("pipeline");
-        key.text(&pipeline.hash_of_unet().map_err(ModelError::from)?);
-        key.settings(&settings.device);
         return Ok(Base {
-            key: key.finish(),
+            key: pipeline_key(settings, &pipeline)?,
             model: Model::of_pipeline(&pipeline, &input, &device)?,
             facts: BaseFacts {
                 seconds: start.elapsed().as_secs_f64(),
@@ -81,14 +137,10 @@ pub fn pretrained_base(
     if let Some(folder) = settings.model.checkpoint() {
         let start = Instant::now();
         let checkpoint = Checkpoint::open(folder).map_err(ModelError::from)?;
-        let mut key = Key::new("checkpoint");
-        key.text(&checkpoint.hash());
-        key.settings(&settings.seed);
-        key.settings(&settings.device);
         let model =
             Model::from_checkpoint(&checkpoint, &input, data.classes, settings.seed, &device)?;
         return Ok(Base {
-            key: key.finish(),
+            key: checkpoint_key(settings, &checkpoint),
             model,
             facts: BaseFacts {
                 seconds: start.elapsed().as_secs_f64(),
@@ -96,34 +148,23 @@ pub fn pretrained_base(
             },
         });
     }
-    let mut key = Key::new("base");
-    key.settings(settings.model);
-    key.settings(&settings.seed);
-    key.settings(&settings.device);
+    let key = base_key(settings, data)?;
     let Some(&PretrainConfig {
         epochs,
         lr,
         batch_size,
     }) = settings.model.pretrain()
     else {
-        key.text(&format!("{input:?}"));
         let model = Model::new(settings.model, &input, data.classes, settings.seed, &device)?;
         return Ok(Base {
-            key: key.finish(),
+            key,
             model,
             facts: random,
         });
     };
-    let (split, classes) = data
-        .pretrain
-        .as_ref()
-        .filter(|(split, _)| !split.is_empty())
-        .ok_or(FinetuneError::NothingToPretrain)?;
-    key.split(split);
-    key.settings(classes);
-    let key = key.finish();
+    let (split, classes) = pretraining_split(data)?;
     let cache = Cache(settings.cache);
-    if let Some((weights, facts)) = cache.read::<BaseFacts>("base", &key) {
+    if let Some((weights, facts)) = cache.read::<BaseFacts>(KIND, &key) {
         let mut model = Model::new(settings.model, &input, data.classes, settings.seed, &device)?;
         model.import(&[Role::Base], &weights)?;
         return Ok(Base {
@@ -136,7 +177,7 @@ pub fn pretrained_base(
         });
     }
     let start = Instant::now();
-    let mut model = Model::new(settings.model, &input, *classes, settings.seed, &device)?;
+    let mut model = Model::new(settings.model, &input, classes, settings.seed, &device)?;
     let mut losses = Vec::with_capacity(epochs);
     let run = Run {
         roles: &[Role::Base, Role::Head],
@@ -175,7 +216,7 @@ pub fn pretrained_base(
         losses,
         accuracy,
     };
-    cache.write("base", &key, &model.export(&[Role::Base]), &facts)?;
+    cache.write(KIND, &key, &model.export(&[Role::Base]), &facts)?;
     model.replace_head(data.classes, settings.seed);
     Ok(Base { key, model, facts })
 }

@@ -41,6 +41,26 @@ pub struct Retrainer {
     classes: usize,
 }
 
+/// Hash of everything that decides the outcome of a retraining beside the arguments of [`Retrainer::run`], for the base
+/// of this key.
+pub fn retraining_key(
+    settings: &Settings,
+    base: &str,
+    data: &TaskData,
+    lora: &LoraConfig,
+    train: &TrainConfig,
+) -> String {
+    let mut key = Key::new("retraining");
+    key.text(base);
+    key.settings(lora);
+    key.settings(&train.deciding());
+    key.trained_on(data.tuned_on());
+    key.split(&data.query);
+    key.settings(&data.classes);
+    key.settings(&settings.activations);
+    key.finish()
+}
+
 impl Retrainer {
     /// Of the fine-tune of these settings.
     ///
@@ -53,14 +73,6 @@ impl Retrainer {
         lora: &LoraConfig,
         train: &TrainConfig,
     ) -> Result<Self, FinetuneError> {
-        let mut key = Key::new("retraining");
-        key.text(&base.key);
-        key.settings(lora);
-        key.settings(&train.deciding());
-        key.trained_on(data.tuned_on());
-        key.split(&data.query);
-        key.settings(&data.classes);
-        key.settings(&settings.activations);
         let mut adapted = base.model.clone();
         adapted.adapt(lora, settings.seed)?;
         let dropout = train.dropout(lora.dropout, &adapted);
@@ -73,7 +85,7 @@ impl Retrainer {
         let splits = [(train_split, data.tuned_on()), (query, &data.query)]
             .map(|(reused, split)| reused.unwrap_or_else(|| split.clone()));
         Ok(Self {
-            key: key.finish(),
+            key: retraining_key(settings, &base.key, data, lora, train),
             base: base.model.clone(),
             lora: lora.clone(),
             train: train.clone(),

@@ -45,6 +45,11 @@ impl Journal {
             .map(|folder| folder.join(format!("{name}.safetensors")))
     }
 
+    /// Whether the file of an outcome is there, whole or not.
+    pub fn has(&self, name: &str) -> bool {
+        self.path(name).is_some_and(|path| path.exists())
+    }
+
     /// An outcome for m queries, when it is there and whole. A damaged file counts as missing.
     pub fn read(&self, name: &str, m: usize) -> Option<Outcome> {
         let path = self.path(name)?;

@@ -17,33 +17,38 @@ use crate::metrics::retraining::LeaveOneOut;
 /// See [`Bench::run`].
 pub fn measure(settings: &LeaveOneOutConfig, bench: &Bench) -> Result<LeaveOneOut, String> {
     let (n, m) = (bench.retrain.examples(), bench.retrain.queries());
-    let examples = choose(
-        n,
-        settings.examples.unwrap_or(n),
-        bench.seed,
-        "leave one out",
-    );
-    let seeds = seeds(bench.seed, settings.seeds);
+    let (examples, seeds) = (left_out(settings, n, bench.seed), settings.seeds);
+    let outcomes = bench.run("leave one out", &jobs(settings, n, bench.seed))?;
+    let (full, rest) = outcomes.split_at(seeds);
+    Ok(LeaveOneOut {
+        full: Array2::from_shape_fn((seeds, m), |(s, q)| full[s].losses[q]),
+        without: Array3::from_shape_fn((examples.len(), seeds, m), |(k, s, q)| {
+            rest[k * seeds + s].losses[q]
+        }),
+        examples,
+        min_snr: settings.min_snr,
+    })
+}
+
+/// The examples of n that are left out.
+fn left_out(settings: &LeaveOneOutConfig, n: usize, seed: u64) -> Vec<usize> {
+    choose(n, settings.examples.unwrap_or(n), seed, "leave one out")
+}
+
+/// The retrainings of a cell with this seed: with all n examples, then without each, seeds innermost.
+pub(super) fn jobs(settings: &LeaveOneOutConfig, n: usize, seed: u64) -> Vec<Job> {
+    let seeds = seeds(seed, settings.seeds);
     let job = |kept: &[bool], &seed: &u64| Job {
         kept: kept.to_vec(),
         seed,
         by_epoch: false,
     };
     let mut jobs: Vec<Job> = seeds.iter().map(|seed| job(&vec![true; n], seed)).collect();
-    for &k in &examples {
+    for k in left_out(settings, n, seed) {
         let kept = without(n, &[k]);
         jobs.extend(seeds.iter().map(|seed| job(&kept, seed)));
     }
-    let outcomes = bench.run("leave one out", &jobs)?;
-    let (full, rest) = outcomes.split_at(seeds.len());
-    Ok(LeaveOneOut {
-        full: Array2::from_shape_fn((seeds.len(), m), |(s, q)| full[s].losses[q]),
-        without: Array3::from_shape_fn((examples.len(), seeds.len(), m), |(k, s, q)| {
-            rest[k * seeds.len() + s].losses[q]
-        }),
-        examples,
-        min_snr: settings.min_snr,
-    })
+    jobs
 }
 
 /// What the record says.

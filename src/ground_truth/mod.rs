@@ -77,6 +77,17 @@ pub fn measure(config: &GroundTruthConfig, bench: &Bench) -> Result<Truth, Strin
     Ok(truth)
 }
 
+/// The retrainings of a cell that do not depend on a method and can be done by themselves, in any order: without one
+/// example, and on random subsets, of n. [`measure`] finds them in the journal.
+pub fn jobs(config: &GroundTruthConfig, n: usize, seed: u64) -> Vec<Job> {
+    let leave_one_out = config.leave_one_out.iter();
+    let subsets = config.subset_retraining.iter();
+    leave_one_out
+        .flat_map(|settings| leave_one_out::jobs(settings, n, seed))
+        .chain(subsets.flat_map(|settings| subset_retraining::jobs(settings, n, seed)))
+        .collect()
+}
+
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

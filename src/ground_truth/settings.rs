@@ -136,18 +136,8 @@ impl GroundTruthConfig {
     /// What retraining costs with so many training examples and methods: fine-tunes, those on a part counted as
     /// that part, and looks at all queries.
     pub fn retrainings(&self, n: usize, methods: usize, epochs: usize) -> (f64, f64) {
-        let (mut fits, mut looks) = (0.0, 0.0);
+        let (mut fits, mut looks) = self.independent_retrainings(n);
         let choices = (methods + 1) as f64;
-        if let Some(loo) = &self.leave_one_out {
-            let runs = (loo.examples.unwrap_or(n) + 1) as f64 * loo.seeds as f64;
-            fits += runs;
-            looks += runs;
-        }
-        if let Some(subsets) = &self.subset_retraining {
-            let runs = (subsets.subsets * subsets.seeds) as f64;
-            fits += runs * subsets.fractions.iter().sum::<f64>();
-            looks += runs * subsets.fractions.len() as f64;
-        }
         if let Some(selection) = &self.selection {
             let runs = selection.seeds as f64;
             fits += runs * (1.0 + choices * selection.keep);
@@ -157,6 +147,22 @@ impl GroundTruthConfig {
             let runs = removal.seeds as f64;
             fits += runs * (1.0 + choices * removal.shares.iter().map(|s| 1.0 - s).sum::<f64>());
             looks += runs * (1.0 + choices * removal.shares.len() as f64);
+        }
+        (fits, looks)
+    }
+
+    /// The part of [`Self::retrainings`] that needs no method's scores: without one example, and on random subsets.
+    pub fn independent_retrainings(&self, n: usize) -> (f64, f64) {
+        let (mut fits, mut looks) = (0.0, 0.0);
+        if let Some(loo) = &self.leave_one_out {
+            let runs = (loo.examples.unwrap_or(n) + 1) as f64 * loo.seeds as f64;
+            fits += runs;
+            looks += runs;
+        }
+        if let Some(subsets) = &self.subset_retraining {
+            let runs = (subsets.subsets * subsets.seeds) as f64;
+            fits += runs * subsets.fractions.iter().sum::<f64>();
+            looks += runs * subsets.fractions.len() as f64;
         }
         (fits, looks)
     }

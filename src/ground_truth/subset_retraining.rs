@@ -19,32 +19,17 @@ use crate::metrics::retraining::Subsets;
 /// See [`Bench::run`].
 pub fn measure(settings: &SubsetRetrainingConfig, bench: &Bench) -> Result<Vec<Subsets>, String> {
     let (n, m) = (bench.retrain.examples(), bench.retrain.queries());
-    let seeds = seeds(bench.seed, settings.seeds);
     settings
         .fractions
         .iter()
         .map(|&fraction| {
             let percent = percent(fraction);
-            let kept: Vec<Vec<bool>> = (0..settings.subsets)
-                .map(|index| {
-                    let purpose = format!("subset/{percent}/{index}");
-                    let left_out = choose(n, n - count(n, fraction), bench.seed, &purpose);
-                    without(n, &left_out)
-                })
-                .collect();
-            let jobs: Vec<Job> = kept
-                .iter()
-                .flat_map(|kept| {
-                    seeds.iter().map(|&seed| Job {
-                        kept: kept.clone(),
-                        seed,
-                        by_epoch: false,
-                    })
-                })
-                .collect();
+            let kept = subsets(settings, fraction, n, bench.seed);
+            let jobs = jobs_on(settings, &kept, bench.seed);
             let outcomes = bench.run(&format!("subsets of {percent} %"), &jobs)?;
-            let losses = Array3::from_shape_fn((kept.len(), seeds.len(), m), |(s, r, q)| {
-                outcomes[s * seeds.len() + r].losses[q]
+            let seeds = settings.seeds;
+            let losses = Array3::from_shape_fn((kept.len(), seeds, m), |(s, r, q)| {
+                outcomes[s * seeds + r].losses[q]
             });
             Ok(Subsets {
                 percent,
@@ -53,6 +38,41 @@ pub fn measure(settings: &SubsetRetrainingConfig, bench: &Bench) -> Result<Vec<S
             })
         })
         .collect()
+}
+
+/// The subsets of n examples of a share.
+fn subsets(
+    settings: &SubsetRetrainingConfig,
+    fraction: f64,
+    n: usize,
+    seed: u64,
+) -> Vec<Vec<bool>> {
+    let percent = percent(fraction);
+    let subset = |index| {
+        let purpose = format!("subset/{percent}/{index}");
+        without(n, &choose(n, n - count(n, fraction), seed, &purpose))
+    };
+    (0..settings.subsets).map(subset).collect()
+}
+
+/// The retrainings on some subsets, seeds innermost.
+fn jobs_on(settings: &SubsetRetrainingConfig, subsets: &[Vec<bool>], seed: u64) -> Vec<Job> {
+    let seeds = seeds(seed, settings.seeds);
+    let of_subset = |kept: &Vec<bool>| {
+        let job = |&seed: &u64| Job {
+            kept: kept.clone(),
+            seed,
+            by_epoch: false,
+        };
+        seeds.iter().map(job).collect::<Vec<_>>()
+    };
+    subsets.iter().flat_map(of_subset).collect()
+}
+
+/// The retrainings of a cell with this seed on n examples.
+pub(super) fn jobs(settings: &SubsetRetrainingConfig, n: usize, seed: u64) -> Vec<Job> {
+    let of_share = |&fraction: &f64| jobs_on(settings, &subsets(settings, fraction, n, seed), seed);
+    settings.fractions.iter().flat_map(of_share).collect()
 }
 
 /// What the record says.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use super::journal::Journal;
 use super::retrain::Retrain;
 use crate::finetune::Outcome;
+use crate::interrupt;
 use crate::progress::Progress;
 use crate::workers;
 
@@ -19,6 +20,13 @@ pub struct Job {
     pub seed: u64,
     /// Whether the accuracy after every epoch is wanted.
     pub by_epoch: bool,
+}
+
+impl Job {
+    /// How the journal calls its outcome.
+    pub fn name(&self) -> String {
+        Journal::name(&self.kept, self.seed, self.by_epoch)
+    }
 }
 
 /// Where retrainings are done.
@@ -40,10 +48,7 @@ impl Bench<'_> {
     /// The first failure; jobs that were not started then are not, finished ones are kept.
     pub fn run(&self, what: &str, jobs: &[Job]) -> Result<Vec<Outcome>, String> {
         let m = self.retrain.queries();
-        let names: Vec<String> = jobs
-            .iter()
-            .map(|job| Journal::name(&job.kept, job.seed, job.by_epoch))
-            .collect();
+        let names: Vec<String> = jobs.iter().map(Job::name).collect();
         let mut known: HashMap<&str, Outcome> = HashMap::new();
         let mut todo: Vec<usize> = Vec::new();
         for (index, name) in names.iter().enumerate() {
@@ -71,6 +76,12 @@ impl Bench<'_> {
         }
         let made = workers::map_at_most(self.retrain.at_a_time(), todo.len(), |piece| {
             if stopped.load(Ordering::Relaxed) {
+                return None;
+            }
+            if interrupt::requested() {
+                stopped.store(true, Ordering::Relaxed);
+                let mut failure = failure.lock().unwrap_or_else(|e| e.into_inner());
+                failure.get_or_insert_with(|| format!("interrupted while retraining ({what})"));
                 return None;
             }
             let job = &jobs[todo[piece]];

@@ -32,6 +32,11 @@ pub fn provenance(device: &str, threads: usize) -> Provenance {
     }
 }
 
+/// The name of this host.
+pub fn host() -> String {
+    sysinfo::System::host_name().unwrap_or_else(|_| "unknown".to_owned())
+}
+
 /// The time, RFC 3339, UTC.
 pub fn now() -> String {
     jiff::Timestamp::now()

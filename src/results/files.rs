@@ -121,6 +121,18 @@ impl ResultsDir {
         })
     }
 
+    /// Opens a folder that several processes write to at a time, on several hosts; makes it when it is not there. Nothing is
+    /// locked: records, and what lies in the cache, are written whole or not at all, and [`collect`](Self::collect) is left
+    /// to one of them.
+    ///
+    /// # Errors
+    /// Whatever the file system answers.
+    pub fn share(root: &Path) -> Result<Self, ResultsError> {
+        let cells = root.join("cells");
+        fs::create_dir_all(&cells).map_err(io("make the folder", &cells))?;
+        Ok(Self::read(root))
+    }
+
     /// A folder for reading: not made, not locked, and need not be there.
     pub fn read(root: &Path) -> Self {
         Self {
@@ -150,6 +162,16 @@ impl ResultsDir {
         self.record(id).is_some_and(|r| {
             r.status == Status::Ok && r.methods.iter().all(|m| m.status == Status::Ok)
         })
+    }
+
+    /// Ids of the finished cells that were collected last.
+    pub fn collected(&self) -> Vec<String> {
+        if !self.root.join(RECORDS).is_file() {
+            return Vec::new();
+        }
+        let records = load(&self.root).unwrap_or_default().into_iter();
+        let finished = records.filter(|record| record.status == Status::Ok);
+        finished.map(|record| record.cell.id).collect()
     }
 
     /// Writes a cell's record atomically.

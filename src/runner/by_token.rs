@@ -61,14 +61,7 @@ impl ByToken {
         let tokens = batching::tokens_at_a_time(&self.model);
         per_token::collect(&self.model, &self.train, rows, tokens, &mut writer)
             .map_err(sentence)?;
-        let store = writer.finish().map_err(sentence)?;
-        // a mapped file lives as long as it is mapped
-        if store.storage() == "mapped" {
-            let path = stores.path(STORE);
-            std::fs::remove_file(&path)
-                .map_err(|e| format!("cannot remove {}: {e}", path.display()))?;
-        }
-        Ok(store)
+        writer.finish().map_err(sentence)
     }
 }
 

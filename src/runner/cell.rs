@@ -14,7 +14,7 @@ use super::material::Material;
 use super::pairing::pairing;
 use super::reference::NoReference;
 use super::scoring::{Gradients, Scoring};
-use super::stores::Stores;
+use super::stores::{RemoveParts, Stores};
 use super::tuning::Place;
 use super::{Execute, facts, sentence};
 use crate::config::{Cell, MethodSpec, Plan};
@@ -124,7 +124,7 @@ impl CellRunner {
         decompose(split_by, &metrics, retraining, &setting, &methods).map(Some)
     }
 
-    /// Keeps or removes what the settings ask for.
+    /// Keeps what the settings ask for.
     fn outputs(
         &self,
         cell: &Cell,
@@ -135,23 +135,9 @@ impl CellRunner {
             root: &self.root,
             cell,
         };
-        for (name, store) in material.stores() {
-            let path = stores.path(&name);
-            match (self.gradients, store.storage() == "mapped") {
-                (true, false) => {
-                    let folder = self.root.join("gradients");
-                    std::fs::create_dir_all(&folder)
-                        .map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
-                    store.save(&path).map_err(sentence)?;
-                }
-                // where files can be mapped, a removed one lives as long as it is
-                (false, true) => {
-                    std::fs::remove_file(&path)
-                        .map_err(|e| format!("cannot remove {}: {e}", path.display()))?;
-                    // goes when it is empty
-                    let _ = std::fs::remove_dir(self.root.join("gradients"));
-                }
-                _ => {}
+        if self.gradients {
+            for (name, store) in material.stores() {
+                stores.keep(&name, store)?;
             }
         }
         for (name, factors) in material.beside.factors() {
@@ -199,11 +185,10 @@ impl Execute for CellRunner {
         let start = Instant::now();
         let mut provenance = self.provenance();
         let place = Place {
-            root: &self.root,
-            device: self.device,
-            adapters: self.adapters,
             answers: self.answers,
+            ..Place::new(&self.root, self.device, self.adapters)
         };
+        let _parts = RemoveParts(&self.root);
         let material = Material::new(&place, cell, progress)?;
         let scored = Gradients {
             train: &material.train,
@@ -213,11 +198,10 @@ impl Execute for CellRunner {
         };
         let scoring = Scoring::new(cell, scored, progress)?;
 
-        let cache = self.root.join("cache");
         let bench = material.retrainer.as_ref().map(|retrainer| Bench {
             retrain: retrainer,
             seed: cell.seed,
-            journal: Journal::new(Some(&cache), ground_truth::Retrain::key(retrainer)),
+            journal: Journal::new(Some(&place.cache), ground_truth::Retrain::key(retrainer)),
             progress,
         });
         let selection = cell.settings.ground_truth.as_ref().zip(bench.as_ref());

@@ -155,7 +155,7 @@ fn gradients_of_both_splits_go_where_the_settings_say() {
             assert_eq!(last_row(&found.query), [1010.0, 1011.0, 1012.0]);
             assert_eq!(found.train.storage(), storage);
         }
-        assert_eq!(stores.path("train").exists(), storage == "mapped");
+        assert_eq!(stores.part("train").exists(), storage == "mapped");
     }
 }
 
@@ -169,12 +169,12 @@ fn what_is_rounded_is_kept_in_f32_beside_and_under_another_name() {
         cell: &cell,
     };
     let found = collect(&FAKE, &stores, false).unwrap();
-    assert!(stores.path(&unrounded("train")).exists() && !stores.path("train").exists());
+    assert!(stores.part(&unrounded("train")).exists() && !stores.part("train").exists());
     let rounded = stores.rounded("query", &found.query).unwrap();
     // 8 bits of precision: multiples of 4 from 512 on, 8 from 1024 on; ties go to even
     assert_eq!(last_row(&rounded), [1008.0, 1012.0, 1012.0]);
     assert_eq!(last_row(&found.query), [1010.0, 1011.0, 1012.0]);
-    assert!(stores.path("query").exists());
+    assert!(stores.part("query").exists());
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn a_split_that_fails_leaves_no_file_of_its_own() {
         error.as_deref(),
         Some("the loss of example 1 is not finite")
     );
-    assert!(!stores.path("query").exists());
+    assert!(!stores.part("query").exists());
 }
 
 #[test]

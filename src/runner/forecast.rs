@@ -7,12 +7,14 @@ use std::time::Instant;
 use faer::{Accum, Mat, Par};
 
 use super::companions::Wanted;
-use super::examples::{self, Encoding};
+use super::examples::Encoding;
 use super::passes::Passes;
 use super::source::tensors;
 use super::stores::keeps_unrounded;
+use super::tuning::examples;
 use crate::batching;
 use crate::config::{Cell, Settings, TaskConfig};
+use crate::data::TaskData;
 use crate::device::DeviceChoice;
 use crate::gradients::store::TensorInfo;
 use crate::influence::BlockLayout;
@@ -23,6 +25,19 @@ const TRAINING_EFFICIENCY: f64 = 0.1;
 /// The same of a checkpoint: its matrices are large, and f32 products are faster than the f64 ones that
 /// are measured.
 const CHECKPOINT_EFFICIENCY: f64 = 1.0;
+
+/// What a unit takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Cost {
+    /// Wall time, seconds.
+    pub seconds: f64,
+    /// Peak of main memory, bytes.
+    pub memory: f64,
+    /// Peak of the GPU's memory, bytes; 0 where the model is computed in main memory.
+    pub device_memory: f64,
+    /// What it leaves on disk, and what lies there meanwhile, bytes.
+    pub disk: f64,
+}
 
 /// A cell's forecast.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +58,12 @@ pub struct Forecast {
     pub training_flops: f64,
     /// Those of them that cells of the same [`fine_tune`] share: all but the gradients.
     pub shared_flops: f64,
+    /// Those of the shared ones that fine-tune.
+    pub fine_tune_flops: f64,
+    /// Those of the shared ones that retrain without regard to a method.
+    pub retraining_flops: f64,
+    /// Floating-point operations of pretraining the base, beside those of training.
+    pub pretraining_flops: f64,
     /// Share of the matrix-product rate at which they are done.
     pub training_efficiency: f64,
     /// Floating-point operations of all methods.
@@ -50,9 +71,24 @@ pub struct Forecast {
 }
 
 impl Forecast {
-    /// Seconds at a rate of matrix products, operations a second.
+    /// Seconds at a rate of matrix products, operations a second; without pretraining.
     pub fn seconds(&self, rate: f64) -> f64 {
-        self.training_flops / (self.training_efficiency * rate) + self.method_flops / rate
+        self.training_seconds(self.training_flops, rate) + self.method_flops / rate
+    }
+
+    /// Seconds of so many floating-point operations of training.
+    pub(super) fn training_seconds(&self, flops: f64, rate: f64) -> f64 {
+        flops / (self.training_efficiency * rate)
+    }
+
+    /// What a unit takes that lasts so long and leaves so many bytes on disk.
+    pub(super) fn cost(&self, _: DeviceChoice, seconds: f64, disk: f64) -> Cost {
+        Cost {
+            seconds,
+            memory: self.bytes(),
+            device_memory: 0.0,
+            disk,
+        }
     }
 
     /// The same for a cell whose fine-tune, retraining included, is there already.
@@ -61,6 +97,8 @@ impl Forecast {
         Self {
             training_flops: self.training_flops - self.shared_flops,
             shared_flops: 0.0,
+            fine_tune_flops: 0.0,
+            retraining_flops: 0.0,
             ..self
         }
     }
@@ -89,38 +127,56 @@ pub fn fine_tune(cell: &Cell) -> String {
 /// # Errors
 /// A task or a model that cannot be built, as a sentence.
 pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
+    let data = match cell.settings.task {
+        TaskConfig::Gradients(_) => None,
+        _ => Some(examples(cell, Encoding::Blank)?),
+    };
+    forecast_with(cell, data.as_ref())
+}
+
+/// [`forecast`] with the examples of the cell; none where the task has none.
+pub(super) fn forecast_with(cell: &Cell, data: Option<&TaskData>) -> Result<Forecast, String> {
     let settings = &cell.settings;
     let mut wanted = Wanted::by(&settings.influence.methods);
-    let mut shared_flops = 0.0;
-    let (tensors, train, query, training_flops, stores) = match &settings.task {
-        TaskConfig::Gradients(task) => {
+    let (mut fine_tune_flops, mut shared_flops) = (0.0, 0.0);
+    let (mut retraining_flops, mut pretraining_flops) = (0.0, 0.0);
+    let (tensors, train, query, training_flops, stores) = match (&settings.task, data) {
+        (TaskConfig::Gradients(task), _) => {
             let tensors = (0..task.blocks)
                 .map(|b| TensorInfo::new(format!("block.{b}"), [task.dim]))
                 .collect();
             (tensors, task.train, task.query, 0.0, [1.0, 1.0])
         }
-        task => {
+        (task, None) => return Err(format!("the task `{}` has no examples", task.name())),
+        (task, Some(data)) => {
             let (Some(config), Some(lora), Some(training)) =
                 (&settings.model, &settings.lora, &settings.train)
             else {
                 return Err(format!("the task `{}` needs a model", task.name()));
             };
-            let data = examples::make(task, config, cell.seed, Encoding::Blank);
-            let data = data.map_err(|e| e.to_string())?;
             let input = batching::input_shape(&data.train);
             let device = DeviceChoice::default().inner();
             let mut model =
                 Model::blank(config, &input, data.classes, &device).map_err(|e| e.to_string())?;
             model.adapt(lora, cell.seed).map_err(|e| e.to_string())?;
             let activations = settings.store.activations_mib << 20;
-            let passes = Passes::new(&mut model, &data, lora, training, activations);
+            let passes = Passes::new(
+                &mut model,
+                data,
+                lora,
+                training,
+                config.pretrain(),
+                activations,
+            );
             let epochs = training.epochs as f64;
             // a retraining on a part passes over that part alone, and looks at the queries once
+            let cost = |(fits, looks)| fits * passes.epoch * epochs + looks * passes.look;
             let retraining = settings.ground_truth.as_ref().map_or(0.0, |truth| {
-                let methods = settings.influence.methods.len();
-                let (fits, looks) = truth.retrainings(data.train.len(), methods, training.epochs);
-                fits * passes.epoch * epochs + looks * passes.look
+                let (n, methods) = (data.train.len(), settings.influence.methods.len());
+                retraining_flops = cost(truth.independent_retrainings(n));
+                cost(truth.retrainings(n, methods, training.epochs))
             });
+            pretraining_flops = passes.pretraining;
             let tensors = tensors(&model, &data.train.targets);
             let dims =
                 |tensors: &Vec<TensorInfo>| tensors.iter().map(TensorInfo::dim).sum::<usize>();
@@ -139,7 +195,8 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
                 + 2.0 * passes.look * checkpoints
                 + 2.0 * parameters * passes.gradients;
             let looks = training.evaluated_epochs().len() as f64 + 1.0;
-            shared_flops = passes.epoch * epochs + passes.look * looks + retraining;
+            fine_tune_flops = passes.epoch * epochs + passes.look * looks;
+            shared_flops = fine_tune_flops + retraining;
             (
                 tensors,
                 data.train.len(),
@@ -179,6 +236,9 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
         workspace_bytes,
         training_flops,
         shared_flops,
+        fine_tune_flops,
+        retraining_flops,
+        pretraining_flops,
         training_efficiency: match settings
             .model
             .as_deref()

@@ -56,7 +56,7 @@ impl Material {
     /// A sentence for the record.
     pub(super) fn new(place: &Place, cell: &Cell, progress: &Progress) -> Result<Self, String> {
         let stores = Stores {
-            root: place.root,
+            root: &place.root,
             cell,
         };
         let material = match &cell.settings.task {

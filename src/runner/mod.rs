@@ -28,6 +28,7 @@ mod scoring;
 mod source;
 mod stores;
 mod tuning;
+pub mod units;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -36,6 +37,7 @@ use crate::progress::{Progress, plural};
 use crate::results::record::{CellFacts, Provenance, Record, SCHEMA, Status};
 use crate::results::{ResultsDir, ResultsError};
 use outcome::outcome;
+pub use stores::remove_parts;
 
 /// What turns a cell into a record.
 pub trait Execute {
@@ -109,23 +111,7 @@ pub fn run(
     for cell in todo {
         progress.item(cell.title());
         tracing::info!(cell = cell.id, "{} starts", cell.title());
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            executor.execute(&plan.name, cell, progress)
-        }));
-        let mut record = match result {
-            Ok(Ok(record)) => record,
-            Ok(Err(error)) => failed(&plan.name, cell, executor.provenance(), error),
-            Err(panic) => failed(
-                &plan.name,
-                cell,
-                executor.provenance(),
-                format!("panic: {}", panic_message(&*panic)),
-            ),
-        };
-        if let Some(error) = &record.error {
-            tracing::warn!(cell = cell.id, error, "the cell failed");
-        }
-        record.profile.clone_from(&plan.profile);
+        let record = one(plan, executor, cell, progress);
         results.write_record(&record)?;
         tracing::info!(
             cell = cell.id,
@@ -136,6 +122,17 @@ pub fn run(
         summary.ran += 1;
     }
     progress.end();
+    summary.records = collect(plan, results)?;
+    summary.failed = summary.records.iter().filter(|r| is_failed(r)).count();
+    Ok(summary)
+}
+
+/// Collects the records of a plan's cells that are there: writes them as `records.jsonl` and `results.csv`.
+///
+/// # Errors
+/// Whatever the file system answers.
+pub fn collect(plan: &Plan, results: &ResultsDir) -> Result<Vec<Record>, ResultsError> {
+    let mut records = Vec::new();
     for cell in &plan.cells {
         if let Some(mut record) = results.record(&cell.id) {
             // the same cell may have stood elsewhere in the grid when it ran
@@ -143,12 +140,33 @@ pub fn run(
             record.profile.clone_from(&plan.profile);
             record.description.clone_from(&plan.description);
             record.cell = facts(cell);
-            summary.records.push(record);
+            records.push(record);
         }
     }
-    summary.failed = summary.records.iter().filter(|r| is_failed(r)).count();
-    results.collect(&summary.records)?;
-    Ok(summary)
+    results.collect(&records)?;
+    Ok(records)
+}
+
+/// The record of a cell, whatever becomes of it.
+fn one(plan: &Plan, executor: &dyn Execute, cell: &Cell, progress: &Progress) -> Record {
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        executor.execute(&plan.name, cell, progress)
+    }));
+    let mut record = match result {
+        Ok(Ok(record)) => record,
+        Ok(Err(error)) => failed(&plan.name, cell, executor.provenance(), error),
+        Err(panic) => failed(
+            &plan.name,
+            cell,
+            executor.provenance(),
+            format!("panic: {}", panic_message(&*panic)),
+        ),
+    };
+    if let Some(error) = &record.error {
+        tracing::warn!(cell = cell.id, error, "the cell failed");
+    }
+    record.profile.clone_from(&plan.profile);
+    record
 }
 
 /// An error as a sentence for the record.

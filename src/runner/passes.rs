@@ -9,7 +9,7 @@ use crate::checkpoints::peft::modules::split_layer;
 use crate::config::{LoraConfig, TrainConfig};
 use crate::data::{Split, TaskData};
 use crate::finetune::reuse;
-use crate::models::Model;
+use crate::models::{Model, PretrainConfig};
 use crate::objectives;
 
 /// Floating-point operations.
@@ -23,6 +23,8 @@ pub(super) struct Passes {
     pub gradients: f64,
     /// Losses of the queries.
     pub look: f64,
+    /// Pretraining of the base, all parameters forward and back, and a look at its examples.
+    pub pretraining: f64,
 }
 
 impl Passes {
@@ -32,6 +34,7 @@ impl Passes {
         data: &TaskData,
         lora: &LoraConfig,
         train: &TrainConfig,
+        pretrain: Option<&PretrainConfig>,
         activations: u64,
     ) -> Self {
         let splits = [&data.train, &data.query];
@@ -39,6 +42,10 @@ impl Passes {
         let in_training = kept[0] && reuse::while_training(train.dropout(lora.dropout, model));
         let [below, above] = multiplied(model);
         let [train, query] = splits.map(tokens);
+        let pretraining = data.pretrain.as_ref().map_or(0.0, |(split, _)| {
+            let passes = 3.0 * pretrain.map_or(0.0, |pretrain| pretrain.epochs as f64) + 1.0;
+            2.0 * (below + above) * passes * tokens(split)
+        });
         // forward through everything, or through what is above the activations that are there
         let forward = |kept: bool| 2.0 * if kept { above } else { below + above };
         let backward = 2.0 * above;
@@ -54,6 +61,7 @@ impl Passes {
             epoch: (forward(in_training) + backward) * step,
             gradients: (forward(kept[0]) + backward) * train,
             look: forward(kept[1]) * query,
+            pretraining: if pretrain.is_some() { pretraining } else { 0.0 },
         }
     }
 }

@@ -1,15 +1,15 @@
 //! The step of a cell from its settings to a fine-tuned model.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::answers::Asked;
 use super::examples::{self, Encoding};
 use super::sentence;
 use crate::checkpoints::diffusers_lora::LORA_FILE;
-use crate::config::{Cell, ModelConfig};
+use crate::config::{Cell, LoraConfig, ModelConfig, Settings, TrainConfig};
 use crate::data::{Reads, TaskData};
 use crate::device::DeviceChoice;
-use crate::finetune::{self, FineTuned, Retrainer, Stage};
+use crate::finetune::{self, Base, FineTuned, Retrainer, Stage};
 use crate::models::diffusion::adapter;
 use crate::models::peft::{self, PeftError};
 use crate::objectives;
@@ -17,15 +17,116 @@ use crate::progress::Progress;
 use crate::results::record::AnswerFacts;
 
 /// Where a cell runs, and what it leaves there.
-pub(super) struct Place<'a> {
-    /// The folder of the results, with the cache.
-    pub root: &'a Path,
+pub(super) struct Place {
+    /// The folder of the results.
+    pub root: PathBuf,
+    /// Bases, fine-tunes and retrainings, by content hash.
+    pub cache: PathBuf,
     /// Where the model is computed.
     pub device: DeviceChoice,
     /// Whether adapters are saved.
     pub adapters: bool,
     /// Queries that a language model answers before and after the fine-tune.
     pub answers: usize,
+}
+
+impl Place {
+    /// In the folder `root` of results.
+    pub fn new(root: &Path, device: DeviceChoice, adapters: bool) -> Self {
+        Self {
+            root: root.to_owned(),
+            cache: root.join("cache"),
+            device,
+            adapters,
+            answers: 0,
+        }
+    }
+}
+
+/// What the fine-tune of a cell is made from.
+#[derive(Clone, Copy)]
+pub(super) struct Recipe<'a> {
+    pub lora: &'a LoraConfig,
+    pub train: &'a TrainConfig,
+    pub settings: finetune::Settings<'a>,
+}
+
+impl<'a> Recipe<'a> {
+    /// Of a cell.
+    ///
+    /// # Errors
+    /// A task without a model.
+    pub fn of(place: &'a Place, cell: &'a Cell) -> Result<Self, String> {
+        let Settings {
+            task,
+            model,
+            lora,
+            train,
+            store,
+            ..
+        } = &cell.settings;
+        let (Some(model), Some(lora), Some(train)) = (model, lora, train) else {
+            return Err(format!("the task `{}` needs a model", task.name()));
+        };
+        let settings = finetune::Settings {
+            model,
+            seed: cell.seed,
+            device: place.device,
+            cache: Some(&place.cache),
+            activations: store.activations_mib << 20,
+        };
+        Ok(Self {
+            lora,
+            train,
+            settings,
+        })
+    }
+
+    /// The base.
+    pub fn base(&self, data: &TaskData, progress: &Progress) -> Result<Base, String> {
+        let unit = objectives::of(&data.query.targets).unit();
+        let mut report = |epoch: finetune::Progress| progress.stage(&stage(&epoch, unit));
+        finetune::pretrained_base(&self.settings, data, &mut report).map_err(sentence)
+    }
+
+    /// The fine-tune; `checkpoints` keeps the states along the way.
+    pub fn tuned(
+        &self,
+        base: &Base,
+        data: &TaskData,
+        checkpoints: bool,
+        progress: &Progress,
+    ) -> Result<FineTuned, String> {
+        let unit = objectives::of(&data.query.targets).unit();
+        let mut report = |epoch: finetune::Progress| progress.stage(&stage(&epoch, unit));
+        let tune = if checkpoints {
+            finetune::fine_tune_with_checkpoints
+        } else {
+            finetune::fine_tune
+        };
+        let Self {
+            lora,
+            train,
+            settings,
+        } = self;
+        tune(settings, base, data, lora, train, &mut report).map_err(sentence)
+    }
+
+    /// The fine-tune on parts of the training examples.
+    pub fn retrainer(&self, base: &Base, data: &TaskData) -> Result<Retrainer, String> {
+        Retrainer::new(&self.settings, base, data, self.lora, self.train).map_err(sentence)
+    }
+}
+
+/// The examples of a cell.
+///
+/// # Errors
+/// A sentence for the record.
+pub(super) fn examples(cell: &Cell, encoding: Encoding) -> Result<TaskData, String> {
+    let Settings { task, model, .. } = &cell.settings;
+    let model = model.as_ref();
+    let model = model.ok_or_else(|| format!("the task `{}` needs a model", task.name()))?;
+    examples::make(task, model, cell.seed, encoding).map_err(sentence)
 }
 
 /// What the fine-tune of a cell leaves.
@@ -48,53 +149,31 @@ pub(super) fn tune(
     checkpoints: bool,
     progress: &Progress,
 ) -> Result<Outcome, String> {
-    let task = &cell.settings.task;
-    let (Some(model), Some(lora), Some(train)) = (
-        &cell.settings.model,
-        &cell.settings.lora,
-        &cell.settings.train,
-    ) else {
-        return Err(format!("the task `{}` needs a model", task.name()));
-    };
+    let recipe = Recipe::of(place, cell)?;
     progress.stage("making examples");
-    let cache = place.root.join("cache");
-    let encoding = Encoding::By(place.device, &cache);
-    let data = examples::make(task, model, cell.seed, encoding).map_err(sentence)?;
-    let settings = finetune::Settings {
-        model,
-        seed: cell.seed,
-        device: place.device,
-        cache: Some(&cache),
-        activations: cell.settings.store.activations_mib << 20,
-    };
-    let unit = objectives::of(&data.query.targets).unit();
-    let mut report = |epoch: finetune::Progress| progress.stage(&stage(&epoch, unit));
-    let base = finetune::pretrained_base(&settings, &data, &mut report).map_err(sentence)?;
-    let asked = Asked::new(&data, model.tokenizer(), place.answers)?;
+    let data = examples(cell, Encoding::By(place.device, &place.cache))?;
+    let base = recipe.base(&data, progress)?;
+    let asked = Asked::new(&data, recipe.settings.model.tokenizer(), place.answers)?;
     let before = asked.answers(&base.model, "before the fine-tune", progress)?;
-    let tune = if checkpoints {
-        finetune::fine_tune_with_checkpoints
-    } else {
-        finetune::fine_tune
-    };
-    let mut tuned = tune(&settings, &base, &data, lora, train, &mut report).map_err(sentence)?;
+    let mut tuned = recipe.tuned(&base, &data, checkpoints, progress)?;
     let after = asked.answers(&tuned.model, "after the fine-tune", progress)?;
     if place.adapters {
-        let ModelConfig::Checkpoint(checkpoint) = model else {
+        let ModelConfig::Checkpoint(checkpoint) = recipe.settings.model else {
             return Err(sentence(PeftError::NothingToSave));
         };
         let folder = place.root.join("adapters").join(&cell.id);
-        if task.reads() == Reads::Images {
+        if cell.settings.task.reads() == Reads::Images {
             adapter::save(&folder.join(LORA_FILE), &mut tuned.model).map_err(sentence)?;
         } else {
             let base = checkpoint.path.display().to_string();
-            peft::save(&folder, &mut tuned.model, &base, lora.dropout).map_err(sentence)?;
+            let dropout = recipe.lora.dropout;
+            peft::save(&folder, &mut tuned.model, &base, dropout).map_err(sentence)?;
         }
     }
     let truth = cell.settings.ground_truth.as_ref();
-    let retrainer = truth.map(|_| Retrainer::new(&settings, &base, &data, lora, train));
+    let retrainer = truth.map(|_| recipe.retrainer(&base, &data));
     Ok(Outcome {
-        retrainer: retrainer.transpose().map_err(sentence)?,
+        retrainer: retrainer.transpose()?,
         answers: asked.facts(before, after),
         data,
         tuned,
