@@ -337,6 +337,7 @@ fn png_can_be_left_out() {
     let options = ReportOptions {
         title: Some("A title".to_owned()),
         png: false,
+        ..ReportOptions::default()
     };
     report::write(&synthetic::single(), folder.path(), &options).expect("written");
     let files = files(folder.path());

@@ -32,7 +32,11 @@ pub fn report(args: &ReportArgs, global: Global) -> miette::Result<ExitCode> {
     }
     let records = load(&args.results).map_err(bad)?;
     let out = args.out.as_ref().unwrap_or(&args.results);
-    let summary = report::write(&records, out, &report::ReportOptions::default()).map_err(bad)?;
+    let options = report::ReportOptions {
+        results: Some(args.results.clone()),
+        ..report::ReportOptions::default()
+    };
+    let summary = report::write(&records, out, &options).map_err(bad)?;
     write_table(&records, out).map_err(bad)?;
     if !global.quiet {
         print(&report::summary(&records));

@@ -98,7 +98,11 @@ pub fn run_cells(
     let records = all.as_ref().unwrap_or(&summary.records);
     if part.outputs.report && !records.is_empty() {
         progress.line("Drawing the report …");
-        report::write(records, out, &report::ReportOptions::default()).map_err(bad)?;
+        let options = report::ReportOptions {
+            results: Some(out.to_owned()),
+            ..report::ReportOptions::default()
+        };
+        report::write(records, out, &options).map_err(bad)?;
     }
     Ok(summary)
 }

@@ -10,6 +10,7 @@ use super::{
     GroundTruthConfig, InfluenceConfig, LoraConfig, ModelConfig, StoreConfig, TaskConfig,
     TrainConfig,
 };
+use crate::models::diffusion::Sampling;
 
 /// An infbench experiment: one task, one model, several influence methods, swept over a grid.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -121,6 +122,31 @@ pub struct Outputs {
     /// For so many query images, evenly spread over all, keep the five training images that help and the five that harm
     /// most by every method, with their pictures in `images/`; of diffusion models.
     pub images: usize,
+    /// What a diffusion model draws for captions of queries before and after the fine-tune.
+    pub samples: SampleOutputs,
+}
+
+/// Samples of a diffusion model: `outputs.samples`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SampleOutputs {
+    /// For so many captions of queries, the first of every class before the second of any.
+    pub prompts: usize,
+    /// Images per caption.
+    #[schemars(range(min = 1, max = 64))]
+    pub images: usize,
+    /// Steps and guidance.
+    pub sampling: Sampling,
+}
+
+impl Default for SampleOutputs {
+    fn default() -> Self {
+        Self {
+            prompts: 0,
+            images: 4,
+            sampling: Sampling::default(),
+        }
+    }
 }
 
 impl Default for Outputs {
@@ -133,6 +159,7 @@ impl Default for Outputs {
             tokens: 0,
             answers: 3,
             images: 0,
+            samples: SampleOutputs::default(),
         }
     }
 }

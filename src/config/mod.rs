@@ -24,7 +24,7 @@ pub mod words;
 mod yaml;
 
 pub use error::ConfigError;
-pub use experiment::{Cell, Experiment, Outputs, Settings};
+pub use experiment::{Cell, Experiment, Outputs, SampleOutputs, Settings};
 pub use grid::Plan;
 pub use influence::InfluenceConfig;
 

@@ -1,5 +1,7 @@
 //! The page of a study: what came out, figures, tables, records.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use super::answers;
@@ -9,22 +11,24 @@ use super::page::{
     Colours, Environments, Links, Page, Section, Settings, data, entries, escape, figure, headline,
     inline, record_anchor, section,
 };
+use super::pictures;
 use super::study::{Study, anchor};
 use super::tables::{Cell, Table, damping_text, entry_of};
 
-/// The whole page.
+/// The whole page; pictures that the records name are in the folder `results`.
 pub fn page(
     study: &Study,
     title: &str,
-    figures: &[Figure],
+    (figures, omitted): (&[Figure], &[(String, String)]),
     tables: &[Table],
-    omitted: &[(String, String)],
+    results: Option<&Path>,
 ) -> String {
     let mut colours = Colours::default();
     let (records, data) = record_sections(study);
     let sections = [
         figures_section(figures, omitted, &mut colours),
         tables_section(study, tables),
+        pictures::section(study, results),
         answers::section(study),
         by_token::section(study),
     ];

@@ -27,6 +27,7 @@ mod page;
 mod palette;
 pub mod paper;
 mod parts;
+mod pictures;
 mod render;
 mod scene;
 mod series;
@@ -56,6 +57,8 @@ pub struct ReportOptions {
     pub title: Option<String>,
     /// Whether figures are also written as PNG (default: yes).
     pub png: bool,
+    /// Folder of the results, which the records name their pictures relative to; without it the page has none.
+    pub results: Option<PathBuf>,
 }
 
 impl Default for ReportOptions {
@@ -63,6 +66,7 @@ impl Default for ReportOptions {
         Self {
             title: None,
             png: true,
+            results: None,
         }
     }
 }
@@ -105,7 +109,8 @@ pub fn write(
     }
     let title = options.title.clone().unwrap_or_else(|| names(&study));
     let tables = tables::all(&study);
-    let page = html::page(&study, &title, &drawn, &tables, &omitted);
+    let results = options.results.as_deref();
+    let page = html::page(&study, &title, (&drawn, &omitted), &tables, results);
     let files = Files {
         figures: &drawn,
         prefix: String::new(),

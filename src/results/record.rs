@@ -69,6 +69,20 @@ pub struct Record {
     /// Training images that help and harm some query images most; not there unless `outputs.images` asks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by_image: Vec<QueryImage>,
+    /// What a diffusion model draws for some captions before and after the fine-tune (`outputs.samples`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<SampleFacts>,
+}
+
+/// Samples of a diffusion model for a caption. Those before and after the fine-tune begin with the same noise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SampleFacts {
+    /// The caption.
+    pub prompt: String,
+    /// PNG files before the fine-tune, relative to the folder of the results.
+    pub before: Vec<String>,
+    /// PNG files after it.
+    pub after: Vec<String>,
 }
 
 /// What a language model answers to a query, always by the most likely next token.

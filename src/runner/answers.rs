@@ -32,7 +32,10 @@ impl Asked {
             Some(texts) => texts.questions.as_slice(),
             None => &[],
         };
-        let chosen = first_of_classes(questions.len(), data.truth.query_classes.as_deref(), count);
+        let classes = data.truth.query_classes.as_deref();
+        let mut chosen = first_of_classes(questions.len(), classes);
+        chosen.truncate(count);
+        chosen.sort_unstable();
         let (mut opened, mut ends) = (None, Vec::new());
         if let Some(folder) = tokenizer.filter(|_| !chosen.is_empty()) {
             let tokenizer = CausalTokenizer::open(folder).map_err(sentence)?;
@@ -101,23 +104,16 @@ impl Asked {
     }
 }
 
-/// `count` of `n` queries in ascending order: the first of every class, then the second of every class, and so on.
-fn first_of_classes(n: usize, classes: Option<&[usize]>, count: usize) -> Vec<usize> {
+/// All of `n` queries: the first of every class, then the second of every class, and so on.
+pub(super) fn first_of_classes(n: usize, classes: Option<&[usize]>) -> Vec<usize> {
     let class = |query: usize| classes.map_or(0, |classes| classes[query]);
     let place = |query: usize| {
-        (0..query)
-            .filter(|&other| class(other) == class(query))
-            .count()
+        let before = 0..query;
+        before.filter(|&other| class(other) == class(query)).count()
     };
     let mut order: Vec<(usize, usize)> = (0..n).map(|query| (place(query), query)).collect();
     order.sort_unstable();
-    let mut chosen: Vec<usize> = order
-        .into_iter()
-        .take(count)
-        .map(|(_, query)| query)
-        .collect();
-    chosen.sort_unstable();
-    chosen
+    order.into_iter().map(|(_, query)| query).collect()
 }
 
 #[cfg(test)]
@@ -127,11 +123,7 @@ mod tests {
     #[test]
     fn queries_of_all_classes_are_asked_before_a_second_one_of_any() {
         let classes = [4, 4, 4, 1, 1, 7];
-        let chosen = |count| first_of_classes(6, Some(&classes), count);
-        assert_eq!(chosen(3), [0, 3, 5]);
-        assert_eq!(chosen(5), [0, 1, 3, 4, 5]);
-        assert_eq!(chosen(9), [0, 1, 2, 3, 4, 5]);
-        assert!(chosen(0).is_empty());
-        assert_eq!(first_of_classes(4, None, 2), [0, 1]);
+        assert_eq!(first_of_classes(6, Some(&classes)), [0, 3, 5, 1, 4, 2]);
+        assert_eq!(first_of_classes(3, None), [0, 1, 2]);
     }
 }

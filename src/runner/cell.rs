@@ -17,7 +17,7 @@ use super::scoring::{Gradients, Scoring};
 use super::stores::{RemoveParts, Stores};
 use super::tuning::Place;
 use super::{Execute, facts, sentence};
-use crate::config::{Cell, MethodSpec, Plan};
+use crate::config::{Cell, MethodSpec, Plan, SampleOutputs};
 use crate::device::DeviceChoice;
 use crate::gradients::store::TensorInfo;
 use crate::ground_truth::{self, Bench, Journal};
@@ -46,6 +46,8 @@ pub struct CellRunner {
     answers: usize,
     /// Query images whose extreme training images are kept.
     images: usize,
+    /// What a diffusion model draws before and after it.
+    samples: SampleOutputs,
 }
 
 impl CellRunner {
@@ -61,6 +63,7 @@ impl CellRunner {
             tokens: plan.outputs.tokens,
             answers: plan.outputs.answers,
             images: plan.outputs.images,
+            samples: plan.outputs.samples,
         }
     }
 
@@ -186,6 +189,7 @@ impl Execute for CellRunner {
         let mut provenance = self.provenance();
         let place = Place {
             answers: self.answers,
+            samples: self.samples,
             ..Place::new(&self.root, self.device, self.adapters)
         };
         let _parts = RemoveParts(&self.root);
@@ -278,6 +282,7 @@ impl Execute for CellRunner {
             by_token: by_token.unwrap_or_default(),
             answers: material.answers,
             by_image,
+            samples: material.samples,
         })
     }
 

@@ -19,7 +19,7 @@ use crate::gradients::store::{GradientStore, TensorInfo};
 use crate::gradients::synthetic;
 use crate::models::Model;
 use crate::progress::Progress;
-use crate::results::record::{AnswerFacts, ModelFacts, TaskFacts, TrainingFacts};
+use crate::results::record::{AnswerFacts, ModelFacts, SampleFacts, TaskFacts, TrainingFacts};
 use crate::tasks::GradientsTask;
 
 /// What the methods work on, whatever task it came from.
@@ -47,6 +47,8 @@ pub(super) struct Material {
     pub answers: Vec<AnswerFacts>,
     /// Training images and queries, for readers; `None` of a task without.
     pub images: Option<[ShownImages; 2]>,
+    /// What a diffusion model draws before and after it.
+    pub samples: Vec<SampleFacts>,
 }
 
 impl Material {
@@ -127,6 +129,7 @@ fn drawn(task: &GradientsTask, stores: &Stores, progress: &Progress) -> Result<M
         by_token: None,
         answers: Vec::new(),
         images: None,
+        samples: Vec::new(),
     })
 }
 
@@ -183,6 +186,7 @@ fn fine_tuned(place: &Place, stores: &Stores, progress: &Progress) -> Result<Mat
         seconds,
         retrainer: outcome.retrainer,
         answers: outcome.answers,
+        samples: outcome.samples,
     })
 }
 

@@ -23,7 +23,9 @@ mod material;
 mod outcome;
 mod pairing;
 mod passes;
+mod picture_files;
 mod reference;
+mod samples;
 mod scoring;
 mod source;
 mod stores;
@@ -211,6 +213,7 @@ fn failed(experiment: &str, cell: &Cell, provenance: Provenance, error: String) 
         by_token: Vec::new(),
         answers: Vec::new(),
         by_image: Vec::new(),
+        samples: Vec::new(),
     }
 }
 

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::answers::Asked;
 use super::examples::{self, Encoding};
+use super::samples::Samples;
 use super::sentence;
 use crate::checkpoints::diffusers_lora::LORA_FILE;
-use crate::config::{Cell, LoraConfig, ModelConfig, Settings, TrainConfig};
+use crate::config::{Cell, LoraConfig, ModelConfig, SampleOutputs, Settings, TrainConfig};
 use crate::data::{Reads, TaskData};
 use crate::device::DeviceChoice;
 use crate::finetune::{self, Base, FineTuned, Retrainer, Stage};
@@ -14,7 +15,7 @@ use crate::models::diffusion::adapter;
 use crate::models::peft::{self, PeftError};
 use crate::objectives;
 use crate::progress::Progress;
-use crate::results::record::AnswerFacts;
+use crate::results::record::{AnswerFacts, SampleFacts};
 
 /// Where a cell runs, and what it leaves there.
 pub(super) struct Place {
@@ -28,6 +29,8 @@ pub(super) struct Place {
     pub adapters: bool,
     /// Queries that a language model answers before and after the fine-tune.
     pub answers: usize,
+    /// What a diffusion model draws before and after it.
+    pub samples: SampleOutputs,
 }
 
 impl Place {
@@ -39,6 +42,7 @@ impl Place {
             device,
             adapters,
             answers: 0,
+            samples: SampleOutputs::default(),
         }
     }
 }
@@ -137,6 +141,8 @@ pub(super) struct Outcome {
     pub retrainer: Option<Retrainer>,
     /// What a language model answers before and after.
     pub answers: Vec<AnswerFacts>,
+    /// What a diffusion model draws before and after.
+    pub samples: Vec<SampleFacts>,
 }
 
 /// Makes the examples of a cell and fine-tunes its model; `checkpoints` keeps the states along the way.
@@ -155,8 +161,13 @@ pub(super) fn tune(
     let base = recipe.base(&data, progress)?;
     let asked = Asked::new(&data, recipe.settings.model.tokenizer(), place.answers)?;
     let before = asked.answers(&base.model, "before the fine-tune", progress)?;
+    let context = (place.device, cell.seed, place.root.as_path());
+    let folder = recipe.settings.model.checkpoint();
+    let samples = Samples::new(&data, folder, place.samples, context)?;
+    let drawn_before = samples.images(&base.model, "before the fine-tune", progress)?;
     let mut tuned = recipe.tuned(&base, &data, checkpoints, progress)?;
     let after = asked.answers(&tuned.model, "after the fine-tune", progress)?;
+    let drawn_after = samples.images(&tuned.model, "after the fine-tune", progress)?;
     if place.adapters {
         let ModelConfig::Checkpoint(checkpoint) = recipe.settings.model else {
             return Err(sentence(PeftError::NothingToSave));
@@ -175,6 +186,7 @@ pub(super) fn tune(
     Ok(Outcome {
         retrainer: retrainer.transpose()?,
         answers: asked.facts(before, after),
+        samples: samples.facts(&drawn_before, &drawn_after)?,
         data,
         tuned,
     })

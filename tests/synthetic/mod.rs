@@ -506,6 +506,7 @@ fn record(experiment: &str, shape: &Shape) -> Record {
         by_token: Vec::new(),
         answers: Vec::new(),
         by_image: Vec::new(),
+        samples: Vec::new(),
     }
 }
 
