@@ -28,6 +28,10 @@ glue_selection glue_selection laptop
 glue_init glue_init laptop
 glue_layers glue_layers laptop
 glue_size glue_size laptop
+llama_table2 llama_table2 laptop
+llama_cue llama_cue laptop
+llama_rank llama_rank laptop
+llama_truth llama_truth laptop
 frontier_digits frontier digits
 frontier_minilm frontier minilm
 frontier_spectra frontier spectra
@@ -56,6 +60,7 @@ figure-6 small quickstart
 figure-7 laptop glue_selection
 figure-7 small retraining
 table-1 synthetic theory_synthetic
+table-2 laptop llama_table2
 table-2 small sentences
 theorem-1 synthetic theory_synthetic
 theorem-1 gradients theory_gradients
