@@ -1,5 +1,6 @@
 //! What a diffusion model draws before and after its fine-tune.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::page::{Section, escape};
@@ -12,26 +13,24 @@ pub fn section(study: &Study, root: Option<&Path>) -> Section {
         let mut records = group.records.iter();
         records.find(|record| !record.samples.is_empty())
     });
-    let cells: Vec<(String, String, String)> = firsts
-        .map(|record| (id(record), cell_name(study, record), cell(record, root)))
-        .collect();
-    let html: String = cells
-        .iter()
-        .map(|(id, name, html)| {
-            format!(
-                "<section id=\"{id}\"><h3>{}</h3>\n{html}</section>\n",
-                escape(name)
-            )
-        })
-        .collect();
+    let (mut gallery, mut parts, mut html) = (Gallery::default(), Vec::new(), String::new());
+    for record in firsts {
+        let (id, name) = (id(record), cell_name(study, record));
+        html.push_str(&format!(
+            "<section id=\"{id}\"><h3>{}</h3>\n{}</section>\n",
+            escape(&name),
+            cell(record, &mut gallery)
+        ));
+        parts.push((id, name));
+    }
     Section {
         id: "pictures".to_owned(),
         title: "Pictures".to_owned(),
-        parts: cells
-            .iter()
-            .map(|(id, name, _)| (id.clone(), name.clone()))
-            .collect(),
-        html,
+        parts,
+        html: match html.is_empty() {
+            true => html,
+            false => format!("{}{html}", gallery.style(root)),
+        },
     }
 }
 
@@ -39,21 +38,19 @@ fn id(record: &Record) -> String {
     format!("pictures-{}", record.cell.id)
 }
 
-fn cell(record: &Record, root: Option<&Path>) -> String {
-    samples(&record.samples, root)
+fn cell(record: &Record, gallery: &mut Gallery) -> String {
+    samples(&record.samples, gallery)
 }
 
 /// Samples before and after, a row per caption.
-fn samples(samples: &[SampleFacts], root: Option<&Path>) -> String {
+fn samples(samples: &[SampleFacts], gallery: &mut Gallery) -> String {
     if samples.is_empty() {
         return String::new();
     }
-    let row = |sample: &SampleFacts| {
-        let images = |files: &[String]| -> String {
-            files
-                .iter()
-                .map(|file| image(root, file, &sample.prompt))
-                .collect()
+    let mut row = |sample: &SampleFacts| {
+        let mut images = |files: &[String]| -> String {
+            let all = files.iter().map(|file| gallery.image(file, &sample.prompt));
+            all.collect()
         };
         format!(
             "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td></tr>\n",
@@ -62,7 +59,7 @@ fn samples(samples: &[SampleFacts], root: Option<&Path>) -> String {
             images(&sample.after)
         )
     };
-    let rows: String = samples.iter().map(row).collect();
+    let rows: String = samples.iter().map(&mut row).collect();
     format!(
         "<p class=\"how\">Samples for captions of queries. Those before and after the fine-tune begin with the same noise.</p>\n\
          <div class=\"scroll\"><table class=\"pictures\"><thead><tr><th>Caption</th><th>Before</th><th>After</th></tr></thead>\n\
@@ -70,15 +67,42 @@ fn samples(samples: &[SampleFacts], root: Option<&Path>) -> String {
     )
 }
 
-/// A picture within the page; its file's name where the file is not there.
-fn image(root: Option<&Path>, file: &str, text: &str) -> String {
-    match root.and_then(|root| std::fs::read(root.join(file)).ok()) {
-        Some(bytes) => format!(
-            "<img src=\"data:image/png;base64,{}\" alt=\"{}\">",
-            base64(&bytes),
-            escape(text)
-        ),
-        None => format!("<code>{}</code>", escape(file)),
+/// The pictures of a page: each is in it once, as the background of a class.
+#[derive(Default)]
+struct Gallery {
+    files: BTreeMap<String, usize>,
+}
+
+impl Gallery {
+    /// A picture, with what it is for those who do not see it.
+    fn image(&mut self, file: &str, text: &str) -> String {
+        let next = self.files.len();
+        let at = self.files.entry(file.to_owned()).or_insert(next);
+        let text = escape(text);
+        format!(
+            "<span class=\"picture p{at}\" role=\"img\" aria-label=\"{text}\" title=\"{text}\"></span>"
+        )
+    }
+
+    /// The classes; a note for pictures whose files are not in `root`.
+    fn style(&self, root: Option<&Path>) -> String {
+        let (mut classes, mut missing) = (String::new(), 0);
+        for (file, at) in &self.files {
+            match root.and_then(|root| std::fs::read(root.join(file)).ok()) {
+                Some(bytes) => {
+                    let data = base64(&bytes);
+                    classes.push_str(&format!(
+                        ".p{at}{{background-image:url(data:image/png;base64,{data})}}\n"
+                    ));
+                }
+                None => missing += 1,
+            }
+        }
+        let note = match missing {
+            0 => String::new(),
+            count => format!("<p class=\"how\">{count} picture files are not there.</p>\n"),
+        };
+        format!("<style>\n{classes}</style>\n{note}")
     }
 }
 
@@ -136,9 +160,13 @@ mod tests {
             after: vec!["none.png".to_owned()],
         }];
         let html = section(&Study::new(&records), Some(folder.path())).html;
-        let image = "<td><img src=\"data:image/png;base64,Zm9v\" alt=\"a &lt;cat&gt;\"></td>";
+        assert!(
+            html.contains(".p0{background-image:url(data:image/png;base64,Zm9v)}"),
+            "{html}"
+        );
+        let image = "<td><span class=\"picture p0\" role=\"img\" aria-label=\"a &lt;cat&gt;\"";
         assert!(html.contains(image), "{html}");
-        assert!(html.contains("<code>none.png</code>"), "{html}");
+        assert!(html.contains("1 picture files are not there"), "{html}");
         records[0].samples.clear();
         assert!(section(&Study::new(&records), None).html.is_empty());
     }
