@@ -1,17 +1,18 @@
-//! What a diffusion model draws before and after its fine-tune.
+//! What a diffusion model draws before and after its fine-tune, and which training images help and harm a query image most.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::number;
 use super::page::{Section, escape};
 use super::study::{Study, cell_name};
-use crate::results::record::{Record, SampleFacts};
+use crate::results::record::{ImageFacts, QueryImage, Record, SampleFacts, ScoredImage};
 
 /// Pictures of the records, whose files are in `root`; of the seeds of a setting the first. Empty when there are none.
 pub fn section(study: &Study, root: Option<&Path>) -> Section {
     let firsts = study.groups.iter().filter_map(|group| {
         let mut records = group.records.iter();
-        records.find(|record| !record.samples.is_empty())
+        records.find(|record| !record.samples.is_empty() || !record.by_image.is_empty())
     });
     let (mut gallery, mut parts, mut html) = (Gallery::default(), Vec::new(), String::new());
     for record in firsts {
@@ -19,7 +20,7 @@ pub fn section(study: &Study, root: Option<&Path>) -> Section {
         html.push_str(&format!(
             "<section id=\"{id}\"><h3>{}</h3>\n{}</section>\n",
             escape(&name),
-            cell(record, &mut gallery)
+            cell(study, record, &mut gallery)
         ));
         parts.push((id, name));
     }
@@ -38,8 +39,67 @@ fn id(record: &Record) -> String {
     format!("pictures-{}", record.cell.id)
 }
 
-fn cell(record: &Record, gallery: &mut Gallery) -> String {
-    samples(&record.samples, gallery)
+fn cell(study: &Study, record: &Record, gallery: &mut Gallery) -> String {
+    let queries = record.by_image.iter();
+    let queries: String = queries
+        .map(|query| of_query(study, query, gallery))
+        .collect();
+    let about = match queries.is_empty() {
+        true => "",
+        false => {
+            "<p class=\"how\">For some queries, the training images that every method calls most helpful (lowest scores first) and most \
+             harmful (highest first), with their scores. A green frame: the query's class; red: another.</p>\n"
+        }
+    };
+    format!("{}{about}{queries}", samples(&record.samples, gallery))
+}
+
+/// A query image with its most helpful and most harmful training images, a row per method.
+fn of_query(study: &Study, query: &QueryImage, gallery: &mut Gallery) -> String {
+    let mut scored = |all: &[ScoredImage]| -> String {
+        let one = |scored: &ScoredImage| {
+            let kind = match (&query.image.class, &scored.image.class) {
+                (Some(own), Some(class)) if own == class => "own",
+                (Some(_), Some(_)) => "other",
+                _ => "",
+            };
+            format!(
+                "<span class=\"scored {kind}\">{}<small>{}</small></span>",
+                gallery.image(&scored.image.picture, &described(&scored.image)),
+                number::significant(scored.score, 2)
+            )
+        };
+        all.iter().map(one).collect()
+    };
+    let rows: Vec<String> = query
+        .methods
+        .iter()
+        .map(|method| {
+            format!(
+                "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td></tr>\n",
+                escape(&study.palette.style(&method.label).name),
+                scored(&method.helpful),
+                scored(&method.harmful)
+            )
+        })
+        .collect();
+    format!(
+        "<div class=\"query\">{}<p><b>Query {}</b><br>{}</p></div>\n\
+         <div class=\"scroll\"><table class=\"pictures\"><thead><tr><th>Method</th><th>Most helpful</th><th>Most harmful</th></tr></thead>\n\
+         <tbody>{}</tbody></table></div>\n",
+        gallery.image(&query.image.picture, &described(&query.image)),
+        query.query,
+        escape(&described(&query.image)),
+        rows.concat()
+    )
+}
+
+/// Caption and class of an image.
+fn described(image: &ImageFacts) -> String {
+    match &image.class {
+        Some(class) => format!("{} ({class})", image.text),
+        None => image.text.clone(),
+    }
 }
 
 /// Samples before and after, a row per caption.
@@ -129,6 +189,7 @@ fn base64(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::report::synthetic;
+    use crate::results::record::ImagesByMethod;
 
     #[test]
     fn base64_is_that_of_the_standard() {
@@ -146,6 +207,43 @@ mod tests {
             assert_eq!(base64(text.as_bytes()), expected);
         }
         assert_eq!(base64(&[0xfb, 0xff, 0xfe]), "+//+");
+    }
+
+    #[test]
+    fn extreme_images_stand_with_their_scores_by_method() {
+        let image = |file: &str, class: &str| ImageFacts {
+            file: file.to_owned(),
+            text: "a cat".to_owned(),
+            class: Some(class.to_owned()),
+            picture: file.to_owned(),
+        };
+        let scored = |file: &str, class: &str, score| ScoredImage {
+            example: 3,
+            score,
+            image: image(file, class),
+        };
+        let mut records = synthetic::glue();
+        records.truncate(1);
+        records[0].by_image = vec![QueryImage {
+            query: 7,
+            image: image("q.png", "sketch"),
+            methods: vec![ImagesByMethod {
+                label: "hessian_free".to_owned(),
+                helpful: vec![scored("a.png", "sketch", -0.25)],
+                harmful: vec![scored("q.png", "cartoon", 1.5)],
+            }],
+        }];
+        let html = section(&Study::new(&records), None).html;
+        for part in [
+            "<b>Query 7</b><br>a cat (sketch)",
+            "<th scope=\"row\">Hessian-free</th>",
+            "<span class=\"scored own\"><span class=\"picture p1\"",
+            "<small>−0.25</small>",
+            // the query's own picture is there once
+            "<span class=\"scored other\"><span class=\"picture p0\"",
+        ] {
+            assert!(html.contains(part), "{part}: {html}");
+        }
     }
 
     #[test]

@@ -4,12 +4,10 @@ use std::path::Path;
 
 use ndarray::{Array2, ArrayView1};
 
-use crate::data::{Picture, ShownImages};
+use super::picture_files;
+use crate::data::ShownImages;
 use crate::results::record::{ImageFacts, ImagesByMethod, QueryImage, ScoredImage};
-use crate::tasks::pictures::png;
 
-/// Folder of the pictures in that of the results.
-const FOLDER: &str = "images";
 /// Training images of each kind.
 const SHOWN: usize = 5;
 
@@ -82,20 +80,8 @@ fn facts(images: &ShownImages, index: usize, root: &Path) -> Result<ImageFacts, 
         file: images.files[index].clone(),
         text: images.texts[index].clone(),
         class: images.classes.get(index).cloned(),
-        picture: write(&images.previews[index], root)?,
+        picture: picture_files::write(&images.previews[index], root)?,
     })
-}
-
-/// Writes a picture, unless it is there. Its path in `root`.
-fn write(picture: &Picture, root: &Path) -> Result<String, String> {
-    let bytes = png(picture);
-    let name = format!("{FOLDER}/{}.png", &blake3::hash(&bytes).to_hex()[..16]);
-    let path = root.join(&name);
-    if !path.is_file() {
-        crate::atomic::write(&path, &bytes)
-            .map_err(|e| format!("cannot write {}: {e}", path.display()))?;
-    }
-    Ok(name)
 }
 
 #[cfg(test)]
@@ -103,6 +89,7 @@ mod tests {
     use ndarray::array;
 
     use super::*;
+    use crate::data::Picture;
 
     #[test]
     fn extremes_are_in_order_and_apart() {
@@ -151,7 +138,7 @@ mod tests {
         let names = |all: [&str; 2]| all.map(|name| format!("{name}.png")).to_vec();
         assert_eq!(helpful(0), (names(["2", "0"]), names(["3", "1"])));
         assert_eq!(helpful(1), (names(["3", "2"]), names(["0", "1"])));
-        let written = std::fs::read_dir(folder.path().join(FOLDER)).unwrap();
+        let written = std::fs::read_dir(folder.path().join(picture_files::FOLDER)).unwrap();
         assert_eq!(written.count(), 2);
         let path = folder.path().join(&found[0].image.picture);
         assert_eq!(

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::data::Picture;
 
 /// Folder of the pictures in that of the results.
-const FOLDER: &str = "images";
+pub(super) const FOLDER: &str = "images";
 
 /// Writes a picture, unless it is there. Its path in `root`.
 ///

@@ -5,11 +5,9 @@
 //! colours, and an orientation noted in EXIF is not applied.
 
 mod decode;
-mod encode;
 mod listing;
 mod resize;
 
 pub use decode::{PictureError, read};
-pub use encode::png;
 pub use listing::{Listing, Row};
 pub use resize::{Fit, fit, resize};
