@@ -1,5 +1,6 @@
 //! Training examples as text, coloured by what each token adds to a score.
 
+use super::number;
 use super::page::{Section, escape};
 use super::study::{Study, cell_name};
 use crate::results::record::{ExampleByToken, Extreme, MethodByToken, Record};
@@ -34,7 +35,8 @@ fn id(record: &Record) -> String {
 }
 
 fn cell(study: &Study, record: &Record) -> String {
-    let examples: String = record.by_token.iter().map(example).collect();
+    let examples = record.by_token.iter().map(|one| example(study, one));
+    let examples: String = examples.collect();
     format!(
         "<section id=\"{}\"><h3>{}</h3>\n{examples}</section>\n",
         id(record),
@@ -42,7 +44,7 @@ fn cell(study: &Study, record: &Record) -> String {
     )
 }
 
-fn example(example: &ExampleByToken) -> String {
+fn example(study: &Study, example: &ExampleByToken) -> String {
     let extreme = match example.extreme {
         Extreme::MostHelpful => "helps",
         Extreme::MostHarmful => "harms",
@@ -54,21 +56,21 @@ fn example(example: &ExampleByToken) -> String {
     let first = own.unwrap_or(0);
     let rest: String = (0..example.methods.len())
         .filter(|&k| k != first)
-        .map(|k| text(example, &example.methods[k]))
+        .map(|k| text(study, example, &example.methods[k]))
         .collect();
     let shown = example
         .methods
         .get(first)
-        .map(|method| text(example, method));
+        .map(|method| text(study, example, method));
     let rest = match rest.is_empty() {
         true => rest,
         false => format!("<details><summary>Other methods</summary>{rest}</details>\n"),
     };
     format!(
-        "<p>Query {}: training example {} {extreme} most by {}.</p>\n{}{}{}{rest}",
+        "<div class=\"by-token\"><p>Query {}: training example {} {extreme} most by {}.</p>\n{}{}{}{rest}</div>\n",
         example.query,
         example.example,
-        escape(&example.by),
+        escape(&study.palette.style(&example.by).name),
         quoted("Query", &example.asked),
         quoted("Example, before its predicted tokens", &example.given),
         shown.unwrap_or_default()
@@ -87,7 +89,7 @@ fn quoted(what: &str, text: &str) -> String {
 }
 
 /// The tokens in colours, with their scores to be read on hovering.
-fn text(example: &ExampleByToken, method: &MethodByToken) -> String {
+fn text(study: &Study, example: &ExampleByToken, method: &MethodByToken) -> String {
     let sizes = method.scores.iter().map(|score| score.abs());
     let largest = sizes
         .filter(|size| size.is_finite())
@@ -109,8 +111,9 @@ fn text(example: &ExampleByToken, method: &MethodByToken) -> String {
         .collect();
     let total: f64 = method.scores.iter().sum();
     format!(
-        "<p class=\"tokens\"><b>{}</b> {total:.3e}: {spans}</p>\n",
-        escape(&method.label)
+        "<p class=\"tokens\"><b>{}</b> {}: {spans}</p>\n",
+        escape(&study.palette.style(&method.label).name),
+        number::significant(total, 3)
     )
 }
 
@@ -151,7 +154,7 @@ mod tests {
         }];
         let html = section(&Study::new(&records)).html;
         assert!(
-            html.contains("Query 2: training example 17 helps most by datainf."),
+            html.contains("Query 2: training example 17 helps most by DataInf."),
             "{html}"
         );
         assert!(
@@ -172,7 +175,7 @@ mod tests {
             html.contains("var(--bad) 0%,transparent)\">!</span>"),
             "{html}"
         );
-        let [first, second] = ["<b>datainf</b>", "<b>exact</b> 3.000e0"].map(|t| html.find(t));
+        let [first, second] = ["<b>DataInf</b>", "<b>Exact</b> 3.00"].map(|t| html.find(t));
         assert!(first < second && first.is_some(), "{html}");
         records[0].by_token.clear();
         assert!(section(&Study::new(&records)).html.is_empty());
