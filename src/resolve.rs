@@ -24,6 +24,8 @@ use crate::models::huggingface::HuggingFaceConfig;
 use crate::tasks::image_folder::ImageSource;
 use crate::tasks::text::CaptionEncoder;
 
+/// What helps where a pipeline is missing.
+const NO_PIPELINE: &str = "scripts/get-icons.sh and `infbench pretrain experiments/pipeline_icons32.yaml` make a small one, models/icons32 (docs/diffusion.md)";
 /// Most bytes of a settings file.
 const MOST_BYTES: u64 = 1 << 20;
 
@@ -155,6 +157,10 @@ impl Resolve for Here {
             .map_err(|error| match error {
                 HubError::Revision { .. } => at("model.revision")(error),
                 error => at(model)(error),
+            })
+            .map_err(|(field, problem)| match task.images() {
+                Some(_) => (field, problem.with_help(NO_PIPELINE)),
+                None => (field, problem),
             })?;
         let folder = checkpoint.folder();
         if let Some(source) = task.images() {

@@ -186,6 +186,20 @@ fn a_pipeline_is_trained_and_a_run_that_was_ended_gives_the_same() {
 }
 
 #[test]
+fn settings_have_a_schema() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/pretrain.schema.json");
+    let schema = format!("{:#}\n", infbench::config::pretraining::schema());
+    if std::env::var_os("INFBENCH_WRITE_FIXTURES").is_some() {
+        fs::write(path, &schema).unwrap();
+    }
+    let committed = fs::read_to_string(path).unwrap();
+    assert_eq!(
+        committed, schema,
+        "infbench schema pretrain > docs/pretrain.schema.json"
+    );
+}
+
+#[test]
 fn wrong_settings_are_named_with_their_line() {
     let refused = |change: [&str; 2], expected: &str| {
         let text = "name: x\npipeline:\n  images: {path: a.jsonl, resolution: 32}\n  autoencoder: {channels: [8, 8], groups: 8}\n  unet: {channels: [8, 8], attends: [true, false], groups: 8, heads: 4}\n";

@@ -184,7 +184,7 @@ fn wrong_requests_say_what_is_allowed() {
     refused(&|r| r.size[1] = Some(0), "32 x 0 pixels");
     refused(
         &|r| r.prompts.truncate(2),
-        "`latents` has shape [3, 4, 3, 4]; expected [2, 4, 3, 4]",
+        "`latents` has shape [3, 4, 6, 8]; expected [2, 4, 6, 8]",
     );
     let lora = shared(Path::new(
         "golden/sd_tiny/lora/pytorch_lora_weights.safetensors",
@@ -194,4 +194,59 @@ fn wrong_requests_say_what_is_allowed() {
         &|r| r.model = "nowhere".into(),
         "there is no folder nowhere",
     );
+}
+
+#[test]
+fn options_belong_to_one_kind_of_model() {
+    let pipeline = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/fixtures/diffusion/pipeline"
+    );
+    let language = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/fixtures/llama/mha/model"
+    );
+    let refused = |model: &str, options: &[&str], expected: &str| {
+        assert_cmd::Command::new(assert_cmd::cargo::cargo_bin!("infbench"))
+            .args(["generate", "--model", model, "--prompt", "a dog"])
+            .args(options)
+            .assert()
+            .code(2)
+            .stderr(predicates::str::contains(expected));
+    };
+    refused(pipeline, &[], "needs --out TABLE.png");
+    refused(pipeline, &["--out", "a.jpg"], "ends in .png");
+    refused(
+        pipeline,
+        &["--json"],
+        "--json is an option of language models",
+    );
+    refused(
+        pipeline,
+        &["--max-new-tokens", "3"],
+        "--max-new-tokens is an option",
+    );
+    refused(pipeline, &["--revision", "main"], "needs --out");
+    refused(
+        pipeline,
+        &["--out", "a.png", "--revision", "main"],
+        "--revision is for models on the hub",
+    );
+    refused(
+        pipeline,
+        &["--guidance-scale=-1"],
+        "allowed: a number from 0 to 100",
+    );
+    refused(
+        language,
+        &["--steps", "3"],
+        "--steps is an option of diffusion pipelines",
+    );
+    refused(
+        language,
+        &["--out", "a.png"],
+        "--out is an option of diffusion pipelines",
+    );
+    // the fixture has no tokenizer
+    refused(pipeline, &["--out", "a.png"], "tokenizer");
 }

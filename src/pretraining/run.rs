@@ -71,7 +71,9 @@ pub fn pretrain(
     if let Some(record) = finished(out, &key)? {
         return Ok(Outcome::AlreadyThere(Box::new(record)));
     }
-    let mut work = out.as_os_str().to_owned();
+    // without a slash at the end
+    let out: PathBuf = out.components().collect();
+    let mut work = out.clone().into_os_string();
     work.push(format!(".unfinished-{}", &key[..12]));
     let run = Run {
         settings,
@@ -97,7 +99,7 @@ pub fn pretrain(
     };
     let state = run.folder.0.join(STATE);
     std::fs::remove_dir_all(&state).map_err(failed(&state))?;
-    std::fs::rename(&run.folder.0, out).map_err(failed(out))?;
+    std::fs::rename(&run.folder.0, &out).map_err(failed(&out))?;
     Ok(Outcome::Finished(Box::new(record)))
 }
 
