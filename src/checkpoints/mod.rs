@@ -6,6 +6,7 @@
 
 pub mod diffusers_lora;
 mod fields;
+pub mod finite;
 pub mod gguf;
 pub mod hub;
 pub mod layout;

@@ -15,7 +15,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::gguf::{self, Gguf};
-use super::{Fields, HuggingFaceError};
+use super::{Fields, HuggingFaceError, finite};
 use crate::input::{self, InputError, quote};
 
 /// Bytes that are copied before their pages are given back; a multiple of the page size.
@@ -67,6 +67,16 @@ pub enum ShardsError {
         name: String,
         /// Under which other name it was looked for, with its own punctuation; may be empty.
         also: String,
+    },
+    /// A parameter that no model can compute with.
+    #[error("{path}: tensor `{name}` {problem}; weights are finite numbers")]
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// What it holds, and where.
+        problem: String,
     },
     /// A parameter of another shape than the settings say.
     #[error("{path}: tensor `{name}` has shape {found:?}; config.json makes it {expected:?}")]
@@ -213,7 +223,7 @@ impl Shards {
     /// Copies a parameter's numbers.
     ///
     /// # Errors
-    /// When it is missing, has another shape, or is of a type that weights do not have.
+    /// When it is missing, has another shape, is of a type that weights do not have, or holds NaN or infinite numbers.
     pub fn values(&self, name: &str, expected: &[usize]) -> Result<Vec<f32>, ShardsError> {
         let place = self.places.get(name).ok_or_else(|| self.missing(name))?;
         let path = match &place.stored {
@@ -237,7 +247,8 @@ impl Shards {
         else {
             let file = self.gguf.as_ref();
             let values = file.and_then(|file| file.values(&place.name));
-            return values.ok_or_else(|| self.missing(name));
+            let values = values.ok_or_else(|| self.missing(name))?;
+            return finite(values, path, place);
         };
         let append = reader(dtype).ok_or_else(|| ShardsError::Type {
             path: path.clone(),
@@ -253,7 +264,7 @@ impl Shards {
             give_back(map, start, end);
             start = end;
         }
-        Ok(values)
+        finite(values, path, place)
     }
 
     fn missing(&self, name: &str) -> ShardsError {
@@ -276,6 +287,18 @@ impl Shards {
             hasher.update(&(bytes.len() as u64).to_le_bytes());
             hasher.update(bytes);
         }
+    }
+}
+
+/// The numbers of a tensor, when all are finite.
+fn finite(values: Vec<f32>, path: &Path, place: &Place) -> Result<Vec<f32>, ShardsError> {
+    match finite::problem(&values, &place.shape) {
+        None => Ok(values),
+        Some(problem) => Err(ShardsError::NotFinite {
+            path: path.to_owned(),
+            name: place.name.clone(),
+            problem,
+        }),
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use safetensors::tensor::{Dtype, TensorView};
 use thiserror::Error;
 
+use crate::checkpoints::finite;
 use crate::checkpoints::shards::reader;
 use crate::checkpoints::{TensorFileError, tensor_file};
 use crate::data::GivenNoise;
@@ -115,9 +116,8 @@ fn real(view: &TensorView<'_>) -> Result<Vec<f32>, String> {
         (_, Some(append)) => append(view.data(), &mut values),
         (other, None) => return Err(format!("is {other:?}; allowed: F32, F64, F16, BF16")),
     }
-    if values.iter().all(|value| value.is_finite()) {
-        Ok(values)
-    } else {
-        Err("holds NaN or infinite numbers".to_owned())
+    match finite::problem(&values, view.shape()) {
+        None => Ok(values),
+        Some(problem) => Err(problem),
     }
 }

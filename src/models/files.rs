@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use safetensors::tensor::{Dtype, TensorView};
 use thiserror::Error;
 
+use crate::checkpoints::finite;
 use crate::checkpoints::shards::reader;
 use crate::checkpoints::{TensorFileError, tensor_file};
 use crate::input::quote;
@@ -31,6 +32,16 @@ pub enum WeightFileError {
         /// Its type.
         found: Dtype,
     },
+    /// Numbers that no model can compute with.
+    #[error("{path}: tensor `{}` {problem}; weights are finite numbers", quote(name))]
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// What it holds, and where.
+        problem: String,
+    },
 }
 
 /// Writes `weights` as f32 tensors, atomically; `about`, a key and a value, goes into the file's metadata.
@@ -51,7 +62,7 @@ pub fn save(path: &Path, weights: &Weights, about: (&str, &str)) -> Result<(), W
 /// Reads every tensor of a file.
 ///
 /// # Errors
-/// When it cannot be read, is damaged, or holds anything but f32, f16 and bf16.
+/// When it cannot be read, is damaged, or holds anything but finite f32, f16 and bf16.
 pub fn load(path: &Path) -> Result<Weights, WeightFileError> {
     let bytes = tensor_file::read(path)?;
     let (file, _) = tensor_file::parse(path, &bytes)?;
@@ -64,6 +75,13 @@ pub fn load(path: &Path) -> Result<Weights, WeightFileError> {
             })?;
             let mut values = Vec::with_capacity(view.shape().iter().product());
             append(view.data(), &mut values);
+            if let Some(problem) = finite::problem(&values, view.shape()) {
+                return Err(WeightFileError::NotFinite {
+                    path: path.to_owned(),
+                    name: name.to_owned(),
+                    problem,
+                });
+            }
             Ok((
                 name.to_owned(),
                 Array {
@@ -110,6 +128,11 @@ mod tests {
             load(&path),
             Err(WeightFileError::File(TensorFileError::Format { .. }))
         ));
+        let mut nan = weights.clone();
+        nan.get_mut("a.weight").unwrap().values[4] = f32::NAN;
+        save(&path, &nan, ("infbench", "test")).unwrap();
+        let error = load(&path).unwrap_err().to_string();
+        assert!(error.contains("`a.weight` holds NaN at [1, 1]"), "{error}");
         std::fs::write(&path, "version https://git-lfs.github.com/spec/v1\n").unwrap();
         assert!(matches!(
             load(&path),

@@ -8,7 +8,7 @@ use crate::checkpoints::shards::{Shards, ShardsError};
 /// Fills `parameters` from files, one at a time.
 ///
 /// # Errors
-/// When one is missing, has another shape, or is of a type that weights do not have.
+/// See [`Shards::values`].
 pub fn load(
     shards: &Shards,
     parameters: Vec<Parameter>,

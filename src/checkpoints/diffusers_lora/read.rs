@@ -6,6 +6,7 @@ use std::path::Path;
 use super::names::{METADATA, Part, parse};
 use super::peft::Settings;
 use super::{LORA_FILE, LoraFile, LoraFileError, LoraMatrices};
+use crate::checkpoints::finite;
 use crate::checkpoints::shards::reader;
 use crate::checkpoints::tensor_file;
 
@@ -48,8 +49,8 @@ pub fn read(path: &Path) -> Result<LoraFile, LoraFileError> {
             .ok_or_else(|| wrong(format!("is {:?}; allowed: F32, F16, BF16", view.dtype())))?;
         let mut values = Vec::new();
         append(view.data(), &mut values);
-        if values.iter().any(|value| !value.is_finite()) {
-            return Err(wrong("holds NaN or infinite numbers".to_owned()));
+        if let Some(problem) = finite::problem(&values, view.shape()) {
+            return Err(wrong(problem));
         }
         match (part, view.shape()) {
             (Part::Alpha, _) if values.len() == 1 => {

@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::{Gguf, GgufError};
 use crate::atomic::{self, AtomicFile};
+use crate::checkpoints::finite;
 use crate::checkpoints::layout::{
     CONFIG_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE,
 };
@@ -39,6 +40,16 @@ pub enum FolderError {
     /// The file.
     #[error(transparent)]
     Gguf(#[from] GgufError),
+    /// A tensor that no model can compute with.
+    #[error("{path}: tensor `{name}` {problem}; weights are finite numbers")]
+    NotFinite {
+        /// The GGUF file.
+        path: PathBuf,
+        /// The tensor, by Hugging Face's name.
+        name: String,
+        /// What it holds, and where.
+        problem: String,
+    },
     /// The file system refused.
     #[error("cannot write {path}: {reason}")]
     Write {
@@ -55,7 +66,8 @@ impl Gguf {
     /// tensor is in memory at a time. Gives the paths of the files.
     ///
     /// # Errors
-    /// What the file lacks, or a refusal of the file system; each file is then whole or not there.
+    /// What the file lacks, numbers that are not finite, or a refusal of the file system; each file is then whole or not
+    /// there, and nothing is written beside weights that are not.
     pub fn write_folder(
         &self,
         folder: &Path,
@@ -70,11 +82,9 @@ impl Gguf {
             files.push((TOKENIZER_FILE, tokenizer.tokenizer));
             files.push((TOKENIZER_CONFIG_FILE, tokenizer.settings.into()));
         }
+        let weights = folder.join(WEIGHTS_FILE);
+        self.write_weights(&weights, numbers)?;
         let mut written = Vec::new();
-        let failed = |path: &Path, error: io::Error| FolderError::Write {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        };
         for (name, value) in files {
             let path = folder.join(name);
             let text: Value = value;
@@ -82,15 +92,13 @@ impl Gguf {
                 .map_err(|error| failed(&path, error))?;
             written.push(path);
         }
-        let path = folder.join(WEIGHTS_FILE);
-        self.write_weights(&path, numbers)
-            .map_err(|error| failed(&path, error))?;
-        written.push(path);
+        written.push(weights);
         Ok(written)
     }
 
     /// A safetensors file of all tensors, sorted by name.
-    fn write_weights(&self, path: &Path, numbers: NumberType) -> io::Result<()> {
+    fn write_weights(&self, path: &Path, numbers: NumberType) -> Result<(), FolderError> {
+        let failed = |error| failed(path, error);
         let (dtype, _, bytes) = numbers.described();
         let mut header = Map::new();
         header.insert("__metadata__".into(), json!({"format": "pt"}));
@@ -104,20 +112,35 @@ impl Gguf {
         let mut header = Value::from(header).to_string().into_bytes();
         // what follows is aligned
         header.resize(header.len().next_multiple_of(8), b' ');
-        let mut file = AtomicFile::create(path)?;
+        let mut file = AtomicFile::create(path).map_err(failed)?;
         let mut out = BufWriter::new(file.file());
-        out.write_all(&(header.len() as u64).to_le_bytes())?;
-        out.write_all(&header)?;
-        for (name, ..) in self.tensors() {
-            for value in self.values(name).unwrap_or_default() {
-                match numbers {
-                    NumberType::Bf16 => out.write_all(&bf16::from_f32(value).to_le_bytes())?,
-                    NumberType::F32 => out.write_all(&value.to_le_bytes())?,
-                }
+        out.write_all(&(header.len() as u64).to_le_bytes())
+            .and_then(|()| out.write_all(&header))
+            .map_err(failed)?;
+        for (name, shape, _) in self.tensors() {
+            let values = self.values(name).unwrap_or_default();
+            if let Some(problem) = finite::problem(&values, shape) {
+                return Err(FolderError::NotFinite {
+                    path: self.path().to_owned(),
+                    name: name.to_owned(),
+                    problem,
+                });
             }
+            let mut write = |value: &f32| match numbers {
+                NumberType::Bf16 => out.write_all(&bf16::from_f32(*value).to_le_bytes()),
+                NumberType::F32 => out.write_all(&value.to_le_bytes()),
+            };
+            values.iter().try_for_each(&mut write).map_err(failed)?;
         }
-        out.flush()?;
+        out.flush().map_err(failed)?;
         drop(out);
-        file.commit()
+        file.commit().map_err(failed)
+    }
+}
+
+fn failed(path: &Path, error: io::Error) -> FolderError {
+    FolderError::Write {
+        path: path.to_owned(),
+        reason: error.to_string(),
     }
 }
