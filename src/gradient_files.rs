@@ -282,6 +282,8 @@ fn write(
         "examples_file": shown(&request.examples),
         "max_length": request.max_length,
         "device": request.device,
+        "compute": request.loading.compute,
+        "streamed": model.layered().is_some(),
         "layers": model.layers(),
         "examples": summary.examples,
         "passed_over": summary.passed_over,

@@ -52,6 +52,7 @@ pub mod results;
 pub mod runner;
 pub mod sampling;
 pub mod score;
+pub mod streaming;
 pub mod tasks;
 pub mod theory;
 mod vector;

@@ -57,6 +57,18 @@ pub fn keep_freed_memory() {
     unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, -1) };
 }
 
+/// Bytes of memory that programs of this machine, or of this container, may take together; `None` where the system does not
+/// tell.
+pub fn machine_memory() -> Option<u64> {
+    let ram = sysinfo::MemoryRefreshKind::nothing().with_ram();
+    let system =
+        sysinfo::System::new_with_specifics(sysinfo::RefreshKind::nothing().with_memory(ram))
+            .ok()?;
+    let all = Some(system.total_memory()).filter(|&bytes| bytes > 0)?;
+    let limit = system.cgroup_limits().map(|limits| limits.total_memory);
+    Some(limit.map_or(all, |limit| limit.min(all)))
+}
+
 /// Counts the bytes that the program holds, over any allocator. Install it in a binary:
 ///
 /// ```

@@ -182,6 +182,11 @@ impl Resolve for Here {
             let message = continues(family, generates, task.name());
             return Err((model, Problem::new(message)));
         }
+        let admitted = config.admits(ModelConfig::Checkpoint(checkpoint.clone()).loading());
+        admitted.map_err(|(field, problem)| match field {
+            "stream" => ("model.stream", problem),
+            _ => ("model.compute", problem),
+        })?;
         let longest = config.longest.unwrap_or(usize::MAX);
         if let Some(length) = task.max_length().filter(|&length| length > longest) {
             let message = format!(

@@ -296,6 +296,27 @@ fn a_folder_holds_what_the_file_holds() {
     assert_eq!(config, wanted);
 }
 
+#[test]
+fn numbers_that_are_not_finite_are_named_and_nothing_is_written() {
+    let mut bytes = fs::read(fixture("qwen3.gguf")).unwrap();
+    let norm = Gguf::open(&fixture("qwen3.gguf")).unwrap();
+    let norm = norm.values("model.norm.weight").unwrap();
+    let norm: Vec<u8> = norm.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let place = bytes.windows(norm.len()).position(|window| window == norm);
+    let third = place.expect("the norm is stored in f32") + 8;
+    bytes[third..third + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nan.gguf");
+    fs::write(&path, bytes).unwrap();
+    let file = Gguf::open(&path).unwrap();
+    let new = folder.path().join("new");
+    let error = file.write_folder(&new, NumberType::F32).unwrap_err();
+    let error = error.to_string();
+    let expected = "nan.gguf: tensor `model.norm.weight` holds NaN at [2]";
+    assert!(error.contains(expected), "{error}");
+    assert_eq!(fs::read_dir(&new).unwrap().count(), 0);
+}
+
 /// The sha256 sums are those of the shared conversion, which another program makes from the same file.
 #[test]
 fn smollm2_is_the_folder_that_the_reference_conversion_makes() {

@@ -25,7 +25,7 @@ use infbench::models::checkpoint::Checkpoint;
 use infbench::models::huggingface::HuggingFaceConfig;
 use infbench::models::parameter::to_f32;
 use infbench::models::peft;
-use infbench::models::{Model, Pass};
+use infbench::models::{Loading, Model, Pass};
 use infbench::progress::Progress;
 use infbench::tasks::completion::TargetTokens;
 use safetensors::tensor::{Dtype, SafeTensors};
@@ -445,6 +445,7 @@ fn a_real_case_is_that_of_pytorch() {
             per_token: None,
             seed: 0,
             dtype: GradientType::F32,
+            loading: Loading::default(),
             device: device::device(),
         };
         let summary = gradient_files(&request, &Progress::new(true)).unwrap();

@@ -31,7 +31,7 @@ use infbench::models::lora::settings::{
 };
 use infbench::models::parameter::to_f32;
 use infbench::models::peft::{self, PeftError};
-use infbench::models::{Dropout, InputShape, Model, Pass, Role};
+use infbench::models::{Dropout, InputShape, Loading, Model, Pass, Role};
 use infbench::models::{ModelConfig, TransformerConfig};
 use infbench::objectives::{Classification, Objective};
 use infbench::progress::Progress;
@@ -987,6 +987,7 @@ fn request(model: &Path, examples: &Path, out: &Path) -> GradientRequest {
         per_token: None,
         seed: 0,
         dtype: GradientType::F32,
+        loading: Loading::default(),
         device: device::device(),
     }
 }

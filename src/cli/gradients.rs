@@ -11,6 +11,7 @@ use infbench::gradient_files::{
     GradientRequest, GradientTask, ImageOptions, Instruction, gradient_files, sampled_factors,
 };
 use infbench::gradients::settings::GradientType;
+use infbench::models::{Compute, Loading, Stream};
 use infbench::progress::Progress;
 use infbench::tasks::completion::{TargetTokens, Template, Truncate};
 use infbench::tasks::pictures::Fit;
@@ -104,6 +105,13 @@ pub struct GradientsArgs {
     /// Type of the numbers written: f16 and bf16 take half the room
     #[arg(long, value_enum, default_value_t)]
     dtype: GradientType,
+    /// Of a language model: whether its layers are in memory one at a time (auto, true, false); auto: where the weights in f32
+    /// would take more than half of the machine's memory
+    #[arg(long, default_value = "auto")]
+    stream: Stream,
+    /// Of a language model: the precision of the products with its frozen matrices
+    #[arg(long, value_enum, default_value_t)]
+    compute: Compute,
     /// Device for the model
     #[arg(long, default_value = "flex")]
     device: DeviceChoice,
@@ -180,6 +188,10 @@ pub fn gradients(args: &GradientsArgs, global: Global) -> miette::Result<ExitCod
         per_token: args.per_token.clone(),
         seed: args.seed,
         dtype: args.dtype,
+        loading: Loading {
+            stream: args.stream,
+            compute: args.compute,
+        },
         device: args.device,
     };
     let progress = Progress::new(global.quiet);

@@ -5,6 +5,7 @@
 //! of the training examples for [`crate::ground_truth`]. What is finished is kept in a cache by the hash of what decides
 //! it.
 
+mod by_layer;
 pub mod cache;
 pub mod checkpoints;
 mod context;

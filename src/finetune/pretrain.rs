@@ -59,6 +59,7 @@ pub fn base_key(settings: &Settings, data: &TaskData) -> Result<String, Finetune
             return pipeline_key(settings, &pipeline);
         }
         let checkpoint = Checkpoint::open(folder).map_err(ModelError::from)?;
+        let checkpoint = checkpoint.loaded(settings.model.loading());
         return Ok(checkpoint_key(settings, &checkpoint));
     }
     let mut key = Key::new("base");
@@ -137,6 +138,7 @@ pub fn pretrained_base(
     if let Some(folder) = settings.model.checkpoint() {
         let start = Instant::now();
         let checkpoint = Checkpoint::open(folder).map_err(ModelError::from)?;
+        let checkpoint = checkpoint.loaded(settings.model.loading());
         let model =
             Model::from_checkpoint(&checkpoint, &input, data.classes, settings.seed, &device)?;
         return Ok(Base {

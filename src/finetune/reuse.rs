@@ -8,6 +8,7 @@ use crate::batching;
 use crate::data::{Inputs, Split};
 use crate::models::parameter::to_f32;
 use crate::models::{Dropout, Model};
+use crate::streaming;
 
 /// Whether activations below the adapters are the same in every training pass.
 pub fn while_training(dropout: Dropout) -> bool {
@@ -34,12 +35,11 @@ pub fn below_adapters(model: &Model, split: &Split, most: u64) -> Option<Split> 
     let all: Vec<usize> = (0..split.len()).collect();
     let pieces = batching::pieces(split, &all, batching::tokens_at_a_time(model));
     let lengths = batching::lengths(split);
-    let results = batching::map_on(model.device(), pieces.len(), |piece| {
-        let batch = batching::batch(split, &pieces[piece], model.device());
+    let results = streaming::map_batches(&frozen, split, &pieces, layer, |batch, piece| {
         let x = frozen.activations(&batch, layer);
         let padded = x.dims()[1] * width;
         let values = to_f32(x.inner().into_data());
-        let rows = values.chunks_exact(padded).zip(&pieces[piece]);
+        let rows = values.chunks_exact(padded).zip(piece);
         rows.map(|(row, &index)| row[..lengths[index] * width].to_vec())
             .collect::<Vec<_>>()
     });

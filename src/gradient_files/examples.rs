@@ -44,7 +44,7 @@ fn model(
     split: &Split,
     classes: usize,
 ) -> Result<Model, GradientFilesError> {
-    let checkpoint = Checkpoint::open(folder)?;
+    let checkpoint = Checkpoint::open(folder)?.loaded(request.loading);
     if checkpoint.config.family.generates() != (classes == 0) {
         return Err(GradientFilesError::Family {
             model: request.model.clone(),

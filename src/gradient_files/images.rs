@@ -12,9 +12,9 @@ use crate::batching;
 use crate::checkpoints::hub::Located;
 use crate::data::{CaptionedImages, Inputs, Latents, Moments, NoiseSettings, Split, Targets};
 use crate::input::expand_home;
-use crate::models::Model;
 use crate::models::diffusion::encode;
 use crate::models::diffusion::{PipelineConfig, adapter};
+use crate::models::{Model, ModelError};
 use crate::tasks::glue::TextError;
 use crate::tasks::pictures::Listing;
 use crate::tasks::text::CaptionEncoder;
@@ -46,6 +46,13 @@ pub(super) fn open(
             size(0)
         );
         return Err(listing.about(rows[at], problem).into());
+    }
+    let refused = request
+        .loading
+        .only_for_language_models("a diffusion pipeline");
+    if let Some((field, problem)) = refused {
+        let at = format!("--{field}");
+        return Err(ModelError::Setting { at, problem }.into());
     }
     let folder = expand_home(&request.model);
     let pipeline = PipelineConfig::read(&folder)?;

@@ -7,6 +7,7 @@ use crate::checkpoints::hub::Hub;
 use crate::device::DeviceChoice;
 use crate::gradients::settings::GradientType;
 use crate::gradients::token_list::token_file;
+use crate::models::Loading;
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -44,6 +45,8 @@ pub struct GradientRequest {
     pub seed: u64,
     /// Type of the numbers in the files.
     pub dtype: GradientType,
+    /// How the model's weights are held and multiplied with.
+    pub loading: Loading,
     /// Where they are computed.
     pub device: DeviceChoice,
 }

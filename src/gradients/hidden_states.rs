@@ -6,6 +6,7 @@ use crate::batching;
 use crate::data::{HiddenStates, Inputs, Split};
 use crate::models::parameter::to_f32;
 use crate::models::{Model, Pass};
+use crate::streaming;
 
 /// The states after the final norm, without dropout, of every example of a split: at the last token that attention may
 /// look at, and the mean over those tokens (summed in f64).
@@ -15,25 +16,25 @@ pub fn collect(model: &Model, split: &Split) -> HiddenStates {
     let lengths = attended(split);
     let mut frozen = model.clone();
     frozen.freeze();
-    let results = batching::map_on(model.device(), pieces.len(), |piece| {
-        let batch = batching::batch(split, &pieces[piece], model.device());
-        let output = frozen.output(&batch, &mut Pass::Plain);
-        let [_, t, width] = output.dims();
-        let values = to_f32(output.inner().into_data());
-        let examples = values.chunks_exact(t * width).zip(&pieces[piece]);
-        let pooled = examples.map(|(values, &index)| {
-            let seen = &values[..lengths[index] * width];
-            let last = seen[seen.len() - width..].to_vec();
-            let mut mean = vec![0.0f64; width];
-            for token in seen.chunks_exact(width) {
-                mean.iter_mut()
-                    .zip(token)
-                    .for_each(|(sum, &value)| *sum += f64::from(value) / lengths[index] as f64);
-            }
-            (last, mean.into_iter().map(|x| x as f32).collect())
+    let results =
+        streaming::map_batches(&frozen, split, &pieces, model.layers(), |batch, piece| {
+            let output = frozen.output(&batch, &mut Pass::Plain);
+            let [_, t, width] = output.dims();
+            let values = to_f32(output.inner().into_data());
+            let examples = values.chunks_exact(t * width).zip(piece);
+            let pooled = examples.map(|(values, &index)| {
+                let seen = &values[..lengths[index] * width];
+                let last = seen[seen.len() - width..].to_vec();
+                let mut mean = vec![0.0f64; width];
+                for token in seen.chunks_exact(width) {
+                    mean.iter_mut()
+                        .zip(token)
+                        .for_each(|(sum, &value)| *sum += f64::from(value) / lengths[index] as f64);
+                }
+                (last, mean.into_iter().map(|x| x as f32).collect())
+            });
+            pooled.collect::<Vec<(Vec<f32>, Vec<f32>)>>()
         });
-        pooled.collect::<Vec<(Vec<f32>, Vec<f32>)>>()
-    });
     let width = results
         .first()
         .and_then(|piece| piece.first())

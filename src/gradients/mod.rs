@@ -7,6 +7,7 @@
 //! An objective may have several views of an example, losses at several timesteps for instance. Every view is a row of a
 //! batch; their gradients are concatenated or averaged within the row of the example ([`tensors`]).
 
+mod by_layer;
 pub mod checkpoints;
 pub mod factors;
 pub mod hessian;

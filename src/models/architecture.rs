@@ -6,6 +6,7 @@ use burn::tensor::Device;
 
 use super::batch::InputShape;
 use super::error::ModelError;
+use super::loading::Loading;
 use super::model::Model;
 use super::parameter::Role;
 use super::pretrain::PretrainConfig;
@@ -79,6 +80,11 @@ pub trait Architecture {
     /// The commit of a checkpoint of the hub, once it has been looked up.
     fn commit(&self) -> Option<&str> {
         None
+    }
+
+    /// How the weights of a checkpoint are held and multiplied with.
+    fn loading(&self) -> Loading {
+        Loading::default()
     }
 
     /// `lora.targets` where the experiment says nothing.

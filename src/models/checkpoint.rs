@@ -4,6 +4,7 @@
 //! `gamma` and `beta` of layer normalisations.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use burn::tensor::Device;
 use schemars::JsonSchema;
@@ -11,16 +12,20 @@ use serde::{Deserialize, Serialize};
 
 use super::architecture::Architecture;
 use super::batch::InputShape;
+use super::compute::Compute;
 use super::diffusion::{PipelineConfig, is_pipeline};
 use super::error::{CheckpointError, ModelError};
 use super::huggingface::HuggingFaceConfig;
-use super::load;
+use super::load::Narrow;
+use super::loading::{Loading, Residence, Stream};
 use super::model::Model;
 use super::parameter::{Parameter, Role};
 use super::pretrain::PretrainConfig;
 use crate::checkpoints::hub::{Checkpoints, HubError, Located};
+use crate::checkpoints::peft::modules::split_layer;
 use crate::checkpoints::shards::{Naming, Shards};
 use crate::data::Reads;
+use crate::input::Problem;
 
 /// A pretrained checkpoint, frozen as it is: `model: {path: FOLDER}`, with or without its
 /// `name: checkpoint`.
@@ -34,6 +39,14 @@ pub struct CheckpointConfig {
     /// Branch, tag or commit of a model on the hub; `main` when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
+    /// Of a causal language model: whether its layers are in memory one at a time, read again for every pass; `auto`: where
+    /// the weights in f32 would take more than half of the machine's memory (on a GPU: more than `INFBENCH_GPU_MEMORY`).
+    /// The results are the same to rounding.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub stream: Stream,
+    /// Of a causal language model: the precision of the products with its frozen matrices.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub compute: Compute,
     /// Where it lies, once it has been looked up.
     #[serde(skip)]
     located: Option<Located>,
@@ -45,6 +58,8 @@ impl CheckpointConfig {
         Self {
             path: path.into(),
             revision: None,
+            stream: Stream::default(),
+            compute: Compute::default(),
             located: None,
         }
     }
@@ -71,6 +86,17 @@ impl CheckpointConfig {
     }
 }
 
+/// Whether a setting is what it is without being written.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// A setting that an architecture cannot honour.
+fn wrong((field, problem): (&'static str, Problem)) -> ModelError {
+    let at = format!("model.{field}");
+    ModelError::Setting { at, problem }
+}
+
 impl Architecture for CheckpointConfig {
     fn reads() -> &'static [Reads] {
         &[Reads::Texts, Reads::Prompts, Reads::Images]
@@ -86,6 +112,7 @@ impl Architecture for CheckpointConfig {
             return PipelineConfig::read(self.folder())?.blank(input, device);
         }
         let config = HuggingFaceConfig::read(self.folder()).map_err(CheckpointError::from)?;
+        config.admits(self.loading()).map_err(wrong)?;
         config.blank(input, classes, device)
     }
 
@@ -97,10 +124,16 @@ impl Architecture for CheckpointConfig {
         device: &Device,
     ) -> Result<Model, ModelError> {
         if is_pipeline(self.folder()) {
+            let refused = self
+                .loading()
+                .only_for_language_models("a diffusion pipeline");
+            if let Some(found) = refused {
+                return Err(wrong(found));
+            }
             let pipeline = PipelineConfig::read(self.folder())?;
             return Model::of_pipeline(&pipeline, input, device);
         }
-        let checkpoint = Checkpoint::open(self.folder())?;
+        let checkpoint = Checkpoint::open(self.folder())?.loaded(self.loading());
         Model::from_checkpoint(&checkpoint, input, classes, seed, device)
     }
 
@@ -129,6 +162,13 @@ impl Architecture for CheckpointConfig {
     fn commit(&self) -> Option<&str> {
         self.commit()
     }
+
+    fn loading(&self) -> Loading {
+        Loading {
+            stream: self.stream,
+            compute: self.compute,
+        }
+    }
 }
 
 /// An opened checkpoint; nothing of it has been copied yet.
@@ -136,7 +176,9 @@ impl Architecture for CheckpointConfig {
 pub struct Checkpoint {
     /// What config.json says.
     pub config: HuggingFaceConfig,
-    shards: Shards,
+    /// How its weights are held and multiplied with.
+    pub loading: Loading,
+    shards: Arc<Shards>,
 }
 
 impl Checkpoint {
@@ -151,8 +193,18 @@ impl Checkpoint {
             prefix: config.family.prefix,
             today,
         };
-        let shards = Shards::open(folder, naming)?;
-        Ok(Self { config, shards })
+        let shards = Arc::new(Shards::open(folder, naming)?);
+        Ok(Self {
+            config,
+            loading: Loading::default(),
+            shards,
+        })
+    }
+
+    /// The same with its weights held and multiplied with in another way.
+    #[must_use]
+    pub fn loaded(self, loading: Loading) -> Self {
+        Self { loading, ..self }
     }
 
     /// Whether every one of `parameters` is here with its shape.
@@ -161,27 +213,14 @@ impl Checkpoint {
         parameters.iter().all(has)
     }
 
-    /// Copies a parameter's numbers.
-    ///
-    /// # Errors
-    /// When it is missing, has another shape, or is of a type that weights do not have.
-    pub fn values(&self, name: &str, expected: &[usize]) -> Result<Vec<f32>, CheckpointError> {
-        Ok(self.shards.values(name, expected)?)
-    }
-
-    /// Fills `parameters` from the files, one at a time.
-    ///
-    /// # Errors
-    /// See [`Self::values`].
-    pub fn load(&self, parameters: Vec<Parameter>, device: &Device) -> Result<(), CheckpointError> {
-        Ok(load::load(&self.shards, parameters, device)?)
-    }
-
     /// Hash of everything in the files that a model is made of.
     pub fn hash(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         hasher.update(format!("{:?}", self.config).as_bytes());
         self.shards.feed(&mut hasher);
+        if self.loading.compute != Compute::default() {
+            hasher.update(self.loading.compute.to_string().as_bytes());
+        }
         hasher.finalize().to_hex()[..32].to_owned()
     }
 }
@@ -191,7 +230,8 @@ impl Model {
     /// the head is drawn from `seed`.
     ///
     /// # Errors
-    /// When the input does not fit it, or a parameter is missing or of another shape.
+    /// When the input does not fit it, a parameter is missing, of another shape or not finite, or the model does not fit the
+    /// machine's memory.
     pub fn from_checkpoint(
         checkpoint: &Checkpoint,
         input: &InputShape,
@@ -199,17 +239,43 @@ impl Model {
         seed: u64,
         device: &Device,
     ) -> Result<Self, ModelError> {
-        let mut model = checkpoint.config.blank(input, classes, device)?;
+        let Checkpoint {
+            config,
+            loading,
+            shards,
+        } = checkpoint;
+        config.admits(*loading).map_err(wrong)?;
+        let mut model = config.blank(input, classes, device)?;
+        let residence = Residence::of(&mut model, *loading).map_err(wrong)?;
+        let failed = |error| ModelError::from(CheckpointError::from(error));
+        let weights = Narrow {
+            shards: shards.clone(),
+            compute: loading.compute,
+        };
         let (base, head): (Vec<_>, Vec<_>) = model
             .parameters()
             .into_iter()
             .partition(|parameter| parameter.role == Role::Base);
-        checkpoint.load(base, device)?;
+        let mut now = Vec::new();
+        for parameter in base {
+            if residence == Residence::Whole || split_layer(&parameter.name).is_none() {
+                now.push(parameter);
+            } else {
+                // so that nothing can be wrong later
+                let shape = parameter.slot.shape();
+                shards.values(&parameter.name, &shape).map_err(failed)?;
+            }
+        }
+        weights.load(now, device).map_err(failed)?;
         if checkpoint.has(&head) {
-            checkpoint.load(head, device)?;
+            weights.load(head, device).map_err(failed)?;
             model.with_pretrained_head();
         } else {
             model.initialise(&[Role::Head], seed);
+        }
+        model.compute_in(loading.compute);
+        if let Residence::Streamed { resident } = residence {
+            model.stream(weights, resident).map_err(failed)?;
         }
         Ok(model)
     }

@@ -33,7 +33,10 @@ pub enum WeightFileError {
         found: Dtype,
     },
     /// Numbers that no model can compute with.
-    #[error("{path}: tensor `{}` {problem}; weights are finite numbers", quote(name))]
+    #[error(
+        "{path}: tensor `{}` {problem}; weights are finite numbers",
+        quote(name)
+    )]
     NotFinite {
         /// The file.
         path: PathBuf,

@@ -1,8 +1,12 @@
 //! Parameters from files.
 
+use std::sync::Arc;
+
 use burn::tensor::Device;
 
+use super::compute::Compute;
 use super::parameter::Parameter;
+use crate::checkpoints::peft::modules::split_layer;
 use crate::checkpoints::shards::{Shards, ShardsError};
 
 /// Fills `parameters` from files, one at a time.
@@ -14,9 +18,43 @@ pub fn load(
     parameters: Vec<Parameter>,
     device: &Device,
 ) -> Result<(), ShardsError> {
+    fill(shards, Compute::F32, parameters, device)
+}
+
+/// Mapped files, and the precision in which what is read of them is used.
+#[derive(Clone, Debug)]
+pub struct Narrow {
+    /// The files.
+    pub shards: Arc<Shards>,
+    /// The precision of products.
+    pub compute: Compute,
+}
+
+impl Narrow {
+    /// [`load`], the matrices of layers rounded.
+    ///
+    /// # Errors
+    /// As [`load`].
+    pub fn load(&self, parameters: Vec<Parameter>, device: &Device) -> Result<(), ShardsError> {
+        fill(&self.shards, self.compute, parameters, device)
+    }
+}
+
+fn fill(
+    shards: &Shards,
+    compute: Compute,
+    parameters: Vec<Parameter>,
+    device: &Device,
+) -> Result<(), ShardsError> {
     for mut parameter in parameters {
         let name = &parameter.name;
-        let read = |shape: &[usize]| shards.values(name, shape);
+        let read = |shape: &[usize]| -> Result<_, ShardsError> {
+            let mut values = shards.values(name, shape)?;
+            if let (&[_, width], Some(_)) = (shape, split_layer(name)) {
+                compute.round_weight(&mut values, width);
+            }
+            Ok(values)
+        };
         parameter.slot.replace(device, read)?;
     }
     Ok(())

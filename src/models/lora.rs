@@ -9,10 +9,11 @@ pub mod targets;
 
 use burn::tensor::{Device, Tensor};
 
+use super::compute::Compute;
 use super::linear::{Linear, probed};
 use super::ops;
 use super::parameter::{Init, Parameter, Role, Slot, blank};
-use super::pass::Pass;
+use super::pass::{Pass, Site};
 use settings::LoraInit;
 
 /// The factors of an adapter.
@@ -57,6 +58,10 @@ pub struct LoraLinear {
     adapter: Option<Adapter>,
     /// Whether per-example gradients of W are taken, where there is no adapter.
     probed: bool,
+    /// The precision of products with W.
+    compute: Compute,
+    /// W + s·B A, until something of it is asked for to be changed.
+    merged: Option<Tensor<2>>,
 }
 
 impl LoraLinear {
@@ -66,7 +71,38 @@ impl LoraLinear {
             base: Linear::new(name, inputs, outputs, device),
             adapter: None,
             probed: false,
+            compute: Compute::F32,
+            merged: None,
         }
+    }
+
+    /// Takes products with W in another precision from now on; W is rounded by whoever sets it.
+    pub fn compute_in(&mut self, compute: Compute) {
+        self.compute = compute;
+    }
+
+    /// The precision of products with W.
+    pub fn compute(&self) -> Compute {
+        self.compute
+    }
+
+    /// Merges the adapter into W once, for passes that probe; until [`Self::thaw`].
+    pub fn freeze(&mut self) {
+        if self.adapter.is_some() && !self.compute.rounds_inputs() {
+            self.merged = Some(self.merged().0);
+        }
+    }
+
+    /// Ends [`Self::freeze`].
+    pub fn thaw(&mut self) {
+        self.merged = None;
+    }
+
+    /// Takes over what is trained of the same layer: its adapter, and whether it is probed.
+    pub fn adopt(&mut self, other: &Self) {
+        self.adapter.clone_from(&other.adapter);
+        self.probed = other.probed;
+        self.merged = None;
     }
 
     /// The same layer without a bias.
@@ -116,9 +152,12 @@ impl LoraLinear {
     /// W + s·B A and b: one layer without adapter that computes the same.
     pub fn merged(&self) -> (Tensor<2>, Option<Tensor<1>>) {
         let weight = self.base.weight.clone();
-        let weight = match &self.adapter {
-            Some(Adapter { a, b, scale, .. }) => weight + b.clone().matmul(a.clone()) * *scale,
-            None => weight,
+        let weight = match (&self.merged, &self.adapter) {
+            (Some(merged), _) => merged.clone(),
+            (None, Some(Adapter { a, b, scale, .. })) => {
+                weight + b.clone().matmul(a.clone()) * *scale
+            }
+            (None, None) => weight,
         };
         (weight, self.base.bias.clone())
     }
@@ -138,34 +177,83 @@ impl LoraLinear {
         &self.base.name
     }
 
+    /// W x + b in the precision asked for.
+    fn base(&self, x: Tensor<3>) -> Tensor<3> {
+        self.compute
+            .output(self.base.forward(self.compute.input(x)))
+    }
+
+    /// s·B A x, with x as the adapter sees it.
+    fn update(&self, x: Tensor<3>, Adapter { a, b, scale, .. }: &Adapter) -> Tensor<3> {
+        let [n, t, inputs] = x.dims();
+        let low = x.reshape([n * t, inputs]).matmul(a.clone().transpose()) * *scale;
+        let update = low.matmul(b.clone().transpose());
+        update.reshape([n, t, self.outputs()])
+    }
+
     /// `[n, t, in]` → `[n, t, out]`.
     pub fn forward(&self, x: Tensor<3>, pass: &mut Pass) -> Tensor<3> {
-        let Some(Adapter { a, b, scale, .. }) = &self.adapter else {
-            return match pass {
-                Pass::Probed(_) if self.probed => self.base.forward_probed(x, pass),
-                _ => self.base.forward(x),
-            };
-        };
-        let dropped = match pass {
-            Pass::Probed(sites) => {
-                // A and B are constants here, so that one product with W + sBA does for three
-                let (weight, bias) = self.merged();
-                return probed(x, weight, bias, sites);
+        if let Pass::Probed(sites) = pass
+            && self.is_probed()
+        {
+            if self.compute.rounds_inputs() {
+                return self.probed_apart(x, sites);
             }
-            Pass::Plain | Pass::Training { .. } => pass.drop(x.clone(), |dropout| dropout.adapter),
+            // A and B are constants here, so that one product with W + sBA does for three
+            let (weight, bias) = self.merged();
+            return probed(x, weight, bias, sites);
+        }
+        if let (Some(merged), Pass::Plain) = (&self.merged, &pass) {
+            return ops::linear(x, merged.clone(), self.base.bias.clone());
+        }
+        let Some(adapter) = &self.adapter else {
+            return self.base(x);
         };
-        let [n, t, inputs] = x.dims();
-        let low = dropped
-            .reshape([n * t, inputs])
-            .matmul(a.clone().transpose())
-            * *scale;
-        let update = low.matmul(b.clone().transpose());
-        let update = update.reshape([n, t, self.outputs()]);
+        let dropped = pass.drop(x.clone(), |dropout| dropout.adapter);
+        let update = self.update(dropped, adapter);
+        if self.compute.rounds_inputs() {
+            return self.base(x) + update;
+        }
         let addend = match &self.base.bias {
             Some(bias) => update + bias.clone().unsqueeze(),
             None => update,
         };
         ops::linear_onto(x, self.base.weight.clone(), addend)
+    }
+
+    /// [`Self::forward`] with a leaf at the output where W x is rounded and s·B A x is not.
+    fn probed_apart(&self, x: Tensor<3>, sites: &mut Vec<Site>) -> Tensor<3> {
+        let inner = x.clone().inner();
+        let mut out = self.base(x.clone());
+        if let Some(adapter) = &self.adapter {
+            out = out + self.update(x, adapter);
+        }
+        let (out, probe) = if out.is_autodiff() {
+            let zeros = Tensor::<3>::zeros(out.dims(), (&inner.device(), inner.dtype()));
+            let probe = zeros.autodiff().require_grad();
+            (out + probe.clone(), probe)
+        } else {
+            let out = out.autodiff().require_grad();
+            (out.clone(), out)
+        };
+        sites.push(Site::probed(inner, probe));
+        out
+    }
+
+    /// Σ y·δ of the output y = forward(x) without computing y: Σ x·(δ W), and of a probed layer x and δ for its gradients.
+    /// For a layer whose output nothing but δ depends on; `delta` is `[n, t, out]`.
+    pub fn pull(&self, x: Tensor<3>, delta: Tensor<3>, pass: &mut Pass) -> Tensor<1> {
+        let drops = matches!(pass, Pass::Training { .. }) && self.adapter.is_some();
+        if drops || self.compute.rounds_inputs() {
+            return (self.forward(x, pass) * delta).sum();
+        }
+        let back = ops::linear_back(delta.clone(), self.merged().0);
+        if let Pass::Probed(sites) = pass
+            && self.is_probed()
+        {
+            sites.push(Site::known(x.clone().inner(), delta));
+        }
+        (x * back).sum()
     }
 
     /// W, b, and A and B when there is an adapter.

@@ -4,17 +4,21 @@
 //! them behind in a [`Pass::Probed`]: every other operation needs a forward pass and the gradient
 //! of its input, nothing more.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use burn::tensor::{Device, Tensor};
 
 use super::Batch;
 use super::decoder::Decoder;
+use super::layered::Layered;
 use super::linear::Linear;
+use super::load::Narrow;
 use super::lora::LoraLinear;
 use super::parameter::Parameter;
 use super::pass::Pass;
 use crate::checkpoints::peft::modules::split_layer;
+use crate::checkpoints::shards::ShardsError;
 
 /// A network whose linear layers can carry adapters.
 pub trait Network: Debug + Send + Sync {
@@ -85,6 +89,31 @@ pub trait Network: Debug + Send + Sync {
 
     /// Makes passes that train nothing faster, until parameters or linear layers are asked for to be changed.
     fn freeze(&mut self) {}
+
+    /// Has the layers, whose parameters are blank and stay so, read from `weights` whenever it is their turn; with `resident`
+    /// once, to the device in bf16. The other parameters are loaded as usual.
+    ///
+    /// # Errors
+    /// Weights that cannot be read.
+    ///
+    /// # Panics
+    /// When the network is none whose layers can be streamed.
+    fn stream(
+        &mut self,
+        _weights: Narrow,
+        _device: &Device,
+        _resident: bool,
+    ) -> Result<(), ShardsError> {
+        panic!("only language models are streamed")
+    }
+
+    /// The network as one whose layers are led through one at a time, where they are [streamed](Self::stream).
+    fn layered(&self) -> Option<&dyn Layered> {
+        None
+    }
+
+    /// Names the parameters of the base that an adapter replaced, which are no longer those of the files.
+    fn keep_replaced(&mut self, _names: &BTreeSet<String>) {}
 
     /// How many layers lie below the first one that is trained, with activations that can be kept; 0 when there is
     /// none.

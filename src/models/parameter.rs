@@ -171,6 +171,16 @@ impl<'a> Slot<'a> {
         self.0.require_grad();
     }
 
+    /// The same numbers rounded to bf16.
+    pub fn narrow(&mut self) {
+        self.0.cast(DType::BF16);
+    }
+
+    /// The same numbers in f32.
+    pub fn widen_to_f32(&mut self) {
+        self.0.cast(DType::F32);
+    }
+
     /// The same numbers in f64.
     pub fn widen(&mut self) {
         self.0.cast(DType::F64);

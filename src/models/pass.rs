@@ -22,6 +22,26 @@ pub enum Pass {
 }
 
 impl Pass {
+    /// A pass that does what this one will do from here on; one that probes begins without sites.
+    pub fn again(&self) -> Self {
+        match self {
+            Self::Plain => Self::Plain,
+            Self::Training { dropout, rng } => Self::Training {
+                dropout: *dropout,
+                rng: rng.clone(),
+            },
+            Self::Probed(_) => Self::Probed(Vec::new()),
+        }
+    }
+
+    /// What adapted layers have left behind; nothing in a pass that does not probe.
+    pub fn into_sites(self) -> Vec<Site> {
+        match self {
+            Self::Probed(sites) => sites,
+            Self::Plain | Self::Training { .. } => Vec::new(),
+        }
+    }
+
     /// `x`, in a training pass with elements dropped with the probability that `p` chooses.
     pub(super) fn drop(&mut self, x: Tensor<3>, p: impl Fn(&Dropout) -> f64) -> Tensor<3> {
         match self {
@@ -64,6 +84,8 @@ enum Delta {
     Probe(Box<Tensor<3>>),
     /// Left behind by the backward pass of a whole encoder layer, for one of its matrices.
     Tap(Taps, usize),
+    /// Known before the backward pass.
+    Known(Box<Tensor<3>>),
 }
 
 impl Site {
@@ -72,6 +94,14 @@ impl Site {
         Self {
             x,
             delta: Delta::Probe(Box::new(probe)),
+        }
+    }
+
+    /// A layer with input x, the gradient of whose output is known.
+    pub fn known(x: Tensor<3>, delta: Tensor<3>) -> Self {
+        Self {
+            x,
+            delta: Delta::Known(Box::new(delta)),
         }
     }
 
@@ -94,6 +124,7 @@ impl Site {
             Delta::Tap(taps, matrix) => {
                 taps.lock().expect("nobody panics while holding it")[matrix].take()
             }
+            Delta::Known(delta) => Some(*delta),
         };
         let delta = delta.expect("every loss depends on the output of every layer");
         (self.x, delta)

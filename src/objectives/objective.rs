@@ -7,6 +7,7 @@ use crate::batching;
 use crate::data::{Split, Targets};
 use crate::models::{Batch, Model, Pass};
 use crate::random::Rng;
+use crate::streaming;
 
 /// A loss of a network's output.
 pub trait Objective: Sync {
@@ -133,9 +134,8 @@ pub(super) fn map_pieces<T: Send>(
     let pieces = batching::pieces(split, &all, batching::tokens_at_a_time(model));
     let mut model = model.clone();
     model.freeze();
-    let results = batching::map_on(model.device(), pieces.len(), |piece| {
-        let batch = batching::batch(split, &pieces[piece], model.device());
-        work(&model, batch, &pieces[piece])
+    let results = streaming::map_batches(&model, split, &pieces, model.layers(), |batch, piece| {
+        work(&model, batch, piece)
     });
     pieces.into_iter().zip(results)
 }

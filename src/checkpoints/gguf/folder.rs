@@ -112,7 +112,10 @@ impl Gguf {
         let mut header = Value::from(header).to_string().into_bytes();
         // what follows is aligned
         header.resize(header.len().next_multiple_of(8), b' ');
-        let mut file = AtomicFile::create(path).map_err(failed)?;
+        let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+        let mut file = folder
+            .and_then(|()| AtomicFile::create(path))
+            .map_err(failed)?;
         let mut out = BufWriter::new(file.file());
         out.write_all(&(header.len() as u64).to_le_bytes())
             .and_then(|()| out.write_all(&header))

@@ -18,7 +18,7 @@ mod sums;
 
 use faer::Mat;
 
-pub(super) use sums::{FactorSums, Views};
+pub(super) use sums::{FactorSums, PieceSums, Views};
 
 /// The two factors of every tensor.
 #[derive(Clone, Debug, PartialEq)]

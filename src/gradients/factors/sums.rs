@@ -66,10 +66,16 @@ impl FactorSums {
 
     /// The sums as one piece sees them. Every piece, in the order in which they are taken, adds every tensor.
     pub(in crate::gradients) fn piece(&self, piece: usize) -> PieceSums<'_> {
+        self.piece_from(piece, 0)
+    }
+
+    /// [`Self::piece`] that begins with another tensor than the first; every tensor is added once by every piece, and the
+    /// pieces add a tensor in their order.
+    pub(in crate::gradients) fn piece_from(&self, piece: usize, tensor: usize) -> PieceSums<'_> {
         PieceSums {
             all: self,
             piece,
-            matrix: 0,
+            matrix: 2 * tensor,
             scratch: Vec::new(),
         }
     }

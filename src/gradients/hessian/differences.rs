@@ -47,6 +47,11 @@ pub enum HessianError {
         /// How many.
         views: usize,
     },
+    /// A model that is not in memory.
+    #[error(
+        "the Hessian is taken of a model that is in memory as a whole; the layers of this one are streamed: set model.stream to false"
+    )]
+    Streamed,
     /// A derivative that is NaN or infinite.
     #[error("second derivatives of tensor `{tensor}` are not finite")]
     NotFinite {
@@ -69,6 +74,9 @@ pub fn hessian(
     let views = split.targets.stacked_views();
     if views > 1 {
         return Err(HessianError::Concatenated { views });
+    }
+    if model.layered().is_some() {
+        return Err(HessianError::Streamed);
     }
     let found = model.gradient_tensors().iter().map(dim).sum();
     if found > limit {

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 
+use crate::input::Problem;
 use crate::models::batch::InputShape;
 use crate::models::dropout::DropoutProbabilities;
 use crate::models::error::ModelError;
 use crate::models::family::Family;
+use crate::models::loading::Loading;
 use crate::models::model::Model;
 use crate::models::network::Network;
 
@@ -34,6 +36,18 @@ pub struct HuggingFaceConfig {
 }
 
 impl HuggingFaceConfig {
+    /// Whether weights can be held and multiplied with like that.
+    ///
+    /// # Errors
+    /// The setting that this family cannot honour, and what is wrong with it.
+    pub fn admits(&self, loading: Loading) -> Result<(), (&'static str, Problem)> {
+        if self.family.generates() {
+            return Ok(());
+        }
+        let what = format!("of the family {}", self.family.model_type);
+        loading.only_for_language_models(&what).map_or(Ok(()), Err)
+    }
+
     /// The network with blank parameters, for `input`; an encoder has a head for `classes`.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Tensor};
 
+use super::positions::Positions;
 use super::rms_norm::RmsNorm;
 use super::shape::LlamaShape;
 use crate::models::lora::LoraLinear;
@@ -47,16 +48,10 @@ impl SelfAttention {
         }
     }
 
-    /// `[n, t, hidden]` → `[n, t, hidden]`; keys beyond `lengths` are not looked at.
-    pub fn forward(
-        &self,
-        x: Tensor<3>,
-        rotation: &Rotation,
-        lengths: Option<&[usize]>,
-        pass: &mut Pass,
-    ) -> Tensor<3> {
-        let [query, key, value] = self.project(x, rotation, pass);
-        self.attend(query, key, value, lengths, pass)
+    /// `[n, t, hidden]` → `[n, t, hidden]`.
+    pub fn forward(&self, x: Tensor<3>, at: &Positions, pass: &mut Pass) -> Tensor<3> {
+        let [query, key, value] = self.project(x, &at.rotation, pass);
+        self.attend(query, key, value, at, pass)
     }
 
     /// Queries, keys and values, rotated: `[n, t, hidden]` → `[n, t, heads·part]` and twice `[n, t, key_heads·part]`.
@@ -80,7 +75,7 @@ impl SelfAttention {
         query: Tensor<3>,
         key: Tensor<3>,
         value: Tensor<3>,
-        lengths: Option<&[usize]>,
+        at: &Positions,
         pass: &mut Pass,
     ) -> Tensor<3> {
         let ([n, q, _], [_, t, _]) = (query.dims(), key.dims());
@@ -88,13 +83,13 @@ impl SelfAttention {
         let attend = Attend {
             heads: self.heads,
             key_heads: self.key_heads,
-            lengths,
+            lengths: at.keys,
             reach: Reach::Past {
                 window: self.window,
             },
         };
         let context = ops::attention(query, key, value, attend, mask);
-        self.output.forward(context, pass)
+        self.output.forward(at.masked(context), pass)
     }
 
     /// The projections in the order of a forward pass.

@@ -1,8 +1,9 @@
 //! Continuing texts with kept keys and values.
 
-use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
+use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
 
 use super::network::Llama;
+use super::positions::{Positions, real};
 use super::rope::Rope;
 use crate::models::decoder::{Cache, Decoder};
 use crate::models::ops::Rotation;
@@ -10,12 +11,16 @@ use crate::models::ops::Rotation;
 impl Decoder for Llama {
     fn begin(&self, ids: Tensor<2, Int>, lengths: &[usize], room: usize) -> (Tensor<3>, Cache) {
         let [n, t] = ids.dims();
-        let rotation = self.rope().rotation(0, t, None);
         let mut x = self.embed_ids(ids);
         let real = real(lengths, t, &x.device());
+        let at = Positions {
+            rotation: self.rope().rotation(0, t, None),
+            keys: Some(lengths),
+            real: self.sees_padding().then(|| real.clone()),
+        };
         let mut layers = Vec::new();
-        for layer in self.stack() {
-            let (out, kept) = layer.begin(x, &rotation, lengths);
+        for layer in self.stack(0..self.depth()) {
+            let (out, kept) = layer.begin(x, &at);
             x = out;
             layers.push(kept.map(|kept| {
                 let (width, device) = (kept.dims()[2], kept.device());
@@ -41,8 +46,13 @@ impl Decoder for Llama {
         let places = TensorData::new(places, [n, 1, 1]);
         let places: Tensor<3, Int> = Tensor::from_data(places, &x.device());
         cache.lengths.iter_mut().for_each(|length| *length += 1);
-        for (layer, kept) in self.stack().iter().zip(&mut cache.layers) {
-            x = layer.step(x, &rotation, &cache.lengths, |new| {
+        let at = Positions {
+            rotation,
+            keys: Some(&cache.lengths),
+            real: None,
+        };
+        for (layer, kept) in self.stack(0..self.depth()).zip(&mut cache.layers) {
+            x = layer.step(x, &at, |new| {
                 for (kept, new) in kept.iter_mut().zip(new) {
                     let places = places.clone().expand([n, 1, new.dims()[2]]);
                     let whole = kept.clone();
@@ -57,15 +67,6 @@ impl Decoder for Llama {
     fn keeps_keys(&self, tokens: usize) -> bool {
         !self.rope().changes_with_length(tokens)
     }
-}
-
-/// 1 at real positions and 0 at padding, `[n, t, 1]`.
-fn real(lengths: &[usize], t: usize, device: &Device) -> Tensor<3> {
-    let ones = lengths
-        .iter()
-        .flat_map(|&length| (0..t).map(move |position| f32::from(u8::from(position < length))));
-    let ones = TensorData::new(ones.collect::<Vec<f32>>(), [lengths.len(), t, 1]);
-    Tensor::from_data(ones, device)
 }
 
 /// Angles of one position of every example.

@@ -1,13 +1,15 @@
 //! A decoder layer: attention and feed-forward part, each on the normalised residual stream and added to it.
 
+use std::collections::BTreeSet;
+
 use burn::tensor::{Device, Tensor};
 
 use super::attention::SelfAttention;
 use super::mlp::Mlp;
+use super::positions::Positions;
 use super::rms_norm::RmsNorm;
 use super::shape::LlamaShape;
 use crate::models::lora::LoraLinear;
-use crate::models::ops::Rotation;
 use crate::models::parameter::Parameter;
 use crate::models::pass::Pass;
 
@@ -35,52 +37,73 @@ impl Layer {
         }
     }
 
-    /// `[n, t, hidden]` → `[n, t, hidden]`; keys beyond `lengths` are not looked at.
-    pub fn forward(
-        &self,
-        x: Tensor<3>,
-        rotation: &Rotation,
-        lengths: Option<&[usize]>,
-        pass: &mut Pass,
-    ) -> Tensor<3> {
-        let normal = self.attention_norm.forward(x.clone());
-        let x = x + self.attention.forward(normal, rotation, lengths, pass);
-        let normal = self.mlp_norm.forward(x.clone());
+    /// `[n, t, hidden]` → `[n, t, hidden]`.
+    pub fn forward(&self, x: Tensor<3>, at: &Positions, pass: &mut Pass) -> Tensor<3> {
+        let x = self.attended(x, at, pass);
+        let normal = at.masked(self.mlp_norm.forward(x.clone()));
         x + self.mlp.forward(normal, pass)
     }
 
-    /// [`Self::forward`] of whole texts of the given lengths, with its keys and values.
-    pub fn begin(
+    /// Σ y·δ of the output y of [`Self::forward`], see [`LoraLinear::pull`].
+    pub fn pull(
         &self,
         x: Tensor<3>,
-        rotation: &Rotation,
-        lengths: &[usize],
-    ) -> (Tensor<3>, [Tensor<3>; 2]) {
+        delta: Tensor<3>,
+        at: &Positions,
+        pass: &mut Pass,
+    ) -> Tensor<1> {
+        let x = self.attended(x, at, pass);
+        let normal = at.masked(self.mlp_norm.forward(x.clone()));
+        (x * delta.clone()).sum() + self.mlp.pull(normal, delta, pass)
+    }
+
+    /// The residual stream between attention and feed-forward part.
+    fn attended(&self, x: Tensor<3>, at: &Positions, pass: &mut Pass) -> Tensor<3> {
+        let normal = at.masked(self.attention_norm.forward(x.clone()));
+        x + self.attention.forward(normal, at, pass)
+    }
+
+    /// [`Self::forward`] of whole texts, with its keys and values.
+    pub fn begin(&self, x: Tensor<3>, at: &Positions) -> (Tensor<3>, [Tensor<3>; 2]) {
         let mut kept = None;
-        let x = self.step(x, rotation, lengths, |new| {
+        let x = self.step(x, at, |new| {
             kept = Some(new.clone());
             new
         });
         (x, kept.expect("attention asks for keys and values"))
     }
 
-    /// [`Self::forward`] of the last positions of texts of the given lengths; `keep` adds the keys and values of these
-    /// positions to those before and gives all.
+    /// [`Self::forward`] of the last positions of texts; `keep` adds the keys and values of these positions to those before
+    /// and gives all.
     pub fn step(
         &self,
         x: Tensor<3>,
-        rotation: &Rotation,
-        lengths: &[usize],
+        at: &Positions,
         keep: impl FnOnce([Tensor<3>; 2]) -> [Tensor<3>; 2],
     ) -> Tensor<3> {
         let pass = &mut Pass::Plain;
-        let normal = self.attention_norm.forward(x.clone());
-        let [query, key, value] = self.attention.project(normal, rotation, pass);
+        let normal = at.masked(self.attention_norm.forward(x.clone()));
+        let [query, key, value] = self.attention.project(normal, &at.rotation, pass);
         let [keys, values] = keep([key, value]);
-        let attention = &self.attention;
-        let x = x + attention.attend(query, keys, values, Some(lengths), pass);
-        let normal = self.mlp_norm.forward(x.clone());
+        let x = x + self.attention.attend(query, keys, values, at, pass);
+        let normal = at.masked(self.mlp_norm.forward(x.clone()));
         x + self.mlp.forward(normal, pass)
+    }
+
+    /// Takes over what is trained of the same layer, and its parameters named in `replaced`.
+    pub fn adopt(&mut self, other: &Self, replaced: &BTreeSet<String>, device: &Device) {
+        for (own, other) in self.matrices_mut().zip(other.matrices()) {
+            own.adopt(other);
+        }
+        if replaced.is_empty() {
+            return;
+        }
+        let mut other = other.clone();
+        for (mut own, other) in self.parameters().into_iter().zip(other.parameters()) {
+            if replaced.contains(&own.name) {
+                own.slot.set(&other.slot.values(), device);
+            }
+        }
     }
 
     /// The matrices in the order of a forward pass.

@@ -43,6 +43,13 @@ impl Mlp {
         self.down.forward(ops::swiglu(gate, up), pass)
     }
 
+    /// Σ y·δ of the output y of [`Self::forward`], see [`LoraLinear::pull`].
+    pub fn pull(&self, x: Tensor<3>, delta: Tensor<3>, pass: &mut Pass) -> Tensor<1> {
+        let gate = self.gate.forward(x.clone(), pass);
+        let up = self.up.forward(x, pass);
+        self.down.pull(ops::swiglu(gate, up), delta, pass)
+    }
+
     /// The matrices in the order of a forward pass.
     pub fn matrices(&self) -> [&LoraLinear; 3] {
         [&self.gate, &self.up, &self.down]

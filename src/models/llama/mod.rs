@@ -10,9 +10,12 @@ mod decoder;
 mod layer;
 mod mlp;
 mod network;
+mod positions;
 mod rms_norm;
 mod rope;
 mod shape;
+mod source;
+mod stage;
 
 pub use config::LlamaConfig;
 pub use network::Llama;

@@ -1,15 +1,25 @@
 //! Embedding, layers, final normalisation and unembedding.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor, module};
 
 use super::layer::Layer;
+use super::positions::{Positions, real};
 use super::rms_norm::RmsNorm;
 use super::rope::Rope;
 use super::shape::LlamaShape;
+use super::source::Source;
+use super::stage::LlamaStage;
+use crate::checkpoints::shards::ShardsError;
 use crate::models::batch::{Batch, ModelInput};
+use crate::models::compute::Compute;
 use crate::models::decoder::Decoder;
+use crate::models::layered::{Layered, Stage};
+use crate::models::load::Narrow;
 use crate::models::lora::LoraLinear;
 use crate::models::network::Network;
 use crate::models::ops;
@@ -26,6 +36,13 @@ pub struct Llama {
     /// W, `[vocabulary, hidden]`; E when there is none.
     unembedding: Option<Tensor<2>>,
     rope: Rope,
+    /// Where the weights of the layers come from that are blank in `layers`, which then hold adapters alone, and parameters
+    /// of the base that an adapter replaced.
+    source: Option<Arc<Source>>,
+    /// Names of these parameters.
+    replaced: BTreeSet<String>,
+    /// Whether adapters are merged.
+    frozen: bool,
 }
 
 impl Llama {
@@ -40,6 +57,9 @@ impl Llama {
             norm: RmsNorm::new("norm", shape.hidden, shape.rms_norm_eps, device),
             unembedding: (!shape.tied).then(table),
             rope: Rope::new(shape.rope, shape.part),
+            source: None,
+            replaced: BTreeSet::new(),
+            frozen: false,
         }
     }
 
@@ -48,9 +68,61 @@ impl Llama {
         module::embedding(self.embedding.clone(), ids)
     }
 
-    /// The layers from the input on.
-    pub(super) fn stack(&self) -> &[Layer] {
-        &self.layers
+    /// Some layers, one after another.
+    pub(super) fn stack(&self, layers: Range<usize>) -> impl Iterator<Item = Cow<'_, Layer>> {
+        let end = layers.end;
+        layers.map(move |index| self.layer(index, Some(index + 1).filter(|&next| next < end)))
+    }
+
+    /// Number of layers.
+    pub(super) fn depth(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// A layer with its weights; where layers are streamed `next` is read meanwhile.
+    fn layer(&self, index: usize, next: Option<usize>) -> Cow<'_, Layer> {
+        let own = &self.layers[index];
+        let Some(source) = &self.source else {
+            return Cow::Borrowed(own);
+        };
+        let mut layer = source.fetch(index, next);
+        layer.adopt(own, &self.replaced, &self.embedding.device());
+        if self.frozen {
+            layer.matrices_mut().for_each(LoraLinear::freeze);
+        }
+        Cow::Owned(layer)
+    }
+
+    /// Whether padding would take part in the rounding of a product's input.
+    pub(super) fn sees_padding(&self) -> bool {
+        let first = self
+            .layers
+            .first()
+            .and_then(|layer| layer.matrices().next());
+        first.is_some_and(|linear| linear.compute() == Compute::LlmInt8)
+    }
+
+    /// What the layers are told of a batch of width t.
+    pub(super) fn positions<'a>(&self, batch: &'a Batch, t: usize) -> Positions<'a> {
+        let lengths = batch.lengths.as_deref();
+        Positions {
+            rotation: self.rope.rotation(0, t, lengths),
+            keys: batch.keys(),
+            real: lengths
+                .filter(|_| self.sees_padding())
+                .map(|lengths| real(lengths, t, &batch.device)),
+        }
+    }
+
+    /// Ends what [`Network::freeze`] began.
+    fn thaw(&mut self) {
+        if self.frozen {
+            let layers = self.layers.iter_mut();
+            layers
+                .flat_map(Layer::matrices_mut)
+                .for_each(LoraLinear::thaw);
+            self.frozen = false;
+        }
     }
 
     /// The rotary embedding.
@@ -79,12 +151,25 @@ impl Llama {
         batch: &Batch,
         pass: &mut Pass,
     ) -> Tensor<3> {
-        let t = x.dims()[1];
-        let rotation = self.rope.rotation(0, t, batch.lengths.as_deref());
-        for layer in &self.layers[layers] {
-            x = layer.forward(x, &rotation, batch.keys(), pass);
+        let at = self.positions(batch, x.dims()[1]);
+        for layer in self.stack(layers) {
+            x = layer.forward(x, &at, pass);
         }
         x
+    }
+}
+
+impl Layered for Llama {
+    fn enter(&self, batch: &Batch) -> (Tensor<3>, usize) {
+        match &batch.input {
+            ModelInput::Activations { x, layer } => (x.clone(), *layer),
+            _ => (self.embed(batch), 0),
+        }
+    }
+
+    fn fetch(&self, layer: usize, next: Option<usize>) -> Box<dyn Stage> {
+        let layer = self.layer(layer, next).into_owned();
+        Box::new(LlamaStage::new(self, layer))
     }
 }
 
@@ -95,10 +180,7 @@ impl Network for Llama {
 
     /// Hidden states after the final normalisation, `[n, t, hidden]`.
     fn forward(&self, batch: &Batch, pass: &mut Pass) -> Tensor<3> {
-        let (x, below) = match &batch.input {
-            ModelInput::Activations { x, layer } => (x.clone(), *layer),
-            _ => (self.embed(batch), 0),
-        };
+        let (x, below) = self.enter(batch);
         let x = self.through(x, below..self.layers.len(), batch, pass);
         self.normalise(x)
     }
@@ -119,6 +201,7 @@ impl Network for Llama {
     }
 
     fn adaptable_mut(&mut self) -> Vec<&mut LoraLinear> {
+        self.thaw();
         let layers = self.layers.iter_mut();
         layers.flat_map(Layer::matrices_mut).collect()
     }
@@ -145,6 +228,7 @@ impl Network for Llama {
 
     /// Embedding, layer by layer, final normalisation, unembedding.
     fn parameters(&mut self) -> Vec<Parameter<'_>> {
+        self.thaw();
         let deviation = fan_in(self.embedding.dims()[1]);
         let table = |name: &str, tensor| Parameter {
             name: name.to_owned(),
@@ -175,6 +259,37 @@ impl Network for Llama {
     }
 
     fn activations(&self, batch: &Batch, depth: usize) -> Tensor<3> {
-        self.through(self.embed(batch), 0..depth, batch, &mut Pass::Plain)
+        let (x, below) = self.enter(batch);
+        self.through(x, below..depth, batch, &mut Pass::Plain)
+    }
+
+    /// Adapters are merged into their matrices once.
+    fn freeze(&mut self) {
+        self.frozen = true;
+        if self.source.is_none() {
+            let layers = self.layers.iter_mut();
+            layers
+                .flat_map(Layer::matrices_mut)
+                .for_each(LoraLinear::freeze);
+        }
+    }
+
+    fn stream(
+        &mut self,
+        weights: Narrow,
+        device: &Device,
+        resident: bool,
+    ) -> Result<(), ShardsError> {
+        let source = Source::new(weights, self.layers.clone(), device, resident)?;
+        self.source = Some(Arc::new(source));
+        Ok(())
+    }
+
+    fn keep_replaced(&mut self, names: &BTreeSet<String>) {
+        self.replaced.clone_from(names);
+    }
+
+    fn layered(&self) -> Option<&dyn Layered> {
+        self.source.as_ref().map(|_| self as &dyn Layered)
     }
 }

@@ -133,6 +133,7 @@ impl Model {
         let parameters = self.parameters().into_iter();
         let parameters = parameters.filter(|parameter| weights.contains_key(&parameter.name));
         parameter::import(parameters.collect(), &[Role::Base], weights, &device)?;
+        self.network.keep_replaced(&brought.parameters);
         self.brought = brought;
         Ok(())
     }

@@ -6,21 +6,27 @@ mod tests;
 
 pub use adapters::GradientTensor;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use burn::tensor::{Device, Tensor};
 use serde_json::{Map, Value};
 
 use super::ModelConfig;
 use super::batch::{Batch, InputShape};
+use super::compute::Compute;
 use super::decoder::Decoder;
 use super::dropout::DropoutProbabilities;
 use super::error::ModelError;
 use super::family::Family;
+use super::layered::Layered;
+use super::load::Narrow;
+use super::loading::WeightBytes;
 use super::lora::LoraLinear;
 use super::network::Network;
 use super::parameter::{self, Parameter, Role, Weights};
 use super::pass::Pass;
+use crate::checkpoints::peft::modules::split_layer;
+use crate::checkpoints::shards::ShardsError;
 use crate::device::DeviceChoice;
 
 /// A [network](Network) on a device, with what is known of where its parameters came from.
@@ -151,6 +157,42 @@ impl Model {
         self.network.unembed(hidden)
     }
 
+    /// The network as one whose layers are in memory one at a time; none where all are.
+    pub fn layered(&self) -> Option<&dyn Layered> {
+        self.network.layered()
+    }
+
+    /// Takes products with the matrices that can carry an adapter in another precision.
+    pub(super) fn compute_in(&mut self, compute: Compute) {
+        for linear in self.linears_mut() {
+            linear.compute_in(compute);
+        }
+    }
+
+    /// Has the layers read from `weights` when it is their turn, see [`Network::stream`].
+    pub(super) fn stream(&mut self, weights: Narrow, resident: bool) -> Result<(), ShardsError> {
+        let device = self.device.clone();
+        self.network.stream(weights, &device, resident)
+    }
+
+    /// What the weights take in f32.
+    pub fn weight_bytes(&mut self) -> WeightBytes {
+        let mut layers = BTreeMap::<usize, u64>::new();
+        let mut bytes = WeightBytes::default();
+        for parameter in self.parameters() {
+            let size = 4 * parameter.slot.count() as u64;
+            match split_layer(&parameter.name) {
+                Some((layer, _)) if parameter.role == Role::Base => {
+                    *layers.entry(layer).or_default() += size;
+                }
+                _ => bytes.outside += size,
+            }
+        }
+        bytes.layer = layers.values().copied().max().unwrap_or(0);
+        bytes.layers = layers.values().sum();
+        bytes
+    }
+
     /// The network as one that continues texts; none for one that does not.
     pub fn decoder(&self) -> Option<&dyn Decoder> {
         self.network.decoder()
@@ -238,6 +280,11 @@ impl Model {
     /// The dropout that a checkpoint's config.json asks for in train mode; none for a network of our own.
     pub fn dropout(&self) -> DropoutProbabilities {
         self.dropout
+    }
+
+    /// The layer that a module is in, from 0 at the input; `None` for one in no layer.
+    pub fn layer_of(&self, module: &str) -> Option<usize> {
+        self.network.layer_of(module)
     }
 
     /// Width of the vectors that layers pass on.

@@ -32,6 +32,30 @@ pub fn linear_onto(x: Tensor<3>, weight: Tensor<2>, c: Tensor<3>) -> Tensor<3> {
     on_host!(&x, full(x, weight, c), product(x, weight) + c)
 }
 
+/// δ W, the gradient of x for the gradient δ of x Wᵀ; nothing of it is on a graph.
+///
+/// # Shapes
+/// `delta` is `[n, t, out]`, `weight` `[out, in]`; the result `[n, t, in]`.
+pub fn linear_back(delta: Tensor<3>, weight: Tensor<2>) -> Tensor<3> {
+    on_host!(
+        &delta,
+        back(delta, weight),
+        delta.matmul(weight.unsqueeze())
+    )
+}
+
+fn back<B: Host>(delta: Tensor<3>, weight: Tensor<2>) -> Tensor<3> {
+    let ([n, t, out], [_, width]) = (delta.dims(), weight.dims());
+    let [delta, weight] = [Input::<B>::new(delta), Input::new(weight)].map(|input| input.value());
+    let write = |values: &mut [MaybeUninit<f32>]| {
+        let delta = Matrix::row_major(B::slice(&delta), out);
+        let weight = Matrix::row_major(B::slice(&weight), width);
+        B::gemm([n * t, width, out], values, delta, weight, false);
+    };
+    // SAFETY: a product that does not accumulate writes all of its output.
+    host::constant::<B, 3>(unsafe { B::create(Shape::from(vec![n, t, width]), write) })
+}
+
 fn product(x: Tensor<3>, weight: Tensor<2>) -> Tensor<3> {
     x.matmul(weight.transpose().unsqueeze())
 }

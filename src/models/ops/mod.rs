@@ -31,7 +31,7 @@ pub use gelu::gelu;
 pub use group_norm::{Grouping, group_norm};
 pub use host::in_memory;
 pub use layer_norm::layer_norm;
-pub use linear::{linear, linear_onto};
+pub use linear::{linear, linear_back, linear_onto};
 pub use outer::{adapter_gradients, weight_gradients};
 pub use rms_norm::rms_norm;
 pub use rope::{Rotation, rotate};

@@ -1,0 +1,134 @@
+//! Layers that are read when it is their turn: from the mapped files, or, on a GPU with room for them in bf16, from there.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::thread::JoinHandle;
+
+use burn::tensor::Device;
+
+use super::layer::Layer;
+use crate::checkpoints::shards::ShardsError;
+use crate::models::load::Narrow;
+use crate::models::parameter::Role;
+
+/// What [`Source::fetch`] expects.
+const HELD: &str = "nobody panics while holding it";
+
+/// Where the layers of a network come from.
+#[derive(Debug)]
+pub struct Source {
+    origin: Arc<Origin>,
+    state: Mutex<State>,
+}
+
+/// Where weights are.
+#[derive(Debug)]
+enum Origin {
+    /// In files, for layers that are blank.
+    Files {
+        weights: Narrow,
+        blank: Vec<Layer>,
+        device: Device,
+    },
+    /// On the device, in bf16.
+    Device(Vec<Layer>),
+}
+
+/// What is in memory.
+#[derive(Debug, Default)]
+struct State {
+    current: Option<(usize, Layer)>,
+    next: Option<(usize, JoinHandle<Layer>)>,
+}
+
+impl Source {
+    /// Of blank layers without adapters, whose `weights` have been found to be there and finite; kept on the device in bf16
+    /// with `resident`.
+    ///
+    /// # Errors
+    /// Weights that cannot be read any more.
+    pub fn new(
+        weights: Narrow,
+        blank: Vec<Layer>,
+        device: &Device,
+        resident: bool,
+    ) -> Result<Self, ShardsError> {
+        let files = Origin::Files {
+            weights,
+            blank,
+            device: device.clone(),
+        };
+        let origin = match &files {
+            Origin::Files { blank, .. } if resident => {
+                let layers = (0..blank.len()).map(|index| {
+                    let mut layer = files.layer(index)?;
+                    layer.parameters().iter_mut().for_each(|p| p.slot.narrow());
+                    Ok(layer)
+                });
+                Origin::Device(layers.collect::<Result<_, ShardsError>>()?)
+            }
+            _ => files,
+        };
+        Ok(Self {
+            origin: Arc::new(origin),
+            state: Mutex::default(),
+        })
+    }
+
+    /// A layer with its weights in f32, without adapters; `next` is read meanwhile. The last one given and `next` are all
+    /// that is kept.
+    ///
+    /// # Panics
+    /// When the files have become unreadable.
+    pub fn fetch(&self, index: usize, next: Option<usize>) -> Layer {
+        let mut state = self.state.lock().expect(HELD);
+        let layer = match state.current.take() {
+            Some((current, layer)) if current == index => layer,
+            _ => match state.next.take() {
+                Some((read, thread)) if read == index => {
+                    thread.join().expect("weights were found to be readable")
+                }
+                _ => self.origin.read(index),
+            },
+        };
+        state.current = Some((index, layer.clone()));
+        let pending = state.next.as_ref().map(|(pending, _)| *pending);
+        if let Some(next) = next.filter(|next| pending != Some(*next)) {
+            let origin = self.origin.clone();
+            // another one that is still being read is given up
+            state.next = Some((next, std::thread::spawn(move || origin.read(next))));
+        }
+        layer
+    }
+}
+
+impl Origin {
+    fn read(&self, index: usize) -> Layer {
+        let layer = self.layer(index);
+        layer.unwrap_or_else(|error| panic!("weights that were readable no longer are: {error}"))
+    }
+
+    fn layer(&self, index: usize) -> Result<Layer, ShardsError> {
+        match self {
+            Self::Files {
+                weights,
+                blank,
+                device,
+            } => {
+                let mut layer = blank[index].clone();
+                let parameters = layer.parameters().into_iter();
+                let base = parameters.filter(|parameter| parameter.role == Role::Base);
+                weights.load(base.collect(), device)?;
+                Ok(layer)
+            }
+            Self::Device(layers) => {
+                let mut layer = layers[index].clone();
+                layer
+                    .parameters()
+                    .iter_mut()
+                    .for_each(|p| p.slot.widen_to_f32());
+                Ok(layer)
+            }
+        }
+    }
+}

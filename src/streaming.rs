@@ -1,0 +1,254 @@
+//! Batches through the layers of a model that are in memory one at a time ([`Layered`]).
+//!
+//! In: pieces of a split. Out: what follows the layers for every piece, or a piece at a time what a layer leaves on the way
+//! back. Pieces are led through a layer on all threads; chunks of pieces, whose inputs of all layers are kept for the way
+//! back, one after another. Results do not depend on the chunks.
+
+use std::ops::Range;
+use std::sync::Mutex;
+
+use burn::tensor::{Gradients, Tensor};
+
+use crate::batching;
+use crate::data::Split;
+use crate::device;
+use crate::measure::machine_memory;
+use crate::models::{Batch, Layered, Model, ModelInput, Pass, Stage, ops};
+
+/// Most bytes of layers' inputs that are kept.
+const INPUTS: u64 = 4 << 30;
+
+/// Bytes of layers' inputs that are kept at a time on the device of a model.
+fn most_inputs(model: &Model) -> u64 {
+    match ops::in_memory(model.device()) {
+        true => INPUTS.min(machine_memory().map_or(INPUTS, |bytes| bytes / 4)),
+        false => device::gpu_memory() / 2,
+    }
+}
+
+/// Bytes of the inputs of `layers` layers of a batch with so many positions.
+fn inputs(model: &Model, positions: usize, layers: usize) -> u64 {
+    (positions * model.width() * layers.max(1) * size_of::<f32>()) as u64
+}
+
+/// Consecutive pieces whose inputs of `layers` layers are kept together; at least one piece.
+pub fn chunks(
+    model: &Model,
+    split: &Split,
+    pieces: &[Vec<usize>],
+    layers: usize,
+) -> Vec<Range<usize>> {
+    let lengths = batching::lengths(split);
+    let most = most_inputs(model);
+    let mut chunks: Vec<Range<usize>> = Vec::new();
+    let mut held = 0;
+    for (index, piece) in pieces.iter().enumerate() {
+        let longest = piece.iter().map(|&example| lengths[example]).max();
+        let bytes = inputs(model, piece.len() * longest.unwrap_or(0), layers);
+        match chunks.last_mut() {
+            Some(chunk) if held + bytes <= most => {
+                chunk.end = index + 1;
+                held += bytes;
+            }
+            _ => {
+                chunks.push(index..index + 1);
+                held = bytes;
+            }
+        }
+    }
+    chunks
+}
+
+/// What the layers' inputs take at most for a split, in pieces of about `tokens`, when gradients are taken.
+pub fn kept_bytes(model: &Model, split: &Split, tokens: usize) -> u64 {
+    let all: Vec<usize> = (0..split.len()).collect();
+    let lengths = batching::lengths(split);
+    let pieces = batching::pieces(split, &all, tokens);
+    let layers = model.layers() - model.layers_below_adapters();
+    let of_piece = |piece: &Vec<usize>| {
+        let longest = piece.iter().map(|&example| lengths[example]).max();
+        inputs(model, piece.len() * longest.unwrap_or(0), layers)
+    };
+    let chunks = chunks(model, split, &pieces, layers);
+    let of_chunk = |chunk: Range<usize>| pieces[chunk].iter().map(of_piece).sum();
+    chunks.into_iter().map(of_chunk).max().unwrap_or(0)
+}
+
+/// A batch behind the last of some layers, and what it was on the way.
+pub struct Led {
+    /// The batch as it was.
+    pub batch: Batch,
+    /// The layers that it went through and whose inputs are kept.
+    pub kept: Range<usize>,
+    /// Their inputs, `[n, t, width]`, and the passes that went through them, as they were.
+    inputs: Vec<(Tensor<3>, Pass)>,
+    /// The output of the last layer.
+    pub output: Tensor<3>,
+    /// The pass behind it.
+    pub pass: Pass,
+}
+
+impl Led {
+    /// The batch as the next layer takes it, with `x` for the output.
+    pub fn further(&self, x: Tensor<3>) -> Batch {
+        Batch {
+            input: ModelInput::Activations {
+                x,
+                layer: self.kept.end,
+            },
+            ..self.batch.clone()
+        }
+    }
+}
+
+/// Leads batches with their passes through the layers below `end`; the inputs of layers from `keep` on are kept.
+pub fn forward(
+    layered: &dyn Layered,
+    batches: Vec<(Batch, Pass)>,
+    keep: usize,
+    end: usize,
+) -> Vec<Led> {
+    let Some((first, _)) = batches.first() else {
+        return Vec::new();
+    };
+    let device = first.device.clone();
+    let entered = batching::map_on(&device, batches.len(), |piece| {
+        layered.enter(&batches[piece].0)
+    });
+    let begin = entered.first().map_or(0, |(_, layer)| *layer);
+    let led = batches.into_iter().zip(entered);
+    let led = led.map(|((batch, pass), (x, _))| {
+        Mutex::new(Led {
+            batch,
+            kept: keep.max(begin).min(end)..end,
+            inputs: Vec::new(),
+            output: x,
+            pass,
+        })
+    });
+    let led: Vec<Mutex<Led>> = led.collect();
+    const HELD: &str = "a panic in a piece ends the call";
+    for layer in begin..end {
+        let stage = layered.fetch(layer, Some(layer + 1).filter(|&next| next < end));
+        batching::map_on(&device, led.len(), |piece| {
+            let mut led = led[piece].lock().expect(HELD);
+            let x = led.output.clone();
+            if layer >= keep {
+                let pass = led.pass.again();
+                led.inputs.push((x.clone(), pass));
+            }
+            let Led { batch, pass, .. } = &mut *led;
+            led.output = stage.forward(x, batch, pass);
+        });
+    }
+    led.into_iter()
+        .map(|led| led.into_inner().expect(HELD))
+        .collect()
+}
+
+/// A batch in a layer on the way back.
+pub struct Turn<'a> {
+    /// Which batch.
+    pub piece: usize,
+    /// Which layer.
+    pub layer: usize,
+    /// The layer, whose tensors are shared with other turns.
+    pub stage: Box<dyn Stage>,
+    /// The pass that goes through it: a copy of the one that went through it before.
+    pub pass: Pass,
+    batch: &'a Batch,
+    x: Tensor<3>,
+    delta: Tensor<3>,
+}
+
+impl Turn<'_> {
+    /// The batch.
+    pub fn batch(&self) -> &Batch {
+        self.batch
+    }
+
+    /// The gradients of Σ y·δ over the layer's output y, whose graph begins at the layer's input and at whatever leaves
+    /// `stage` and `pass` have.
+    pub fn gradients(&mut self) -> Gradients {
+        let (x, delta) = (self.x.clone(), self.delta.clone());
+        let sum = self.stage.pull(x, delta, self.batch, &mut self.pass);
+        if sum.is_autodiff() {
+            return sum.backward();
+        }
+        // nothing is to be learned but what the pass has seen
+        let leaf = self.delta.clone().autodiff().require_grad();
+        leaf.sum().backward()
+    }
+}
+
+/// From the gradients δ at the outputs of all batches back through the layers whose inputs were kept, `[n, t, width]` each.
+/// `visit` hears of every batch in every layer, takes what it wants of [`Turn::gradients`] and gives back what is left.
+pub fn backward(
+    layered: &dyn Layered,
+    led: Vec<Led>,
+    deltas: Vec<Tensor<3>>,
+    visit: impl Fn(&mut Turn<'_>) -> Gradients + Sync,
+) {
+    const HELD: &str = "a panic in a piece ends the call";
+    let Some(first) = led.first() else { return };
+    let (device, kept) = (first.batch.device.clone(), first.kept.clone());
+    let pieces = led.into_iter().zip(deltas);
+    let pieces: Vec<Mutex<(Led, Tensor<3>)>> = pieces.map(Mutex::new).collect();
+    for layer in kept.clone().rev() {
+        let lowest = layer == kept.start;
+        let stage = layered.fetch(layer, (!lowest).then(|| layer - 1));
+        batching::map_on(&device, pieces.len(), |piece| {
+            let mut held = pieces[piece].lock().expect(HELD);
+            let (led, delta) = &mut *held;
+            let (x, pass) = led.inputs.pop().expect("an input of every layer was kept");
+            let x = match lowest {
+                true => x,
+                false => x.autodiff().require_grad(),
+            };
+            let mut turn = Turn {
+                piece,
+                layer,
+                stage: stage.boxed(),
+                pass,
+                batch: &led.batch,
+                x: x.clone(),
+                delta: delta.clone(),
+            };
+            let mut left = visit(&mut turn);
+            if !lowest {
+                let grad = x.grad_remove(&mut left);
+                *delta = grad.expect("a layer's output depends on its input");
+            }
+        });
+    }
+}
+
+/// `work` on the batches of all pieces, on all threads; results in the order of the pieces. Batches of a model whose layers
+/// are streamed have gone through those below `depth`.
+pub fn map_batches<T: Send>(
+    model: &Model,
+    split: &Split,
+    pieces: &[Vec<usize>],
+    depth: usize,
+    work: impl Fn(Batch, &[usize]) -> T + Sync,
+) -> Vec<T> {
+    let batch = |piece: usize| batching::batch(split, &pieces[piece], model.device());
+    let Some(layered) = model.layered() else {
+        return batching::map_on(model.device(), pieces.len(), |piece| {
+            work(batch(piece), &pieces[piece])
+        });
+    };
+    let mut results = Vec::with_capacity(pieces.len());
+    for chunk in chunks(model, split, pieces, 1) {
+        let batches = chunk.clone().map(|piece| (batch(piece), Pass::Plain));
+        let led = forward(layered, batches.collect(), depth, depth);
+        results.extend(batching::map_on(model.device(), led.len(), |index| {
+            let led = &led[index];
+            work(
+                led.further(led.output.clone()),
+                &pieces[chunk.start + index],
+            )
+        }));
+    }
+    results
+}

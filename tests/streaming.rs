@@ -1,0 +1,334 @@
+//! Models whose layers are in memory one at a time, and weights in narrower types, against the whole model in f32.
+//!
+//! SmolLM2 is read from `$INFBENCH_SMOLLM2` or `models/SmolLM2-135M-Instruct`; what needs it is left out, saying so, when it
+//! is not there.
+
+mod device;
+
+use std::path::{Path, PathBuf};
+
+use infbench::batching;
+use infbench::data::{
+    HiddenStates, Inputs, Measurement, NextToken, Reduction, Split, Targets, TaskData,
+    TokenTargets, Truth,
+};
+use infbench::finetune::settings::BaseDropout;
+use infbench::finetune::{Settings, fine_tune, pretrained_base};
+use infbench::gradients::factors::KroneckerFactors;
+use infbench::gradients::hessian::differences::{HessianError, hessian};
+use infbench::gradients::{RowBuffer, hidden_states, per_example};
+use infbench::models::checkpoint::Checkpoint;
+use infbench::models::generate::{Limits, greedy};
+use infbench::models::lora::settings::{LayerSelection, LoraConfig, TargetModules};
+use infbench::models::{
+    CheckpointConfig, Compute, Loading, Model, ModelConfig, Role, Stream, peft,
+};
+use infbench::{finetune, objectives};
+use rand::RngExt;
+
+const CASES: [&str; 8] = [
+    "mha",
+    "gqa_2_tied_linear",
+    "gqa_3_dynamic",
+    "mqa_llama3_biases",
+    "yarn",
+    "mistral_window",
+    "qwen2",
+    "qwen3_shards",
+];
+
+const STREAMED: Loading = Loading {
+    stream: Stream::Chosen(true),
+    compute: Compute::F32,
+};
+const WHOLE: Loading = Loading {
+    stream: Stream::Chosen(false),
+    compute: Compute::F32,
+};
+
+fn fixture(case: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    root.join("tests/fixtures/llama").join(case)
+}
+
+fn smollm2() -> Option<PathBuf> {
+    let folder = std::env::var_os("INFBENCH_SMOLLM2").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("models/SmolLM2-135M-Instruct"),
+        PathBuf::from,
+    );
+    if folder.join("config.json").is_file() {
+        return Some(folder);
+    }
+    println!(
+        "SKIPPED: no {}; scripts/get-smollm2.sh fetches it",
+        folder.display()
+    );
+    None
+}
+
+/// Texts of random tokens and lengths, of which every token but the first is to be predicted.
+fn split(n: usize, vocabulary: usize, longest: usize) -> Split {
+    let mut rng = infbench::random::rng(1, "streaming", "texts");
+    let mut text = || -> Vec<u32> {
+        let length = rng.random_range(2..=longest);
+        (0..length)
+            .map(|_| rng.random_range(0..vocabulary as u32))
+            .collect()
+    };
+    let ids: Vec<Vec<u32>> = (0..n).map(|_| text()).collect();
+    let next = |ids: &Vec<u32>| {
+        let tokens = ids[1..].iter().enumerate();
+        let next = tokens.map(|(position, &token)| NextToken {
+            position: position as u32,
+            token,
+        });
+        next.collect()
+    };
+    Split {
+        targets: Targets::Tokens(TokenTargets {
+            examples: ids.iter().map(next).collect(),
+            reduction: Reduction::Mean,
+            measurement: Measurement::Loss,
+        }),
+        inputs: Inputs::Tokens {
+            ids,
+            types: Vec::new(),
+            attended: None,
+            vocabulary,
+            max_length: longest,
+        },
+    }
+}
+
+fn open(folder: &Path, split: &Split, loading: Loading) -> Model {
+    let checkpoint = Checkpoint::open(folder).unwrap().loaded(loading);
+    let input = batching::input_shape(split);
+    let device = device::device().inner();
+    Model::from_checkpoint(&checkpoint, &input, 0, 1, &device).unwrap()
+}
+
+fn buffer(model: &Model, n: usize) -> RowBuffer {
+    let tensors = model.gradient_tensors();
+    let widths = tensors.iter().map(|t| t.shape[0] * t.shape[1]).collect();
+    RowBuffer::new(n, widths)
+}
+
+fn gradients(model: &Model, split: &Split, tokens: usize) -> (Vec<f32>, RowBuffer) {
+    let mut rows = buffer(model, split.len());
+    let losses = per_example::collect(model, split, tokens, &mut rows).unwrap();
+    (losses, rows)
+}
+
+/// Largest difference, over the largest number.
+fn difference(found: &[f32], expected: &[f32]) -> f64 {
+    assert_eq!(found.len(), expected.len());
+    let scale = expected
+        .iter()
+        .fold(0.0f32, |most, value| most.max(value.abs()));
+    let pairs = found.iter().zip(expected);
+    let most = pairs
+        .map(|(a, b)| f64::from((a - b).abs()))
+        .fold(0.0, f64::max);
+    assert!(most.is_finite());
+    most / f64::from(scale.max(f32::MIN_POSITIVE))
+}
+
+/// Over the largest number of all tensors.
+fn of_rows(found: &RowBuffer, expected: &RowBuffer) -> f64 {
+    difference(&found.tensors.concat(), &expected.tensors.concat())
+}
+
+fn of_factors(found: &KroneckerFactors, expected: &KroneckerFactors) -> f64 {
+    let narrow = |factors: &KroneckerFactors| -> Vec<Vec<f32>> {
+        let matrices = factors.tensors.iter().flat_map(|t| [&t.inputs, &t.outputs]);
+        let numbers = matrices.map(|m| {
+            let columns =
+                (0..m.ncols()).flat_map(|j| (0..m.nrows()).map(move |i| m[(i, j)] as f32));
+            columns.collect()
+        });
+        numbers.collect()
+    };
+    let pairs = narrow(found).into_iter().zip(narrow(expected));
+    pairs.map(|(a, b)| difference(&a, &b)).fold(0.0, f64::max)
+}
+
+fn of_states(found: &HiddenStates, expected: &HiddenStates) -> f64 {
+    let numbers = |states: &HiddenStates| {
+        [&states.last, &states.mean].map(|m| m.iter().copied().collect::<Vec<f32>>())
+    };
+    let pairs = numbers(found).into_iter().zip(numbers(expected));
+    pairs.map(|(a, b)| difference(&a, &b)).fold(0.0, f64::max)
+}
+
+#[test]
+fn everything_is_that_of_the_whole_model() {
+    let split = split(14, 40, 16);
+    for case in CASES {
+        let model = fixture(case).join("model");
+        let [whole, streamed] = [WHOLE, STREAMED].map(|loading| {
+            let mut model = open(&model, &split, loading);
+            peft::load(&fixture(case).join("adapter"), &mut model).unwrap();
+            model
+        });
+        assert!(whole.layered().is_none() && streamed.layered().is_some());
+        let mut all = Vec::new();
+        // pieces of one and of several examples
+        for tokens in [1, 40] {
+            let ((losses, rows), (theirs, expected)) = (
+                gradients(&streamed, &split, tokens),
+                gradients(&whole, &split, tokens),
+            );
+            all.extend([difference(&losses, &theirs), of_rows(&rows, &expected)]);
+        }
+        let with_factors = |model: &Model| {
+            let mut rows = buffer(model, split.len());
+            per_example::collect_with_factors(model, &split, &split.targets, 40, &mut rows).unwrap()
+        };
+        all.push(of_factors(
+            &with_factors(&streamed).factors,
+            &with_factors(&whole).factors,
+        ));
+        let [found, expected] =
+            [&streamed, &whole].map(|model| hidden_states::collect(model, &split));
+        all.push(of_states(&found, &expected));
+        let objective = objectives::of(&split.targets);
+        let [found, expected] = [&streamed, &whole].map(|model| objective.evaluate(model, &split));
+        all.push((found.loss - expected.loss).abs());
+        assert_eq!(found.accuracy, expected.accuracy);
+        let worst = all.iter().copied().fold(0.0, f64::max);
+        assert!(worst <= 1e-5, "{case}: {all:?}");
+        println!("{case}: at worst {worst:.1e}");
+
+        let limits = Limits {
+            new_tokens: 6,
+            ends: Vec::new(),
+            together: 4,
+            cache: true,
+        };
+        let prompts: Vec<Vec<u32>> = vec![vec![1, 2, 3], vec![7], vec![5, 4, 3, 2]];
+        let [found, expected] =
+            [&streamed, &whole].map(|model| greedy(model, &prompts, &limits).unwrap());
+        assert_eq!(found, expected, "{case}");
+        let refused = hessian(&streamed, &split, usize::MAX, &mut |_, _| ());
+        assert_eq!(refused.err(), Some(HessianError::Streamed));
+    }
+}
+
+/// Adapters on the upper layers, or on the feed-forward matrices alone.
+#[test]
+fn any_choice_of_adapters_is_that_of_the_whole_model() {
+    let split = split(9, 40, 16);
+    let folder = fixture("gqa_2_tied_linear").join("model");
+    for (targets, layers) in [
+        (
+            TargetModules::names(["q_proj"]),
+            LayerSelection::List(vec![1]),
+        ),
+        (
+            TargetModules::names(["down_proj"]),
+            LayerSelection::default(),
+        ),
+        (
+            TargetModules::names(["up_proj", "down_proj"]),
+            LayerSelection::List(vec![1]),
+        ),
+        (
+            TargetModules::names(["o_proj", "gate_proj"]),
+            LayerSelection::List(vec![0]),
+        ),
+    ] {
+        let lora = LoraConfig {
+            rank: 2,
+            targets: targets.clone(),
+            layers: layers.clone(),
+            ..LoraConfig::default()
+        };
+        let [whole, streamed] = [WHOLE, STREAMED].map(|loading| {
+            let mut model = open(&folder, &split, loading);
+            model.adapt(&lora, 3).unwrap();
+            // B is zero at first
+            let mut weights = model.export(&[Role::Adapter]);
+            for array in weights.values_mut() {
+                for (index, value) in array.values.iter_mut().enumerate() {
+                    *value += ((index * 37 % 11) as f32 - 5.0) / 40.0;
+                }
+            }
+            model.import(&[Role::Adapter], &weights).unwrap();
+            model
+        });
+        let ((losses, rows), (theirs, expected)) = (
+            gradients(&streamed, &split, 40),
+            gradients(&whole, &split, 40),
+        );
+        let found = difference(&losses, &theirs).max(of_rows(&rows, &expected));
+        assert!(found <= 1e-5, "{targets:?} {layers:?}: {found:.1e}");
+    }
+}
+
+#[test]
+fn a_fine_tune_is_that_of_the_whole_model() {
+    let (train, query) = (split(14, 40, 16), split(5, 40, 16));
+    let data = TaskData {
+        train,
+        query,
+        pretrain: None,
+        classes: 0,
+        passed_over: 0,
+        tuning: None,
+        texts: None,
+        images: None,
+        truth: Truth::default(),
+    };
+    let lora = LoraConfig {
+        rank: 2,
+        targets: TargetModules::names(["q_proj", "v_proj", "down_proj"]),
+        dropout: 0.2,
+        ..LoraConfig::default()
+    };
+    let tuned = |stream: bool, layers: LayerSelection, dropout: BaseDropout| {
+        let mut model = CheckpointConfig::at(fixture("gqa_3_dynamic").join("model"));
+        model.stream = Stream::Chosen(stream);
+        let model = ModelConfig::Checkpoint(model);
+        let settings = Settings {
+            model: &model,
+            seed: 4,
+            device: device::device(),
+            cache: None,
+            activations: 1 << 20,
+        };
+        let train = finetune::TrainConfig {
+            epochs: 2,
+            lr: 1e-2,
+            batch_size: 5,
+            base_dropout: dropout,
+            ..finetune::TrainConfig::default()
+        };
+        let lora = LoraConfig {
+            layers,
+            ..lora.clone()
+        };
+        let base = pretrained_base(&settings, &data, &mut |_| ()).unwrap();
+        let mut tuned = fine_tune(&settings, &base, &data, &lora, &train, &mut |_| ()).unwrap();
+        assert_eq!(tuned.model.layered().is_some(), stream);
+        let weights = tuned.model.export(&[Role::Adapter]);
+        let weights: Vec<f32> = weights
+            .into_values()
+            .flat_map(|array| array.values)
+            .collect();
+        (tuned.training.epochs, weights)
+    };
+    for (layers, dropout) in [
+        (LayerSelection::default(), BaseDropout::Everywhere(0.1)),
+        (LayerSelection::List(vec![1]), BaseDropout::Everywhere(0.0)),
+    ] {
+        let (epochs, weights) = tuned(true, layers.clone(), dropout);
+        let (theirs, expected) = tuned(false, layers, dropout);
+        for (found, expected) in epochs.iter().zip(&theirs) {
+            assert!((found.train_loss - expected.train_loss).abs() <= 1e-5);
+            assert!((found.query_loss - expected.query_loss).abs() <= 1e-5);
+        }
+        // Adam divides by the size of gradients, of which some are nearly zero
+        let found = difference(&weights, &expected);
+        assert!(found <= 1e-4, "{found:.1e}");
+    }
+}
