@@ -25,7 +25,7 @@ if [ ! -f "$out/examples.jsonl" ]; then
 fi
 cat > "$out/plan.yaml" <<YAML
 name: llama_13b
-task: {name: instruction, path: $out/examples.jsonl, query_path: $out/examples.jsonl, max_length: $tokens, truncate: right, tokens: all}
+task: {name: instruction, path: $out/examples.jsonl, max_length: $tokens, truncate: right, tokens: all}
 model: {path: $out/model, stream: true}
 lora: {rank: 8, targets: [q_proj, v_proj]}
 train: {epochs: 1}
@@ -40,7 +40,6 @@ cat > "$out/scores.yaml" <<YAML
 name: llama_13b_scores
 task: {name: gradients, train: 900, query: 100, blocks: $blocks, dim: 40960}
 influence: {methods: [exact, datainf, hessian_free]}
-store: {location: disk}
 outputs: {report: false}
 YAML
 echo "scores of 900 x 100 gradients of $blocks blocks"

@@ -1,5 +1,7 @@
 //! From a task's examples to a model's batches: the seam between the two.
 
+pub mod streaming;
+
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::data::{Inputs, Latents, Moments, Split};

@@ -28,14 +28,14 @@ pub use self::noise::NoiseFileError;
 use self::opened::Opened;
 pub use self::request::{GradientRequest, sampled_factors};
 pub use self::task::{GradientTask, ImageOptions, Instruction};
-use crate::batching;
+use crate::batching::{self, streaming::Memory};
 use crate::checkpoints::hub::Located;
 use crate::data::Targets;
 use crate::gradients::factors::KroneckerFactors;
 use crate::gradients::store::{StoreError, StoreWriter, Target, TensorInfo};
 use crate::gradients::{self, GradientSink, per_example};
-use crate::models::Model;
 use crate::models::peft;
+use crate::models::{Model, ModelError};
 use crate::objectives;
 use crate::progress::Progress;
 
@@ -159,6 +159,11 @@ pub fn gradient_files(
         truncated,
         long_prompts,
     } = open(request)?;
+    let memory = Memory::of(&mut model, request.loading, &[&split]);
+    let memory = memory.map_err(|(field, problem)| ModelError::Setting {
+        at: format!("--{field}"),
+        problem,
+    })?;
     let family = model.family();
     let adapted = !model.adapted().is_empty();
     let modules = model.brought().modules.clone();
@@ -248,7 +253,7 @@ pub fn gradient_files(
         sampled_labels,
     };
     progress.end();
-    write(request, &located, &mut model, &summary)?;
+    write(request, &located, &mut model, memory, &summary)?;
     Ok(summary)
 }
 
@@ -256,6 +261,7 @@ fn write(
     request: &GradientRequest,
     located: &Located,
     model: &mut Model,
+    memory: Memory,
     summary: &GradientSummary,
 ) -> Result<(), GradientFilesError> {
     let shown = |path: &Path| path.display().to_string();
@@ -283,7 +289,12 @@ fn write(
         "max_length": request.max_length,
         "device": request.device,
         "compute": request.loading.compute,
-        "streamed": model.layered().is_some(),
+        "streamed": memory.streamed,
+        "memory_forecast": {
+            "weights": memory.weights,
+            "inputs": memory.inputs,
+            "passes": memory.passes,
+        },
         "layers": model.layers(),
         "examples": summary.examples,
         "passed_over": summary.passed_over,

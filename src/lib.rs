@@ -52,7 +52,6 @@ pub mod results;
 pub mod runner;
 pub mod sampling;
 pub mod score;
-pub mod streaming;
 pub mod tasks;
 pub mod theory;
 mod vector;

@@ -30,7 +30,6 @@ const ORDER: &[&[&str]] = &[
     &["checkpoints"],
     &["models", "tasks"],
     &["batching"],
-    &["streaming"],
     // a loss leads batches of a split through a model, a sampler prompts
     &["objectives", "sampling"],
     &["gradients"],

@@ -18,6 +18,8 @@ use infbench::gradients::factors::KroneckerFactors;
 use infbench::gradients::hessian::differences::{HessianError, hessian};
 use infbench::gradients::{RowBuffer, hidden_states, per_example};
 use infbench::models::checkpoint::Checkpoint;
+use infbench::models::diffusion::PipelineConfig;
+use infbench::models::files;
 use infbench::models::generate::{Limits, greedy};
 use infbench::models::lora::settings::{LayerSelection, LoraConfig, TargetModules};
 use infbench::models::{
@@ -331,4 +333,258 @@ fn a_fine_tune_is_that_of_the_whole_model() {
         let found = difference(&weights, &expected);
         assert!(found <= 1e-4, "{found:.1e}");
     }
+}
+
+/// The checkpoint of `from` with its tensors changed, all f32.
+fn rewritten(from: &Path, change: impl Fn(&str, &[usize], &mut [f32])) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let to = folder.path().join(path.file_name().unwrap());
+        if path
+            .extension()
+            .is_none_or(|ending| ending != "safetensors")
+        {
+            std::fs::copy(&path, to).unwrap();
+            continue;
+        }
+        let mut weights = files::load(&path).unwrap();
+        for (name, array) in &mut weights {
+            change(name, &array.shape, &mut array.values);
+        }
+        files::save(&to, &weights, ("format", "pt")).unwrap();
+    }
+    folder
+}
+
+/// Whether a name is that of a matrix of a layer.
+fn is_matrix(name: &str, shape: &[usize]) -> bool {
+    name.contains(".layers.") && shape.len() == 2
+}
+
+#[test]
+fn eight_bits_are_those_of_a_checkpoint_with_rounded_weights() {
+    let split = split(9, 40, 16);
+    for case in ["mha", "mqa_llama3_biases"] {
+        let original = fixture(case).join("model");
+        let rounded = rewritten(&original, |name, shape, values| {
+            if is_matrix(name, shape) {
+                for row in values.chunks_mut(shape[1]) {
+                    let largest = row.iter().fold(0.0f32, |most, w| most.max(w.abs()));
+                    for w in row {
+                        *w = (*w * 127.0 / largest).round() * largest / 127.0;
+                    }
+                }
+            }
+        });
+        for stream in [true, false].map(Stream::Chosen) {
+            let load = |folder: &Path, compute| {
+                let mut model = open(folder, &split, Loading { stream, compute });
+                peft::load(&fixture(case).join("adapter"), &mut model).unwrap();
+                gradients(&model, &split, 40)
+            };
+            let (losses, rows) = load(&original, Compute::Int8);
+            let (theirs, expected) = load(rounded.path(), Compute::F32);
+            let (f32_losses, _) = load(&original, Compute::F32);
+            // rounded weights differ in the last bit
+            assert!(difference(&losses, &theirs) <= 1e-5);
+            assert!(of_rows(&rows, &expected) <= 1e-4);
+            assert!(difference(&losses, &f32_losses) > 1e-4, "rounding is seen");
+        }
+    }
+}
+
+/// In bf16 and LLM.int8 padding and the examples beside do not change an example, nor does streaming.
+#[test]
+fn narrower_types_are_the_same_for_every_batch_and_for_streamed_layers() {
+    let split = split(9, 40, 16);
+    let case = "mqa_llama3_biases";
+    // activations beyond 6, so that there are outlier columns
+    let model = rewritten(&fixture(case).join("model"), |name, shape, values| {
+        if name.ends_with("layernorm.weight") && shape.len() == 1 {
+            values[3] *= 40.0;
+        }
+    });
+    for compute in [Compute::Bf16, Compute::LlmInt8] {
+        let [whole, streamed, exact] = [(false, compute), (true, compute), (false, Compute::F32)]
+            .map(|(stream, compute)| {
+                let stream = Stream::Chosen(stream);
+                let mut model = open(model.path(), &split, Loading { stream, compute });
+                peft::load(&fixture(case).join("adapter"), &mut model).unwrap();
+                model
+            });
+        let (losses, expected) = gradients(&whole, &split, 64);
+        let (alone, alone_rows) = gradients(&whole, &split, 1);
+        let (streamed, streamed_rows) = gradients(&streamed, &split, 64);
+        let (exact, exact_rows) = gradients(&exact, &split, 64);
+        // a number that rounds to the other side in another order of sums moves by a step of the narrower type
+        for (losses_of, rows) in [(&alone, &alone_rows), (&streamed, &streamed_rows)] {
+            let found = difference(losses_of, &losses).max(of_rows(rows, &expected));
+            assert!(found <= 2e-2, "{compute}: {found:.1e}");
+        }
+        let seen = of_rows(&expected, &exact_rows);
+        assert!(
+            seen > 1e-4 && seen < 0.5,
+            "{compute}: gradients off by {seen:.1e}"
+        );
+        let seen = difference(&losses, &exact);
+        assert!(
+            seen > 1e-6 && seen < 0.1,
+            "{compute}: losses off by {seen:.1e}"
+        );
+    }
+}
+
+/// Every family and every part of a pipeline names the file, the tensor and the place.
+#[test]
+fn weights_that_are_not_finite_are_refused_by_name() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let tokens = split(3, 40, 8);
+    let nan = |name: &'static str, value: f32| {
+        move |tensor: &str, _: &[usize], values: &mut [f32]| {
+            if tensor.ends_with(name) {
+                *values.last_mut().unwrap() = value;
+            }
+        }
+    };
+    for (model, name, value, what) in [
+        (
+            "llama/mha/model",
+            "layers.1.mlp.down_proj.weight",
+            f32::NAN,
+            "NaN",
+        ),
+        (
+            "llama/qwen2/model",
+            "layers.0.self_attn.k_proj.bias",
+            f32::INFINITY,
+            "an infinite number",
+        ),
+        (
+            "llama/qwen3_shards/model",
+            "embed_tokens.weight",
+            f32::NAN,
+            "NaN",
+        ),
+        (
+            "parity/bert/model",
+            "layer.0.attention.self.query.weight",
+            f32::NAN,
+            "NaN",
+        ),
+        (
+            "parity/roberta/model",
+            "embeddings.LayerNorm.weight",
+            f32::NEG_INFINITY,
+            "an infinite number",
+        ),
+    ] {
+        let folder = rewritten(&root.join(model), nan(name, value));
+        let loadings: &[Loading] = match model.starts_with("llama") {
+            true => &[WHOLE, STREAMED],
+            false => &[WHOLE],
+        };
+        for loading in loadings {
+            let checkpoint = Checkpoint::open(folder.path()).unwrap().loaded(*loading);
+            let input = batching::input_shape(&tokens);
+            let device = device::device().inner();
+            let found = Model::from_checkpoint(&checkpoint, &input, 2, 1, &device);
+            let error = found.err().expect("it is refused").to_string();
+            for part in [".safetensors: tensor `", name, what] {
+                assert!(error.contains(part), "{model}: {error}");
+            }
+        }
+    }
+    let pipeline = root.join("diffusion/pipeline");
+    let config = PipelineConfig::read(&pipeline).unwrap();
+    let device = device::device().inner();
+    for part in ["unet", "vae", "text_encoder"] {
+        let whole = tempfile::tempdir().unwrap();
+        for other in ["unet", "vae", "text_encoder", "scheduler"] {
+            let to = whole.path().join(other);
+            std::fs::create_dir(&to).unwrap();
+            let name = if other == part { "weight" } else { "nowhere" };
+            let made = rewritten(&pipeline.join(other), nan(name, f32::NAN));
+            for entry in std::fs::read_dir(made.path()).unwrap() {
+                let path = entry.unwrap().path();
+                std::fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+            }
+        }
+        let read = PipelineConfig::read(whole.path()).unwrap();
+        let error = match part {
+            "unet" => read.load_unet(&device).err(),
+            "vae" => read.load_vae(&device).err(),
+            _ => read.load_text(&device).err(),
+        };
+        let error = error.expect("it is refused").to_string();
+        assert!(
+            error.contains(part) && error.contains("holds NaN at ["),
+            "{error}"
+        );
+    }
+    assert!(config.load_unet(&device).is_ok());
+}
+
+#[test]
+fn settings_for_language_models_are_refused_for_others() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let checkpoint = Checkpoint::open(&root.join("parity/bert/model")).unwrap();
+    let tokens = split(3, 40, 8);
+    let input = batching::input_shape(&tokens);
+    let device = device::device().inner();
+    for (loading, start) in [
+        (STREAMED, "model.stream: true is for causal language models"),
+        (
+            Loading {
+                compute: Compute::LlmInt8,
+                ..Loading::default()
+            },
+            "model.compute: llm_int8 is for causal language models",
+        ),
+    ] {
+        let checkpoint = Checkpoint::open(&root.join("parity/bert/model"))
+            .unwrap()
+            .loaded(loading);
+        let error = Model::from_checkpoint(&checkpoint, &input, 2, 1, &device).err();
+        let error = error.unwrap().to_string();
+        assert!(
+            error.starts_with(start) && error.contains("of the family bert"),
+            "{error}"
+        );
+    }
+    assert!(Model::from_checkpoint(&checkpoint, &input, 2, 1, &device).is_ok());
+}
+
+/// Of SmolLM2, with the time of both.
+#[test]
+fn smollm2_streamed_is_the_whole_model() {
+    let Some(folder) = smollm2() else { return };
+    let split = split(24, 49_000, 90);
+    let lora = LoraConfig {
+        rank: 8,
+        targets: TargetModules::names(["q_proj", "v_proj"]),
+        ..LoraConfig::default()
+    };
+    let [whole, streamed] = [WHOLE, STREAMED].map(|loading| {
+        let mut model = open(&folder, &split, loading);
+        model.adapt(&lora, 3).unwrap();
+        let mut weights = model.export(&[Role::Adapter]);
+        for array in weights.values_mut() {
+            for (index, value) in array.values.iter_mut().enumerate() {
+                *value += ((index * 37 % 11) as f32 - 5.0) / 400.0;
+            }
+        }
+        model.import(&[Role::Adapter], &weights).unwrap();
+        model
+    });
+    let taken = |model: &Model| {
+        let start = std::time::Instant::now();
+        let found = gradients(model, &split, batching::tokens_at_a_time(model));
+        (found, start.elapsed().as_secs_f64())
+    };
+    let ((theirs, expected), of_whole) = taken(&whole);
+    let ((losses, rows), of_streamed) = taken(&streamed);
+    let found = difference(&losses, &theirs).max(of_rows(&rows, &expected));
+    println!("{found:.1e}, {:.2} times as long", of_streamed / of_whole);
+    assert!(found <= 1e-5, "{found:.1e}");
 }

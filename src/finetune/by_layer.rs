@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use super::training::Step;
+use crate::batching::{self, streaming};
 use crate::models::{Layered, Pass};
-use crate::{batching, streaming};
 
 /// For every piece the sum of its losses, and the gradients of what is trained, in the order of the model's parameters.
 pub(super) fn gradients(step: &Step, layered: &dyn Layered) -> Vec<(f64, Vec<Vec<f32>>)> {

@@ -4,11 +4,10 @@
 //! example is therefore the same whenever it is looked at: for every evaluation, for the gradients, and, when the base
 //! has no dropout while fine-tuning ([`while_training`]), in every epoch.
 
-use crate::batching;
+use crate::batching::{self, streaming};
 use crate::data::{Inputs, Split};
 use crate::models::parameter::to_f32;
 use crate::models::{Dropout, Model};
-use crate::streaming;
 
 /// Whether activations below the adapters are the same in every training pass.
 pub fn while_training(dropout: Dropout) -> bool {

@@ -8,9 +8,10 @@ use burn::tensor::Gradients;
 
 use super::GradientError;
 use super::per_example::{Work, contracted};
+use crate::batching::{self, streaming};
 use crate::models::parameter::to_f32;
 use crate::models::{Layered, LoraLinear, Pass};
-use crate::{batching, objectives, streaming};
+use crate::objectives;
 
 /// Losses of every piece, or why there are none.
 type Losses = Vec<Result<Vec<f32>, GradientError>>;

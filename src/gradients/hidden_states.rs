@@ -2,11 +2,10 @@
 
 use ndarray::{Array2, Axis};
 
-use crate::batching;
+use crate::batching::{self, streaming};
 use crate::data::{HiddenStates, Inputs, Split};
 use crate::models::parameter::to_f32;
 use crate::models::{Model, Pass};
-use crate::streaming;
 
 /// The states after the final norm, without dropout, of every example of a split: at the last token that attention may
 /// look at, and the mean over those tokens (summed in f64).

@@ -3,11 +3,10 @@
 use burn::tensor::Tensor;
 use thiserror::Error;
 
-use crate::batching;
+use crate::batching::{self, streaming};
 use crate::data::{Split, Targets};
 use crate::models::{Batch, Model, Pass};
 use crate::random::Rng;
-use crate::streaming;
 
 /// A loss of a network's output.
 pub trait Objective: Sync {

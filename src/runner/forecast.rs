@@ -12,7 +12,7 @@ use super::passes::Passes;
 use super::source::tensors;
 use super::stores::keeps_unrounded;
 use super::tuning::examples;
-use crate::batching;
+use crate::batching::{self, streaming::Memory};
 use crate::config::{Cell, Settings, TaskConfig};
 use crate::data::TaskData;
 use crate::device::DeviceChoice;
@@ -54,6 +54,9 @@ pub struct Forecast {
     pub gradient_bytes: f64,
     /// Largest workspace of a method, bytes.
     pub workspace_bytes: f64,
+    /// The model while its gradients are taken, bytes: weights, or two layers of them where they are streamed, and what
+    /// passes keep.
+    pub model_bytes: f64,
     /// Floating-point operations of the fine-tune, its evaluations, of retraining, and of taking gradients.
     pub training_flops: f64,
     /// Those of them that cells of the same [`fine_tune`] share: all but the gradients.
@@ -105,7 +108,7 @@ impl Forecast {
 
     /// Peak memory, bytes.
     pub fn bytes(&self) -> f64 {
-        self.gradient_bytes + self.workspace_bytes
+        self.gradient_bytes + self.workspace_bytes.max(self.model_bytes)
     }
 }
 
@@ -138,7 +141,7 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
 pub(super) fn forecast_with(cell: &Cell, data: Option<&TaskData>) -> Result<Forecast, String> {
     let settings = &cell.settings;
     let mut wanted = Wanted::by(&settings.influence.methods);
-    let (mut fine_tune_flops, mut shared_flops) = (0.0, 0.0);
+    let (mut fine_tune_flops, mut shared_flops, mut model_bytes) = (0.0, 0.0, 0.0);
     let (mut retraining_flops, mut pretraining_flops) = (0.0, 0.0);
     let (tensors, train, query, training_flops, stores) = match (&settings.task, data) {
         (TaskConfig::Gradients(task), _) => {
@@ -159,6 +162,10 @@ pub(super) fn forecast_with(cell: &Cell, data: Option<&TaskData>) -> Result<Fore
             let mut model =
                 Model::blank(config, &input, data.classes, &device).map_err(|e| e.to_string())?;
             model.adapt(lora, cell.seed).map_err(|e| e.to_string())?;
+            let memory = Memory::of(&mut model, config.loading(), &[&data.train, &data.query]);
+            let memory =
+                memory.map_err(|(field, problem)| format!("model.{field}: {}", problem.message))?;
+            model_bytes = memory.bytes() as f64;
             let activations = settings.store.activations_mib << 20;
             let passes = Passes::new(
                 &mut model,
@@ -234,6 +241,7 @@ pub(super) fn forecast_with(cell: &Cell, data: Option<&TaskData>) -> Result<Fore
         dim,
         gradient_bytes,
         workspace_bytes,
+        model_bytes,
         training_flops,
         shared_flops,
         fine_tune_flops,

@@ -12,7 +12,9 @@ use burn::tensor::{Gradients, Tensor};
 use crate::batching;
 use crate::data::Split;
 use crate::device;
+use crate::input::Problem;
 use crate::measure::machine_memory;
+use crate::models::loading::{Loading, Residence};
 use crate::models::{Batch, Layered, Model, ModelInput, Pass, Stage, ops};
 
 /// Most bytes of layers' inputs that are kept.
@@ -31,6 +33,16 @@ fn inputs(model: &Model, positions: usize, layers: usize) -> u64 {
     (positions * model.width() * layers.max(1) * size_of::<f32>()) as u64
 }
 
+/// Positions of every piece, padding included.
+fn positions(split: &Split, pieces: &[Vec<usize>]) -> Vec<usize> {
+    let lengths = batching::lengths(split);
+    let of_piece = |piece: &Vec<usize>| {
+        let longest = piece.iter().map(|&example| lengths[example]).max();
+        piece.len() * longest.unwrap_or(0)
+    };
+    pieces.iter().map(of_piece).collect()
+}
+
 /// Consecutive pieces whose inputs of `layers` layers are kept together; at least one piece.
 pub fn chunks(
     model: &Model,
@@ -38,13 +50,11 @@ pub fn chunks(
     pieces: &[Vec<usize>],
     layers: usize,
 ) -> Vec<Range<usize>> {
-    let lengths = batching::lengths(split);
     let most = most_inputs(model);
     let mut chunks: Vec<Range<usize>> = Vec::new();
     let mut held = 0;
-    for (index, piece) in pieces.iter().enumerate() {
-        let longest = piece.iter().map(|&example| lengths[example]).max();
-        let bytes = inputs(model, piece.len() * longest.unwrap_or(0), layers);
+    for (index, positions) in positions(split, pieces).into_iter().enumerate() {
+        let bytes = inputs(model, positions, layers);
         match chunks.last_mut() {
             Some(chunk) if held + bytes <= most => {
                 chunk.end = index + 1;
@@ -59,19 +69,80 @@ pub fn chunks(
     chunks
 }
 
-/// What the layers' inputs take at most for a split, in pieces of about `tokens`, when gradients are taken.
-pub fn kept_bytes(model: &Model, split: &Split, tokens: usize) -> u64 {
-    let all: Vec<usize> = (0..split.len()).collect();
-    let lengths = batching::lengths(split);
-    let pieces = batching::pieces(split, &all, tokens);
-    let layers = model.layers() - model.layers_below_adapters();
-    let of_piece = |piece: &Vec<usize>| {
-        let longest = piece.iter().map(|&example| lengths[example]).max();
-        inputs(model, piece.len() * longest.unwrap_or(0), layers)
-    };
-    let chunks = chunks(model, split, &pieces, layers);
-    let of_chunk = |chunk: Range<usize>| pieces[chunk].iter().map(of_piece).sum();
-    chunks.into_iter().map(of_chunk).max().unwrap_or(0)
+/// What a model takes while its gradients are taken, bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// Whether layers are in memory one at a time.
+    pub streamed: bool,
+    /// The weights; of streamed layers two.
+    pub weights: u64,
+    /// Inputs of layers that are kept for the way back.
+    pub inputs: u64,
+    /// What passes are computing, on all threads: an estimate.
+    pub passes: u64,
+}
+
+impl Memory {
+    /// Of an adapted model, blank or loaded in this way, for some splits.
+    ///
+    /// # Errors
+    /// The field of `model` that asks for what does not fit, and the problem.
+    pub fn of(
+        model: &mut Model,
+        loading: Loading,
+        splits: &[&Split],
+    ) -> Result<Self, (&'static str, Problem)> {
+        let streamed = Residence::of(model, loading)? != Residence::Whole;
+        let weights = model.weight_bytes();
+        let layers = model.layers() - model.layers_below_adapters();
+        let tokens = batching::tokens_at_a_time(model);
+        let (mut largest, mut kept) = (0, 0);
+        for split in splits {
+            let all: Vec<usize> = (0..split.len()).collect();
+            let pieces = batching::pieces(split, &all, tokens);
+            let positions = positions(split, &pieces);
+            largest = positions.iter().copied().max().unwrap_or(0).max(largest);
+            for chunk in chunks(model, split, &pieces, layers) {
+                kept = kept.max(inputs(model, positions[chunk].iter().sum(), layers));
+            }
+        }
+        // what the products of a layer give, the gradients of that, and copies on the way
+        let numbers: usize = model.linears().iter().map(|linear| linear.outputs()).sum();
+        let graph = if streamed { 1 } else { layers.max(1) };
+        let of_a_layer = numbers / model.layers().max(1);
+        let threads = rayon::current_num_threads().min(batching::at_a_time(model.device()));
+        let passes = 3 * size_of::<f32>() * of_a_layer * largest * graph * threads;
+        let found = Self {
+            streamed,
+            weights: if streamed {
+                weights.streamed()
+            } else {
+                weights.whole()
+            },
+            inputs: if streamed { kept } else { 0 },
+            passes: passes as u64,
+        };
+        let all = machine_memory().filter(|_| streamed && ops::in_memory(model.device()));
+        match all.filter(|&all| all < found.bytes()) {
+            None => Ok(found),
+            Some(all) => {
+                let gib = |bytes: u64| bytes as f64 / (1u64 << 30) as f64;
+                let message = format!(
+                    "streaming takes {:.1} GiB, of which two layers and what is outside them {:.1}, the inputs of all layers for {largest} positions {:.1}, and there are {:.1} in all; shorter texts (max_length) or adapters on upper layers alone take less",
+                    gib(found.bytes()),
+                    gib(found.weights),
+                    gib(found.inputs),
+                    gib(all)
+                );
+                Err(("stream", Problem::new(message)))
+            }
+        }
+    }
+
+    /// All of it.
+    pub fn bytes(self) -> u64 {
+        self.weights + self.inputs + self.passes
+    }
 }
 
 /// A batch behind the last of some layers, and what it was on the way.
