@@ -8,6 +8,7 @@ mod device;
 use std::path::{Path, PathBuf};
 
 use infbench::batching;
+use infbench::config::TaskConfig;
 use infbench::data::{
     HiddenStates, Inputs, Measurement, NextToken, Reduction, Split, Targets, TaskData,
     TokenTargets, Truth,
@@ -22,6 +23,8 @@ use infbench::models::diffusion::PipelineConfig;
 use infbench::models::files;
 use infbench::models::generate::{Limits, greedy};
 use infbench::models::lora::settings::{LayerSelection, LoraConfig, TargetModules};
+use infbench::models::parameter::to_f32;
+use infbench::models::pass::Pass;
 use infbench::models::{
     CheckpointConfig, Compute, Loading, Model, ModelConfig, Role, Stream, peft,
 };
@@ -587,4 +590,90 @@ fn smollm2_streamed_is_the_whole_model() {
     let found = difference(&losses, &theirs).max(of_rows(&rows, &expected));
     println!("{found:.1e}, {:.2} times as long", of_streamed / of_whole);
     assert!(found <= 1e-5, "{found:.1e}");
+}
+
+/// The table of docs/performance.md: what the precision of the frozen layers changes on SmolLM2 with an adapter, of real texts.
+#[test]
+fn what_narrower_types_change_on_smollm2_is_bounded() {
+    let Some(folder) = smollm2() else { return };
+    let task: TaskConfig = serde_json::from_value(serde_json::json!({
+        "name": "grammars", "train": 20, "query": 10,
+    }))
+    .unwrap();
+    let split = task.build(Some(&folder), 1).unwrap().train;
+    let lora = LoraConfig {
+        rank: 2,
+        targets: TargetModules::names(["q_proj", "v_proj"]),
+        ..LoraConfig::default()
+    };
+    let of = |compute| {
+        let stream = Stream::Chosen(false);
+        let mut model = open(&folder, &split, Loading { stream, compute });
+        model.adapt(&lora, 3).unwrap();
+        let mut rng = infbench::random::rng(2, "streaming", "adapter");
+        let mut weights = model.export(&[Role::Adapter]);
+        for (name, array) in &mut weights {
+            if name.ends_with("lora_B.weight") {
+                let draw = |value: &mut f32| *value = (rng.random::<f32>() - 0.5) * 0.04;
+                array.values.iter_mut().for_each(draw);
+            }
+        }
+        model.import(&[Role::Adapter], &weights).unwrap();
+        let (losses, rows) = gradients(&model, &split, batching::tokens_at_a_time(&model));
+        let batch = batching::batch(&split, &[0], model.device());
+        let hidden = model.output(&batch, &mut Pass::Plain).squeeze_dim::<2>(0);
+        let logits = to_f32(model.unembed(hidden).inner().into_data());
+        // a row an example
+        let of_example = |example: usize| {
+            let rows = rows.tensors.iter();
+            let part = |tensor: &Vec<f32>| {
+                let width = tensor.len() / split.len();
+                tensor[example * width..][..width].to_vec()
+            };
+            rows.flat_map(part).collect::<Vec<f32>>()
+        };
+        (
+            logits,
+            losses,
+            (0..split.len()).map(of_example).collect::<Vec<_>>(),
+        )
+    };
+    let norm = |values: &[f32]| {
+        values
+            .iter()
+            .map(|&v| f64::from(v).powi(2))
+            .sum::<f64>()
+            .sqrt()
+    };
+    let relative = |found: &[f32], exact: &[f32]| {
+        let pairs = found.iter().zip(exact);
+        let off: Vec<f32> = pairs.map(|(a, b)| a - b).collect();
+        norm(&off) / norm(exact)
+    };
+    let (logits, losses, rows) = of(Compute::F32);
+    // llama.md's figures for SmolLM2 against f64, by tensor: median .078, .090, .24
+    for (compute, most) in [
+        (Compute::Bf16, 0.2),
+        (Compute::Int8, 0.25),
+        (Compute::LlmInt8, 0.6),
+    ] {
+        let (found_logits, found_losses, found_rows) = of(compute);
+        let mut errors: Vec<f64> = found_rows
+            .iter()
+            .zip(&rows)
+            .map(|(a, b)| relative(a, b))
+            .collect();
+        errors.sort_by(f64::total_cmp);
+        let off = found_losses
+            .iter()
+            .zip(&losses)
+            .map(|(a, b)| f64::from((a - b).abs()));
+        let (median, worst) = (errors[errors.len() / 2], errors[errors.len() - 1]);
+        println!(
+            "{compute}: logits {:.1e} of their size, losses {:.1e} at worst, gradients {median:.1e} and at worst {worst:.1e}",
+            relative(&found_logits, &logits),
+            off.fold(0.0, f64::max),
+        );
+        assert!(median > 1e-4 && median < most, "{compute}: {median:.1e}");
+    }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::compute::Compute;
 use super::model::Model;
 use super::ops;
+use super::weight_bytes::WeightBytes;
 use crate::device::gpu_memory;
 use crate::input::{Problem, quote};
 use crate::measure::machine_memory;
@@ -78,65 +79,42 @@ impl Loading {
     }
 }
 
-/// What the weights of a model take in f32, bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct WeightBytes {
-    /// Outside the layers: embedding, last norm, head, adapters.
-    pub outside: u64,
-    /// The largest layer.
-    pub layer: u64,
-    /// All layers.
-    pub layers: u64,
-}
-
-impl WeightBytes {
-    /// Everything.
-    pub fn whole(self) -> u64 {
-        self.outside + self.layers
-    }
-
-    /// What is in memory while layers are streamed: one layer, and the next, which is being read.
-    pub fn streamed(self) -> u64 {
-        self.outside + 2 * self.layer
-    }
-
-    /// Where the weights are on a machine, or a GPU, with this memory.
-    ///
-    /// # Errors
-    /// What `model.stream` asks for does not fit.
-    fn residence(self, stream: Stream, memory: Memory) -> Result<Residence, Problem> {
-        let gib = |bytes: u64| bytes as f64 / (1u64 << 30) as f64;
-        let refused = |asked: &str, needed: u64, most: u64, help: &str| {
-            Problem::new(format!(
-                "{asked}: the weights take {:.1} GiB of memory, and there are {:.1}{help}",
-                gib(needed),
-                gib(most)
-            ))
-        };
-        let streams = match (stream, memory) {
-            (Stream::Chosen(streams), _) => streams,
-            (Stream::Auto(_), Memory::Gpu(most)) => self.whole() > most,
-            (Stream::Auto(_), Memory::Machine(most)) => self.whole() > most / 2,
-        };
-        match (streams, memory) {
-            (true, Memory::Machine(most)) if self.streamed() > most => Err(refused(
-                "streaming layers, of which two are in memory at a time",
-                self.streamed(),
-                most,
-                "",
-            )),
-            (false, Memory::Machine(most)) if self.whole() > most => Err(refused(
-                "false",
-                self.whole(),
-                most,
-                "; allowed: auto, true",
-            )),
-            (false, _) => Ok(Residence::Whole),
-            (true, Memory::Machine(_)) => Ok(Residence::Streamed { resident: false }),
-            (true, Memory::Gpu(most)) => Ok(Residence::Streamed {
-                resident: self.streamed() + self.layers / 2 <= most,
-            }),
-        }
+/// Where the weights are on a machine, or a GPU, with this memory.
+///
+/// # Errors
+/// What `model.stream` asks for does not fit.
+fn residence(bytes: WeightBytes, stream: Stream, memory: Memory) -> Result<Residence, Problem> {
+    let gib = |size: u64| size as f64 / (1u64 << 30) as f64;
+    let refused = |asked: &str, needed: u64, most: u64, help: &str| {
+        Problem::new(format!(
+            "{asked}: the weights take {:.1} GiB of memory, and there are {:.1}{help}",
+            gib(needed),
+            gib(most)
+        ))
+    };
+    let streams = match (stream, memory) {
+        (Stream::Chosen(streams), _) => streams,
+        (Stream::Auto(_), Memory::Gpu(most)) => bytes.whole() > most,
+        (Stream::Auto(_), Memory::Machine(most)) => bytes.whole() > most / 2,
+    };
+    match (streams, memory) {
+        (true, Memory::Machine(most)) if bytes.streamed() > most => Err(refused(
+            "streaming layers, of which two are in memory at a time",
+            bytes.streamed(),
+            most,
+            "",
+        )),
+        (false, Memory::Machine(most)) if bytes.whole() > most => Err(refused(
+            "false",
+            bytes.whole(),
+            most,
+            "; allowed: auto, true",
+        )),
+        (false, _) => Ok(Residence::Whole),
+        (true, Memory::Machine(_)) => Ok(Residence::Streamed { resident: false }),
+        (true, Memory::Gpu(most)) => Ok(Residence::Streamed {
+            resident: bytes.streamed() + bytes.layers / 2 <= most,
+        }),
     }
 }
 
@@ -173,7 +151,7 @@ impl Residence {
             Memory::Gpu(gpu_memory())
         };
         let bytes = model.weight_bytes();
-        let found = bytes.residence(loading.stream, memory);
+        let found = residence(bytes, loading.stream, memory);
         let streams = found.map_err(|problem| ("stream", problem))?;
         // encoders are never streamed
         Ok(if bytes.layers == 0 || model.decoder().is_none() {
@@ -196,7 +174,7 @@ mod tests {
             layers: 40 << 30,
         };
         let [auto, always, never] = ["auto", "true", "false"].map(|text| text.parse().unwrap());
-        let streams = |stream, gib: u64| bytes.residence(stream, Memory::Machine(gib << 30));
+        let streams = |stream, gib: u64| residence(bytes, stream, Memory::Machine(gib << 30));
         let streamed = |resident| Ok(Residence::Streamed { resident });
         assert_eq!((bytes.whole() >> 30, bytes.streamed() >> 30), (44, 6));
         assert_eq!(streams(auto, 88), Ok(Residence::Whole));
@@ -204,7 +182,7 @@ mod tests {
         assert_eq!(streams(always, 100), streamed(false));
         assert_eq!(streams(never, 44), Ok(Residence::Whole));
         // on a GPU in bf16 where there is room for that
-        let on_gpu = |stream, gib: u64| bytes.residence(stream, Memory::Gpu(gib << 30));
+        let on_gpu = |stream, gib: u64| residence(bytes, stream, Memory::Gpu(gib << 30));
         assert_eq!(on_gpu(auto, 44), Ok(Residence::Whole));
         assert_eq!(on_gpu(auto, 43), streamed(true));
         assert_eq!(on_gpu(auto, 26), streamed(true));

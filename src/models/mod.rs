@@ -35,6 +35,7 @@ pub mod peft;
 pub mod pretrain;
 mod table;
 pub mod transformer;
+mod weight_bytes;
 
 pub use architecture::Architecture;
 pub use batch::{Batch, InputShape, ModelInput, repeated};
@@ -45,7 +46,7 @@ pub use error::{CheckpointError, ModelError};
 pub use family::Family;
 pub use layered::{Layered, Stage};
 pub use llama::LlamaConfig;
-pub use loading::{Loading, Stream, WeightBytes};
+pub use loading::{Loading, Stream};
 pub use lora::settings::LoraConfig;
 pub use lora::{Adapter, AdapterShape, LoraLinear};
 pub use mlp::MlpConfig;
@@ -54,6 +55,7 @@ pub use parameter::{Array, Role, WeightError, Weights};
 pub use pass::{Pass, Site};
 pub use pretrain::PretrainConfig;
 pub use transformer::TransformerConfig;
+pub use weight_bytes::WeightBytes;
 
 table::models! {
     /// Post-layer-norm transformer encoder (BERT's block), mean-pooled, linear head.

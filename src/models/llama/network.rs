@@ -8,7 +8,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Int, Tensor, module};
 
 use super::layer::Layer;
-use super::positions::{Positions, real};
+use super::positions::Positions;
 use super::rms_norm::RmsNorm;
 use super::rope::Rope;
 use super::shape::LlamaShape;
@@ -102,18 +102,6 @@ impl Llama {
         first.is_some_and(|linear| linear.compute() == Compute::LlmInt8)
     }
 
-    /// What the layers are told of a batch of width t.
-    pub(super) fn positions<'a>(&self, batch: &'a Batch, t: usize) -> Positions<'a> {
-        let lengths = batch.lengths.as_deref();
-        Positions {
-            rotation: self.rope.rotation(0, t, lengths),
-            keys: batch.keys(),
-            real: lengths
-                .filter(|_| self.sees_padding())
-                .map(|lengths| real(lengths, t, &batch.device)),
-        }
-    }
-
     /// Ends what [`Network::freeze`] began.
     fn thaw(&mut self) {
         if self.frozen {
@@ -151,7 +139,7 @@ impl Llama {
         batch: &Batch,
         pass: &mut Pass,
     ) -> Tensor<3> {
-        let at = self.positions(batch, x.dims()[1]);
+        let at = Positions::of(batch, x.dims()[1], &self.rope, self.sees_padding());
         for layer in self.stack(layers) {
             x = layer.forward(x, &at, pass);
         }
@@ -168,8 +156,11 @@ impl Layered for Llama {
     }
 
     fn fetch(&self, layer: usize, next: Option<usize>) -> Box<dyn Stage> {
-        let layer = self.layer(layer, next).into_owned();
-        Box::new(LlamaStage::new(self, layer))
+        Box::new(LlamaStage {
+            layer: self.layer(layer, next).into_owned(),
+            rope: self.rope.clone(),
+            sees_padding: self.sees_padding(),
+        })
     }
 }
 

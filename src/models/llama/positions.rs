@@ -2,6 +2,8 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::rope::Rope;
+use crate::models::batch::Batch;
 use crate::models::ops::Rotation;
 
 /// See the [module](self).
@@ -15,7 +17,18 @@ pub struct Positions<'a> {
     pub real: Option<Tensor<3>>,
 }
 
-impl Positions<'_> {
+impl<'a> Positions<'a> {
+    /// Of a batch of width t.
+    pub fn of(batch: &'a Batch, t: usize, rope: &Rope, sees_padding: bool) -> Self {
+        let lengths = batch.lengths.as_deref();
+        let masked = lengths.filter(|_| sees_padding);
+        Self {
+            rotation: rope.rotation(0, t, lengths),
+            keys: batch.keys(),
+            real: masked.map(|lengths| real(lengths, t, &batch.device)),
+        }
+    }
+
     /// The input of a product, without padding where that would be seen.
     pub fn masked(&self, x: Tensor<3>) -> Tensor<3> {
         match &self.real {

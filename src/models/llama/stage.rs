@@ -3,27 +3,28 @@
 use burn::tensor::Tensor;
 
 use super::layer::Layer;
-use super::network::Llama;
+use super::positions::Positions;
+use super::rope::Rope;
 use crate::models::batch::Batch;
 use crate::models::layered::Stage;
 use crate::models::lora::LoraLinear;
 use crate::models::parameter::Parameter;
 use crate::models::pass::Pass;
 
-/// The layer, and the network without its layers' weights, which knows about positions.
-#[derive(Clone)]
+/// The layer, and what the network knows about positions.
+#[derive(Clone, Debug)]
 pub struct LlamaStage {
-    layer: Layer,
-    network: Llama,
+    /// With its weights.
+    pub layer: Layer,
+    /// The rotary embedding.
+    pub rope: Rope,
+    /// Whether padding would take part in a rounding.
+    pub sees_padding: bool,
 }
 
 impl LlamaStage {
-    /// Of a layer with its weights.
-    pub fn new(network: &Llama, layer: Layer) -> Self {
-        Self {
-            layer,
-            network: network.clone(),
-        }
+    fn positions<'a>(&self, batch: &'a Batch, x: &Tensor<3>) -> Positions<'a> {
+        Positions::of(batch, x.dims()[1], &self.rope, self.sees_padding)
     }
 }
 
@@ -33,12 +34,12 @@ impl Stage for LlamaStage {
     }
 
     fn forward(&self, x: Tensor<3>, batch: &Batch, pass: &mut Pass) -> Tensor<3> {
-        let at = self.network.positions(batch, x.dims()[1]);
+        let at = self.positions(batch, &x);
         self.layer.forward(x, &at, pass)
     }
 
     fn pull(&self, x: Tensor<3>, delta: Tensor<3>, batch: &Batch, pass: &mut Pass) -> Tensor<1> {
-        let at = self.network.positions(batch, x.dims()[1]);
+        let at = self.positions(batch, &x);
         self.layer.pull(x, delta, &at, pass)
     }
 
