@@ -145,20 +145,17 @@ impl Residence {
     /// # Errors
     /// The field of the settings that asks for what does not fit, and the problem.
     pub fn of(model: &mut Model, loading: Loading) -> Result<Self, (&'static str, Problem)> {
+        // other networks are never streamed
+        if model.decoder().is_none() {
+            return Ok(Self::Whole);
+        }
         let memory = if ops::in_memory(model.device()) {
             Memory::Machine(machine_memory().unwrap_or(u64::MAX))
         } else {
             Memory::Gpu(gpu_memory())
         };
-        let bytes = model.weight_bytes();
-        let found = residence(bytes, loading.stream, memory);
-        let streams = found.map_err(|problem| ("stream", problem))?;
-        // encoders are never streamed
-        Ok(if bytes.layers == 0 || model.decoder().is_none() {
-            Self::Whole
-        } else {
-            streams
-        })
+        let found = residence(model.weight_bytes(), loading.stream, memory);
+        found.map_err(|problem| ("stream", problem))
     }
 }
 
