@@ -7,6 +7,10 @@ use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use image::{Rgb, RgbImage};
+use infbench::device::DeviceChoice;
+use infbench::generation::images::{ImageRequest, images};
+use infbench::models::diffusion::Sampling;
+use infbench::tasks::pictures::read;
 use safetensors::tensor::SafeTensors;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -301,7 +305,11 @@ fn records_have_controls_classes_and_pictures() {
         .collect();
     let more = json!({
         "influence": {"methods": methods},
-        "outputs": {"report": true, "images": 2},
+        "seed": 5,
+        "outputs": {
+            "report": true, "images": 2, "adapters": true,
+            "samples": {"prompts": 2, "images": 3, "sampling": {"steps": 4, "guidance": 2.0}},
+        },
     });
     let task =
         json!({"random_flip": true, "posterior": "mean", "noise": "index", "captions": "styled"});
@@ -342,6 +350,15 @@ fn records_have_controls_classes_and_pictures() {
             assert!(first["text"].as_str().unwrap().starts_with("a "));
         }
     }
+    samples_are_those_of_the_command(&bench, record);
+    let page = fs::read_to_string(bench.path("out/report.html")).unwrap();
+    for part in [
+        "Most harmful",
+        "<th>Before</th>",
+        ".p0{background-image:url(data:image/png;base64,",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
     // as Hugging Face's datasets lay image folders out, with no classes
     for (split, style) in [("train", "flat"), ("test", "line")] {
         copy(
@@ -366,6 +383,55 @@ fn records_have_controls_classes_and_pictures() {
     );
     assert_eq!(metric(&record, "exact", "class_auc"), Value::Null);
     assert!(metric(&record, "datainf", "pearson").is_f64());
+}
+
+/// Samples before and after the fine-tune are what `infbench generate` draws without and with the saved LoRA.
+fn samples_are_those_of_the_command(bench: &Bench, record: &Value) {
+    let samples = record["samples"].as_array().unwrap();
+    assert_eq!(samples.len(), 2);
+    let id = record["cell"]["id"].as_str().unwrap();
+    let adapter = bench.path("out/adapters").join(id);
+    let file = fs::read_dir(&adapter).unwrap().next().unwrap().unwrap();
+    let prompts = samples
+        .iter()
+        .map(|sample| sample["prompt"].as_str().unwrap());
+    let prompts: Vec<String> = prompts.map(str::to_owned).collect();
+    let mut drawn = Vec::new();
+    for (when, adapter) in [("before", None), ("after", Some(file.path()))] {
+        let request = ImageRequest {
+            model: bench.path("pipeline"),
+            adapter,
+            prompts: prompts.clone(),
+            images: 3,
+            // that of the training images
+            size: [Some(16); 2],
+            sampling: Sampling {
+                steps: 4,
+                guidance: 2.0,
+            },
+            seed: 5,
+            latents: None,
+            device: DeviceChoice::default(),
+        };
+        for (row, sample) in images(&request).unwrap().iter().zip(samples) {
+            let files = sample[when].as_array().unwrap();
+            assert_eq!(files.len(), 3);
+            for (image, file) in row.images.iter().zip(files) {
+                let found = read(&bench.path("out").join(file.as_str().unwrap())).unwrap();
+                // a last bit may differ where pieces of the work are others
+                let far = found
+                    .rgb
+                    .iter()
+                    .zip(&image.rgb)
+                    .map(|(a, b)| a.abs_diff(*b))
+                    .max();
+                assert!(far.unwrap() <= 1, "{when}: {far:?}");
+                assert_eq!(found.rgb.len(), image.rgb.len());
+            }
+            drawn.push(files.clone());
+        }
+    }
+    assert_ne!(drawn[0], drawn[2]);
 }
 
 #[test]
