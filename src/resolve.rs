@@ -25,7 +25,7 @@ use crate::tasks::image_folder::ImageSource;
 use crate::tasks::text::CaptionEncoder;
 
 /// What helps where a pipeline is missing.
-const NO_PIPELINE: &str = "scripts/get-icons.sh and `infbench pretrain experiments/pipeline_icons32.yaml` make a small one, models/icons32 (docs/diffusion.md)";
+const NO_PIPELINE: &str = "scripts/get-icons.sh and `infbench pretrain experiments/pipeline_icons32.yaml` make a small one, models/sd-icons32 (docs/diffusion.md)";
 /// Most bytes of a settings file.
 const MOST_BYTES: u64 = 1 << 20;
 

@@ -221,6 +221,12 @@ fn find_model(model: &CheckpointConfig) -> Result<String, String> {
                 path.display()
             )
         }
+        _ if id == "sd-icons32" => {
+            format!(
+                "the model {}: scripts/get-icons.sh fetches its images, and `infbench pretrain experiments/pipeline_icons32.yaml` trains it",
+                path.display()
+            )
+        }
         Ok(_) => format!(
             "the model {}: it is in the cache of Hugging Face's tools, --set model.path={id} takes it from there",
             path.display()
@@ -345,6 +351,11 @@ mod tests {
         assert_eq!(
             minilm,
             "the model nowhere/all-MiniLM-L6-v2: scripts/get-minilm.sh fetches it"
+        );
+        let pipeline = of("nowhere/sd-icons32");
+        assert!(
+            pipeline.ends_with("`infbench pretrain experiments/pipeline_icons32.yaml` trains it"),
+            "{pipeline}"
         );
         let other = of("nowhere/encoder-of-nobody");
         assert!(
