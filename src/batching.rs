@@ -191,6 +191,12 @@ pub fn tokens_at_a_time(model: &Model) -> usize {
     fit.clamp(1, TOKENS_ON_GPU as u64) as usize
 }
 
+/// Bytes of activations that a thread at work holds, about.
+pub fn activations_at_a_time(model: &Model) -> f64 {
+    let of_a_position = (model.layers() * model.width()) as u64 * BYTES_OF_A_POSITION;
+    (tokens_at_a_time(model) as u64 * of_a_position) as f64
+}
+
 /// How many positions to take at a time of a training step's examples: fewer where that gives every
 /// thread of a small machine its part of a small batch.
 pub fn tokens_of_a_step(split: &Split, indices: &[usize], model: &Model) -> usize {

@@ -9,7 +9,7 @@
 //!
 //! The order of imports is another: from the tools ([`input`], [`atomic`], [`device`], [`interrupt`], [`look`], [`measure`], [`progress`], [`random`],
 //! [`workers`]) up through [`data`], [`models`] and [`tasks`], [`batching`], [`sampling`], [`objectives`], [`gradients`], [`finetune`], [`pretraining`], [`influence`],
-//! [`metrics`], [`ground_truth`], [`theory`], [`results`], [`config`], [`resolve`], [`runner`], [`report`] to [`reproduce`] and the
+//! [`metrics`], [`ground_truth`], [`theory`], [`results`], [`config`], [`resolve`], [`runner`], [`engines`], [`report`] to [`reproduce`] and the
 //! command line; a module imports only from those before it. `docs/architecture.md` draws both and says how a method, a
 //! task, a model or a metric is added; `tests/boundaries.rs` keeps the order.
 //!
@@ -29,6 +29,7 @@ pub mod checkpoints;
 pub mod config;
 pub mod data;
 pub mod device;
+pub mod engines;
 pub mod finetune;
 pub mod generation;
 pub mod gradient_files;

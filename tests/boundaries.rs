@@ -44,6 +44,7 @@ const ORDER: &[&[&str]] = &[
     &["config"],
     &["resolve"],
     &["generation", "gradient_files", "runner", "score"],
+    &["engines"],
     &["report"],
     &["reproduce"],
     &["cli"],

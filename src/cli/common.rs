@@ -1,8 +1,12 @@
 //! What commands share: options, output, errors.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
+use infbench::config::Cell;
+use infbench::runner::forecast::forecast;
+use infbench::runner::memory::{Host, misfit};
 
 /// Options of every command.
 #[derive(Args, Clone, Copy)]
@@ -34,6 +38,18 @@ pub struct ExperimentArgs {
 }
 
 impl ExperimentArgs {
+    /// The same experiment as arguments of another process, but for the folder of its results.
+    pub fn words(&self, plan: &infbench::config::Plan) -> Vec<String> {
+        let mut words = vec![self.experiment.display().to_string()];
+        if let Some(profile) = &plan.profile {
+            words.extend(["--profile".to_owned(), profile.clone()]);
+        }
+        for change in &self.overrides {
+            words.extend(["--set".to_owned(), change.clone()]);
+        }
+        words
+    }
+
     /// The plan, and the folder for its results.
     ///
     /// # Errors
@@ -47,6 +63,37 @@ impl ExperimentArgs {
             .unwrap_or_else(|| PathBuf::from("runs").join(plan.folder()));
         Ok((plan, out))
     }
+}
+
+/// Refuses cells that cannot fit this machine, naming the setting that would make them fit; with `force` they are warned
+/// of. Cells that differ by their seed are alike.
+///
+/// # Errors
+/// The first cell that does not fit, or whose task or model cannot be built.
+pub fn refuse_misfits<'c>(
+    cells: impl IntoIterator<Item = &'c Cell>,
+    host: Host,
+    force: bool,
+) -> miette::Result<()> {
+    let mut alike = BTreeSet::new();
+    for cell in cells {
+        let settings = serde_json::to_string(&cell.settings).expect("settings are plain JSON");
+        if !alike.insert(settings) {
+            continue;
+        }
+        let wrong = |error| miette::miette!("{}: {error}", cell.title());
+        let Some(why) = misfit(&forecast(cell).map_err(wrong)?.memory, host) else {
+            continue;
+        };
+        if !force {
+            return Err(miette::miette!(
+                "{}: {why}. --force runs it all the same",
+                cell.title()
+            ));
+        }
+        eprintln!("{}: {why}", cell.title());
+    }
+    Ok(())
 }
 
 /// Prints to standard output; a reader that has gone away (`| head`) is no error.

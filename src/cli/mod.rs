@@ -8,12 +8,14 @@ mod generate;
 mod gradients;
 mod handbook;
 mod list;
+mod merge;
 mod plan;
 mod pretrain;
 mod report;
 mod reproduce;
 mod run;
 mod score;
+mod submit;
 mod theory;
 mod units;
 
@@ -58,6 +60,17 @@ enum Command {
     Convert(convert::ConvertArgs),
     /// Show the cells of an experiment, their cost and memory forecast, and what is done
     Plan(plan::PlanArgs),
+    /// Submit an experiment as jobs of an engine: Slurm or HyperQueue
+    Submit(Box<submit::SubmitArgs>),
+    /// Show what is done, running, waiting and failed of a submitted experiment, and how long it will take
+    Status(submit::FolderArgs),
+    /// Cancel the jobs of a submitted experiment
+    Cancel(submit::FolderArgs),
+    /// Note why jobs failed, and submit once more, with twice the request, what ran out of time or memory: jobs do this
+    #[command(hide = true)]
+    Settle(submit::FolderArgs),
+    /// Join the results of one experiment from two folders into a new one; records that contradict each other are refused
+    Merge(merge::MergeArgs),
     /// Draw figures and tables from results, and write one self-contained HTML page
     Report(report::ReportArgs),
     /// Compare two results: what changed in settings, environment and time, and whether the results are the same
@@ -125,6 +138,11 @@ pub fn main() -> ExitCode {
         Command::Pretrain(args) => pretrain::pretrain(&args, cli.global),
         Command::Convert(args) => convert::convert(&args, cli.global),
         Command::Plan(args) => plan::plan(&args),
+        Command::Submit(args) => submit::submit(&args, cli.global),
+        Command::Status(args) => submit::show_status(&args),
+        Command::Cancel(args) => submit::cancel(&args),
+        Command::Settle(args) => submit::settle_failures(&args),
+        Command::Merge(args) => merge::merge(&args),
         Command::Report(args) => report::report(&args, cli.global),
         Command::Compare(args) => compare::compare(&args, cli.global),
         Command::Reproduce(args) => reproduce::reproduce(&args, cli.global),

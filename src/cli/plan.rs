@@ -9,8 +9,9 @@ use infbench::config::Cell;
 use infbench::progress::plural;
 use infbench::results::ResultsDir;
 use infbench::runner::forecast::{fine_tune, forecast, product_rate};
+use infbench::runner::memory::Host;
 
-use super::common::{ExperimentArgs, duration, print, size};
+use super::common::{ExperimentArgs, duration, print, refuse_misfits, size};
 use super::units::{CutArgs, table};
 
 /// Arguments of `infbench plan`.
@@ -21,6 +22,9 @@ pub struct PlanArgs {
     /// List the units of work instead of the cells: what can run by itself, what it needs and takes, and what is done
     #[arg(long)]
     units: bool,
+    /// Exit with 0 also when something is forecast not to fit into memory or on the disk
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     cut: CutArgs,
 }
@@ -106,5 +110,6 @@ pub fn plan(args: &PlanArgs) -> miette::Result<ExitCode> {
         rate / 1e9
     );
     print(&text);
+    refuse_misfits(&plan.cells, Host::here(&out), args.force)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::common::{ExperimentArgs, Global, bad, print};
+use super::common::{ExperimentArgs, Global, bad, print, refuse_misfits};
 use super::units::{self, UnitArgs};
 use clap::Args;
-use infbench::config::Plan;
+use infbench::config::{Cell, Plan};
 use infbench::device::DeviceChoice;
 use infbench::progress::{Progress, plural};
 use infbench::report;
@@ -14,6 +14,7 @@ use infbench::resolve;
 use infbench::results::ResultsDir;
 use infbench::results::files::RECORDS;
 use infbench::runner::cell::CellRunner;
+use infbench::runner::memory::Host;
 use infbench::runner::{RunOptions, RunSummary, collect, run as run_plan};
 
 /// Arguments of `infbench run`.
@@ -33,6 +34,9 @@ pub struct RunArgs {
     /// Run at most N cells now
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// Run also what is forecast not to fit into memory or on the disk
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     unit: UnitArgs,
 }
@@ -41,8 +45,15 @@ pub struct RunArgs {
 pub fn run(args: &RunArgs, global: Global) -> miette::Result<ExitCode> {
     let (plan, out) = args.experiment.load()?;
     if !args.unit.units.is_empty() {
+        let needed = |cell: &&Cell| args.unit.units.iter().any(|unit| unit.cell == cell.id);
+        refuse_misfits(
+            plan.cells.iter().filter(needed),
+            Host::here(&out),
+            args.force,
+        )?;
         return units::run(plan, &out, &args.unit, args.device, global.quiet);
     }
+    refuse_misfits(&plan.cells, Host::here(&out), args.force)?;
     let options = RunOptions {
         resume: args.resume || !args.no_resume,
         limit: args.limit,

@@ -9,9 +9,9 @@ use clap::Args;
 use infbench::config::Plan;
 use infbench::device::DeviceChoice;
 use infbench::progress::{Progress, plural};
-use infbench::results::ResultsDir;
+use infbench::results::{Record, ResultsDir, environment};
 use infbench::runner::forecast::product_rate;
-use infbench::runner::units::report::UnitReport;
+use infbench::runner::units::report::{Cause, State, UnitReport};
 use infbench::runner::units::{self, Cut, Kind, Outcome, Unit, UnitId, Worker};
 use infbench::runner::{collect as collected, is_failed, remove_parts};
 use infbench::{atomic, interrupt, report, resolve};
@@ -215,16 +215,39 @@ fn collect(plan: &Plan, results: &ResultsDir, progress: &Progress) -> miette::Re
         let options = report::ReportOptions::default();
         report::write(&records, results.root(), &options).map_err(bad)?;
     }
+    let outcome = collection(plan, &records);
+    let id = UnitId::collect();
+    let report = UnitReport::new(&id, &environment::now());
+    let report = match &outcome {
+        Outcome::Failed(message) => UnitReport {
+            state: State::Failed,
+            cause: Some(Cause::Error),
+            message: Some(message.clone()),
+            job: job(),
+            ..report
+        },
+        _ => UnitReport {
+            state: State::Done,
+            job: job(),
+            ..report
+        },
+    };
+    report.write(results.root(), &id).map_err(bad)?;
+    Ok(outcome)
+}
+
+/// What there is to say of the records that were collected.
+fn collection(plan: &Plan, records: &[Record]) -> Outcome {
     let missing = plan.cells.len() - records.len();
     let failed = records.iter().filter(|record| is_failed(record)).count();
-    Ok(match (missing, failed) {
+    match (missing, failed) {
         (0, 0) => Outcome::Done,
         (0, failed) => Outcome::Failed(format!("{failed} of {} cells failed", plan.cells.len())),
         (missing, _) => Outcome::Failed(format!(
             "{missing} of {} cells have no record yet",
             plan.cells.len()
         )),
-    })
+    }
 }
 
 /// The job of a scheduler that this process is.

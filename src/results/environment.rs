@@ -32,6 +32,36 @@ pub fn provenance(device: &str, threads: usize) -> Provenance {
     }
 }
 
+/// Main memory of this machine, bytes; `None` where the system does not tell.
+pub fn memory() -> Option<u64> {
+    let system = sysinfo::System::new_with_specifics(
+        sysinfo::RefreshKind::nothing()
+            .with_memory(sysinfo::MemoryRefreshKind::nothing().with_ram()),
+    );
+    let system = system.ok()?;
+    Some(system.total_memory()).filter(|&bytes| bytes > 0)
+}
+
+/// Room on the disk of a folder, which need not be there yet, bytes; `None` where the system does not tell.
+pub fn room(folder: &std::path::Path) -> Option<u64> {
+    let folder = std::path::absolute(folder).ok()?;
+    let there = folder.ancestors().find(|folder| folder.is_dir())?;
+    // the portable answer of POSIX: kibibytes in the fourth column
+    let told = std::process::Command::new("df")
+        .arg("-kP")
+        .arg(there)
+        .output();
+    let text = String::from_utf8(told.ok()?.stdout).ok()?;
+    let kib: u64 = text
+        .lines()
+        .nth(1)?
+        .split_whitespace()
+        .nth(3)?
+        .parse()
+        .ok()?;
+    Some(kib << 10)
+}
+
 /// The name of this host.
 pub fn host() -> String {
     sysinfo::System::host_name().unwrap_or_else(|_| "unknown".to_owned())
@@ -41,6 +71,13 @@ pub fn host() -> String {
 pub fn now() -> String {
     jiff::Timestamp::now()
         .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string()
+}
+
+/// The time to the millisecond, RFC 3339, UTC.
+pub fn now_precisely() -> String {
+    jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
         .to_string()
 }
 

@@ -7,6 +7,7 @@
 pub mod difference;
 pub mod environment;
 pub mod files;
+pub mod merge;
 pub mod methods;
 mod packed;
 pub mod record;

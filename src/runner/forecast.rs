@@ -8,14 +8,16 @@ use faer::{Accum, Mat, Par};
 
 use super::companions::Wanted;
 use super::examples::Encoding;
+use super::memory::Memory;
 use super::passes::Passes;
 use super::source::tensors;
 use super::stores::keeps_unrounded;
 use super::tuning::examples;
-use crate::batching::{self, streaming::Memory};
-use crate::config::{Cell, Settings, TaskConfig};
-use crate::data::TaskData;
+use crate::batching::{self, streaming};
+use crate::config::{Cell, ModelConfig, Settings, TaskConfig};
+use crate::data::{Inputs, Split, TaskData};
 use crate::device::DeviceChoice;
+use crate::finetune::reuse;
 use crate::gradients::store::TensorInfo;
 use crate::influence::BlockLayout;
 use crate::models::Model;
@@ -33,8 +35,6 @@ pub struct Cost {
     pub seconds: f64,
     /// Peak of main memory, bytes.
     pub memory: f64,
-    /// Peak of the GPU's memory, bytes; 0 where the model is computed in main memory.
-    pub device_memory: f64,
     /// What it leaves on disk, and what lies there meanwhile, bytes.
     pub disk: f64,
 }
@@ -54,9 +54,8 @@ pub struct Forecast {
     pub gradient_bytes: f64,
     /// Largest workspace of a method, bytes.
     pub workspace_bytes: f64,
-    /// The model while its gradients are taken, bytes: weights, or two layers of them where they are streamed, and what
-    /// passes keep.
-    pub model_bytes: f64,
+    /// What lies in memory.
+    pub memory: Memory,
     /// Floating-point operations of the fine-tune, its evaluations, of retraining, and of taking gradients.
     pub training_flops: f64,
     /// Those of them that cells of the same [`fine_tune`] share: all but the gradients.
@@ -85,11 +84,10 @@ impl Forecast {
     }
 
     /// What a unit takes that lasts so long and leaves so many bytes on disk.
-    pub(super) fn cost(&self, _: DeviceChoice, seconds: f64, disk: f64) -> Cost {
+    pub(super) fn cost(&self, seconds: f64, memory: f64, disk: f64) -> Cost {
         Cost {
             seconds,
-            memory: self.bytes(),
-            device_memory: 0.0,
+            memory,
             disk,
         }
     }
@@ -108,7 +106,7 @@ impl Forecast {
 
     /// Peak memory, bytes.
     pub fn bytes(&self) -> f64 {
-        self.gradient_bytes + self.workspace_bytes.max(self.model_bytes)
+        self.memory.peak()
     }
 }
 
@@ -141,8 +139,9 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
 pub(super) fn forecast_with(cell: &Cell, data: Option<&TaskData>) -> Result<Forecast, String> {
     let settings = &cell.settings;
     let mut wanted = Wanted::by(&settings.influence.methods);
-    let (mut fine_tune_flops, mut shared_flops, mut model_bytes) = (0.0, 0.0, 0.0);
+    let (mut fine_tune_flops, mut shared_flops) = (0.0, 0.0);
     let (mut retraining_flops, mut pretraining_flops) = (0.0, 0.0);
+    let mut memory = Memory::default();
     let (tensors, train, query, training_flops, stores) = match (&settings.task, data) {
         (TaskConfig::Gradients(task), _) => {
             let tensors = (0..task.blocks)
@@ -162,10 +161,10 @@ pub(super) fn forecast_with(cell: &Cell, data: Option<&TaskData>) -> Result<Fore
             let mut model =
                 Model::blank(config, &input, data.classes, &device).map_err(|e| e.to_string())?;
             model.adapt(lora, cell.seed).map_err(|e| e.to_string())?;
-            let memory = Memory::of(&mut model, config.loading(), &[&data.train, &data.query]);
-            let memory =
-                memory.map_err(|(field, problem)| format!("model.{field}: {}", problem.message))?;
-            model_bytes = memory.bytes() as f64;
+            let splits = [&data.train, &data.query];
+            let of_model = streaming::Memory::of(&mut model, config.loading(), &splits);
+            let of_model = of_model
+                .map_err(|(field, problem)| format!("model.{field}: {}", problem.message))?;
             let activations = settings.store.activations_mib << 20;
             let passes = Passes::new(
                 &mut model,
@@ -184,6 +183,7 @@ pub(super) fn forecast_with(cell: &Cell, data: Option<&TaskData>) -> Result<Fore
                 cost(truth.retrainings(n, methods, training.epochs))
             });
             pretraining_flops = passes.pretraining;
+            memory = model_memory(of_model, &mut model, data, config, activations);
             let tensors = tensors(&model, &data.train.targets);
             let dims =
                 |tensors: &Vec<TensorInfo>| tensors.iter().map(TensorInfo::dim).sum::<usize>();
@@ -234,6 +234,24 @@ pub(super) fn forecast_with(cell: &Cell, data: Option<&TaskData>) -> Result<Fore
         0.0
     };
     let gradient_bytes = dim as f64 * (number * rows + unrounded) + hessian_bytes;
+    // every store by itself goes to a file when it is larger than the settings allow
+    let limit = (store.in_memory_mib << 20) as f64;
+    let mut put = |bytes: f64, alike: f64| {
+        if bytes <= limit {
+            memory.gradients += alike * bytes;
+        } else {
+            memory.mapped += alike * bytes;
+        }
+    };
+    for (rows, alike) in [(train, stores[0]), (query, stores[1])] {
+        let numbers = (dim * rows) as f64;
+        put(number * numbers, alike);
+        if keeps_unrounded(settings) {
+            put(4.0 * numbers, 1.0);
+        }
+    }
+    memory.gradients += hessian_bytes;
+    memory.workspace = workspace_bytes;
     Ok(Forecast {
         train,
         query,
@@ -241,7 +259,7 @@ pub(super) fn forecast_with(cell: &Cell, data: Option<&TaskData>) -> Result<Fore
         dim,
         gradient_bytes,
         workspace_bytes,
-        model_bytes,
+        memory,
         training_flops,
         shared_flops,
         fine_tune_flops,
@@ -257,6 +275,64 @@ pub(super) fn forecast_with(cell: &Cell, data: Option<&TaskData>) -> Result<Fore
         },
         method_flops,
     })
+}
+
+/// What a model and its examples take of memory, bytes.
+fn model_memory(
+    of_model: streaming::Memory,
+    model: &mut Model,
+    data: &TaskData,
+    config: &ModelConfig,
+    activations: u64,
+) -> Memory {
+    const F32: f64 = 4.0;
+    let parameters = model.parameters();
+    let parameters: usize = parameters
+        .iter()
+        .map(|parameter| parameter.slot.count())
+        .sum();
+    let splits = [&data.train, &data.query];
+    let tokens = |split: &Split| batching::lengths(split).iter().sum::<usize>() as f64;
+    let tokens = splits.map(tokens);
+    let keeps = splits.map(|split| reuse::keeps(model, split, activations));
+    let kept = tokens
+        .iter()
+        .zip(keeps)
+        .map(|(tokens, keeps)| if keeps { *tokens } else { 0.0 });
+    let width = model.width() as f64;
+    let passes = (of_model.inputs + of_model.passes) as f64;
+    let threads = rayon::current_num_threads() as f64;
+    Memory {
+        weights: of_model.weights as f64,
+        // gradients, two moments, and a copy of what is written
+        pretraining: config
+            .pretrain()
+            .map_or(0.0, |_| 4.0 * F32 * parameters as f64),
+        activations: if of_model.streamed {
+            passes
+        } else {
+            passes.max(threads * batching::activations_at_a_time(model))
+        },
+        examples: splits.map(held).iter().sum(),
+        kept: F32 * width * kept.sum::<f64>(),
+        ..Memory::default()
+    }
+}
+
+/// Bytes of a split's inputs.
+fn held(split: &Split) -> f64 {
+    let bytes = match &split.inputs {
+        Inputs::Tokens { ids, types, .. } => {
+            4 * ids.iter().chain(types).map(Vec::len).sum::<usize>()
+        }
+        Inputs::Features { values, .. } => 4 * values.len(),
+        Inputs::Activations { rows, .. } => 4 * rows.iter().map(Vec::len).sum::<usize>(),
+        Inputs::Latents(latents) => {
+            let texts: usize = latents.texts.iter().map(Vec::len).sum();
+            4 * (2 * latents.captions.len() * latents.size() + texts)
+        }
+    };
+    bytes as f64
 }
 
 /// Rate of f64 matrix products on this machine, operations a second: the best of three products of

@@ -20,6 +20,7 @@ mod examples;
 pub mod forecast;
 mod latents;
 mod material;
+pub mod memory;
 mod outcome;
 mod pairing;
 mod passes;

@@ -114,7 +114,11 @@ impl Graph {
                     cells: Vec::new(),
                     needs: Vec::new(),
                     on_device: true,
-                    cost: forecast.cost(cut.device, seconds(forecast.pretraining_flops), 0.0),
+                    cost: forecast.cost(
+                        seconds(forecast.pretraining_flops),
+                        forecast.memory.of_base(),
+                        0.0,
+                    ),
                     done: !shared.lacks_base(),
                 };
                 base.push(self.merge(unit, &shared.base_key(), index, scored));
@@ -125,7 +129,11 @@ impl Graph {
                 cells: Vec::new(),
                 needs: base.clone(),
                 on_device: true,
-                cost: forecast.cost(cut.device, seconds(forecast.fine_tune_flops), 0.0),
+                cost: forecast.cost(
+                    seconds(forecast.fine_tune_flops),
+                    forecast.memory.of_training(),
+                    0.0,
+                ),
                 done: !shared.lacks_tune(),
             };
             needs.push(self.merge(unit, &key, index, scored));
@@ -141,7 +149,7 @@ impl Graph {
                     cells: Vec::new(),
                     needs: base.clone(),
                     on_device: true,
-                    cost: forecast.cost(cut.device, part, 0.0),
+                    cost: forecast.cost(part, forecast.memory.of_training(), 0.0),
                     done: !shared.lacks_outcome(&id, &jobs[range]),
                     id,
                 };
@@ -156,7 +164,7 @@ impl Graph {
             cells: Vec::new(),
             needs,
             on_device: shared.is_some(),
-            cost: forecast.cost(cut.device, rest, forecast.gradient_bytes),
+            cost: forecast.cost(rest, forecast.memory.of_scoring(), forecast.memory.mapped),
             done: scored,
         };
         self.merge(unit, &cell.id, index, scored);

@@ -88,6 +88,24 @@ pub fn read(root: &Path, unit: &UnitId) -> Option<UnitReport> {
 }
 
 impl UnitReport {
+    /// Of a unit at work in this process since `started`.
+    pub fn new(unit: &UnitId, started: &str) -> Self {
+        Self {
+            unit: unit.to_string(),
+            state: State::Running,
+            cause: None,
+            message: None,
+            host: environment::host(),
+            process: std::process::id(),
+            job: None,
+            started: started.to_owned(),
+            seconds: 0.0,
+            cpu_seconds: None,
+            peak_bytes: None,
+            resident_bytes: None,
+        }
+    }
+
     /// Whether it says that this process is at work on the unit.
     pub fn is_of_this_process(&self) -> bool {
         let own = (environment::host(), std::process::id());

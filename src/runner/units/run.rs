@@ -173,18 +173,8 @@ impl Worker<'_> {
 
     fn report(&self, id: &UnitId) -> UnitReport {
         UnitReport {
-            unit: id.to_string(),
-            state: State::Running,
-            cause: None,
-            message: None,
-            host: environment::host(),
-            process: std::process::id(),
             job: self.job.clone(),
-            started: environment::now(),
-            seconds: 0.0,
-            cpu_seconds: None,
-            peak_bytes: None,
-            resident_bytes: None,
+            ..UnitReport::new(id, &environment::now())
         }
     }
 }

@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# infbench submit on a real Slurm with three nodes on this machine (scripts/slurm-cluster.sh): the smoke sweep on one node
+# and on three, and a sweep with retrainings in which a task runs out of time, one out of memory, a node is cut off and a
+# job is preempted. It has to end with the same bytes outside timings as one process. Some four minutes.
+#   scripts/slurm-test.sh [INFBENCH]        the program [target/release/infbench]
+# Exit code 0: passed, or Slurm cannot be had here, which is said; 1: failed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+program=$(realpath "${1:-target/release/infbench}")
+skip() { echo "SKIPPED: $1; infbench submit was not tried on Slurm"; exit 0; }
+[ "$(id -u)" = 0 ] || skip "starting nodes needs root"
+packages="slurmctld slurmd slurm-client munge slurmdbd mariadb-server iproute2"
+if ! command -v slurmctld sbatch munged slurmdbd mariadbd ip >/dev/null; then
+  command -v apt-get >/dev/null || skip "no Slurm and no apt-get"
+  export DEBIAN_FRONTEND=noninteractive
+  # shellcheck disable=SC2086
+  (timeout 240 apt-get install -y --no-install-recommends $packages ||
+    (timeout 60 apt-get update && timeout 240 apt-get install -y --no-install-recommends $packages)) >/dev/null 2>&1 || true
+fi
+for command in slurmctld slurmd sbatch munged ip; do
+  command -v $command >/dev/null || skip "no $command"
+done
+work=$(mktemp -d)
+ip netns add ibprobe 2>/dev/null || skip "network namespaces are not allowed"
+ip netns del ibprobe
+cleanup() { scripts/slurm-cluster.sh stop "$work/slurm" >/dev/null 2>&1 || true; rm -rf "$work"; }
+trap cleanup EXIT
+step() { printf '== %s (%s s)\n' "$1" "$SECONDS"; }
+fail() {
+  echo "FAILED: $1"
+  cd "$work"
+  tail -n 15 ./*/jobs/logs/*.out slurm/log/slurmctld.log 2>/dev/null | tail -n 120
+  exit 1
+}
+
+step "three nodes"
+scripts/slurm-cluster.sh start "$work/slurm" | tail -n 6
+export SLURM_CONF=$work/slurm/slurm.conf
+on() { ip netns exec ibc0 "$@"; }
+[ "$(on sinfo -h -p main -t idle -o %D)" = 3 ] || fail "the nodes are not there"
+
+cat >"$work/retraining.yaml" <<'YAML'
+name: retraining
+seeds: [0, 1]
+task: {name: digits, train: 60, query: 20, flip: 0.2}
+model: {name: transformer, hidden: 16, heads: 2, layers: 1, ffn: 16, pretrain: {epochs: 2, lr: 2.0e-3, batch_size: 32}}
+lora: {targets: [query, value], rank: 1, dropout: 0}
+train: {epochs: 3, lr: 1.0e-2, batch_size: 20}
+influence: {methods: [exact, datainf, hessian_free]}
+ground_truth:
+  leave_one_out: {examples: 12, seeds: 2}
+  subset_retraining: {fractions: [0.5], subsets: 8, seeds: 2}
+sweep: {influence.damping: [0.01, 0.1]}
+YAML
+# what goes wrong, in the first attempt alone: the first fine-tune hangs, a slice of retrainings takes 900 MB
+cat >"$work/faults.sh" <<'BASH'
+case "$SLURM_JOB_NAME.$SLURM_ARRAY_TASK_ID" in
+  infbench-retraining-tune.0) sleep 300 ;;
+  infbench-retraining-retrain.1) head -c 900M /dev/zero | tail -c 900M | (sleep 8; cat >/dev/null) ;;
+  infbench-retraining-retrain.*) sleep 6 ;;
+esac
+BASH
+
+step "the same in one process"
+"$program" run experiments/smoke.yaml --out "$work/smoke-one" --quiet >/dev/null
+"$program" run "$work/retraining.yaml" --out "$work/retraining-one" --quiet >/dev/null
+
+submit() { on "$program" submit "$@" --engine slurm --least-memory 400 --array-limit 6; }
+finished() { # waits until nothing of a folder runs or waits
+  for _ in $(seq 120); do
+    on "$program" status "$1" >"$1.status" || true
+    if ! grep -q "to go" "$1.status"; then return; fi
+    sleep 2
+  done
+  cat "$1.status"; on squeue; fail "$1 does not end"
+}
+
+step "submitted: a sweep with retrainings and faults; smoke on one node and on three"
+submit "$work/retraining.yaml" --out "$work/retraining" --slice 0.0005 --pack 0.0001 --least-time 1 --grace 5 \
+  --preamble "$work/faults.sh"
+submit experiments/smoke.yaml --out "$work/smoke-1" --sbatch nodelist=ibn1 --least-time 5
+submit experiments/smoke.yaml --out "$work/smoke-3" --pack 0.0001 --least-time 5
+
+# once retrainings are at work: a node is cut off, and on another an urgent job takes their place
+running() { on squeue -h -t RUNNING -n infbench-retraining-retrain -w "$1" -o %i | head -n 1; }
+for _ in $(seq 200); do
+  [ -n "$(running ibn2)" ] && [ -n "$(running ibn3)" ] && break
+  sleep 0.3
+done
+cut=$(running ibn2) preempted=$(running ibn3)
+step "ibn2 is cut off (with ${cut:-nothing}), ibn3 preempted (with ${preempted:-nothing})"
+ip -n ibn2 link set eth0 down
+on sbatch --quiet -p urgent -w ibn3 --exclusive -t 1 -o /dev/null --wrap "sleep 2"
+
+step "waiting"
+finished "$work/smoke-1"
+finished "$work/smoke-3"
+finished "$work/retraining"
+ip -n ibn2 link set eth0 up
+cat "$work/retraining.status"
+grep -q "failed\b" "$work/retraining.status" && ! grep -qE "[1-9][0-9]* failed" "$work/retraining.status" ||
+  fail "units failed"
+
+step "results"
+for name in smoke-1 smoke-3 retraining; do
+  on "$program" compare "$work/${name%-[13]}-one" "$work/$name" >"$work/compare" || { cat "$work/compare"; fail "$name differs"; }
+  echo "$name: $(grep "Same bytes" "$work/compare")"
+  [ -s "$work/$name/report.html" ] || fail "$name has no report"
+done
+settled=$(cat "$work"/retraining/jobs/logs/*settle*.out)
+echo "$settled" | sort -u
+grep -qi timeout <<<"$settled" || fail "nothing ran out of time"
+grep -qiE "out.of.memory" <<<"$settled" || fail "nothing ran out of memory"
+grep -q "once more" <<<"$settled" || fail "nothing was submitted again"
+for name in smoke-1 smoke-3 retraining; do
+  echo "units of $name by node: $(grep -ho '"host": "[^"]*"' "$work/$name"/units/*.json | sort | uniq -c | tr -s ' \n' ' ')"
+done
+if on sacct -n -P -X --format=JobName,State,Elapsed >"$work/sacct" 2>/dev/null; then
+  echo "tasks: $(grep -v settle "$work/sacct" | cut -d'|' -f2 | cut -d' ' -f1 | sort | uniq -c | tr -s ' \n' ' ')"
+  [ -z "$preempted" ] || echo "preempted: $preempted, $(on sacct -D -n -P -X -j "$preempted" --format=State | tr '\n' ' ')"
+  [ -z "$cut" ] || echo "cut off: $cut, $(on sacct -D -n -P -X -j "$cut" --format=State,NodeList | tr '\n' ' ')"
+fi
+step "passed"
