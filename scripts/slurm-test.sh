@@ -6,6 +6,7 @@
 # Exit code 0: passed, or Slurm cannot be had here, which is said; 1: failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+root=$PWD
 program=$(realpath "${1:-target/release/infbench}")
 skip() { echo "SKIPPED: $1; infbench submit was not tried on Slurm"; exit 0; }
 [ "$(id -u)" = 0 ] || skip "starting nodes needs root"
@@ -23,7 +24,7 @@ done
 work=$(mktemp -d)
 ip netns add ibprobe 2>/dev/null || skip "network namespaces are not allowed"
 ip netns del ibprobe
-cleanup() { scripts/slurm-cluster.sh stop "$work/slurm" >/dev/null 2>&1 || true; rm -rf "$work"; }
+cleanup() { "$root/scripts/slurm-cluster.sh" stop "$work/slurm" >/dev/null 2>&1 || true; rm -rf "$work"; }
 trap cleanup EXIT
 step() { printf '== %s (%s s)\n' "$1" "$SECONDS"; }
 fail() {
