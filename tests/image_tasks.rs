@@ -546,3 +546,60 @@ fn what_is_wrong_is_named_with_its_file_and_nothing_runs() {
     fs::remove_file(bench.path("pipeline/tokenizer/vocab.json")).unwrap();
     expect(bench.refused(&plain(json!({}))), &["tokenizer"]);
 }
+
+/// Weights that make NaN of every image end the cell and the command with the name of the image's file.
+#[test]
+fn latents_that_are_not_finite_are_named_by_their_image() {
+    let bench = Bench::new();
+    let weights = bench.path("pipeline/vae/diffusion_pytorch_model.safetensors");
+    let mut bytes = fs::read(&weights).unwrap();
+    let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    // bf16: all bits of a number set are NaN
+    bytes[8 + header..].fill(0xFF);
+    fs::write(&weights, &bytes).unwrap();
+    bench
+        .run(&bench.experiment(&json!({}), &json!({})))
+        .assert()
+        .code(1);
+    let error = bench.records()[0]["error"].to_string();
+    assert!(
+        error.contains("dots/0.png: its latents are not finite") && error.contains("vae"),
+        "{error}"
+    );
+    let image = bench.path("images/line/1.png");
+    bench.write(
+        "own.jsonl",
+        &json!({"image": image, "text": "a dog"}).to_string(),
+    );
+    let lora =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/diffusion/lora.safetensors");
+    let mut command = Command::cargo_bin("infbench").unwrap();
+    command
+        .current_dir(bench.0.path())
+        .args([
+            "gradients",
+            "--quiet",
+            "--task",
+            "images",
+            "--model",
+            "pipeline",
+            "--examples",
+            "own.jsonl",
+        ])
+        .args([
+            "--resolution",
+            "16",
+            "--timesteps",
+            "30",
+            "--out",
+            "g.safetensors",
+        ])
+        .arg("--adapter")
+        .arg(lora);
+    let error = message(&mut command);
+    assert!(
+        error.contains("line/1.png: its latents are not finite"),
+        "{error}"
+    );
+    assert!(!bench.path("g.safetensors").exists());
+}

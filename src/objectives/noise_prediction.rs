@@ -195,3 +195,92 @@ impl Objective for NoisePrediction {
         Evaluation::new(split.len(), pieces)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batching;
+    use crate::data::{Inputs, Join, Latents, Moments};
+    use crate::device::DeviceChoice;
+
+    const N: usize = 3;
+
+    /// Latents of 2 channels and 1 × 2 points.
+    fn moments(from: f32) -> Moments {
+        Moments {
+            means: (0..N * 4).map(|i| from + i as f32).collect(),
+            deviations: Some((0..N * 4).map(|i| 0.1 * (i as f32 - from)).collect()),
+        }
+    }
+
+    fn split(moments: Moments, mirrored: Option<Moments>, which: Option<Vec<bool>>) -> Split {
+        Split {
+            inputs: Inputs::Latents(Latents {
+                moments,
+                mirrored,
+                shape: [2, 1, 2],
+                texts: [vec![0.5; 3]].into(),
+                captions: vec![0; N],
+                tokens: 1,
+                width: 3,
+            }),
+            targets: Targets::Noise(NoiseTargets {
+                seeds: vec![5, 6, 7],
+                timesteps: Timesteps::Same(vec![0, 1]),
+                alphas: vec![0.9, 0.4].into(),
+                prediction: Prediction::Velocity,
+                draws: 2,
+                join: Join::Averaged,
+                mirrored: which,
+                given: None,
+            }),
+        }
+    }
+
+    /// Noisy latents and what is to be predicted.
+    fn made(split: &Split) -> [Vec<f32>; 2] {
+        let device = DeviceChoice::Flex.inner();
+        let (rows, wanted) = noised(&batching::batch(split, &[0, 1, 2], &device));
+        let ModelInput::Latents { x, .. } = rows.input else {
+            panic!("latents stay latents")
+        };
+        [to_f32(x.into_data()), to_f32(wanted.into_data())]
+    }
+
+    #[test]
+    fn the_mirrored_image_stands_where_the_targets_say() {
+        let which = vec![false, true, false];
+        let mixed = split(moments(1.0), Some(moments(-3.0)), Some(which));
+        let row = |own: &[f32], other: &[f32]| [&own[..4], &other[4..8], &own[8..]].concat();
+        let (own, other) = (moments(1.0), moments(-3.0));
+        let by_hand = Moments {
+            means: row(&own.means, &other.means),
+            deviations: own
+                .deviations
+                .zip(other.deviations)
+                .map(|(own, other)| row(&own, &other)),
+        };
+        assert_eq!(made(&mixed), made(&split(by_hand, None, None)));
+        // without a say, or without mirrored images, the images stand as they are
+        let plain = made(&split(moments(1.0), None, None));
+        assert_ne!(made(&mixed), plain);
+        let unsaid = split(moments(1.0), Some(moments(-3.0)), None);
+        let alone = split(moments(1.0), None, Some(vec![true; N]));
+        assert_eq!([made(&unsaid), made(&alone)], [plain.clone(), plain]);
+    }
+
+    #[test]
+    fn a_step_has_one_view_of_each_example_and_mirrors_about_half() {
+        let of = split(moments(1.0), None, None).targets;
+        let many = of.select(&[0; 200]);
+        let rng = |example: usize| random::rng(3, "test", &example.to_string());
+        let Targets::Noise(drawn) = NoisePrediction.at_a_step(many.clone(), &rng) else {
+            panic!("noise stays noise")
+        };
+        assert_eq!((many.views(), drawn.views()), (4, 1));
+        assert_eq!(NoisePrediction.views_at_a_step(&many), drawn.views());
+        let mirrored = drawn.mirrored.unwrap().into_iter().filter(|m| *m).count();
+        // of 200 fair draws 100 ± 7
+        assert!((70..=130).contains(&mirrored), "{mirrored}");
+    }
+}

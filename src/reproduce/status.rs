@@ -227,6 +227,12 @@ fn find_model(model: &CheckpointConfig) -> Result<String, String> {
                 path.display()
             )
         }
+        _ if id == "stable-diffusion-v1-5" => {
+            format!(
+                "the model {0}: where there is a network, `hf download {id}/{id} --local-dir {0}` fetches it",
+                path.display()
+            )
+        }
         Ok(_) => format!(
             "the model {}: it is in the cache of Hugging Face's tools, --set model.path={id} takes it from there",
             path.display()
