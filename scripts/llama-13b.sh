@@ -40,6 +40,7 @@ cat > "$out/scores.yaml" <<YAML
 name: llama_13b_scores
 task: {name: gradients, train: 900, query: 100, blocks: $blocks, dim: 40960}
 influence: {methods: [exact, datainf, hessian_free]}
+store: {in_memory_mib: 1}
 outputs: {report: false}
 YAML
 echo "scores of 900 x 100 gradients of $blocks blocks"

@@ -74,7 +74,7 @@ pub fn chunks(
 pub struct Memory {
     /// Whether layers are in memory one at a time.
     pub streamed: bool,
-    /// The weights; of streamed layers two.
+    /// The weights; of streamed layers two; and matrices with their adapters merged.
     pub weights: u64,
     /// Inputs of layers that are kept for the way back.
     pub inputs: u64,
@@ -106,19 +106,25 @@ impl Memory {
                 kept = kept.max(inputs(model, positions[chunk].iter().sum(), layers));
             }
         }
-        // what the products of a layer give, the gradients of that, and copies on the way
+        // what the products of every layer on the graph give and what lies between them, and of one the gradients
         let numbers: usize = model.linears().iter().map(|linear| linear.outputs()).sum();
         let graph = if streamed { 1 } else { layers.max(1) };
         let of_a_layer = numbers / model.layers().max(1);
+        // adapted matrices with their adapters merged, beside those without
+        let adapted = model.adapted().into_iter();
+        let sizes = adapted.map(|linear| 4 * (linear.inputs() * linear.outputs()) as u64);
+        let merged = sizes.sum::<u64>() / if streamed { layers.max(1) as u64 } else { 1 };
         let threads = rayon::current_num_threads().min(batching::at_a_time(model.device()));
-        let passes = 3 * size_of::<f32>() * of_a_layer * largest * graph * threads;
+        let numbers = (3 * graph + 3) * of_a_layer * largest;
+        let passes = size_of::<f32>() * numbers * threads;
         let found = Self {
             streamed,
-            weights: if streamed {
-                weights.streamed()
-            } else {
-                weights.whole()
-            },
+            weights: merged
+                + if streamed {
+                    weights.streamed()
+                } else {
+                    weights.whole()
+                },
             inputs: if streamed { kept } else { 0 },
             passes: passes as u64,
         };
