@@ -7,8 +7,10 @@ use std::process::ExitCode;
 use clap::Args;
 use infbench::config::{Blocks, MethodSpec, Precision};
 use infbench::input::listed;
+use infbench::report::Table;
 use infbench::score::{
-    CheckpointFiles, CompanionFiles, SampledFiles, ScoreRequest, ScoreSummary, score_files,
+    CheckpointFiles, CompanionFiles, SampledFiles, ScoreRequest, ScoreSummary, ScoredMethod,
+    score_files,
 };
 
 use super::common::{Global, bad, print};
@@ -113,22 +115,11 @@ fn table(summary: &ScoreSummary) -> String {
         summary.queries,
         summary.blocks.len()
     );
-    let width = summary
-        .methods
-        .iter()
-        .map(|m| m.label.len())
-        .max()
-        .unwrap_or(0)
-        .max("method".len());
-    let _ = writeln!(
-        text,
-        "{:width$}  {:>9}  {:>9}  {:>9}  {:>10}  {:>10}  {:>10}  non-finite",
-        "method", "prepare s", "apply s", "score s", "peak MB", "read MB", "residual"
-    );
-    for method in &summary.methods {
+    let row = |method: &ScoredMethod| {
         let Ok(measured) = &method.outcome else {
-            let _ = writeln!(text, "{:width$}  failed", method.label);
-            continue;
+            let mut row = [const { String::new() }; 8];
+            row[..2].clone_from_slice(&[method.label.clone(), "failed".to_owned()]);
+            return row;
         };
         let seconds = measured.seconds;
         let peak = measured.peak_bytes.map_or_else(
@@ -140,17 +131,31 @@ fn table(summary: &ScoreSummary) -> String {
             Some(residual) => format!("{residual:.1e}"),
             None => "–".to_owned(),
         };
-        let _ = writeln!(
-            text,
-            "{:width$}  {:>9.4}  {:>9.4}  {:>9.4}  {peak:>10}  {:>10.3}  {residual:>10}  {}",
-            method.label,
-            seconds.prepare,
-            seconds.apply,
-            seconds.score,
-            measured.bytes_read as f64 / 1e6,
-            measured.non_finite
-        );
-    }
+        let [prepare, apply, score] =
+            [seconds.prepare, seconds.apply, seconds.score].map(|s| format!("{s:.4}"));
+        [
+            method.label.clone(),
+            prepare,
+            apply,
+            score,
+            peak,
+            format!("{:.3}", measured.bytes_read as f64 / 1e6),
+            residual,
+            measured.non_finite.to_string(),
+        ]
+    };
+    let headers = [
+        "method",
+        "prepare s",
+        "apply s",
+        "score s",
+        "peak MB",
+        "read MB",
+        "residual",
+        "non-finite",
+    ];
+    let rows = summary.methods.iter().map(row);
+    text.push_str(&Table::of_texts("", "", headers, rows).text(""));
     let zeros: Vec<&str> = summary
         .blocks
         .iter()

@@ -1,6 +1,5 @@
 //! `infbench theory`
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,6 +7,7 @@ use clap::Args;
 use infbench::atomic;
 use infbench::config::theory::TheoryPlan;
 use infbench::progress::Progress;
+use infbench::report::Table;
 use infbench::resolve::load_theory;
 use infbench::results::theory::{ClaimRecord, TheoryResults, Verdict};
 use infbench::runner::claims::run;
@@ -73,14 +73,7 @@ pub fn exit_code(results: &TheoryResults) -> ExitCode {
 
 /// A line a claim.
 fn table(results: &TheoryResults) -> String {
-    let width = |of: fn(&ClaimRecord) -> usize| results.claims.iter().map(of).max().unwrap_or(0);
-    let name = width(|claim| claim.name.len());
-    let cases = width(|claim| counts(claim).len()).max(9);
-    let mut text = format!(
-        "{:name$}  {:17}  {:>cases$}  {:>10}  worst margin at\n",
-        "claim", "verdict", "cases", "margin"
-    );
-    for claim in &results.claims {
+    let row = |claim: &ClaimRecord| {
         let margin = claim
             .worst
             .as_ref()
@@ -91,15 +84,11 @@ fn table(results: &TheoryResults) -> String {
             (None, _, Some(reason)) => reason.clone(),
             (None, ..) => String::new(),
         };
-        let _ = writeln!(
-            text,
-            "{:name$}  {:17}  {:>cases$}  {margin:>10}  {place}",
-            claim.name,
-            claim.verdict.text(),
-            counts(claim),
-        );
-    }
-    text
+        let verdict = claim.verdict.text().to_owned();
+        [claim.name.clone(), verdict, counts(claim), margin, place]
+    };
+    let headers = ["claim", "verdict", "cases", "margin", "worst margin at"];
+    Table::of_texts("", "", headers, results.claims.iter().map(row)).text("")
 }
 
 /// Cases where a claim holds, of how many it was checked on, and how many it could not be checked on.

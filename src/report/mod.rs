@@ -49,6 +49,7 @@ use study::Study;
 
 pub use error::ReportError;
 pub use summary::summary;
+pub use tables::Table;
 
 /// What to write.
 #[derive(Clone, Debug, PartialEq, Eq)]

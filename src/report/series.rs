@@ -23,6 +23,16 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// A line that no method draws.
+    pub fn line(name: &str, colour: Colour, dash: Dash) -> Self {
+        Self {
+            name: name.to_owned(),
+            colour,
+            marker: None,
+            dash: Some(dash),
+        }
+    }
+
     /// A method's line and marker.
     pub fn method(style: &Style) -> Self {
         Self {

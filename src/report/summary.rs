@@ -2,7 +2,7 @@
 
 use super::aggregate::{Aggregate, aggregate};
 use super::study::{Group, Study};
-use super::tables::{damping_text, metric_cell};
+use super::tables::{Cell, Table, damping_text, metric_cell};
 use crate::metrics::{Metric, find};
 use crate::results::record::Record;
 
@@ -70,7 +70,7 @@ pub fn summary(records: &[Record]) -> String {
         }
         text.push_str(")\n");
         if !study.methods.is_empty() {
-            text.push_str(&aligned(&rows(&study, group, &columns)));
+            text.push_str(&table(&study, group, &columns).text("  "));
         }
         text.push('\n');
     }
@@ -99,19 +99,15 @@ pub fn summary(records: &[Record]) -> String {
     text
 }
 
-fn rows(study: &Study, group: &Group, columns: &[(&Metric, &str)]) -> Vec<Vec<String>> {
-    let mut rows = vec![
-        std::iter::once("method".to_owned())
-            .chain(columns.iter().map(|(_, short)| (*short).to_owned()))
-            .collect::<Vec<_>>(),
-    ];
-    rows[0].push("missing".to_owned());
-    for label in &study.methods {
+fn table(study: &Study, group: &Group, columns: &[(&Metric, &str)]) -> Table {
+    let names = columns.iter().map(|(_, short)| *short);
+    let headers = std::iter::once("method").chain(names).chain(["missing"]);
+    let row = |label: &String| {
         let results: Vec<Aggregate> = columns
             .iter()
             .map(|(metric, _)| aggregate(group, label, metric.name))
             .collect();
-        let mut row = vec![cut(&study.palette.style(label).name)];
+        let mut row = vec![Cell::text(cut(&study.palette.style(label).name))];
         row.extend(columns.iter().zip(&results).map(|((metric, _), result)| {
             // The interval within a cell is left to the report: brackets would make the table too wide.
             let result = if result.over_seeds {
@@ -123,24 +119,22 @@ fn rows(study: &Study, group: &Group, columns: &[(&Metric, &str)]) -> Vec<Vec<St
                     ..*result
                 }
             };
-            metric_cell(metric, &result).text
+            metric_cell(metric, &result)
         }));
-        let failed = results
-            .iter()
-            .map(|result| result.failed)
-            .max()
-            .unwrap_or(0);
+        let failed = results.iter().map(|result| result.failed).max();
         let undefined: usize = results.iter().map(|result| result.undefined).sum();
-        let parts = [(failed, "failed"), (undefined, "undefined")];
-        let parts: Vec<String> = parts
-            .iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| format!("{count} {what}"))
-            .collect();
-        row.push(parts.join(", "));
-        rows.push(row);
+        let parts = [(failed.unwrap_or(0), "failed"), (undefined, "undefined")];
+        let parts = parts.iter().filter(|(count, _)| *count > 0);
+        let parts: Vec<String> = parts.map(|(n, what)| format!("{n} {what}")).collect();
+        row.push(Cell::text(parts.join(", ")));
+        row
+    };
+    Table {
+        title: String::new(),
+        note: String::new(),
+        headers: headers.map(str::to_owned).collect(),
+        rows: study.methods.iter().map(row).collect(),
     }
-    rows
 }
 
 /// The name, cut to what a terminal has room for.
@@ -151,48 +145,9 @@ fn cut(name: &str) -> String {
     name.chars().take(LONGEST_NAME - 1).collect::<String>() + "…"
 }
 
-/// Pads the columns: the first to the left, the others to the right.
-pub(super) fn aligned(rows: &[Vec<String>]) -> String {
-    let count = rows.first().map_or(0, Vec::len);
-    let widths: Vec<usize> = (0..count)
-        .map(|column| {
-            rows.iter()
-                .map(|row| row[column].chars().count())
-                .max()
-                .unwrap_or(0)
-        })
-        .collect();
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::from(" ");
-        for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-            let pad = " ".repeat(width - cell.chars().count());
-            line.push(' ');
-            line.push_str(&if column == 0 {
-                format!("{cell}{pad}")
-            } else {
-                format!("{pad}{cell}")
-            });
-            line.push(' ');
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn columns_line_up() {
-        let rows = vec![
-            vec!["a".to_owned(), "ρ".to_owned()],
-            vec!["long".to_owned(), "0.123".to_owned()],
-        ];
-        assert_eq!(aligned(&rows), "  a         ρ\n  long  0.123\n");
-    }
 
     #[test]
     fn nothing_to_print() {

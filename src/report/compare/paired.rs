@@ -11,7 +11,7 @@ use crate::report::aggregate::value;
 use crate::report::comparison::seeds_by_task;
 use crate::report::number::{self, MISSING};
 use crate::report::study::task_name;
-use crate::report::summary::aligned;
+use crate::report::tables::Table;
 use crate::results::record::Record;
 
 /// Two records of the same cell.
@@ -110,12 +110,10 @@ fn metrics(pairs: &[Pair], labels: &[&str]) -> String {
         "95 % interval",
         "cells",
     ];
-    let mut rows = vec![header.map(str::to_owned).to_vec()];
-    rows.extend(
-        found
-            .iter()
-            .map(|(label, metric, paired)| metric_row(label, metric, paired)),
-    );
+    let rows = found
+        .iter()
+        .map(|(label, metric, paired)| metric_row(label, metric, paired));
+    let table = Table::of_texts("", "", header, rows);
     let one_sided = found.iter().filter(|(.., paired)| paired.one_sided > 0);
     let one_sided: String = one_sided
         .map(|(label, metric, paired)| {
@@ -129,18 +127,18 @@ fn metrics(pairs: &[Pair], labels: &[&str]) -> String {
     format!(
         "{same}; the others, paired by task and seed ({blocks} pair{}{over}):\n{}{one_sided}",
         plural(blocks),
-        aligned(&rows)
+        table.text("  ")
     )
 }
 
-fn metric_row(label: &str, metric: &str, found: &Paired) -> Vec<String> {
+fn metric_row(label: &str, metric: &str, found: &Paired) -> [String; 7] {
     let show = |x: f64| number::significant(x, 4);
     let difference = |x: f64| number::significant(x, 3);
     let interval = found.contrast.interval();
     let interval = interval.map_or(MISSING.to_owned(), |i| {
         format!("[{}, {}]", difference(i.low), difference(i.high))
     });
-    vec![
+    [
         label.to_owned(),
         metric.to_owned(),
         show(found.a),
@@ -154,7 +152,7 @@ fn metric_row(label: &str, metric: &str, found: &Paired) -> Vec<String> {
 /// Wall time of B over that of A: geometric means.
 fn times(pairs: &[Pair], labels: &[&str]) -> String {
     let header = ["time of", "A", "B", "B / A", "95 % interval", "cells"];
-    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    let mut rows = Vec::new();
     let mut add = |name: &str, seconds: &dyn Fn(&Record) -> Option<f64>| {
         let logarithm = |record: &Record| seconds(record).filter(|s| *s > 0.0).map(f64::ln);
         let Some(found) = paired(pairs, logarithm) else {
@@ -162,7 +160,7 @@ fn times(pairs: &[Pair], labels: &[&str]) -> String {
         };
         let factor = |x: f64| number::significant(x.exp(), 3);
         let interval = found.contrast.interval();
-        rows.push(vec![
+        rows.push([
             name.to_owned(),
             number::seconds(found.a.exp()),
             number::seconds(found.b.exp()),
@@ -191,10 +189,11 @@ fn times(pairs: &[Pair], labels: &[&str]) -> String {
     for label in labels {
         add(label, &|record| value(record, label, "total_seconds"));
     }
-    if rows.len() == 1 {
+    if rows.is_empty() {
         return String::new();
     }
-    format!("Times, geometric means over cells:\n{}", aligned(&rows))
+    let table = Table::of_texts("", "", header, rows);
+    format!("Times, geometric means over cells:\n{}", table.text("  "))
 }
 
 #[cfg(test)]

@@ -1,17 +1,17 @@
 //! Agreement against the damping: with retraining, and with exact influence at the default damping.
 
+use super::lineplot::{self, Tally, notes, of_methods, values};
 use super::retraining::ceiling;
 use super::{
-    Outcome, caption, change, compared, dodge, has_values, held_text, interval_text, legend, mark,
-    measure, metric_axis, points, slug, winners,
+    Outcome, caption, compared, has_values, held_text, interval_text, legend, metric_axis, ours,
+    points, slug, winners,
 };
 use crate::config::influence::DEFAULT_DAMPING;
 use crate::metrics::find;
-use crate::report::aggregate::Gaps;
 use crate::report::axis::Axis;
 use crate::report::marks::Marks;
 use crate::report::palette::{Dash, GREY, INK};
-use crate::report::sheet::{Entry, PanelSpec, Sheet};
+use crate::report::sheet::{Entry, PanelSpec};
 use crate::report::study::{Slice, Study, axis_short, axis_title};
 
 /// The swept setting.
@@ -50,27 +50,12 @@ fn of_slice(study: &Study, metrics: &[&str], slice: &Slice, several: bool) -> Ou
     if several {
         title.push_str(&format!(": {}", slice.title));
     }
-    let mut factors: Vec<f64> = slice
-        .groups
-        .iter()
-        .filter_map(|group| group.number(DAMPING))
-        .collect();
-    factors.dedup();
-    let (mut specs, mut content, mut seen) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut gaps, mut aggregates) = (Gaps::default(), Vec::new());
+    let factors = values(&slice.groups, DAMPING);
+    let all: Vec<&str> = study.methods.iter().map(String::as_str).collect();
+    let (mut panels, mut tally, mut ceilings) = (Vec::new(), Tally::default(), Vec::new());
+    let mut seen = Vec::new();
     for metric in metrics {
-        let mut series: Vec<(&str, Marks)> = Vec::new();
-        for label in compared(study, metric) {
-            let marks = slice.groups.iter().filter_map(|group| {
-                let result = measure(study, group, label, metric, &mut gaps);
-                aggregates.push(result);
-                Some((
-                    group.number(DAMPING)?,
-                    mark(study, group, Some(label), &result),
-                ))
-            });
-            series.push((label, marks.collect()));
-        }
+        let series = tally.along(study, slice, DAMPING, metric, compared(study, metric));
         // the retrainings know nothing of the damping, and exact influence has no ceiling
         let group = slice.groups.first();
         let group = group.filter(|_| !metric.starts_with("pearson"));
@@ -79,63 +64,53 @@ fn of_slice(study: &Study, metrics: &[&str], slice: &Slice, several: bool) -> Ou
         let Some(y) = metric_axis(metric, shown) else {
             continue;
         };
-        specs.push(PanelSpec {
+        let x = Axis::at_values(axis_title(DAMPING), &factors);
+        ceilings.push((most, [x.low, x.high], [y.low, y.high]));
+        let spec = PanelSpec {
             title: String::new(),
-            x: Axis::at_values(axis_title(DAMPING), &factors),
+            x,
             y,
-        });
+        };
         seen.extend(sentence(study, slice, metric, &series));
-        content.push((series, most));
+        panels.push((spec, of_methods(study, series, &all)));
     }
-    if content.is_empty() {
+    if panels.is_empty() {
         return Outcome::omitted(title, "no agreement is defined");
     }
-    slice.groups.iter().for_each(|group| gaps.group(group));
-    let missing = gaps.text().unwrap_or_default();
-    let notes: Vec<String> = Some(missing.clone())
-        .into_iter()
-        .filter(|n| !n.is_empty())
-        .collect();
-    let mut entries = legend(study, study.methods.iter().map(String::as_str));
-    let line = |name: &str, colour, dash| Entry {
-        name: name.to_owned(),
-        colour,
-        marker: None,
-        dash: Some(dash),
-    };
-    entries.push(line("default c = 0.1", INK, Dash::Dashed));
-    if content.iter().any(|(_, most)| most.is_some()) {
-        entries.push(line("noise ceiling", GREY, Dash::Solid));
+    let missing = tally.missing(&slice.groups);
+    let mut entries = legend(study, all);
+    entries.push(Entry::line("default c = 0.1", INK, Dash::Dashed));
+    if ceilings.iter().any(|(most, ..)| most.is_some()) {
+        entries.push(Entry::line("noise ceiling", GREY, Dash::Solid));
     }
-    let axes: Vec<(Axis, Axis)> = specs.iter().map(|s| (s.x.clone(), s.y.clone())).collect();
-    let columns = if specs.len() == 1 { 1 } else { 2 };
-    let mut sheet = Sheet::new(columns, 250.0, specs, &entries, &notes);
-    for (panel, (series, most)) in content.iter().enumerate() {
-        let (x, y) = &axes[panel];
-        if let Some(most) = most {
-            let across = |value: f64| [(x.low, value), (x.high, value)];
-            if let Some((low, high)) = most.interval {
-                sheet.band(panel, &across(low), &across(high), GREY);
+    let columns = if panels.len() == 1 { 1 } else { 2 };
+    let scene = lineplot::draw(
+        (columns, 250.0),
+        panels,
+        &entries,
+        &notes(&[&missing]),
+        |sheet, panel| {
+            let (most, x, y) = &ceilings[panel];
+            if let Some(most) = most {
+                let across = |value: f64| x.map(|x| (x, value));
+                if let Some((low, high)) = most.interval {
+                    sheet.band(panel, &across(low), &across(high), GREY);
+                }
+                sheet.line(panel, &across(most.value), GREY, 1.3, Dash::Solid, 1.0);
             }
-            sheet.line(panel, &across(most.value), GREY, 1.3, Dash::Solid, 1.0);
-        }
-        if sheet.x_shows(panel, DEFAULT_DAMPING) {
-            let upright = [(DEFAULT_DAMPING, y.low), (DEFAULT_DAMPING, y.high)];
-            sheet.line(panel, &upright, INK, 1.3, Dash::Dashed, 1.0);
-        }
-        for (label, points) in series {
-            let position = study.methods.iter().position(|other| other == label);
-            let dodge = dodge(position.unwrap_or(0), study.methods.len());
-            sheet.series(panel, points, &study.palette.style(label), dodge);
-        }
-    }
+            if sheet.x_shows(panel, DEFAULT_DAMPING) {
+                let upright = y.map(|y| (DEFAULT_DAMPING, y));
+                sheet.line(panel, &upright, INK, 1.3, Dash::Dashed, 1.0);
+            }
+        },
+    );
     let text = caption(&[
         &format!(
             "Every method at each c in λ = c · mean eigenvalue of each block's Fisher ({}), against the same \
              retrainings and against exact influence at the default c = 0.1 (dashed). Methods without damping are level.",
             slice.title
         ),
-        &interval_text(&aggregates),
+        &interval_text(&tally.aggregates),
         "Methods are set slightly apart along x.",
         &held_text(&slice.held),
         &missing,
@@ -144,7 +119,7 @@ fn of_slice(study: &Study, metrics: &[&str], slice: &Slice, several: bool) -> Ou
         true => format!("damping_{}", slug(&slice.title)),
         false => "damping".to_owned(),
     };
-    Outcome::drawn(id, title, text, sheet.finish()).finding(seen)
+    Outcome::drawn(id, title, text, scene).finding(seen)
 }
 
 /// Who agrees best at which damping, and how DataInf's agreement changes with it.
@@ -157,10 +132,7 @@ fn sentence(
     let found = find(metric)?;
     let c = axis_short(DAMPING);
     let first = winners(study, slice, DAMPING, metric, &c)?;
-    let ours = series.iter().find(|(label, _)| *label == "datainf");
-    let change = ours
-        .and_then(|(label, marks)| change(slice, label, metric, marks, &c))
-        .map_or(String::new(), |change| format!("; DataInf {change}"));
+    let change = ours(study, slice, "datainf", metric, series, &c);
     Some(format!("{}: best is {first}{change}.", found.title))
 }
 

@@ -81,18 +81,8 @@ pub fn draw(study: &Study) -> Outcome {
             ..entry
         })
         .collect();
-    entries.push(Entry {
-        name: "random order".into(),
-        colour: GREY,
-        marker: None,
-        dash: Some(Dash::Dashed),
-    });
-    entries.push(Entry {
-        name: "ideal".into(),
-        colour: GREY,
-        marker: None,
-        dash: Some(Dash::Solid),
-    });
+    entries.push(Entry::line("random order", GREY, Dash::Dashed));
+    entries.push(Entry::line("ideal", GREY, Dash::Solid));
     let notes: Vec<String> = gaps.text().into_iter().collect();
     let columns = content.len().min(2);
     let mut sheet = Sheet::new(

@@ -1,5 +1,6 @@
 //! Rows of methods, columns of metrics, a dot with its interval in each.
 
+use super::lineplot::notes;
 use super::{caption, findings, held_text, interval_text, mark, measure, metric_axis};
 use crate::metrics::find;
 use crate::report::aggregate::Gaps;
@@ -105,19 +106,11 @@ pub fn draw_below(
         return None;
     }
     let missing = gaps.text().unwrap_or_default();
-    let notes: Vec<String> = [missing.clone()]
-        .into_iter()
-        .filter(|note| !note.is_empty())
-        .collect();
+    let notes = notes(&[&missing]);
     let entries: Vec<Entry> = content
         .iter()
         .find_map(|panel| panel.4)
-        .map(|_| Entry {
-            name: "noise ceiling".to_owned(),
-            colour: GREY,
-            marker: None,
-            dash: Some(Dash::Solid),
-        })
+        .map(|_| Entry::line("noise ceiling", GREY, Dash::Solid))
         .into_iter()
         .collect();
     let mut sheet = Sheet::new(

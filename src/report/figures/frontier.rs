@@ -1,5 +1,6 @@
 //! What accuracy costs: correlation with exact against time and memory.
 
+use super::lineplot::notes;
 use super::{
     Outcome, agreement, caption, findings, has_values, held_text, interval_text, mark, measure,
     metric_axis,
@@ -75,10 +76,7 @@ pub fn draw(study: &Study) -> Outcome {
         );
     }
     let missing = gaps.text().unwrap_or_default();
-    let notes: Vec<String> = [missing.clone()]
-        .into_iter()
-        .filter(|note| !note.is_empty())
-        .collect();
+    let notes = notes(&[&missing]);
     let families = families(study.methods.iter().map(String::as_str), &study.palette);
     let entries: Vec<_> = families
         .iter()

@@ -10,7 +10,7 @@ mod dots;
 mod figure;
 pub mod findings;
 mod frontier;
-mod lines;
+pub mod lineplot;
 mod retraining;
 mod retrieval;
 mod selection;
@@ -22,8 +22,8 @@ mod training_cost;
 use super::study::Study;
 use super::tables::damping_text;
 use shared::{
-    caption, change, change_between, compared, dodge, held_text, interval_text, legend,
-    lower_first, mark, measure, metric_axis, points, slug, winners,
+    Bounds, caption, change_between, compared, dodge, held_text, interval_text, legend,
+    lower_first, mark, mean_point, measure, metric_axis, ours, points, slug, winners,
 };
 
 pub use figure::{Figure, Outcome};

@@ -1,15 +1,17 @@
 //! Training on what a method calls helpful, and without it: the paper's Figure 7 and its opposite.
 
-use super::{Outcome, caption, dodge, findings, held_text, interval_text, legend, points};
+use super::lineplot::{self, Line, Tally, epochs};
+use super::{
+    Bounds, Outcome, caption, dodge, findings, held_text, interval_text, legend, mean_point, points,
+};
 use crate::metrics::Curve;
-use crate::metrics::interval::{mean, t_interval};
-use crate::report::aggregate::{Aggregate, Gaps, curve_end};
+use crate::report::aggregate::{Aggregate, curve_end};
 use crate::report::axis::{Axis, Scale, range};
 use crate::report::comparison::compare_by;
 use crate::report::marks::{Mark, Marks, Origin};
 use crate::report::number;
 use crate::report::palette::{Colour, Dash, GREY, Marker, Style};
-use crate::report::sheet::{Entry, PanelSpec, Point, Sheet};
+use crate::report::sheet::{Entry, PanelSpec};
 use crate::report::study::{Group, Study, method};
 use crate::results::record::Record;
 
@@ -19,8 +21,8 @@ const TITLE: &str = "Choosing training data by influence";
 /// where nothing was retrained.
 pub fn draw(study: &Study) -> Option<Outcome> {
     let mut baselines: Vec<Style> = Vec::new();
-    let (mut specs, mut content, mut seen) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut held, mut aggregates, mut gaps) = (String::new(), Vec::new(), Gaps::default());
+    let (mut panels, mut seen) = (Vec::new(), Vec::new());
+    let (mut held, mut tally) = (String::new(), Tally::default());
     let mut counted_groups: Vec<String> = Vec::new();
     let slices = study.slices(None);
     for slice in &slices {
@@ -56,7 +58,7 @@ pub fn draw(study: &Study) -> Option<Outcome> {
                 let found = group.records.iter().filter(|r| own(r).is_some()).count();
                 counted.push((style.name.clone(), found));
                 let origin = study.origin(group, Some(label));
-                if let Some(series) = series(group, own, bounds, origin, &mut aggregates) {
+                if let Some(series) = series(group, own, bounds, origin, &mut tally.aggregates) {
                     lines.push((style, series));
                 }
             }
@@ -70,7 +72,7 @@ pub fn draw(study: &Study) -> Option<Outcome> {
                         .cloned()
                 };
                 let origin = study.origin(group, None);
-                if let Some(series) = series(group, own, bounds, origin, &mut aggregates) {
+                if let Some(series) = series(group, own, bounds, origin, &mut tally.aggregates) {
                     let style = Style {
                         name: text.to_owned(),
                         colour,
@@ -92,67 +94,63 @@ pub fn draw(study: &Study) -> Option<Outcome> {
             let all = lines.iter().flat_map(|(_, marks)| marks);
             let last = all.map(|(x, _)| *x).fold(0.0, f64::max);
             let x = if x_title == "Epoch" {
-                let mut x = Axis::linear(x_title, 0.5, last + 0.5);
-                x.ticks.retain(|(x, _)| x.fract() == 0.0);
-                x.ticks
-                    .iter_mut()
-                    .for_each(|(x, label)| *label = format!("{x}"));
-                x
+                epochs(last)
             } else {
                 Axis::linear(x_title, -0.05 * last, 1.05 * last)
             };
-            specs.push(PanelSpec {
+            let spec = PanelSpec {
                 title: slice.title.clone(),
                 x,
                 y: Axis::linear(y_title, low, high),
-            });
+            };
             let panel = [slice.title.as_str(), y_title, x_title];
             seen.extend(sentence(study, group, name, panel, last, &lines));
-            content.push(lines);
+            panels.push((spec, lines));
             for (name, found) in counted {
-                gaps.curve(&name, group, found);
+                tally.gaps.curve(&name, group, found);
             }
             if !counted_groups.contains(&slice.title) {
-                gaps.group(group);
+                tally.gaps.group(group);
                 counted_groups.push(slice.title.clone());
             }
             held.clone_from(&slice.held);
         }
     }
-    if content.is_empty() {
+    if panels.is_empty() {
         return None;
     }
     let shown = study.methods.iter().map(String::as_str).filter(|label| {
         let name = study.palette.style(label).name;
-        content
-            .iter()
-            .flatten()
-            .any(|(style, _)| style.name == name)
+        let mut lines = panels.iter().flat_map(|(_, lines)| lines);
+        lines.any(|(style, _)| style.name == name)
     });
     let mut entries = legend(study, shown);
     entries.extend(baselines.iter().map(Entry::method));
-    let columns = content.len().min(2);
-    let mut sheet = Sheet::new(
-        columns,
-        if columns == 1 { 300.0 } else { 230.0 },
-        specs,
-        &entries,
-        &[],
-    );
-    for (panel, lines) in content.iter().enumerate() {
-        for (position, (style, series)) in lines.iter().enumerate() {
-            sheet.series(panel, series, style, dodge(position, lines.len()));
-        }
-    }
+    let size = if panels.len() == 1 {
+        (1, 300.0)
+    } else {
+        (2, 230.0)
+    };
+    let apart = |(spec, lines): (PanelSpec, Vec<(Style, Marks)>)| {
+        let count = lines.len();
+        let line = |(position, (style, marks))| Line {
+            style,
+            marks,
+            dodge: dodge(position, count),
+        };
+        (spec, lines.into_iter().enumerate().map(line).collect())
+    };
+    let panels = panels.into_iter().map(apart).collect();
+    let scene = lineplot::draw(size, panels, &entries, &[], |_, _| {});
     let text = caption(&[
         "Retrained on the examples that a method's mean-query scores call most helpful (accuracy after each epoch), and \
          without the most helpful ones (loss at the end: a right method makes it rise). Scores and accuracy are of the \
          same queries.",
-        &interval_text(&aggregates),
+        &interval_text(&tally.aggregates),
         &held_text(&held),
-        &gaps.text().unwrap_or_default(),
+        &tally.gaps.text().unwrap_or_default(),
     ]);
-    Some(Outcome::drawn("selection", TITLE, text, sheet.finish()).finding(seen))
+    Some(Outcome::drawn("selection", TITLE, text, scene).finding(seen))
 }
 
 /// Where the lines end: who chose best, a random choice among them, and what all examples give.
@@ -219,7 +217,7 @@ const BASELINES: [(&str, &str, Colour, Marker, Dash); 2] = [
 fn series(
     group: &Group,
     own: impl Fn(&Record) -> Option<Curve>,
-    bounds: (Option<f64>, Option<f64>),
+    bounds: Bounds,
     origin: Origin,
     aggregates: &mut Vec<Aggregate>,
 ) -> Option<Marks> {
@@ -229,16 +227,10 @@ fn series(
         .filter_map(|record| own(record))
         .collect();
     let first = curves.first()?;
-    let clamp = |x: f64| x.max(bounds.0.unwrap_or(x)).min(bounds.1.unwrap_or(x));
     let at = |i: usize| {
-        let values: Vec<f64> = curves
-            .iter()
-            .filter_map(|curve| curve.y.get(i).copied())
-            .filter(|value| value.is_finite())
-            .collect();
-        let interval = t_interval(&values).map(|i| (clamp(i.low), clamp(i.high)));
-        mean(&values).map(|value| Mark {
-            point: Point { value, interval },
+        let values = curves.iter().filter_map(|curve| curve.y.get(i).copied());
+        mean_point(values, bounds).map(|point| Mark {
+            point,
             origin: Some(origin.clone()),
         })
     };

@@ -1,6 +1,7 @@
 //! What figures share: points and axes of metrics, legends, sentences of captions.
 
 use super::findings::{self, Change};
+use crate::metrics::interval::{mean, t_interval};
 use crate::metrics::{Direction, Metric, find};
 use crate::report::aggregate::{Aggregate, Gaps, aggregate, value};
 use crate::report::axis::{Axis, Labels, Scale, range};
@@ -49,7 +50,7 @@ pub fn winners(study: &Study, slice: &Slice, key: &str, metric: &str, x: &str) -
 }
 
 /// How a method's line goes from its first to its last value, paired by seeds.
-pub fn change(slice: &Slice, label: &str, metric: &str, marks: &Marks, x: &str) -> Option<String> {
+fn change(slice: &Slice, label: &str, metric: &str, marks: &Marks, x: &str) -> Option<String> {
     let logarithm = find(metric).is_some_and(Metric::is_factor);
     let of = |record: &Record| {
         let value = value(record, label, metric)?;
@@ -57,6 +58,22 @@ pub fn change(slice: &Slice, label: &str, metric: &str, marks: &Marks, x: &str) 
     };
     let known = change_between(slice, marks, &of);
     findings::change(marks, x, |value| findings::show(metric, value), known)
+}
+
+/// How the line of `subject` goes, after what is said of the others; empty where it has none.
+pub fn ours(
+    study: &Study,
+    slice: &Slice,
+    subject: &str,
+    metric: &str,
+    series: &[(&str, Marks)],
+    x: &str,
+) -> String {
+    let line = series.iter().find(|(label, _)| *label == subject);
+    let change = line.and_then(|(label, marks)| change(slice, label, metric, marks, x));
+    change.map_or(String::new(), |change| {
+        format!("; {} {change}", study.palette.style(subject).name)
+    })
 }
 
 /// What is known of the change of a number of the cells between the first and the last group that a line shows.
@@ -69,6 +86,20 @@ pub fn change_between(slice: &Slice, marks: &Marks, of: &dyn Fn(&Record) -> Opti
         .map(|(group, _)| *group);
     let ends = shown.next().zip(shown.next_back());
     Change::paired(ends.and_then(|(first, last)| paired_change(first, last, of)))
+}
+
+/// Least and largest possible value.
+pub type Bounds = (Option<f64>, Option<f64>);
+
+/// The mean of the finite ones of some values with its t-interval, held within `bounds`.
+pub fn mean_point(values: impl IntoIterator<Item = f64>, bounds: Bounds) -> Option<Point> {
+    let values = values.into_iter().filter(|value| value.is_finite());
+    let values: Vec<f64> = values.collect();
+    let clamp = |x: f64| x.max(bounds.0.unwrap_or(x)).min(bounds.1.unwrap_or(x));
+    Some(Point {
+        value: mean(&values)?,
+        interval: t_interval(&values).map(|i| (clamp(i.low), clamp(i.high))),
+    })
 }
 
 /// The aggregate as a point of a figure.

@@ -1,14 +1,14 @@
 //! Correlation, error, detection, time and memory against any numeric setting that was swept.
 
+use super::lineplot::{self, Tally, notes, of_methods, values};
 use super::{
-    Outcome, caption, change, compared, dodge, has_values, held_text, interval_text, legend,
-    lower_first, mark, measure, metric_axis, points, slug, winners,
+    Outcome, caption, compared, has_values, held_text, interval_text, legend, lower_first,
+    metric_axis, ours, points, slug, winners,
 };
 use crate::metrics::find;
-use crate::report::aggregate::Gaps;
-use crate::report::axis::Axis;
+use crate::report::axis::{Axis, Scale};
 use crate::report::marks::Marks;
-use crate::report::sheet::{PanelSpec, Sheet};
+use crate::report::sheet::PanelSpec;
 use crate::report::study::{DTYPE, Slice, Study, axis_short, axis_title, tick_text};
 
 const METRICS: [&str; 5] = [
@@ -49,12 +49,7 @@ fn draw_slice(study: &Study, key: &str, slice: &Slice, several: bool) -> Outcome
             String::new()
         }
     );
-    let mut x_values: Vec<f64> = slice
-        .groups
-        .iter()
-        .filter_map(|group| group.number(key))
-        .collect();
-    x_values.dedup();
+    let x_values = values(&slice.groups, key);
     if x_values.len() < 2 {
         return Outcome::omitted(
             title,
@@ -65,26 +60,16 @@ fn draw_slice(study: &Study, key: &str, slice: &Slice, several: bool) -> Outcome
         .into_iter()
         .chain(METRICS)
         .filter(|metric| has_values(study, metric));
-    let (mut specs, mut content, mut gaps, mut aggregates, mut zeros) =
-        (Vec::new(), Vec::new(), Gaps::default(), Vec::new(), 0);
+    let all: Vec<&str> = study.methods.iter().map(String::as_str).collect();
+    let (mut panels, mut tally, mut zeros) = (Vec::new(), Tally::default(), 0);
     let mut seen = Vec::new();
     for metric in metrics {
-        let mut series: Vec<(&str, Marks)> = Vec::new();
-        for label in compared(study, metric) {
-            let mut marks = Vec::new();
-            for group in &slice.groups {
-                let Some(x) = group.number(key) else { continue };
-                let result = measure(study, group, label, metric, &mut gaps);
-                marks.push((x, mark(study, group, Some(label), &result)));
-                aggregates.push(result);
-            }
-            series.push((label, marks));
-        }
+        let series = tally.along(study, slice, key, metric, compared(study, metric));
         let shown = || points(series.iter().map(|(_, marks)| marks));
         let Some(y) = metric_axis(metric, shown()) else {
             continue;
         };
-        if y.scale == crate::report::axis::Scale::Log {
+        if y.scale == Scale::Log {
             zeros += shown().filter(|point| point.value <= 0.0).count();
         }
         // The vertical axis names the metric.
@@ -94,46 +79,31 @@ fn draw_slice(study: &Study, key: &str, slice: &Slice, several: bool) -> Outcome
                 *text = named;
             }
         }
-        specs.push(PanelSpec {
+        let spec = PanelSpec {
             title: String::new(),
             x,
             y,
-        });
+        };
         seen.extend(sentence(study, slice, key, metric, &series));
-        content.push(series);
+        panels.push((spec, of_methods(study, series, &all)));
     }
-    if content.is_empty() {
+    if panels.is_empty() {
         return Outcome::omitted(title, "no metric has a value here");
     }
-    slice.groups.iter().for_each(|group| gaps.group(group));
-    let missing = gaps.text().unwrap_or_default();
+    let missing = tally.missing(&slice.groups);
     let off = if zeros > 0 {
         format!("{zeros} values of exactly 0 are off a log axis.")
     } else {
         String::new()
     };
-    let notes: Vec<String> = [missing.clone(), off.clone()]
-        .into_iter()
-        .filter(|note| !note.is_empty())
-        .collect();
-    let entries = legend(study, study.methods.iter().map(String::as_str));
-    let mut sheet = Sheet::new(2, 190.0, specs, &entries, &notes);
-    for (panel, series) in content.iter().enumerate() {
-        for (label, points) in series {
-            // The place of a method is the same in all panels.
-            let position = study
-                .methods
-                .iter()
-                .position(|other| other == label)
-                .unwrap_or(0);
-            sheet.series(
-                panel,
-                points,
-                &study.palette.style(label),
-                dodge(position, study.methods.len()),
-            );
-        }
-    }
+    let entries = legend(study, all);
+    let scene = lineplot::draw(
+        (2, 190.0),
+        panels,
+        &entries,
+        &notes(&[&missing, &off]),
+        |_, _| {},
+    );
     let text = caption(&[
         &format!(
             "Every method at each value of `{key}` ({}). {}",
@@ -145,7 +115,7 @@ fn draw_slice(study: &Study, key: &str, slice: &Slice, several: bool) -> Outcome
             }
         ),
         "Runtime is for all scores, gradients not included; memory is the peak above what was resident before.",
-        &interval_text(&aggregates),
+        &interval_text(&tally.aggregates),
         &held_text(&slice.held),
         &missing,
         &off,
@@ -155,7 +125,7 @@ fn draw_slice(study: &Study, key: &str, slice: &Slice, several: bool) -> Outcome
     } else {
         format!("sweep_{}", slug(key))
     };
-    Outcome::drawn(id, title, text, sheet.finish()).finding(seen)
+    Outcome::drawn(id, title, text, scene).finding(seen)
 }
 
 /// Who leads by a metric where; of times and memory also how exact's grow, of the others how DataInf's change.
@@ -177,13 +147,6 @@ fn sentence(
     } else {
         "exact"
     };
-    let change = series
-        .iter()
-        .find(|(label, _)| *label == subject)
-        .and_then(|(label, marks)| {
-            let change = change(slice, label, metric, marks, &x)?;
-            Some(format!("; {} {change}", study.palette.style(label).name))
-        })
-        .unwrap_or_default();
+    let change = ours(study, slice, subject, metric, series, &x);
     Some(format!("{}: best is {first}{change}.", found.title))
 }

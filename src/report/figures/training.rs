@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::lines::{MOST, styles};
-use super::{Outcome, caption, dodge, findings, points};
-use crate::metrics::interval::{mean, t_interval};
+use super::lineplot::{self, Line, MOST, epochs, styles};
+use super::{Bounds, Outcome, caption, dodge, findings, mean_point, points};
 use crate::report::aggregate::Gaps;
 use crate::report::axis::{Axis, Scale, range};
 use crate::report::marks::{Mark, Marks};
 use crate::report::number;
-use crate::report::sheet::{Entry, PanelSpec, Point, Sheet};
+use crate::report::sheet::{Entry, PanelSpec, Point};
 use crate::report::study::{Group, Study};
 use crate::results::record::{EpochFacts, TrainingFacts};
 
@@ -37,7 +36,7 @@ pub fn draw(study: &Study) -> Outcome {
     let all = settings.len();
     settings.truncate(MOST);
     let styles = styles(settings.iter().cloned());
-    let (mut specs, mut content, mut seen) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut panels, mut seen) = (Vec::new(), Vec::new());
     for task in &tasks {
         // a setting's line has the same look in every task
         let shown: Vec<(usize, &Group)> = trained
@@ -57,12 +56,12 @@ pub fn draw(study: &Study) -> Outcome {
         for (title, series, bounds) in [
             (
                 study.accuracy_title(),
-                curves(|epoch| epoch.query_accuracy, (0.0, 1.0)),
+                curves(|epoch| epoch.query_accuracy, (Some(0.0), Some(1.0))),
                 (Some(0.0), Some(1.0)),
             ),
             (
                 "Query loss (nats)",
-                curves(|epoch| Some(epoch.query_loss), (0.0, f64::INFINITY)),
+                curves(|epoch| Some(epoch.query_loss), (Some(0.0), None)),
                 (Some(0.0), None),
             ),
         ] {
@@ -74,25 +73,25 @@ pub fn draw(study: &Study) -> Outcome {
             let Some((low, high)) = range(&values, Scale::Linear, bounds) else {
                 continue;
             };
-            let mut x = Axis::linear("Epoch", 0.5, last + 0.5);
-            x.ticks.retain(|(x, _)| x.fract() == 0.0);
-            x.ticks
-                .iter_mut()
-                .for_each(|(x, label)| *label = format!("{x}"));
-            specs.push(PanelSpec {
+            let spec = PanelSpec {
                 title: if tasks.len() > 1 {
                     (*task).to_owned()
                 } else {
                     String::new()
                 },
-                x,
+                x: epochs(last),
                 y: Axis::linear(title, low, high),
-            });
+            };
             seen.extend(sentence(task, title, &series, &styles));
-            content.push(series);
+            let line = |(style, marks): (usize, Marks)| Line {
+                style: styles[style].clone(),
+                marks,
+                dodge: dodge(style, styles.len()),
+            };
+            panels.push((spec, series.into_iter().map(line).collect()));
         }
     }
-    if content.is_empty() {
+    if panels.is_empty() {
         return Outcome::omitted(TITLE, "no epoch has a finite accuracy or loss");
     }
     // one setting alone has no name, and needs none
@@ -101,12 +100,7 @@ pub fn draw(study: &Study) -> Outcome {
         .filter(|style| !style.name.is_empty())
         .map(Entry::method)
         .collect();
-    let mut sheet = Sheet::new(2, 170.0, specs, &entries, &[]);
-    for (panel, series) in content.iter().enumerate() {
-        for (style, points) in series {
-            sheet.series(panel, points, &styles[*style], dodge(*style, styles.len()));
-        }
-    }
+    let scene = lineplot::draw((2, 170.0), panels, &entries, &[], |_, _| {});
     let rest = if all > MOST {
         format!("The first {MOST} of {all} settings are shown.")
     } else {
@@ -120,7 +114,7 @@ pub fn draw(study: &Study) -> Outcome {
         &gaps.text().unwrap_or_default(),
         &not_finite(&trained),
     ]);
-    Outcome::drawn("training", TITLE, text, sheet.finish()).finding(seen)
+    Outcome::drawn("training", TITLE, text, scene).finding(seen)
 }
 
 /// Where the curves end: the highest and the lowest.
@@ -179,31 +173,18 @@ fn not_finite(groups: &[&Group]) -> String {
 /// A number of an epoch of a cell's fine-tune.
 type Pick = fn(&EpochFacts) -> Option<f64>;
 
-fn by_epoch(study: &Study, group: &Group, pick: Pick, bounds: (f64, f64)) -> Marks {
+fn by_epoch(study: &Study, group: &Group, pick: Pick, bounds: Bounds) -> Marks {
     let runs = group.records.iter();
     let runs: Vec<&TrainingFacts> = runs.filter_map(|run| run.training.as_ref()).collect();
     let all = || runs.iter().flat_map(|training| &training.epochs);
     let epochs: BTreeSet<usize> = all().map(|facts| facts.epoch).collect();
-    (epochs.into_iter())
-        .map(|epoch| {
-            let values: Vec<f64> = all()
-                .filter(|facts| facts.epoch == epoch)
-                .filter_map(pick)
-                .filter(|x| x.is_finite())
-                .collect();
-            let interval = t_interval(&values).map(|i| {
-                (
-                    i.low.clamp(bounds.0, bounds.1),
-                    i.high.clamp(bounds.0, bounds.1),
-                )
-            });
-            (
-                epoch as f64,
-                mean(&values).map(|value| Mark {
-                    point: Point { value, interval },
-                    origin: Some(study.origin(group, None)),
-                }),
-            )
-        })
-        .collect()
+    let at = |epoch: usize| {
+        let here = all().filter(|facts| facts.epoch == epoch);
+        let mark = mean_point(here.filter_map(pick), bounds).map(|point| Mark {
+            point,
+            origin: Some(study.origin(group, None)),
+        });
+        (epoch as f64, mark)
+    };
+    epochs.into_iter().map(at).collect()
 }

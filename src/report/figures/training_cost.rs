@@ -1,16 +1,15 @@
 //! What a fine-tune and its gradients take, against a setting that was swept. No method has a part in it.
 
-use super::lines::{MOST, styles};
+use super::lineplot::{self, Line, MOST, Tally, styles, values};
 use super::{
-    Outcome, caption, change_between, dodge, findings, held_text, interval_text, lower_first, mark,
+    Outcome, caption, change_between, dodge, findings, held_text, interval_text, lower_first,
     points, slug,
 };
-use crate::report::aggregate::{Aggregate, Gaps, aggregate_cell};
 use crate::report::axis::{Axis, Labels, Scale, range};
 use crate::report::marks::Marks;
 use crate::report::number;
-use crate::report::sheet::{Entry, PanelSpec, Point, Sheet};
-use crate::report::study::{LAYERS, Slice, Study, axis_short, axis_title};
+use crate::report::sheet::{Entry, PanelSpec, Point};
+use crate::report::study::{LAYERS, Study, axis_short, axis_title};
 use crate::results::record::Record;
 
 /// How a number is shown.
@@ -67,15 +66,9 @@ fn draw_axis(study: &Study, key: &str) -> Outcome {
     let all = slices.len();
     slices.truncate(MOST);
     let styles = styles(slices.iter().map(|slice| slice.title.clone()));
-    let mut x_values: Vec<f64> = slices
-        .iter()
-        .flat_map(|slice| &slice.groups)
-        .filter_map(|group| group.number(key))
-        .collect();
-    x_values.sort_by(f64::total_cmp);
-    x_values.dedup();
-    let (mut specs, mut content, mut aggregates) = (Vec::new(), Vec::new(), Vec::new());
-    let mut seen = Vec::new();
+    let groups = || slices.iter().flat_map(|slice| &slice.groups);
+    let x_values = values(groups(), key);
+    let (mut panels, mut tally, mut seen) = (Vec::new(), Tally::default(), Vec::new());
     for (label, kind, pick) in NUMBERS {
         let label = match kind {
             Kind::Share => format!("{} at the end", study.accuracy_title()),
@@ -84,12 +77,12 @@ fn draw_axis(study: &Study, key: &str) -> Outcome {
         let label = label.as_str();
         let series: Vec<Marks> = slices
             .iter()
-            .map(|slice| series(study, slice, key, pick, &mut aggregates))
+            .map(|slice| tally.of_cells(study, slice, key, pick))
             .collect();
         let Some(y) = axis(label, kind, points(&series).copied()) else {
             continue;
         };
-        specs.push(PanelSpec {
+        let spec = PanelSpec {
             title: String::new(),
             x: match key {
                 // so that what grows with every layer is a straight line
@@ -97,7 +90,7 @@ fn draw_axis(study: &Study, key: &str) -> Outcome {
                 _ => Axis::at_values(name.clone(), &x_values),
             },
             y,
-        });
+        };
         for (slice, marks) in slices.iter().zip(&series) {
             let show = |x: f64| match kind {
                 Kind::Seconds => number::seconds(x),
@@ -117,53 +110,35 @@ fn draw_axis(study: &Study, key: &str) -> Outcome {
                 seen.push(format!("{}, {}: {change}.", slice.title, lower_first(what)));
             }
         }
-        content.push(series);
+        let line = |(at, (marks, style)): (usize, (Marks, &_))| Line {
+            style: Clone::clone(style),
+            marks,
+            dodge: dodge(at, styles.len()),
+        };
+        let lines = series.into_iter().zip(&styles).enumerate().map(line);
+        panels.push((spec, lines.collect()));
     }
-    if content.is_empty() {
+    if panels.is_empty() {
         return Outcome::omitted(title, "no cell has a time or an accuracy");
     }
     let entries: Vec<Entry> = styles.iter().map(Entry::method).collect();
-    let mut sheet = Sheet::new(2, 190.0, specs, &entries, &[]);
-    for (panel, series) in content.iter().enumerate() {
-        for (at, (points, style)) in series.iter().zip(&styles).enumerate() {
-            sheet.series(panel, points, style, dodge(at, styles.len()));
-        }
-    }
+    let scene = lineplot::draw((2, 190.0), panels, &entries, &[], |_, _| {});
     let rest = if all > MOST {
         format!("The first {MOST} of {all} lines are shown.")
     } else {
         String::new()
     };
     let held = slices.first().map_or("", |slice| &slice.held);
-    let mut gaps = Gaps::default();
-    let shown = slices.iter().flat_map(|slice| &slice.groups);
-    shown.for_each(|group| gaps.group(group));
+    let missing = tally.missing(groups());
     let text = caption(&[
         "Wall time of the fine-tune and of taking all training and query gradients, the size of the training gradients, and the accuracy after the last epoch.",
-        &interval_text(&aggregates),
+        &interval_text(&tally.aggregates),
         &held_text(held),
         &rest,
-        &gaps.text().unwrap_or_default(),
+        &missing,
     ]);
     let id = format!("training_cost_{}", slug(key));
-    Outcome::drawn(id, title, text, sheet.finish()).finding(seen)
-}
-
-fn series(
-    study: &Study,
-    slice: &Slice,
-    key: &str,
-    pick: Pick,
-    aggregates: &mut Vec<Aggregate>,
-) -> Marks {
-    let mut marks = Vec::new();
-    for group in &slice.groups {
-        let Some(x) = group.number(key) else { continue };
-        let result = aggregate_cell(group, pick);
-        marks.push((x, mark(study, group, None, &result)));
-        aggregates.push(result);
-    }
-    marks
+    Outcome::drawn(id, title, text, scene).finding(seen)
 }
 
 /// Times start at 0, so that heights compare, unless they differ by a factor of 10.

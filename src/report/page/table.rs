@@ -43,6 +43,13 @@ const LONG: usize = 40;
 
 /// The table alone, in its scrolling frame.
 pub fn body(table: &Table, links: &Links) -> String {
+    if table.headers.is_empty() {
+        let items = table.rows.iter().flatten();
+        let items: String = items
+            .map(|item| format!("<li>{}</li>\n", inline(&item.text)))
+            .collect();
+        return format!("<ul>\n{items}</ul>\n");
+    }
     let mut text = format!(
         "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{}\"><table class=\"data\"><thead><tr>",
         escape(&table.title)

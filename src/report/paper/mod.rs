@@ -15,10 +15,11 @@ use std::path::{Path, PathBuf};
 use super::figures::Outcome;
 use super::files::Files;
 use super::study::Study;
+use super::tables::Table;
 use super::{ReportError, figures, number, tables};
 use crate::results::record::{Record, Status};
 use items::Item;
-use page::{Page, Section};
+use page::Page;
 
 /// A figure of which there is one a task.
 const SWEEP: &str = "sweep_lora_rank";
@@ -58,13 +59,12 @@ pub fn write(
     page.facts.push(missing(&study, &rows));
     let answers = questions::findings(item, &study);
     if !answers.is_empty() {
-        page.sections.push(Section::list(
+        page.sections.push(Table::list(
             "Questions",
             "Each is asked beforehand and answered by a difference within every seed, so that no p-value is adjusted for the others. For one setting the interval is over its seeds. Over all settings a seed counts with the mean over its settings and a task with the mean over its seeds; with the tasks held fixed only seeds are random, and the interval holds for these tasks; with the tasks as a sample it holds for tasks like these.",
             answers
                 .iter()
-                .map(|finding| format!("{}: {}.", finding.statement, finding.text()))
-                .collect(),
+                .map(|finding| format!("{}: {}.", finding.statement, finding.text())),
         ));
     }
     if item.is_wide {

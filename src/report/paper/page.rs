@@ -15,70 +15,7 @@ use crate::report::number::{self, MISSING};
 use crate::report::page::{self as shell, Colours, escape, inline};
 use crate::report::palette::Palette;
 use crate::report::study::Study;
-use crate::report::tables::{Cell, Table, clean, metric_cell};
-
-/// A heading with a table or a list.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Section {
-    /// Heading.
-    pub title: String,
-    /// How to read it.
-    pub note: String,
-    /// Column headers; empty for a list.
-    pub headers: Vec<String>,
-    /// Rows of the table, or of the list, which has one column.
-    pub rows: Vec<Vec<String>>,
-}
-
-impl Section {
-    /// A list of sentences.
-    pub fn list(title: &str, note: &str, sentences: Vec<String>) -> Self {
-        Self {
-            title: title.to_owned(),
-            note: note.to_owned(),
-            headers: Vec::new(),
-            rows: sentences
-                .into_iter()
-                .map(|sentence| vec![sentence])
-                .collect(),
-        }
-    }
-
-    /// As a part of the HTML page.
-    fn shell(&self, id: &str) -> shell::Section {
-        let note = format!("<p class=\"how\">{}</p>\n", inline(&self.note));
-        let html = if self.headers.is_empty() {
-            let items: String = self
-                .rows
-                .iter()
-                .map(|row| format!("<li>{}</li>\n", inline(&row[0])))
-                .collect();
-            format!("{note}<ul>\n{items}</ul>\n")
-        } else {
-            let cell = |text: &String| Cell {
-                text: text.clone(),
-                sort: text.split(' ').next().and_then(|first| first.parse().ok()),
-            };
-            let table = Table {
-                title: self.title.clone(),
-                note: String::new(),
-                headers: self.headers.clone(),
-                rows: self
-                    .rows
-                    .iter()
-                    .map(|row| row.iter().map(cell).collect())
-                    .collect(),
-            };
-            format!("{note}{}", shell::body(&table, &shell::Links::NONE))
-        };
-        shell::Section {
-            id: id.to_owned(),
-            title: self.title.clone(),
-            parts: Vec::new(),
-            html,
-        }
-    }
-}
+use crate::report::tables::{Table, clean, metric_cell};
 
 /// A page.
 #[derive(Clone, Debug)]
@@ -90,7 +27,7 @@ pub struct Page {
     /// Sentences at the top.
     pub facts: Vec<String>,
     /// Tables and lists.
-    pub sections: Vec<Section>,
+    pub sections: Vec<Table>,
     /// Figures.
     pub figures: Vec<Figure>,
     /// The numbers as CSV.
@@ -122,27 +59,8 @@ impl Page {
             let _ = write!(text, "\n{}\n", clean(fact));
         }
         for section in &self.sections {
-            let _ = write!(text, "\n## {}\n", section.title);
-            if !section.note.is_empty() {
-                let _ = write!(text, "\n{}\n", clean(&section.note));
-            }
             text.push('\n');
-            if section.headers.is_empty() {
-                for row in &section.rows {
-                    let _ = writeln!(text, "- {}", clean(&row[0]));
-                }
-                continue;
-            }
-            let line = |cells: &[String]| {
-                let cells: Vec<String> = cells.iter().map(|cell| clean(cell)).collect();
-                format!("| {} |\n", cells.join(" | "))
-            };
-            text.push_str(&line(&section.headers));
-            text.push_str(&line(&vec!["---".to_owned(); section.headers.len()]));
-            section
-                .rows
-                .iter()
-                .for_each(|row| text.push_str(&line(row)));
+            text.push_str(&section.markdown());
         }
         for figure in &self.figures {
             let _ = write!(
@@ -165,7 +83,15 @@ impl Page {
             .sections
             .iter()
             .enumerate()
-            .map(|(i, section)| section.shell(&format!("part-{i}")))
+            .map(|(i, table)| {
+                let body = shell::body(table, &shell::Links::NONE);
+                shell::Section {
+                    id: format!("part-{i}"),
+                    title: table.title.clone(),
+                    parts: Vec::new(),
+                    html: format!("<p class=\"how\">{}</p>\n{body}", inline(&table.note)),
+                }
+            })
             .collect();
         sections.push(figures_section(&self.figures, &[], &mut colours));
         let mut data = Value::Null;
@@ -200,33 +126,16 @@ impl Page {
     pub fn terminal(&self) -> String {
         let mut text = format!("{}\n\n", self.heading());
         for section in &self.sections {
-            if section.headers.is_empty() {
-                section.rows.iter().for_each(|row| {
-                    let _ = writeln!(text, "- {}", row[0]);
-                });
-                text.push('\n');
-                continue;
+            let mut shown = section.clone();
+            if !section.headers.is_empty() {
+                let paper = section.headers.iter().position(|h| h == "Paper");
+                shown
+                    .rows
+                    .retain(|row| paper.is_some_and(|at| row[at].text != MISSING));
             }
-            let Some(paper) = section.headers.iter().position(|h| h == "Paper") else {
-                continue;
-            };
-            let shown: Vec<&Vec<String>> = std::iter::once(&section.headers)
-                .chain(section.rows.iter().filter(|row| row[paper] != MISSING))
-                .collect();
-            if shown.len() == 1 {
-                continue;
+            if !shown.rows.is_empty() {
+                let _ = writeln!(text, "{}", shown.text(""));
             }
-            let width = |column: usize| {
-                let cells = shown.iter().map(|row| row[column].chars().count());
-                cells.max().unwrap_or(0)
-            };
-            let widths: Vec<usize> = (0..section.headers.len()).map(width).collect();
-            for row in &shown {
-                let cells = row.iter().zip(&widths);
-                let line: Vec<String> = cells.map(|(c, w)| format!("{c:w$}", w = *w)).collect();
-                let _ = writeln!(text, "{}", line.join("  ").trim_end());
-            }
-            text.push('\n');
         }
         for fact in &self.facts {
             let _ = writeln!(text, "{fact}");
@@ -245,7 +154,7 @@ pub fn number_text(x: f64, metric: &str) -> String {
 }
 
 /// The paper's numbers beside ours.
-pub fn numbers(rows: &[Row], palette: &Palette) -> Section {
+pub fn numbers(rows: &[Row], palette: &Palette) -> Table {
     let text = number_text;
     let of = |row: &Row| {
         let paper = row.paper.map_or(MISSING.to_owned(), |number| {
@@ -260,7 +169,7 @@ pub fn numbers(rows: &[Row], palette: &Palette) -> Section {
             "random" => "random choice".to_owned(),
             label => palette.style(label).name,
         };
-        vec![
+        [
             row.task.clone(),
             if row.setting.is_empty() {
                 MISSING.to_owned()
@@ -280,11 +189,10 @@ pub fn numbers(rows: &[Row], palette: &Palette) -> Section {
                 .map_or(MISSING.to_owned(), |number| number.source.to_owned()),
         ]
     };
-    Section {
-        title: "Numbers".to_owned(),
-        note: "Here: mean over seeds ± half of the 95 % t-interval (×÷: geometric mean and the factor of the interval of the logarithms); with one seed the value and its interval within the cell in brackets. A dash in the paper's column: it gives no number. Paper's less ours: the difference (of times × the ratio, paper's over ours) with our 95 % interval in brackets; the paper's number is taken as it stands, so that what its own runs vary by is not in it."
-            .to_owned(),
-        headers: [
+    Table::of_texts(
+        "Numbers",
+        "Here: mean over seeds ± half of the 95 % t-interval (×÷: geometric mean and the factor of the interval of the logarithms); with one seed the value and its interval within the cell in brackets. A dash in the paper's column: it gives no number. Paper's less ours: the difference (of times × the ratio, paper's over ours) with our 95 % interval in brackets; the paper's number is taken as it stands, so that what its own runs vary by is not in it.",
+        [
             "Task",
             "Setting",
             "Method",
@@ -295,11 +203,9 @@ pub fn numbers(rows: &[Row], palette: &Palette) -> Section {
             "Seeds",
             "Undefined / failed",
             "Source",
-        ]
-        .map(str::to_owned)
-        .to_vec(),
-        rows: rows.iter().map(of).collect(),
-    }
+        ],
+        rows.iter().map(of),
+    )
 }
 
 /// `−0.284 [−0.452, −0.116]`, or of times `× 0.80 [0.71, 0.90]`.
@@ -327,9 +233,9 @@ pub fn shown(metric: &str, ours: &Aggregate) -> String {
 }
 
 /// The paper's settings beside ours.
-pub fn settings(settings: &[Setting]) -> Section {
+pub fn settings(settings: &[Setting]) -> Table {
     let of = |setting: &Setting| {
-        vec![
+        [
             setting.what.to_owned(),
             setting.fields.join(", "),
             setting.paper.unwrap_or(MISSING).to_owned(),
@@ -342,14 +248,12 @@ pub fn settings(settings: &[Setting]) -> Section {
             .to_owned(),
         ]
     };
-    Section {
-        title: "Settings".to_owned(),
-        note: "Everything that decides a fine-tune. A dash in the paper's column: neither its text nor its code says it. Not recorded: these records are from before there was such a setting.".to_owned(),
-        headers: ["What", "Fields", "In the paper", "Here", "The same"]
-            .map(str::to_owned)
-            .to_vec(),
-        rows: settings.iter().map(of).collect(),
-    }
+    Table::of_texts(
+        "Settings",
+        "Everything that decides a fine-tune. A dash in the paper's column: neither its text nor its code says it. Not recorded: these records are from before there was such a setting.",
+        ["What", "Fields", "In the paper", "Here", "The same"],
+        settings.iter().map(of),
+    )
 }
 
 /// The rows as CSV; missing numbers are empty.

@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::items::Item;
-use super::page::{Page, Section};
+use super::page::Page;
 use crate::report::number::{self, MISSING};
+use crate::report::tables::Table;
 
 /// Claims that stand beside Theorem 1: its bound, its growth, and what is tighter.
 const CLAIMS: [&str; 5] = [
@@ -82,7 +83,7 @@ fn growth(page: &mut Page, item: &Item, rows: &[Value]) -> Result<(), String> {
                 "agrees"
             }
         });
-        table.push(vec![
+        table.push([
             text(&row["method"]),
             text(&row["cost"]),
             text(&row["axis"]),
@@ -109,12 +110,7 @@ fn growth(page: &mut Page, item: &Item, rows: &[Value]) -> Result<(), String> {
     let missing = rows.iter().filter(|row| row["slope"].is_null()).count();
     page.facts
         .push(format!("Missing: {missing} of {} slopes.", rows.len()));
-    page.sections.push(Section {
-        title: "Exponents".to_owned(),
-        note: "Exponent p of time or memory ∝ size^p: in the paper's table, and the least-squares slope of the logarithms here with its 95 % t-interval.".to_owned(),
-        headers: ["Method", "Cost", "Size", "Paper", "Here", "Reading"].map(str::to_owned).to_vec(),
-        rows: table,
-    });
+    page.sections.push(Table::of_texts("Exponents", "Exponent p of time or memory ∝ size^p: in the paper's table, and the least-squares slope of the logarithms here with its 95 % t-interval.", ["Method", "Cost", "Size", "Paper", "Here", "Reading"], table));
     page.csv = csv;
     Ok(())
 }
@@ -130,7 +126,7 @@ fn bounds(page: &mut Page, item: &Item, claims: &[Value], cases: &[Value]) -> Re
         }
         let margin = claim["worst"]["margin"].as_f64();
         let count = |field: &str| claim[field].as_u64().unwrap_or(0);
-        table.push(vec![
+        table.push([
             text(&claim["statement"]),
             text(&claim["verdict"]),
             format!("{} of {}", count("held"), count("held") + count("violated")),
@@ -180,14 +176,7 @@ fn bounds(page: &mut Page, item: &Item, claims: &[Value], cases: &[Value]) -> Re
         cases.len() - ratios.len(),
         cases.len()
     ));
-    page.sections.push(Section {
-        title: "The bound".to_owned(),
-        note: "Each statement on every block, setting and seed. The margin is 1 − measured/bound, or bound − measured where the bound is 0, at its worst case.".to_owned(),
-        headers: ["Statement", "Verdict", "Holds on", "Cannot tell", "Worst margin", "Source"]
-            .map(str::to_owned)
-            .to_vec(),
-        rows: table,
-    });
+    page.sections.push(Table::of_texts("The bound", "Each statement on every block, setting and seed. The margin is 1 − measured/bound, or bound − measured where the bound is 0, at its worst case.", ["Statement", "Verdict", "Holds on", "Cannot tell", "Worst margin", "Source"], table));
     page.csv = csv;
     Ok(())
 }
@@ -216,11 +205,12 @@ mod tests {
     fn exponents_and_bounds_stand_beside_the_paper_s() {
         let table = filled("table-1", THEORY).expect("there is growth");
         let rows = &table.sections[0].rows;
-        assert_eq!(
-            rows[0][3..],
-            ["3", "1.70 [1.40, 2.00]", "below the paper's"]
-        );
-        assert_eq!(rows[1][3..], ["1", MISSING, "no interval"]);
+        let texts = |row: usize| -> Vec<&str> {
+            let cells = rows[row][3..].iter();
+            cells.map(|cell| cell.text.as_str()).collect()
+        };
+        assert_eq!(texts(0), ["3", "1.70 [1.40, 2.00]", "below the paper's"]);
+        assert_eq!(texts(1), ["1", MISSING, "no interval"]);
         assert!(
             table
                 .csv

@@ -1,13 +1,14 @@
 //! The item's numbers with a column per method: the paper's methods with its numbers beside ours, then those that it lacks.
 
 use super::items::Item;
-use super::page::{Section, number_text, shown};
+use super::page::{number_text, shown};
 use super::rows::Row;
 use crate::report::number::MISSING;
 use crate::report::palette::Palette;
+use crate::report::tables::{Cell, Table};
 
 /// A row per task, setting and measure.
-pub fn section(item: &Item, rows: &[Row], palette: &Palette) -> Section {
+pub fn section(item: &Item, rows: &[Row], palette: &Palette) -> Table {
     let mut methods: Vec<&str> = Vec::new();
     let mut lines: Vec<(&str, &str, &str)> = Vec::new();
     for row in rows {
@@ -60,9 +61,9 @@ pub fn section(item: &Item, rows: &[Row], palette: &Palette) -> Section {
             let ours = row.and_then(|row| row.ours.as_ref());
             cells.push(ours.map_or(MISSING.to_owned(), |ours| shown(metric, ours)));
         }
-        cells
+        cells.into_iter().map(Cell::parsed).collect()
     };
-    Section {
+    Table {
         title: "The table".to_owned(),
         note: "Mean over seeds ± half of the 95 % t-interval; with one seed the interval within the cell in brackets. Exact influence, which the paper does not have, and controls that look at no gradient stand beside its methods."
             .to_owned(),

@@ -1,15 +1,15 @@
 //! The measured error beside its bounds along every varied setting, and how tight they are.
 
 use super::along::{cases, series, short, slope, title, values};
-use super::outcome::{drawn, omitted};
 use crate::metrics::Direction;
 use crate::report::axis::{Axis, Labels, Scale, range};
 use crate::report::figures::Outcome;
 use crate::report::figures::findings::{self, Change};
+use crate::report::figures::lineplot::{self, Line};
 use crate::report::marks::Marks;
 use crate::report::number;
 use crate::report::palette::{Colour, Dash, Marker, Style};
-use crate::report::sheet::{Entry, PanelSpec, Sheet};
+use crate::report::sheet::{Entry, PanelSpec};
 use crate::results::theory::{Quantities, TheoryResults};
 
 /// A curve: how it looks, and its value.
@@ -165,7 +165,7 @@ fn figure(
     value: impl Fn(&Curve, &Quantities) -> f64,
     sentence: impl Fn(&str, &[&Curve], &[Marks]) -> Option<String>,
 ) -> Outcome {
-    let (mut specs, mut panels, mut notes) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut panels, mut notes) = (Vec::new(), Vec::new());
     let mut seen = Vec::new();
     for varied in &results.varied {
         let along = cases(results, &varied.axis);
@@ -190,11 +190,11 @@ fn figure(
         let Some((low, high)) = range(&shown, Scale::Log, (None, None)) else {
             continue;
         };
-        specs.push(PanelSpec {
+        let spec = PanelSpec {
             title: String::new(),
             x: Axis::at_values(title(&varied.axis), &x),
             y: Axis::log(y_title, low, high, Labels::Number),
-        });
+        };
         let slopes: Vec<String> = curves
             .iter()
             .zip(&lines)
@@ -213,23 +213,25 @@ fn figure(
             axis => short(axis),
         };
         seen.extend(sentence(name, curves, &lines));
-        panels.push(lines);
+        let line = |(marks, curve): (Marks, &&Curve)| Line {
+            style: curve.style(),
+            marks,
+            dodge: 0.0,
+        };
+        panels.push((spec, lines.into_iter().zip(curves).map(line).collect()));
     }
     if panels.is_empty() {
-        return omitted(heading, "no setting was varied over two values");
+        return Outcome::omitted(heading, "no setting was varied over two values");
     }
-    let styles: Vec<Style> = curves.iter().map(|curve| curve.style()).collect();
-    let legend: Vec<Entry> = styles.iter().map(Entry::method).collect();
-    let mut sheet = Sheet::new(2, 210.0, specs, &legend, &notes);
-    for (i, lines) in panels.iter().enumerate() {
-        for (line, style) in lines.iter().zip(&styles) {
-            sheet.series(i, line, style, 0.0);
-        }
-    }
+    let legend: Vec<Entry> = curves
+        .iter()
+        .map(|curve| Entry::method(&curve.style()))
+        .collect();
+    let scene = lineplot::draw((2, 210.0), panels, &legend, &notes, |_, _| {});
     let caption = format!(
         "In units of 1/λ, so that λ⁻³ is a slope of −2. Each panel varies one setting; the others are as in the base. Points: geometric mean over seeds and \
          blocks; bars: 95 % t-interval of the logarithm. {}",
         notes.join(" ")
     );
-    drawn(id, heading, caption, sheet.finish()).finding(seen)
+    Outcome::drawn(id, heading, caption, scene).finding(seen)
 }

@@ -1,7 +1,6 @@
 //! Error against group size, from DataInf to exact.
 
 use super::along::{cases, origin};
-use super::outcome::{drawn, omitted};
 use crate::metrics::interval::{mean, t_interval};
 use crate::report::axis::Axis;
 use crate::report::figures::Outcome;
@@ -61,7 +60,7 @@ pub fn draw(results: &TheoryResults) -> Outcome {
         .filter(|(_, line)| line.len() > 1)
         .collect();
     let Some((_, first)) = lines.first() else {
-        return omitted(TITLE, "no case has more than one group size");
+        return Outcome::omitted(TITLE, "no case has more than one group size");
     };
     let sizes: Vec<f64> = first.iter().map(|(b, _)| *b).collect();
     let top = lines
@@ -115,7 +114,7 @@ pub fn draw(results: &TheoryResults) -> Outcome {
         .iter()
         .filter_map(|(factor, line)| sentence(*factor, line));
     let seen: Vec<String> = seen.collect();
-    drawn(
+    Outcome::drawn(
         "theory_groups",
         TITLE,
         "D_b is the mean over groups of b examples of (F_group + λI)⁻¹: DataInf at b = 1, exact at b = n. One line a \

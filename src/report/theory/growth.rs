@@ -1,14 +1,14 @@
 //! Time and memory against n, d and L: Table 1, measured.
 
-use super::outcome::{drawn, omitted};
 use crate::metrics::Direction;
 use crate::report::axis::{Axis, Labels, Scale, range};
 use crate::report::figures::Outcome;
 use crate::report::figures::findings::{self, Change};
+use crate::report::figures::lineplot::{self, Line};
 use crate::report::marks::{Mark, Marks, Origin};
 use crate::report::number;
-use crate::report::palette::{Palette, Style};
-use crate::report::sheet::{Entry, PanelSpec, Point, Sheet};
+use crate::report::palette::Palette;
+use crate::report::sheet::{Entry, PanelSpec, Point};
 use crate::results::theory::{GrowthRecord, TheoryResults};
 
 const TITLE: &str = "Growth of time and memory";
@@ -24,7 +24,7 @@ pub fn draw(results: &TheoryResults) -> Outcome {
         }
     }
     let palette = Palette::new(distinct.iter().copied());
-    let (mut specs, mut panels, mut seen) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut panels, mut seen) = (Vec::new(), Vec::new());
     for cost in ["time", "memory"] {
         for (axis, name) in [
             ("n", "Examples n"),
@@ -51,11 +51,11 @@ pub fn draw(results: &TheoryResults) -> Outcome {
             } else {
                 ("Peak memory", Labels::Bytes)
             };
-            specs.push(PanelSpec {
+            let spec = PanelSpec {
                 title: String::new(),
                 x: Axis::at_values(name, &x),
                 y: Axis::log(title, low, high, labels),
-            });
+            };
             let lines: Vec<(String, Marks)> = here
                 .iter()
                 .map(|growth| (palette.style(&growth.method).name, line(results, growth)))
@@ -80,29 +80,30 @@ pub fn draw(results: &TheoryResults) -> Outcome {
                     changes.collect::<Vec<_>>().join("; ")
                 ));
             }
-            panels.push(lines);
+            let styled = lines
+                .into_iter()
+                .zip(&here)
+                .map(|((_, marks), growth)| Line {
+                    style: palette.style(&growth.method),
+                    marks,
+                    dodge: 0.0,
+                });
+            panels.push((spec, styled.collect()));
         }
     }
     if panels.is_empty() {
-        return omitted(TITLE, "time and memory were not measured");
+        return Outcome::omitted(TITLE, "time and memory were not measured");
     }
-    let styles: Vec<Style> = distinct.iter().map(|m| palette.style(m)).collect();
-    let legend: Vec<Entry> = styles.iter().map(Entry::method).collect();
-    let mut sheet = Sheet::new(3, 170.0, specs, &legend, &[]);
-    for (i, here) in panels.iter().enumerate() {
-        for (name, line) in here {
-            if let Some(style) = styles.iter().find(|style| style.name == *name) {
-                sheet.series(i, line, style, 0.0);
-            }
-        }
-    }
-    drawn(
+    let legend = distinct.iter().map(|m| Entry::method(&palette.style(m)));
+    let legend: Vec<Entry> = legend.collect();
+    let scene = lineplot::draw((3, 170.0), panels, &legend, &[], |_, _| {});
+    Outcome::drawn(
         "theory_growth",
         TITLE,
         "(F + λI)⁻¹v of one query on random gradients: median time and peak memory of prepare and apply. Along each \
          size the others are held at their middle value."
             .to_owned(),
-        sheet.finish(),
+        scene,
     )
     .finding(seen)
 }

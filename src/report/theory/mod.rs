@@ -5,7 +5,6 @@ mod bounds;
 mod groups;
 mod growth;
 mod markdown;
-mod outcome;
 mod page;
 mod tables;
 
