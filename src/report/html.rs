@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
+use maud::html;
 use serde_json::Value;
 
 use super::answers;
 use super::by_token;
 use super::figures::Figure;
 use super::page::{
-    Colours, Environments, Links, Page, Section, Settings, data, entries, escape, figure, headline,
+    Colours, Environments, Links, Page, Section, Settings, data, entries, figure, headline, how,
     inline, record_anchor, section,
 };
 use super::pictures;
@@ -36,14 +37,14 @@ pub fn page(
     let mut descriptions: Vec<&str> = study.records.iter().map(|r| r.description.trim()).collect();
     descriptions.dedup();
     descriptions.retain(|text| !text.is_empty());
-    let asked: String = descriptions
-        .iter()
-        .map(|text| format!("<p class=\"asked\">{}</p>\n", escape(text)))
-        .collect();
+    let head = html! {
+        @for text in &descriptions { p.asked { (text) } }
+        (headline(study))
+    };
     Page {
         title: title.to_owned(),
         about: descriptions.first().map_or(title, |text| text).to_owned(),
-        head: format!("{asked}{}", headline(study)),
+        head: head.into_string(),
         sections: sections
             .filter(|section| !section.html.is_empty())
             .collect(),
@@ -62,22 +63,23 @@ pub fn record_sections(study: &Study) -> ([Section; 2], Value) {
             id: "records".to_owned(),
             title: "Records".to_owned(),
             parts: Vec::new(),
-            html: format!(
-                "<p class=\"how\">One entry a setting, with a cell for every seed. Points of figures and rows of tables lead here. \
-                 Numbers of single cells are rounded; <code>records.jsonl</code> has every digit.</p>\n{}",
-                entries(study, &settings, &environments)
-            ),
+            html: html! {
+                (how("One entry a setting, with a cell for every seed. Points of figures and rows of tables lead here. \
+                      Numbers of single cells are rounded; `records.jsonl` has every digit."))
+                (entries(study, &settings, &environments))
+            }
+            .into_string(),
         },
         Section {
             id: "settings".to_owned(),
             title: "Settings and environment".to_owned(),
             parts: Vec::new(),
-            html: format!(
-                "<p class=\"how\">{}</p>\n{}<details><summary>Settings that all cells share</summary>{}</details>\n",
-                escape(&damping_text(study)),
-                environments.html(),
-                settings.html()
-            ),
+            html: html! {
+                p.how { (damping_text(study)) }
+                (environments.html())
+                details { summary { "Settings that all cells share" } (settings.html()) }
+            }
+            .into_string(),
         },
     ];
     (sections, data(study, &settings, &environments))
@@ -89,26 +91,27 @@ pub fn figures_section(
     omitted: &[(String, String)],
     colours: &mut Colours,
 ) -> Section {
-    let mut html: String = figures.iter().map(|drawn| figure(drawn, colours)).collect();
     let mut parts: Vec<(String, String)> = figures
         .iter()
         .map(|figure| (format!("figure-{}", figure.id), figure.title.clone()))
         .collect();
     if !omitted.is_empty() {
-        let items: String = omitted
-            .iter()
-            .map(|(title, reason)| format!("<li>{}: {}.</li>\n", escape(title), inline(reason)))
-            .collect();
         parts.push(("omitted".to_owned(), "Not drawn".to_owned()));
-        html.push_str(&format!(
-            "<section id=\"omitted\"><h3>Not drawn</h3><ul>\n{items}</ul></section>\n"
-        ));
     }
+    let html = html! {
+        @for drawn in figures { (figure(drawn, colours)) }
+        @if !omitted.is_empty() {
+            section #omitted {
+                h3 { "Not drawn" }
+                ul { @for (title, reason) in omitted { li { (title) ": " (inline(reason)) "." } } }
+            }
+        }
+    };
     Section {
         id: "figures".to_owned(),
         title: "Figures".to_owned(),
         parts,
-        html,
+        html: html.into_string(),
     }
 }
 
@@ -132,10 +135,7 @@ fn tables_section(study: &Study, tables: &[Table]) -> Section {
             .enumerate()
             .map(|(i, table)| (id(i), table.title.clone()))
             .collect(),
-        html: tables
-            .iter()
-            .enumerate()
-            .map(|(i, table)| section(table, &id(i), &links))
-            .collect(),
+        html: html! { @for (i, table) in tables.iter().enumerate() { (section(table, &id(i), &links)) } }
+            .into_string(),
     }
 }

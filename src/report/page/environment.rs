@@ -1,8 +1,7 @@
 //! Where and with what the records were computed: every distinct environment once.
 
-use std::fmt::Write as _;
+use maud::{Markup, html};
 
-use super::markup::escape;
 use crate::report::number::{self, MISSING};
 use crate::report::study::{Study, value_text};
 use crate::results::record::{Provenance, Record};
@@ -40,28 +39,33 @@ impl Environments {
     }
 
     /// A table, one column an environment.
-    pub fn html(&self) -> String {
-        let mut text = String::from(
-            "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Environments\"><table><thead><tr><td></td>",
-        );
-        for i in 1..=self.list.len() {
-            let _ = write!(
-                text,
-                "<th scope=\"col\" id=\"env-{i}\">Environment {i}</th>"
-            );
-        }
-        text.push_str("</tr></thead><tbody>\n");
-        for (name, of) in ROWS {
-            let _ = write!(text, "<tr><th scope=\"row\">{name}</th>");
-            for environment in &self.list {
-                let value = of(environment);
-                let shown = if value.is_empty() { MISSING } else { &value };
-                let _ = write!(text, "<td>{}</td>", escape(shown));
+    pub fn html(&self) -> Markup {
+        let shown = |value: String| match value.is_empty() {
+            true => MISSING.to_owned(),
+            false => value,
+        };
+        html! {
+            div.scroll tabindex="0" role="region" aria-label="Environments" {
+                table {
+                    thead {
+                        tr {
+                            td {}
+                            @for i in 1..=self.list.len() {
+                                th scope="col" id={ "env-" (i) } { "Environment " (i) }
+                            }
+                        }
+                    }
+                    tbody {
+                        @for (name, of) in ROWS {
+                            tr {
+                                th scope="row" { (name) }
+                                @for environment in &self.list { td { (shown(of(environment))) } }
+                            }
+                        }
+                    }
+                }
             }
-            text.push_str("</tr>\n");
         }
-        text.push_str("</tbody></table></div>\n");
-        text
     }
 }
 
@@ -142,7 +146,7 @@ mod tests {
         assert_eq!(environments.list.len(), 2);
         assert_eq!(environments.of(&records[0]), 1);
         assert_eq!(environments.of(&records[5]), 2);
-        let text = environments.html();
+        let text = environments.html().0;
         assert!(
             text.contains("id=\"env-2\"") && !text.contains("env-3"),
             "{text}"

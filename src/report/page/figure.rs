@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::markup::{escape, inline};
+use maud::{Markup, PreEscaped, html};
+
+use super::markup::{inline, items};
 use super::svg::drawing;
 use super::theme::Colours;
 use crate::report::figures::Figure;
@@ -14,31 +16,28 @@ use crate::report::sheet::Entry;
 const AT_ONCE: usize = 6;
 
 /// The figure with heading, panels, legend and caption.
-pub fn figure(figure: &Figure, colours: &mut Colours) -> String {
-    let id = escape(&format!("figure-{}", figure.id));
-    let mut text = format!(
-        "<figure id=\"{id}\" aria-labelledby=\"{id}-title\" aria-describedby=\"{id}-caption\">\
-         <h3 id=\"{id}-title\">{}</h3>\n<div class=\"panels\">",
-        escape(&figure.title)
-    );
-    for (panels, bounds, label) in groups(&figure.scene, &figure.title) {
-        let axes = match panels.as_slice() {
-            [only] => axes(&figure.scene.parts.panels[*only]),
-            _ => String::new(),
-        };
-        let _ = write!(text, "<div class=\"panel\"{axes}>");
-        text.push_str(&drawing(&figure.scene, &panels, bounds, &label, colours));
-        text.push_str("</div>\n");
+pub fn figure(figure: &Figure, colours: &mut Colours) -> Markup {
+    let id = format!("figure-{}", figure.id);
+    let scene = &figure.scene;
+    html! {
+        figure id=(id) aria-labelledby={ (id) "-title" } aria-describedby={ (id) "-caption" } {
+            h3 id={ (id) "-title" } { (figure.title) }
+            div.panels {
+                @for (panels, bounds, label) in groups(scene, &figure.title) {
+                    // the axes' names, for the words of a point
+                    @let axes = (panels.len() == 1).then(|| &scene.parts.panels[panels[0]]).filter(|part| !part.y.is_empty());
+                    div.panel data-x=[axes.map(|part| &part.x)] data-y=[axes.map(|part| &part.y)] {
+                        (PreEscaped(drawing(scene, &panels, bounds, &label, colours)))
+                    }
+                }
+            }
+            (legend(&scene.parts.legend, colours))
+            figcaption id={ (id) "-caption" } {
+                (seen(&figure.findings))
+                p { (inline(&whole_caption(figure))) }
+            }
+        }
     }
-    text.push_str("</div>\n");
-    text.push_str(&legend(&figure.scene.parts.legend, colours));
-    let _ = writeln!(
-        text,
-        "<figcaption id=\"{id}-caption\">{}<p>{}</p></figcaption></figure>",
-        seen(&figure.findings),
-        inline(&whole_caption(figure))
-    );
-    text
 }
 
 /// The caption with the notes of the drawing that it does not repeat.
@@ -52,28 +51,14 @@ fn whole_caption(figure: &Figure) -> String {
     caption
 }
 
-fn seen(findings: &[String]) -> String {
-    if findings.is_empty() {
-        return String::new();
-    }
-    let list = |items: &[String]| {
-        let items: String = items
-            .iter()
-            .map(|item| format!("<li>{}</li>", inline(item)))
-            .collect();
-        format!("<ul class=\"seen\">{items}</ul>")
-    };
+fn seen(findings: &[String]) -> Markup {
     let (first, rest) = findings.split_at(findings.len().min(AT_ONCE));
-    let mut text = list(first);
-    if !rest.is_empty() {
-        let _ = write!(
-            text,
-            "<details><summary>{} more</summary>{}</details>",
-            rest.len(),
-            list(rest)
-        );
+    html! {
+        @if !first.is_empty() { ul.seen { (items(first)) } }
+        @if !rest.is_empty() {
+            details { summary { (rest.len()) " more" } ul.seen { (items(rest)) } }
+        }
     }
-    text
 }
 
 /// Panels that stand on one drawing, with its bounds and what it shows. Panels whose rows are named at the
@@ -98,18 +83,6 @@ fn groups(scene: &Scene, title: &str) -> Vec<(Vec<usize>, [f64; 4], String)> {
     groups
 }
 
-/// The axes' names, for the words of a point.
-fn axes(part: &Part) -> String {
-    if part.y.is_empty() {
-        return String::new();
-    }
-    format!(
-        " data-x=\"{}\" data-y=\"{}\"",
-        escape(&part.x),
-        escape(&part.y)
-    )
-}
-
 fn label(part: &Part, title: &str) -> String {
     let heading = if part.title.is_empty() {
         title
@@ -123,12 +96,8 @@ fn label(part: &Part, title: &str) -> String {
     }
 }
 
-fn legend(entries: &[Entry], colours: &mut Colours) -> String {
-    if entries.is_empty() {
-        return String::new();
-    }
-    let mut text = String::from("<ul class=\"keys\">");
-    for (key, entry) in entries.iter().enumerate() {
+fn legend(entries: &[Entry], colours: &mut Colours) -> Markup {
+    let mut sample = |entry: &Entry| {
         let mut scene = Scene::new(30.0, 14.0);
         if let Some(dash) = entry.dash {
             scene.line(&[(1.0, 7.0), (29.0, 7.0)], entry.colour, 2.0, dash);
@@ -136,16 +105,18 @@ fn legend(entries: &[Entry], colours: &mut Colours) -> String {
         if let Some(marker) = entry.marker {
             scene.marker((15.0, 7.0), marker, 4.2, entry.colour);
         }
-        let sample = drawing(&scene, &[], [0.0, 0.0, 30.0, 14.0], "", colours)
-            .replace(" role=\"group\" aria-label=\"\"", " aria-hidden=\"true\"");
-        let _ = write!(
-            text,
-            "<li data-k=\"{key}\">{sample}{}</li>",
-            escape(&entry.name)
-        );
+        drawing(&scene, &[], [0.0, 0.0, 30.0, 14.0], "", colours)
+            .replace(" role=\"group\" aria-label=\"\"", " aria-hidden=\"true\"")
+    };
+    html! {
+        @if !entries.is_empty() {
+            ul.keys {
+                @for (key, entry) in entries.iter().enumerate() {
+                    li data-k=(key) { (PreEscaped(sample(entry))) (entry.name) }
+                }
+            }
+        }
     }
-    text.push_str("</ul>\n");
-    text
 }
 
 #[cfg(test)]
@@ -182,11 +153,11 @@ mod tests {
     #[test]
     fn panels_stand_alone_unless_they_share_the_names_of_their_rows() {
         let mut colours = Colours::default();
-        let apart = figure(&drawn(|_| Axis::linear("y", 0.0, 1.0)), &mut colours);
+        let apart = figure(&drawn(|_| Axis::linear("y", 0.0, 1.0)), &mut colours).0;
         assert_eq!(apart.matches("class=\"panel\"").count(), 2);
         assert!(apart.contains("aria-label=\"panel 1: y against x\""));
         let rows = |i: usize| Axis::rows(&[if i == 0 { "row" } else { "" }.to_owned()]);
-        let joined = figure(&drawn(rows), &mut colours);
+        let joined = figure(&drawn(rows), &mut colours).0;
         assert_eq!(joined.matches("class=\"panel\"").count(), 1);
     }
 
@@ -195,7 +166,8 @@ mod tests {
         let text = figure(
             &drawn(|_| Axis::linear("y", 0.0, 1.0)),
             &mut Colours::default(),
-        );
+        )
+        .0;
         assert!(text.contains("<li>Finding 5.</li></ul><details><summary>2 more</summary>"));
         assert!(text.contains("<p>How <code>it</code> was made. A note.</p></figcaption>"));
         // the note is not drawn a second time, and the legend is text

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::markup::escape;
+use maud::{Markup, html};
+
+use super::markup::bad;
 use super::records::count;
-use super::table::{Links, body};
+use super::table::{Links, short};
 use crate::metrics::{Direction, Metric, find};
 use crate::report::aggregate::aggregate;
 use crate::report::comparison::compare;
@@ -18,24 +20,22 @@ use crate::results::record::Status;
 const MOST: usize = 12;
 
 /// The summary at the top of the page.
-pub fn headline(study: &Study) -> String {
-    let mut text = format!("<ul class=\"facts\">{}</ul>\n", facts(study));
+pub fn headline(study: &Study) -> Markup {
     let (rows, left) = rows(study);
-    if !rows.is_empty() {
+    let table = (!rows.is_empty()).then(|| {
+        let headers = [
+            "Setting",
+            "Measure",
+            "Best",
+            "Its value",
+            NOT_TOLD_APART,
+            "DataInf",
+            "Exact",
+        ];
         let table = Table {
             title: "What came out".to_owned(),
             note: String::new(),
-            headers: [
-                "Setting",
-                "Measure",
-                "Best",
-                "Its value",
-                NOT_TOLD_APART,
-                "DataInf",
-                "Exact",
-            ]
-            .map(str::to_owned)
-            .to_vec(),
+            headers: headers.map(str::to_owned).to_vec(),
             rows,
         };
         let anchor = |row: &[Cell]| {
@@ -49,79 +49,64 @@ pub fn headline(study: &Study) -> String {
             row: &anchor,
             ..Links::NONE
         };
-        // short enough to need no tools
-        text.push_str(&body(&table, &links).replacen("\"data\"", "\"lead\"", 1));
-        let rest = if left > 0 {
-            format!(" {} more in the tables.", count(left, "row"))
-        } else {
-            String::new()
-        };
-        text.push_str(&format!(
-            "<p class=\"how\">At the reference setting: mean over seeds with its 95 % t-interval (one seed: the interval within the cell). \
-             Not told apart: by paired differences, all pairs adjusted together (Holm), as in the tables.{rest}</p>\n"
-        ));
+        short(&table, &links)
+    });
+    html! {
+        ul.facts { (facts(study)) }
+        @if let Some(table) = table {
+            (table)
+            p.how {
+                "At the reference setting: mean over seeds with its 95 % t-interval (one seed: the interval within the cell). \
+                 Not told apart: by paired differences, all pairs adjusted together (Holm), as in the tables."
+                @if left > 0 { " " (count(left, "row")) " more in the tables." }
+            }
+        }
     }
-    text
 }
 
 /// What was run and what failed, an item each.
-fn facts(study: &Study) -> String {
+fn facts(study: &Study) -> Markup {
     let seeds: BTreeSet<u64> = study.records.iter().map(|r| r.cell.seed).collect();
     let methods = || study.records.iter().flat_map(|record| &record.methods);
     let failed = methods().filter(|m| m.status == Status::Failed).count();
     let values = || methods().flat_map(|method| &method.metrics);
-    let (undefined, cases) = (
-        values().map(|v| v.undefined).sum::<usize>(),
-        values().map(|v| v.cases).sum::<usize>(),
-    );
-    let bad = |text: String| format!("<strong class=\"bad\">{text}</strong>");
-    let cells = match study.failed() {
-        0 => "no cell failed".to_owned(),
-        some => bad(format!("{} failed", count(some, "cell"))),
-    };
-    let failed = match failed {
-        0 => "no method failed".to_owned(),
-        some => bad(format!(
-            "methods failed {} in other cells",
-            if some == 1 {
-                "once".to_owned()
-            } else {
-                format!("{} times", number::plain(some as f64))
-            }
-        )),
-    };
-    let undefined = match undefined {
-        0 => "no metric undefined".to_owned(),
-        some => format!(
-            "{} of {} cases of metrics undefined",
-            number::plain(some as f64),
-            number::plain(cases as f64)
-        ),
-    };
-    let reference = match study.without_reference() {
-        0 => String::new(),
-        some => bad(format!(
-            ", no reference in {} (exact influence failed or did not converge)",
-            count(some, "cell")
-        )),
+    let undefined: usize = values().map(|v| v.undefined).sum();
+    let cases: usize = values().map(|v| v.cases).sum();
+    let times = match failed {
+        1 => "once".to_owned(),
+        some => format!("{} times", number::plain(some as f64)),
     };
     let seconds: f64 = study.records.iter().map(|r| r.provenance.seconds).sum();
-    let items = [
-        format!(
-            "{} in {}, {}, {}; {} of computing",
-            count(study.records.len(), "cell"),
-            count(study.groups.len(), "setting"),
-            count(seeds.len(), "seed"),
-            count(study.methods.len(), "method"),
-            number::seconds(seconds)
-        ),
-        format!("{cells}, {failed}, {undefined}{reference}"),
-        escape(&damping_text(study)),
-    ];
-    items
-        .iter()
-        .map(|item| format!("<li>{item}</li>"))
-        .collect()
+    html! {
+        li {
+            (count(study.records.len(), "cell")) " in " (count(study.groups.len(), "setting")) ", "
+            (count(seeds.len(), "seed")) ", " (count(study.methods.len(), "method")) "; "
+            (number::seconds(seconds)) " of computing"
+        }
+        li {
+            @match study.failed() {
+                0 => { "no cell failed" },
+                some => { (bad(&format!("{} failed", count(some, "cell")))) },
+            }
+            ", "
+            @match failed {
+                0 => { "no method failed" },
+                _ => { (bad(&format!("methods failed {times} in other cells"))) },
+            }
+            ", "
+            @match undefined {
+                0 => { "no metric undefined" },
+                some => { (number::plain(some as f64)) " of " (number::plain(cases as f64)) " cases of metrics undefined" },
+            }
+            @match study.without_reference() {
+                0 => {},
+                some => {
+                    (bad(&format!(", no reference in {} (exact influence failed or did not converge)", count(some, "cell"))))
+                },
+            }
+        }
+        li { (damping_text(study)) }
+    }
 }
 
 fn setting(title: &str, held: &str) -> String {
@@ -223,7 +208,7 @@ mod tests {
     fn it_names_the_best_and_what_is_wrong() {
         let records = synthetic::rank();
         let study = Study::new(&records);
-        let text = headline(&study);
+        let text = headline(&study).0;
         assert!(
             text.contains("24 cells in 8 settings, 3 seeds, 10 methods"),
             "{text}"
@@ -319,7 +304,7 @@ mod tests {
     #[test]
     fn failures_alone_have_no_winner() {
         let records = synthetic::hopeless();
-        let text = headline(&Study::new(&records));
+        let text = headline(&Study::new(&records)).0;
         assert!(text.contains("1 cell failed") && !text.contains("<table"));
     }
 }

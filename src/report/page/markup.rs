@@ -1,4 +1,6 @@
-//! Text as markup. The page is HTML that is also well-formed XML, so that a strict parser can check it.
+//! Text as markup. Templates escape what they show; [`escape`] is for the drawings, which are written without templates.
+
+use maud::{Markup, html};
 
 /// Text as HTML and XML text or attribute.
 pub fn escape(text: &str) -> String {
@@ -18,20 +20,32 @@ pub fn escape(text: &str) -> String {
     escaped
 }
 
-/// [`escape`]d text with `code` between backticks.
-pub fn inline(text: &str) -> String {
-    let pieces: Vec<String> = text.split('`').map(escape).collect();
+/// Text with `code` between backticks.
+pub fn inline(text: &str) -> Markup {
+    let pieces: Vec<&str> = text.split('`').collect();
     if pieces.len().is_multiple_of(2) {
-        return escape(text);
+        return html! { (text) };
     }
-    let piece = |(i, piece): (usize, &String)| {
-        if i % 2 == 1 {
-            format!("<code>{piece}</code>")
-        } else {
-            piece.clone()
+    html! {
+        @for (i, piece) in pieces.iter().enumerate() {
+            @if i % 2 == 1 { code { (piece) } } @else { (piece) }
         }
-    };
-    pieces.iter().enumerate().map(piece).collect()
+    }
+}
+
+/// Sentences as the items of a list.
+pub fn items<'t>(texts: impl IntoIterator<Item = &'t String>) -> Markup {
+    html! { @for text in texts { li { (inline(text)) } } }
+}
+
+/// A paragraph of how to read what follows; none of an empty text.
+pub fn how(text: &str) -> Markup {
+    html! { @if !text.is_empty() { p.how { (inline(text)) } } }
+}
+
+/// Bad news.
+pub fn bad(text: &str) -> Markup {
+    html! { strong.bad { (text) } }
 }
 
 #[cfg(test)]
@@ -40,8 +54,8 @@ mod tests {
 
     #[test]
     fn escapes_markup() {
-        assert_eq!(inline("a `b<` c"), "a <code>b&lt;</code> c");
-        assert_eq!(inline("a ` b"), "a ` b");
+        assert_eq!(inline("a `b<` c").0, "a <code>b&lt;</code> c");
+        assert_eq!(inline("a ` b").0, "a ` b");
         assert_eq!(
             escape("<a href=\"x\">&'\u{1}"),
             "&lt;a href=&quot;x&quot;&gt;&amp;&#39; "

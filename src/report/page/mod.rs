@@ -15,11 +15,12 @@ mod theme;
 pub use environment::Environments;
 pub use figure::figure;
 pub use headline::headline;
-pub use markup::{escape, inline};
+pub use markup::{bad, escape, how, inline, items};
 pub use records::{Settings, count, data, entries, record_anchor};
 pub use table::{Links, body, section};
 pub use theme::Colours;
 
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 
 const STYLE: &str = include_str!("page.css");
@@ -43,6 +44,20 @@ pub struct Section {
     pub html: String,
 }
 
+impl Section {
+    /// Its entry in the table of contents.
+    fn entry(&self) -> Markup {
+        html! {
+            li {
+                a href={ "#" (self.id) } { (self.title) }
+                @if !self.parts.is_empty() {
+                    ul { @for (id, title) in &self.parts { li { a href={ "#" (id) } { (title) } } } }
+                }
+            }
+        }
+    }
+}
+
 /// A page before it is written.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
@@ -63,51 +78,48 @@ pub struct Page {
 impl Page {
     /// The page as one HTML document.
     pub fn html(&self) -> String {
-        let mut contents = String::new();
-        let mut body = String::new();
-        for section in &self.sections {
-            let link = |(id, title): &(String, String)| {
-                format!("<li><a href=\"#{}\">{}</a></li>", escape(id), escape(title))
-            };
-            let parts: String = section.parts.iter().map(link).collect();
-            let parts = if parts.is_empty() {
-                parts
-            } else {
-                format!("<ul>{parts}</ul>")
-            };
-            contents.push_str(&format!(
-                "<li><a href=\"#{}\">{}</a>{parts}</li>\n",
-                escape(&section.id),
-                escape(&section.title)
-            ));
-            body.push_str(&format!(
-                "<section id=\"{}\"><h2>{}</h2>\n{}</section>\n",
-                escape(&section.id),
-                escape(&section.title),
-                section.html
-            ));
-        }
         // within a script, markup could end it
         let data = self.data.to_string().replace('<', "\\u003c");
-        let title = escape(&self.title);
-        format!(
-            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n\
-             <meta name=\"color-scheme\" content=\"light dark\"/>\n\
-             <meta name=\"description\" content=\"{about}\"/>\n\
-             <meta name=\"generator\" content=\"infbench {version}\"/>\n\
-             <title>{title}</title>\n<style>\n{colours}{STYLE}</style>\n</head>\n<body>\n\
-             <a class=\"skip\" href=\"#main\">To the content</a>\n\
-             <nav id=\"toc\" aria-label=\"Contents\"><details open=\"open\"><summary>Contents</summary>\n<ul>\n{contents}</ul></details></nav>\n\
-             <main id=\"main\">\n<header><h1>{title}</h1>\n{head}</header>\n{body}\
-             <footer><p>Written by infbench {version}. Everything is in this one file; it asks nothing of any other place.</p></footer>\n</main>\n\
-             <script type=\"application/json\" id=\"data\">{data}</script>\n<script>\n(() => {{\n\"use strict\";\n{script}}})();\n</script>\n</body>\n</html>\n",
-            about = escape(&self.about),
-            version = env!("CARGO_PKG_VERSION"),
-            colours = self.colours.style(),
-            head = self.head,
-            script = SCRIPT.concat(),
-        )
+        let script = format!("(() => {{\n\"use strict\";\n{}}})();", SCRIPT.concat());
+        let version = env!("CARGO_PKG_VERSION");
+        let page = html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    meta name="description" content=(self.about);
+                    meta name="generator" content={ "infbench " (version) };
+                    title { (self.title) }
+                    style { (PreEscaped(self.colours.style())) (PreEscaped(STYLE)) }
+                }
+                body {
+                    a.skip href="#main" { "To the content" }
+                    nav #toc aria-label="Contents" {
+                        details open="open" {
+                            summary { "Contents" }
+                            ul { @for section in &self.sections { (section.entry()) } }
+                        }
+                    }
+                    main #main {
+                        header { h1 { (self.title) } (PreEscaped(&self.head)) }
+                        @for section in &self.sections {
+                            section id=(section.id) { h2 { (section.title) } (PreEscaped(&section.html)) }
+                        }
+                        footer {
+                            p {
+                                "Written by infbench " (version)
+                                ". Everything is in this one file; it asks nothing of any other place."
+                            }
+                        }
+                    }
+                    script type="application/json" id="data" { (PreEscaped(data)) }
+                    script { (PreEscaped(script)) }
+                }
+            }
+        };
+        page.into_string()
     }
 }
 

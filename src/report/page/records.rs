@@ -4,16 +4,16 @@
 //! rounded to [`DIGITS`] digits; the records themselves, with every digit, are in `records.jsonl`.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
+use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
 use super::environment::{Environments, facts};
-use super::markup::escape;
+use super::markup::bad;
 use super::table::brief;
 use crate::metrics::{Metric, find};
 use crate::report::number::{self, MISSING};
-use crate::report::study::{Study, anchor, value_text};
+use crate::report::study::{Group, Study, anchor, value_text};
 use crate::results::record::{MethodRecord, Record, Status};
 
 /// Significant digits of the embedded numbers.
@@ -77,23 +77,22 @@ impl Settings {
     }
 
     /// The shared settings, to be read.
-    pub fn html(&self) -> String {
+    pub fn html(&self) -> Markup {
         let text = serde_json::to_string_pretty(&self.shared).unwrap_or_default();
-        format!("<pre tabindex=\"0\">{}</pre>", escape(&text))
+        html! { pre tabindex="0" { (text) } }
     }
 
     /// What the cells at these positions have of their own, where all of them agree.
-    fn text(&self, varying: &[String], record: &Record) -> String {
+    fn text(&self, varying: &[String], record: &Record) -> Markup {
         let mut leaves = BTreeMap::new();
         flatten("", &record.config, &mut leaves);
-        let list: Vec<String> = varying
-            .iter()
-            .map(|path| {
-                let value = leaves.get(path).map_or(MISSING.to_owned(), value_text);
-                format!("<code>{} = {}</code>", escape(path), escape(&value))
-            })
-            .collect();
-        list.join(", ")
+        let shown = |path| leaves.get(path).map_or(MISSING.to_owned(), value_text);
+        html! {
+            @for (i, path) in varying.iter().enumerate() {
+                @if i > 0 { ", " }
+                code { (path) " = " (shown(path)) }
+            }
+        }
     }
 
     /// Leaves that are not the same in all cells.
@@ -146,43 +145,42 @@ fn remove(value: &mut Value, path: &str) {
 }
 
 /// The entries, one a setting: `<details>` with a row a cell.
-pub fn entries(study: &Study, settings: &Settings, environments: &Environments) -> String {
+pub fn entries(study: &Study, settings: &Settings, environments: &Environments) -> Markup {
     let varying = settings.varying();
-    let mut text = String::new();
-    for group in &study.groups {
-        let name = [group.task.clone(), group.setting()];
-        let name: Vec<&str> = name
-            .iter()
-            .map(String::as_str)
-            .filter(|s| !s.is_empty())
-            .collect();
-        let _ = writeln!(
-            text,
-            "<details class=\"entry\" id=\"{}\"><summary>{} · {}{}</summary>",
-            anchor(group.index),
-            escape(&name.join(", ")),
-            count(group.records.len(), "record"),
-            trouble(&group.records)
-        );
-        if let Some(first) = group.records.first().filter(|_| !varying.is_empty()) {
-            let _ = write!(
-                text,
-                "<p class=\"how\">Its own settings: {}. The others are <a href=\"#settings\">shared by all cells</a>.</p>",
-                settings.text(&varying, first)
-            );
+    let name = |group: &Group| {
+        let mut name = [group.task.clone(), group.setting()].to_vec();
+        name.retain(|text| !text.is_empty());
+        name.join(", ")
+    };
+    let headers = [
+        "Cell",
+        "Seed",
+        "Status",
+        "Started (UTC)",
+        "Wall time",
+        "Computed on",
+        "Gradients",
+    ];
+    let number = |header| matches!(header, "Seed" | "Wall time").then_some("n");
+    html! {
+        @for group in &study.groups {
+            details.entry id=(anchor(group.index)) {
+                summary { (name(group)) " · " (count(group.records.len(), "record")) (trouble(&group.records)) }
+                @if let Some(first) = group.records.first().filter(|_| !varying.is_empty()) {
+                    p.how {
+                        "Its own settings: " (settings.text(&varying, first)) ". The others are "
+                        a href="#settings" { "shared by all cells" } "."
+                    }
+                }
+                div.scroll tabindex="0" role="region" aria-label="Cells" {
+                    table {
+                        thead { tr { @for header in headers { th scope="col" class=[number(header)] { (header) } } } }
+                        tbody { @for record in &group.records { (row(record, environments)) } }
+                    }
+                }
+            }
         }
-        text.push_str(
-            "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Cells\"><table><thead><tr>\
-             <th scope=\"col\">Cell</th><th scope=\"col\" class=\"n\">Seed</th><th scope=\"col\">Status</th>\
-             <th scope=\"col\">Started (UTC)</th><th scope=\"col\" class=\"n\">Wall time</th>\
-             <th scope=\"col\">Computed on</th><th scope=\"col\">Gradients</th></tr></thead><tbody>\n",
-        );
-        for record in &group.records {
-            text.push_str(&row(record, environments));
-        }
-        text.push_str("</tbody></table></div></details>\n");
     }
-    text
 }
 
 /// `3 records`
@@ -191,24 +189,16 @@ pub fn count(count: usize, what: &str) -> String {
 }
 
 /// What failed among the records of a setting.
-fn trouble(records: &[&Record]) -> String {
+fn trouble(records: &[&Record]) -> Markup {
     let cells = records
         .iter()
         .filter(|r| r.status == Status::Failed)
         .count();
     let methods: usize = records.iter().map(|record| failed_methods(record)).sum();
-    let mut parts = Vec::new();
-    if cells > 0 {
-        parts.push(format!("{} failed", count(cells, "cell")));
-    }
-    if methods > 0 {
-        parts.push(format!("{} of a method", count(methods, "failure")));
-    }
-    if parts.is_empty() {
-        String::new()
-    } else {
-        format!(" <strong class=\"bad\">{}</strong>", parts.join(", "))
-    }
+    let cells = (cells > 0).then(|| format!("{} failed", count(cells, "cell")));
+    let methods = (methods > 0).then(|| format!("{} of a method", count(methods, "failure")));
+    let parts: Vec<String> = cells.into_iter().chain(methods).collect();
+    html! { @if !parts.is_empty() { " " (bad(&parts.join(", "))) } }
 }
 
 fn failed_methods(record: &Record) -> usize {
@@ -216,29 +206,26 @@ fn failed_methods(record: &Record) -> usize {
     methods.filter(|m| m.status == Status::Failed).count()
 }
 
-fn row(record: &Record, environments: &Environments) -> String {
-    let status = match (record.status, failed_methods(record)) {
-        (Status::Failed, _) => format!(
-            "<strong class=\"bad\">failed</strong>: {}",
-            escape(record.error.as_deref().unwrap_or("no reason recorded"))
-        ),
-        (Status::Ok, 0) => "ok".to_owned(),
-        (Status::Ok, failed) => format!(
-            "<strong class=\"bad\">{} failed</strong>",
-            count(failed, "method")
-        ),
-    };
+fn row(record: &Record, environments: &Environments) -> Markup {
+    let reason = || record.error.as_deref().unwrap_or("no reason recorded");
     let environment = environments.of(record);
-    format!(
-        "<tr id=\"{}\"><td><code>{}</code></td><td class=\"n\">{}</td><td>{status}</td><td>{}</td>\
-         <td class=\"n\">{}</td><td><a href=\"#env-{environment}\">environment {environment}</a></td><td>{}</td></tr>\n",
-        escape(&record_anchor(record)),
-        escape(&record.cell.id),
-        record.cell.seed,
-        escape(&record.provenance.started),
-        number::seconds(record.provenance.seconds),
-        escape(&facts(record)),
-    )
+    html! {
+        tr id=(record_anchor(record)) {
+            td { code { (record.cell.id) } }
+            td.n { (record.cell.seed) }
+            td {
+                @match (record.status, failed_methods(record)) {
+                    (Status::Failed, _) => { (bad("failed")) ": " (reason()) },
+                    (Status::Ok, 0) => { "ok" },
+                    (Status::Ok, failed) => { (bad(&format!("{} failed", count(failed, "method")))) },
+                }
+            }
+            td { (record.provenance.started) }
+            td.n { (number::seconds(record.provenance.seconds)) }
+            td { a href={ "#env-" (environment) } { "environment " (environment) } }
+            td { (facts(record)) }
+        }
+    }
 }
 
 /// Everything that the page's script shows of the records.

@@ -1,8 +1,8 @@
 //! A table on the page: plain without a script, sortable with one.
 
-use std::fmt::Write as _;
+use maud::{Markup, html};
 
-use super::markup::{escape, inline};
+use super::markup::{how, inline, items};
 use crate::report::number::MISSING;
 use crate::report::tables::{Cell, Table};
 
@@ -29,75 +29,74 @@ impl Links<'_> {
 }
 
 /// A section with the table in it; `id` is the section's.
-pub fn section(table: &Table, id: &str, links: &Links) -> String {
-    format!(
-        "<section id=\"{id}\"><h3>{}</h3><p class=\"how\">{}</p>\n{}</section>\n",
-        escape(&table.title),
-        inline(&table.note),
-        body(table, links)
-    )
+pub fn section(table: &Table, id: &str, links: &Links) -> Markup {
+    html! {
+        section id=(id) { h3 { (table.title) } (how(&table.note)) (body(table, links)) }
+    }
 }
 
 /// Characters from which on a text is broken into lines.
 const LONG: usize = 40;
 
-/// The table alone, in its scrolling frame.
-pub fn body(table: &Table, links: &Links) -> String {
+/// The table alone, in its scrolling frame; a list where it has no headers.
+pub fn body(table: &Table, links: &Links) -> Markup {
+    of_class(table, links, "data")
+}
+
+/// [`body`] of a table that is short enough to need no tools.
+pub fn short(table: &Table, links: &Links) -> Markup {
+    of_class(table, links, "lead")
+}
+
+fn of_class(table: &Table, links: &Links, class: &str) -> Markup {
     if table.headers.is_empty() {
-        let items = table.rows.iter().flatten();
-        let items: String = items
-            .map(|item| format!("<li>{}</li>\n", inline(&item.text)))
-            .collect();
-        return format!("<ul>\n{items}</ul>\n");
+        let texts = table.rows.iter().flatten().map(|cell| &cell.text);
+        return html! { ul { (items(texts)) } };
     }
-    let mut text = format!(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{}\"><table class=\"data\"><thead><tr>",
-        escape(&table.title)
-    );
-    for (column, header) in table.headers.iter().enumerate() {
-        let class = if table.is_numeric(column) {
-            " class=\"n\""
-        } else {
-            ""
-        };
-        let _ = write!(text, "<th scope=\"col\"{class}>{}</th>", escape(header));
-    }
-    text.push_str("</tr></thead><tbody>\n");
-    for (i, row) in table.rows.iter().enumerate() {
-        let id = (links.id)(i).map_or(String::new(), |id| format!(" id=\"{}\"", escape(&id)));
-        let _ = write!(text, "<tr{id}>");
-        let target = (links.row)(row);
-        for (column, cell) in row.iter().enumerate() {
-            let target = (links.text)(&cell.text).or(target.clone().filter(|_| column == 0));
-            let shown = match target {
-                Some(target) => format!(
-                    "<a href=\"#{}\">{}</a>",
-                    escape(&target),
-                    inline(&cell.text)
-                ),
-                None => inline(&cell.text),
-            };
-            let shown = match (links.class)(&cell.text) {
-                Some(class) => format!("<strong class=\"{class}\">{shown}</strong>"),
-                None => shown,
-            };
-            match cell.sort {
-                Some(value) => {
-                    let _ = write!(text, "<td data-v=\"{}\">{shown}</td>", brief(value, 6));
+    let number = |column| table.is_numeric(column).then_some("n");
+    html! {
+        div.scroll tabindex="0" role="region" aria-label=(table.title) {
+            table class=(class) {
+                thead {
+                    tr {
+                        @for (column, header) in table.headers.iter().enumerate() {
+                            th scope="col" class=[number(column)] { (header) }
+                        }
+                    }
                 }
-                None if cell.text == MISSING => text.push_str("<td class=\"x\">–</td>"),
-                None if cell.text.chars().count() > LONG => {
-                    let _ = write!(text, "<td class=\"wrap\">{shown}</td>");
-                }
-                None => {
-                    let _ = write!(text, "<td>{shown}</td>");
+                tbody {
+                    @for (i, row) in table.rows.iter().enumerate() {
+                        tr id=[(links.id)(i)] {
+                            @let target = (links.row)(row);
+                            @for (column, cell) in row.iter().enumerate() {
+                                @let own = target.clone().filter(|_| column == 0);
+                                (show(cell, (links.text)(&cell.text).or(own), links))
+                            }
+                        }
+                    }
                 }
             }
         }
-        text.push_str("</tr>\n");
     }
-    text.push_str("</tbody></table></div>");
-    text
+}
+
+/// A cell, which may lead to a `target`.
+fn show(cell: &Cell, target: Option<String>, links: &Links) -> Markup {
+    let text = inline(&cell.text);
+    let text = match target {
+        Some(target) => html! { a href={ "#" (target) } { (text) } },
+        None => text,
+    };
+    let text = match (links.class)(&cell.text) {
+        Some(class) => html! { strong class=(class) { (text) } },
+        None => text,
+    };
+    let class = match cell.sort {
+        None if cell.text == MISSING => Some("x"),
+        None if cell.text.chars().count() > LONG => Some("wrap"),
+        _ => None,
+    };
+    html! { td class=[class] data-v=[cell.sort.map(|value| brief(value, 6))] { (text) } }
 }
 
 /// The shortest text of a number rounded to so many significant digits.
@@ -142,7 +141,7 @@ mod tests {
             id: &|i| Some(format!("g{i}")),
             ..Links::NONE
         };
-        let text = section(&table, "t", &links);
+        let text = section(&table, "t", &links).0;
         assert!(text.contains("<p class=\"how\">a &lt; b</p>"));
         assert!(text.contains(
             "<tr id=\"g0\"><td><a href=\"#e1\">digits</a></td><td data-v=\"0.00123457\">1.23 ms</td><td><a href=\"#r-abc\">abc</a></td></tr>"

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use maud::html;
 use serde_json::Value;
 
 use super::items::Item;
@@ -12,7 +13,7 @@ use crate::report::aggregate::Aggregate;
 use crate::report::figures::Figure;
 use crate::report::html::{figures_section, record_sections};
 use crate::report::number::{self, MISSING};
-use crate::report::page::{self as shell, Colours, escape, inline};
+use crate::report::page::{self as shell, Colours};
 use crate::report::palette::Palette;
 use crate::report::study::Study;
 use crate::report::tables::{Table, clean, metric_cell};
@@ -89,7 +90,7 @@ impl Page {
                     id: format!("part-{i}"),
                     title: table.title.clone(),
                     parts: Vec::new(),
-                    html: format!("<p class=\"how\">{}</p>\n{body}", inline(&table.note)),
+                    html: html! { (shell::how(&table.note)) (body) }.into_string(),
                 }
             })
             .collect();
@@ -100,18 +101,14 @@ impl Page {
             sections.extend(records);
             data = found;
         }
-        let facts: String = self
-            .facts
-            .iter()
-            .map(|fact| format!("<li>{}</li>\n", inline(fact)))
-            .collect();
+        let head = html! {
+            p.asked { "In the paper: " (self.shows) "." }
+            ul.facts { (shell::items(&self.facts)) }
+        };
         shell::Page {
             title: self.heading(),
             about: self.shows.to_owned(),
-            head: format!(
-                "<p class=\"asked\">In the paper: {}.</p>\n<ul class=\"facts\">{facts}</ul>",
-                escape(self.shows)
-            ),
+            head: head.into_string(),
             sections: sections
                 .into_iter()
                 .filter(|section| !section.html.is_empty())

@@ -1,7 +1,6 @@
 //! `report.html` of a theory report: verdicts on top, figures, tables, claims, cases.
 
-use std::fmt::Write as _;
-
+use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
 use super::along::{self, BASE, anchor, values};
@@ -9,9 +8,7 @@ use super::{markdown, tables};
 use crate::report::figures::Figure;
 use crate::report::html::figures_section;
 use crate::report::number;
-use crate::report::page::{
-    Colours, Environments, Links, Page, Section, body, count, escape, section,
-};
+use crate::report::page::{Colours, Environments, Links, Page, Section, bad, count, how, section};
 use crate::results::theory::{CaseRecord, ClaimRecord, TheoryResults, Verdict};
 
 /// The whole page.
@@ -23,18 +20,23 @@ pub fn page(results: &TheoryResults, figures: &[Figure], omitted: &[(String, Str
         id: "settings".to_owned(),
         title: "Settings and environment".to_owned(),
         parts: Vec::new(),
-        html: format!(
-            "<p class=\"how\">Started {}, {} of computing.</p>{}<details><summary>Settings of the base</summary><pre tabindex=\"0\">{}</pre></details>\n",
-            escape(&results.provenance.started),
-            number::seconds(results.provenance.seconds),
-            Environments::one(&results.provenance).html(),
-            escape(&serde_json::to_string_pretty(&results.base).unwrap_or_default())
-        ),
+        html: html! {
+            p.how {
+                "Started " (results.provenance.started) ", "
+                (number::seconds(results.provenance.seconds)) " of computing."
+            }
+            (Environments::one(&results.provenance).html())
+            details {
+                summary { "Settings of the base" }
+                pre tabindex="0" { (serde_json::to_string_pretty(&results.base).unwrap_or_default()) }
+            }
+        }
+        .into_string(),
     };
     Page {
         title: format!("Theory: {}", results.experiment),
         about: results.description.trim().to_owned(),
-        head: head(results),
+        head: head(results).into_string(),
         sections: vec![
             figures,
             tables_section(results),
@@ -49,7 +51,7 @@ pub fn page(results: &TheoryResults, figures: &[Figure], omitted: &[(String, Str
 }
 
 /// What was asked, how many claims hold, and the verdicts.
-fn head(results: &TheoryResults) -> String {
+fn head(results: &TheoryResults) -> Markup {
     let of = |verdict| {
         let claims = results.claims.iter();
         claims.filter(|claim| claim.verdict == verdict).count()
@@ -59,34 +61,6 @@ fn head(results: &TheoryResults) -> String {
         .iter()
         .filter(|case| case.error.is_some())
         .count();
-    let mut text = String::new();
-    if !results.description.trim().is_empty() {
-        let _ = writeln!(
-            text,
-            "<p class=\"asked\">{}</p>",
-            escape(results.description.trim())
-        );
-    }
-    let violated = of(Verdict::Violated);
-    let _ = writeln!(
-        text,
-        "<ul class=\"facts\"><li>Of {}: {} hold, {}, {} not testable here.</li><li>{} {}</li></ul>",
-        count(results.claims.len(), "claim"),
-        of(Verdict::Holds),
-        match violated {
-            0 => "none is violated".to_owned(),
-            some => format!("<strong class=\"bad\">{some} violated</strong>"),
-        },
-        of(Verdict::NotTestable),
-        escape(&markdown::introduction(results)),
-        match failed {
-            0 => "Every case could be checked.".to_owned(),
-            some => format!(
-                "<strong class=\"bad\">{} could not be checked at all.</strong>",
-                count(some, "case")
-            ),
-        }
-    );
     let place = |text: &str| {
         let claim = text.trim_matches('`');
         if results.claims.iter().any(|other| other.name == claim) {
@@ -104,37 +78,52 @@ fn head(results: &TheoryResults) -> String {
         class: &class,
         ..Links::NONE
     };
-    let table = tables::verdicts(results);
-    let _ = writeln!(
-        text,
-        "<section id=\"verdicts\"><h3>{}</h3><p class=\"how\">{}</p>\n{}</section>",
-        escape(&table.title),
-        escape(&table.note),
-        body(&table, &links)
-    );
-    text
+    let description = results.description.trim();
+    html! {
+        @if !description.is_empty() { p.asked { (description) } }
+        ul.facts {
+            li {
+                "Of " (count(results.claims.len(), "claim")) ": " (of(Verdict::Holds)) " hold, "
+                @match of(Verdict::Violated) {
+                    0 => { "none is violated" },
+                    some => { (bad(&format!("{some} violated"))) },
+                }
+                ", " (of(Verdict::NotTestable)) " not testable here."
+            }
+            li {
+                (markdown::introduction(results)) " "
+                @match failed {
+                    0 => { "Every case could be checked." },
+                    some => { (bad(&format!("{} could not be checked at all.", count(some, "case")))) },
+                }
+            }
+        }
+        (section(&tables::verdicts(results), "verdicts", &links))
+    }
 }
 
 fn tables_section(results: &TheoryResults) -> Section {
-    let mut html = String::new();
-    let mut parts = Vec::new();
-    if let Some(table) = tables::base(results) {
-        parts.push(("table-base".to_owned(), table.title.clone()));
-        html.push_str(&section(&table, "table-base", &Links::NONE));
-    }
-    if let Some(table) = tables::growth(results) {
-        parts.push(("table-growth".to_owned(), table.title.clone()));
-        let links = Links {
-            id: &|row| Some(format!("g{row}")),
-            ..Links::NONE
-        };
-        html.push_str(&section(&table, "table-growth", &links));
-    }
+    let measured = |row: usize| Some(format!("g{row}"));
+    let growth = Links {
+        id: &measured,
+        ..Links::NONE
+    };
+    let all = [
+        ("table-base", tables::base(results), Links::NONE),
+        ("table-growth", tables::growth(results), growth),
+    ];
+    let all = || {
+        let known = all.iter();
+        known.filter_map(|(id, table, links)| Some((*id, table.as_ref()?, links)))
+    };
     Section {
         id: "tables".to_owned(),
         title: "Tables".to_owned(),
-        parts,
-        html,
+        parts: all()
+            .map(|(id, table, _)| (id.to_owned(), table.title.clone()))
+            .collect(),
+        html: html! { @for (id, table, links) in all() { (section(table, id, links)) } }
+            .into_string(),
     }
 }
 
@@ -153,20 +142,19 @@ fn case_at(results: &TheoryResults, place: &str) -> Option<usize> {
 
 /// A part a claim: what it says, what is measured, where it is nearest to its bound.
 fn claims(results: &TheoryResults) -> Section {
-    let mut html = String::new();
-    for claim in &results.claims {
-        let _ = writeln!(
-            html,
-            "<section id=\"{}\"><h3>{} <code>{}</code></h3><p>{}</p><p class=\"how\">Measured: {}. Source: {}.</p><p>{}</p></section>",
-            escape(&claim_anchor(&claim.name)),
-            escape(&claim.title),
-            escape(&claim.name),
-            escape(&claim.statement),
-            escape(claim.measures.trim_end_matches('.')),
-            escape(claim.source.trim_end_matches('.')),
-            verdict(results, claim)
-        );
-    }
+    let html = html! {
+        @for claim in &results.claims {
+            section id=(claim_anchor(&claim.name)) {
+                h3 { (claim.title) " " code { (claim.name) } }
+                p { (claim.statement) }
+                p.how {
+                    "Measured: " (claim.measures.trim_end_matches('.')) ". Source: "
+                    (claim.source.trim_end_matches('.')) "."
+                }
+                p { (verdict(results, claim)) }
+            }
+        }
+    };
     let parts = results.claims.iter();
     Section {
         id: "claims".to_owned(),
@@ -174,52 +162,35 @@ fn claims(results: &TheoryResults) -> Section {
         parts: parts
             .map(|claim| (claim_anchor(&claim.name), claim.title.clone()))
             .collect(),
-        html,
+        html: html.into_string(),
     }
 }
 
-fn verdict(results: &TheoryResults, claim: &ClaimRecord) -> String {
+fn verdict(results: &TheoryResults, claim: &ClaimRecord) -> Markup {
     let class = match claim.verdict {
         Verdict::Holds => "good",
         Verdict::Violated => "bad",
         Verdict::NotTestable => "how",
     };
-    let mut text = format!(
-        "<strong class=\"{class}\">{}</strong>: on {} of {} that could tell",
-        claim.verdict.text(),
-        claim.held,
-        count(claim.held + claim.violated, "case")
-    );
-    if claim.untested > 0 {
-        let _ = write!(text, "; {} cannot tell", count(claim.untested, "case"));
+    html! {
+        strong class=(class) { (claim.verdict.text()) }
+        ": on " (claim.held) " of " (count(claim.held + claim.violated, "case")) " that could tell"
+        @if claim.untested > 0 { "; " (count(claim.untested, "case")) " cannot tell" }
+        @if let Some(reason) = &claim.reason { " (" (reason) ")" }
+        "."
+        @if let Some(worst) = &claim.worst {
+            " Smallest margin " (format!("{:.3e}", worst.margin)) " (measured " (format!("{:.3e}", worst.measured))
+            ", bound " (format!("{:.3e}", worst.bound)) ", rounding may add " (format!("{:.1e}", worst.tolerance)) ") at "
+            @match case_at(results, &worst.place) {
+                Some(case) => { a href={ "#" (case_anchor(case)) } { (worst.place) } },
+                None => { (worst.place) },
+            }
+            "."
+        }
+        @if let Some(witness) = &claim.witness {
+            " The violating case, cut down, is beside this page: " a href=(witness) { code { (witness) } } "."
+        }
     }
-    if let Some(reason) = &claim.reason {
-        let _ = write!(text, " ({})", escape(reason));
-    }
-    text.push('.');
-    if let Some(worst) = &claim.worst {
-        let place = match case_at(results, &worst.place) {
-            Some(case) => format!(
-                "<a href=\"#{}\">{}</a>",
-                case_anchor(case),
-                escape(&worst.place)
-            ),
-            None => escape(&worst.place),
-        };
-        let _ = write!(
-            text,
-            " Smallest margin {:.3e} (measured {:.3e}, bound {:.3e}, rounding may add {:.1e}) at {place}.",
-            worst.margin, worst.measured, worst.bound, worst.tolerance
-        );
-    }
-    if let Some(witness) = &claim.witness {
-        let _ = write!(
-            text,
-            " The violating case, cut down, is beside this page: <a href=\"{0}\"><code>{0}</code></a>.",
-            escape(witness)
-        );
-    }
-    text
 }
 
 /// The cases that points stand on, an entry a value of a varied setting, and the table of all of them.
@@ -249,22 +220,9 @@ fn entries(results: &TheoryResults) -> (Section, Value) {
             ));
         }
     }
-    let mut html = String::from(
-        "<p class=\"how\">Points of figures lead to the cases that they are a mean of; all cases stand in one table below.</p>\n",
-    );
     let mut data = Map::new();
-    for (id, title, cases) in listed {
-        let links: String = cases
-            .iter()
-            .map(|case| format!("<a href=\"#{}\">{}</a> ", case_anchor(*case), case + 1))
-            .collect();
-        let _ = writeln!(
-            html,
-            "<details class=\"entry\" id=\"{id}\"><summary>{} · {}</summary><p class=\"cases\">Cases {links}</p></details>",
-            escape(&title),
-            count(cases.len(), "case")
-        );
-        data.insert(id, json!({ "cases": cases }));
+    for (id, _, cases) in &listed {
+        data.insert(id.clone(), json!({ "cases": cases }));
     }
     let class = |text: &str| {
         (text != "ok").then_some("bad").filter(|_| {
@@ -279,12 +237,24 @@ fn entries(results: &TheoryResults) -> (Section, Value) {
         class: &class,
         ..Links::NONE
     };
-    html.push_str(&section(&tables::cases(results), "cases-table", &links));
+    let html = html! {
+        (how("Points of figures lead to the cases that they are a mean of; all cases stand in one table below."))
+        @for (id, title, cases) in &listed {
+            details.entry id=(id) {
+                summary { (title) " · " (count(cases.len(), "case")) }
+                p.cases {
+                    "Cases "
+                    @for case in cases { a href={ "#" (case_anchor(*case)) } { (case + 1) } " " }
+                }
+            }
+        }
+        (section(&tables::cases(results), "cases-table", &links))
+    };
     let section = Section {
         id: "records".to_owned(),
         title: "Records".to_owned(),
         parts: vec![("cases-table".to_owned(), "Cases".to_owned())],
-        html,
+        html: html.into_string(),
     };
     (section, json!({ "entries": data }))
 }
