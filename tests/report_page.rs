@@ -20,9 +20,12 @@ fn page(records: &[Record]) -> String {
     std::fs::read_to_string(folder.path().join("report.html")).expect("written")
 }
 
-/// The page without document type, style and scripts: what is left must be well-formed.
+/// The page without document type, style and scripts, empty elements closed: what is left must be well-formed XML.
 fn markup(page: &str) -> String {
     let mut text = page.replacen("<!DOCTYPE html>", "", 1);
+    // the only elements without an end
+    let meta = regex::Regex::new("<meta ([^>]*)>").expect("a right expression");
+    text = meta.replace_all(&text, "<meta $1/>").into_owned();
     for (open, close) in [("<style>", "</style>"), ("<script", "</script>")] {
         while let Some(start) = text.find(open) {
             let end = text[start..].find(close).expect("closed") + start + close.len();

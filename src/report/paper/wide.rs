@@ -89,14 +89,14 @@ mod tests {
         let column = |name: &str| table.headers.iter().position(|header| header == name);
         let paper = column("DataInf, paper").expect("a column");
         assert_eq!(column("DataInf, here"), Some(paper + 1));
-        let styles: Vec<&Vec<String>> = table
+        let styles: Vec<&Vec<Cell>> = table
             .rows
             .iter()
-            .filter(|row| row[0] == "style generation")
+            .filter(|row| row[0].text == "style generation")
             .collect();
         assert_eq!(styles.len(), 2);
-        assert_eq!(styles[0][paper], "0.820");
-        assert_eq!(styles[0][paper + 1], MISSING);
+        assert_eq!(styles[0][paper].text, "0.820");
+        assert_eq!(styles[0][paper + 1].text, MISSING);
         assert!(
             table
                 .rows
