@@ -413,7 +413,7 @@ mod tests {
         let study = Study::new(&records);
         let settings = Settings::new(&study);
         assert_eq!(settings.varying(), ["influence.damping", "lora.rank"]);
-        let shared = settings.html();
+        let shared = settings.html().0;
         assert!(
             shared.contains("digits") && !shared.contains("damping"),
             "{shared}"
