@@ -84,10 +84,7 @@ pub fn pretrain(
         stop_after,
         progress,
     };
-    progress.start(
-        settings.autoencoder.training.steps + settings.unet.training.steps,
-        "steps",
-    );
+    progress.start(2, "stages");
     let record = run.all();
     progress.end();
     let Some(record) = record? else {
@@ -206,6 +203,7 @@ impl Run<'_> {
         piece: usize,
     ) -> Result<Option<Stage<T>>, PretrainingError> {
         let start = Instant::now();
+        self.progress.item(stage.to_owned());
         let training = Training {
             stage,
             settings,
@@ -225,8 +223,11 @@ impl Run<'_> {
             return Ok(None);
         };
         let count = trainee.parameters().iter().map(|p| p.slot.count()).sum();
+        let record = StageRecord::new(count, start.elapsed().as_secs_f64(), &losses);
+        let last = record.losses.last().copied().unwrap_or(f64::NAN);
+        self.progress.finished(&format!("loss {last:.4}"));
         Ok(Some(Stage {
-            record: StageRecord::new(count, start.elapsed().as_secs_f64(), &losses),
+            record,
             trained: trainee,
         }))
     }

@@ -1,5 +1,5 @@
 //! Settings of a pipeline that is trained from images. Defaults are a model for icons of 32 × 32 pixels with 4.1 million
-//! parameters, about 45 minutes on two cores.
+//! parameters, about 30 minutes of processor time.
 
 use std::path::PathBuf;
 

@@ -66,7 +66,6 @@ impl Training<'_> {
         let start = State::new(values.collect());
         let mut state = start.load(self.path)?.unwrap_or(start);
         let begun = state.losses.len();
-        self.progress.advance_by(begun);
         self.set(trainee, &state.values);
         let mut saved = Instant::now();
         for step in begun..self.settings.steps {
@@ -75,17 +74,7 @@ impl Training<'_> {
                 return Ok(None);
             }
             self.step(trainee, &mut state, step)?;
-            self.progress.advance();
-            if step % 10 == 9 {
-                let last = &state.losses[(step + 1).saturating_sub(100)..];
-                let mean = last.iter().sum::<f32>() / last.len() as f32;
-                self.progress.stage(&format!(
-                    "{}: step {} of {}, loss {mean:.4}",
-                    self.stage,
-                    step + 1,
-                    self.settings.steps
-                ));
-            }
+            self.progress.count("steps", step + 1, self.settings.steps);
             if saved.elapsed() > SAVE_EVERY || step + 1 == self.settings.steps {
                 state.save(self.path, self.key)?;
                 saved = Instant::now();
