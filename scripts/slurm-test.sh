@@ -49,8 +49,8 @@ lora: {targets: [query, value], rank: 1, dropout: 0}
 train: {epochs: 3, lr: 1.0e-2, batch_size: 20}
 influence: {methods: [exact, datainf, hessian_free]}
 ground_truth:
-  leave_one_out: {examples: 12, seeds: 2}
-  subset_retraining: {fractions: [0.5], subsets: 8, seeds: 2}
+  leave_one_out: {examples: 5, seeds: 2}
+  subset_retraining: {fractions: [0.5], subsets: 4, seeds: 2}
 sweep: {influence.damping: [0.01, 0.1]}
 YAML
 # what goes wrong, in the first attempt alone: the first fine-tune hangs, a slice of retrainings takes 900 MB
@@ -77,10 +77,10 @@ finished() { # waits until nothing of a folder runs or waits
 }
 
 step "submitted: a sweep with retrainings and faults; smoke on one node and on three"
-submit "$work/retraining.yaml" --out "$work/retraining" --slice 0.0005 --pack 0.0001 --least-time 1 --grace 5 \
+submit "$work/retraining.yaml" --out "$work/retraining" --slice 1e-9 --pack 1e-9 --least-time 1 --grace 5 \
   --preamble "$work/faults.sh"
 submit experiments/smoke.yaml --out "$work/smoke-1" --sbatch nodelist=ibn1 --least-time 5
-submit experiments/smoke.yaml --out "$work/smoke-3" --pack 0.0001 --least-time 5
+submit experiments/smoke.yaml --out "$work/smoke-3" --pack 1e-9 --least-time 5
 
 # once retrainings are at work: a node is cut off, and on another an urgent job takes their place
 running() { on squeue -h -t RUNNING -n infbench-retraining-retrain -w "$1" -o %i | head -n 1; }
