@@ -168,3 +168,42 @@ fn an_interrupted_unit_leaves_no_trace_and_is_done_later() {
     let whole = folder.run("run", "out", &["--unit", score, "--with-needs"]);
     assert!(whole.status.success(), "{}", text(&whole.stderr));
 }
+
+#[test]
+fn folders_of_two_hosts_are_joined_unless_they_contradict_each_other() {
+    let folder = Folder::new();
+    let units = folder.units("a");
+    let ids = units.iter().map(|unit| unit[0].as_str());
+    let scores: Vec<&str> = ids.filter(|id| id.starts_with("score-")).collect();
+    for (index, out) in ["a", "b"].into_iter().enumerate() {
+        let ran = folder.run("run", out, &["--unit", scores[index], "--with-needs"]);
+        assert!(ran.status.success(), "{}", text(&ran.stderr));
+    }
+    let merge = |a: &str, b: &str, into: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_infbench"));
+        command.arg("merge").arg(folder.path(a)).arg(folder.path(b));
+        command.arg("--into").arg(folder.path(into));
+        command.output().unwrap()
+    };
+    let joined = merge("a", "b", "c");
+    assert!(joined.status.success(), "{}", text(&joined.stderr));
+    let one = folder.run("run", "one", &["--quiet"]);
+    assert!(one.status.success(), "{}", text(&one.stderr));
+    let same = folder.same("one", "c");
+    assert!(same.status.success(), "{}", text(&same.stdout));
+
+    let cell = scores[1].trim_start_matches("score-");
+    let path = folder.path("b").join(format!("cells/{cell}.json"));
+    let right = fs::read_to_string(&path).unwrap();
+    let wrong = right.replacen("\"non_finite\": 0", "\"non_finite\": 7", 1);
+    assert_ne!(right, wrong);
+    fs::write(&path, wrong).unwrap();
+    let refused = merge("c", "b", "d");
+    assert_eq!(refused.status.code(), Some(2));
+    let message = text(&refused.stderr);
+    assert!(
+        message.contains(cell) && message.contains("non_finite is 0 and 7"),
+        "{message}"
+    );
+    assert!(!folder.path("d").exists(), "nothing is written");
+}

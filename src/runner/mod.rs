@@ -169,6 +169,7 @@ fn one(plan: &Plan, executor: &dyn Execute, cell: &Cell, progress: &Progress) ->
         tracing::warn!(cell = cell.id, error, "the cell failed");
     }
     record.profile.clone_from(&plan.profile);
+    record.description.clone_from(&plan.description);
     record
 }
 
