@@ -556,7 +556,10 @@ fn hidden_states_are_those_of_pytorch() {
             *attended = Some(ids.iter().map(Vec::len).collect());
             ids.iter_mut().for_each(|ids| ids.resize(16, 2));
         }
-        for split in [&split, &padded] {
+        // a rotary embedding that is stretched with the length counts padding, too, as in transformers
+        let splits = [&split, &padded];
+        let count = if case == "gqa_3_dynamic" { 1 } else { 2 };
+        for split in &splits[..count] {
             let found = hidden_states::collect(&model, split);
             for (name, found) in [("last", &found.last), ("mean", &found.mean)] {
                 let rows = expected[case][name].as_array().unwrap().iter();
