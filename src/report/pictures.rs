@@ -56,6 +56,7 @@ fn cell(study: &Study, record: &Record, gallery: &mut Gallery) -> String {
 
 /// A query image with its most helpful and most harmful training images, a row per method.
 fn of_query(study: &Study, query: &QueryImage, gallery: &mut Gallery) -> String {
+    let own = gallery.image(&query.image.picture, &described(&query.image));
     let mut scored = |all: &[ScoredImage]| -> String {
         let one = |scored: &ScoredImage| {
             let kind = match (&query.image.class, &scored.image.class) {
@@ -87,7 +88,7 @@ fn of_query(study: &Study, query: &QueryImage, gallery: &mut Gallery) -> String 
         "<div class=\"query\">{}<p><b>Query {}</b><br>{}</p></div>\n\
          <div class=\"scroll\"><table class=\"pictures\"><thead><tr><th>Method</th><th>Most helpful</th><th>Most harmful</th></tr></thead>\n\
          <tbody>{}</tbody></table></div>\n",
-        gallery.image(&query.image.picture, &described(&query.image)),
+        own,
         query.query,
         escape(&described(&query.image)),
         rows.concat()
