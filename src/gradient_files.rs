@@ -7,6 +7,7 @@
 //! methods need besides is written on request: Kronecker factors, and gradients with factors at labels drawn
 //! from the model's predictions.
 
+mod counted;
 mod error;
 mod examples;
 mod images;
@@ -22,6 +23,7 @@ use std::time::Instant;
 use serde::Serialize;
 use serde_json::json;
 
+use self::counted::Counted;
 pub use self::error::GradientFilesError;
 use self::examples::open;
 pub use self::noise::NoiseFileError;
@@ -32,8 +34,8 @@ use crate::batching::{self, streaming::Memory};
 use crate::checkpoints::hub::Located;
 use crate::data::Targets;
 use crate::gradients::factors::KroneckerFactors;
-use crate::gradients::store::{StoreError, StoreWriter, Target, TensorInfo};
-use crate::gradients::{self, GradientSink, per_example};
+use crate::gradients::store::{Target, TensorInfo};
+use crate::gradients::{self, per_example};
 use crate::models::peft;
 use crate::models::{Model, ModelError};
 use crate::objectives;
@@ -101,31 +103,6 @@ pub struct GradientBlock {
     pub shape: [usize; 2],
 }
 
-/// Passes rows on to a store and says how many examples are done.
-struct Counted<'a> {
-    writer: StoreWriter,
-    last: usize,
-    width: usize,
-    done: usize,
-    progress: &'a Progress,
-}
-
-impl GradientSink for Counted<'_> {
-    fn write_rows(
-        &mut self,
-        tensor: usize,
-        first_row: usize,
-        rows: &[f32],
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        self.writer.write_rows(tensor, first_row, rows)?;
-        if tensor == self.last {
-            self.done += rows.len() / self.width;
-            self.progress.reached(self.done);
-        }
-        Ok(())
-    }
-}
-
 /// Takes the gradients and writes all files; `progress` counts the examples, each twice when labels are sampled.
 ///
 /// # Errors
@@ -190,15 +167,9 @@ pub fn gradient_files(
     progress.start(passes * split.len() + by_token.len(), "rows");
     let clock = Instant::now();
     let tokens = batching::tokens_at_a_time(&model);
-    let sink = |path: &Path, done| -> Result<Counted<'_>, StoreError> {
+    let sink = |path: &Path, done| {
         let target = Target::new(Some(path.to_owned()), request.dtype);
-        Ok(Counted {
-            last: infos.len() - 1,
-            width: infos.last().map_or(1, TensorInfo::dim),
-            writer: StoreWriter::new(infos.clone(), split.len(), target)?,
-            done,
-            progress,
-        })
+        Counted::create(infos.clone(), split.len(), target, (progress, done))
     };
     let named = |mut factors: KroneckerFactors| {
         for (tensor, info) in factors.tensors.iter_mut().zip(&infos) {
@@ -215,7 +186,7 @@ pub fn gradient_files(
         let losses = per_example::collect(&model, &split, tokens, &mut own)?;
         (losses, None)
     };
-    own.writer.finish()?;
+    own.finish()?;
     if let (Some(path), Some(factors)) = (&request.factors, factors) {
         factors.save(path)?;
     }
@@ -224,7 +195,7 @@ pub fn gradient_files(
         let targets = objectives::sampled(&model, &split, request.seed)?;
         let mut own = sink(path, split.len())?;
         let made = per_example::collect_with_factors(&model, &split, &targets, tokens, &mut own)?;
-        own.writer.finish()?;
+        own.finish()?;
         named(made.factors).save(&sampled_factors(path))?;
         sampled_labels = SampledLabels::of(&targets);
     }

@@ -17,6 +17,7 @@ use infbench::gradients::settings::GradientType;
 use infbench::gradients::store::GradientStore;
 use infbench::gradients::token_list::{ScoredToken, token_file};
 use infbench::influence::{Blocks, Precision};
+use infbench::models::Loading;
 use infbench::progress::Progress;
 use infbench::report::{ReportOptions, write};
 use infbench::results::record::{Extreme, Status};
@@ -361,6 +362,7 @@ fn request(root: &Path, out: &str) -> GradientRequest {
         seed: 0,
         dtype: GradientType::F32,
         device: DeviceChoice::default(),
+        loading: Loading::default(),
     }
 }
 

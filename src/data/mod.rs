@@ -2,7 +2,10 @@
 //!
 //! `tasks` makes it; fine-tuning and gradients lead it, batch by batch, through a network to an
 //! [objective](crate::objectives), and the metrics hold scores against [`Truth`].
+//!
+//! [`ModelFacts`] and [`TrainingFacts`] are what fine-tuning reports to the records.
 
+mod facts;
 mod images;
 mod inputs;
 mod latents;
@@ -13,6 +16,7 @@ mod targets;
 mod texts;
 mod tokens;
 
+pub use facts::{BaseDropoutFacts, EpochFacts, ModelFacts, TrainingFacts};
 pub use images::{CaptionedImages, ImageData, PREVIEW, ShownImages};
 pub use inputs::Inputs;
 pub use latents::{Latents, Moments};

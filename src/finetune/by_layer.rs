@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use super::training::Step;
+use super::step::Step;
 use crate::batching::{self, streaming};
 use crate::models::{Layered, Pass};
 

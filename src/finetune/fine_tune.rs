@@ -6,13 +6,12 @@ use super::cache::{Cache, Key};
 use super::checkpoints::{self, AdapterState, Keeper};
 use super::context::{Progress, Settings, Stage};
 use super::error::FinetuneError;
-use super::facts::{BaseDropoutFacts, EpochFacts, ModelFacts, TrainingFacts};
 use super::optimizer::Optimizer;
 use super::pretrain::Base;
 use super::reuse;
+use super::run::Run;
 use super::settings::TrainConfig;
-use super::training::Run;
-use crate::data::{Split, TaskData};
+use crate::data::{BaseDropoutFacts, EpochFacts, ModelFacts, Split, TaskData, TrainingFacts};
 use crate::models::{Dropout, LoraConfig, Model, ModelConfig, Role};
 use crate::objectives;
 

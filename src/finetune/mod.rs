@@ -10,13 +10,14 @@ pub mod cache;
 pub mod checkpoints;
 mod context;
 mod error;
-pub mod facts;
 mod fine_tune;
 pub mod optimizer;
 mod pretrain;
 pub mod retrain;
 pub mod reuse;
+mod run;
 pub mod settings;
+mod step;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

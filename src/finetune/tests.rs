@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::optimizer::Optimizer;
+use super::run::Run;
 use super::settings::TrainConfig;
-use super::training::{Run, orders};
+use super::training::orders;
 use crate::batching;
 use crate::data::{Inputs, Split, Targets};
 use crate::device::DeviceChoice;

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::optimizer::Optimizer;
+use super::run::Run;
 use super::settings::TrainConfig;
-use super::training::{Run, orders};
+use super::training::orders;
 use crate::batching;
 use crate::data::{Inputs, Measurement, NextToken, Reduction, Split, Targets, TokenTargets};
 use crate::device::DeviceChoice;

@@ -1,46 +1,15 @@
 //! The loop that pretraining and fine-tuning share.
 
-use burn::tensor::Gradients;
 use rand::seq::SliceRandom;
 
 use super::by_layer;
 use super::error::FinetuneError;
 use super::optimizer::{Optimizer, clip};
-use crate::data::{Split, Targets};
-use crate::models::parameter::{Parameter, to_f32};
-use crate::models::{Batch, Dropout, Model, Pass, Role};
+use super::run::Run;
+use super::step::Step;
+use crate::data::Targets;
+use crate::models::Model;
 use crate::{batching, objectives, random};
-
-/// One run of the loop.
-pub struct Run<'a> {
-    /// What is trained.
-    pub roles: &'a [Role],
-    /// On what.
-    pub split: &'a Split,
-    /// Passes over the split.
-    pub epochs: usize,
-    /// Examples in a batch.
-    pub batch_size: usize,
-    /// Batches that make a step.
-    pub accumulate: usize,
-    /// Longest gradient of a step; `None`: of any length.
-    pub max_grad_norm: Option<f64>,
-    /// Learning rate at a step (from 0) of a total.
-    pub lr: &'a (dyn Fn(usize, usize) -> f64 + Sync),
-    /// Dropout of every training pass.
-    pub dropout: Dropout,
-    /// Decides order and dropout, together with `scope`.
-    pub seed: u64,
-    /// What the draws belong to.
-    pub scope: &'a str,
-    /// Which examples of the split are trained on; `None`: all.
-    ///
-    /// The order of the examples, the batches, the steps and their learning rates are those of the whole
-    /// split; the others are passed over where they would have come. A step follows the sum of the gradients
-    /// of what is left of its batch over |batch| · |kept|/n, an unbiased estimate of the mean over the kept
-    /// examples; one with nothing left is no step. Examples are counted by their [weight](crate::data::Targets::weight).
-    pub kept: Option<&'a [bool]>,
-}
 
 impl Run<'_> {
     /// Trains `model`; `after_epoch` hears the model, the epoch (from 1) and its mean loss.
@@ -179,64 +148,6 @@ impl Run<'_> {
             None => batching::map_on(model.device(), pieces.len(), |piece| step.of_piece(piece)),
         };
         results.into_iter().reduce(added).unwrap_or_default()
-    }
-}
-
-/// A batch of the loop.
-pub(super) struct Step<'a> {
-    pub run: &'a Run<'a>,
-    pub model: &'a Model,
-    /// Its examples, those of like lengths together.
-    pub pieces: &'a [Vec<usize>],
-    /// Factor on the sum of the losses.
-    scale: f64,
-    /// Number of the batch in the whole run.
-    number: usize,
-}
-
-impl Step<'_> {
-    /// A piece and its pass, with dropout.
-    pub(super) fn batch(&self, piece: usize) -> (Batch, Pass) {
-        let (run, number) = (self.run, self.number);
-        let random = |purpose: &str| random::rng(run.seed, run.scope, purpose);
-        let pass = Pass::Training {
-            dropout: run.dropout,
-            rng: Box::new(random(&format!("dropout/{number}/{piece}"))),
-        };
-        let mut batch = batching::batch(run.split, &self.pieces[piece], self.model.device());
-        let objective = objectives::of(&run.split.targets);
-        batch.targets = objective.at_a_step(batch.targets.undivided(), &|place| {
-            let example = self.pieces[piece][place];
-            random(&format!("targets/{number}/{example}"))
-        });
-        (batch, pass)
-    }
-
-    /// The sum of the losses of a piece, and the gradients of what is trained.
-    fn of_piece(&self, piece: usize) -> (f64, Vec<Vec<f32>>) {
-        let mut model = self.model.clone();
-        let is_trained = |parameter: &&mut Parameter| self.run.roles.contains(&parameter.role);
-        for parameter in model.parameters().iter_mut().filter(is_trained) {
-            parameter.slot.require_grad();
-        }
-        let (batch, mut pass) = self.batch(piece);
-        let (loss, mut grads) = self.losses(&model, &batch, &mut pass);
-        let parameters = model.parameters();
-        let trained = parameters.iter();
-        let trained = trained.filter(|parameter| self.run.roles.contains(&parameter.role));
-        let taken = trained.map(|parameter| parameter.slot.take_grad(&mut grads));
-        (loss, taken.collect())
-    }
-
-    /// The sum of the losses of a batch, and the gradients of what the step follows.
-    pub(super) fn losses(&self, model: &Model, batch: &Batch, pass: &mut Pass) -> (f64, Gradients) {
-        let objective = objectives::of(&self.run.split.targets);
-        let losses = objective.losses(model, batch, pass);
-        let views = losses.dims()[1] as f64;
-        let grads = (losses.clone().sum() * (self.scale / views)).backward();
-        let losses = to_f32(losses.inner().into_data());
-        let losses = objectives::mean_over_views(&losses, batch.len());
-        (losses.into_iter().map(f64::from).sum(), grads)
     }
 }
 

@@ -3,8 +3,9 @@
 use rand::RngExt;
 
 use super::optimizer::Optimizer;
+use super::run::Run;
 use super::settings::{Optimizer as OptimizerKind, TrainConfig};
-use super::training::{Run, orders};
+use super::training::orders;
 use crate::batching;
 use crate::config::ModelConfig;
 use crate::data::{Inputs, Split, Targets};

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::Counted;
+use super::counted::Counted;
 use super::error::GradientFilesError;
 use crate::atomic;
 use crate::batching;
 use crate::data::Split;
 use crate::gradients::per_token::{self, TokenRow};
-use crate::gradients::store::{StoreError, StoreWriter, Target, TensorInfo};
+use crate::gradients::store::{StoreError, Target, TensorInfo};
 use crate::gradients::token_list::{ScoredToken, token_file};
 use crate::models::Model;
 use crate::progress::Progress;
@@ -31,19 +31,13 @@ pub(super) fn write(
     rows: &[TokenRow],
     checkpoint: &Path,
     (path, target, tensors): (&Path, Target, Vec<TensorInfo>),
-    (progress, done): (&Progress, usize),
+    so_far: (&Progress, usize),
 ) -> Result<(), GradientFilesError> {
     let decoder = Decoder::open(checkpoint).map_err(TextError::from)?;
-    let mut sink = Counted {
-        last: tensors.len() - 1,
-        width: tensors.last().map_or(1, TensorInfo::dim),
-        writer: StoreWriter::new(tensors, rows.len(), target)?,
-        done,
-        progress,
-    };
+    let mut sink = Counted::create(tensors, rows.len(), target, so_far)?;
     let tokens = batching::tokens_at_a_time(model);
     per_token::collect(model, split, rows, tokens, &mut sink)?;
-    sink.writer.finish()?;
+    sink.finish()?;
     let listed: Vec<ScoredToken> = rows
         .iter()
         .map(|row| ScoredToken {

@@ -7,7 +7,7 @@
 use burn::tensor::Gradients;
 
 use super::GradientError;
-use super::per_example::{Work, contracted};
+use super::work::{Work, contracted};
 use crate::batching::{self, streaming};
 use crate::models::parameter::to_f32;
 use crate::models::{Layered, LoraLinear, Pass};

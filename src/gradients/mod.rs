@@ -24,6 +24,7 @@ pub mod synthetic;
 pub mod token_list;
 #[cfg(test)]
 mod views_tests;
+mod work;
 
 pub use matrices::MatrixFileError;
 pub use row::tensors;

@@ -14,15 +14,13 @@
 
 use std::sync::Mutex;
 
-use burn::tensor::Tensor;
-
 use super::by_layer;
-use super::factors::{FactorSums, KroneckerFactors, PieceSums, Views};
+use super::factors::{FactorSums, KroneckerFactors};
+use super::work::{Asked, Work};
 use super::{GradientError, GradientSink};
+use crate::batching;
 use crate::data::{Split, Targets};
-use crate::models::parameter::to_f32;
-use crate::models::{Adapter, Batch, Model, Pass, ops, repeated};
-use crate::{batching, objectives};
+use crate::models::Model;
 
 /// Gradients of every example's loss into `sink`, row i for example i; returns the losses.
 ///
@@ -55,13 +53,6 @@ pub fn collect_measurements(
     sink: &mut dyn GradientSink,
 ) -> Result<Vec<f32>, GradientError> {
     run(model, split, None, Asked::Measurement, tokens, sink, None)
-}
-
-/// What gradients are taken of.
-#[derive(Clone, Copy)]
-pub(super) enum Asked {
-    Loss,
-    Measurement,
 }
 
 /// What [`collect_with_factors`] leaves besides the gradients.
@@ -148,131 +139,4 @@ fn run(
         }
     }
     Ok(all)
-}
-
-/// Gradients to be taken.
-pub(super) struct Work<'a, 's> {
-    pub model: &'a Model,
-    pub split: &'a Split,
-    /// In place of the split's.
-    pub targets: Option<&'a Targets>,
-    pub asked: Asked,
-    /// Examples that are led through the network together.
-    pub pieces: &'a [Vec<usize>],
-    pub sums: Option<&'a FactorSums>,
-    pub sink: Mutex<&'s mut dyn GradientSink>,
-}
-
-impl Work<'_, '_> {
-    /// The examples of a piece, with their targets.
-    pub(super) fn batch(&self, piece: usize) -> Batch {
-        let indices = &self.pieces[piece];
-        let mut batch = batching::batch(self.split, indices, self.model.device());
-        if let Some(targets) = self.targets {
-            batch.targets = targets.select(indices);
-        }
-        batch
-    }
-
-    /// Losses of a batch, `[n, views]`, on the graph of the pass.
-    pub(super) fn losses(&self, batch: &Batch, pass: &mut Pass) -> Tensor<2> {
-        let objective = objectives::of(self.targets.unwrap_or(&self.split.targets));
-        match self.asked {
-            Asked::Loss => objective.losses(self.model, batch, pass),
-            Asked::Measurement => objective.measurement(self.model, batch, pass),
-        }
-    }
-
-    /// Takes the gradients of a piece; returns its losses.
-    fn of_piece(&self, piece: usize) -> Result<Vec<f32>, GradientError> {
-        // from here on, so that whoever waits for this piece hears of a panic in it
-        let mut sums = self.sums.map(|sums| sums.piece(piece));
-        let batch = self.batch(piece);
-        let mut pass = Pass::Probed(Vec::new());
-        let views = views(&batch);
-        let losses = self.losses(&batch, &mut pass);
-        let mut grads = (losses.clone().sum() / (views.all / views.stacked) as f64).backward();
-        let mut adapters = self.model.probed().into_iter();
-        let mut tensors = Vec::new();
-        for site in pass.into_sites() {
-            let (x, delta) = site.take(&mut grads);
-            let adapter = adapters.next().and_then(|linear| linear.adapter());
-            tensors.extend(contracted(x, delta, adapter, &batch, sums.as_mut()));
-        }
-        self.write(piece, 0, &tensors)?;
-        let losses = to_f32(losses.inner().into_data());
-        Ok(objectives::mean_over_views(
-            &losses,
-            self.pieces[piece].len(),
-        ))
-    }
-
-    /// Writes the rows of a piece for consecutive tensors, runs of consecutive examples at once.
-    pub(super) fn write(
-        &self,
-        piece: usize,
-        first_tensor: usize,
-        tensors: &[Vec<f32>],
-    ) -> Result<(), GradientError> {
-        let indices = &self.pieces[piece];
-        let mut sink = self
-            .sink
-            .lock()
-            .expect("a panic in another piece ends this call");
-        for (tensor, rows) in tensors.iter().enumerate() {
-            let tensor = first_tensor + tensor;
-            let width = rows.len() / indices.len().max(1);
-            let mut start = 0;
-            for run in indices.chunk_by(|a, b| a + 1 == *b) {
-                let rows = &rows[start * width..(start + run.len()) * width];
-                let written = sink.write_rows(tensor, run[0], rows);
-                written.map_err(|source| GradientError::Sink {
-                    tensor,
-                    first_row: run[0],
-                    source,
-                })?;
-                start += run.len();
-            }
-        }
-        Ok(())
-    }
-}
-
-/// How many rows of a batch are of one example.
-fn views(batch: &Batch) -> Views {
-    Views {
-        all: batch.targets.views(),
-        stacked: batch.targets.stacked_views(),
-    }
-}
-
-/// One `[n, d]` matrix for each gradient tensor of a layer, from its inputs x and the gradients δ of its outputs, which
-/// are added to `sums`, too.
-pub(super) fn contracted(
-    x: Tensor<3>,
-    delta: Tensor<3>,
-    adapter: Option<&Adapter>,
-    batch: &Batch,
-    sums: Option<&mut PieceSums<'_>>,
-) -> Vec<Vec<f32>> {
-    let views = views(batch);
-    if let Some(sums) = sums {
-        let lengths = batch.lengths.as_ref();
-        let lengths = lengths.map(|all| repeated(all, views.all));
-        sums.add(&x, &delta, adapter, lengths.as_deref(), views);
-    }
-    let [x, delta] = [x, delta].map(|rows| joined(rows, views.all / views.stacked));
-    match adapter {
-        Some(Adapter { a, b, scale, .. }) => ops::adapter_gradients(x, delta, a, b, *scale).into(),
-        None => vec![ops::weight_gradients(x, delta)],
-    }
-}
-
-/// `[n·views, t, width]` → `[n, views·t, width]`.
-fn joined(rows: Tensor<3>, views: usize) -> Tensor<3> {
-    let [n, t, width] = rows.dims();
-    match views {
-        1 => rows,
-        _ => rows.reshape([n / views, views * t, width]),
-    }
 }

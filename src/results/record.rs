@@ -9,7 +9,7 @@ use crate::influence::Evidence;
 use crate::measure::{StageBytes, StageSeconds};
 use crate::metrics::{Curve, MetricValue};
 
-pub use crate::finetune::facts::{BaseDropoutFacts, EpochFacts, ModelFacts, TrainingFacts};
+pub use crate::data::{BaseDropoutFacts, EpochFacts, ModelFacts, TrainingFacts};
 pub use crate::ground_truth::facts::{GroundTruthFacts, LeaveOneOutFacts, SubsetFacts};
 
 /// Version of this layout; raised when a field changes its meaning.

@@ -5,11 +5,9 @@ use std::path::Path;
 
 use thiserror::Error;
 
-use super::latents::latents;
+use super::latents::{Encoding, LatentsError, latents};
 use crate::config::{ModelConfig, TaskConfig};
 use crate::data::{CaptionedImages, Inputs, Latents, Split, Targets, TaskData};
-use crate::device::DeviceChoice;
-use crate::finetune::FinetuneError;
 use crate::models::diffusion::{PipelineConfig, PipelineError};
 use crate::tasks::TaskError;
 use crate::tasks::image_folder::ImageSource;
@@ -29,18 +27,9 @@ pub(super) enum ExamplesError {
         /// What is wrong.
         problem: String,
     },
-    /// The cache.
+    /// The latents.
     #[error(transparent)]
-    Cache(#[from] FinetuneError),
-}
-
-/// How images are encoded.
-#[derive(Clone, Copy)]
-pub(super) enum Encoding<'a> {
-    /// By the pipeline's frozen parts, on a device; what they make is kept in a folder.
-    By(DeviceChoice, &'a Path),
-    /// Not at all: zeros of the same form, for a forecast.
-    Blank,
+    Latents(#[from] LatentsError),
 }
 
 /// The examples of a cell.

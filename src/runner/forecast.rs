@@ -7,7 +7,7 @@ use std::time::Instant;
 use faer::{Accum, Mat, Par};
 
 use super::companions::Wanted;
-use super::examples::Encoding;
+use super::latents::Encoding;
 use super::memory::Memory;
 use super::passes::Passes;
 use super::source::tensors;

@@ -1,11 +1,15 @@
 //! What the frozen parts of a pipeline make of images and captions, kept in the cache by the hash of all three.
 
-use serde::{Deserialize, Serialize};
+use std::path::Path;
 
-use super::examples::{Encoding, ExamplesError};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
 use crate::data::{CaptionedImages, Latents, Moments, NoiseSettings};
+use crate::device::DeviceChoice;
+use crate::finetune::FinetuneError;
 use crate::finetune::cache::{Cache, Key};
-use crate::models::diffusion::{PipelineConfig, encode};
+use crate::models::diffusion::{PipelineConfig, PipelineError, encode};
 use crate::models::{Array, Weights};
 
 /// Name of the files in the cache.
@@ -14,6 +18,26 @@ const KIND: &str = "latents";
 const MEANS: [&str; 2] = ["means", "mirrored.means"];
 const DEVIATIONS: [&str; 2] = ["deviations", "mirrored.deviations"];
 const TEXTS: &str = "texts";
+
+/// How images are encoded.
+#[derive(Clone, Copy)]
+pub(super) enum Encoding<'a> {
+    /// By the pipeline's frozen parts, on a device; what they make is kept in a folder.
+    By(DeviceChoice, &'a Path),
+    /// Not at all: zeros of the same form, for a forecast.
+    Blank,
+}
+
+/// Why there are no latents.
+#[derive(Debug, Error)]
+pub(super) enum LatentsError {
+    /// The pipeline that reads images.
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    /// The cache.
+    #[error(transparent)]
+    Cache(#[from] FinetuneError),
+}
 
 /// What stands beside the tensors.
 #[derive(Serialize, Deserialize)]
@@ -32,7 +56,7 @@ pub(super) fn latents(
     loss: &NoiseSettings,
     mirrored: bool,
     encoding: Encoding,
-) -> Result<Latents, ExamplesError> {
+) -> Result<Latents, LatentsError> {
     let Encoding::By(device, folder) = encoding else {
         return Ok(encode::blank(pipeline, images));
     };

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::answers::Asked;
-use super::examples::{self, Encoding};
+use super::examples;
+use super::latents::Encoding;
 use super::samples::Samples;
 use super::sentence;
 use crate::checkpoints::diffusers_lora::LORA_FILE;

@@ -22,8 +22,8 @@ use self::files::read_all;
 use super::error::{TaskError, require};
 use super::flip;
 use super::task::{DataFiles, Task};
-use crate::data::Reads;
 use super::text::{Encoder, Texts};
+use crate::data::Reads;
 use crate::data::{Split, Targets, TaskData, Truth};
 use crate::random;
 

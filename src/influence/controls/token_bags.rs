@@ -104,9 +104,9 @@ impl Bag {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Texts;
     use crate::influence::companions::Companions;
     use crate::influence::method::Control;
-    use crate::data::Texts;
 
     #[test]
     fn cosines_are_those_of_dense_counts() {

@@ -9,8 +9,8 @@ use crate::config::{Cell, Plan, TaskConfig};
 use crate::data::TaskData;
 use crate::device::DeviceChoice;
 use crate::results::ResultsDir;
-use crate::runner::examples::Encoding;
 use crate::runner::forecast::{Cost, Forecast, forecast_with};
+use crate::runner::latents::Encoding;
 use crate::runner::tuning::{Place, examples};
 
 /// A unit of a plan.

@@ -16,7 +16,7 @@ use crate::progress::Progress;
 use crate::results::record::Record;
 use crate::results::{ResultsDir, environment};
 use crate::runner::cell::CellRunner;
-use crate::runner::examples::Encoding;
+use crate::runner::latents::Encoding;
 use crate::runner::tuning::{Place, examples};
 use crate::runner::{is_failed, one, panic_message};
 

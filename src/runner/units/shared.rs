@@ -11,8 +11,8 @@ use crate::finetune::{self, Base};
 use crate::ground_truth::{self, Journal};
 use crate::models::ModelConfig;
 use crate::runner::companions::Wanted;
-use crate::runner::examples::Encoding;
 use crate::runner::forecast::fine_tune;
+use crate::runner::latents::Encoding;
 use crate::runner::sentence;
 use crate::runner::tuning::{Place, Recipe};
 

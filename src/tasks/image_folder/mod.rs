@@ -4,6 +4,7 @@
 //! examples and queries. Out: the images with the ids of their captions by a pipeline's tokenizer, class by class; the
 //! classes are the truth. What a diffusion pipeline makes of them is not made here.
 
+mod examples;
 mod settings;
 mod source;
 mod splits;
