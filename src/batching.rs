@@ -248,7 +248,7 @@ pub fn lengths(split: &Split) -> Vec<usize> {
 }
 
 /// Tokens of an example.
-fn length(split: &Split, index: usize) -> usize {
+pub fn length(split: &Split, index: usize) -> usize {
     match &split.inputs {
         Inputs::Tokens { ids, .. } => ids[index].len(),
         Inputs::Features { tokens, .. } => *tokens,

@@ -1,5 +1,6 @@
 //! Targets of a diffusion model: which noise is added to an example, at which timesteps.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -258,6 +259,33 @@ impl NoiseTargets {
         let draws = self.draws;
         let with_draws = move |&timestep| (0..draws).map(move |draw| (timestep, draw));
         timesteps.iter().flat_map(with_draws)
+    }
+
+    /// The targets at some of the timesteps that all examples have.
+    #[must_use]
+    pub fn at_timesteps(&self, part: Range<usize>) -> Self {
+        let Timesteps::Same(timesteps) = &self.timesteps else {
+            return self.clone();
+        };
+        let views = self.views();
+        let given = |given: &Arc<GivenNoise>| {
+            let some = |values: &[f32]| {
+                let size = values.len() / views * self.draws;
+                values[part.start * size..part.end * size].to_vec()
+            };
+            Arc::new(GivenNoise {
+                latents: some(&given.latents),
+                noise: some(&given.noise),
+            })
+        };
+        Self {
+            timesteps: Timesteps::Same(timesteps[part.clone()].to_vec()),
+            given: self
+                .given
+                .as_ref()
+                .map(|all| all.iter().map(given).collect()),
+            ..self.clone()
+        }
     }
 
     /// The targets of the examples `indices`, in that order.

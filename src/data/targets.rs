@@ -57,6 +57,20 @@ impl Targets {
         }
     }
 
+    /// The targets with at most `views` views at a time, but at least those of one timestep: in order, all views in all.
+    pub fn in_parts(self, views: usize) -> Vec<Self> {
+        let Self::Noise(targets) = &self else {
+            return vec![self];
+        };
+        let (all, at_a_time) = (targets.timesteps(), (views / targets.draws).max(1));
+        if at_a_time >= all {
+            return vec![self];
+        }
+        let starts = (0..all).step_by(at_a_time);
+        let part = |first| targets.at_timesteps(first..(first + at_a_time).min(all));
+        starts.map(|first| Self::Noise(part(first))).collect()
+    }
+
     /// The same targets with a single draw of noise per timestep, the first; all others as they are.
     #[must_use]
     pub fn first_draw(mut self) -> Self {

@@ -122,6 +122,7 @@ fn run(
         targets,
         asked,
         pieces: &pieces,
+        tokens,
         sums,
         sink,
     };

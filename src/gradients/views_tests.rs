@@ -115,8 +115,9 @@ fn views_agree_with_batches_of_one() {
             for (timesteps, draws) in [(&[1, 4, 30][..], 1), (&[2, 9][..], 2)] {
                 let split = split(targets(timesteps, draws, join));
                 let (expected, expected_losses) = oracle(&model, &split);
-                // everything at once, and pieces of two examples
-                for tokens in [1000, 2 * timesteps.len() * draws * POSITIONS] {
+                // everything at once, pieces of two examples, and two timesteps or one of an example
+                let pair = 2 * timesteps.len() * draws * POSITIONS;
+                for tokens in [1000, pair, 2 * draws * POSITIONS, 1] {
                     let (found, losses) = gradients(&model, &split, tokens);
                     agree(name, &losses, &expected_losses);
                     for (found, expected) in found.tensors.iter().zip(&expected.tensors) {

@@ -29,6 +29,8 @@ pub(super) struct Work<'a, 's> {
     pub asked: Asked,
     /// Examples that are led through the network together.
     pub pieces: &'a [Vec<usize>],
+    /// Positions at a time, of which an example alone may have more in its views.
+    pub tokens: usize,
     pub sums: Option<&'a FactorSums>,
     pub sink: Mutex<&'s mut dyn GradientSink>,
 }
@@ -57,24 +59,67 @@ impl Work<'_, '_> {
     pub(super) fn of_piece(&self, piece: usize) -> Result<Vec<f32>, GradientError> {
         // from here on, so that whoever waits for this piece hears of a panic in it
         let mut sums = self.sums.map(|sums| sums.piece(piece));
-        let batch = self.batch(piece);
+        let mut batch = self.batch(piece);
+        let Views { all, stacked } = views(&batch);
+        let parts = self.parts(piece, &batch.targets).into_iter();
+        let mut parts = parts.map(|targets| {
+            let share = targets.views() as f32 / all as f32;
+            batch.targets = targets;
+            (share, self.of_batch(&batch, sums.as_mut()))
+        });
+        let (mut share, (mut losses, mut tensors)) =
+            parts.next().expect("every example has targets");
+        for (other, (more, rows)) in parts {
+            let weigh = |values: &mut Vec<f32>, more: Vec<f32>| {
+                let pairs = values.iter_mut().zip(more);
+                pairs.for_each(|(value, more)| *value = *value * share + more * other);
+            };
+            weigh(&mut losses, more);
+            for (tensor, rows) in tensors.iter_mut().zip(rows) {
+                if stacked > 1 {
+                    tensor.extend(rows);
+                } else {
+                    weigh(tensor, rows);
+                }
+            }
+            // the first part is weighed together with the second
+            share = 1.0;
+        }
+        self.write(piece, 0, &tensors)?;
+        Ok(losses)
+    }
+
+    /// The targets of a piece, timesteps of an example that alone has more than [`Self::tokens`] positions some at a time,
+    /// unless they are summed up for factors.
+    fn parts(&self, piece: usize, targets: &Targets) -> Vec<Targets> {
+        match (&self.pieces[piece][..], self.sums) {
+            (&[example], None) => {
+                let length = batching::length(self.split, example).max(1);
+                targets.clone().in_parts(self.tokens / length)
+            }
+            _ => vec![targets.clone()],
+        }
+    }
+
+    /// Losses of a batch, and one `[n, d]` matrix for each gradient tensor.
+    fn of_batch(
+        &self,
+        batch: &Batch,
+        mut sums: Option<&mut PieceSums<'_>>,
+    ) -> (Vec<f32>, Vec<Vec<f32>>) {
         let mut pass = Pass::Probed(Vec::new());
-        let views = views(&batch);
-        let losses = self.losses(&batch, &mut pass);
+        let views = views(batch);
+        let losses = self.losses(batch, &mut pass);
         let mut grads = (losses.clone().sum() / (views.all / views.stacked) as f64).backward();
         let mut adapters = self.model.probed().into_iter();
         let mut tensors = Vec::new();
         for site in pass.into_sites() {
             let (x, delta) = site.take(&mut grads);
             let adapter = adapters.next().and_then(|linear| linear.adapter());
-            tensors.extend(contracted(x, delta, adapter, &batch, sums.as_mut()));
+            tensors.extend(contracted(x, delta, adapter, batch, sums.as_deref_mut()));
         }
-        self.write(piece, 0, &tensors)?;
         let losses = to_f32(losses.inner().into_data());
-        Ok(objectives::mean_over_views(
-            &losses,
-            self.pieces[piece].len(),
-        ))
+        (objectives::mean_over_views(&losses, batch.len()), tensors)
     }
 
     /// Writes the rows of a piece for consecutive tensors, runs of consecutive examples at once.
