@@ -4,11 +4,11 @@
 //! Gradients at the data's labels give the *empirical* Fisher; those at labels drawn from the softmax give an unbiased
 //! estimate of the Fisher itself, which is what K-FAC was made for (Kunstner et al., 2019, arXiv 1905.12558).
 
-use burn::tensor::{Int, Tensor, activation};
+use burn::tensor::{Int, Tensor};
 use rand::RngExt;
 
 use super::objective::{Evaluation, Objective, Right, SampleError, map_pieces};
-use super::softmax::{draw, largest};
+use super::softmax::{self, draw, largest};
 use crate::data::{Split, Targets};
 use crate::models::parameter::to_f32;
 use crate::models::{Batch, Model, Pass};
@@ -28,9 +28,7 @@ fn cross_entropy(logits: Tensor<2>, batch: &Batch) -> Tensor<2> {
         .collect();
     let labels: Tensor<1, Int> = Tensor::from_data(labels.as_slice(), &batch.device);
     let n = batch.len();
-    activation::log_softmax(logits, 1)
-        .gather(1, labels.reshape([n, 1]))
-        .neg()
+    softmax::cross_entropy(logits, labels.reshape([n, 1]))
 }
 
 impl Objective for Classification {

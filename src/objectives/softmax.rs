@@ -1,4 +1,11 @@
-//! Predictions out of a row of logits: the likeliest one, and one drawn from the softmax.
+//! Logits: the cross-entropy of given classes, the likeliest class of a row, and one drawn from the softmax.
+
+use burn::tensor::{Int, Tensor, activation};
+
+/// −log softmax(logits) at the class of every row, in nats: `[k, classes]` and `[k, 1]` → `[k, 1]`.
+pub(super) fn cross_entropy(logits: Tensor<2>, classes: Tensor<2, Int>) -> Tensor<2> {
+    activation::log_softmax(logits, 1).gather(1, classes).neg()
+}
 
 /// Index of the largest number, the first of equal ones.
 pub(super) fn largest(row: &[f32]) -> usize {

@@ -15,7 +15,7 @@ use burn::tensor::{Device, Int, Tensor};
 use rand::RngExt;
 
 use super::objective::{Evaluation, Objective, Right, SampleError, map_pieces};
-use super::softmax::draw;
+use super::softmax::{cross_entropy, draw};
 use crate::data::{Measurement, NextToken, Reduction, Split, Targets, TokenTargets};
 use crate::models::parameter::to_f32;
 use crate::models::{Batch, Model, Pass, ops};
@@ -95,7 +95,7 @@ impl Predictions {
             .map(|&token| i64::from(token))
             .collect();
         let k = tokens.len();
-        ids(&tokens, &self.hidden.device()).reshape([k, 1])
+        ids(&tokens, &self.hidden.clone().inner().device()).reshape([k, 1])
     }
 
     /// ℓ of every target, `[k, 1]`, on the graph of the pass.
@@ -103,7 +103,7 @@ impl Predictions {
         let whole = 0..self.tokens.len();
         if self.trained {
             let logits = model.unembed(self.hidden.clone());
-            return ops::cross_entropy(logits, &self.tokens[whole]);
+            return cross_entropy(logits, self.tokens(whole));
         }
         let rows = |chunk: &Range<usize>| {
             let hidden = self.hidden.clone().inner();
@@ -112,12 +112,12 @@ impl Predictions {
         if !self.hidden.is_autodiff() {
             let losses = self
                 .chunks()
-                .map(|chunk| ops::cross_entropy(model.unembed(rows(&chunk)), &self.tokens[chunk]));
+                .map(|chunk| cross_entropy(model.unembed(rows(&chunk)), self.tokens(chunk)));
             return Tensor::cat(losses.collect(), 0);
         }
         let parts = self.chunks().map(|chunk| {
             let leaf = rows(&chunk).autodiff().require_grad();
-            let losses = ops::cross_entropy(model.unembed(leaf.clone()), &self.tokens[chunk]);
+            let losses = cross_entropy(model.unembed(leaf.clone()), self.tokens(chunk));
             let mut grads = losses.clone().sum().backward();
             let delta = leaf.grad_remove(&mut grads);
             (
@@ -234,10 +234,10 @@ impl Objective for TokenLoss {
             for chunk in predictions.chunks() {
                 let hidden = predictions.hidden.clone();
                 let logits = model.unembed(hidden.narrow(0, chunk.start, chunk.len()));
-                let tokens = predictions.tokens(chunk.clone());
+                let tokens = predictions.tokens(chunk);
                 let hits = logits.clone().argmax(1).equal(tokens.clone()).int().sum();
                 right += hits.into_scalar::<i64>() as usize;
-                let of_chunk = ops::cross_entropy(logits, &predictions.tokens[chunk]);
+                let of_chunk = cross_entropy(logits, tokens);
                 losses.extend(to_f32(of_chunk.inner().into_data()));
             }
             let mut losses = losses.into_iter().map(f64::from);

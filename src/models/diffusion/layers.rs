@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::parts::leaf;
-use crate::models::ops::{self, Grouping, Window};
+use crate::models::ops::{self, Window};
 use crate::models::parameter::{Init, Parameter, Role, Slot, blank, fan_in};
 
 /// A convolution with bias and a square kernel of side 3 or 1.
@@ -100,7 +100,8 @@ impl Conv2d {
 }
 leaf!(Conv2d);
 
-/// Normalisation over the channels of a group and all points, with its parameters; see [`ops::group_norm`].
+/// γ·(x − μ)/√(σ² + ε) + β with the mean μ and the (biased) variance σ² over the channels of a group and all points of an
+/// example (Wu and He, 2018, arXiv 1803.08494).
 #[derive(Clone, Debug)]
 pub struct GroupNorm {
     name: String,
@@ -130,21 +131,26 @@ impl GroupNorm {
 
     /// `[n, c, h, w]` → the same.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.apply(x, false)
+        let [n, c, h, w] = x.dims();
+        let groups = self.groups;
+        // row by row and then over the rows, so that sums of f32 stay short
+        let mean = |x: Tensor<4>| -> Tensor<4> {
+            let rows = x.reshape([n, groups, c / groups * h, w]).mean_dim(3);
+            rows.mean_dim(2)
+        };
+        let x = x.reshape([n, groups, c / groups, h * w]);
+        let centred = x.clone() - mean(x);
+        let inverse = (mean(centred.clone().square()) + self.epsilon)
+            .sqrt()
+            .recip();
+        let per_channel = |x: &Tensor<1>| x.clone().reshape([1, groups, c / groups, 1]);
+        let out = centred * (inverse * per_channel(&self.gamma)) + per_channel(&self.beta);
+        out.reshape([n, c, h, w])
     }
 
     /// [`Self::forward`] and SiLU, x·σ(x).
     pub fn forward_silu(&self, x: Tensor<4>) -> Tensor<4> {
-        self.apply(x, true)
-    }
-
-    fn apply(&self, x: Tensor<4>, silu: bool) -> Tensor<4> {
-        let grouping = Grouping {
-            groups: self.groups,
-            epsilon: self.epsilon,
-            silu,
-        };
-        ops::group_norm(x, self.gamma.clone(), self.beta.clone(), grouping)
+        ops::silu(self.forward(x))
     }
 
     fn parameters(&mut self) -> [Parameter<'_>; 2] {

@@ -1,10 +1,11 @@
 //! Residual block of two convolutions (diffusers' `ResnetBlock2D`).
 
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor};
 
 use super::layers::{Conv2d, GroupNorm};
 use super::parts::parts;
 use crate::models::lora::LoraLinear;
+use crate::models::ops;
 use crate::models::pass::Pass;
 
 /// What a residual block is made with.
@@ -92,7 +93,7 @@ impl Resnet {
             Some(time) if self.scale_shift => {
                 let part = |first| time.clone().narrow(2, first, c).reshape([n, c, 1, 1]);
                 let normal = self.norm2.forward(hidden);
-                activation::silu(normal.clone() * part(0) + normal + part(c))
+                ops::silu(normal.clone() * part(0) + normal + part(c))
             }
             Some(time) => self.norm2.forward_silu(hidden + time.reshape([n, c, 1, 1])),
             None => self.norm2.forward_silu(hidden),

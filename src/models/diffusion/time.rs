@@ -1,9 +1,10 @@
 //! Embedding of the timestep: sines and cosines, and two linear layers.
 
-use burn::tensor::{DType, Device, Tensor, TensorData, activation};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::parts::parts;
 use crate::models::lora::LoraLinear;
+use crate::models::ops;
 use crate::models::pass::Pass;
 
 /// Longest period of the sines, over 2π.
@@ -75,7 +76,7 @@ impl TimeEmbedding {
         let dims = [timesteps.len(), 1, self.sines.width];
         let sines = TensorData::new(self.sines.of(timesteps), dims);
         let sines = Tensor::<3>::from_data(sines, device).cast(dtype);
-        let hidden = activation::silu(self.linear_1.forward(sines, pass));
+        let hidden = ops::silu(self.linear_1.forward(sines, pass));
         self.linear_2.forward(hidden, pass)
     }
 }

@@ -1,7 +1,7 @@
 //! UNet that predicts the noise in latents, attending to a text (diffusers' `UNet2DConditionModel`; Rombach et al.,
 //! 2022).
 
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor};
 
 use super::layers::{Conv2d, GroupNorm, nearest};
 use super::parts::parts;
@@ -9,6 +9,7 @@ use super::resnet::{Resnet, ResnetShape, TimeShape};
 use super::time::{Sines, TimeEmbedding};
 use super::transformer::{AttentionShape, Transformer};
 use super::unet_config::{LevelConfig, Middle, UnetConfig};
+use crate::models::ops;
 use crate::models::pass::Pass;
 
 /// A residual block, and a transformer after it.
@@ -208,7 +209,7 @@ impl Unet {
         let device = x.clone().inner().device();
         let time = self.time.forward(timesteps, &device, x.dtype(), pass);
         let conditions = Conditions {
-            time: activation::silu(time),
+            time: ops::silu(time),
             text,
         };
         let x = if self.center_input { x * 2.0 - 1.0 } else { x };

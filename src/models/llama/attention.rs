@@ -4,9 +4,10 @@ use burn::tensor::{Device, Tensor};
 
 use super::positions::Positions;
 use super::rms_norm::RmsNorm;
+use super::rotation::Rotation;
 use super::shape::LlamaShape;
 use crate::models::lora::LoraLinear;
-use crate::models::ops::{self, Attend, Reach, Rotation};
+use crate::models::ops::{self, Attend, Reach};
 use crate::models::parameter::Parameter;
 use crate::models::parameter::fan_in;
 use crate::models::pass::Pass;
@@ -62,11 +63,7 @@ impl SelfAttention {
         if let Some([queries, keys]) = &self.head_norms {
             (query, key) = (queries.forward_heads(query), keys.forward_heads(key));
         }
-        [
-            ops::rotate(query, rotation),
-            ops::rotate(key, rotation),
-            value,
-        ]
+        [rotation.turn(query), rotation.turn(key), value]
     }
 
     /// What the queries of the last positions find, projected: `[n, q, heads·part]` → `[n, q, hidden]`.

@@ -5,8 +5,8 @@ use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
 use super::network::Llama;
 use super::positions::{Positions, real};
 use super::rope::Rope;
+use super::rotation::Rotation;
 use crate::models::decoder::{Cache, Decoder};
-use crate::models::ops::Rotation;
 
 impl Decoder for Llama {
     fn begin(&self, ids: Tensor<2, Int>, lengths: &[usize], room: usize) -> (Tensor<3>, Cache) {

@@ -1,4 +1,4 @@
-//! The gated feed-forward part of a decoder layer: W_down (SiLU(W_gate x)·W_up x).
+//! The gated feed-forward part of a decoder layer: W_down (SiLU(W_gate x)·W_up x), SwiGLU (Shazeer, 2020, arXiv 2002.05202).
 
 use burn::tensor::{Device, Tensor};
 
@@ -40,7 +40,7 @@ impl Mlp {
     pub fn forward(&self, x: Tensor<3>, pass: &mut Pass) -> Tensor<3> {
         let gate = self.gate.forward(x.clone(), pass);
         let up = self.up.forward(x, pass);
-        self.down.forward(ops::swiglu(gate, up), pass)
+        self.down.forward(ops::silu(gate) * up, pass)
     }
 
     /// Σ y·δ of the output y of [`Self::forward`], see [`LoraLinear::pull`].

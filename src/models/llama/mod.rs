@@ -13,6 +13,7 @@ mod network;
 mod positions;
 mod rms_norm;
 mod rope;
+mod rotation;
 mod shape;
 mod source;
 mod stage;

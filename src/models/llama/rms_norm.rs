@@ -1,8 +1,7 @@
-//! γ of a root-mean-square normalisation.
+//! Root-mean-square normalisation (Zhang and Sennrich, 2019, arXiv 1910.07467).
 
 use burn::tensor::{Device, Tensor};
 
-use crate::models::ops;
 use crate::models::parameter::{Init, Parameter, Role, Slot, blank};
 
 /// γ·x/√(mean(x²) + ε) over the last dimension.
@@ -25,7 +24,9 @@ impl RmsNorm {
 
     /// `[n, t, width]` → `[n, t, width]`.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        ops::rms_norm(x, self.gamma.clone(), self.epsilon)
+        let square = x.clone() * x.clone();
+        let root = (square.mean_dim(2) + self.epsilon).sqrt();
+        x / root * self.gamma.clone().unsqueeze()
     }
 
     /// Every head by itself: `[n, t, heads·width]` → `[n, t, heads·width]`.

@@ -6,7 +6,7 @@
 
 use std::f32::consts::PI;
 
-use crate::models::ops::Rotation;
+use super::rotation::Rotation;
 
 /// Settings of the rotary embedding, by the names of config.json.
 #[derive(Clone, Copy, Debug, PartialEq)]

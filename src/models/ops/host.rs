@@ -105,16 +105,16 @@ pub fn place<const D: usize>(tensor: &Tensor<D>) -> Place {
 }
 
 /// `on_host!(tensor, fused(arguments), composed)`: `fused::<B>` for the device that `tensor` is on when its
-/// memory is within reach, else the value of `composed`. `fused[_]` has one more generic parameter.
+/// memory is within reach, else the value of `composed`. `fused[_]` has more generic parameters.
 macro_rules! on_host {
-    ($tensor:expr, $fused:ident $([$extra:tt])? ($($argument:expr),* $(,)?), $composed:expr $(,)?) => {
+    ($tensor:expr, $fused:ident $([$($extra:tt),+])? ($($argument:expr),* $(,)?), $composed:expr $(,)?) => {
         match $crate::models::ops::host::place($tensor) {
             $crate::models::ops::host::Place::Flex => {
-                $fused::<burn_dispatch::backends::Flex $(, $extra)?>($($argument),*)
+                $fused::<burn_dispatch::backends::Flex $($(, $extra)+)?>($($argument),*)
             }
             #[cfg(feature = "libtorch")]
             $crate::models::ops::host::Place::LibTorch => {
-                $fused::<$crate::models::ops::host::LibTorch $(, $extra)?>($($argument),*)
+                $fused::<$crate::models::ops::host::LibTorch $($(, $extra)+)?>($($argument),*)
             }
             $crate::models::ops::host::Place::Elsewhere => $composed,
         }

@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use super::super::gelu::distribution;
+use super::super::activation::distribution;
 use super::super::simd::{self, Kernel};
 
 /// Every row plus the same row.
