@@ -6,6 +6,7 @@ pub mod clip_text;
 pub mod encode;
 mod error;
 mod layers;
+mod memory;
 mod network;
 mod parts;
 pub mod pipeline;
@@ -22,6 +23,7 @@ pub mod vae_config;
 
 pub use clip_text::{ClipText, ClipTextConfig};
 pub use error::PipelineError;
+pub use memory::bytes_of_a_row;
 pub use pipeline::{ATTENTION, PipelineConfig, is_pipeline};
 pub use sampling::Sampling;
 pub use schedule::Schedule;
