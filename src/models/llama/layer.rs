@@ -8,7 +8,6 @@ use super::attention::SelfAttention;
 use super::mlp::Mlp;
 use super::positions::Positions;
 use super::rms_norm::RmsNorm;
-use super::rotation::Rotation;
 use super::shape::LlamaShape;
 use crate::models::lora::LoraLinear;
 use crate::models::parameter::Parameter;

@@ -47,7 +47,7 @@ impl Mlp {
     pub fn pull(&self, x: Tensor<3>, delta: Tensor<3>, pass: &mut Pass) -> Tensor<1> {
         let gate = self.gate.forward(x.clone(), pass);
         let up = self.up.forward(x, pass);
-        self.down.pull(ops::swiglu(gate, up), delta, pass)
+        self.down.pull(ops::silu(gate) * up, delta, pass)
     }
 
     /// The matrices in the order of a forward pass.

@@ -3,8 +3,8 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::rope::Rope;
+use super::rotation::Rotation;
 use crate::models::batch::Batch;
-use crate::models::ops::Rotation;
 
 /// See the [module](self).
 #[derive(Clone, Debug)]
