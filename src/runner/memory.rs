@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(misfit(&memory, host(64e9, 6e9)), None);
         let full = misfit(&memory, host(8e9, 6e9)).unwrap();
         assert!(
-            full.contains("10.5 GB") && full.contains("store.in_memory_mib"),
+            full.contains("10.4 GB") && full.contains("store.in_memory_mib"),
             "{full}"
         );
         let disk = misfit(&memory, host(64e9, 4e9)).unwrap();
