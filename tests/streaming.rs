@@ -492,7 +492,7 @@ fn weights_that_are_not_finite_are_refused_by_name() {
             let input = batching::input_shape(&tokens);
             let device = device::device().inner();
             let found = Model::from_checkpoint(&checkpoint, &input, 2, 1, &device);
-            let error = found.err().expect("it is refused").to_string();
+            let error = found.expect_err("it is refused").to_string();
             for part in [".safetensors: tensor `", name, what] {
                 assert!(error.contains(part), "{model}: {error}");
             }

@@ -133,7 +133,7 @@ fn units_of_many_processes_leave_what_one_leaves() {
     let collected = folder.run("run", "many", &["--unit", "collect"]);
     assert!(collected.status.success(), "{}", text(&collected.stderr));
     assert!(folder.units("many").iter().all(|unit| unit[1] == "done"));
-    assert_eq!(unfinished(&folder.path("many")), [PathBuf::new(); 0]);
+    assert_eq!(unfinished(&folder.path("many")), Vec::<PathBuf>::new());
     let same = folder.same("one", "many");
     assert!(same.status.success(), "{}", text(&same.stdout));
 }
@@ -159,7 +159,7 @@ fn an_interrupted_unit_leaves_no_trace_and_is_done_later() {
     let ended = child.wait_with_output().unwrap();
     assert_eq!(ended.status.code(), Some(75), "{}", text(&ended.stderr));
     assert!(!running.exists(), "nothing says that it is running");
-    assert_eq!(unfinished(&folder.path("out")), [PathBuf::new(); 0]);
+    assert_eq!(unfinished(&folder.path("out")), Vec::<PathBuf>::new());
 
     fs::write(folder.path("units.yaml"), EXPERIMENT).unwrap();
     let units = folder.units("out");
