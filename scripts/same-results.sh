@@ -79,7 +79,7 @@ all() {
     --set task.query=20 --set "ground_truth.leave_one_out={examples: 6, seeds: 2}" \
     --set "ground_truth.subset_retraining={fractions: [0.5], subsets: 8, seeds: 2}"
   if [ -d models/all-MiniLM-L6-v2 ]; then
-    go minilm run experiments/glue_rank.yaml --profile laptop "${plain[@]}" --limit 1 --set task.task=mrpc --set outputs.adapters=true \
+    go minilm run experiments/glue_rank.yaml --profile laptop "${plain[@]}" --limit 1 --set task.task=mrpc --set sweep.task.task=[mrpc] --set outputs.adapters=true \
       --set "task.path=$work/texts" --set task.train=60 --set task.query=12 --set sweep.lora.rank=[2]
   fi
   go theory theory "$work/theory.yaml"

@@ -5,7 +5,7 @@ pub(super) const METADATA: &str = "lora_adapter_metadata";
 /// What diffusers puts before the names of a UNet's modules.
 pub(super) const UNET: &str = "unet.";
 
-/// How the factors are called in a file; see the [module](self).
+/// How the factors are called in a file; see the [module](super).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
     /// Of 2023: attention processors.
