@@ -532,6 +532,13 @@ fn what_is_wrong_is_named_with_its_file_and_nothing_runs() {
         bench.write("images/metadata.jsonl", &list.replacen(from, to, 1));
         expect(bench.refused(&plain(json!({}))), parts);
     }
+    // without a file of splits
+    let empty = list.replacen("\"style\":\"line\"", "\"style\":\"\"", 1);
+    bench.write("images/metadata.jsonl", &empty);
+    expect(
+        bench.refused(&plain(json!({"splits": null}))),
+        &["metadata.jsonl:7", "`style` is empty"],
+    );
     bench.write("images/metadata.jsonl", &list);
     // the pipeline
     let config = fs::read_to_string(bench.path("pipeline/text_encoder/config.json")).unwrap();

@@ -134,6 +134,10 @@ fn by_class<'a>(source: &ImageSource, listing: &'a Listing) -> Result<ByClass<'a
             true => listing.text(row, source.class)?,
             false => "",
         };
+        if has && name.is_empty() {
+            let problem = format!("`{}` is empty", source.class);
+            return Err(listing.about(row, problem).into());
+        }
         match classes.iter_mut().find(|(known, _)| known == name) {
             Some((_, rows)) => rows.push(row),
             None => classes.push((name.to_owned(), vec![row])),
