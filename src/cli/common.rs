@@ -1,10 +1,13 @@
 //! What commands share: options, output, errors.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use infbench::config::Cell;
+use infbench::config::{Cell, Plan};
+use infbench::progress::Progress;
+use infbench::report;
+use infbench::results::Record;
 use infbench::runner::forecast::forecast;
 use infbench::runner::memory::{Host, misfit};
 
@@ -93,6 +96,28 @@ pub fn refuse_misfits<'c>(
         }
         eprintln!("{}: {why}", cell.title());
     }
+    Ok(())
+}
+
+/// Draws the report of a folder, if the experiment asks for one.
+///
+/// # Errors
+/// Files that cannot be written.
+pub fn draw(
+    plan: &Plan,
+    records: &[Record],
+    out: &Path,
+    progress: &Progress,
+) -> miette::Result<()> {
+    if !plan.outputs.report || records.is_empty() {
+        return Ok(());
+    }
+    progress.line("Drawing the report …");
+    let options = report::ReportOptions {
+        results: Some(out.to_owned()),
+        ..report::ReportOptions::default()
+    };
+    report::write(records, out, &options).map_err(bad)?;
     Ok(())
 }
 

@@ -110,6 +110,7 @@ pub fn plan(args: &PlanArgs) -> miette::Result<ExitCode> {
         rate / 1e9
     );
     print(&text);
-    refuse_misfits(&plan.cells, Host::here(&out), args.force)?;
+    let todo = cells().filter(|(_, finished)| !finished);
+    refuse_misfits(todo.map(|(cell, _)| cell), Host::here(&out), args.force)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::common::{ExperimentArgs, Global, bad, print, refuse_misfits};
+use super::common::{ExperimentArgs, Global, bad, draw, print, refuse_misfits};
 use super::units::{self, UnitArgs};
 use clap::Args;
 use infbench::config::{Cell, Plan};
@@ -53,11 +53,12 @@ pub fn run(args: &RunArgs, global: Global) -> miette::Result<ExitCode> {
         )?;
         return units::run(plan, &out, &args.unit, args.device, global.quiet);
     }
-    refuse_misfits(&plan.cells, Host::here(&out), args.force)?;
     let options = RunOptions {
         resume: args.resume || !args.no_resume,
         limit: args.limit,
     };
+    let selected = options.select(&plan, &ResultsDir::read(&out));
+    refuse_misfits(selected.todo, Host::here(&out), args.force)?;
     let profile = plan.profile.as_ref();
     let title = profile.map_or_else(
         || plan.name.clone(),
@@ -107,14 +108,7 @@ pub fn run_cells(
         None
     };
     let records = all.as_ref().unwrap_or(&summary.records);
-    if part.outputs.report && !records.is_empty() {
-        progress.line("Drawing the report …");
-        let options = report::ReportOptions {
-            results: Some(out.to_owned()),
-            ..report::ReportOptions::default()
-        };
-        report::write(records, out, &options).map_err(bad)?;
-    }
+    draw(&part, records, out, progress)?;
     Ok(summary)
 }
 

@@ -208,7 +208,13 @@ fn work(args: &SubmitArgs, plan: &Plan, out: &Path) -> miette::Result<Work> {
     let program = program.display().to_string();
     let mut command = vec![program.clone(), word("run")];
     command.extend(args.experiment.words(plan));
-    command.extend([word("--out"), root.clone(), word("--quiet")]);
+    // what does not fit was refused before, and a task sees the memory of its unit alone
+    command.extend([
+        word("--out"),
+        root.clone(),
+        word("--quiet"),
+        word("--force"),
+    ]);
     command.extend([word("--device"), args.cut.device.to_string()]);
     command.extend([word("--threads"), args.cpus.to_string()]);
     command.extend([word("--grace"), args.grace.to_string()]);

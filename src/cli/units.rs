@@ -14,9 +14,9 @@ use infbench::runner::forecast::product_rate;
 use infbench::runner::units::report::{Cause, State, UnitReport};
 use infbench::runner::units::{self, Cut, Kind, Outcome, Unit, UnitId, Worker};
 use infbench::runner::{collect as collected, is_failed, remove_parts};
-use infbench::{atomic, interrupt, report, resolve};
+use infbench::{atomic, interrupt, resolve};
 
-use super::common::{bad, duration, size};
+use super::common::{bad, draw, duration, size};
 
 /// How an experiment is cut into units.
 #[derive(Args, Clone, Copy)]
@@ -210,27 +210,19 @@ fn one(worker: &Worker, id: &UnitId, with_needs: bool) -> miette::Result<Outcome
 /// Collects the records that are there, and draws the report.
 fn collect(plan: &Plan, results: &ResultsDir, progress: &Progress) -> miette::Result<Outcome> {
     let records = collected(plan, results).map_err(bad)?;
-    if plan.outputs.report && !records.is_empty() {
-        progress.line("Drawing the report …");
-        let options = report::ReportOptions::default();
-        report::write(&records, results.root(), &options).map_err(bad)?;
-    }
+    draw(plan, &records, results.root(), progress)?;
     let outcome = collection(plan, &records);
     let id = UnitId::collect();
-    let report = UnitReport::new(&id, &environment::now());
-    let report = match &outcome {
-        Outcome::Failed(message) => UnitReport {
-            state: State::Failed,
-            cause: Some(Cause::Error),
-            message: Some(message.clone()),
-            job: job(),
-            ..report
-        },
-        _ => UnitReport {
-            state: State::Done,
-            job: job(),
-            ..report
-        },
+    let (state, message) = match &outcome {
+        Outcome::Failed(message) => (State::Failed, Some(message.clone())),
+        _ => (State::Done, None),
+    };
+    let report = UnitReport {
+        state,
+        cause: message.as_ref().map(|_| Cause::Error),
+        message,
+        job: job(),
+        ..UnitReport::new(&id, &environment::now())
     };
     report.write(results.root(), &id).map_err(bad)?;
     Ok(outcome)

@@ -64,6 +64,32 @@ pub struct RunOptions {
     pub limit: Option<usize>,
 }
 
+/// The cells of a plan, as a run goes through them.
+#[derive(Debug)]
+pub struct Selected<'p> {
+    /// How many are finished and not run again.
+    pub done: usize,
+    /// Those to be run, in order.
+    pub todo: Vec<&'p Cell>,
+    /// How many the limit leaves for later.
+    pub left: usize,
+}
+
+impl RunOptions {
+    /// What a run with these options would do with the cells of a plan.
+    pub fn select<'p>(&self, plan: &'p Plan, results: &ResultsDir) -> Selected<'p> {
+        let is_done = |cell: &&Cell| self.resume && results.is_finished(&cell.id);
+        let (done, mut todo): (Vec<&Cell>, Vec<&Cell>) = plan.cells.iter().partition(is_done);
+        let now = self.limit.unwrap_or(usize::MAX).min(todo.len());
+        let left = todo.split_off(now).len();
+        Selected {
+            done: done.len(),
+            todo,
+            left,
+        }
+    }
+}
+
 /// What became of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunSummary {
@@ -93,22 +119,17 @@ pub fn run(
     options: RunOptions,
     progress: &Progress,
 ) -> Result<RunSummary, ResultsError> {
-    let is_done = |cell: &&Cell| options.resume && results.is_finished(&cell.id);
-    let (done, mut todo): (Vec<&Cell>, Vec<&Cell>) = plan.cells.iter().partition(is_done);
+    let Selected { done, todo, left } = options.select(plan, results);
     let mut summary = RunSummary {
-        resumed: done.len(),
+        resumed: done,
+        left,
         ..RunSummary::default()
     };
-    if let Some(limit) = options.limit {
-        summary.left = todo.len().saturating_sub(limit);
-        todo.truncate(limit);
-    }
     progress.start(todo.len(), "cells");
-    if !done.is_empty() {
+    if done > 0 {
         progress.line(&format!(
-            "{} finished cell{} found, not run again (--no-resume runs all)",
-            done.len(),
-            plural(done.len())
+            "{done} finished cell{} found, not run again (--no-resume runs all)",
+            plural(done)
         ));
     }
     for cell in todo {
