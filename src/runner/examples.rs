@@ -59,14 +59,12 @@ fn of_images(
     let data = source.read(folder, seed)?;
     let settings = source.settings;
     let [train, query] = &data.splits;
-    let mut train_latents = latents(
+    let [mut train_latents, query_latents] = latents(
         &pipeline,
-        train,
+        [(train, settings.random_flip), (query, false)],
         &settings.loss,
-        settings.random_flip,
         encoding,
     )?;
-    let query_latents = latents(&pipeline, query, &settings.loss, false, encoding)?;
     let targets = |name: &str, images: &CaptionedImages| {
         let (alphas, prediction) = (pipeline.schedule.alphas(), pipeline.schedule.prediction());
         let n = images.pictures.len();

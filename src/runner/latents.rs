@@ -46,22 +46,38 @@ struct Facts {
     captions: Vec<usize>,
 }
 
-/// Images and captions as the UNet takes them; the images mirrored, too, when `mirrored` asks.
+/// The images and captions of both splits as the UNet takes them; the images mirrored, too, where a split asks.
 ///
 /// # Errors
 /// As [`encode::inputs`], and a cache that cannot be written.
 pub(super) fn latents(
     pipeline: &PipelineConfig,
+    splits: [(&CaptionedImages, bool); 2],
+    loss: &NoiseSettings,
+    encoding: Encoding,
+) -> Result<[Latents; 2], LatentsError> {
+    let Encoding::By(device, folder) = encoding else {
+        return Ok(splits.map(|(images, _)| encode::blank(pipeline, images)));
+    };
+    let encoders = pipeline.hash_of_encoders()?;
+    let encoded =
+        |(images, mirrored)| of_split(pipeline, &encoders, images, loss, mirrored, device, folder);
+    let [train, query] = splits;
+    Ok([encoded(train)?, encoded(query)?])
+}
+
+/// The latents of a split, from the cache where they are there.
+fn of_split(
+    pipeline: &PipelineConfig,
+    encoders: &str,
     images: &CaptionedImages,
     loss: &NoiseSettings,
     mirrored: bool,
-    encoding: Encoding,
+    device: DeviceChoice,
+    folder: &Path,
 ) -> Result<Latents, LatentsError> {
-    let Encoding::By(device, folder) = encoding else {
-        return Ok(encode::blank(pipeline, images));
-    };
     let mut key = Key::new(KIND);
-    key.text(&pipeline.hash_of_encoders()?);
+    key.text(encoders);
     key.settings(&(device, loss.posterior, mirrored));
     for (picture, caption) in images.pictures.iter().zip(&images.captions) {
         key.settings(&(picture.width, picture.height, caption));
