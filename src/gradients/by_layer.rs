@@ -9,9 +9,7 @@ use burn::tensor::Gradients;
 use super::GradientError;
 use super::work::{Work, contracted};
 use crate::batching::{self, streaming};
-use crate::models::parameter::to_f32;
 use crate::models::{Layered, LoraLinear, Pass};
-use crate::objectives;
 
 /// Losses of every piece, or why there are none.
 type Losses = Vec<Result<Vec<f32>, GradientError>>;
@@ -39,11 +37,8 @@ pub(super) fn collect(work: &Work, layered: &dyn Layered) -> Losses {
                 let led = &led[index];
                 let top = led.output.clone().autodiff().require_grad();
                 let batch = led.further(top.clone());
-                let losses = work.losses(&batch, &mut Pass::Probed(Vec::new()));
-                let mut grads = losses.clone().sum().backward();
+                let (losses, mut grads) = work.backward(&batch, &mut Pass::Probed(Vec::new()));
                 let delta = top.grad_remove(&mut grads);
-                let losses = to_f32(losses.inner().into_data());
-                let losses = objectives::mean_over_views(&losses, batch.len());
                 (losses, delta.expect("the loss depends on the last layer"))
             })
             .into_iter()

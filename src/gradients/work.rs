@@ -4,7 +4,7 @@
 
 use std::sync::Mutex;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Gradients, Tensor};
 
 use super::factors::{FactorSums, PieceSums, Views};
 use super::{GradientError, GradientSink};
@@ -47,7 +47,7 @@ impl Work<'_, '_> {
     }
 
     /// Losses of a batch, `[n, views]`, on the graph of the pass.
-    pub(super) fn losses(&self, batch: &Batch, pass: &mut Pass) -> Tensor<2> {
+    fn losses(&self, batch: &Batch, pass: &mut Pass) -> Tensor<2> {
         let objective = objectives::of(self.targets.unwrap_or(&self.split.targets));
         match self.asked {
             Asked::Loss => objective.losses(self.model, batch, pass),
@@ -108,9 +108,7 @@ impl Work<'_, '_> {
         mut sums: Option<&mut PieceSums<'_>>,
     ) -> (Vec<f32>, Vec<Vec<f32>>) {
         let mut pass = Pass::Probed(Vec::new());
-        let views = views(batch);
-        let losses = self.losses(batch, &mut pass);
-        let mut grads = (losses.clone().sum() / (views.all / views.stacked) as f64).backward();
+        let (losses, mut grads) = self.backward(batch, &mut pass);
         let mut adapters = self.model.probed().into_iter();
         let mut tensors = Vec::new();
         for site in pass.into_sites() {
@@ -118,8 +116,16 @@ impl Work<'_, '_> {
             let adapter = adapters.next().and_then(|linear| linear.adapter());
             tensors.extend(contracted(x, delta, adapter, batch, sums.as_deref_mut()));
         }
+        (losses, tensors)
+    }
+
+    /// Losses of a batch, a number for every example, and the gradients of its backward pass.
+    pub(super) fn backward(&self, batch: &Batch, pass: &mut Pass) -> (Vec<f32>, Gradients) {
+        let Views { all, stacked } = views(batch);
+        let losses = self.losses(batch, pass);
+        let grads = (losses.clone().sum() / (all / stacked) as f64).backward();
         let losses = to_f32(losses.inner().into_data());
-        (objectives::mean_over_views(&losses, batch.len()), tensors)
+        (objectives::mean_over_views(&losses, batch.len()), grads)
     }
 
     /// Writes the rows of a piece for consecutive tensors, runs of consecutive examples at once.
