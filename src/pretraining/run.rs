@@ -94,9 +94,10 @@ pub fn pretrain(
         let path = path.to_owned();
         move |source| PretrainingError::Write { path, source }
     };
-    let state = run.folder.0.join(STATE);
-    std::fs::remove_dir_all(&state).map_err(failed(&state))?;
+    // the states go last: until the folder has its name they are what a run goes on from
     std::fs::rename(&run.folder.0, &out).map_err(failed(&out))?;
+    let state = out.join(STATE);
+    std::fs::remove_dir_all(&state).map_err(failed(&state))?;
     Ok(Outcome::Finished(Box::new(record)))
 }
 
