@@ -17,6 +17,7 @@ use infbench::data::{Inputs, Latents, Moments, NoiseSettings, Split, Targets, Ta
 use infbench::device::DeviceChoice;
 use infbench::finetune::{self, Base, BaseFacts, Settings};
 use infbench::gradients::{RowBuffer, per_example};
+use infbench::measure::{peak_resident, processor_seconds};
 use infbench::models::diffusion::{PipelineConfig, bytes_of_a_row};
 use infbench::models::lora::settings::{AllLayers, LayerSelection, LoraConfig, TargetModules};
 use infbench::models::{MlpConfig, Model, ModelConfig, Role};
@@ -105,10 +106,10 @@ fn main() {
         if side < 64 {
             measure();
         }
-        let busy = cpu_seconds();
+        let busy = processor_seconds();
         let mut rates: Vec<f64> = (0..repeats).map(|_| measure()).collect();
         let busy = busy
-            .zip(cpu_seconds())
+            .zip(processor_seconds())
             .map(|(before, after)| after - before);
         rates.sort_by(f64::total_cmp);
         let passes = if part == "step" { STEPS } else { 1 };
@@ -120,7 +121,7 @@ fn main() {
             "value": rates[rates.len() / 2],
             "per_cpu_second": busy.map(|busy| (repeats * passes * split.len()) as f64 / busy),
             "repeats": rates,
-            "peak_mib": peak_mib(),
+            "peak_mib": peak_resident().map(|bytes| bytes >> 20),
         });
         println!("{line}");
     }
@@ -237,21 +238,4 @@ fn steps(model: &Model, device: DeviceChoice, split: &Split, query: Split) -> f6
     let tuned = finetune::fine_tune(&settings, &base, &data, &lora(), &train, &mut |_| ())
         .expect("finite losses");
     (STEPS * split.len()) as f64 / tuned.training.seconds
-}
-/// Processor time of this process so far, where the system says so; in ticks of 1/100 s, as everywhere on Linux.
-fn cpu_seconds() -> Option<f64> {
-    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
-    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
-    let ticks = |field: usize| -> Option<f64> { fields.get(field)?.parse().ok() };
-    Some((ticks(11)? + ticks(12)?) / 100.0)
-}
-
-/// The most memory that this process held so far, MiB, where the system says so.
-fn peak_mib() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib >> 10)
 }

@@ -114,6 +114,18 @@ impl Optimizer {
     }
 }
 
+/// The sums of two losses and of their gradients.
+pub(crate) fn added(
+    (loss, mut sums): (f64, Vec<Vec<f32>>),
+    (other, gradients): (f64, Vec<Vec<f32>>),
+) -> (f64, Vec<Vec<f32>>) {
+    for (sum, gradient) in sums.iter_mut().zip(&gradients) {
+        let pairs = sum.iter_mut().zip(gradient);
+        pairs.for_each(|(sum, value)| *sum += value);
+    }
+    (loss + other, sums)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@ use rand::seq::SliceRandom;
 
 use super::by_layer;
 use super::error::FinetuneError;
-use super::optimizer::{Optimizer, clip};
+use super::optimizer::{Optimizer, added, clip};
 use super::run::Run;
 use super::step::Step;
 use crate::data::Targets;
@@ -149,18 +149,6 @@ impl Run<'_> {
         };
         results.into_iter().reduce(added).unwrap_or_default()
     }
-}
-
-/// The sums of two losses and of their gradients.
-fn added(
-    (loss, mut sums): (f64, Vec<Vec<f32>>),
-    (other, gradients): (f64, Vec<Vec<f32>>),
-) -> (f64, Vec<Vec<f32>>) {
-    for (sum, gradient) in sums.iter_mut().zip(&gradients) {
-        let pairs = sum.iter_mut().zip(gradient);
-        pairs.for_each(|(sum, value)| *sum += value);
-    }
-    (loss + other, sums)
 }
 
 /// The order of n examples in every epoch.

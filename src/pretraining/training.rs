@@ -9,7 +9,7 @@ use super::error::PretrainingError;
 use super::settings::TrainingSettings;
 use super::state::State;
 use crate::batching;
-use crate::finetune::optimizer::{AdamW, clip};
+use crate::finetune::optimizer::{AdamW, added, clip};
 use crate::models::parameter::{Parameter, to_f32};
 use crate::progress::Progress;
 use crate::random::{self, Rng};
@@ -121,15 +121,7 @@ impl Training<'_> {
             (losses.iter().copied().map(f64::from).sum::<f64>(), taken)
         });
         // in the order of the pieces, whatever the number of threads
-        let sum = results
-            .into_iter()
-            .reduce(|(loss, mut sums), (other, gradients)| {
-                for (sum, gradient) in sums.iter_mut().zip(gradients) {
-                    let pairs = sum.iter_mut().zip(gradient);
-                    pairs.for_each(|(sum, value)| *sum += value);
-                }
-                (loss + other, sums)
-            });
+        let sum = results.into_iter().reduce(added);
         let (loss, mut gradients) = sum.expect("a batch has examples");
         let loss = loss / n as f64;
         let finite = gradients.iter().flatten().all(|value| value.is_finite());

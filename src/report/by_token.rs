@@ -5,20 +5,17 @@ use super::page::{Section, escape};
 use super::study::{Study, cell_name};
 use crate::results::record::{ExampleByToken, Extreme, MethodByToken, Record};
 
-/// The examples that `outputs.tokens` asked for, a part a cell; empty when there are none.
+/// The examples that `outputs.tokens` asked for; empty when there are none.
 pub fn section(study: &Study) -> Section {
     let cells = study
         .records
         .iter()
         .filter(|record| !record.by_token.is_empty());
-    let cells: Vec<(String, String)> = cells
-        .map(|record| (id(record), cell(study, record)))
-        .collect();
     let about = "<p class=\"how\">For the first queries the training example that helps most and the one that harms most, by the method \
                  named. A token's colour is what it adds to the example's score: the stronger, the more, over the largest of the \
                  example; <span class=\"good\">helpful</span> (negative) or <span class=\"bad\">harmful</span> (positive). The numbers add up \
                  to the score. Only tokens that the loss predicts are shown.</p>\n";
-    let html: String = cells.iter().map(|(_, html)| html.as_str()).collect();
+    let html: String = cells.map(|record| cell(study, record)).collect();
     Section {
         id: "tokens".to_owned(),
         title: "Influence by token".to_owned(),

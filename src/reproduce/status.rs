@@ -93,11 +93,13 @@ pub fn status(variant: &Variant, rate: Option<f64>) -> Result<Status, String> {
             let mut status = available(&plan);
             let cells: Vec<&Cell> = shown(variant, &plan);
             status.cells = cells.len();
-            let folders = [
+            let mut folders = vec![
                 Path::new(RUNS).join(variant.folder(&plan)),
                 Path::new(RESULTS).join(variant.folder(&plan)),
                 Path::new(RESULTS).join(&plan.name),
             ];
+            // without a profile the last two are one
+            folders.dedup();
             let finished = folders
                 .iter()
                 .filter_map(|folder| done(variant, &cells, folder))

@@ -152,13 +152,12 @@ pub fn number_text(x: f64, metric: &str) -> String {
 
 /// The paper's numbers beside ours.
 pub fn numbers(rows: &[Row], palette: &Palette) -> Table {
-    let text = number_text;
     let of = |row: &Row| {
         let paper = row.paper.map_or(MISSING.to_owned(), |number| {
             let deviation = number.deviation.map_or(String::new(), |d| {
                 format!(" (deviation {})", number::fixed(d, 3))
             });
-            format!("{}{deviation}", text(number.value, &row.metric))
+            format!("{}{deviation}", number_text(number.value, &row.metric))
         });
         let ours = row.ours.as_ref();
         let name = match row.method.as_str() {
