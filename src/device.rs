@@ -36,7 +36,7 @@ const DEVICES: &str = "flex, libtorch, cuda:N";
 pub enum DeviceError {
     /// A known device that was not compiled in.
     #[error(
-        "device `{0}` is not in this build; it has: {DEVICES}. Build with `--features libtorch` for libtorch and cuda:N (README, \"libtorch and GPUs\")"
+        "device `{0}` is not in this build; it has: {DEVICES}. Build with `--features libtorch` for libtorch and cuda:N (docs/models.md)"
     )]
     NotBuilt(String),
     /// No such device.
