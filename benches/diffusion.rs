@@ -11,16 +11,16 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use infbench::batching;
+use infbench::batching::{self, streaming::Memory};
 use infbench::config::TrainConfig;
 use infbench::data::{Inputs, Latents, Moments, NoiseSettings, Split, Targets, TaskData, Truth};
 use infbench::device::DeviceChoice;
 use infbench::finetune::{self, Base, BaseFacts, Settings};
 use infbench::gradients::{RowBuffer, per_example};
 use infbench::measure::{peak_resident, processor_seconds};
-use infbench::models::diffusion::{PipelineConfig, bytes_of_a_row};
+use infbench::models::diffusion::PipelineConfig;
 use infbench::models::lora::settings::{AllLayers, LayerSelection, LoraConfig, TargetModules};
-use infbench::models::{MlpConfig, Model, ModelConfig, Role};
+use infbench::models::{Loading, MlpConfig, Model, ModelConfig, Role};
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 use serde_json::json;
@@ -91,8 +91,7 @@ fn main() {
         let split = split(&pipeline, n, side, timesteps);
         let input = batching::input_shape(&split);
         let base = Model::of_pipeline(&pipeline, &input, &device.inner());
-        let mut base = base.expect("a whole folder of weights");
-        let base_numbers = base.count(&[Role::Base]) as u64;
+        let base = base.expect("a whole folder of weights");
         let model = adapted(&base);
         let points = number("--points", batching::tokens_at_a_time(&model));
         let measure = || match part {
@@ -113,11 +112,13 @@ fn main() {
             .map(|(before, after)| after - before);
         rates.sort_by(f64::total_cmp);
         let passes = if part == "step" { STEPS } else { 1 };
-        let at_once = rayon::current_num_threads() as u64;
-        let [bytes, row] = [4 * base_numbers, bytes_of_a_row(&pipeline.unet, [side; 2])];
+        let forecast = Memory::of(&mut model.clone(), Loading::default(), &[&split]);
+        let forecast = forecast.expect("nothing is streamed").bytes();
+        let row = batching::row_cost(&model, &split).expect("a UNet takes latents");
         let line = json!({
             "what": part,
-            "forecast_mib": (side == 64).then(|| (bytes + at_once * row) >> 20),
+            "gflop_of_a_row": (row.forward + row.backward) / 1e9,
+            "forecast_mib": forecast >> 20,
             "value": rates[rates.len() / 2],
             "per_cpu_second": busy.map(|busy| (repeats * passes * split.len()) as f64 / busy),
             "repeats": rates,

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::data::{Inputs, Latents, Moments, Split};
 use crate::device;
-use crate::models::{Batch, InputShape, Model, ModelInput, ops};
+use crate::models::{Batch, InputShape, Model, ModelInput, RowCost, ops};
 use crate::workers;
 
 /// The form of a split's inputs, for building a model.
@@ -189,6 +189,23 @@ pub fn tokens_at_a_time(model: &Model) -> usize {
     let of_a_position = (model.layers() * model.width()) as u64 * BYTES_OF_A_POSITION;
     let fit = device::gpu_memory() / ON_GPU as u64 / of_a_position.max(1);
     fit.clamp(1, TOKENS_ON_GPU as u64) as usize
+}
+
+/// Rows of latents (examples at one timestep) that are computed at a time, where `tokens` positions are; at least one.
+pub fn rows_at_a_time(split: &Split, tokens: usize) -> usize {
+    let points = lengths(split).into_iter().max().unwrap_or(1);
+    (tokens / points.max(1)).max(1)
+}
+
+/// What a row of latents of a split costs; `None` of other inputs.
+pub fn row_cost(model: &Model, split: &Split) -> Option<RowCost> {
+    match &split.inputs {
+        Inputs::Latents(latents) => {
+            let [_, height, width] = latents.shape;
+            model.row_cost([height, width], latents.tokens)
+        }
+        _ => None,
+    }
 }
 
 /// Bytes of activations that a thread at work holds, about.

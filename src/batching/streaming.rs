@@ -115,8 +115,12 @@ impl Memory {
         let sizes = adapted.map(|linear| 4 * (linear.inputs() * linear.outputs()) as u64);
         let merged = sizes.sum::<u64>() / if streamed { layers.max(1) as u64 } else { 1 };
         let threads = rayon::current_num_threads().min(batching::at_a_time(model.device()));
+        let of_rows = splits.iter().filter_map(|split| {
+            let row = batching::row_cost(model, split)?;
+            Some(row.kept * batching::rows_at_a_time(split, tokens) as u64)
+        });
         let numbers = (3 * graph + 3) * of_a_layer * largest;
-        let passes = size_of::<f32>() * numbers * threads;
+        let of_a_pass = (of_rows.max()).unwrap_or((size_of::<f32>() * numbers) as u64);
         let found = Self {
             streamed,
             weights: merged
@@ -126,7 +130,7 @@ impl Memory {
                     weights.whole()
                 },
             inputs: if streamed { kept } else { 0 },
-            passes: passes as u64,
+            passes: of_a_pass * threads as u64,
         };
         let all = machine_memory().filter(|_| streamed && ops::in_memory(model.device()));
         match all.filter(|&all| all < found.bytes()) {

@@ -51,6 +51,7 @@ pub use lora::settings::LoraConfig;
 pub use lora::{Adapter, AdapterShape, LoraLinear};
 pub use mlp::MlpConfig;
 pub use model::{Brought, GradientTensor, Model};
+pub use network::RowCost;
 pub use parameter::{Array, Role, WeightError, Weights};
 pub use pass::{Pass, Site};
 pub use pretrain::PretrainConfig;

@@ -20,6 +20,17 @@ use super::pass::Pass;
 use crate::checkpoints::peft::modules::split_layer;
 use crate::checkpoints::shards::ShardsError;
 
+/// What a row of latents (an example at one timestep) costs, an estimate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RowCost {
+    /// Floating-point operations of the forward pass, two a multiply-add.
+    pub forward: f64,
+    /// Those of the backward pass to the adapters.
+    pub backward: f64,
+    /// Bytes that the forward pass leaves for the backward pass.
+    pub kept: u64,
+}
+
 /// A network whose linear layers can carry adapters.
 pub trait Network: Debug + Send + Sync {
     /// A copy that shares its tensors.
@@ -82,6 +93,12 @@ pub trait Network: Debug + Send + Sync {
     /// the last number within the name, as in PEFT.
     fn layer_of(&self, module: &str) -> Option<usize> {
         split_layer(module).map(|(layer, _)| layer)
+    }
+
+    /// What a row of latents `[height, width]` costs with a text of `tokens`; `None` for a network of other inputs, whose
+    /// parameters are multiplied with every position alike.
+    fn row_cost(&self, _size: [usize; 2], _tokens: usize) -> Option<RowCost> {
+        None
     }
 
     /// Width of the vectors that layers pass on.

@@ -2,6 +2,7 @@
 //!
 //! Orders of magnitude for planning, from the costs of the algorithms; the records hold what was measured.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use faer::{Accum, Mat, Par};
@@ -21,6 +22,7 @@ use crate::finetune::reuse;
 use crate::gradients::store::TensorInfo;
 use crate::influence::BlockLayout;
 use crate::models::Model;
+use crate::models::diffusion::PipelineConfig;
 
 /// Share of the matrix-product rate that training a small network reaches.
 const TRAINING_EFFICIENCY: f64 = 0.1;
@@ -64,7 +66,7 @@ pub struct Forecast {
     pub fine_tune_flops: f64,
     /// Those of the shared ones that retrain without regard to a method.
     pub retraining_flops: f64,
-    /// Floating-point operations of pretraining the base, beside those of training.
+    /// Floating-point operations of pretraining the base, or of encoding images and captions, beside those of training.
     pub pretraining_flops: f64,
     /// Share of the matrix-product rate at which they are done.
     pub training_efficiency: f64,
@@ -120,7 +122,29 @@ pub fn fine_tune(cell: &Cell) -> String {
         ground_truth,
         ..
     } = &cell.settings;
+    // what is asked of a fine-tune: retrained ones are asked on the way
+    let asked: &[&str] = if ground_truth.is_none() { &ASKED } else { &[] };
+    let task = without(task, asked);
     serde_json::json!([task, model, lora, train, ground_truth, cell.seed]).to_string()
+}
+
+/// Settings of a task of images that decide its gradients, not its fine-tune.
+const ASKED: [&str; 2] = ["views", "draws"];
+
+/// What decides how the images and captions of a cell are encoded.
+pub(super) fn encoded(cell: &Cell) -> String {
+    let Settings { task, model, .. } = &cell.settings;
+    let task = without(task, &["views", "draws", "timesteps", "noise"]);
+    serde_json::json!([task, model, cell.seed]).to_string()
+}
+
+/// A task without some settings.
+fn without(task: &TaskConfig, fields: &[&str]) -> serde_json::Value {
+    let mut task = serde_json::json!(task);
+    if let Some(settings) = task.as_object_mut() {
+        settings.retain(|name, _| !fields.contains(&name.as_str()));
+    }
+    task
 }
 
 /// The forecast of a cell by itself.
@@ -182,7 +206,7 @@ pub(super) fn forecast_with(cell: &Cell, data: Option<&TaskData>) -> Result<Fore
                 retraining_flops = cost(truth.independent_retrainings(n));
                 cost(truth.retrainings(n, methods, training.epochs))
             });
-            pretraining_flops = passes.pretraining;
+            pretraining_flops = passes.pretraining + encoding(task, config, data)?;
             memory = model_memory(of_model, &mut model, data, config, activations);
             let tensors = tensors(&model, &data.train.targets);
             let dims =
@@ -275,6 +299,25 @@ pub(super) fn forecast_with(cell: &Cell, data: Option<&TaskData>) -> Result<Fore
         },
         method_flops,
     })
+}
+
+/// Operations of encoding the images and captions of a task for a diffusion pipeline; 0 of another task.
+fn encoding(task: &TaskConfig, model: &ModelConfig, data: &TaskData) -> Result<f64, String> {
+    let (Some(source), Some(folder), Some(images), Inputs::Latents(latents)) = (
+        task.images(),
+        model.checkpoint(),
+        &data.images,
+        &data.train.inputs,
+    ) else {
+        return Ok(0.0);
+    };
+    let pipeline = PipelineConfig::read(folder).map_err(|error| error.to_string())?;
+    let captions = images.iter().map(|split| BTreeSet::from_iter(&split.texts));
+    let captions = captions.map(|distinct| distinct.len()).sum();
+    let mirrored = usize::from(source.settings.random_flip);
+    let [train, query] = [&images[0], &images[1]].map(|split| split.texts.len());
+    let [_, height, width] = latents.shape;
+    Ok(pipeline.encoding((1 + mirrored) * train + query, captions, [height, width]))
 }
 
 /// What a model and its examples take of memory, bytes.
@@ -447,5 +490,13 @@ mod tests {
         };
         assert_eq!(fine_tunes("influence.damping: [0.1, 1, 10]"), (6, 2));
         assert_eq!(fine_tunes("lora.rank: [1, 2, 4]"), (6, 6));
+        let text = "name: t\ntask: {name: images, path: images}\nmodel: {path: pipeline}\n\
+                    sweep: {task.draws: [1, 8], task.views: [mean, concatenate], task.noise: [own, index]}\n";
+        let plan = parse("t.yaml", text, None, &[]).unwrap();
+        let distinct = |of: fn(&Cell) -> String| {
+            let all: BTreeSet<String> = plan.cells.iter().map(of).collect();
+            all.len()
+        };
+        assert_eq!([distinct(fine_tune), distinct(encoded)], [2, 1]);
     }
 }

@@ -1,7 +1,7 @@
 //! What passes of a model over the splits of a task cost, floating-point operations, for the forecast.
 //!
 //! Forward 2 operations a parameter and token, and 2 for the gradient of the inputs, which is taken down to the first
-//! adapted layer. Activations below that layer are computed once where they are kept (see [`reuse`]); while
+//! adapted layer; or what the network says that a row of latents costs. Activations below that layer are computed once where they are kept (see [`reuse`]); while
 //! fine-tuning they are used only when the base has no dropout.
 
 use crate::batching;
@@ -40,17 +40,20 @@ impl Passes {
         let splits = [&data.train, &data.query];
         let kept = splits.map(|split| reuse::keeps(model, split, activations));
         let in_training = kept[0] && reuse::while_training(train.dropout(lora.dropout, model));
-        let [below, above] = multiplied(model);
+        let OfToken {
+            below,
+            above,
+            backward,
+        } = OfToken::new(model, &data.train);
         let [train, query] = splits.map(tokens);
         let pretraining = data.pretrain.as_ref().map_or(0.0, |(split, _)| {
             let passes = 3.0 * pretrain.map_or(0.0, |pretrain| pretrain.epochs as f64) + 1.0;
-            2.0 * (below + above) * passes * tokens(split)
+            (below + above) * passes * tokens(split)
         });
         // forward through everything, or through what is above the activations that are there
-        let forward = |kept: bool| 2.0 * if kept { above } else { below + above };
-        let backward = 2.0 * above;
+        let forward = |kept: bool| if kept { above } else { below + above };
         let counted = |kept: bool, tokens: f64| if kept { tokens } else { 0.0 };
-        let once = 2.0 * below * (counted(kept[0], train) + counted(kept[1], query));
+        let once = below * (counted(kept[0], train) + counted(kept[1], query));
         // every view of an example is a row of its own
         let views = splits.map(|split| split.targets.views() as f64);
         let objective = objectives::of(&data.train.targets);
@@ -62,6 +65,36 @@ impl Passes {
             gradients: (forward(kept[0]) + backward) * train,
             look: forward(kept[1]) * query,
             pretraining: if pretrain.is_some() { pretraining } else { 0.0 },
+        }
+    }
+}
+
+/// Operations of a token.
+struct OfToken {
+    /// Forward, below the first adapted layer.
+    below: f64,
+    /// Forward, in the first adapted layer and above.
+    above: f64,
+    /// Back to the first adapted layer.
+    backward: f64,
+}
+
+impl OfToken {
+    /// Of the tokens of `split`, points of latents among them.
+    fn new(model: &mut Model, split: &Split) -> Self {
+        if let Some(row) = batching::row_cost(model, split) {
+            let points = batching::length(split, 0) as f64;
+            return Self {
+                below: 0.0,
+                above: row.forward / points,
+                backward: row.backward / points,
+            };
+        }
+        let [below, above] = multiplied(model).map(|parameters| 2.0 * parameters);
+        Self {
+            below,
+            above,
+            backward: above,
         }
     }
 }

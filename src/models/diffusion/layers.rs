@@ -68,11 +68,6 @@ impl Conv2d {
         }
     }
 
-    /// Channels in.
-    pub fn inputs(&self) -> usize {
-        self.weight.dims()[1]
-    }
-
     /// `[n, in, h, w]` → `[n, out, h', w']`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         ops::conv2d(x, self.weight.clone(), self.bias.clone(), self.window)

@@ -3,10 +3,10 @@
 
 pub mod adapter;
 pub mod clip_text;
+pub mod cost;
 pub mod encode;
 mod error;
 mod layers;
-mod memory;
 mod network;
 mod parts;
 pub mod pipeline;
@@ -23,7 +23,6 @@ pub mod vae_config;
 
 pub use clip_text::{ClipText, ClipTextConfig};
 pub use error::PipelineError;
-pub use memory::bytes_of_a_row;
 pub use pipeline::{ATTENTION, PipelineConfig, is_pipeline};
 pub use sampling::Sampling;
 pub use schedule::Schedule;

@@ -2,10 +2,10 @@
 
 use burn::tensor::Tensor;
 
-use super::Unet;
 use super::parts::Parts;
+use super::{Unet, cost};
 use crate::models::lora::LoraLinear;
-use crate::models::network::Network;
+use crate::models::network::{Network, RowCost};
 use crate::models::parameter::Parameter;
 use crate::models::pass::Pass;
 use crate::models::{Batch, ModelInput};
@@ -80,8 +80,12 @@ impl Network for Unet {
         self.adaptable().iter().filter(ends).count()
     }
 
+    fn row_cost(&self, size: [usize; 2], tokens: usize) -> Option<RowCost> {
+        Some(cost::unet(self.config(), size, tokens))
+    }
+
     /// Channels of the first level.
     fn width(&self) -> usize {
-        self.channels()
+        self.config().levels[0].channels
     }
 }

@@ -6,7 +6,9 @@ use burn::tensor::Device;
 
 use super::error::PipelineError;
 use super::parts::Parts;
-use super::{ClipText, ClipTextConfig, Schedule, Unet, UnetConfig, Vae, VaeConfig, vae_config};
+use super::{
+    ClipText, ClipTextConfig, Schedule, Unet, UnetConfig, Vae, VaeConfig, cost, vae_config,
+};
 use crate::checkpoints::shards::{Naming, Shards};
 use crate::models::batch::InputShape;
 use crate::models::error::ModelError;
@@ -158,6 +160,13 @@ impl PipelineConfig {
         self.admits(input)?;
         let unet = Unet::new(&self.unet, device);
         Ok(Model::of_network(Box::new(unet), device))
+    }
+
+    /// Floating-point operations of encoding so many images, whose latents have these heights and widths, and captions.
+    pub fn encoding(&self, images: usize, captions: usize, latents: [usize; 2]) -> f64 {
+        let size = latents.map(|side| side * self.vae.factor());
+        images as f64 * cost::autoencoder(&self.vae, size)
+            + captions as f64 * cost::text_encoder(&self.text)
     }
 
     /// The folder of a part.

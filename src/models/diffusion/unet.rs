@@ -56,7 +56,7 @@ pub struct Unet {
     up: Vec<Block>,
     conv_norm_out: GroupNorm,
     conv_out: Conv2d,
-    center_input: bool,
+    config: UnetConfig,
 }
 parts!(Unet: time, conv_in, down, middle, up, conv_norm_out, conv_out);
 
@@ -193,7 +193,7 @@ impl Unet {
                 device,
             ),
             conv_out: Conv2d::new("conv_out", first, config.outputs, device),
-            center_input: config.center_input,
+            config: config.clone(),
         }
     }
 
@@ -212,7 +212,11 @@ impl Unet {
             time: ops::silu(time),
             text,
         };
-        let x = if self.center_input { x * 2.0 - 1.0 } else { x };
+        let x = if self.config.center_input {
+            x * 2.0 - 1.0
+        } else {
+            x
+        };
         let mut x = self.conv_in.forward(x);
         let mut skipped = vec![x.clone()];
         for block in &self.down {
@@ -241,8 +245,8 @@ impl Unet {
         self.conv_out.forward(self.conv_norm_out.forward_silu(x))
     }
 
-    /// Channels of the first level.
-    pub fn channels(&self) -> usize {
-        self.conv_out.inputs()
+    /// Its settings.
+    pub fn config(&self) -> &UnetConfig {
+        &self.config
     }
 }

@@ -21,7 +21,7 @@ use super::family::Family;
 use super::layered::Layered;
 use super::load::Narrow;
 use super::lora::LoraLinear;
-use super::network::Network;
+use super::network::{Network, RowCost};
 use super::parameter::{self, Parameter, Role, Weights};
 use super::pass::Pass;
 use super::weight_bytes::WeightBytes;
@@ -290,6 +290,11 @@ impl Model {
     /// Width of the vectors that layers pass on.
     pub fn width(&self) -> usize {
         self.network.width()
+    }
+
+    /// See [`Network::row_cost`].
+    pub fn row_cost(&self, size: [usize; 2], tokens: usize) -> Option<RowCost> {
+        self.network.row_cost(size, tokens)
     }
 
     /// Layers of the network.

@@ -86,8 +86,8 @@ fn examples_key(cell: &Cell) -> String {
 /// Units by what decides them.
 #[derive(Default)]
 struct Graph {
-    /// By kind and content: a unit that several cells need is there once.
-    units: BTreeMap<Kind, Vec<Unit>>,
+    /// By kind and content: a unit that several cells need is there once, with whether what it makes is there.
+    units: BTreeMap<Kind, Vec<(Unit, bool)>>,
     /// Index of a unit among those of its kind.
     known: HashMap<(Kind, String), usize>,
 }
@@ -175,23 +175,26 @@ impl Graph {
         let of_kind = self.units.entry(unit.id.kind).or_default();
         let key = (unit.id.kind, content.to_owned());
         let place = *self.known.entry(key).or_insert_with(|| {
-            of_kind.push(Unit {
+            let there = Unit {
                 done: true,
                 ..unit.clone()
-            });
+            };
+            of_kind.push((there, unit.done));
             of_kind.len() - 1
         });
-        let there = &mut of_kind[place];
+        // a report names the first cell alone
+        let (there, made) = &mut of_kind[place];
         there.cells.push(cell);
         // what only finished cells need is not made again
-        there.done &= unit.done || scored;
+        there.done &= *made || scored;
         there.cost.memory = there.cost.memory.max(unit.cost.memory);
         there.id.clone()
     }
 
     /// All units, and the one that collects.
     fn finish(self, plan: &Plan, results: &ResultsDir) -> Vec<Unit> {
-        let mut units: Vec<Unit> = self.units.into_values().flatten().collect();
+        let units = self.units.into_values().flatten();
+        let mut units: Vec<Unit> = units.map(|(unit, _)| unit).collect();
         let scores = units.iter().filter(|unit| unit.id.kind == Kind::Score);
         let needs = scores.map(|unit| unit.id.clone()).collect();
         let done = units.iter().all(|unit| unit.done) && {

@@ -11,7 +11,7 @@ use crate::finetune::{self, Base};
 use crate::ground_truth::{self, Journal};
 use crate::models::ModelConfig;
 use crate::runner::companions::Wanted;
-use crate::runner::forecast::fine_tune;
+use crate::runner::forecast::{encoded, fine_tune};
 use crate::runner::latents::Encoding;
 use crate::runner::sentence;
 use crate::runner::tuning::{Place, Recipe};
@@ -73,8 +73,7 @@ impl<'a> Shared<'a> {
     /// What decides the base.
     pub fn base_key(&self) -> String {
         if self.blank {
-            let settings = &self.cell.settings;
-            return serde_json::json!([settings.task, settings.model, self.cell.seed]).to_string();
+            return encoded(self.cell);
         }
         self.base.clone()
     }
