@@ -199,7 +199,7 @@ pub fn peak_above_resident<T>(work: impl FnOnce() -> T) -> (T, Option<u64>) {
 
 /// Time and memory of one stage.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Spent {
+pub struct StageCost {
     /// Wall time.
     pub seconds: f64,
     /// Peak memory above the meter's start; `None` without the [`TrackingAllocator`].
@@ -220,7 +220,7 @@ impl Meter {
     }
 
     /// Runs and measures one stage.
-    pub fn stage<T>(&self, work: impl FnOnce() -> T) -> (T, Spent) {
+    pub fn stage<T>(&self, work: impl FnOnce() -> T) -> (T, StageCost) {
         let outer = PEAK.swap(resident(), Relaxed);
         let clock = Instant::now();
         let value = work();
@@ -232,7 +232,7 @@ impl Meter {
             .then(|| (peak - self.base).max(0) as u64);
         (
             value,
-            Spent {
+            StageCost {
                 seconds,
                 peak_bytes,
             },

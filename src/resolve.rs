@@ -12,7 +12,7 @@ use crate::checkpoints::hub::{Checkpoints, Hub, HubError, Part};
 use crate::checkpoints::layout::has_tokenizer;
 use crate::config::error::ConfigError;
 use crate::config::pretraining::{self, PretrainingPlan};
-use crate::config::resolve::{Misfit, Resolve};
+use crate::config::resolve::{Resolve, Violation};
 use crate::config::theory::{self, TheoryPlan};
 use crate::config::{ModelConfig, Plan, TaskConfig, grid};
 use crate::data::Reads;
@@ -115,7 +115,7 @@ struct Here {
 }
 
 /// Holds the pipeline in `folder` against a task of images.
-fn pipeline(folder: &Path, source: &ImageSource) -> Result<(), Misfit> {
+fn pipeline(folder: &Path, source: &ImageSource) -> Result<(), Violation> {
     let model = "model.path";
     let pipeline = PipelineConfig::read(folder).map_err(at(model))?;
     CaptionEncoder::open(folder).map_err(at(model))?;
@@ -130,7 +130,7 @@ fn pipeline(folder: &Path, source: &ImageSource) -> Result<(), Misfit> {
 }
 
 impl Resolve for Here {
-    fn task(&mut self, task: &TaskConfig) -> Result<(), Misfit> {
+    fn task(&mut self, task: &TaskConfig) -> Result<(), Violation> {
         if !self.tasks.contains(task) {
             task.find().map_err(at("task.path"))?;
             self.tasks.push(task.clone());
@@ -150,7 +150,7 @@ impl Resolve for Here {
         &mut self,
         task: &TaskConfig,
         checkpoint: &mut CheckpointConfig,
-    ) -> Result<Option<Model>, Misfit> {
+    ) -> Result<Option<Model>, Violation> {
         let model = "model.path";
         checkpoint
             .locate(&mut self.checkpoints)
@@ -200,7 +200,7 @@ impl Resolve for Here {
 }
 
 /// An error as what is wrong with a setting.
-fn at<E: std::fmt::Display>(setting: &'static str) -> impl Fn(E) -> Misfit {
+fn at<E: std::fmt::Display>(setting: &'static str) -> impl Fn(E) -> Violation {
     move |error| (setting, Problem::new(error.to_string()))
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::document::{Document, Path};
 use super::error::ConfigError;
 use super::experiment::Settings;
-use super::resolve::{Misfit, Resolve};
+use super::resolve::{Resolve, Violation};
 use super::{LoraConfig, ModelConfig, TaskConfig};
 use crate::data::Reads;
 use crate::gradients::settings::Reference;
@@ -58,7 +58,7 @@ pub(super) fn settings(
     if let Some((field, problem)) = settings.task.problem() {
         return Err(document.error(&path(&format!("task.{field}")), false, problem));
     }
-    let misfit = |(at, problem): Misfit| document.error(&path(at), false, problem);
+    let misfit = |(at, problem): Violation| document.error(&path(at), false, problem);
     resolve.task(&settings.task).map_err(misfit)?;
     let exact = settings.influence.methods.iter().any(MethodSpec::is_exact);
     if settings.store.reference == Reference::F32 && !exact {

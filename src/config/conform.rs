@@ -13,7 +13,7 @@ use types::{is_of_type, range, type_name, types_of};
 
 /// A value that does not fit the schema.
 #[derive(Debug)]
-pub struct Misfit {
+pub struct Violation {
     /// Where.
     pub path: Path,
     /// Whether the field itself, not its value, is wrong.
@@ -23,8 +23,8 @@ pub struct Misfit {
 }
 
 /// A wrong value at `path`.
-fn misfit(path: &Path, problem: Problem) -> Result<(), Misfit> {
-    Err(Misfit {
+fn misfit(path: &Path, problem: Problem) -> Result<(), Violation> {
+    Err(Violation {
         path: path.clone(),
         at_key: false,
         problem,
@@ -32,11 +32,11 @@ fn misfit(path: &Path, problem: Problem) -> Result<(), Misfit> {
 }
 
 /// The first misfit of `value` against the root schema, in the order of the document.
-pub fn check(root: &Value, value: &Value) -> Result<(), Misfit> {
+pub fn check(root: &Value, value: &Value) -> Result<(), Violation> {
     walk(root, root, value, &mut Vec::new())
 }
 
-fn walk(root: &Value, schema: &Value, value: &Value, path: &mut Path) -> Result<(), Misfit> {
+fn walk(root: &Value, schema: &Value, value: &Value, path: &mut Path) -> Result<(), Violation> {
     if let Some(reference) = schema.get("$ref") {
         walk(
             root,
@@ -122,7 +122,7 @@ fn object(
     schema: &Value,
     map: &Map<String, Value>,
     path: &mut Path,
-) -> Result<(), Misfit> {
+) -> Result<(), Violation> {
     let properties = schema.get("properties").and_then(Value::as_object);
     for (key, value) in map {
         path.push(key.clone());
@@ -141,7 +141,7 @@ fn object(
                     path.pop();
                     let mut at = path.clone();
                     at.push(key.clone());
-                    return Err(Misfit {
+                    return Err(Violation {
                         path: at,
                         at_key: true,
                         problem,
@@ -169,7 +169,7 @@ fn object(
 }
 
 /// Tagged unions are decided by their `name`; other unions by the first variant that fits.
-fn one_of(root: &Value, schema: &Value, value: &Value, path: &mut Path) -> Result<(), Misfit> {
+fn one_of(root: &Value, schema: &Value, value: &Value, path: &mut Path) -> Result<(), Violation> {
     let variants: Vec<(&str, &Value)> = tags(root, schema).collect();
     if variants.is_empty() {
         if let Some(constants) = constants(schema) {
@@ -238,8 +238,8 @@ fn any_of(
     alternatives: &[Value],
     value: &Value,
     path: &mut Path,
-) -> Result<(), Misfit> {
-    let mut best: Option<(usize, Misfit)> = None;
+) -> Result<(), Violation> {
+    let mut best: Option<(usize, Violation)> = None;
     for alternative in alternatives {
         let depth = path.len();
         let Err(misfit) = walk(root, alternative, value, path) else {

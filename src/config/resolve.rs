@@ -11,7 +11,7 @@ use crate::models::CheckpointConfig;
 use crate::models::Model;
 
 /// Dotted path of a setting, and what is wrong with it.
-pub type Misfit = (&'static str, Problem);
+pub type Violation = (&'static str, Problem);
 
 /// Looks up what settings name.
 pub trait Resolve {
@@ -19,7 +19,7 @@ pub trait Resolve {
     ///
     /// # Errors
     /// Files that are not there.
-    fn task(&mut self, task: &TaskConfig) -> Result<(), Misfit>;
+    fn task(&mut self, task: &TaskConfig) -> Result<(), Violation>;
 
     /// Looks for a tokenizer in a folder.
     ///
@@ -36,7 +36,7 @@ pub trait Resolve {
         &mut self,
         task: &TaskConfig,
         checkpoint: &mut CheckpointConfig,
-    ) -> Result<Option<Model>, Misfit>;
+    ) -> Result<Option<Model>, Violation>;
 }
 
 /// Looks at nothing: settings alone are checked.
@@ -44,7 +44,7 @@ pub trait Resolve {
 pub struct Unresolved;
 
 impl Resolve for Unresolved {
-    fn task(&mut self, _: &TaskConfig) -> Result<(), Misfit> {
+    fn task(&mut self, _: &TaskConfig) -> Result<(), Violation> {
         Ok(())
     }
 
@@ -56,7 +56,7 @@ impl Resolve for Unresolved {
         &mut self,
         _: &TaskConfig,
         _: &mut CheckpointConfig,
-    ) -> Result<Option<Model>, Misfit> {
+    ) -> Result<Option<Model>, Violation> {
         Ok(None)
     }
 }

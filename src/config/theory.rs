@@ -81,7 +81,7 @@ pub fn parse(file: &str, text: &str) -> Result<TheoryPlan, Box<ConfigError>> {
             let path = at(&format!("vary.{axis}"));
             if document.get(&path).is_some_and(|v| !v.is_null()) {
                 let problem = Problem::new(
-                    "stored gradients have what they have; allowed to vary: train, dim, damping",
+                    "`spectrum_decay` and `norm_tail` apply to synthetic gradients only; allowed to vary: train, dim, damping",
                 );
                 return Err(document.error(&path, true, problem));
             }

@@ -5,7 +5,7 @@ use ndarray::{Array2, Array3};
 use super::draws::{choose, seeds, without};
 use super::facts::LeaveOneOutFacts;
 use super::settings::LeaveOneOutConfig;
-use super::work::{Bench, Job};
+use super::work::{Job, RetrainContext};
 use crate::metrics::leave_one_out::{noise_ceiling, signals};
 use crate::metrics::retraining::LeaveOneOut;
 
@@ -14,8 +14,11 @@ use crate::metrics::retraining::LeaveOneOut;
 /// (examples + 1) · seeds retrainings.
 ///
 /// # Errors
-/// See [`Bench::run`].
-pub fn measure(settings: &LeaveOneOutConfig, bench: &Bench) -> Result<LeaveOneOut, String> {
+/// See [`RetrainContext::run`].
+pub fn measure(
+    settings: &LeaveOneOutConfig,
+    bench: &RetrainContext,
+) -> Result<LeaveOneOut, String> {
     let (n, m) = (bench.retrain.examples(), bench.retrain.queries());
     let (examples, seeds) = (left_out(settings, n, bench.seed), settings.seeds);
     let outcomes = bench.run("leave one out", &jobs(settings, n, bench.seed))?;

@@ -4,7 +4,7 @@
 //! - [`subset_retraining`]: losses on random subsets, for the linear datamodeling score;
 //! - [`selection`]: training on what a method calls helpful, or without it.
 //!
-//! In: the settings and what can be retrained ([`Bench`]). Out: losses for [`crate::metrics`] and facts for the record
+//! In: the settings and what can be retrained ([`RetrainContext`]). Out: losses for [`crate::metrics`] and facts for the record
 //! ([`Truth`]).
 //!
 //! All methods of a cell are held against the same retrainings. What a retraining is, is behind the trait
@@ -16,9 +16,9 @@
 pub mod decomposition;
 mod draws;
 pub mod facts;
-pub mod journal;
 pub mod leave_one_out;
 mod retrain;
+pub mod retrain_cache;
 pub mod selection;
 pub mod settings;
 mod shares;
@@ -33,10 +33,10 @@ use facts::GroundTruthFacts;
 
 pub use decomposition::DecompositionConfig;
 pub use draws::seeds;
-pub use journal::Journal;
 pub use retrain::Retrain;
+pub use retrain_cache::RetrainCache;
 pub use settings::GroundTruthConfig;
-pub use work::{Bench, Job};
+pub use work::{Job, RetrainContext};
 
 /// The truth that the methods are held against, and what the record says of it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -52,7 +52,7 @@ pub struct Truth {
 /// # Errors
 /// A retraining that failed (those that were finished are kept), a file that cannot be written, or more
 /// examples asked for than there are.
-pub fn measure(config: &GroundTruthConfig, bench: &Bench) -> Result<Truth, String> {
+pub fn measure(config: &GroundTruthConfig, bench: &RetrainContext) -> Result<Truth, String> {
     let start = Instant::now();
     if let Some((at, problem)) = config.problem(Some(bench.retrain.examples())) {
         return Err(format!("ground_truth.{at}: {problem}"));
@@ -78,7 +78,7 @@ pub fn measure(config: &GroundTruthConfig, bench: &Bench) -> Result<Truth, Strin
 }
 
 /// The retrainings of a cell that do not depend on a method and can be done by themselves, in any order: without one
-/// example, and on random subsets, of n. [`measure`] finds them in the journal.
+/// example, and on random subsets, of n. [`measure`] finds them in the cache.
 pub fn jobs(config: &GroundTruthConfig, n: usize, seed: u64) -> Vec<Job> {
     let leave_one_out = config.leave_one_out.iter();
     let subsets = config.subset_retraining.iter();

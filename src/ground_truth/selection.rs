@@ -14,7 +14,7 @@
 use super::draws::{choose, seeds, without};
 use super::settings::GroundTruthConfig;
 use super::shares::count;
-use super::work::{Bench, Job};
+use super::work::{Job, RetrainContext};
 use crate::metrics::Curve;
 use crate::metrics::rank::{all_finite, ascending};
 
@@ -27,8 +27,8 @@ pub const REMOVAL: &str = "removal_loss";
 /// `removal_loss/random`. A random choice is another one with every seed.
 ///
 /// # Errors
-/// See [`Bench::run`].
-pub fn baselines(config: &GroundTruthConfig, bench: &Bench) -> Result<Vec<Curve>, String> {
+/// See [`RetrainContext::run`].
+pub fn baselines(config: &GroundTruthConfig, bench: &RetrainContext) -> Result<Vec<Curve>, String> {
     let n = bench.retrain.examples();
     let mut curves = Vec::new();
     if let Some(settings) = &config.selection {
@@ -69,11 +69,11 @@ pub fn baselines(config: &GroundTruthConfig, bench: &Bench) -> Result<Vec<Curve>
 /// not finite.
 ///
 /// # Errors
-/// See [`Bench::run`].
+/// See [`RetrainContext::run`].
 pub fn curves(
     config: &GroundTruthConfig,
     scores: &[f64],
-    bench: &Bench,
+    bench: &RetrainContext,
 ) -> Result<Vec<Curve>, String> {
     let n = bench.retrain.examples();
     let mut curves = Vec::new();
@@ -97,7 +97,7 @@ fn accuracy(
     ending: &str,
     count: usize,
     kept: &dyn Fn(usize) -> Vec<bool>,
-    bench: &Bench,
+    bench: &RetrainContext,
 ) -> Result<Curve, String> {
     let jobs: Vec<Job> = seeds(bench.seed, count)
         .into_iter()
@@ -125,7 +125,7 @@ fn loss(
     shares: &[f64],
     seed_count: usize,
     order: &dyn Fn(usize) -> Vec<usize>,
-    bench: &Bench,
+    bench: &RetrainContext,
 ) -> Result<Curve, String> {
     let n = bench.retrain.examples();
     let x: Vec<f64> = std::iter::once(0.0).chain(shares.iter().copied()).collect();

@@ -6,7 +6,7 @@ use super::draws::{choose, seeds, without};
 use super::facts::SubsetFacts;
 use super::settings::SubsetRetrainingConfig;
 use super::shares::{count, percent};
-use super::work::{Bench, Job};
+use super::work::{Job, RetrainContext};
 use crate::metrics::datamodel::noise_ceiling;
 use crate::metrics::retraining::Subsets;
 
@@ -16,8 +16,11 @@ use crate::metrics::retraining::Subsets;
 /// shares · subsets · seeds retrainings.
 ///
 /// # Errors
-/// See [`Bench::run`].
-pub fn measure(settings: &SubsetRetrainingConfig, bench: &Bench) -> Result<Vec<Subsets>, String> {
+/// See [`RetrainContext::run`].
+pub fn measure(
+    settings: &SubsetRetrainingConfig,
+    bench: &RetrainContext,
+) -> Result<Vec<Subsets>, String> {
     let (n, m) = (bench.retrain.examples(), bench.retrain.queries());
     settings
         .fractions

@@ -69,7 +69,7 @@ impl Retrain for MeanTask {
             return Err("killed".to_owned());
         }
         // noise of its own for every (part, seed), as far as it is not common to the seed
-        let purpose = super::Journal::name(kept, seed, false);
+        let purpose = super::RetrainCache::name(kept, seed, false);
         let draw: f64 = rng(seed, "mean task", &purpose).random::<f64>() - 0.5;
         let theta = self.theta(kept) + self.noise * draw;
         let losses = self

@@ -29,17 +29,17 @@ fn config() -> GroundTruthConfig {
 
 static QUIET: Progress = Progress::quiet();
 
-fn bench<'a>(task: &'a MeanTask, journal: Journal) -> Bench<'a> {
-    Bench {
+fn bench<'a>(task: &'a MeanTask, cache: RetrainCache) -> RetrainContext<'a> {
+    RetrainContext {
         retrain: task,
         seed: 11,
-        journal,
+        cache,
         progress: &QUIET,
     }
 }
 
-fn nowhere() -> Journal {
-    Journal::new(None, "")
+fn nowhere() -> RetrainCache {
+    RetrainCache::new(None, "")
 }
 
 fn metrics(truth: &Truth, task: &MeanTask, sign: f64) -> Vec<MetricValue> {
@@ -132,22 +132,22 @@ fn subsets_have_their_size_and_more_of_them_begin_alike() {
 fn a_killed_run_goes_on_and_ends_alike_whatever_the_threads() {
     let whole = MeanTask::new(100, 0.1);
     let other = tempfile::tempdir().unwrap();
-    let own = Journal::new(Some(other.path()), "mean");
+    let own = RetrainCache::new(Some(other.path()), "mean");
     let expected = measure(&config(), &bench(&whole, own)).unwrap();
     let jobs = whole.done.load(Ordering::Relaxed);
     let folder = tempfile::tempdir().unwrap();
-    let journal = || Journal::new(Some(folder.path()), "mean");
+    let cache = || RetrainCache::new(Some(folder.path()), "mean");
     let killed = MeanTask {
         most: jobs / 2,
         ..MeanTask::new(100, 0.1)
     };
-    let error = measure(&config(), &bench(&killed, journal())).unwrap_err();
+    let error = measure(&config(), &bench(&killed, cache())).unwrap_err();
     assert!(
         error.contains("retraining (") && error.contains("killed"),
         "{error}"
     );
     let rest = MeanTask::new(100, 0.1);
-    let mut found = measure(&config(), &bench(&rest, journal())).unwrap();
+    let mut found = measure(&config(), &bench(&rest, cache())).unwrap();
     assert_eq!(rest.done.load(Ordering::Relaxed), jobs - jobs / 2);
     found.facts.seconds = expected.facts.seconds;
     assert_eq!(found, expected);
@@ -163,7 +163,7 @@ fn a_killed_run_goes_on_and_ends_alike_whatever_the_threads() {
         most: 0,
         ..MeanTask::new(100, 0.1)
     };
-    measure(&config(), &bench(&idle, journal())).unwrap();
+    measure(&config(), &bench(&idle, cache())).unwrap();
 }
 
 #[test]

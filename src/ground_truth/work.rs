@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::journal::Journal;
 use super::retrain::Retrain;
+use super::retrain_cache::RetrainCache;
 use crate::finetune::Outcome;
 use crate::interrupt;
 use crate::progress::Progress;
@@ -23,26 +23,26 @@ pub struct Job {
 }
 
 impl Job {
-    /// How the journal calls its outcome.
+    /// How the cache calls its outcome.
     pub fn name(&self) -> String {
-        Journal::name(&self.kept, self.seed, self.by_epoch)
+        RetrainCache::name(&self.kept, self.seed, self.by_epoch)
     }
 }
 
 /// Where retrainings are done.
-pub struct Bench<'a> {
+pub struct RetrainContext<'a> {
     /// What is retrained.
     pub retrain: &'a dyn Retrain,
     /// The cell's seed: subsets and the seeds of retrainings are drawn from it.
     pub seed: u64,
     /// Where outcomes are kept.
-    pub journal: Journal,
+    pub cache: RetrainCache,
     /// Where finished retrainings are counted.
     pub progress: &'a Progress,
 }
 
-impl Bench<'_> {
-    /// The outcomes of `jobs`, in order; what is in the journal is not done again, nor the same job twice.
+impl RetrainContext<'_> {
+    /// The outcomes of `jobs`, in order; what is in the cache is not done again, nor the same job twice.
     ///
     /// # Errors
     /// The first failure; jobs that were not started then are not, finished ones are kept.
@@ -56,7 +56,7 @@ impl Bench<'_> {
             {
                 continue;
             }
-            match self.journal.read(name, m) {
+            match self.cache.read(name, m) {
                 Some(outcome) => {
                     known.insert(name, outcome);
                 }
@@ -87,7 +87,7 @@ impl Bench<'_> {
             let job = &jobs[todo[piece]];
             let outcome = self.retrain.retrain(&job.kept, job.seed, job.by_epoch);
             let kept = outcome.and_then(|outcome| {
-                self.journal.write(&names[todo[piece]], &outcome)?;
+                self.cache.write(&names[todo[piece]], &outcome)?;
                 Ok(outcome)
             });
             match kept {

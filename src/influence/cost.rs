@@ -64,7 +64,7 @@ pub struct Cost {
     /// Operations of an iteration or refinement step.
     pub step: f64,
     /// Iterations to be expected; none where the method has none. What a run needed is in its
-    /// [`Evidence`](super::Evidence).
+    /// [`SolverDiagnostics`](super::SolverDiagnostics).
     pub steps: f64,
     /// Largest workspace, bytes: beside gradients and scores, the queries and their answers included.
     pub bytes: f64,

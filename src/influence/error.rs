@@ -4,7 +4,7 @@ use crate::gradients::store::StoreError;
 use crate::input::quote_name;
 
 /// What can stop a method. Not converging is no error: it is counted in
-/// [`Evidence`](super::Evidence), and scores that are not finite are counted by whoever reads them.
+/// [`SolverDiagnostics`](super::SolverDiagnostics), and scores that are not finite are counted by whoever reads them.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InfluenceError {

@@ -10,8 +10,8 @@ use super::block::precision::Precision;
 use super::block::view::Block;
 use super::companions::{Companions, Need};
 use super::cost::{BlockSize, Cost};
+use super::diagnostics::SolverDiagnostics;
 use super::error::InfluenceError;
-use super::evidence::Evidence;
 use crate::gradients::store::TensorInfo;
 
 /// An approximation of (F + λI)⁻¹ on one block of gradients.
@@ -102,7 +102,7 @@ pub enum Limit {
     /// (F + λI)⁻¹v.
     Exact,
     /// A mean of inverses in place of the inverse of a mean.
-    Swapped,
+    MeanOfInverses,
     /// An approximation of its own.
     Own,
 }
@@ -128,7 +128,7 @@ pub struct Applied {
     /// X, `[d, m]`.
     pub x: Mat<f64>,
     /// What the solver says of it.
-    pub evidence: Evidence,
+    pub evidence: SolverDiagnostics,
 }
 
 impl From<Mat<f64>> for Applied {
@@ -136,7 +136,7 @@ impl From<Mat<f64>> for Applied {
     fn from(x: Mat<f64>) -> Self {
         Self {
             x,
-            evidence: Evidence::default(),
+            evidence: SolverDiagnostics::default(),
         }
     }
 }

@@ -26,11 +26,11 @@ use super::block::precision::Precision;
 use super::block::reduce::sum_of_squares;
 use super::block::view::Block;
 use super::companions::{Companions, Need};
+use super::diagnostics::SolverDiagnostics;
 use super::error::InfluenceError;
-use super::evidence::Evidence;
 use super::spec::MethodSpec;
 use crate::gradients::store::GradientStore;
-use crate::measure::{Meter, Spent, StageBytes, StageSeconds};
+use crate::measure::{Meter, StageBytes, StageCost, StageSeconds};
 
 /// I(k, q) = −Σ_l v_qᵀ(F_l + λ_l I)⁻¹g_k with the inverse as `spec` approximates it, for every query q and
 /// training example k; `lambda` as of [`damping`](super::damping()).
@@ -115,7 +115,7 @@ fn run_here(
                 if let Some((_, norms)) = &mut norms {
                     add(norms, (0..m).map(|q| sum_of_squares(column(v.as_ref(), q))));
                 }
-                block_evidence.push(Evidence::default());
+                block_evidence.push(SolverDiagnostics::default());
                 continue;
             }
             let precision = method.precision(options.precision);
@@ -165,14 +165,14 @@ fn run_here(
             }
             if method.measure_residual() && evidence.residuals.is_empty() {
                 let (r, _) = block.residual(&v, &x, lambda);
-                let measured = Evidence::of_queries(&relative(&r, &lengths(&v)), 1.0);
+                let measured = SolverDiagnostics::of_queries(&relative(&r, &lengths(&v)), 1.0);
                 // iterations know all residuals but that of their answer
                 if !evidence.history.is_empty() {
                     evidence
                         .history
                         .extend(measured.residuals.iter().copied().reduce(f64::max));
                 }
-                evidence = Evidence {
+                evidence = SolverDiagnostics {
                     iterations: evidence.iterations,
                     solver: evidence.solver,
                     history: evidence.history,
@@ -199,7 +199,7 @@ fn run_here(
     }
     let evidence = block_evidence
         .iter()
-        .fold(Evidence::default(), Evidence::worst);
+        .fold(SolverDiagnostics::default(), SolverDiagnostics::worst);
     let scores = Array2::from_shape_fn((m, n), |(q, k)| scores[(k, q)]);
     Ok(Influence {
         scores,
@@ -259,7 +259,10 @@ fn check(
     }
 }
 
-fn largest(so_far: Option<StageBytes>, [prepare, apply, score]: [Spent; 3]) -> Option<StageBytes> {
+fn largest(
+    so_far: Option<StageBytes>,
+    [prepare, apply, score]: [StageCost; 3],
+) -> Option<StageBytes> {
     let old = so_far.unwrap_or_default();
     Some(StageBytes {
         prepare: old.prepare.max(prepare.peak_bytes?),

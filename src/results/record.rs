@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::influence::Evidence;
+use crate::influence::SolverDiagnostics;
 use crate::measure::{StageBytes, StageSeconds};
 use crate::metrics::{Curve, MetricValue};
 
@@ -420,7 +420,7 @@ pub struct MethodRecord {
     #[serde(default)]
     pub bytes_read: Option<u64>,
     /// What the solver says of its own answer.
-    pub evidence: Evidence,
+    pub evidence: SolverDiagnostics,
     /// Scores that are NaN or infinite.
     pub non_finite: usize,
     /// The metrics.

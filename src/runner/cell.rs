@@ -1,4 +1,4 @@
-//! One cell: inputs and gradients (see `material`) → scores (`scoring`) → metrics (`evaluation`) → its record.
+//! One cell: inputs and gradients (`cell_inputs`) → scores (`scoring`) → metrics (`evaluation`) → its record.
 
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -8,9 +8,9 @@ use ndarray::Array2;
 
 use super::by_image::by_image;
 use super::by_token::TokenScores;
-use super::decomposition::{Setting, Whole, decompose};
+use super::cell_inputs::CellInputs;
+use super::decomposition::{MethodScores, Setting, decompose};
 use super::evaluation::{Given, evaluate};
-use super::material::Material;
 use super::pairing::pairing;
 use super::reference::NoReference;
 use super::scoring::{Gradients, Scoring};
@@ -20,7 +20,7 @@ use super::{Execute, facts, sentence};
 use crate::config::{Cell, MethodSpec, Plan, SampleOutputs};
 use crate::device::DeviceChoice;
 use crate::gradients::store::TensorInfo;
-use crate::ground_truth::{self, Bench, Journal};
+use crate::ground_truth::{self, RetrainCache, RetrainContext};
 use crate::influence::BlockLayout;
 use crate::metrics::decomposition::DecompositionFacts;
 use crate::metrics::retraining::Retraining;
@@ -71,7 +71,7 @@ impl CellRunner {
     fn decomposition_of<'a>(
         &self,
         cell: &'a Cell,
-        material: &'a Material,
+        inputs: &'a CellInputs,
         layout: &'a BlockLayout,
     ) -> Setting<'a> {
         let settings = &cell.settings;
@@ -79,16 +79,16 @@ impl CellRunner {
         let limit = truth
             .and_then(|truth| truth.decomposition.as_ref())
             .map_or(0, |config| config.hessian_limit);
-        let parameters: usize = material.train.tensors().iter().map(TensorInfo::dim).sum();
+        let parameters: usize = inputs.train.tensors().iter().map(TensorInfo::dim).sum();
         Setting {
-            gradients: match &material.unrounded {
+            gradients: match &inputs.unrounded {
                 Some([train, query]) => [train, query],
-                None => [&material.train, &material.query],
+                None => [&inputs.train, &inputs.query],
             },
             layout,
             damping: settings.influence.damping,
             seed: cell.seed,
-            companions: material.beside.companions(),
+            companions: inputs.beside.companions(),
             no_hessian: format!(
                 "no Hessian: {parameters} parameters are more than hessian_limit = {limit}"
             ),
@@ -101,10 +101,10 @@ impl CellRunner {
     fn gaps(
         &self,
         cell: &Cell,
-        material: &Material,
+        inputs: &CellInputs,
         layout: &BlockLayout,
         retraining: Option<&Retraining>,
-        mut whole: Vec<Whole<'_>>,
+        mut whole: Vec<MethodScores<'_>>,
         progress: &Progress,
     ) -> Result<Option<DecompositionFacts>, String> {
         let config = cell.settings.ground_truth.as_ref();
@@ -115,14 +115,14 @@ impl CellRunner {
         };
         progress.stage("splitting the gaps to retraining");
         let chosen = split_by.methods(&cell.settings.influence.methods);
-        let methods: Vec<Whole> = chosen
+        let methods: Vec<MethodScores> = chosen
             .into_iter()
             .filter_map(|spec| {
                 let place = whole.iter().position(|whole| whole.spec == spec)?;
                 Some(whole.swap_remove(place))
             })
             .collect();
-        let setting = self.decomposition_of(cell, material, layout);
+        let setting = self.decomposition_of(cell, inputs, layout);
         let metrics = split_by.metrics(&config.retrained());
         decompose(split_by, &metrics, retraining, &setting, &methods).map(Some)
     }
@@ -131,7 +131,7 @@ impl CellRunner {
     fn outputs(
         &self,
         cell: &Cell,
-        material: &Material,
+        inputs: &CellInputs,
         scores: &[(String, Array2<f64>)],
     ) -> Result<(), String> {
         let stores = Stores {
@@ -139,17 +139,17 @@ impl CellRunner {
             cell,
         };
         if self.gradients {
-            for (name, store) in material.stores() {
+            for (name, store) in inputs.stores() {
                 stores.keep(&name, store)?;
             }
         }
-        for (name, factors) in material.beside.factors() {
+        for (name, factors) in inputs.beside.factors() {
             if self.gradients {
                 let path = stores.path(name);
                 factors.save(&path).map_err(sentence)?;
             }
         }
-        if let Some(hessians) = material.beside.hessians().filter(|_| self.gradients) {
+        if let Some(hessians) = inputs.beside.hessians().filter(|_| self.gradients) {
             let path = stores.path("hessian");
             hessians.save(&path).map_err(sentence)?;
         }
@@ -193,19 +193,19 @@ impl Execute for CellRunner {
             ..Place::new(&self.root, self.device, self.adapters)
         };
         let _parts = RemoveParts(&self.root);
-        let material = Material::new(&place, cell, progress)?;
+        let inputs = CellInputs::new(&place, cell, progress)?;
         let scored = Gradients {
-            train: &material.train,
-            query: &material.query,
-            unrounded: material.unrounded.as_ref(),
-            companions: material.beside.companions(),
+            train: &inputs.train,
+            query: &inputs.query,
+            unrounded: inputs.unrounded.as_ref(),
+            companions: inputs.beside.companions(),
         };
         let scoring = Scoring::new(cell, scored, progress)?;
 
-        let bench = material.retrainer.as_ref().map(|retrainer| Bench {
+        let bench = inputs.retrainer.as_ref().map(|retrainer| RetrainContext {
             retrain: retrainer,
             seed: cell.seed,
-            journal: Journal::new(Some(&place.cache), ground_truth::Retrain::key(retrainer)),
+            cache: RetrainCache::new(Some(&place.cache), ground_truth::Retrain::key(retrainer)),
             progress,
         });
         let selection = cell.settings.ground_truth.as_ref().zip(bench.as_ref());
@@ -217,7 +217,7 @@ impl Execute for CellRunner {
         let mut no_reference = NoReference::default();
         let given = Given {
             cell,
-            truth: &material.truth,
+            truth: &inputs.truth,
             retraining,
             selection,
             exact_at_default: scoring.exact_at_default(&mut no_reference, progress),
@@ -229,9 +229,9 @@ impl Execute for CellRunner {
             root: &self.root,
             cell,
         };
-        let by_token = material.by_token.as_ref().filter(|_| self.tokens > 0);
+        let by_token = inputs.by_token.as_ref().filter(|_| self.tokens > 0);
         let by_token =
-            by_token.map(|source| TokenScores::new(source, self.tokens, &material.train, stores));
+            by_token.map(|source| TokenScores::new(source, self.tokens, &inputs.train, stores));
         let by_token = RefCell::new(by_token.map(Ok));
         let score = |spec: &MethodSpec| {
             let mut by_token = by_token.borrow_mut();
@@ -247,16 +247,16 @@ impl Execute for CellRunner {
         };
         let found = evaluate(given, &score, &mut no_reference, progress)?;
         let (layout, whole) = (&scoring.layout, found.whole);
-        let gaps = self.gaps(cell, &material, layout, retraining, whole, progress)?;
+        let gaps = self.gaps(cell, &inputs, layout, retraining, whole, progress)?;
         let by_token = by_token.into_inner().transpose()?;
         let by_token = by_token.map(TokenScores::finish).transpose()?;
-        let by_image = match &material.images {
+        let by_image = match &inputs.images {
             Some(images) => by_image(images, self.images, &found.kept, &self.root)?,
             None => Vec::new(),
         };
-        self.outputs(cell, &material, &found.kept)?;
+        self.outputs(cell, &inputs, &found.kept)?;
 
-        let gradients = gradient_facts(&material, &scoring);
+        let gradients = gradient_facts(&inputs, &scoring);
         provenance.seconds = start.elapsed().as_secs_f64();
         Ok(Record {
             schema: SCHEMA,
@@ -268,9 +268,9 @@ impl Execute for CellRunner {
             error: None,
             config: serde_json::to_value(&cell.settings).map_err(sentence)?,
             provenance,
-            task: Some(material.task),
-            model: material.model,
-            training: material.training,
+            task: Some(inputs.task),
+            model: inputs.model,
+            training: inputs.training,
             gradients: Some(gradients),
             ground_truth: truth.map(|truth| GroundTruthFacts {
                 decomposition: gaps,
@@ -280,9 +280,9 @@ impl Execute for CellRunner {
             no_reference: no_reference.0,
             pairing: pairing(&found.spreads),
             by_token: by_token.unwrap_or_default(),
-            answers: material.answers,
+            answers: inputs.answers,
             by_image,
-            samples: material.samples,
+            samples: inputs.samples,
         })
     }
 
@@ -295,16 +295,16 @@ impl Execute for CellRunner {
 }
 
 /// The gradients, for the record.
-fn gradient_facts(material: &Material, scoring: &Scoring) -> GradientFacts {
-    let examples = (material.task.train + material.task.query) as f64;
+fn gradient_facts(inputs: &CellInputs, scoring: &Scoring) -> GradientFacts {
+    let examples = (inputs.task.train + inputs.task.query) as f64;
     let blocks = scoring.layout.blocks().iter().zip(&scoring.lambda);
     GradientFacts {
-        companions: material.beside.facts(),
-        seconds: material.seconds,
-        examples_per_second: examples / material.seconds,
-        padding: material.padding,
-        bytes: material.train.bytes(),
-        storage: material.train.storage().to_owned(),
+        companions: inputs.beside.facts(),
+        seconds: inputs.seconds,
+        examples_per_second: examples / inputs.seconds,
+        padding: inputs.padding,
+        bytes: inputs.train.bytes(),
+        storage: inputs.train.storage().to_owned(),
         blocks: blocks
             .map(|(block, &lambda)| BlockFacts {
                 name: block.name.clone(),

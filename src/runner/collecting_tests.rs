@@ -10,7 +10,7 @@ use crate::gradients::factors::{KroneckerFactors, TensorFactors};
 use crate::gradients::hessian::{HessianGroup, Hessians};
 use crate::gradients::store::{StoreWriter, TensorInfo};
 use crate::progress::Progress;
-use crate::runner::companions::{Wanted, beside};
+use crate::runner::companions::{Requirements, beside};
 use crate::runner::source::State;
 use crate::runner::stores::{keeps_unrounded, unrounded};
 
@@ -206,9 +206,9 @@ fn what_stands_beside_is_collected_when_it_is_wanted() {
         cell: &cell,
     };
     let quiet = Progress::quiet();
-    let nothing = beside(&FAKE, &stores, Wanted::default(), None, &quiet).unwrap();
+    let nothing = beside(&FAKE, &stores, Requirements::default(), None, &quiet).unwrap();
     assert_eq!(nothing.facts(), Default::default());
-    let wanted = Wanted {
+    let wanted = Requirements {
         factors: true,
         sampled: true,
         checkpoints: true,
@@ -248,9 +248,9 @@ fn what_stands_beside_is_collected_when_it_is_wanted() {
         ("checkpoint-2.query", 21010.0),
     ];
     assert_eq!(rows, expected.map(|(name, value)| (name.to_owned(), value)));
-    let too_large = Wanted {
+    let too_large = Requirements {
         hessian: Some(4),
-        ..Wanted::default()
+        ..Requirements::default()
     };
     let error = beside(&FAKE, &stores, too_large, None, &quiet).err();
     assert_eq!(error.as_deref(), Some("5 parameters are more than 4"));

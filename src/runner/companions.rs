@@ -19,7 +19,7 @@ use crate::results::record::{CheckpointFacts, CompanionCost, CompanionFacts, Hes
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Wanted {
+pub(super) struct Requirements {
     pub factors: bool,
     pub sampled: bool,
     pub checkpoints: bool,
@@ -29,7 +29,7 @@ pub(super) struct Wanted {
     pub hessian: Option<usize>,
 }
 
-impl Wanted {
+impl Requirements {
     /// What these methods need.
     pub(super) fn by(methods: &[MethodSpec]) -> Self {
         let any = |need| methods.iter().any(|spec| spec.method().need() == need);
@@ -66,12 +66,12 @@ impl Wanted {
 
 /// What was collected.
 #[derive(Default)]
-pub(super) struct Beside {
+pub(super) struct AuxiliaryData {
     owned: OwnedCompanions,
     facts: CompanionFacts,
 }
 
-impl Beside {
+impl AuxiliaryData {
     /// As the methods take it.
     pub(super) fn companions(&self) -> Companions<'_> {
         self.owned.companions()
@@ -138,11 +138,11 @@ fn checkpoint_name(index: usize, split: &str) -> String {
 pub(super) fn beside(
     source: &dyn Source,
     stores: &Stores,
-    wanted: Wanted,
+    wanted: Requirements,
     factors: Option<WithFactors>,
     progress: &Progress,
-) -> Result<Beside, String> {
-    let mut beside = Beside::default();
+) -> Result<AuxiliaryData, String> {
+    let mut beside = AuxiliaryData::default();
     beside.facts.factors = factors.as_ref().map(|made| CompanionCost {
         seconds: made.seconds,
         bytes: made.factors.bytes(),
@@ -165,7 +165,7 @@ pub(super) fn beside(
     Ok(beside)
 }
 
-impl Beside {
+impl AuxiliaryData {
     /// Gradients and factors at labels drawn from the predictions.
     fn sampled(&mut self, source: &dyn Source, stores: &Stores) -> Result<(), String> {
         let start = Instant::now();

@@ -43,7 +43,7 @@ pub(super) struct Setting<'a> {
 }
 
 /// A method to be split: its scores in the cell `[m, n]`, or why there are none.
-pub(super) struct Whole<'a> {
+pub(super) struct MethodScores<'a> {
     pub spec: &'a MethodSpec,
     pub scores: Result<Array2<f64>, String>,
 }
@@ -66,9 +66,9 @@ enum Key {
 type Step = (Switch, Key, Option<&'static str>);
 
 /// Scores by their rungs; each is computed once.
-struct Known<'a> {
+struct ScoreCache<'a> {
     setting: &'a Setting<'a>,
-    methods: &'a [Whole<'a>],
+    methods: &'a [MethodScores<'a>],
     hessian: MethodSpec,
     exact: MethodSpec,
     whole: BlockLayout,
@@ -85,10 +85,10 @@ pub(super) fn decompose(
     metrics: &[String],
     retraining: &Retraining,
     setting: &Setting,
-    methods: &[Whole],
+    methods: &[MethodScores],
 ) -> Result<DecompositionFacts, String> {
     let start = Instant::now();
-    let mut known = Known {
+    let mut known = ScoreCache {
         setting,
         methods,
         hessian: hessian(config.negative),
@@ -127,7 +127,7 @@ fn target<'r>(metric: &str, retraining: &'r Retraining) -> Option<Target<'r>> {
     }
 }
 
-impl Known<'_> {
+impl ScoreCache<'_> {
     fn ladder(
         &mut self,
         metric: &str,
@@ -246,7 +246,7 @@ impl Known<'_> {
         };
         let own = match method.limit() {
             Limit::Exact => Switch::Convergence,
-            Limit::Swapped => Switch::Swap,
+            Limit::MeanOfInverses => Switch::Swap,
             Limit::Own => Switch::Approximation,
         };
         let as_computed = self.setting.dtype == GradientType::F32

@@ -115,9 +115,9 @@ impl World {
         hessian: bool,
     ) -> DecompositionFacts {
         let specs: Vec<MethodSpec> = specs.iter().map(|spec| spec.parse().unwrap()).collect();
-        let methods: Vec<Whole> = specs
+        let methods: Vec<MethodScores> = specs
             .iter()
-            .map(|spec| Whole {
+            .map(|spec| MethodScores {
                 spec,
                 scores: Ok(self.run(cell, &spec.label, self.blocks, self.damping)),
             })
@@ -453,15 +453,15 @@ fn a_method_that_failed_or_is_not_finite_says_so_and_the_others_keep_their_parts
         .into();
     let stores = [&world.train, &world.query];
     let methods = [
-        Whole {
+        MethodScores {
             spec: &specs[0],
             scores: Err("out of memory".to_owned()),
         },
-        Whole {
+        MethodScores {
             spec: &specs[1],
             scores: Ok(Array2::from_elem((M, N), f64::NAN)),
         },
-        Whole {
+        MethodScores {
             spec: &specs[2],
             scores: Ok(world.run(stores, "datainf", Blocks::PerMatrix, 0.1)),
         },

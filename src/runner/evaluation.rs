@@ -3,14 +3,14 @@
 
 use ndarray::{Array2, Axis, s};
 
-use super::decomposition::Whole;
+use super::decomposition::MethodScores;
 use super::pairing::{Spreads, paired};
 use super::reference::{NoReference, nowhere_finite};
 use super::sentence;
 use crate::config::{Cell, GroundTruthConfig, MethodSpec};
 use crate::data::Truth;
-use crate::ground_truth::{Bench, selection};
-use crate::influence::{Evidence, Influence};
+use crate::ground_truth::{RetrainContext, selection};
+use crate::influence::{Influence, SolverDiagnostics};
 use crate::metrics::retraining::Retraining;
 use crate::metrics::{self, Curve, Inputs, Scores};
 use crate::progress::Progress;
@@ -31,7 +31,7 @@ pub(super) struct Given<'c, 'a> {
     /// What retraining found.
     pub retraining: Option<&'a Retraining>,
     /// What a method selects is trained on here.
-    pub selection: Option<(&'a GroundTruthConfig, &'a Bench<'a>)>,
+    pub selection: Option<(&'a GroundTruthConfig, &'a RetrainContext<'a>)>,
     /// Exact scores at the default damping.
     pub exact_at_default: Option<Array2<f64>>,
     /// Exact scores from elsewhere than the methods of the settings.
@@ -50,7 +50,7 @@ pub(super) struct Evaluated<'c> {
     /// What metrics vary by, in the same order.
     pub spreads: Spreads,
     /// Scores of the queries, for the decomposition.
-    pub whole: Vec<Whole<'c>>,
+    pub whole: Vec<MethodScores<'c>>,
     /// Scores for the outputs.
     pub kept: Vec<(String, Array2<f64>)>,
 }
@@ -144,7 +144,7 @@ impl<'c> Evaluation<'c, '_, '_> {
         self.done.spreads[index] = paired(cell, spec, self.reference == Some(index), &inputs);
         let truth = cell.settings.ground_truth.as_ref();
         if truth.is_some_and(|config| config.decomposition.is_some()) {
-            self.done.whole.push(Whole {
+            self.done.whole.push(MethodScores {
                 spec,
                 scores: Ok(parts(&found.scores).per_query.to_owned()),
             });
@@ -165,7 +165,7 @@ impl<'c> Evaluation<'c, '_, '_> {
         if spec.is_exact() && self.exact.is_none() {
             self.no_reference.failed(spec, &error);
         }
-        self.done.whole.push(Whole {
+        self.done.whole.push(MethodScores {
             spec,
             scores: Err(error.clone()),
         });
@@ -235,7 +235,7 @@ fn failed_method(spec: &MethodSpec, error: String) -> MethodRecord {
         peak_bytes: None,
         operations: None,
         bytes_read: None,
-        evidence: Evidence::default(),
+        evidence: SolverDiagnostics::default(),
         non_finite: 0,
         metrics: Vec::new(),
         curves: Vec::new(),
@@ -247,7 +247,7 @@ mod tests {
     use std::cell::RefCell;
 
     use super::*;
-    use crate::ground_truth::Journal;
+    use crate::ground_truth::RetrainCache;
     use crate::ground_truth::testing::MeanTask;
 
     /// A cell of these methods, whose scores are of 2 queries, their mean and 4 examples.
@@ -268,9 +268,9 @@ mod tests {
                 seconds: Default::default(),
                 peak_bytes: None,
                 bytes_read: 0,
-                evidence: Evidence {
+                evidence: SolverDiagnostics {
                     not_converged,
-                    ..Evidence::default()
+                    ..SolverDiagnostics::default()
                 },
                 block_evidence: Vec::new(),
             },
@@ -365,10 +365,10 @@ mod tests {
                     most: if method == 1 { 0 } else { usize::MAX },
                     ..MeanTask::new(10, 0.0)
                 };
-                let bench = Bench {
+                let bench = RetrainContext {
                     retrain: &task,
                     seed: 1,
-                    journal: Journal::new(Some(cache.path()), "mean"),
+                    cache: RetrainCache::new(Some(cache.path()), "mean"),
                     progress: &Progress::quiet(),
                 };
                 let scores: Vec<f64> = (0..10).map(|k| f64::from((k * (method + 2)) % 7)).collect();

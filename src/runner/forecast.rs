@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use faer::{Accum, Mat, Par};
 
-use super::companions::Wanted;
+use super::companions::Requirements;
 use super::latents::Encoding;
 use super::memory::Memory;
 use super::passes::Passes;
@@ -162,7 +162,7 @@ pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
 /// [`forecast`] with the examples of the cell; none where the task has none.
 pub(super) fn forecast_with(cell: &Cell, data: Option<&TaskData>) -> Result<Forecast, String> {
     let settings = &cell.settings;
-    let mut wanted = Wanted::by(&settings.influence.methods);
+    let mut wanted = Requirements::by(&settings.influence.methods);
     let (mut fine_tune_flops, mut shared_flops) = (0.0, 0.0);
     let (mut retraining_flops, mut pretraining_flops) = (0.0, 0.0);
     let mut memory = Memory::default();

@@ -63,17 +63,17 @@ pub(super) fn nowhere_finite(rows: usize, columns: usize) -> Array2<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::influence::Evidence;
+    use crate::influence::SolverDiagnostics;
 
     fn found(not_converged: usize, residual: Option<f64>) -> Influence {
-        with(Evidence {
+        with(SolverDiagnostics {
             not_converged,
             residual,
-            ..Evidence::default()
+            ..SolverDiagnostics::default()
         })
     }
 
-    fn with(evidence: Evidence) -> Influence {
+    fn with(evidence: SolverDiagnostics) -> Influence {
         Influence {
             scores: Array2::ones((3, 2)),
             parts: None,
@@ -103,7 +103,7 @@ mod tests {
         };
         for outcome in [
             Ok(found(1, None)),
-            Ok(with(Evidence::of_queries(&[1e-9, f64::NAN], 1e-6))),
+            Ok(with(SolverDiagnostics::of_queries(&[1e-9, f64::NAN], 1e-6))),
             Err(failed),
         ] {
             let scores = none.scores("exact on f32 gradients", outcome, (3, 2));

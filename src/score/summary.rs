@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::influence::Evidence;
+use crate::influence::SolverDiagnostics;
 use crate::measure::{StageBytes, StageSeconds};
 
 /// What was computed.
@@ -63,7 +63,7 @@ pub struct Measured {
     /// Bytes of the training gradients fetched: over their size, the passes made.
     pub bytes_read: u64,
     /// What the solver says of its own answer.
-    pub evidence: Evidence,
+    pub evidence: SolverDiagnostics,
     /// Scores that are NaN or infinite; they are written as they are.
     pub non_finite: usize,
     /// How far the scores of an example's tokens add up to something else than its own, the worst difference over the

@@ -271,7 +271,7 @@ impl Case {
     pub fn fisher_norm(&self) -> f64 {
         let ends = self
             .fisher
-            .get_or_init(|| extremes(self.span(), &|x| self.fisher_times(x)));
+            .get_or_init(|| extremes(self.span(), &|x| self.fisher_vector_product(x)));
         ends.norm()
     }
 

@@ -98,7 +98,7 @@ pub fn measure(sizes: &Sizes, mut tell: impl FnMut(&str)) -> Result<Vec<Growth>,
         for &value in values {
             let mut at = base;
             at[axis] = value;
-            let material = Material::new(at)?;
+            let material = Workload::new(at)?;
             for (row, costs) in TABLE.iter().zip(&mut costs) {
                 tell(&format!(
                     "{} at n = {}, d = {}, L = {}",
@@ -160,14 +160,14 @@ fn judge(
 }
 
 /// Gradients of the given n, d and L.
-struct Material {
+struct Workload {
     train: GradientStore,
     query: GradientStore,
     layout: BlockLayout,
     lambda: Vec<f64>,
 }
 
-impl Material {
+impl Workload {
     fn new([n, d, blocks]: [usize; 3]) -> Result<Self, String> {
         let store = |rows: usize, purpose: &str| {
             let mut random = rng(0, "theory/complexity", purpose);

@@ -26,14 +26,14 @@ static INFO: Info = Info {
 fn right_side(case: &Case, x: &Mat<f64>) -> Mat<f64> {
     let (n, lambda, norms) = (case.examples(), case.lambda(), case.squared_norms());
     let y = case.exact_times(x);
-    let p = case.fisher_times(&y);
+    let p = case.fisher_vector_product(&y);
     let (a, b) = (case.rows() * &y, case.rows() * &p);
     let c = Mat::from_fn(n, x.ncols(), |i, j| {
         a[(i, j)] + (b[(i, j)] - norms[i] * a[(i, j)]) / (lambda + norms[i])
     });
     let e = Mat::from_fn(n, x.ncols(), |i, j| b[(i, j)] - norms[i] * c[(i, j)]);
     let mean = |c: &Mat<f64>| case.rows().transpose() * c * Scale(1.0 / n as f64);
-    let sum = case.fisher_times(&(&p - mean(&c))) - mean(&e);
+    let sum = case.fisher_vector_product(&(&p - mean(&c))) - mean(&e);
     case.exact_times(&sum) * Scale(1.0 / lambda)
 }
 

@@ -9,7 +9,7 @@ use super::case::Case;
 
 impl Case {
     /// F X = Gᵀ(G X)/n, X `[r, k]`.
-    pub(super) fn fisher_times(&self, x: &Mat<f64>) -> Mat<f64> {
+    pub(super) fn fisher_vector_product(&self, x: &Mat<f64>) -> Mat<f64> {
         self.weighted(x, |_| 1.0)
     }
 
@@ -24,7 +24,7 @@ impl Case {
     /// C₂ X with C₂ = (1/n) Σ_i ‖g_i‖² g_i g_iᵀ − F².
     pub(super) fn spread_times(&self, x: &Mat<f64>) -> Mat<f64> {
         let norms = self.squared_norms();
-        self.weighted(x, |i| norms[i]) - self.fisher_times(&self.fisher_times(x))
+        self.weighted(x, |i| norms[i]) - self.fisher_vector_product(&self.fisher_vector_product(x))
     }
 
     /// E X = (F + λI)⁻¹X.

@@ -1,7 +1,7 @@
 //! Records as a run would leave them: sweeps over rank, size and layers, several seeds and one, a
 //! failed cell, failed methods and undefined values.
 
-use infbench::influence::Evidence;
+use infbench::influence::SolverDiagnostics;
 use infbench::measure::{StageBytes, StageSeconds};
 use infbench::metrics::decomposition::{
     Candidate, DecompositionFacts, LadderFacts, MethodParts, PartFacts, Switch,
@@ -576,12 +576,12 @@ fn method(
         }),
         operations: Some(1e6 * thousands * thousands),
         bytes_read: Some(2_000_000),
-        evidence: Evidence {
+        evidence: SolverDiagnostics {
             residual: Some(if exact { 3e-15 } else { 1.0 - quality }),
             iterations: label.starts_with("lissa").then_some(10),
             solver: exact.then(|| "dual".to_owned()),
             not_converged: 0,
-            ..Evidence::default()
+            ..SolverDiagnostics::default()
         },
         non_finite: 0,
         metrics: vec![

@@ -37,14 +37,14 @@ pub struct BlockShape {
     /// Name: the tensor's own when it is alone, else see [`Blocks`].
     pub name: String,
     /// Its tensors, as indices into the store, with the column where each begins.
-    pub segments: Vec<Segment>,
+    pub segments: Vec<TensorSpan>,
     /// Size d_l: the sum over its tensors.
     pub dim: usize,
 }
 
 /// A tensor's place in a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Segment {
+pub struct TensorSpan {
     /// Index in the store.
     pub tensor: usize,
     /// First column in the block.
@@ -79,7 +79,7 @@ impl BlockLayout {
             // tensors of one matrix have one name, so a per_matrix block never meets its own key again
             match layout.iter_mut().find(|(k, _)| *k == key) {
                 Some((key, block)) => {
-                    block.segments.push(Segment {
+                    block.segments.push(TensorSpan {
                         tensor,
                         offset: block.dim,
                         dim,
@@ -97,7 +97,7 @@ impl BlockLayout {
                         key,
                         BlockShape {
                             name,
-                            segments: vec![Segment {
+                            segments: vec![TensorSpan {
                                 tensor,
                                 offset: 0,
                                 dim,

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::columns::{column_grain, contiguous_mut, parallel};
 use super::precision::{Element, Precision, add_square};
 use super::reduce::sum_of_squares;
-use super::view::{Block, Slab, chunks};
+use super::view::{Block, TensorColumns, chunks};
 
 /// Memory of the rows gathered for one Gram matrix.
 const GRAM_BYTES: usize = 8 << 20;
@@ -32,7 +32,7 @@ impl Block<'_> {
         let mut scales = vec![1.0; rows.len()];
         // not below a page of the file, which would be read more than once
         let width = (GRAM_BYTES / (rows.len().max(1) * size_of::<T>())).clamp(1024, 4096);
-        for Slab {
+        for TensorColumns {
             tensor, columns, ..
         } in self.slabs(width)
         {
@@ -136,7 +136,7 @@ impl Block<'_> {
     /// Σ_i g_ij² of every column j, in f64. One pass over G.
     pub(crate) fn column_squares(&self) -> Vec<f64> {
         let mut sums = vec![0.0; self.dim()];
-        self.sweep::<f64>(|rows| {
+        self.row_pass::<f64>(|rows| {
             for part in &rows.segments {
                 let sums = &mut sums[part.offset..part.offset + part.dim];
                 sums.par_chunks_mut(256)

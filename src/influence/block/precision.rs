@@ -39,21 +39,21 @@ pub enum Precision {
 }
 
 /// A matrix in the precision of the products, with a factor taken out of every column.
-pub(crate) enum Narrowed<'a, T> {
-    /// Used where it stands.
+pub(crate) enum ScaledMatrix<'a, T> {
+    /// Borrowed unchanged.
     View(MatRef<'a, T>),
     /// Converted: a column of the original is its scale times the column of this.
     Copy(Mat<T>, Vec<f64>),
 }
 
-impl<T> Narrowed<'_, T> {
-    pub(crate) fn right(&self) -> Right<'_, T> {
+impl<T> ScaledMatrix<'_, T> {
+    pub(crate) fn right(&self) -> ScaledRows<'_, T> {
         match self {
-            Self::View(mat) => Right {
+            Self::View(mat) => ScaledRows {
                 mat: *mat,
                 scales: None,
             },
-            Self::Copy(mat, scales) => Right {
+            Self::Copy(mat, scales) => ScaledRows {
                 mat: mat.as_ref(),
                 scales: Some(scales),
             },
@@ -61,14 +61,14 @@ impl<T> Narrowed<'_, T> {
     }
 }
 
-/// Rows of a [`Narrowed`] matrix, the right side of products.
+/// RowChunk of a [`ScaledMatrix`] matrix, the right side of products.
 #[derive(Clone, Copy)]
-pub(crate) struct Right<'a, T> {
+pub(crate) struct ScaledRows<'a, T> {
     pub mat: MatRef<'a, T>,
     scales: Option<&'a [f64]>,
 }
 
-impl<T> Right<'_, T> {
+impl<T> ScaledRows<'_, T> {
     pub(crate) fn subrows(&self, rows: Range<usize>) -> Self {
         Self {
             mat: self.mat.subrows(rows.start, rows.len()),
@@ -85,13 +85,13 @@ impl<T> Right<'_, T> {
 /// A precision: f32 products are added up in f64, f64 products directly.
 pub(crate) trait Element: Real + ComplexField + Into<f64> {
     /// A matrix with contiguous columns in this precision.
-    fn narrow(values: MatRef<'_, f64>) -> Narrowed<'_, Self>;
+    fn narrow(values: MatRef<'_, f64>) -> ScaledMatrix<'_, Self>;
 
     /// `sum += factor · Σ lhs · rhs` on the calling thread, over pairs of a left and a right side, the latter rows of
     /// one matrix; what is summed here is summed in this precision.
     fn add_products<'a>(
         sum: MatMut<'_, f64>,
-        products: impl Iterator<Item = (MatRef<'a, Self>, Right<'a, Self>)>,
+        products: impl Iterator<Item = (MatRef<'a, Self>, ScaledRows<'a, Self>)>,
         factor: f64,
     );
 
@@ -110,13 +110,13 @@ pub(crate) trait Element: Real + ComplexField + Into<f64> {
 }
 
 impl Element for f64 {
-    fn narrow(values: MatRef<'_, f64>) -> Narrowed<'_, f64> {
-        Narrowed::View(values)
+    fn narrow(values: MatRef<'_, f64>) -> ScaledMatrix<'_, f64> {
+        ScaledMatrix::View(values)
     }
 
     fn add_products<'a>(
         mut sum: MatMut<'_, f64>,
-        products: impl Iterator<Item = (MatRef<'a, f64>, Right<'a, f64>)>,
+        products: impl Iterator<Item = (MatRef<'a, f64>, ScaledRows<'a, f64>)>,
         factor: f64,
     ) {
         for (lhs, rhs) in products {
@@ -142,18 +142,18 @@ impl Element for f64 {
 impl Element for f32 {
     /// Divides every column by a power of two near its largest entry first, which is exact, so that neither huge
     /// nor tiny values leave the range of f32.
-    fn narrow(values: MatRef<'_, f64>) -> Narrowed<'_, f32> {
+    fn narrow(values: MatRef<'_, f64>) -> ScaledMatrix<'_, f32> {
         let (copy, scales) = mapped_by_column(values, |column| {
             let scale = power_of_two(largest(column));
             let inverse = 1.0 / scale;
             (move |value: f64| (value * inverse) as f32, scale)
         });
-        Narrowed::Copy(copy, scales)
+        ScaledMatrix::Copy(copy, scales)
     }
 
     fn add_products<'a>(
         sum: MatMut<'_, f64>,
-        products: impl Iterator<Item = (MatRef<'a, f32>, Right<'a, f32>)>,
+        products: impl Iterator<Item = (MatRef<'a, f32>, ScaledRows<'a, f32>)>,
         factor: f64,
     ) {
         let (rows, columns) = (sum.nrows(), sum.ncols());

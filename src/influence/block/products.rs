@@ -2,7 +2,7 @@
 //!
 //! Query gradients V and their images X are `[d, m]`, coefficients and scores `[n, m]`: **one query a
 //! column**, stored by columns. G is never copied whole: f32 products view it in the store, f64 products
-//! widen it chunk by chunk into a small buffer; see [`sweep`](super::sweep).
+//! widen it chunk by chunk into a small buffer; see [`row_pass`](super::row_pass).
 //!
 //! Both products with a chunk are cut into tiles of the result, each worked on by one thread from start to
 //! end: no thread ever waits for another inside a product, and no number depends on how many there are.
@@ -15,7 +15,7 @@ use super::view::Block;
 
 impl Block<'_> {
     /// G V, `[n, m]`: the product of every example with every query. 2·m·n·d flops.
-    pub(crate) fn project(&self, v: &Mat<f64>) -> Mat<f64> {
+    pub(crate) fn matvec(&self, v: &Mat<f64>) -> Mat<f64> {
         let mut c = Mat::zeros(self.rows(), v.ncols());
         self.add_scores(v, 1.0, c.as_mut());
         c
@@ -34,7 +34,7 @@ impl Block<'_> {
 
     fn add_scores_in<T: Element>(&self, x: &Mat<f64>, factor: f64, mut scores: MatMut<'_, f64>) {
         let x = T::narrow(x.as_ref());
-        self.sweep::<T>(|rows| {
+        self.row_pass::<T>(|rows| {
             let out = scores
                 .as_mut()
                 .subrows_mut(rows.range.start, rows.range.len());
@@ -43,7 +43,7 @@ impl Block<'_> {
     }
 
     /// Gᵀ C, `[d, m]`: for every query the sum of the examples, weighted by its column of C. 2·m·n·d flops.
-    pub(crate) fn expand(&self, c: &Mat<f64>) -> Mat<f64> {
+    pub(crate) fn rmatvec(&self, c: &Mat<f64>) -> Mat<f64> {
         match self.precision() {
             Precision::F32 => self.expand_in::<f32>(c),
             Precision::F64 => self.expand_in::<f64>(c),
@@ -53,7 +53,7 @@ impl Block<'_> {
     fn expand_in<T: Element>(&self, c: &Mat<f64>) -> Mat<f64> {
         let mut x = Mat::zeros(self.dim(), c.ncols());
         let c = T::narrow(c.as_ref());
-        self.sweep::<T>(|rows| {
+        self.row_pass::<T>(|rows| {
             rows.add_expand(c.right().subrows(rows.range.clone()), x.as_mut());
         });
         x
@@ -87,7 +87,7 @@ impl Block<'_> {
     ) {
         let m = v.ncols();
         let narrow = T::narrow(v.as_ref());
-        self.sweep::<T>(|rows| {
+        self.row_pass::<T>(|rows| {
             let mut c = Mat::<f64>::zeros(rows.range.len(), m + usize::from(with_norms));
             rows.add_project(narrow.right(), 1.0, c.as_mut());
             let norm = |i| if with_norms { c[(i, m)] } else { 0.0 };
@@ -102,7 +102,7 @@ impl Block<'_> {
     }
 
     /// F V = Gᵀ G V / n, `[d, m]`. 4·m·n·d flops.
-    pub(crate) fn fisher_times(&self, v: &Mat<f64>) -> Mat<f64> {
+    pub(crate) fn fisher_vector_product(&self, v: &Mat<f64>) -> Mat<f64> {
         let weight = 1.0 / self.rows() as f64;
         let mut x = Mat::zeros(self.dim(), v.ncols());
         self.add_weighted_fisher(v, false, |_, _| weight, &mut x);
@@ -112,7 +112,7 @@ impl Block<'_> {
     /// The residual matrix V − (F + λI)X, `[d, m]`, in f64, and the largest ‖·‖/‖v‖ over the queries
     /// (NaN when any is). A query of zeros has residual 0 when its image is zero too.
     pub(crate) fn residual(&self, v: &Mat<f64>, x: &Mat<f64>, lambda: f64) -> (Mat<f64>, f64) {
-        let mut r = self.with_precision(Precision::F64).fisher_times(x);
+        let mut r = self.with_precision(Precision::F64).fisher_vector_product(x);
         each_column(&mut r, |j, r| {
             let (v, x) = (column(v.as_ref(), j), column(x.as_ref(), j));
             for ((r, v), x) in r.iter_mut().zip(v).zip(x) {

@@ -119,7 +119,7 @@ fn products_of(m: usize, store: &GradientStore, g: &[Vec<f64>], layout: &BlockLa
         let block = Block::new(store, &layout.blocks()[0], precision, m, 0).with_tiles(tiles);
         let what = format!("{m} {precision:?} {tiles:?}");
         close(
-            &block.project(&v),
+            &block.matvec(&v),
             |k, q| dot(&query(q), &g[k]),
             tolerance(precision, D, 10.0),
             &what,
@@ -133,7 +133,7 @@ fn products_of(m: usize, store: &GradientStore, g: &[Vec<f64>], layout: &BlockLa
             &what,
         );
         close(
-            &block.expand(&c),
+            &block.rmatvec(&c),
             |i, q| (0..N).map(|k| c[(k, q)] * g[k][i]).sum(),
             tolerance(precision, N, 10.0),
             &what,
@@ -142,7 +142,7 @@ fn products_of(m: usize, store: &GradientStore, g: &[Vec<f64>], layout: &BlockLa
             (0..N).map(|k| dot(&query(q), &g[k]) * g[k][i]).sum::<f64>() / N as f64
         };
         close(
-            &block.fisher_times(&v),
+            &block.fisher_vector_product(&v),
             expected,
             tolerance(precision, N + D, 10.0),
             &what,

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::layout::{BlockShape, Segment};
+use super::layout::{BlockShape, TensorSpan};
 use super::precision::Precision;
 use crate::gradients::store::GradientStore;
 use crate::influence::companions::Companions;
@@ -69,7 +69,7 @@ impl Default for Tiles {
 
 /// Columns of one tensor of a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Slab {
+pub(crate) struct TensorColumns {
     /// The tensor in the store.
     pub tensor: usize,
     /// Columns of the tensor.
@@ -178,13 +178,13 @@ impl<'a> Block<'a> {
         self.store
     }
 
-    pub(crate) fn segments(&self) -> &'a [Segment] {
+    pub(crate) fn segments(&self) -> &'a [TensorSpan] {
         &self.shape.segments
     }
 
     /// The columns of the block in pieces of at most `width`, each within one tensor, in order.
-    pub(crate) fn slabs(&self, width: usize) -> Vec<Slab> {
-        let slab = |segment: &Segment, columns: Range<usize>| Slab {
+    pub(crate) fn slabs(&self, width: usize) -> Vec<TensorColumns> {
+        let slab = |segment: &TensorSpan, columns: Range<usize>| TensorColumns {
             tensor: segment.tensor,
             offset: segment.offset + columns.start,
             columns,

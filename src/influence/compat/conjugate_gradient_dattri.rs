@@ -7,8 +7,8 @@ use crate::influence::block::columns::{column, combine, contiguous_mut};
 use crate::influence::block::reduce::sum_of_squares;
 use crate::influence::block::view::Block;
 use crate::influence::cost::{BlockSize, Cost};
+use crate::influence::diagnostics::SolverDiagnostics;
 use crate::influence::error::InfluenceError;
-use crate::influence::evidence::Evidence;
 use crate::influence::method::{Applied, InfluenceMethod, Preconditioner};
 use crate::influence::registry::{Listed, MethodInfo, Values, plain};
 
@@ -20,7 +20,7 @@ use crate::influence::registry::{Listed, MethodInfo, Values, plain};
 /// [`ExactDattri`](super::exact_dattri::ExactDattri).
 ///
 /// Source: dattri 0.3.0, `hessian.ihvp_at_x_cg`, on a loss whose Hessian is F. Its default regularisation is 0;
-/// the default here is our λ_l. Cost: 4·(k + 1)·m·n·d to apply; 4·m·d numbers. Evidence as of
+/// the default here is our λ_l. Cost: 4·(k + 1)·m·n·d to apply; 4·m·d numbers. SolverDiagnostics as of
 /// [`Lissa`](crate::influence::methods::lissa::Lissa).
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConjugateGradientDattri {
@@ -89,7 +89,7 @@ struct Conjugate<'a> {
 impl Conjugate<'_> {
     /// (F + λI) P.
     fn damped_times(&self, p: &Mat<f64>) -> Mat<f64> {
-        let mut product = self.block.fisher_times(p);
+        let mut product = self.block.fisher_vector_product(p);
         combine(p, &mut product, |p, f| f + self.lambda * p);
         product
     }
@@ -126,9 +126,9 @@ impl Preconditioner for Conjugate<'_> {
                 }
             }
         }
-        let evidence = Evidence {
+        let evidence = SolverDiagnostics {
             iterations: Some(self.iterations),
-            ..Evidence::default()
+            ..SolverDiagnostics::default()
         };
         Ok(Applied { x, evidence })
     }

@@ -1,7 +1,7 @@
 //! The diagonal Fisher as kronfluence has it.
 
 use super::kronfluence::{DAMPING, KronfluenceDamping, LABELS, VERSION};
-use crate::influence::block::layout::{BlockShape, Segment};
+use crate::influence::block::layout::{BlockShape, TensorSpan};
 use crate::influence::block::precision::Precision;
 use crate::influence::block::view::Block;
 use crate::influence::companions::Need;
@@ -63,7 +63,7 @@ impl InfluenceMethod for DiagonalKronfluence {
             let tensor = moments.tensor(segment.tensor);
             let alone = BlockShape {
                 name: block.name().to_owned(),
-                segments: vec![Segment {
+                segments: vec![TensorSpan {
                     tensor,
                     offset: 0,
                     dim: segment.dim,

@@ -110,12 +110,12 @@ struct SummedInverses<'a> {
 
 impl Preconditioner for SummedInverses<'_> {
     fn apply(&self, v: &Mat<f64>) -> Result<Applied, InfluenceError> {
-        let mut c = self.block.project(v);
+        let mut c = self.block.matvec(v);
         let pieces = cut(c.as_mut(), batches(self.block.rows(), self.batch_size));
         for ((_, right), factor) in pieces.into_iter().zip(&self.factors) {
             factor.solve(right, parallel());
         }
-        let mut x = self.block.expand(&c);
+        let mut x = self.block.rmatvec(&c);
         let count = self.factors.len() as f64;
         combine(v, &mut x, |v, y| (count * v - y) / self.lambda);
         Ok(x.into())

@@ -4,8 +4,8 @@ use faer::Mat;
 
 use crate::influence::block::columns::{column, combine};
 use crate::influence::block::view::Block;
+use crate::influence::diagnostics::SolverDiagnostics;
 use crate::influence::error::InfluenceError;
-use crate::influence::evidence::Evidence;
 use crate::influence::method::{Applied, Preconditioner};
 
 /// r ← v + keep·r − F r/s, result r/s.
@@ -24,7 +24,7 @@ impl Preconditioner for FixedPoint<'_> {
         let mut r = v.clone();
         let mut steps = 0;
         while steps < self.iterations {
-            let mut next = self.block.fisher_times(&r);
+            let mut next = self.block.fisher_vector_product(&r);
             combine(&r, &mut next, |r, f| self.keep * r - f * inverse);
             combine(v, &mut next, |v, x| v + x);
             steps += 1;
@@ -35,9 +35,9 @@ impl Preconditioner for FixedPoint<'_> {
             }
         }
         combine(v, &mut r, |_, r| r * inverse);
-        let evidence = Evidence {
+        let evidence = SolverDiagnostics {
             iterations: Some(steps),
-            ..Evidence::default()
+            ..SolverDiagnostics::default()
         };
         Ok(Applied { x: r, evidence })
     }

@@ -15,7 +15,7 @@ use crate::influence::registry::{Allowed, Listed, MethodInfo, OptionInfo, Values
 /// of which this is the mean.
 ///
 /// Source: dattri 0.3.0, `hessian.ihvp_lissa`, on a loss whose Hessian is F. Cost: 4·k·m·n·d to apply; m·d
-/// numbers. Evidence as of [`Lissa`](crate::influence::methods::lissa::Lissa).
+/// numbers. SolverDiagnostics as of [`Lissa`](crate::influence::methods::lissa::Lissa).
 #[derive(Clone, Debug, PartialEq)]
 pub struct LissaDattri {
     /// Steps k, at least 1.

@@ -15,7 +15,7 @@ use crate::influence::registry::{Allowed, Listed, MethodInfo, OptionInfo, Values
 /// Here every step takes all examples, which is pyDVL with one batch; it takes the first batch of a new shuffle.
 ///
 /// Source: pyDVL 0.10.0, `LissaOperator`, on a loss whose Hessian is F or with Gauss–Newton (whose batches are
-/// averaged rightly here). Cost: 4·k·m·n·d to apply; m·d numbers. Evidence as of
+/// averaged rightly here). Cost: 4·k·m·n·d to apply; m·d numbers. SolverDiagnostics as of
 /// [`Lissa`](crate::influence::methods::lissa::Lissa).
 #[derive(Clone, Debug, PartialEq)]
 pub struct LissaPydvl {

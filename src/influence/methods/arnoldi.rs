@@ -12,8 +12,8 @@ use crate::look::{Dash, Look, Marker};
 ///
 /// As published: a Gaussian start, modified Gram–Schmidt once, the projected matrix cut to its three diagonals
 /// and made symmetric, the complement dropped. Three things differ: the damping (Θ+λ, there Θ alone), a
-/// vector that Gram–Schmidt left less than a tenth of is orthogonalised once more, and an invariant space is
-/// gone on from with a fresh vector, where the published code stops. F being symmetric, this is
+/// vector that Gram–Schmidt left less than a tenth of is orthogonalised once more, and on breakdown it restarts
+/// with a random vector orthogonal to the basis, where the published code stops. F being symmetric, this is
 /// [`lanczos`](super::lanczos) up to rounding and the start. Because every training gradient lies in the
 /// range of F, the dropped part costs no score once k reaches the rank of F: only then is it exact, and only in
 /// scores; its residual stays ‖v⊥‖/‖v‖. From k = min(n, d) on the block is solved exactly, as

@@ -9,8 +9,8 @@ use crate::influence::block::columns::{
 use crate::influence::block::reduce::add_scaled;
 use crate::influence::block::view::Block;
 use crate::influence::cost::{BlockSize, Cost};
+use crate::influence::diagnostics::SolverDiagnostics;
 use crate::influence::error::InfluenceError;
-use crate::influence::evidence::Evidence;
 use crate::influence::method::{Applied, InfluenceMethod, Limit, Preconditioner};
 use crate::influence::registry::{Allowed, Listed, MethodInfo, OptionInfo, Values};
 use crate::influence::solve::low_rank::LowRank;
@@ -41,7 +41,7 @@ pub struct ConjugateGradient {
     pub iterations: usize,
     /// What it is preconditioned with.
     pub preconditioner: Conditioning,
-    /// Not converging is an error; else it is counted in [`Evidence::not_converged`].
+    /// Not converging is an error; else it is counted in [`SolverDiagnostics::not_converged`].
     pub must_converge: bool,
 }
 
@@ -236,10 +236,10 @@ impl Preconditioner for Iteration<'_> {
                 tolerance,
             });
         }
-        let evidence = Evidence {
+        let evidence = SolverDiagnostics {
             iterations: Some(progress.history.len()),
-            history: Evidence::readable(&progress.history),
-            ..Evidence::of_queries(&progress.residuals, tolerance)
+            history: SolverDiagnostics::readable(&progress.history),
+            ..SolverDiagnostics::of_queries(&progress.residuals, tolerance)
         };
         Ok(Applied {
             x: progress.x,
@@ -273,7 +273,7 @@ impl Iteration<'_> {
         let mut p = self.conditioned(&r).unwrap_or_else(|| r.clone());
         let mut rz = dots(&r, &p);
         while progress.history.len() < iterations {
-            let mut q = self.block.fisher_times(&p);
+            let mut q = self.block.fisher_vector_product(&p);
             combine(&p, &mut q, |p, q| q + self.lambda * p);
             // a curvature that is not positive is rounding: such a query stops here, where it stands
             let steps: Vec<f64> = rz

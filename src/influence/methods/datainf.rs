@@ -118,7 +118,7 @@ impl InfluenceMethod for DataInf {
     }
 
     fn limit(&self) -> Limit {
-        Limit::Swapped
+        Limit::MeanOfInverses
     }
 
     fn cost(&self, size: &BlockSize) -> Cost {
@@ -179,7 +179,7 @@ struct Groups<'a> {
 impl Preconditioner for Groups<'_> {
     fn apply(&self, v: &Mat<f64>) -> Result<Applied, InfluenceError> {
         let (n, m) = (self.block.rows(), v.ncols());
-        let c = self.block.project(v);
+        let c = self.block.matvec(v);
         // the rows of C, group after group: one right-hand side a query
         let mut grouped = Mat::zeros(n, m);
         each_column(&mut grouped, |j, out| {
@@ -218,7 +218,7 @@ impl Preconditioner for Groups<'_> {
                 .zip(&self.order)
                 .for_each(|(&value, &row)| out[row] = value);
         });
-        Ok(remainder(v, self.block.expand(&c), self.lambda).into())
+        Ok(remainder(v, self.block.rmatvec(&c), self.lambda).into())
     }
 }
 

@@ -8,8 +8,8 @@ use crate::influence::block::layout::matrix;
 use crate::influence::block::precision::Precision;
 use crate::influence::block::view::{Block, chunks};
 use crate::influence::cost::{BlockSize, Cost};
+use crate::influence::diagnostics::SolverDiagnostics;
 use crate::influence::error::InfluenceError;
-use crate::influence::evidence::Evidence;
 use crate::influence::method::{Applied, InfluenceMethod, Limit, Preconditioner};
 use crate::influence::registry::{Allowed, Listed, MethodInfo, OptionInfo, Values};
 use crate::influence::solve::dense::product;
@@ -222,10 +222,10 @@ impl Preconditioner for Whole<'_> {
         let x = product(self.inverse.x.as_ref(), v.as_ref());
         let (r, _) = self.block.residual(v, &x, self.lambda);
         let residuals = relative(&r, &norms(v));
-        let evidence = Evidence {
+        let evidence = SolverDiagnostics {
             iterations: Some(self.inverse.history.len()),
-            history: Evidence::readable(&self.inverse.history),
-            ..Evidence::of_queries(&residuals, self.tolerance)
+            history: SolverDiagnostics::readable(&self.inverse.history),
+            ..SolverDiagnostics::of_queries(&residuals, self.tolerance)
         };
         Ok(Applied { x, evidence })
     }
@@ -348,10 +348,10 @@ impl Preconditioner for ByTensor {
                 )
             })
             .collect();
-        let evidence = Evidence {
+        let evidence = SolverDiagnostics {
             iterations: Some(self.steps),
-            history: Evidence::readable(&history),
-            ..Evidence::default()
+            history: SolverDiagnostics::readable(&history),
+            ..SolverDiagnostics::default()
         };
         Ok(Applied { x, evidence })
     }

@@ -12,8 +12,8 @@ use crate::look::{Dash, Look, Marker};
 ///
 /// The same space as [`arnoldi`](super::arnoldi) and the same settings, done for accuracy, where that one is done as
 /// published; so `complement` is `damp` here and `drop` there. It starts in the range of F, where all its
-/// steps count; every vector is orthogonalised against all others twice; an invariant space is gone on
-/// from with a fresh vector; and what the pairs miss is damped by 1/λ, not dropped. Along an eigenvector
+/// steps count; every vector is orthogonalised against all others twice; on breakdown it
+/// restarts with a random vector orthogonal to the basis; and what the pairs miss is damped by 1/λ, not dropped. Along an eigenvector
 /// that they miss with eigenvalue θ the answer is too large by θ/λ of the right one, where dropping loses all of it: so
 /// damping is closer where θ < λ. Exact when k reaches the rank of F; from k = min(n, d) on the block is solved exactly,
 /// as [`exact`](super::exact) does, and `complement` says nothing.

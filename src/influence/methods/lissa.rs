@@ -8,8 +8,8 @@ use crate::influence::block::columns::{column, combine, contiguous_mut, norms, w
 use crate::influence::block::reduce::sum_of_squares;
 use crate::influence::block::view::Block;
 use crate::influence::cost::{BlockSize, Cost};
+use crate::influence::diagnostics::SolverDiagnostics;
 use crate::influence::error::InfluenceError;
-use crate::influence::evidence::Evidence;
 use crate::influence::method::{Applied, InfluenceMethod, Limit, Preconditioner};
 use crate::influence::registry::{Allowed, Listed, MethodInfo, OptionInfo, Values};
 use crate::look::{Dash, Drawn, Given, Look, Marker};
@@ -27,7 +27,7 @@ use crate::random::rng;
 ///
 /// The residual ‖(F+λI)x − v‖/‖v‖ of the true system after every step but the last is in the history: it is the
 /// difference of two consecutive r, and costs no product. That of the result is measured outside the clock. A block counts in
-/// [`Evidence::not_converged`] when it is not finite or above 1, that is worse than x = 0.
+/// [`SolverDiagnostics::not_converged`] when it is not finite or above 1, that is worse than x = 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lissa {
     /// Which sign the damping has.
@@ -193,7 +193,7 @@ impl Preconditioner for Iteration<'_> {
         let mut history = Vec::with_capacity(self.iterations);
         let mut r = v.clone();
         for step in 0..self.iterations {
-            let mut next = self.block.fisher_times(&r);
+            let mut next = self.block.fisher_vector_product(&r);
             // next = keep·r − F r/s, then + v
             combine(&r, &mut next, |r, f| keep * r - f * inverse);
             combine(v, &mut next, |v, x| v + x);
@@ -205,10 +205,10 @@ impl Preconditioner for Iteration<'_> {
         if inverse != 1.0 {
             combine(v, &mut r, |_, r| r * inverse);
         }
-        let evidence = Evidence {
+        let evidence = SolverDiagnostics {
             iterations: Some(self.iterations),
-            history: Evidence::readable(&history),
-            ..Evidence::default()
+            history: SolverDiagnostics::readable(&history),
+            ..SolverDiagnostics::default()
         };
         Ok(Applied { x: r, evidence })
     }
@@ -263,7 +263,7 @@ fn top_eigenvalue(block: &Block<'_>) -> f64 {
                 x.iter_mut().for_each(|value| *value /= norm);
             }
         }
-        let next = block.fisher_times(&x);
+        let next = block.fisher_vector_product(&x);
         for j in 0..x.ncols() {
             let quotient: f64 = column(x.as_ref(), j)
                 .iter()

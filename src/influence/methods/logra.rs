@@ -5,7 +5,7 @@ use faer::{Accum, Mat, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
 use crate::influence::block::columns::{column, contiguous_mut};
-use crate::influence::block::layout::Segment;
+use crate::influence::block::layout::TensorSpan;
 use crate::influence::block::layout::matrix;
 use crate::influence::block::view::Block;
 use crate::influence::cost::{BlockSize, Cost};
@@ -85,7 +85,7 @@ impl Listed for Logra {
 
 impl Logra {
     /// The sides of one tensor of the block.
-    fn side(&self, block: &Block<'_>, segment: &Segment) -> Side {
+    fn side(&self, block: &Block<'_>, segment: &TensorSpan) -> Side {
         let info = &block.store().tensors()[segment.tensor];
         let [rows, columns] = matrix(&info.shape);
         let draw = |size: usize, keep: usize, side: &str| {
@@ -121,7 +121,7 @@ impl InfluenceMethod for Logra {
         let k = sides.iter().map(Side::kept).sum();
         // [k, n]: one example a column while it is filled
         let mut features = Mat::<f64>::zeros(k, block.rows());
-        block.sweep::<f64>(|rows| {
+        block.row_pass::<f64>(|rows| {
             features
                 .as_mut()
                 .subcols_mut(rows.range.start, rows.range.len())

@@ -21,12 +21,12 @@ use crate::look::{Dash, Look, Marker};
 ///
 /// Source: Frangella, Tropp, Udell 2021 (arXiv 2110.02820), algorithm 2.1: Ω a seeded Gaussian `[d, k]` made
 /// orthonormal; F shifted by ν = (n + d)·ε·‖FΩ‖_F, which is taken off Θ again, so that rounding leaves ΩᵀFΩ
-/// positive (there √d in place of n + d; but what is divided by ν must not exceed it, and that is the
-/// rounding of FΩ, sums over n and d). The sketch is always f64: rounding of f32 would need a shift as large as a small λ.
+/// positive (there √d in place of n + d; but ν must exceed the rounding error of
+/// FΩ, whose sums are over n and d). The sketch is always f64: rounding of f32 would need a shift as large as a small λ.
 ///
 /// Cost: 4·k·n·d + 8·k²·d to prepare, 4·m·k·d to apply; k·d numbers. Passes over the gradients, the contraction included: 2.
 /// The residual ‖(F+λI)x − v‖/‖v‖ is measured outside the clock; a block counts in
-/// [`Evidence::not_converged`](crate::influence::Evidence::not_converged) when it is above 1, that is worse than x = 0.
+/// [`SolverDiagnostics::not_converged`](crate::influence::SolverDiagnostics::not_converged) when it is above 1, that is worse than x = 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Nystrom {
     /// Columns of the sketch k, at least 1; exact from min(n, d) on.

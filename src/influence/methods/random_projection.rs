@@ -82,7 +82,7 @@ impl InfluenceMethod for RandomProjection {
         let projection = self
             .kind
             .draw(block.dim(), self.dim, block.seed(), block.name());
-        let features = block.project(&projection);
+        let features = block.matvec(&projection);
         Ok(Box::new(Ready {
             projection,
             projected: Projected::new(block, features, lambda)?,

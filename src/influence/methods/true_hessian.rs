@@ -8,8 +8,8 @@ use crate::influence::block::precision::Precision;
 use crate::influence::block::view::Block;
 use crate::influence::companions::Need;
 use crate::influence::cost::{BlockSize, Cost, EIGEN};
+use crate::influence::diagnostics::SolverDiagnostics;
 use crate::influence::error::InfluenceError;
-use crate::influence::evidence::Evidence;
 use crate::influence::method::{Applied, InfluenceMethod, Preconditioner};
 use crate::influence::registry::{Allowed, Listed, MethodInfo, OptionInfo, Values};
 use crate::influence::solve::dense::product_on;
@@ -243,10 +243,10 @@ impl Preconditioner for Decomposed {
                 x.copy_from(&answer);
                 rest.copy_from(&left);
             });
-        let evidence = Evidence {
+        let evidence = SolverDiagnostics {
             solver: Some("eigen".to_owned()),
             negative: Some([self.negative, self.weights.len()]),
-            ..Evidence::of_queries(&relative(&rest, &norms(v)), CONVERGED_BELOW)
+            ..SolverDiagnostics::of_queries(&relative(&rest, &norms(v)), CONVERGED_BELOW)
         };
         Ok(Applied { x, evidence })
     }

@@ -5,7 +5,7 @@ use ndarray::{Array2, Axis, s};
 use super::influence::{Influence, RunOptions};
 use super::queries::Queries;
 use crate::gradients::store::GradientStore;
-use crate::influence::evidence::Evidence;
+use crate::influence::diagnostics::SolverDiagnostics;
 use crate::influence::method::Control;
 use crate::measure::{Meter, StageBytes, StageSeconds};
 
@@ -43,7 +43,7 @@ pub(super) fn of_control(
             ..StageBytes::default()
         }),
         bytes_read: 0,
-        evidence: Evidence::default(),
+        evidence: SolverDiagnostics::default(),
         block_evidence: Vec::new(),
         parts: None,
         preconditioned: None,

@@ -7,7 +7,7 @@ use super::preconditioned::PreconditionedQueries;
 use super::queries::Queries;
 use crate::influence::block::precision::Precision;
 use crate::influence::companions::Companions;
-use crate::influence::evidence::Evidence;
+use crate::influence::diagnostics::SolverDiagnostics;
 use crate::measure::{StageBytes, StageSeconds};
 
 /// How [`run_method`](super::run_method) computes.
@@ -47,8 +47,8 @@ pub struct Influence {
     /// included. Divided by the size of the store they are the passes over the data that the method makes.
     pub bytes_read: u64,
     /// The worst over blocks.
-    pub evidence: Evidence,
+    pub evidence: SolverDiagnostics,
     /// One for each block of the layout, and for each checkpoint if the method goes through them; a block
     /// of zeros has none to show.
-    pub block_evidence: Vec<Evidence>,
+    pub block_evidence: Vec<SolverDiagnostics>,
 }

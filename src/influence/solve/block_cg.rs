@@ -92,7 +92,7 @@ fn round(block: &Block<'_>, r: Mat<f64>, lambda: f64, history: &mut Vec<f64>) ->
     let (mut q, mut c) = thin_qr(r);
     let mut p = q.clone();
     while history.len() < MAX_ITERATIONS {
-        let mut z = block.fisher_times(&p);
+        let mut z = block.fisher_vector_product(&p);
         combine(&p, &mut z, |p, z| z + lambda * p);
         let curvature = product(p.transpose(), z.as_ref());
         // not positive: rounding has taken over, and the true residual decides

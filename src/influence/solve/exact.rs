@@ -8,8 +8,8 @@ use crate::influence::block::columns::{combine, norms, parallel, relative};
 use crate::influence::block::precision::Precision;
 use crate::influence::block::view::Block;
 use crate::influence::cost::{BlockSize, Cost};
+use crate::influence::diagnostics::SolverDiagnostics;
 use crate::influence::error::InfluenceError;
-use crate::influence::evidence::Evidence;
 use crate::influence::method::{Applied, Preconditioner};
 
 /// Residual above which the answer is refined.
@@ -38,7 +38,7 @@ const CONVERGED_BELOW: f64 = 1e-9;
 /// The residual ‖(F+λI)x − v‖/‖v‖ is always computed, from G itself rather than from the factorised matrix,
 /// and the answer is refined (x += (F+λI)⁻¹r) while it is above 1e-12 and improves (of `cg`,
 /// by starting it again, while it is above 1e-10). Both belong to the apply time. A block that stays above 1e-9 (1e-10
-/// for `cg`) is counted in [`Evidence::not_converged`].
+/// for `cg`) is counted in [`SolverDiagnostics::not_converged`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Exact {
     /// Which way.
@@ -175,9 +175,9 @@ struct Factorised<'a> {
 impl Factorised<'_> {
     fn solve(&self, v: &Mat<f64>) -> Mat<f64> {
         if self.dual {
-            let mut c = self.block.project(v);
+            let mut c = self.block.matvec(v);
             self.factor.solve(c.as_mut(), parallel());
-            let mut x = self.block.expand(&c);
+            let mut x = self.block.rmatvec(&c);
             combine(v, &mut x, |v, y| (v - y) / self.lambda);
             x
         } else {
@@ -205,10 +205,10 @@ impl Preconditioner for Factorised<'_> {
             steps += 1;
         }
         let residuals = relative(&r, &norms(v));
-        let evidence = Evidence {
+        let evidence = SolverDiagnostics {
             iterations: Some(steps),
             solver: Some(if self.dual { "dual" } else { "primal" }.to_owned()),
-            ..Evidence::of_queries(&residuals, CONVERGED_BELOW)
+            ..SolverDiagnostics::of_queries(&residuals, CONVERGED_BELOW)
         };
         Ok(Applied { x, evidence })
     }
@@ -223,11 +223,11 @@ struct MatrixFree<'a> {
 impl Preconditioner for MatrixFree<'_> {
     fn apply(&self, v: &Mat<f64>) -> Result<Applied, InfluenceError> {
         let solution = block_cg::solve(&self.block, v, self.lambda);
-        let evidence = Evidence {
+        let evidence = SolverDiagnostics {
             iterations: Some(solution.iterations),
             solver: Some("cg".to_owned()),
-            history: Evidence::readable(&solution.history),
-            ..Evidence::of_queries(&solution.residuals, block_cg::TOLERANCE)
+            history: SolverDiagnostics::readable(&solution.history),
+            ..SolverDiagnostics::of_queries(&solution.residuals, block_cg::TOLERANCE)
         };
         Ok(Applied {
             x: solution.x,

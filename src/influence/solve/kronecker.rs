@@ -18,7 +18,7 @@ use super::dense::eigen;
 use crate::gradients::factors::{KroneckerFactors, TensorFactors};
 use crate::gradients::store::GradientStore;
 use crate::influence::block::columns::{column, contiguous_mut};
-use crate::influence::block::layout::Segment;
+use crate::influence::block::layout::TensorSpan;
 use crate::influence::block::precision::Element;
 use crate::influence::block::view::{Block, chunks};
 use crate::influence::companions::{Companions, Need, of_tensor};
@@ -89,7 +89,7 @@ impl Labels {
 
 /// A tensor of a block with the eigenbases of its factors.
 pub(crate) struct Part {
-    pub segment: Segment,
+    pub segment: TensorSpan,
     pub basis: Eigenbasis,
 }
 
@@ -100,7 +100,7 @@ fn of_block(
     method: &'static str,
 ) -> Result<Vec<Part>, InfluenceError> {
     let factors = labels.factors(&block.companions(), method)?;
-    let part = |segment: &Segment| {
+    let part = |segment: &TensorSpan| {
         let info = &block.store().tensors()[segment.tensor];
         let factors = of_tensor(factors, &info.name, &info.shape)?;
         Ok(Part {
@@ -320,7 +320,7 @@ impl Preconditioner for Weighted {
     fn apply(&self, v: &Mat<f64>) -> Result<Applied, InfluenceError> {
         let mut x = Mat::zeros(v.nrows(), v.ncols());
         for (part, weights) in &self.parts {
-            let Segment { offset, dim, .. } = part.segment;
+            let TensorSpan { offset, dim, .. } = part.segment;
             let queries = (QUERY_PANEL / dim).clamp(1, 64);
             x.as_mut()
                 .par_col_chunks_mut(queries)

@@ -15,8 +15,8 @@ use crate::influence::block::precision::Precision;
 use crate::influence::block::reduce::{add_scaled, dot, sum_of_squares};
 use crate::influence::block::view::Block;
 use crate::influence::cost::{BlockSize, Cost};
+use crate::influence::diagnostics::SolverDiagnostics;
 use crate::influence::error::InfluenceError;
-use crate::influence::evidence::Evidence;
 use crate::influence::method::{Applied, Preconditioner};
 use crate::influence::registry::{Allowed, ExactAt, OptionInfo, Values};
 use crate::random::rng;
@@ -151,7 +151,7 @@ pub(crate) fn ritz(block: &Block<'_>, rank: usize, steps: usize, process: Proces
     let mut fresh = || {
         let z = Mat::from_fn(d, 1, |_, _| StandardNormal.sample(&mut random));
         let start = if process == Process::Lanczos {
-            block.fisher_times(&z)
+            block.fisher_vector_product(&z)
         } else {
             z
         };
@@ -166,7 +166,7 @@ pub(crate) fn ritz(block: &Block<'_>, rank: usize, steps: usize, process: Proces
     while let Some(q) = next.take() {
         contiguous_mut(basis.as_mut().col_mut(used)).copy_from_slice(column(q.as_ref(), 0));
         used += 1;
-        let mut w = block.fisher_times(&q);
+        let mut w = block.fisher_vector_product(&q);
         let before = sum_of_squares(column(w.as_ref(), 0)).sqrt();
         largest = largest.max(before);
         let coefficients = orthogonalise(process, &basis, used, &mut w, before);
@@ -291,9 +291,9 @@ struct Inverted {
 
 impl Preconditioner for Inverted {
     fn apply(&self, v: &Mat<f64>) -> Result<Applied, InfluenceError> {
-        let evidence = Evidence {
+        let evidence = SolverDiagnostics {
             iterations: Some(self.ritz.steps),
-            ..Evidence::default()
+            ..SolverDiagnostics::default()
         };
         let x = self.ritz.low.invert(v, self.lambda, self.complement);
         Ok(Applied { x, evidence })

@@ -21,7 +21,7 @@ pub(crate) fn sketch(block: &Block<'_>, rank: usize) -> LowRank {
     let gaussian = Mat::from_fn(d, k, |_, _| StandardNormal.sample(&mut random));
     let (omega, _) = thin_qr(gaussian);
 
-    let mut y = block.fisher_times(&omega);
+    let mut y = block.fisher_vector_product(&omega);
     let size = sum_of_squares(&norms(&y)).sqrt();
     let shift = (n + d) as f64 * f64::EPSILON * size;
     combine(&omega, &mut y, |omega, y| y + shift * omega);

@@ -9,7 +9,7 @@ use super::report::{Cause, State, UnitReport};
 use super::shared::{Bases, Shared};
 use crate::config::{Cell, Plan, TaskConfig};
 use crate::device::DeviceChoice;
-use crate::ground_truth::Bench;
+use crate::ground_truth::RetrainContext;
 use crate::interrupt;
 use crate::measure;
 use crate::progress::Progress;
@@ -190,10 +190,10 @@ fn retrain(id: &UnitId, cell: &Cell, shared: &Shared, progress: &Progress) -> Re
     let base = shared.make_base(progress)?;
     let retrainer = shared.recipe().retrainer(&base, &shared.data)?;
     let jobs = shared.jobs();
-    let bench = Bench {
+    let bench = RetrainContext {
         retrain: &retrainer,
         seed: cell.seed,
-        journal: shared.journal(),
+        cache: shared.cache(),
         progress,
     };
     let (number, count) = id.slice;

@@ -8,9 +8,9 @@ use super::report;
 use crate::config::Cell;
 use crate::data::{Reads, TaskData};
 use crate::finetune::{self, Base};
-use crate::ground_truth::{self, Journal};
+use crate::ground_truth::{self, RetrainCache};
 use crate::models::ModelConfig;
-use crate::runner::companions::Wanted;
+use crate::runner::companions::Requirements;
 use crate::runner::forecast::{encoded, fine_tune};
 use crate::runner::latents::Encoding;
 use crate::runner::sentence;
@@ -103,7 +103,7 @@ impl<'a> Shared<'a> {
 
     /// Whether the methods of the cell need states along the fine-tune.
     pub fn checkpoints(&self) -> bool {
-        Wanted::by(&self.cell.settings.influence.methods).checkpoints
+        Requirements::by(&self.cell.settings.influence.methods).checkpoints
     }
 
     fn fine_tune_key(&self) -> String {
@@ -164,8 +164,8 @@ impl<'a> Shared<'a> {
     }
 
     /// Where outcomes of retrainings are kept.
-    pub fn journal(&self) -> Journal {
-        Journal::new(Some(&self.place.cache), &self.retraining_key())
+    pub fn cache(&self) -> RetrainCache {
+        RetrainCache::new(Some(&self.place.cache), &self.retraining_key())
     }
 
     /// Whether the outcome of one of the `jobs` of a slice is not there.
@@ -173,8 +173,8 @@ impl<'a> Shared<'a> {
         if self.blank {
             return !self.is_reported(id);
         }
-        let journal = self.journal();
-        jobs.iter().any(|job| !journal.has(&job.name()))
+        let cache = self.cache();
+        jobs.iter().any(|job| !cache.has(&job.name()))
     }
 
     /// The units that a unit of this cell needs and that are not done.

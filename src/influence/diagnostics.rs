@@ -6,7 +6,7 @@ use super::block::columns::{above, worst};
 
 /// What a solver says of its own answer, the worst over blocks.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Evidence {
+pub struct SolverDiagnostics {
     /// ‖(F+λI)x − v‖/‖v‖, the largest over blocks and queries; `null` when not computed, and the largest number there is
     /// when not finite (see [`not_finite`](Self::not_finite)).
     pub residual: Option<f64>,
@@ -51,7 +51,7 @@ fn readable(residual: f64) -> f64 {
     }
 }
 
-impl Evidence {
+impl SolverDiagnostics {
     /// Of the residual of every query: the worst, all of them, and not converged when one is above `tolerance` or
     /// not a number.
     pub(crate) fn of_queries(residuals: &[f64], tolerance: f64) -> Self {
@@ -111,16 +111,16 @@ mod tests {
 
     #[test]
     fn residuals_that_are_no_numbers_stay_the_worst_and_can_be_read_back() {
-        let fine = Evidence::of_queries(&[1e-7, 0.0], 1e-6);
+        let fine = SolverDiagnostics::of_queries(&[1e-7, 0.0], 1e-6);
         assert_eq!((fine.residual, fine.not_converged), (Some(1e-7), 0));
-        let bad = Evidence::of_queries(&[1e-7, f64::NAN, f64::INFINITY], 1e-6);
+        let bad = SolverDiagnostics::of_queries(&[1e-7, f64::NAN, f64::INFINITY], 1e-6);
         assert_eq!((bad.not_finite(), bad.not_converged), (true, 1));
         let text = serde_json::to_string(&bad).unwrap();
-        let back: Evidence = serde_json::from_str(&text).unwrap();
+        let back: SolverDiagnostics = serde_json::from_str(&text).unwrap();
         assert_eq!(back.residuals, [1e-7, f64::MAX, f64::MAX]);
         assert!(back.not_finite());
         // a block that has one is not hidden by another that is fine, in whatever order
-        let fine = Evidence::of_queries(&[1e-13], 1e-9);
+        let fine = SolverDiagnostics::of_queries(&[1e-13], 1e-9);
         for both in [fine.clone().worst(&bad), bad.worst(&fine)] {
             assert!(both.not_finite() && both.not_converged == 1);
         }
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn the_worst_over_blocks_is_kept() {
-        let a = Evidence {
+        let a = SolverDiagnostics {
             residual: Some(1e-9),
             iterations: None,
             solver: Some("primal".into()),
@@ -137,7 +137,7 @@ mod tests {
             residuals: vec![1e-9, 1e-10],
             history: vec![0.5, 1e-9],
         };
-        let b = Evidence {
+        let b = SolverDiagnostics {
             residual: Some(1e-3),
             iterations: Some(4),
             solver: Some("dual".into()),
@@ -146,8 +146,8 @@ mod tests {
             residuals: vec![1e-4, 1e-3],
             history: vec![0.9, 0.1, 1e-2, 1e-3],
         };
-        let worst = Evidence::default().worst(&a).worst(&b).worst(&a);
-        let expected = Evidence {
+        let worst = SolverDiagnostics::default().worst(&a).worst(&b).worst(&a);
+        let expected = SolverDiagnostics {
             residual: Some(1e-3),
             iterations: Some(4),
             solver: Some("dual+primal".into()),

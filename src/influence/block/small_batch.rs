@@ -11,12 +11,12 @@ use rayon::prelude::*;
 use super::columns::{column, contiguous_mut, cut};
 use super::precision::{Element, Precision, power_of_two};
 use super::reduce::{SIDE_BY_SIDE, add_scaled, dots_with};
-use super::sweep::{Part, Rows};
+use super::row_pass::{RowChunk, TensorRows};
 use super::view::{Block, FEW, chunks};
 use crate::gradients::store::Real;
 use crate::vector::{Kernel, dispatch};
 
-/// Rows that are multiplied, then added, while they are in the cache.
+/// RowChunk that are multiplied, then added, while they are in the cache.
 const TOGETHER: usize = 16;
 
 /// Parts of a chunk that are worked on side by side, whatever the number of threads.
@@ -38,7 +38,7 @@ impl Block<'_> {
         factor: f64,
         mut scores: MatMut<'_, f64>,
     ) {
-        self.sweep::<T>(|rows| {
+        self.row_pass::<T>(|rows| {
             let out = scores
                 .as_mut()
                 .subrows_mut(rows.range.start, rows.range.len());
@@ -76,7 +76,7 @@ impl Block<'_> {
         weight: impl Fn(usize, f64) -> f64 + Sync,
         x: &mut Mat<f64>,
     ) {
-        self.sweep::<T>(|rows| {
+        self.row_pass::<T>(|rows| {
             let sums: Vec<Mat<f64>> = parts(rows.range.len())
                 .collect::<Vec<_>>()
                 .into_par_iter()
@@ -110,7 +110,7 @@ fn parts(rows: usize) -> impl Iterator<Item = Range<usize>> {
 }
 
 struct Project<'a, T> {
-    rows: &'a Rows<'a, T>,
+    rows: &'a RowChunk<'a, T>,
     /// Within the chunk.
     range: Range<usize>,
     x: &'a Mat<f64>,
@@ -145,7 +145,7 @@ impl<T: Element> Kernel for Project<'_, T> {
 }
 
 struct Weigh<'a, T, A, W> {
-    rows: &'a Rows<'a, T>,
+    rows: &'a RowChunk<'a, T>,
     /// Within the chunk.
     range: Range<usize>,
     v: &'a Mat<f64>,
@@ -207,7 +207,7 @@ impl<T: Element + Into<A>, A: Sum, W: Fn(usize, f64) -> f64> Kernel for Weigh<'_
 #[inline(always)]
 fn add_rows<T: Copy + Into<A> + Into<f64>, A: Sum>(
     x: &mut [f64],
-    part: &Part<'_, T>,
+    part: &TensorRows<'_, T>,
     rows: Range<usize>,
     weights: &[f64; TOGETHER],
 ) {
@@ -256,7 +256,7 @@ impl<A: Real + Into<f64> + Mul<Output = A> + Add<Output = A>> Sum for A {}
 /// [`dots_with`] of at most [`SIDE_BY_SIDE`] rows of a tensor.
 #[inline(always)]
 fn dots_of_rows<T: Copy + Into<f64>>(
-    part: &Part<'_, T>,
+    part: &TensorRows<'_, T>,
     rows: Range<usize>,
     b: &[f64],
 ) -> [(f64, f64); SIDE_BY_SIDE] {
@@ -281,7 +281,7 @@ mod tests {
     {
         let (count, dim) = (7, 1030);
         let values: Vec<f32> = (0..count * dim).map(|i| (i as f32 * 0.37).sin()).collect();
-        let part = Part {
+        let part = TensorRows {
             offset: 0,
             dim,
             values: &values,
@@ -305,13 +305,13 @@ mod tests {
         }
     }
 
-    /// Rows side by side and one alone, with numbers left over: the same sums, those of plain loops.
+    /// RowChunk side by side and one alone, with numbers left over: the same sums, those of plain loops.
     #[test]
     fn rows_are_multiplied_side_by_side() {
         let (rows, dim) = (5, 77);
         let values: Vec<f32> = (0..rows * dim).map(|i| (i as f32 * 0.37).sin()).collect();
         let b: Vec<f64> = (0..dim).map(|i| (i as f64 * 0.11).cos()).collect();
-        let part = Part {
+        let part = TensorRows {
             offset: 0,
             dim,
             values: &values,

@@ -9,7 +9,7 @@ use faer::{Mat, MatMut, MatRef};
 use rayon::prelude::*;
 
 use super::columns::{contiguous_mut, cut};
-use super::precision::{Element, Right};
+use super::precision::{Element, ScaledRows};
 use super::reduce::{SIDE_BY_SIDE, sum_of_squares, sums_of_squares};
 use super::view::{Block, Tiles, chunks, even_chunks};
 use crate::vector::{Kernel, dispatch};
@@ -17,17 +17,17 @@ use crate::vector::{Kernel, dispatch};
 /// Least columns of a tile of Gᵀ C.
 const NARROW: usize = 128;
 
-/// Rows of G in the type that products are taken in.
-pub(crate) struct Rows<'r, T> {
+/// RowChunk of G in the type that products are taken in.
+pub(crate) struct RowChunk<'r, T> {
     /// Which examples.
     pub range: Range<usize>,
     /// The tensors of the block, in order.
-    pub segments: Vec<Part<'r, T>>,
+    pub segments: Vec<TensorRows<'r, T>>,
     tiles: Tiles,
 }
 
 /// The rows of one tensor.
-pub(crate) struct Part<'r, T> {
+pub(crate) struct TensorRows<'r, T> {
     /// First column in the block.
     pub offset: usize,
     /// Columns.
@@ -36,7 +36,7 @@ pub(crate) struct Part<'r, T> {
     pub values: &'r [T],
 }
 
-impl<T> Part<'_, T> {
+impl<T> TensorRows<'_, T> {
     /// Some of the rows, `[rows, dim]`.
     fn mat(&self, rows: &Range<usize>) -> MatRef<'_, T> {
         let values = &self.values[rows.start * self.dim..rows.end * self.dim];
@@ -53,7 +53,7 @@ impl<T> Part<'_, T> {
 impl<'a> Block<'a> {
     /// Goes through all rows once: `work` gets chunk after chunk, in order. A chunk is a view where the
     /// store holds this very type, else converted into memory that is used again.
-    pub(crate) fn sweep<T: Element>(&self, mut work: impl FnMut(&Rows<'_, T>)) {
+    pub(crate) fn row_pass<T: Element>(&self, mut work: impl FnMut(&RowChunk<'_, T>)) {
         let store = self.store();
         let views: Option<Vec<&[T]>> = self
             .segments()
@@ -94,13 +94,13 @@ impl<'a> Block<'a> {
                 .segments()
                 .iter()
                 .zip(values)
-                .map(|(s, values)| Part {
+                .map(|(s, values)| TensorRows {
                     offset: s.offset,
                     dim: s.dim,
                     values,
                 })
                 .collect();
-            work(&Rows {
+            work(&RowChunk {
                 range,
                 segments,
                 tiles: self.tiles(),
@@ -109,10 +109,10 @@ impl<'a> Block<'a> {
     }
 }
 
-impl<T: Element> Rows<'_, T> {
+impl<T: Element> RowChunk<'_, T> {
     /// `out += factor · H x` for these rows H, `[rows, m]`; with one column more than x has, `‖h‖²` is added
     /// to it, taken while the rows are in the cache.
-    pub(crate) fn add_project(&self, x: Right<'_, T>, factor: f64, out: MatMut<'_, f64>) {
+    pub(crate) fn add_project(&self, x: ScaledRows<'_, T>, factor: f64, out: MatMut<'_, f64>) {
         let m = x.mat.ncols();
         let norms = out.ncols() > m;
         let tiles = cut(out, even_chunks(self.range.len(), self.tiles.project_rows));
@@ -147,7 +147,7 @@ impl<T: Element> Rows<'_, T> {
     }
 
     /// `out += Hᵀ c` for these rows H, `[d, m]`, with c `[rows, m]`.
-    pub(crate) fn add_expand(&self, c: Right<'_, T>, out: MatMut<'_, f64>) {
+    pub(crate) fn add_expand(&self, c: ScaledRows<'_, T>, out: MatMut<'_, f64>) {
         let columns = share(
             out.nrows(),
             self.tiles.tasks,
@@ -187,7 +187,7 @@ impl<T: Element> Rows<'_, T> {
 
     /// All columns in pieces of at most `width`, each within a segment.
     fn columns(&self, width: usize) -> Vec<(usize, Range<usize>)> {
-        let pieces = |(s, part): (usize, &Part<'_, T>)| {
+        let pieces = |(s, part): (usize, &TensorRows<'_, T>)| {
             chunks(part.dim, width).map(move |columns| (s, columns))
         };
         self.segments.iter().enumerate().flat_map(pieces).collect()
@@ -211,7 +211,7 @@ impl<T: Element> Rows<'_, T> {
         let terms_a_part = terms.len().div_ceil(parts).max(1);
         tiles
             .into_par_iter()
-            // whoever is done first takes one tile more, not several or none
+            // work-stealing grain: one tile
             .with_max_len(1)
             .for_each(|(place, mut out)| {
                 if parts == 1 {
@@ -238,7 +238,7 @@ fn share(total: usize, pieces: usize, bounds: RangeInclusive<usize>) -> usize {
 
 /// `squares += ‖·‖²` of a stretch of every row.
 struct AddSquares<'a, T> {
-    part: &'a Part<'a, T>,
+    part: &'a TensorRows<'a, T>,
     rows: Range<usize>,
     columns: Range<usize>,
     squares: &'a mut [f64],

@@ -11,7 +11,7 @@ use crate::finetune::Outcome;
 
 /// A folder of outcomes, or none.
 #[derive(Debug)]
-pub struct Journal {
+pub struct RetrainCache {
     folder: Option<PathBuf>,
     /// Whether a damaged outcome has been met, which is said once.
     warned: AtomicBool,
@@ -20,7 +20,7 @@ pub struct Journal {
 /// Entry of a file's metadata that holds the hash of its numbers.
 const DIGEST: &str = "blake3";
 
-impl Journal {
+impl RetrainCache {
     /// In the folder `retraining-<key>` of a cache.
     pub fn new(cache: Option<&Path>, key: &str) -> Self {
         Self {
@@ -131,16 +131,16 @@ mod tests {
     #[test]
     fn outcomes_return_bit_by_bit_and_broken_ones_do_not() {
         let folder = tempfile::tempdir().unwrap();
-        let journal = Journal::new(Some(folder.path()), "k");
+        let cache = RetrainCache::new(Some(folder.path()), "k");
         let outcome = Outcome {
             losses: vec![0.1, 1.0 / 3.0, 2e-300],
             accuracy: vec![],
         };
-        let name = Journal::name(&[true, false], 7, false);
-        assert_eq!(journal.read(&name, 3), None);
-        journal.write(&name, &outcome).unwrap();
-        assert_eq!(journal.read(&name, 3), Some(outcome));
-        assert_eq!(journal.read(&name, 2), None);
+        let name = RetrainCache::name(&[true, false], 7, false);
+        assert_eq!(cache.read(&name, 3), None);
+        cache.write(&name, &outcome).unwrap();
+        assert_eq!(cache.read(&name, 3), Some(outcome));
+        assert_eq!(cache.read(&name, 2), None);
         let path = folder
             .path()
             .join(format!("retraining-k/{name}.safetensors"));
@@ -149,10 +149,10 @@ mod tests {
         *flipped.last_mut().unwrap() ^= 1;
         for damaged in [&bytes[..bytes.len() - 1], &[], &flipped] {
             std::fs::write(&path, damaged).unwrap();
-            assert_eq!(journal.read(&name, 3), None);
+            assert_eq!(cache.read(&name, 3), None);
         }
-        assert_ne!(name, Journal::name(&[true, false], 7, true));
-        assert_ne!(name, Journal::name(&[true, true], 7, false));
-        assert_ne!(name, Journal::name(&[true, false], 8, false));
+        assert_ne!(name, RetrainCache::name(&[true, false], 7, true));
+        assert_ne!(name, RetrainCache::name(&[true, true], 7, false));
+        assert_ne!(name, RetrainCache::name(&[true, false], 8, false));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::by_token::ByToken;
 use super::collecting::{Collected, collect};
-use super::companions::{self, Beside, Wanted};
+use super::companions::{self, AuxiliaryData, Requirements};
 use super::embeddings::embeddings;
 use super::sentence;
 use super::source::{Tuned, tensors};
@@ -22,8 +22,8 @@ use crate::progress::Progress;
 use crate::results::record::{AnswerFacts, ModelFacts, SampleFacts, TaskFacts, TrainingFacts};
 use crate::tasks::GradientsTask;
 
-/// What the methods work on, whatever task it came from.
-pub(super) struct Material {
+/// Gradients and metadata of one cell.
+pub(super) struct CellInputs {
     pub train: GradientStore,
     pub query: GradientStore,
     /// Training and query gradients before they were rounded, when exact influence on these is the reference or gaps
@@ -34,7 +34,7 @@ pub(super) struct Material {
     pub model: Option<ModelFacts>,
     pub training: Option<TrainingFacts>,
     /// What the methods need beside the gradients.
-    pub beside: Beside,
+    pub beside: AuxiliaryData,
     /// Wall time of taking the gradients, without what stands beside them.
     pub seconds: f64,
     /// Share of the computed positions that were padding; `None` where there are no token lists.
@@ -51,7 +51,7 @@ pub(super) struct Material {
     pub samples: Vec<SampleFacts>,
 }
 
-impl Material {
+impl CellInputs {
     /// Everything of a cell up to the gradients.
     ///
     /// # Errors
@@ -61,19 +61,19 @@ impl Material {
             root: &place.root,
             cell,
         };
-        let material = match &cell.settings.task {
+        let inputs = match &cell.settings.task {
             TaskConfig::Gradients(task) => drawn(task, &stores, progress)?,
             _ => fine_tuned(place, &stores, progress)?,
         };
         if !keeps_unrounded(&cell.settings) {
-            return Ok(material);
+            return Ok(inputs);
         }
         let [train, query] = SPLITS;
         Ok(Self {
-            train: stores.rounded(train, &material.train)?,
-            query: stores.rounded(query, &material.query)?,
-            unrounded: Some([material.train, material.query]),
-            ..material
+            train: stores.rounded(train, &inputs.train)?,
+            query: stores.rounded(query, &inputs.query)?,
+            unrounded: Some([inputs.train, inputs.query]),
+            ..inputs
         })
     }
 
@@ -88,7 +88,7 @@ impl Material {
 }
 
 /// The gradients of the task that has no model.
-fn drawn(task: &GradientsTask, stores: &Stores, progress: &Progress) -> Result<Material, String> {
+fn drawn(task: &GradientsTask, stores: &Stores, progress: &Progress) -> Result<CellInputs, String> {
     progress.stage("making gradients");
     let start = Instant::now();
     let blocks = 0..task.blocks;
@@ -104,7 +104,7 @@ fn drawn(task: &GradientsTask, stores: &Stores, progress: &Progress) -> Result<M
     .map_err(sentence)?;
     let classes = made.truth.train_classes.as_ref();
     let classes = classes.map(|_| task.shared_directions);
-    Ok(Material {
+    Ok(CellInputs {
         train: made.train,
         query: made.query,
         unrounded: None,
@@ -122,7 +122,7 @@ fn drawn(task: &GradientsTask, stores: &Stores, progress: &Progress) -> Result<M
         truth: made.truth,
         model: None,
         training: None,
-        beside: Beside::default(),
+        beside: AuxiliaryData::default(),
         seconds: start.elapsed().as_secs_f64(),
         padding: None,
         retrainer: None,
@@ -134,9 +134,9 @@ fn drawn(task: &GradientsTask, stores: &Stores, progress: &Progress) -> Result<M
 }
 
 /// The gradients of a fine-tuned model, and what the methods need beside them.
-fn fine_tuned(place: &Place, stores: &Stores, progress: &Progress) -> Result<Material, String> {
+fn fine_tuned(place: &Place, stores: &Stores, progress: &Progress) -> Result<CellInputs, String> {
     let cell = stores.cell;
-    let wanted = Wanted::by(&cell.settings.influence.methods);
+    let wanted = Requirements::by(&cell.settings.influence.methods);
     let outcome = tune(place, cell, wanted.checkpoints, progress)?;
     let (data, tuned) = (outcome.data, outcome.tuned);
     let tensors = tensors(&tuned.model, &data.train.targets);
@@ -154,7 +154,7 @@ fn fine_tuned(place: &Place, stores: &Stores, progress: &Progress) -> Result<Mat
     let embeddings = wanted.embeddings.then(|| embeddings(&data)).flatten();
     let about = data.texts.as_ref();
     let texts = about.map(|about| about.texts.clone());
-    Ok(Material {
+    Ok(CellInputs {
         train,
         query,
         unrounded: None,
