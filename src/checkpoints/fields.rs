@@ -186,8 +186,13 @@ impl Fields {
             None => Ok(None),
             Some(Value::String(word)) if allowed.contains(&word.as_str()) => Ok(Some(word)),
             Some(other) => {
+                let meant = other
+                    .as_str()
+                    .and_then(|word| input::nearest(word, allowed));
+                let meant = meant.map(|word| format!("; did you mean \"{word}\"?"));
                 let allowed = allowed.iter().map(|word| format!("\"{word}\""));
-                Err(self.unsupported(field, other, allowed.collect::<Vec<_>>().join(", ")))
+                let allowed = allowed.collect::<Vec<_>>().join(", ");
+                Err(self.unsupported(field, other, allowed + &meant.unwrap_or_default()))
             }
         }
     }

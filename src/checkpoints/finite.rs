@@ -5,16 +5,31 @@ const CHUNK: usize = 1024;
 /// The exponent of an f32 that is NaN or infinite.
 const EXPONENT: u32 = 0x7f80_0000;
 
-/// The first number that is NaN or infinite: which it is, and its index along each dimension of `shape`, such as
-/// `holds NaN at [3, 5]`; nothing where all are finite.
-pub fn problem(values: &[f32], shape: &[usize]) -> Option<String> {
+/// Whether all numbers of a tensor of this shape are finite.
+///
+/// # Errors
+/// The first that is not, as a sentence that goes on from the tensor's name: `holds NaN at [3, 5]; allowed: finite
+/// numbers`.
+pub fn check(values: &[f32], shape: &[usize]) -> Result<(), String> {
+    match first(values) {
+        None => Ok(()),
+        Some(index) => Err(refusal(index, values[index], shape)),
+    }
+}
+
+/// Where the first number is that is NaN or infinite.
+pub fn first(values: &[f32]) -> Option<usize> {
     let bad = |value: &f32| value.to_bits() & EXPONENT == EXPONENT;
     // without a way out in the middle, a chunk is compared several numbers at a time
     let any = |chunk: &[f32]| chunk.iter().fold(false, |any, value| any | bad(value));
     let chunk = values.chunks(CHUNK).position(any)?;
     let start = chunk * CHUNK;
-    let index = start + values[start..].iter().position(bad)?;
-    let found = if values[index].is_nan() {
+    Some(start + values[start..].iter().position(bad)?)
+}
+
+/// What [`check`] says of the number `value` at `index` of a tensor.
+pub fn refusal(index: usize, value: f32, shape: &[usize]) -> String {
+    let found = if value.is_nan() {
         "NaN"
     } else {
         "an infinite number"
@@ -24,7 +39,7 @@ pub fn problem(values: &[f32], shape: &[usize]) -> Option<String> {
     for (place, &size) in place.iter_mut().zip(shape).rev() {
         (*place, rest) = (rest % size, rest / size);
     }
-    Some(format!("holds {found} at {place:?}"))
+    format!("holds {found} at {place:?}; allowed: finite numbers")
 }
 
 #[cfg(test)]
@@ -35,13 +50,13 @@ mod tests {
     fn the_first_is_named_with_its_place() {
         let mut values = vec![f32::MAX; 3 * 5 * 700];
         values[1] = f32::MIN_POSITIVE / 2.0;
-        assert_eq!(problem(&values, &[3, 5, 700]), None);
-        assert_eq!(problem(&[], &[0]), None);
+        assert_eq!(check(&values, &[3, 5, 700]), Ok(()));
+        assert_eq!(check(&[], &[0]), Ok(()));
         values[2 * 3500 + 4 * 700 + 699] = f32::NEG_INFINITY;
-        let found = problem(&values, &[3, 5, 700]).unwrap();
-        assert_eq!(found, "holds an infinite number at [2, 4, 699]");
+        let found = check(&values, &[3, 5, 700]).unwrap_err();
+        assert!(found.starts_with("holds an infinite number at [2, 4, 699];"));
         values[3500] = -f32::NAN;
-        let found = problem(&values, &[3, 5, 700]).unwrap();
-        assert_eq!(found, "holds NaN at [1, 0, 0]");
+        let found = check(&values, &[3, 5, 700]).unwrap_err();
+        assert!(found.starts_with("holds NaN at [1, 0, 0];"));
     }
 }

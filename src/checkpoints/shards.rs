@@ -1,21 +1,21 @@
 //! Weights in safetensors files, one or several shards, or in a GGUF file; memory-mapped.
 //!
-//! Numbers may be f32, f16 or bf16, or of any type that [`gguf`] reads, and become f32. A tensor of
-//! safetensors is copied piece by piece and the pages it came from are given back, so that loading takes the size of
-//! the model and little more.
+//! Numbers may be of any type that [`tensor_file::reader`] or [`gguf`] reads, and become f32. A tensor of safetensors is copied
+//! piece by piece and the pages it came from are given back, so that loading takes the size of the model and little more.
+//! Whether its numbers are finite is looked at when it is read for the first time.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use half::{bf16, f16};
 use memmap2::Mmap;
 use safetensors::tensor::{Dtype, SafeTensors};
 use serde_json::Value;
 use thiserror::Error;
 
 use super::gguf::{self, Gguf};
-use super::{Fields, HuggingFaceError, finite};
+use super::{Fields, HuggingFaceError, finite, tensor_file};
 use crate::input::{self, InputError, quote};
 
 /// Bytes that are copied before their pages are given back; a multiple of the page size.
@@ -48,16 +48,6 @@ pub enum ShardsError {
         /// Why.
         reason: String,
     },
-    /// A tensor of a type that weights do not have.
-    #[error("{path}: tensor `{name}` is {found}; allowed: F32, F16, BF16")]
-    Type {
-        /// The file.
-        path: PathBuf,
-        /// The tensor.
-        name: String,
-        /// Its type.
-        found: String,
-    },
     /// A parameter is not in the files.
     #[error("{folder}: the weights lack `{name}`{also}")]
     Missing {
@@ -69,13 +59,13 @@ pub enum ShardsError {
         also: String,
     },
     /// A parameter that no model can compute with.
-    #[error("{path}: tensor `{name}` {problem}; weights are finite numbers")]
-    NotFinite {
+    #[error("{path}: tensor `{name}` {problem}")]
+    Tensor {
         /// The file.
         path: PathBuf,
         /// The tensor.
         name: String,
-        /// What it holds, and where.
+        /// Its type or a number, and what is allowed.
         problem: String,
     },
     /// A parameter of another shape than the settings say.
@@ -104,16 +94,18 @@ pub struct Naming {
 }
 
 /// Where a tensor lies.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Place {
     /// Name in the file.
     name: String,
     shape: Vec<usize>,
     stored: Stored,
+    /// Whether its numbers are known to be finite.
+    checked: AtomicBool,
 }
 
 /// How a tensor is stored.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Stored {
     Safetensors {
         shard: usize,
@@ -154,6 +146,7 @@ impl Shards {
                     name: name.to_owned(),
                     shape: shape.to_vec(),
                     stored: Stored::Gguf,
+                    checked: AtomicBool::new(false),
                 };
                 shards.places.insert(shards.known_as(name), place);
             }
@@ -199,6 +192,7 @@ impl Shards {
                     start: base + start,
                     end: base + end,
                 },
+                checked: AtomicBool::new(false),
             };
             self.places.insert(self.known_as(&name), place);
         }
@@ -220,14 +214,35 @@ impl Shards {
         place.is_some_and(|place| place.shape == shape)
     }
 
+    /// The type of a tensor's numbers in a file of safetensors.
+    pub fn dtype(&self, name: &str) -> Option<Dtype> {
+        match self.places.get(name)?.stored {
+            Stored::Safetensors { dtype, .. } => Some(dtype),
+            Stored::Gguf => None,
+        }
+    }
+
     /// Copies a parameter's numbers.
     ///
     /// # Errors
     /// When it is missing, has another shape, is of a type that weights do not have, or holds NaN or infinite numbers.
     pub fn values(&self, name: &str, expected: &[usize]) -> Result<Vec<f32>, ShardsError> {
+        self.read(name, expected, true)
+    }
+
+    /// Finds what is wrong with a parameter, so that [`Self::values`] can no longer refuse it.
+    ///
+    /// # Errors
+    /// As [`Self::values`].
+    pub fn check(&self, name: &str, expected: &[usize]) -> Result<(), ShardsError> {
+        self.read(name, expected, false).map(drop)
+    }
+
+    /// A parameter's numbers; without `keep` those of the last piece.
+    fn read(&self, name: &str, expected: &[usize], keep: bool) -> Result<Vec<f32>, ShardsError> {
         let place = self.places.get(name).ok_or_else(|| self.missing(name))?;
-        let path = match &place.stored {
-            Stored::Safetensors { shard, .. } => &self.files[*shard].0,
+        let path = match place.stored {
+            Stored::Safetensors { shard, .. } => &self.files[shard].0,
             Stored::Gguf => &self.folder,
         };
         if place.shape != expected {
@@ -238,33 +253,56 @@ impl Shards {
                 expected: expected.to_owned(),
             });
         }
-        let &Stored::Safetensors {
-            shard,
-            dtype,
-            start,
-            end: last,
-        } = &place.stored
-        else {
-            let file = self.gguf.as_ref();
-            let values = file.and_then(|file| file.values(&place.name));
-            let values = values.ok_or_else(|| self.missing(name))?;
-            return finite(values, path, place);
-        };
-        let append = reader(dtype).ok_or_else(|| ShardsError::Type {
+        let wrong = |problem| ShardsError::Tensor {
             path: path.clone(),
             name: place.name.clone(),
-            found: format!("{dtype:?}"),
-        })?;
-        let map = &self.files[shard].1;
-        let mut values = Vec::with_capacity(expected.iter().product());
-        let mut start = start;
-        while start < last {
-            let end = (start + PIECE).min(last);
-            append(&map[start..end], &mut values);
-            give_back(map, start, end);
-            start = end;
+            problem,
+        };
+        let check = |values: &[f32], before: usize| {
+            if place.checked.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            let index = finite::first(values);
+            index.map_or(Ok(()), |index| {
+                let problem = finite::refusal(before + index, values[index], expected);
+                Err(wrong(problem))
+            })
+        };
+        let mut values = Vec::new();
+        match place.stored {
+            Stored::Gguf => {
+                let file = self.gguf.as_ref();
+                let found = file.and_then(|file| file.values(&place.name));
+                values = found.ok_or_else(|| self.missing(name))?;
+                check(&values, 0)?;
+            }
+            Stored::Safetensors {
+                shard,
+                dtype,
+                start,
+                end: last,
+            } => {
+                let append = tensor_file::reader(dtype).map_err(wrong)?;
+                let map = &self.files[shard].1;
+                if keep {
+                    values.reserve_exact(expected.iter().product());
+                }
+                let mut before = 0;
+                let mut start = start;
+                while start < last {
+                    let end = (start + PIECE).min(last);
+                    let kept = if keep { values.len() } else { 0 };
+                    values.truncate(kept);
+                    append(&map[start..end], &mut values);
+                    check(&values[kept..], before)?;
+                    before += values.len() - kept;
+                    give_back(map, start, end);
+                    start = end;
+                }
+            }
         }
-        finite(values, path, place)
+        place.checked.store(true, Ordering::Relaxed);
+        Ok(values)
     }
 
     fn missing(&self, name: &str) -> ShardsError {
@@ -287,40 +325,6 @@ impl Shards {
             hasher.update(&(bytes.len() as u64).to_le_bytes());
             hasher.update(bytes);
         }
-    }
-}
-
-/// The numbers of a tensor, when all are finite.
-fn finite(values: Vec<f32>, path: &Path, place: &Place) -> Result<Vec<f32>, ShardsError> {
-    match finite::problem(&values, &place.shape) {
-        None => Ok(values),
-        Some(problem) => Err(ShardsError::NotFinite {
-            path: path.to_owned(),
-            name: place.name.clone(),
-            problem,
-        }),
-    }
-}
-
-/// Appends the numbers in some bytes as f32.
-pub type Reader = fn(&[u8], &mut Vec<f32>);
-
-/// How numbers of a type are appended as f32; `None` for a type that weights do not have.
-pub fn reader(dtype: Dtype) -> Option<Reader> {
-    match dtype {
-        Dtype::F32 => Some(|bytes, out| {
-            let numbers = bytes.as_chunks::<4>().0.iter();
-            out.extend(numbers.map(|number| f32::from_le_bytes(*number)));
-        }),
-        Dtype::F16 => Some(|bytes, out| {
-            let numbers = bytes.as_chunks::<2>().0.iter();
-            out.extend(numbers.map(|number| f16::from_le_bytes(*number).to_f32()));
-        }),
-        Dtype::BF16 => Some(|bytes, out| {
-            let numbers = bytes.as_chunks::<2>().0.iter();
-            out.extend(numbers.map(|number| bf16::from_le_bytes(*number).to_f32()));
-        }),
-        _ => None,
     }
 }
 
@@ -382,10 +386,23 @@ fn list(folder: &Path, stem: &'static str) -> Result<Vec<PathBuf>, ShardsError> 
         _ => None,
     }
     .ok_or_else(|| ShardsError::Read {
-        path: index,
+        path: index.clone(),
         reason: "`weight_map` is not a mapping of tensors to files".into(),
     })?;
     names.sort();
     names.dedup();
+    for name in &names {
+        let reason = if Path::new(name).file_name() != Some(name.as_ref()) {
+            "which is not the name of a file in this folder"
+        } else if !folder.join(name).is_file() {
+            "which is not there; it was not downloaded, or has another name"
+        } else {
+            continue;
+        };
+        return Err(ShardsError::Read {
+            path: index,
+            reason: format!("`weight_map` names {}, {reason}", quote(name)),
+        });
+    }
     Ok(names.into_iter().map(|name| folder.join(name)).collect())
 }

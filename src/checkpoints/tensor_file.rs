@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use half::{bf16, f16};
 use safetensors::SafeTensorError;
-use safetensors::tensor::{Metadata, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
 use thiserror::Error;
 
+use super::finite;
 use crate::atomic;
 use crate::input::{self, InputError};
 
@@ -73,6 +75,48 @@ pub fn parse<'b>(
     let tensors = SafeTensors::deserialize(bytes).map_err(wrong)?;
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(wrong)?;
     Ok((tensors, header))
+}
+
+/// Appends the numbers in some bytes as f32.
+pub type Reader = fn(&[u8], &mut Vec<f32>);
+
+/// How numbers of a type are read.
+///
+/// # Errors
+/// For a type other than these: a sentence that goes on from the tensor's name.
+pub fn reader(dtype: Dtype) -> Result<Reader, String> {
+    match dtype {
+        Dtype::F32 => Ok(|bytes, out| {
+            let numbers = bytes.as_chunks::<4>().0.iter();
+            out.extend(numbers.map(|number| f32::from_le_bytes(*number)));
+        }),
+        Dtype::F16 => Ok(|bytes, out| {
+            let numbers = bytes.as_chunks::<2>().0.iter();
+            out.extend(numbers.map(|number| f16::from_le_bytes(*number).to_f32()));
+        }),
+        Dtype::BF16 => Ok(|bytes, out| {
+            let numbers = bytes.as_chunks::<2>().0.iter();
+            out.extend(numbers.map(|number| bf16::from_le_bytes(*number).to_f32()));
+        }),
+        Dtype::F64 => Ok(|bytes, out| {
+            let numbers = bytes.as_chunks::<8>().0.iter();
+            out.extend(numbers.map(|number| f64::from_le_bytes(*number) as f32));
+        }),
+        other => Err(format!("is {other:?}; allowed: F32, F64, F16, BF16")),
+    }
+}
+
+/// The numbers of a tensor as f32.
+///
+/// # Errors
+/// A type that [`reader`] does not read, and numbers that are not [finite](finite::check): a sentence that goes on from the
+/// tensor's name.
+pub fn numbers(view: &TensorView<'_>) -> Result<Vec<f32>, String> {
+    let read = reader(view.dtype())?;
+    let mut values = Vec::with_capacity(view.shape().iter().product());
+    read(view.data(), &mut values);
+    finite::check(&values, view.shape())?;
+    Ok(values)
 }
 
 /// Writes named tensors atomically. Metadata of several entries have no order of their own, and with them the bytes of

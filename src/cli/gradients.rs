@@ -211,7 +211,8 @@ pub fn gradients(args: &GradientsArgs, global: Global) -> miette::Result<ExitCod
             summary.examples,
             match summary.passed_over {
                 0 => String::new(),
-                count => format!(" ({count} broken rows passed over)"),
+                count =>
+                    format!(" ({count} passed over: broken rows, or no token left to predict)"),
             },
             summary.blocks.len(),
             summary.examples as f64 / summary.seconds,

@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 use safetensors::tensor::{Dtype, TensorView};
 use thiserror::Error;
 
-use crate::checkpoints::finite;
-use crate::checkpoints::shards::reader;
 use crate::checkpoints::{TensorFileError, tensor_file};
 use crate::data::GivenNoise;
 
@@ -64,7 +62,7 @@ pub(super) fn read(path: &Path, n: usize, channels: usize) -> Result<NoiseFile, 
             );
             return Err(wrong(name, problem));
         }
-        let values = real(&view).map_err(|problem| wrong(name, problem))?;
+        let values = tensor_file::numbers(&view).map_err(|problem| wrong(name, problem))?;
         Ok((shape, values))
     };
     let (shape, latents) = numbers("latents")?;
@@ -103,21 +101,4 @@ fn whole(view: &TensorView<'_>) -> Result<Vec<usize>, String> {
     };
     let one = |number: i64| usize::try_from(number).map_err(|_| format!("holds {number}"));
     numbers.into_iter().map(one).collect()
-}
-
-/// Finite numbers.
-fn real(view: &TensorView<'_>) -> Result<Vec<f32>, String> {
-    let mut values = Vec::new();
-    match (view.dtype(), reader(view.dtype())) {
-        (Dtype::F64, _) => {
-            let numbers = view.data().as_chunks::<8>().0.iter();
-            values.extend(numbers.map(|bytes| f64::from_le_bytes(*bytes) as f32));
-        }
-        (_, Some(append)) => append(view.data(), &mut values),
-        (other, None) => return Err(format!("is {other:?}; allowed: F32, F64, F16, BF16")),
-    }
-    match finite::problem(&values, view.shape()) {
-        None => Ok(values),
-        Some(problem) => Err(problem),
-    }
 }

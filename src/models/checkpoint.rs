@@ -246,12 +246,13 @@ impl Model {
         } = checkpoint;
         config.admits(*loading).map_err(wrong)?;
         let mut model = config.blank(input, classes, device)?;
-        let residence = Residence::of(&mut model, *loading).map_err(wrong)?;
         let failed = |error| ModelError::from(CheckpointError::from(error));
         let weights = Narrow {
             shards: shards.clone(),
             compute: loading.compute,
         };
+        let bytes = model.weight_bytes(Some(&weights));
+        let residence = Residence::of(&model, bytes, *loading).map_err(wrong)?;
         let (base, head): (Vec<_>, Vec<_>) = model
             .parameters()
             .into_iter()
@@ -263,7 +264,7 @@ impl Model {
             } else {
                 // so that nothing can be wrong later
                 let shape = parameter.slot.shape();
-                shards.values(&parameter.name, &shape).map_err(failed)?;
+                shards.check(&parameter.name, &shape).map_err(failed)?;
             }
         }
         weights.load(now, device).map_err(failed)?;
@@ -292,4 +293,46 @@ fn today(name: &str) -> String {
         }
     }
     name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::DeviceChoice;
+
+    /// As on a GPU: as narrow as the file, and with the same bits once a layer is widened.
+    #[test]
+    fn layers_kept_on_the_device_are_those_of_the_files() {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/llama");
+        let device = DeviceChoice::Flex.inner();
+        let input = InputShape::Tokens {
+            vocabulary: 40,
+            max_length: 8,
+        };
+        let loading = Loading {
+            stream: Stream::Chosen(true),
+            ..Loading::default()
+        };
+        for (case, bytes) in [("mha", 4), ("gqa_2_tied_linear", 2), ("qwen2", 2)] {
+            let folder = fixtures.join(case).join("model");
+            let checkpoint = Checkpoint::open(&folder).unwrap().loaded(loading);
+            let mut streamed = Model::from_checkpoint(&checkpoint, &input, 0, 1, &device).unwrap();
+            let weights = Narrow {
+                shards: checkpoint.shards.clone(),
+                compute: Compute::F32,
+            };
+            let sizes = streamed.weight_bytes(Some(&weights));
+            assert_eq!(4 * sizes.narrow, bytes * sizes.layers, "{case}");
+            let mut kept = streamed.clone();
+            kept.stream(weights, true).unwrap();
+            let [streamed, kept] = [&streamed, &kept].map(|model| model.layered().unwrap());
+            assert_eq!((streamed.resident(), kept.resident()), (0, sizes.narrow));
+            for layer in [1, 0] {
+                let [mut found, mut expected] = [kept, streamed].map(|m| m.fetch(layer, None));
+                for (a, b) in found.parameters().iter().zip(expected.parameters()) {
+                    assert_eq!(a.slot.values(), b.slot.values(), "{case}: {}", b.name);
+                }
+            }
+        }
+    }
 }

@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 use safetensors::tensor::{Dtype, TensorView};
 use thiserror::Error;
 
-use crate::checkpoints::finite;
-use crate::checkpoints::shards::reader;
 use crate::checkpoints::{TensorFileError, tensor_file};
 use crate::input::quote;
 
@@ -19,30 +17,14 @@ pub enum WeightFileError {
     /// A file that cannot be read or written, or is none.
     #[error(transparent)]
     File(#[from] TensorFileError),
-    /// A tensor of another type.
-    #[error(
-        "{path}: tensor `{}` is {found:?}; allowed: F32, F16, BF16",
-        quote(name)
-    )]
-    Type {
+    /// A tensor that no model can compute with.
+    #[error("{path}: tensor `{}` {problem}", quote(name))]
+    Tensor {
         /// The file.
         path: PathBuf,
         /// The tensor.
         name: String,
-        /// Its type.
-        found: Dtype,
-    },
-    /// Numbers that no model can compute with.
-    #[error(
-        "{path}: tensor `{}` {problem}; weights are finite numbers",
-        quote(name)
-    )]
-    NotFinite {
-        /// The file.
-        path: PathBuf,
-        /// The tensor.
-        name: String,
-        /// What it holds, and where.
+        /// Its type or a number, and what is allowed.
         problem: String,
     },
 }
@@ -65,33 +47,20 @@ pub fn save(path: &Path, weights: &Weights, about: (&str, &str)) -> Result<(), W
 /// Reads every tensor of a file.
 ///
 /// # Errors
-/// When it cannot be read, is damaged, or holds anything but finite f32, f16 and bf16.
+/// When it cannot be read, is damaged, or holds anything but finite floats.
 pub fn load(path: &Path) -> Result<Weights, WeightFileError> {
     let bytes = tensor_file::read(path)?;
     let (file, _) = tensor_file::parse(path, &bytes)?;
     file.iter()
         .map(|(name, view)| {
-            let append = reader(view.dtype()).ok_or_else(|| WeightFileError::Type {
-                path: path.to_owned(),
-                name: name.to_owned(),
-                found: view.dtype(),
-            })?;
-            let mut values = Vec::with_capacity(view.shape().iter().product());
-            append(view.data(), &mut values);
-            if let Some(problem) = finite::problem(&values, view.shape()) {
-                return Err(WeightFileError::NotFinite {
+            let values =
+                tensor_file::numbers(&view).map_err(|problem| WeightFileError::Tensor {
                     path: path.to_owned(),
                     name: name.to_owned(),
                     problem,
-                });
-            }
-            Ok((
-                name.to_owned(),
-                Array {
-                    shape: view.shape().to_vec(),
-                    values,
-                },
-            ))
+                })?;
+            let shape = view.shape().to_vec();
+            Ok((name.to_owned(), Array { shape, values }))
         })
         .collect()
 }

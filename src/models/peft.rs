@@ -18,6 +18,7 @@ use super::lora::settings::LoraInit;
 use super::model::{Brought, Model};
 use super::parameter::{Role, Weights};
 use crate::atomic;
+use crate::checkpoints::peft::modules::split_layer;
 pub use crate::checkpoints::peft::settings::CONFIG_FILE;
 use crate::checkpoints::peft::settings::{Settings, saved_module};
 use crate::checkpoints::{HuggingFaceError, TensorFileError};
@@ -75,7 +76,7 @@ pub enum PeftError {
     },
     /// An adapter on something else than the linear layers that can carry one.
     #[error(
-        "{path}: `{}`: this layer cannot carry an adapter here; supported: query, key, value and the dense layers of the encoder, and BERT's pooler. Train without it (`exclude_modules`)",
+        "{path}: `{}`: this module cannot carry an adapter here; allowed: {allowed}. Train without it (`exclude_modules`)",
         quote_name(name)
     )]
     Site {
@@ -83,6 +84,8 @@ pub enum PeftError {
         path: PathBuf,
         /// The tensor.
         name: String,
+        /// What can carry one, see [`can_carry`].
+        allowed: String,
     },
     /// Weights of a module that the settings do not name.
     #[error(
@@ -139,6 +142,30 @@ pub fn live_name(family: &Family, modules: &[String], name: &str) -> String {
     }
 }
 
+/// The modules that can carry an adapter, those of all layers as one.
+fn can_carry(model: &Model) -> String {
+    let of_layer = |name: &str| match split_layer(name) {
+        Some((layer, module)) => {
+            let start = name.len() - module.len();
+            let stem = &name[..start].trim_end_matches(&format!("{layer}."));
+            format!("{stem}N.{module}")
+        }
+        None => name.to_owned(),
+    };
+    let mut names: Vec<String> = Vec::new();
+    for linear in model.linears() {
+        let name = of_layer(linear.name());
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let names = names.join(", ");
+    match model.layers() {
+        0 => names,
+        layers => format!("{names} with N from 0 to {}", layers - 1),
+    }
+}
+
 /// Hangs the adapter of `folder` on a model, in place of any that there are. Its classifier and other
 /// parameters that it trains in full, if it has any, take the place of the model's.
 ///
@@ -187,7 +214,11 @@ pub fn load(folder: &Path, model: &mut Model) -> Result<(), PeftError> {
             let shape = AdapterShape { rank, scale, init };
             sites.insert(site.to_owned(), shape);
         } else if name.contains(".lora_") {
-            return Err(PeftError::Site { path, name: full });
+            return Err(PeftError::Site {
+                path,
+                name: full,
+                allowed: can_carry(model),
+            });
         }
         full_names.insert(name.clone(), full);
         weights.insert(name, array);
@@ -201,6 +232,7 @@ pub fn load(folder: &Path, model: &mut Model) -> Result<(), PeftError> {
         .map_err(|site| PeftError::Site {
             path: path.clone(),
             name: site,
+            allowed: can_carry(model),
         })?;
     let lacking = |name: String, field| PeftError::Lacking {
         path: path.clone(),
@@ -356,6 +388,7 @@ mod tests {
             PeftError::Site {
                 path: path.clone(),
                 name: name.clone(),
+                allowed: "query".to_owned(),
             },
             PeftError::NotTargeted {
                 path: path.clone(),

@@ -6,8 +6,6 @@ use std::path::Path;
 use super::names::{METADATA, Part, parse};
 use super::peft::Settings;
 use super::{LORA_FILE, LoraFile, LoraFileError, LoraMatrices};
-use crate::checkpoints::finite;
-use crate::checkpoints::shards::reader;
 use crate::checkpoints::tensor_file;
 
 /// Reads the adapters of a UNet from a file, or from [`LORA_FILE`] in a folder.
@@ -44,14 +42,7 @@ pub fn read(path: &Path) -> Result<LoraFile, LoraFileError> {
         let (module, part) = parse(name).ok_or_else(|| {
             wrong("is no part of an adapter; expected names that end in lora_A.weight, lora.down.weight, _lora.down.weight (or lora_B, up) or alpha".to_owned())
         })?;
-        let append = reader(view.dtype());
-        let append = append
-            .ok_or_else(|| wrong(format!("is {:?}; allowed: F32, F16, BF16", view.dtype())))?;
-        let mut values = Vec::new();
-        append(view.data(), &mut values);
-        if let Some(problem) = finite::problem(&values, view.shape()) {
-            return Err(wrong(problem));
-        }
+        let values = tensor_file::numbers(&view).map_err(wrong)?;
         match (part, view.shape()) {
             (Part::Alpha, _) if values.len() == 1 => {
                 alphas.insert(module, f64::from(values[0]));

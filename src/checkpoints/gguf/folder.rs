@@ -41,7 +41,7 @@ pub enum FolderError {
     #[error(transparent)]
     Gguf(#[from] GgufError),
     /// A tensor that no model can compute with.
-    #[error("{path}: tensor `{name}` {problem}; weights are finite numbers")]
+    #[error("{path}: tensor `{name}` {problem}")]
     NotFinite {
         /// The GGUF file.
         path: PathBuf,
@@ -122,13 +122,11 @@ impl Gguf {
             .map_err(failed)?;
         for (name, shape, _) in self.tensors() {
             let values = self.values(name).unwrap_or_default();
-            if let Some(problem) = finite::problem(&values, shape) {
-                return Err(FolderError::NotFinite {
-                    path: self.path().to_owned(),
-                    name: name.to_owned(),
-                    problem,
-                });
-            }
+            finite::check(&values, shape).map_err(|problem| FolderError::NotFinite {
+                path: self.path().to_owned(),
+                name: name.to_owned(),
+                problem,
+            })?;
             let mut write = |value: &f32| match numbers {
                 NumberType::Bf16 => out.write_all(&bf16::from_f32(*value).to_le_bytes()),
                 NumberType::F32 => out.write_all(&value.to_le_bytes()),

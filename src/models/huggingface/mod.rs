@@ -42,14 +42,13 @@ impl HuggingFaceConfig {
     pub fn read(folder: &Path) -> Result<Self, HuggingFaceError> {
         let fields = Fields::of_model(folder)?;
         const FIELD: &str = "model_type";
-        let found = fields.required(FIELD)?;
-        let family = FAMILIES
-            .iter()
-            .find(|(family, _)| found == family.model_type);
-        let Some((_, read)) = family else {
-            let allowed = FAMILIES.map(|(family, _)| format!("\"{}\"", family.model_type));
-            return Err(fields.unsupported(FIELD, found, allowed.join(", ")));
-        };
+        fields.required(FIELD)?;
+        let allowed = FAMILIES.map(|(family, _)| family.model_type);
+        let found = fields.one_of(FIELD, &allowed)?;
+        let mut families = FAMILIES.iter();
+        let (_, read) = families
+            .find(|(family, _)| found == Some(family.model_type))
+            .expect("it is one of them");
         if let Some(found) = fields.get("quantization_config") {
             return Err(fields.unsupported("quantization_config", found, "none"));
         }

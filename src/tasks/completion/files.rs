@@ -207,7 +207,8 @@ impl Fields<'_> {
         } else {
             "`prompt` is"
         };
-        let found: Vec<&str> = self.object.keys().map(String::as_str).collect();
+        let found = self.object.iter().filter(|(_, value)| !value.is_null());
+        let found: Vec<&str> = found.map(|(key, _)| key.as_str()).collect();
         format!("{or} missing; the line has {}", input::listed(&found))
     }
 

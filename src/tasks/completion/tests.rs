@@ -184,7 +184,7 @@ fn long_texts_are_refused_or_cut_and_counted() {
     let error = build(list(), &settings(Truncate::Error), folder.path()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "an example of the generator: the text has 14 tokens, task.max_length is 8; 1 of 3 texts are longer than that, the longest has 14. Set task.max_length, or task.truncate to left or right"
+        "an example of the generator: the text has 14 tokens, max_length is 8; 1 of 3 texts are longer than that, the longest has 14. Raise max_length, or set truncate to left or right"
     );
     let left = build(list(), &settings(Truncate::Left), folder.path()).unwrap();
     let (found, targets, _) = tokens(&left);
@@ -237,6 +237,10 @@ fn lines_that_cannot_be_used_are_named() {
     for (line, expected) in [
         (
             "{\"text\": \"a\"}",
+            "`prompt` is missing; the line has text",
+        ),
+        (
+            "{\"prompt\": null, \"text\": \"a\"}",
             "`prompt` is missing; the line has text",
         ),
         (

@@ -158,7 +158,7 @@ impl<'a> Encoder<'a> {
             };
             if let Some((first, length)) = too_long().next() {
                 return Err(examples[first].problem(format!(
-                    "the text has {length} tokens, task.max_length is {longest}; {} of {} texts are longer than that, the longest has {}. Set task.max_length, or task.truncate to left or right",
+                    "the text has {length} tokens, max_length is {longest}; {} of {} texts are longer than that, the longest has {}. Raise max_length, or set truncate to left or right",
                     too_long().count(),
                     lengths.len(),
                     lengths.iter().max().copied().unwrap_or(0),
