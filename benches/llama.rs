@@ -1,7 +1,7 @@
 //! `cargo bench --bench llama`: SmolLM2-135M with LoRA of rank 8 on q_proj and v_proj of every layer, f32: per-example
 //! gradients of the loss of the answer or of all tokens, and a training step on 64 examples.
 //!
-//! `-- [answer] [all] [step] [--repeats N] [--examples N] [--tokens N]` (positions at a time); without a part, all of them. The folder is `INFBENCH_SMOLLM2` or
+//! `-- [answer] [all] [step] [--repeats N] [--examples N] [--tokens N] [--device flex|libtorch]` (positions at a time); without a part, all of them. The folder is `INFBENCH_SMOLLM2` or
 //! models/SmolLM2-135M-Instruct. `benches/peers/smollm2.py` has the same measurements of PyTorch on the same examples. A line
 //! is a JSON object with examples/s (the median of the repeats) and examples per second of processor time, for machines
 //! that are not idle.
@@ -45,6 +45,11 @@ fn main() {
         let value = at.and_then(|at| given.get(at + 1)?.parse().ok());
         value.unwrap_or(default)
     };
+    let device = given.iter().position(|argument| argument == "--device");
+    let device: DeviceChoice = match device.and_then(|at| given.get(at + 1)) {
+        Some(name) => name.parse().expect("a device of this build"),
+        None => DeviceChoice::default(),
+    };
     let (repeats, examples) = (number("--repeats", 3), number("--examples", 64));
     let folder = std::env::var_os("INFBENCH_SMOLLM2").map_or_else(
         || PathBuf::from("models/SmolLM2-135M-Instruct"),
@@ -57,7 +62,7 @@ fn main() {
             return;
         }
     };
-    let model = adapted(&checkpoint);
+    let model = adapted(&checkpoint, device);
     let tokens = number("--tokens", batching::tokens_at_a_time(&model));
     let parts = ["answer", "all", "step"];
     let asked = |part: &str| {
@@ -69,7 +74,7 @@ fn main() {
     for part in parts.into_iter().filter(|part| asked(part)) {
         let split = split(if part == "step" { 64 } else { examples }, part == "answer");
         let measure = || match part {
-            "step" => steps(&folder, &split),
+            "step" => steps(&folder, &split, device),
             _ => gradients(&model, &split, tokens),
         };
         measure();
@@ -136,11 +141,10 @@ fn lora() -> LoraConfig {
 }
 
 /// The model with adapters that do something.
-fn adapted(checkpoint: &Checkpoint) -> Model {
+fn adapted(checkpoint: &Checkpoint, device: DeviceChoice) -> Model {
     let input = batching::input_shape(&split(1, true));
-    let device = DeviceChoice::Flex.inner();
-    let mut model =
-        Model::from_checkpoint(checkpoint, &input, 0, 1, &device).expect("SmolLM2 takes the ids");
+    let mut model = Model::from_checkpoint(checkpoint, &input, 0, 1, &device.inner())
+        .expect("SmolLM2 takes the ids");
     model.adapt(&lora(), 1).expect("SmolLM2 has these modules");
     let mut weights = model.export(&[Role::Adapter]);
     let mut rng = infbench::random::rng(1, "bench", "adapters");
@@ -169,12 +173,12 @@ fn gradients(model: &Model, split: &Split, tokens: usize) -> f64 {
 }
 
 /// Examples/s of [`STEPS`] training steps on all examples at once.
-fn steps(folder: &Path, split: &Split) -> f64 {
+fn steps(folder: &Path, split: &Split, device: DeviceChoice) -> f64 {
     let model = ModelConfig::Checkpoint(CheckpointConfig::at(folder));
     let settings = Settings {
         model: &model,
         seed: 1,
-        device: DeviceChoice::Flex,
+        device,
         cache: None,
         activations: 4 << 30,
     };

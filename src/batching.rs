@@ -106,7 +106,7 @@ pub fn batch(split: &Split, indices: &[usize], device: &Device) -> Batch {
             )
         }
     };
-    let attended = attended(&split.inputs);
+    let attended = split.inputs.attended();
     Batch {
         input,
         types,
@@ -142,14 +142,6 @@ fn latents(inputs: &Latents, indices: &[usize], device: &Device) -> ModelInput {
         deviations,
         mirrored: inputs.mirrored.as_ref().map(moments),
         text: Tensor::from_data(texts, device),
-    }
-}
-
-/// How many leading tokens of every example attention may look at, where not all.
-fn attended(inputs: &Inputs) -> Option<&Vec<usize>> {
-    match inputs {
-        Inputs::Tokens { attended, .. } | Inputs::Activations { attended, .. } => attended.as_ref(),
-        Inputs::Features { .. } | Inputs::Latents(_) => None,
     }
 }
 

@@ -20,6 +20,7 @@ use infbench::influence::{Blocks, Precision};
 use infbench::models::Loading;
 use infbench::progress::Progress;
 use infbench::report::{ReportOptions, write};
+use infbench::results::difference::Differences;
 use infbench::results::record::{Extreme, Status};
 use infbench::results::{Record, ResultsDir};
 use infbench::runner::cell::CellRunner;
@@ -239,6 +240,40 @@ fn without_outputs_nothing_of_them_is_in_the_record() {
     let found = records(&plan, &root.path().join("runs"));
     assert!(found[0].answers.is_empty() && found[0].by_token.is_empty());
     assert_eq!(found[0].status, Status::Ok);
+}
+
+/// All of an experiment with layers in memory one at a time: training, answers, every method and metric.
+#[test]
+fn a_streamed_cell_has_the_record_of_the_whole_model() {
+    let root = tempfile::tempdir().unwrap();
+    let text = experiment(root.path());
+    let folder = root.path().join("model");
+    fs::create_dir_all(&folder).unwrap();
+    lettered(&folder);
+    let own = text.lines().find(|line| line.starts_with("model:"));
+    let checkpoint = format!("model: {{path: {}}}", folder.display());
+    let text = text.replace(own.unwrap(), &checkpoint);
+    let text = text.replace(
+        "{task.template: [raw, chat]}",
+        "{model.stream: [true, false]}",
+    );
+    let plan = grid::parse("letters.yaml", &text, None, &[]).unwrap();
+    let found = records(&plan, &root.path().join("runs"));
+    let [streamed, whole] = [&found[0], &found[1]].map(|record| {
+        assert_eq!(record.status, Status::Ok, "{:?}", record.error);
+        let mut record = serde_json::to_value(record).unwrap();
+        let facts = record.as_object_mut().unwrap();
+        assert!(facts.remove("cell").is_some() && facts.remove("provenance").is_some());
+        let stream = facts["config"]["model"].as_object_mut().unwrap();
+        (stream.remove("stream").unwrap(), record)
+    });
+    assert_eq!((&streamed.0, &whole.0), (&true.into(), &false.into()));
+    // forty steps of Adam, which divides by the size of gradients; those are equal to 1e-5 of their size
+    let mut differences = Differences::new(1e-3);
+    differences.values("record", &streamed.1, &whole.1);
+    assert!(differences.values > 500, "{}", differences.values);
+    assert_eq!(differences.beyond, 0, "{:?}", differences.largest);
+    println!("{} values, {:?}", differences.values, differences.largest);
 }
 
 /// Ids of an example and the first predicted one's place.

@@ -2,12 +2,14 @@
 ratios and peak memory, as Markdown.
 
     python benches/peers/ratios.py smollm2|diffusion|full [--rounds 3] [--features libtorch] [--device libtorch]
+        [--program target/release/deps/llama-HASH] [--examples 64] [--tokens 128,256,512,1024]
 
-Runs `cargo bench` and smollm2.py or diffusion.py of this folder with the Python that runs this, so it has torch, transformers
+Runs the benchmark, built first unless `--program` names it, and smollm2.py or diffusion.py of this folder with the Python that runs this, so it has torch, transformers
 and PEFT (diffusers for the last two). Folders as there. A round is one run of each side, so that a machine that gets slower
 slows both; a rate is the median over rounds. PyTorch's is the best of its variants: numbers of rows or tokens at a time, and for
 the small diffusion model also two processes of one thread. The ratio of wall-clock rates means something on an idle machine
-only; that of rates per second of processor time also on a busy one. Lines are kept in runs/peers-NAME.jsonl.
+only; that of rates per second of processor time also on a busy one. Lines are kept in runs/peers-NAME.jsonl, and the table is
+of the rounds that were finished when it is interrupted.
 """
 
 import argparse
@@ -43,12 +45,21 @@ def lines(command, environment):
     return [json.loads(line) for line in found.stdout.splitlines() if line.startswith("{")]
 
 
+def built(bench, features, environment):
+    command = ["cargo", "bench", "--quiet", "--no-run", "--message-format", "json", *features, "--bench", bench]
+    artifacts = [line for line in lines(command, environment) if line.get("target", {}).get("name") == bench]
+    return next(line["executable"] for line in artifacts if line.get("executable"))
+
+
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("name", choices=ROWS)
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--repeats", type=int, default=3)
     arguments.add_argument("--threads", type=int, default=2)
+    arguments.add_argument("--program", help="the built benchmark")
+    arguments.add_argument("--examples", help="of a language model's gradients")
+    arguments.add_argument("--tokens", help="sizes of a batch that hooks are tried with")
     arguments.add_argument("--features")
     arguments.add_argument("--device")
     args = arguments.parse_args()
@@ -58,23 +69,29 @@ def main():
     device = ["--device", args.device] if args.device else []
     rows = ROWS[args.name]
     parts = list(dict.fromkeys(row[1] for row in rows))
-    bench = ["cargo", "bench", "--quiet", *features, "--bench", BENCH[args.name], "--"]
+    program = args.program or built(BENCH[args.name], features, environment)
+    number = ["--examples", args.examples] if args.examples else []
+    sizes = ["--tokens", args.tokens] if args.tokens else []
     # a process a part: peak memory is the process's
-    ours = [[*bench, part, *device] for part in parts]
+    ours = [[program, part, *device, *number] for part in parts]
     script = "smollm2.py" if args.name == "smollm2" else "diffusion.py"
     parts = list(dict.fromkeys(part for row in rows for part in row[2]))
-    peers = [[sys.executable, str(HERE / script), part, "--threads", threads] for part in parts]
+    peers = [[sys.executable, str(HERE / script), part, "--threads", threads, *number, *sizes] for part in parts]
     if args.name == "diffusion":
         peers += [[*command[:3], "--threads", "1", "--processes", "2"] for command in peers if command[2] != "single"]
     kept = HERE.parents[1] / f"runs/peers-{args.name}.jsonl"
     kept.parent.mkdir(exist_ok=True)
     found = {}
     with kept.open("w") as file:
-        for _ in range(args.rounds):
-            for by, command in [*(("infbench", own) for own in ours), *(("PyTorch", peer) for peer in peers)]:
-                for line in lines([*command, "--repeats", str(args.repeats)], environment):
-                    file.write(json.dumps(dict(line, by=by)) + "\n")
-                    found.setdefault((by, line["what"]), []).append(line)
+        try:
+            for _ in range(args.rounds):
+                for by, command in [*(("infbench", own) for own in ours), *(("PyTorch", peer) for peer in peers)]:
+                    for line in lines([*command, "--repeats", str(args.repeats)], environment):
+                        file.write(json.dumps(dict(line, by=by)) + "\n")
+                        file.flush()
+                        found.setdefault((by, line["what"]), []).append(line)
+        except KeyboardInterrupt:
+            print("interrupted\n")
 
     def rate(key, kind):
         return statistics.median(line[kind] for line in found[key])
@@ -86,11 +103,14 @@ def main():
     def peak(key):
         return max(line["peak_mib"] for line in found[key])
 
-    print(f"{args.rounds} rounds, {threads} threads, load {os.getloadavg()[0]:.1f}\n")
+    rounds = min(map(len, found.values()), default=0)
+    print(f"{rounds} rounds, {threads} threads, load {os.getloadavg()[0]:.1f}\n")
     print("| | asked | by wall clock | by processor time | examples/s | per CPU-second | PyTorch's best | peak MiB, infbench / PyTorch |")
     print("|---|---:|---:|---:|---:|---:|---|---:|")
     for what, own, starts, asked in rows:
         own = ("infbench", own)
+        if own not in found or not any(key[1].split(":")[0] in starts for key in found if key[0] == "PyTorch"):
+            continue
         # libtorch's own products are PyTorch's
         asked = 1.0 if asked == 0.8 and args.device else asked
         wall, busy = best(starts, "value"), best(starts, "per_cpu_second")

@@ -74,7 +74,8 @@ pub fn chunks(
 pub struct Memory {
     /// Whether layers are in memory one at a time.
     pub streamed: bool,
-    /// The weights; of streamed layers two; and matrices with their adapters merged.
+    /// The weights; of streamed layers two, and all that a GPU keeps in narrower types; and matrices with their adapters
+    /// merged.
     pub weights: u64,
     /// Inputs of layers that are kept for the way back.
     pub inputs: u64,
@@ -92,8 +93,9 @@ impl Memory {
         loading: Loading,
         splits: &[&Split],
     ) -> Result<Self, (&'static str, Problem)> {
-        let streamed = Residence::of(model, loading)? != Residence::Whole;
-        let weights = model.weight_bytes();
+        let weights = model.weight_bytes(None);
+        let streamed = Residence::of(model, weights, loading)? != Residence::Whole;
+        let resident = model.layered().map_or(0, Layered::resident);
         let layers = model.layers() - model.layers_below_adapters();
         let tokens = batching::tokens_at_a_time(model);
         let (mut largest, mut kept) = (0, 0);
@@ -123,7 +125,8 @@ impl Memory {
         let of_a_pass = (of_rows.max()).unwrap_or((size_of::<f32>() * numbers) as u64);
         let found = Self {
             streamed,
-            weights: merged
+            weights: resident
+                + merged
                 + if streamed {
                     weights.streamed()
                 } else {
@@ -156,26 +159,26 @@ impl Memory {
 }
 
 /// A batch behind the last of some layers, and what it was on the way.
-pub struct Led {
+struct Led {
     /// The batch as it was.
-    pub batch: Batch,
-    /// The layers that it went through and whose inputs are kept.
-    pub kept: Range<usize>,
-    /// Their inputs, `[n, t, width]`, and the passes that went through them, as they were.
+    batch: Batch,
+    /// The layer after the last that it went through.
+    next: usize,
+    /// The inputs of the layers that are kept, `[n, t, width]`, and the passes that went through them, as they were.
     inputs: Vec<(Tensor<3>, Pass)>,
     /// The output of the last layer.
-    pub output: Tensor<3>,
+    output: Tensor<3>,
     /// The pass behind it.
-    pub pass: Pass,
+    pass: Pass,
 }
 
 impl Led {
     /// The batch as the next layer takes it, with `x` for the output.
-    pub fn further(&self, x: Tensor<3>) -> Batch {
+    fn further(&self, x: Tensor<3>) -> Batch {
         Batch {
             input: ModelInput::Activations {
                 x,
-                layer: self.kept.end,
+                layer: self.next,
             },
             ..self.batch.clone()
         }
@@ -183,7 +186,7 @@ impl Led {
 }
 
 /// Leads batches with their passes through the layers below `end`; the inputs of layers from `keep` on are kept.
-pub fn forward(
+fn forward(
     layered: &dyn Layered,
     batches: Vec<(Batch, Pass)>,
     keep: usize,
@@ -201,7 +204,7 @@ pub fn forward(
     let led = led.map(|((batch, pass), (x, _))| {
         Mutex::new(Led {
             batch,
-            kept: keep.max(begin).min(end)..end,
+            next: end,
             inputs: Vec::new(),
             output: x,
             pass,
@@ -262,46 +265,64 @@ impl Turn<'_> {
     }
 }
 
-/// From the gradients δ at the outputs of all batches back through the layers whose inputs were kept, `[n, t, width]` each.
-/// `visit` hears of every batch in every layer, takes what it wants of [`Turn::gradients`] and gives back what is left.
-pub fn backward(
-    layered: &dyn Layered,
-    led: Vec<Led>,
-    deltas: Vec<Tensor<3>>,
-    visit: impl Fn(&mut Turn<'_>) -> Gradients + Sync,
-) {
+/// Gradients of all pieces: up through all layers, and back through those from the first adapted one on.
+///
+/// `top` makes of what follows the layers, a batch and its pass, a state and the gradients on the way back; `visit` hears of
+/// every batch in every layer, takes what it wants of [`Turn::gradients`] and gives back what is left. States come in the
+/// order of the pieces.
+pub fn gradients<S: Send>(
+    (model, layered): (&Model, &dyn Layered),
+    split: &Split,
+    pieces: &[Vec<usize>],
+    batch: impl Fn(usize) -> (Batch, Pass),
+    top: impl Fn(&Batch, &mut Pass) -> (S, Gradients) + Sync,
+    visit: impl Fn(&mut Turn<'_>, &mut S) -> Gradients + Sync,
+) -> Vec<S> {
     const HELD: &str = "a panic in a piece ends the call";
-    let Some(first) = led.first() else { return };
-    let (device, kept) = (first.batch.device.clone(), first.kept.clone());
-    let pieces = led.into_iter().zip(deltas);
-    let pieces: Vec<Mutex<(Led, Tensor<3>)>> = pieces.map(Mutex::new).collect();
-    for layer in kept.clone().rev() {
-        let lowest = layer == kept.start;
-        let stage = layered.fetch(layer, (!lowest).then(|| layer - 1));
-        batching::map_on(&device, pieces.len(), |piece| {
-            let mut held = pieces[piece].lock().expect(HELD);
-            let (led, delta) = &mut *held;
-            let (x, pass) = led.inputs.pop().expect("an input of every layer was kept");
-            let x = match lowest {
-                true => x,
-                false => x.autodiff().require_grad(),
-            };
-            let mut turn = Turn {
-                piece,
-                layer,
-                stage: stage.boxed(),
-                pass,
-                batch: &led.batch,
-                x: x.clone(),
-                delta: delta.clone(),
-            };
-            let mut left = visit(&mut turn);
-            if !lowest {
-                let grad = x.grad_remove(&mut left);
-                *delta = grad.expect("a layer's output depends on its input");
-            }
+    let device = model.device();
+    let (lowest, layers) = (model.layers_below_adapters(), model.layers());
+    let mut states = Vec::with_capacity(pieces.len());
+    for chunk in chunks(model, split, pieces, layers - lowest) {
+        let led = forward(layered, chunk.clone().map(&batch).collect(), lowest, layers);
+        let tops = batching::map_on(device, led.len(), |index| {
+            let led = &led[index];
+            let x = led.output.clone().autodiff().require_grad();
+            let (state, mut left) = top(&led.further(x.clone()), &mut led.pass.again());
+            let delta = x.grad_remove(&mut left);
+            (state, delta.expect("the loss depends on the last layer"))
         });
+        let held = led.into_iter().zip(tops).map(Mutex::new);
+        let held: Vec<Mutex<(Led, (S, Tensor<3>))>> = held.collect();
+        for layer in (lowest..layers).rev() {
+            let stage = layered.fetch(layer, (layer > lowest).then(|| layer - 1));
+            batching::map_on(device, held.len(), |index| {
+                let mut held = held[index].lock().expect(HELD);
+                let (led, (state, delta)) = &mut *held;
+                let (x, pass) = led.inputs.pop().expect("an input of every layer was kept");
+                let x = match layer > lowest {
+                    true => x.autodiff().require_grad(),
+                    false => x,
+                };
+                let mut turn = Turn {
+                    piece: chunk.start + index,
+                    layer,
+                    stage: stage.boxed(),
+                    pass,
+                    batch: &led.batch,
+                    x: x.clone(),
+                    delta: delta.clone(),
+                };
+                let mut left = visit(&mut turn, state);
+                if layer > lowest {
+                    let grad = x.grad_remove(&mut left);
+                    *delta = grad.expect("a layer's output depends on its input");
+                }
+            });
+        }
+        let left = held.into_iter().map(|held| held.into_inner().expect(HELD));
+        states.extend(left.map(|(_, (state, _))| state));
     }
+    states
 }
 
 /// `work` on the batches of all pieces, on all threads; results in the order of the pieces. Batches of a model whose layers

@@ -43,3 +43,13 @@ pub enum Inputs {
         layer: usize,
     },
 }
+
+impl Inputs {
+    /// How many leading tokens of every example attention may look at; `None`: all.
+    pub fn attended(&self) -> Option<&Vec<usize>> {
+        match self {
+            Self::Tokens { attended, .. } | Self::Activations { attended, .. } => attended.as_ref(),
+            Self::Features { .. } | Self::Latents(_) => None,
+        }
+    }
+}

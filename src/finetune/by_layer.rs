@@ -4,41 +4,34 @@
 //! drops what it dropped the first time.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 
 use super::step::Step;
-use crate::batching::{self, streaming};
-use crate::models::{Layered, Pass};
+use crate::batching::streaming;
+use crate::models::Layered;
 
 /// For every piece the sum of its losses, and the gradients of what is trained, in the order of the model's parameters.
 pub(super) fn gradients(step: &Step, layered: &dyn Layered) -> Vec<(f64, Vec<Vec<f32>>)> {
     let (model, roles) = (step.model, step.run.roles);
-    let lowest = model.layers_below_adapters();
-    let layers = model.layers();
-    let chunks = streaming::chunks(model, step.run.split, step.pieces, layers - lowest);
-    let of_chunk = |chunk: std::ops::Range<usize>| {
-        let batches = chunk.map(|piece| step.batch(piece));
-        let led = streaming::forward(layered, batches.collect(), lowest, layers);
-        let tops = batching::map_on(model.device(), led.len(), |index| {
-            let led = &led[index];
-            let top = led.output.clone().autodiff().require_grad();
-            let mut pass: Pass = led.pass.again();
-            let (loss, mut grads) = step.losses(model, &led.further(top.clone()), &mut pass);
-            let delta = top.grad_remove(&mut grads);
-            (loss, delta.expect("the loss depends on the last layer"))
-        });
-        let (losses, deltas): (Vec<_>, Vec<_>) = tops.into_iter().unzip();
-        let taken: Vec<_> = led.iter().map(|_| Mutex::new(HashMap::new())).collect();
-        const HELD: &str = "only this piece locks it";
-        streaming::backward(layered, led, deltas, |turn| {
-            let parameters = turn.stage.parameters();
-            for mut parameter in parameters {
+    let mut order = model.clone();
+    let order = order.parameters().into_iter();
+    let order = order.filter(|parameter| roles.contains(&parameter.role));
+    let order: Vec<String> = order.map(|parameter| parameter.name).collect();
+    let states = streaming::gradients(
+        (model, layered),
+        step.run.split,
+        step.pieces,
+        |piece| step.batch(piece),
+        |batch, pass| {
+            let (loss, grads) = step.losses(model, batch, pass);
+            ((loss, HashMap::new()), grads)
+        },
+        |turn, (_, taken)| {
+            for mut parameter in turn.stage.parameters() {
                 if roles.contains(&parameter.role) {
                     parameter.slot.require_grad();
                 }
             }
             let mut grads = turn.gradients();
-            let mut taken = taken[turn.piece].lock().expect(HELD);
             for parameter in turn.stage.parameters() {
                 if roles.contains(&parameter.role) {
                     let gradient = parameter.slot.take_grad(&mut grads);
@@ -46,18 +39,12 @@ pub(super) fn gradients(step: &Step, layered: &dyn Layered) -> Vec<(f64, Vec<Vec
                 }
             }
             grads
-        });
-        let taken = taken.into_iter().map(|taken| {
-            let mut taken = taken.into_inner().expect(HELD);
-            let mut model = model.clone();
-            let parameters = model.parameters().into_iter();
-            let trained = parameters.filter(|parameter| roles.contains(&parameter.role));
-            let gradient = |name: String| taken.remove(&name);
-            let gradients = trained.map(|parameter| parameter.name).map(gradient);
-            let gradients: Option<Vec<_>> = gradients.collect();
-            gradients.expect("what is trained is in the layers")
-        });
-        losses.into_iter().zip(taken).collect::<Vec<_>>()
+        },
+    );
+    let in_order = |(loss, mut taken): (f64, HashMap<String, Vec<f32>>)| {
+        let gradients = order.iter().map(|name| taken.remove(name));
+        let gradients: Option<Vec<_>> = gradients.collect();
+        (loss, gradients.expect("what is trained is in the layers"))
     };
-    chunks.into_iter().flat_map(of_chunk).collect()
+    states.into_iter().map(in_order).collect()
 }

@@ -51,12 +51,7 @@ pub fn below_adapters(model: &Model, split: &Split, most: u64) -> Option<Split> 
     Some(Split {
         inputs: Inputs::Activations {
             rows,
-            attended: match &split.inputs {
-                Inputs::Tokens { attended, .. } | Inputs::Activations { attended, .. } => {
-                    attended.clone()
-                }
-                Inputs::Features { .. } | Inputs::Latents(_) => None,
-            },
+            attended: split.inputs.attended().cloned(),
             width,
             layer,
         },

@@ -4,20 +4,14 @@
 //! layer's output; on the way down each layer leaves x and δ of its adapted matrices, which are contracted before the next
 //! layer is read. The results are those of the whole model, to rounding.
 
-use burn::tensor::Gradients;
-
 use super::GradientError;
 use super::work::{Work, contracted};
-use crate::batching::{self, streaming};
+use crate::batching::streaming;
 use crate::models::{Layered, LoraLinear, Pass};
 
-/// Losses of every piece, or why there are none.
-type Losses = Vec<Result<Vec<f32>, GradientError>>;
-
-/// Takes the gradients of all pieces.
-pub(super) fn collect(work: &Work, layered: &dyn Layered) -> Losses {
+/// Takes the gradients of all pieces; their losses, or why there are none.
+pub(super) fn collect(work: &Work, layered: &dyn Layered) -> Vec<Result<Vec<f32>, GradientError>> {
     let model = work.model;
-    let lowest = model.layers_below_adapters();
     // tensors before each layer's
     let mut first_tensors = vec![0; model.layers() + 1];
     for linear in model.probed() {
@@ -28,26 +22,18 @@ pub(super) fn collect(work: &Work, layered: &dyn Layered) -> Losses {
     for layer in 0..model.layers() {
         first_tensors[layer + 1] += first_tensors[layer];
     }
-    let chunks = streaming::chunks(model, work.split, work.pieces, model.layers() - lowest);
-    let of_chunk = |chunk: std::ops::Range<usize>| {
-        let batches = chunk.clone().map(|piece| (work.batch(piece), Pass::Plain));
-        let led = streaming::forward(layered, batches.collect(), lowest, model.layers());
-        let (losses, deltas): (Vec<_>, Vec<_>) =
-            batching::map_on(model.device(), led.len(), |index| {
-                let led = &led[index];
-                let top = led.output.clone().autodiff().require_grad();
-                let batch = led.further(top.clone());
-                let (losses, mut grads) = work.backward(&batch, &mut Pass::Probed(Vec::new()));
-                let delta = top.grad_remove(&mut grads);
-                (losses, delta.expect("the loss depends on the last layer"))
-            })
-            .into_iter()
-            .unzip();
-        let refusals: Vec<_> = led.iter().map(|_| std::sync::Mutex::new(Ok(()))).collect();
-        streaming::backward(layered, led, deltas, |turn| -> Gradients {
-            let piece = chunk.start + turn.piece;
+    streaming::gradients(
+        (model, layered),
+        work.split,
+        work.pieces,
+        |piece| (work.batch(piece), Pass::Plain),
+        |batch, pass| {
+            let (losses, grads) = work.backward(batch, pass);
+            (Ok(losses), grads)
+        },
+        |turn, losses| {
             let first = first_tensors[turn.layer];
-            let mut sums = work.sums.map(|sums| sums.piece_from(piece, first));
+            let mut sums = work.sums.map(|sums| sums.piece_from(turn.piece, first));
             turn.pass = Pass::Probed(Vec::new());
             let mut grads = turn.gradients();
             let sites = std::mem::replace(&mut turn.pass, Pass::Plain).into_sites();
@@ -59,22 +45,10 @@ pub(super) fn collect(work: &Work, layered: &dyn Layered) -> Losses {
                 let adapter = LoraLinear::adapter(linear);
                 tensors.extend(contracted(x, delta, adapter, turn.batch(), sums.as_mut()));
             }
-            if let Err(error) = work.write(piece, first, &tensors) {
-                let mut refused = refusals[turn.piece]
-                    .lock()
-                    .expect("only this piece locks it");
-                *refused = Err(error);
+            if let Err(error) = work.write(turn.piece, first, &tensors) {
+                *losses = Err(error);
             }
             grads
-        });
-        let refusals = refusals.into_iter().map(|refused| {
-            let refused = refused.into_inner();
-            refused.expect("a panic in a piece ends the call")
-        });
-        let results = losses.into_iter().zip(refusals);
-        results
-            .map(|(losses, refused)| refused.map(|()| losses))
-            .collect::<Losses>()
-    };
-    chunks.into_iter().flat_map(of_chunk).collect()
+        },
+    )
 }

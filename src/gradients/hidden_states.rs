@@ -3,7 +3,7 @@
 use ndarray::{Array2, Axis};
 
 use crate::batching::{self, streaming};
-use crate::data::{HiddenStates, Inputs, Split};
+use crate::data::{HiddenStates, Split};
 use crate::models::parameter::to_f32;
 use crate::models::{Model, Pass};
 
@@ -12,7 +12,8 @@ use crate::models::{Model, Pass};
 pub fn collect(model: &Model, split: &Split) -> HiddenStates {
     let all: Vec<usize> = (0..split.len()).collect();
     let pieces = batching::pieces(split, &all, batching::tokens_at_a_time(model));
-    let lengths = attended(split);
+    let attended = split.inputs.attended().cloned();
+    let lengths = attended.unwrap_or_else(|| batching::lengths(split));
     let mut frozen = model.clone();
     frozen.freeze();
     let results =
@@ -47,13 +48,4 @@ pub fn collect(model: &Model, split: &Split) -> HiddenStates {
         }
     }
     HiddenStates { last, mean }
-}
-
-/// How many tokens of every example attention may look at.
-fn attended(split: &Split) -> Vec<usize> {
-    match &split.inputs {
-        Inputs::Tokens { attended, .. } | Inputs::Activations { attended, .. } => attended.clone(),
-        Inputs::Features { .. } | Inputs::Latents(_) => None,
-    }
-    .unwrap_or_else(|| batching::lengths(split))
 }

@@ -16,6 +16,9 @@ pub trait Layered: Sync {
     /// A batch as its first layer takes it, `[n, t, width]`, and which layer that is.
     fn enter(&self, batch: &Batch) -> (Tensor<3>, usize);
 
+    /// Bytes that all layers take on the device besides the one that is fetched, where they are kept there.
+    fn resident(&self) -> u64;
+
     /// A layer with its weights and adapters; `next` is read by another thread meanwhile.
     fn fetch(&self, layer: usize, next: Option<usize>) -> Box<dyn Stage>;
 }

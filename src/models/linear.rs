@@ -79,18 +79,31 @@ pub(super) fn probed(
     bias: Option<Tensor<1>>,
     sites: &mut Vec<Site>,
 ) -> Tensor<3> {
+    if !x.is_autodiff() {
+        let out = ops::linear(x.clone(), weight, bias);
+        return with_leaf(x, out, sites);
+    }
     let [n, t, _] = x.dims();
-    let outputs = weight.dims()[0];
+    let dims = [n, t, weight.dims()[0]];
     let inner = x.clone().inner();
-    let (out, probe) = if x.is_autodiff() {
-        let probe: Tensor<3> = match bias {
-            Some(bias) => bias.unsqueeze::<3>().expand([n, t, outputs]),
-            None => Tensor::zeros([n, t, outputs], (&inner.device(), inner.dtype())),
-        };
-        let probe = probe.autodiff().require_grad();
-        (ops::linear_onto(x, weight, probe.clone()), probe)
+    let probe: Tensor<3> = match bias {
+        Some(bias) => bias.unsqueeze::<3>().expand(dims),
+        None => Tensor::zeros(dims, (&inner.device(), inner.dtype())),
+    };
+    let probe = probe.autodiff().require_grad();
+    sites.push(Site::probed(inner, probe.clone()));
+    ops::linear_onto(x, weight, probe)
+}
+
+/// The output `out` of a layer with the input x, with a leaf that hangs on it; one that nothing is recorded of is the leaf.
+pub(super) fn with_leaf(x: Tensor<3>, out: Tensor<3>, sites: &mut Vec<Site>) -> Tensor<3> {
+    let inner = x.inner();
+    let (out, probe) = if out.is_autodiff() {
+        let zeros = Tensor::<3>::zeros(out.dims(), (&inner.device(), inner.dtype()));
+        let probe = zeros.autodiff().require_grad();
+        (out + probe.clone(), probe)
     } else {
-        let out = ops::linear(x, weight, bias).autodiff().require_grad();
+        let out = out.autodiff().require_grad();
         (out.clone(), out)
     };
     sites.push(Site::probed(inner, probe));

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use burn::tensor::Device;
+use burn::tensor::{DType, Device};
+use safetensors::Dtype;
 
 use super::compute::Compute;
 use super::parameter::Parameter;
@@ -31,6 +32,16 @@ pub struct Narrow {
 }
 
 impl Narrow {
+    /// The type that holds a parameter's numbers as they are read, without rounding: the file's own where it is a narrow
+    /// one and nothing rounds them besides.
+    pub fn dtype(&self, name: &str) -> DType {
+        match self.shards.dtype(name) {
+            Some(Dtype::BF16) if self.compute == Compute::F32 => DType::BF16,
+            Some(Dtype::F16) if self.compute == Compute::F32 => DType::F16,
+            _ => DType::F32,
+        }
+    }
+
     /// [`load`], the matrices of layers rounded.
     ///
     /// # Errors

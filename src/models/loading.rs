@@ -113,7 +113,7 @@ fn residence(bytes: WeightBytes, stream: Stream, memory: Memory) -> Result<Resid
         (false, _) => Ok(Residence::Whole),
         (true, Memory::Machine(_)) => Ok(Residence::Streamed { resident: false }),
         (true, Memory::Gpu(most)) => Ok(Residence::Streamed {
-            resident: bytes.streamed() + bytes.layers / 2 <= most,
+            resident: bytes.resident() <= most,
         }),
     }
 }
@@ -134,17 +134,21 @@ pub enum Residence {
     Whole,
     /// Those of layers are read when it is their turn.
     Streamed {
-        /// From the device, where they are in bf16, instead of from files.
+        /// From the device, where they are in the type of their files, instead of from these.
         resident: bool,
     },
 }
 
 impl Residence {
-    /// Of a model with blank parameters on its device.
+    /// Of a model with weights of this size on its device.
     ///
     /// # Errors
     /// The field of the settings that asks for what does not fit, and the problem.
-    pub fn of(model: &mut Model, loading: Loading) -> Result<Self, (&'static str, Problem)> {
+    pub fn of(
+        model: &Model,
+        bytes: WeightBytes,
+        loading: Loading,
+    ) -> Result<Self, (&'static str, Problem)> {
         // other networks are never streamed
         if model.decoder().is_none() {
             return Ok(Self::Whole);
@@ -154,8 +158,7 @@ impl Residence {
         } else {
             Memory::Gpu(gpu_memory())
         };
-        let found = residence(model.weight_bytes(), loading.stream, memory);
-        found.map_err(|problem| ("stream", problem))
+        residence(bytes, loading.stream, memory).map_err(|problem| ("stream", problem))
     }
 }
 
@@ -169,6 +172,7 @@ mod tests {
             outside: 4 << 30,
             layer: 1 << 30,
             layers: 40 << 30,
+            narrow: 20 << 30,
         };
         let [auto, always, never] = ["auto", "true", "false"].map(|text| text.parse().unwrap());
         let streams = |stream, gib: u64| residence(bytes, stream, Memory::Machine(gib << 30));
@@ -178,12 +182,20 @@ mod tests {
         assert_eq!(streams(auto, 87), streamed(false));
         assert_eq!(streams(always, 100), streamed(false));
         assert_eq!(streams(never, 44), Ok(Residence::Whole));
-        // on a GPU in bf16 where there is room for that
+        // on a GPU in the type of the files where there is room for that
         let on_gpu = |stream, gib: u64| residence(bytes, stream, Memory::Gpu(gib << 30));
         assert_eq!(on_gpu(auto, 44), Ok(Residence::Whole));
         assert_eq!(on_gpu(auto, 43), streamed(true));
         assert_eq!(on_gpu(auto, 26), streamed(true));
         assert_eq!(on_gpu(always, 25), streamed(false));
+        let wide = WeightBytes {
+            narrow: 40 << 30,
+            ..bytes
+        };
+        assert_eq!(
+            residence(wide, auto, Memory::Gpu(43 << 30)),
+            streamed(false)
+        );
         assert_eq!(on_gpu(never, 8), Ok(Residence::Whole));
         let refused = streams(never, 43).unwrap_err().message;
         let expected =

@@ -10,7 +10,7 @@ pub mod targets;
 use burn::tensor::{Device, Tensor};
 
 use super::compute::Compute;
-use super::linear::{Linear, probed};
+use super::linear::{Linear, probed, with_leaf};
 use super::ops;
 use super::parameter::{Init, Parameter, Role, Slot, blank};
 use super::pass::{Pass, Site};
@@ -223,21 +223,11 @@ impl LoraLinear {
 
     /// [`Self::forward`] with a leaf at the output where W x is rounded and s·B A x is not.
     fn probed_apart(&self, x: Tensor<3>, sites: &mut Vec<Site>) -> Tensor<3> {
-        let inner = x.clone().inner();
         let mut out = self.base(x.clone());
         if let Some(adapter) = &self.adapter {
-            out = out + self.update(x, adapter);
+            out = out + self.update(x.clone(), adapter);
         }
-        let (out, probe) = if out.is_autodiff() {
-            let zeros = Tensor::<3>::zeros(out.dims(), (&inner.device(), inner.dtype()));
-            let probe = zeros.autodiff().require_grad();
-            (out + probe.clone(), probe)
-        } else {
-            let out = out.autodiff().require_grad();
-            (out.clone(), out)
-        };
-        sites.push(Site::probed(inner, probe));
-        out
+        with_leaf(x, out, sites)
     }
 
     /// Σ y·δ of the output y = forward(x) without computing y: Σ x·(δ W), and of a probed layer x and δ for its gradients.

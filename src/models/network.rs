@@ -108,7 +108,7 @@ pub trait Network: Debug + Send + Sync {
     fn freeze(&mut self) {}
 
     /// Has the layers, whose parameters are blank and stay so, read from `weights` whenever it is their turn; with `resident`
-    /// once, to the device in bf16. The other parameters are loaded as usual.
+    /// once, to the device in the type of the files. The other parameters are loaded as usual.
     ///
     /// # Errors
     /// Weights that cannot be read.

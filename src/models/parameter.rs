@@ -1,5 +1,6 @@
 //! Named parameters: their role, their initial values, and their plain copies outside any device.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Device, Gradients, Tensor, TensorData};
@@ -58,9 +59,13 @@ pub enum Init {
 pub struct Slot<'a>(&'a mut dyn AnyRank);
 
 /// What a parameter needs of a tensor, whatever its rank.
-trait AnyRank {
+trait AnyRank: Any {
     /// Sizes of the dimensions.
     fn shape(&self) -> Vec<usize>;
+    /// Bytes of the numbers.
+    fn bytes(&self) -> u64;
+    /// Becomes another tensor of the same rank.
+    fn share(&mut self, other: &dyn AnyRank);
     /// Replaces the numbers, in the device's own type of floats or in `dtype`.
     fn set(&mut self, data: TensorData, device: &Device, dtype: Option<DType>);
     /// Makes the tensor a leaf whose gradient is kept.
@@ -76,6 +81,16 @@ trait AnyRank {
 impl<const D: usize> AnyRank for Tensor<D> {
     fn shape(&self) -> Vec<usize> {
         self.dims().into()
+    }
+
+    fn bytes(&self) -> u64 {
+        (self.shape().iter().product::<usize>() * self.dtype().size()) as u64
+    }
+
+    fn share(&mut self, other: &dyn AnyRank) {
+        let other: &dyn Any = other;
+        let other = other.downcast_ref::<Self>().expect("the same rank");
+        self.clone_from(other);
     }
 
     fn set(&mut self, data: TensorData, device: &Device, dtype: Option<DType>) {
@@ -171,14 +186,19 @@ impl<'a> Slot<'a> {
         self.0.require_grad();
     }
 
-    /// The same numbers rounded to bf16.
-    pub fn narrow(&mut self) {
-        self.0.cast(DType::BF16);
+    /// Bytes of the numbers.
+    pub fn bytes(&self) -> u64 {
+        self.0.bytes()
     }
 
-    /// The same numbers in f32.
-    pub fn widen_to_f32(&mut self) {
-        self.0.cast(DType::F32);
+    /// Becomes the tensor of another slot of the same rank; they share the numbers.
+    pub fn share(&mut self, other: &Slot) {
+        self.0.share(&*other.0);
+    }
+
+    /// The same numbers in another type.
+    pub fn cast(&mut self, dtype: DType) {
+        self.0.cast(dtype);
     }
 
     /// The same numbers in f64.
@@ -334,6 +354,9 @@ mod tests {
         let mut grads = tensor.clone().powi_scalar(2).sum().backward();
         let mut slot = Slot::new(&mut tensor);
         let expected: Vec<f32> = doubled.iter().map(|number| 2.0 * number).collect();
+        let mut copy = Tensor::<D>::zeros(dims, &device);
+        Slot::new(&mut copy).share(&slot);
+        assert_eq!(Slot::new(&mut copy).values(), doubled);
         assert_eq!(slot.take_grad(&mut grads), expected);
         assert_eq!(slot.take_grad(&mut grads), vec![0.0; count]);
         slot.widen();

@@ -1,6 +1,6 @@
 //! How large a model is.
 
-/// What the weights of a model take in f32, bytes.
+/// What the weights of a model take, bytes; in f32 where nothing else is said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WeightBytes {
     /// Outside the layers: embedding, last norm, head, adapters.
@@ -9,6 +9,8 @@ pub struct WeightBytes {
     pub layer: u64,
     /// All layers.
     pub layers: u64,
+    /// All layers in the types in which a GPU keeps them, see [`Narrow::dtype`](super::load::Narrow::dtype).
+    pub narrow: u64,
 }
 
 impl WeightBytes {
@@ -20,5 +22,10 @@ impl WeightBytes {
     /// What is in memory while layers are streamed: one layer, and the next, which is being read.
     pub fn streamed(self) -> u64 {
         self.outside + 2 * self.layer
+    }
+
+    /// What is in memory while layers are widened one at a time from narrow ones on the same device.
+    pub fn resident(self) -> u64 {
+        self.streamed() + self.narrow
     }
 }

@@ -4,7 +4,6 @@ use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
 
 use super::network::Llama;
 use super::positions::{Positions, real};
-use super::rope::Rope;
 use super::rotation::Rotation;
 use crate::models::decoder::{Cache, Decoder};
 
@@ -14,7 +13,7 @@ impl Decoder for Llama {
         let mut x = self.embed_ids(ids);
         let real = real(lengths, t, &x.device());
         let at = Positions {
-            rotation: self.rope().rotation(0, t, None),
+            rotation: self.rope().rotation(0, t, None, &x.device()),
             keys: Some(lengths),
             real: self.sees_padding().then(|| real.clone()),
         };
@@ -39,12 +38,15 @@ impl Decoder for Llama {
 
     fn step(&self, ids: Tensor<2, Int>, cache: &mut Cache) -> Tensor<3> {
         assert!(cache.lengths.iter().all(|&length| length < cache.room));
-        let rotation = each(self.rope(), &cache.lengths);
         let mut x = self.embed_ids(ids);
+        let device = x.device();
+        let lengths = cache.lengths.iter();
+        let angles = lengths.map(|&length| self.rope().rotation(length, 1, None, &device));
+        let rotation = Rotation::cat(&angles.collect::<Vec<_>>());
         let places: Vec<i64> = cache.lengths.iter().map(|&length| length as i64).collect();
         let n = places.len();
         let places = TensorData::new(places, [n, 1, 1]);
-        let places: Tensor<3, Int> = Tensor::from_data(places, &x.device());
+        let places: Tensor<3, Int> = Tensor::from_data(places, &device);
         cache.lengths.iter_mut().for_each(|length| *length += 1);
         let at = Positions {
             rotation,
@@ -66,21 +68,5 @@ impl Decoder for Llama {
 
     fn keeps_keys(&self, tokens: usize) -> bool {
         !self.rope().changes_with_length(tokens)
-    }
-}
-
-/// Angles of one position of every example.
-fn each(rope: &Rope, positions: &[usize]) -> Rotation {
-    let rotations: Vec<Rotation> = positions
-        .iter()
-        .map(|&position| rope.rotation(position, 1, None))
-        .collect();
-    let joined = |part: fn(&Rotation) -> &[f32]| -> Vec<f32> {
-        rotations.iter().flat_map(part).copied().collect()
-    };
-    Rotation {
-        half: rotations.first().map_or(0, |rotation| rotation.half),
-        cos: joined(|rotation| &rotation.cos).into(),
-        sin: joined(|rotation| &rotation.sin).into(),
     }
 }

@@ -90,8 +90,8 @@ impl Layer {
         x + self.mlp.forward(normal, pass)
     }
 
-    /// Takes over what is trained of the same layer, and its parameters named in `replaced`.
-    pub fn adopt(&mut self, other: &Self, replaced: &BTreeSet<String>, device: &Device) {
+    /// Takes over what is trained of the same layer, and its parameters named in `replaced`; they share their tensors.
+    pub fn adopt(&mut self, other: &Self, replaced: &BTreeSet<String>) {
         for (own, other) in self.matrices_mut().zip(other.matrices()) {
             own.adopt(other);
         }
@@ -101,7 +101,7 @@ impl Layer {
         let mut other = other.clone();
         for (mut own, other) in self.parameters().into_iter().zip(other.parameters()) {
             if replaced.contains(&own.name) {
-                own.slot.set(&other.slot.values(), device);
+                own.slot.share(&other.slot);
             }
         }
     }

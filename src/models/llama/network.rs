@@ -86,7 +86,7 @@ impl Llama {
             return Cow::Borrowed(own);
         };
         let mut layer = source.fetch(index, next);
-        layer.adopt(own, &self.replaced, &self.embedding.device());
+        layer.adopt(own, &self.replaced);
         if self.frozen {
             layer.matrices_mut().for_each(LoraLinear::freeze);
         }
@@ -153,6 +153,10 @@ impl Layered for Llama {
             ModelInput::Activations { x, layer } => (x.clone(), *layer),
             _ => (self.embed(batch), 0),
         }
+    }
+
+    fn resident(&self) -> u64 {
+        self.source.as_ref().map_or(0, |source| source.resident())
     }
 
     fn fetch(&self, layer: usize, next: Option<usize>) -> Box<dyn Stage> {

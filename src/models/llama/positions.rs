@@ -23,7 +23,7 @@ impl<'a> Positions<'a> {
         let lengths = batch.lengths.as_deref();
         let masked = lengths.filter(|_| sees_padding);
         Self {
-            rotation: rope.rotation(0, t, lengths),
+            rotation: rope.rotation(0, t, lengths, &batch.device),
             keys: batch.keys(),
             real: masked.map(|lengths| real(lengths, t, &batch.device)),
         }

@@ -5,6 +5,10 @@
 //! transformers does it, whose rounding is otherwise visible at long positions.
 
 use std::f32::consts::PI;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+
+use burn::tensor::Device;
 
 use super::rotation::Rotation;
 
@@ -71,12 +75,18 @@ pub struct Rope {
     settings: RopeSettings,
     /// Width d of a head, even.
     part: usize,
+    /// The angles of the first positions, as many as were asked for, of texts that do not change them.
+    kept: Arc<Mutex<Option<Rotation>>>,
 }
 
 impl Rope {
     /// For heads of width `part`.
     pub fn new(settings: RopeSettings, part: usize) -> Self {
-        Self { settings, part }
+        Self {
+            settings,
+            part,
+            kept: Arc::default(),
+        }
     }
 
     /// Whether the angles of a text's first positions depend on its length, for texts of up to `tokens` tokens.
@@ -86,21 +96,34 @@ impl Rope {
     }
 
     /// Angles of positions `first..first + t` for every example; `lengths` are those of the examples where they differ.
-    pub fn rotation(&self, first: usize, t: usize, lengths: Option<&[usize]>) -> Rotation {
-        let RopeSettings { scaling, .. } = self.settings;
-        let factor = match scaling {
+    pub fn rotation(
+        &self,
+        first: usize,
+        t: usize,
+        lengths: Option<&[usize]>,
+        device: &Device,
+    ) -> Rotation {
+        let end = first + t;
+        if self.changes_with_length(end) {
+            // an example's frequencies are those of its own length, not of the batch it happens to be in
+            return self.angles(first..end, lengths.unwrap_or(&[end]), device);
+        }
+        let mut kept = self.kept.lock().expect("nobody panics while holding it");
+        let long = kept.take().filter(|kept| kept.cos.dims()[1] >= end);
+        let make = || self.angles(0..end.next_power_of_two(), &[end], device);
+        kept.insert(long.unwrap_or_else(make)).narrow(first, t)
+    }
+
+    /// Angles of positions, for texts of these lengths.
+    fn angles(&self, positions: Range<usize>, lengths: &[usize], device: &Device) -> Rotation {
+        let factor = match self.settings.scaling {
             RopeScaling::Yarn { attention, .. } => attention as f32,
             _ => 1.0,
         };
-        let dynamic = self.changes_with_length(first + t);
-        let whole = [first + t];
-        // an example's frequencies are those of its own length, not of the batch it happens to be in
-        let lengths = lengths.filter(|_| dynamic).unwrap_or(&whole);
-        let half = self.part / 2;
         let (mut cos, mut sin) = (Vec::new(), Vec::new());
         for &length in lengths {
             let frequencies = self.frequencies(length);
-            for position in first..first + t {
+            for position in positions.clone() {
                 for frequency in &frequencies {
                     let angle = f64::from(position as f32 * frequency);
                     cos.push(angle.cos() as f32 * factor);
@@ -108,11 +131,8 @@ impl Rope {
                 }
             }
         }
-        Rotation {
-            half,
-            cos: cos.into(),
-            sin: sin.into(),
-        }
+        let shape = [lengths.len(), positions.len(), self.part / 2];
+        Rotation::new([cos, sin], shape, device)
     }
 
     /// ω of every pair, for an example of `length` tokens.
@@ -195,6 +215,15 @@ impl Rope {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::DeviceChoice;
+    use crate::models::parameter::to_f32;
+
+    /// Cosines and sines.
+    fn angles(rope: &Rope, first: usize, t: usize, lengths: Option<&[usize]>) -> [Vec<f32>; 2] {
+        let device = DeviceChoice::Flex.inner();
+        let Rotation { cos, sin } = rope.rotation(first, t, lengths, &device);
+        [cos, sin].map(|table| to_f32(table.into_data()))
+    }
 
     fn rope(scaling: RopeScaling) -> Rope {
         let settings = RopeSettings {
@@ -209,29 +238,27 @@ mod tests {
     fn dynamic_frequencies_are_of_an_example_s_own_length() {
         let dynamic = rope(RopeScaling::Dynamic { factor: 2.0 });
         let lengths = [3, 12];
-        let both = dynamic.rotation(0, 12, Some(&lengths));
-        let long = dynamic.rotation(0, 12, None);
-        let short = dynamic.rotation(0, 3, None);
-        assert_eq!(both.cos.len(), 2 * 12 * 4);
-        assert_eq!(both.cos[48..], long.cos[..]);
-        assert_eq!(both.sin[..12], short.sin[..]);
+        let both = angles(&dynamic, 0, 12, Some(&lengths));
+        let long = angles(&dynamic, 0, 12, None);
+        let short = angles(&dynamic, 0, 3, None);
+        assert_eq!(both[0].len(), 2 * 12 * 4);
+        assert_eq!(both[0][48..], long[0][..]);
+        assert_eq!(both[1][..12], short[1][..]);
         // up to 8 tokens nothing is stretched
         let plain = rope(RopeScaling::Default);
-        assert_eq!(short, plain.rotation(0, 3, None));
-        assert_ne!(long, plain.rotation(0, 12, None));
-        assert_eq!(
-            dynamic.rotation(0, 8, Some(&[3, 8])),
-            plain.rotation(0, 8, None)
-        );
+        assert_eq!(short, angles(&plain, 0, 3, None));
+        assert_ne!(long, angles(&plain, 0, 12, None));
+        let kept = angles(&dynamic, 0, 8, Some(&[3, 8]));
+        assert_eq!(kept, angles(&plain, 0, 8, None));
     }
 
     #[test]
     fn later_positions_are_those_of_a_longer_sequence() {
         let plain = rope(RopeScaling::Linear { factor: 4.0 });
-        let (all, late) = (plain.rotation(0, 7, None), plain.rotation(5, 2, None));
-        assert_eq!(all.cos[20..], late.cos[..]);
+        let [all, late] = [(0, 7), (5, 2)].map(|(first, t)| angles(&plain, first, t, None));
+        assert_eq!(all[0][20..], late[0][..]);
         // ω of the first pair is 1/4
-        let angle = f64::from(late.sin[0]).asin() - (5.0f64 / 4.0).sin().asin();
+        let angle = f64::from(late[1][0]).asin() - (5.0f64 / 4.0).sin().asin();
         assert!(angle.abs() < 1e-7, "{angle}");
     }
 }

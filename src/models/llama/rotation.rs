@@ -1,35 +1,53 @@
 //! Rotary position embedding (Su et al., 2021, arXiv 2104.09864), half-split: the first half of a head against the second.
 
-use std::sync::Arc;
-
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
 /// Cosines and sines of the angles of every position.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Rotation {
-    /// Half the width of a head: angles of a position.
-    pub half: usize,
-    /// Cosines, row-major `[t, half]` for all examples, or `[n, t, half]`.
-    pub cos: Arc<[f32]>,
+    /// Cosines, `[1, t, 1, half]` for all examples, or `[n, t, 1, half]`; half is that of the width of a head.
+    pub cos: Tensor<4>,
     /// Sines, of the same shape.
-    pub sin: Arc<[f32]>,
+    pub sin: Tensor<4>,
 }
 
 impl Rotation {
+    /// Of cosines and sines row-major `[rows, t, half]`.
+    pub fn new([cos, sin]: [Vec<f32>; 2], [rows, t, half]: [usize; 3], device: &Device) -> Self {
+        let table = |values| Tensor::from_data(TensorData::new(values, [rows, t, 1, half]), device);
+        Self {
+            cos: table(cos),
+            sin: table(sin),
+        }
+    }
+
+    /// Those of `t` positions from `first` on.
+    #[must_use]
+    pub fn narrow(&self, first: usize, t: usize) -> Self {
+        Self {
+            cos: self.cos.clone().narrow(1, first, t),
+            sin: self.sin.clone().narrow(1, first, t),
+        }
+    }
+
+    /// Of the examples of all, one after another.
+    pub fn cat(all: &[Self]) -> Self {
+        let join =
+            |part: fn(&Self) -> &Tensor<4>| Tensor::cat(all.iter().map(part).cloned().collect(), 0);
+        Self {
+            cos: join(|rotation| &rotation.cos),
+            sin: join(|rotation| &rotation.sin),
+        }
+    }
+
     /// Rotates every head of `x`: with its halves x₁ and x₂, (x₁·cos − x₂·sin, x₂·cos + x₁·sin).
     ///
     /// # Shapes
     /// `x` is `[n, t, heads·2·half]`, the heads side by side.
     pub fn turn(&self, x: Tensor<3>) -> Tensor<3> {
         let [n, t, width] = x.dims();
-        let half = self.half;
-        let device = x.clone().inner().device();
-        let table = |values: &[f32]| -> Tensor<4> {
-            let rows = values.len() / (t * half);
-            let data = TensorData::new(values.to_vec(), [rows, t, 1, half]);
-            Tensor::<4>::from_data(data, &device).cast(x.dtype())
-        };
-        let (cos, sin) = (table(&self.cos), table(&self.sin));
+        let half = self.cos.dims()[3];
+        let [cos, sin] = [&self.cos, &self.sin].map(|table| table.clone().cast(x.dtype()));
         let heads: Tensor<4> = x.reshape([n, t, width / (2 * half), 2 * half]);
         let first = heads.clone().narrow(3, 0, half);
         let second = heads.narrow(3, half, half);
@@ -61,16 +79,14 @@ mod tests {
         let x = draw(n * t * heads * 2 * half);
         let input = TensorData::new(x.clone(), [n, t, heads * 2 * half]);
         for rows in [1, n] {
-            let rotation = Rotation {
-                half,
-                cos: draw(rows * t * half).into(),
-                sin: draw(rows * t * half).into(),
-            };
+            let angles = [(); 2].map(|()| draw(rows * t * half));
+            let [cosines, sines] = angles.clone();
+            let rotation = Rotation::new(angles, [rows, t, half], &device);
             let found = rotation.turn(Tensor::from_data(input.clone(), &device));
             for (at, found) in to_f32(found.into_data()).into_iter().enumerate() {
                 let (token, place) = (at / (heads * 2 * half), at % (2 * half));
                 let angle = token % (rows * t) * half + place % half;
-                let (cos, sin) = (rotation.cos[angle], rotation.sin[angle]);
+                let (cos, sin) = (cosines[angle], sines[angle]);
                 let expected = if place < half {
                     x[at] * cos - x[at + half] * sin
                 } else {

@@ -1,10 +1,11 @@
-//! Layers that are read when it is their turn: from the mapped files, or, on a GPU with room for them in bf16, from there.
+//! Layers that are read when it is their turn: from the mapped files, or, on a GPU with room for them in the type of these
+//! files, from there.
 
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::thread::JoinHandle;
 
-use burn::tensor::Device;
+use burn::tensor::{DType, Device};
 
 use super::layer::Layer;
 use crate::checkpoints::shards::ShardsError;
@@ -30,7 +31,7 @@ enum Origin {
         blank: Vec<Layer>,
         device: Device,
     },
-    /// On the device, in bf16.
+    /// On the device, without rounding.
     Device(Vec<Layer>),
 }
 
@@ -42,8 +43,8 @@ struct State {
 }
 
 impl Source {
-    /// Of blank layers without adapters, whose `weights` have been found to be there and finite; kept on the device in bf16
-    /// with `resident`.
+    /// Of blank layers without adapters, whose `weights` have been found to be there and finite; kept on the device
+    /// in the type of the files with `resident`.
     ///
     /// # Errors
     /// Weights that cannot be read any more.
@@ -59,10 +60,12 @@ impl Source {
             device: device.clone(),
         };
         let origin = match &files {
-            Origin::Files { blank, .. } if resident => {
+            Origin::Files { blank, weights, .. } if resident => {
                 let layers = (0..blank.len()).map(|index| {
                     let mut layer = files.layer(index)?;
-                    layer.parameters().iter_mut().for_each(|p| p.slot.narrow());
+                    for mut parameter in layer.parameters() {
+                        parameter.slot.cast(weights.dtype(&parameter.name));
+                    }
                     Ok(layer)
                 });
                 Origin::Device(layers.collect::<Result<_, ShardsError>>()?)
@@ -73,6 +76,20 @@ impl Source {
             origin: Arc::new(origin),
             state: Mutex::default(),
         })
+    }
+
+    /// Bytes of the layers that are kept on the device.
+    pub fn resident(&self) -> u64 {
+        match &*self.origin {
+            Origin::Files { .. } => 0,
+            Origin::Device(layers) => {
+                let bytes = |mut layer: Layer| -> u64 {
+                    let parameters = layer.parameters();
+                    parameters.iter().map(|p| p.slot.bytes()).sum()
+                };
+                layers.iter().cloned().map(bytes).sum()
+            }
+        }
     }
 
     /// A layer with its weights in f32, without adapters; `next` is read meanwhile. The last one given and `next` are all
@@ -123,10 +140,9 @@ impl Origin {
             }
             Self::Device(layers) => {
                 let mut layer = layers[index].clone();
-                layer
-                    .parameters()
-                    .iter_mut()
-                    .for_each(|p| p.slot.widen_to_f32());
+                for parameter in &mut layer.parameters() {
+                    parameter.slot.cast(DType::F32);
+                }
                 Ok(layer)
             }
         }

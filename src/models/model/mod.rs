@@ -175,15 +175,18 @@ impl Model {
         self.network.stream(weights, &device, resident)
     }
 
-    /// What the weights take in f32.
-    pub fn weight_bytes(&mut self) -> WeightBytes {
+    /// What the weights take, those of layers in the files `weights`; all in f32 where there are none.
+    pub fn weight_bytes(&mut self, weights: Option<&Narrow>) -> WeightBytes {
         let mut layers = BTreeMap::<usize, u64>::new();
         let mut bytes = WeightBytes::default();
         for parameter in self.parameters() {
-            let size = 4 * parameter.slot.count() as u64;
+            let count = parameter.slot.count() as u64;
+            let size = 4 * count;
             match split_layer(&parameter.name) {
                 Some((layer, _)) if parameter.role == Role::Base => {
                     *layers.entry(layer).or_default() += size;
+                    let narrow = weights.map(|weights| weights.dtype(&parameter.name).size());
+                    bytes.narrow += narrow.map_or(size, |narrow| narrow as u64 * count);
                 }
                 _ => bytes.outside += size,
             }

@@ -45,15 +45,21 @@ pub fn linear_back(delta: Tensor<3>, weight: Tensor<2>) -> Tensor<3> {
 }
 
 fn back<B: Host>(delta: Tensor<3>, weight: Tensor<2>) -> Tensor<3> {
-    let ([n, t, out], [_, width]) = (delta.dims(), weight.dims());
     let [delta, weight] = [Input::<B>::new(delta), Input::new(weight)].map(|input| input.value());
+    host::constant::<B, 3>(times::<B>(&delta, &weight))
+}
+
+/// δ W.
+fn times<B: Host>(delta: &FloatTensor<B>, weight: &FloatTensor<B>) -> FloatTensor<B> {
+    let (dims, width) = (delta.shape(), weight.shape()[1]);
+    let (rows, out) = (dims[0] * dims[1], dims[2]);
     let write = |values: &mut [MaybeUninit<f32>]| {
-        let delta = Matrix::row_major(B::slice(&delta), out);
-        let weight = Matrix::row_major(B::slice(&weight), width);
-        B::gemm([n * t, width, out], values, delta, weight, false);
+        let delta = Matrix::row_major(B::slice(delta), out);
+        let weight = Matrix::row_major(B::slice(weight), width);
+        B::gemm([rows, width, out], values, delta, weight, false);
     };
     // SAFETY: a product that does not accumulate writes all of its output.
-    host::constant::<B, 3>(unsafe { B::create(Shape::from(vec![n, t, width]), write) })
+    unsafe { B::create(Shape::from(vec![dims[0], dims[1], width]), write) }
 }
 
 fn product(x: Tensor<3>, weight: Tensor<2>) -> Tensor<3> {
@@ -105,12 +111,8 @@ fn multiply<B: Host>(
     };
     // SAFETY: the addend fills it, and a product that does not accumulate writes all of its output.
     let values = unsafe { B::create(Shape::from(vec![n, t, out]), write) };
-    let linear = Linear {
-        x: wanted.then_some(x),
-        weight,
-        shape: dims,
-    };
-    (values, linear)
+    let x = wanted.then_some(x);
+    (values, Linear { x, weight })
 }
 
 /// What the backward pass needs; `x` only when the weight is trained.
@@ -118,27 +120,21 @@ fn multiply<B: Host>(
 struct Linear<B: Host> {
     x: Option<FloatTensor<B>>,
     weight: FloatTensor<B>,
-    /// Of the input.
-    shape: Shape,
 }
 
 impl<B: Host> Vjp<B, 2> for Linear<B> {
     fn backward(self, grad: FloatTensor<B>, [x, weight]: [bool; 2]) -> [Option<FloatTensor<B>>; 2] {
-        let (rows, width) = (self.shape[0] * self.shape[1], self.shape[2]);
-        let out = B::slice(&self.weight).len() / width.max(1);
-        let delta = Matrix::row_major(B::slice(&grad), out);
-        // SAFETY, here and below: a product that does not accumulate writes all of its output.
-        let grad_x = x.then(|| unsafe {
-            B::create(self.shape.clone(), |values| {
-                let weight = Matrix::row_major(B::slice(&self.weight), width);
-                B::gemm([rows, width, out], values, delta, weight, false);
-            })
-        });
-        let grad_weight = self.x.as_ref().filter(|_| weight).map(|x| unsafe {
-            B::create(self.weight.shape(), |values| {
+        let grad_x = x.then(|| times::<B>(&grad, &self.weight));
+        let grad_weight = self.x.as_ref().filter(|_| weight).map(|x| {
+            let (dims, shape) = (grad.shape(), self.weight.shape());
+            let (out, width) = (shape[0], shape[1]);
+            let write = |values: &mut [MaybeUninit<f32>]| {
+                let delta = Matrix::row_major(B::slice(&grad), out);
                 let x = Matrix::row_major(B::slice(x), width);
-                B::gemm([out, width, rows], values, delta.t(), x, false);
-            })
+                B::gemm([out, width, dims[0] * dims[1]], values, delta.t(), x, false);
+            };
+            // SAFETY: a product that does not accumulate writes all of its output.
+            unsafe { B::create(shape, write) }
         });
         [grad_x, grad_weight]
     }
