@@ -55,6 +55,16 @@ pub fn parse(
     grid::plan(file, text, profile, overrides, &mut here)
 }
 
+/// [`load`] by settings alone, whatever files they name.
+///
+/// # Errors
+/// As [`load`], but for files.
+pub fn describe(path: &Path, profile: Option<&str>, overrides: &[String]) -> miette::Result<Plan> {
+    let text = read(path).map_err(|error| miette::miette!("{error}"))?;
+    let file = path.display().to_string();
+    Ok(grid::parse(&file, &text, profile, overrides).map_err(|error| *error)?)
+}
+
 /// The plan of a theory experiment's file.
 ///
 /// # Errors
@@ -158,10 +168,19 @@ impl Resolve for Here {
                 HubError::Revision { .. } => at("model.revision")(error),
                 error => at(model)(error),
             })
-            .map_err(|(field, problem)| match task.images() {
-                Some(_) => (field, problem.with_help(NO_PIPELINE)),
-                None => (field, problem),
-            })?;
+            .map_err(
+                |(field, problem)| match (task.images(), &checkpoint.pretrain) {
+                    (Some(_), Some(settings)) => {
+                        let settings = settings.display();
+                        let help = format!(
+                            "`infbench run` trains it first, as `infbench pretrain {settings}` does"
+                        );
+                        (field, problem.with_help(help))
+                    }
+                    (Some(_), None) => (field, problem.with_help(NO_PIPELINE)),
+                    (None, _) => (field, problem),
+                },
+            )?;
         let folder = checkpoint.folder();
         if let Some(source) = task.images() {
             pipeline(folder, &source)?;

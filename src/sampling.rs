@@ -128,25 +128,27 @@ impl Sampler {
         Ok([self.pipeline.unet.inputs, height / factor, width / factor])
     }
 
-    /// Normal numbers that an image begins with, row-major `[channels, height, width]`: those of image `image` of prompt
-    /// `prompt`.
-    pub fn noise(seed: u64, [prompt, image]: [usize; 2], shape: [usize; 3]) -> Vec<f32> {
-        let mut rng = random::rng(seed, "sampling", &format!("{prompt}/{image}"));
-        let count = shape.iter().product();
-        (0..count)
-            .map(|_| StandardNormal.sample(&mut rng))
-            .collect()
+    /// Normal numbers that images begin with, `each` of every prompt and one prompt after another, row-major `[prompts,
+    /// each, channels, height, width]`. Those of image j of prompt k depend on (seed, k, j) alone.
+    pub fn noise(&self, seed: u64, each: usize, shape: [usize; 3]) -> Vec<f32> {
+        let prompts = self.prompts.captions.len();
+        let places = (0..prompts).flat_map(|prompt| (0..each).map(move |image| [prompt, image]));
+        let of_image = |[prompt, image]: [usize; 2]| {
+            let mut rng = random::rng(seed, "sampling", &format!("{prompt}/{image}"));
+            let count = 0..shape.iter().product();
+            count.map(move |_: usize| StandardNormal.sample(&mut rng))
+        };
+        places.flat_map(of_image).collect()
     }
 
-    /// The images of `unet` for the prompts numbered in `prompts`, each from its noise `[channels, height, width]`, of
-    /// which `noise` has one after another.
+    /// The images of `unet` for every prompt, `each` of one after those of another, from such [noise](Self::noise).
     ///
     /// # Errors
     /// More steps than there are timesteps; numbers that are not finite.
     pub fn images(
         &self,
         unet: &Model,
-        prompts: &[usize],
+        each: usize,
         noise: &[f32],
         shape: [usize; 3],
         sampling: Sampling,
@@ -158,15 +160,16 @@ impl Sampler {
         }
         let size: usize = shape.iter().product();
         let together = (POINTS / (2 * shape[1] * shape[2])).max(1);
-        let all: Vec<usize> = (0..prompts.len()).collect();
-        let pieces: Vec<&[usize]> = all.chunks(together).collect();
+        let prompts = 0..self.prompts.captions.len();
+        let prompts = prompts.flat_map(|prompt| std::iter::repeat_n(prompt, each));
+        let prompts: Vec<usize> = prompts.collect();
+        let pieces: Vec<&[usize]> = prompts.chunks(together).collect();
         let mut unet = unet.clone();
         unet.freeze();
         let work = |piece: usize| {
-            let images = pieces[piece];
-            let noise = &noise[images[0] * size..(images[0] + images.len()) * size];
-            let prompts = &prompts[images[0]..images[0] + images.len()];
-            self.piece(&unet, prompts, noise, shape, sampling, images[0])
+            let (prompts, first) = (pieces[piece], piece * together);
+            let noise = &noise[first * size..(first + prompts.len()) * size];
+            self.piece(&unet, prompts, noise, shape, sampling, first)
         };
         // fewer pieces than threads: each divides its own work
         let found: Vec<_> = if pieces.len() < rayon::current_num_threads() {

@@ -49,7 +49,11 @@ fn draw(folder: &Path) -> PathBuf {
 }
 
 fn settings(list: &Path) -> PipelineSettings {
-    let text = format!(
+    parse("tiny.yaml", &text(list)).unwrap().pipeline
+}
+
+fn text(list: &Path) -> String {
+    format!(
         "name: tiny\npipeline:
   images: {{path: {}, resolution: 16, held_out: 4}}
   autoencoder:
@@ -65,8 +69,7 @@ fn settings(list: &Path) -> PipelineSettings {
   samples: {{sampling: {{steps: 3, guidance: 2}}}}
 ",
         list.display()
-    );
-    parse("tiny.yaml", &text).unwrap().pipeline
+    )
 }
 
 fn train(settings: &PipelineSettings, out: &Path, stop: Option<usize>) -> Outcome {
@@ -183,6 +186,62 @@ fn a_pipeline_is_trained_and_a_run_that_was_ended_gives_the_same() {
         .iter()
         .map(|image| [image.width, image.height]);
     assert_eq!(sizes.collect::<Vec<_>>(), [[16, 24]; 2]);
+}
+
+#[test]
+fn a_run_trains_the_pipeline_that_is_not_there_and_refuses_one_of_other_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("images");
+    fs::create_dir(&images).unwrap();
+    let list = draw(&images);
+    fs::write(folder.path().join("tiny.yaml"), text(&list)).unwrap();
+    fs::write(
+        folder.path().join("t.yaml"),
+        "name: t
+task: {name: images, path: images, train: 6, query: 2, timesteps: [500]}
+model: {path: pipeline, pretrain: tiny.yaml}
+train: {epochs: 1}
+influence: {methods: [hessian_free]}
+outputs: {report: false}
+",
+    )
+    .unwrap();
+    let command = |words: &[&str]| {
+        let mut command = assert_cmd::Command::cargo_bin("infbench").unwrap();
+        command.current_dir(folder.path()).args(words);
+        command
+    };
+    let pipeline = folder.path().join("pipeline");
+    let said = command(&["plan", "t.yaml"]).assert().code(2);
+    let said = String::from_utf8_lossy(&said.get_output().stderr).into_owned();
+    assert!(said.contains("`infbench run` trains it first"), "{said}");
+    assert!(!pipeline.exists());
+    command(&["run", "t.yaml", "--out", "out"])
+        .assert()
+        .success();
+    let record = fs::read(pipeline.join("pretraining.json")).unwrap();
+    command(&["run", "t.yaml", "--out", "again"])
+        .assert()
+        .success();
+    assert_eq!(fs::read(pipeline.join("pretraining.json")).unwrap(), record);
+    // where it lies decides the results, not how it came about
+    let ids = |out: &str| -> Vec<PathBuf> {
+        files(&folder.path().join(out).join("cells"))
+            .into_keys()
+            .collect()
+    };
+    assert_eq!(ids("out"), ids("again"));
+    fs::write(
+        folder.path().join("tiny.yaml"),
+        text(&list).replace("lr: 1e-2", "lr: 2e-2"),
+    )
+    .unwrap();
+    let said = command(&["run", "t.yaml", "--out", "other"])
+        .assert()
+        .code(2);
+    let said = String::from_utf8_lossy(&said.get_output().stderr).into_owned();
+    assert!(said.contains("trained by other settings"), "{said}");
+    assert!(!folder.path().join("other").exists());
 }
 
 #[test]

@@ -53,6 +53,14 @@ impl ExperimentArgs {
         words
     }
 
+    /// The plan by its settings alone, whatever files they name.
+    ///
+    /// # Errors
+    /// The first wrong setting.
+    pub fn describe(&self) -> miette::Result<Plan> {
+        infbench::resolve::describe(&self.experiment, self.profile.as_deref(), &self.overrides)
+    }
+
     /// The plan, and the folder for its results.
     ///
     /// # Errors

@@ -1,12 +1,15 @@
 //! `infbench pretrain`
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use infbench::atomic;
+use infbench::config::pretraining::PretrainingPlan;
+use infbench::config::{Cell, ModelConfig, Plan};
 use infbench::device::DeviceChoice;
-use infbench::pretraining::{Outcome, PretrainingRecord, pretrain as train};
+use infbench::pretraining::{Outcome, PretrainingRecord, RECORD, is_of_others, pretrain as train};
 use infbench::progress::Progress;
 use infbench::report::loss_curves::{LossCurve, draw};
 use infbench::resolve::load_pretraining;
@@ -32,8 +35,54 @@ pub fn pretrain(args: &PretrainArgs, global: Global) -> miette::Result<ExitCode>
     let plan = load_pretraining(&args.settings)?;
     let models = PathBuf::from("models");
     let out = args.out.clone().unwrap_or_else(|| models.join(&plan.name));
+    to_the_end(&plan, &out, args.device, global)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Trains the pipelines of an experiment that are not there and whose settings (`model.pretrain`) are.
+///
+/// # Errors
+/// Settings that are wrong, a pipeline of other settings, or one that cannot be trained.
+pub fn missing(plan: &Plan, device: DeviceChoice, global: Global) -> miette::Result<()> {
+    for (out, settings) in pipelines(plan) {
+        if out.is_dir() && !out.join(RECORD).is_file() {
+            continue;
+        }
+        let plan = load_pretraining(settings)?;
+        if is_of_others(out, &plan.pipeline) {
+            return Err(bad(format!(
+                "{} holds a pipeline that was trained by other settings than those of {} (`model.pretrain`): give another model.path, or remove it",
+                out.display(),
+                settings.display()
+            )));
+        }
+        if !out.is_dir() {
+            to_the_end(&plan, out, device, global)?;
+        }
+    }
+    Ok(())
+}
+
+/// The pipelines of an experiment with the settings by which they are trained.
+fn pipelines(plan: &Plan) -> BTreeSet<(&Path, &Path)> {
+    fn of_cell(cell: &Cell) -> Option<(&Path, &Path)> {
+        match &cell.settings.model {
+            Some(ModelConfig::Checkpoint(model)) => Some((&model.path, model.pretrain.as_deref()?)),
+            _ => None,
+        }
+    }
+    plan.cells.iter().filter_map(of_cell).collect()
+}
+
+/// Trains a pipeline and says what came of it.
+fn to_the_end(
+    plan: &PretrainingPlan,
+    out: &Path,
+    device: DeviceChoice,
+    global: Global,
+) -> miette::Result<()> {
     let progress = Progress::new(global.quiet);
-    let outcome = train(&plan.pipeline, &out, args.device, None, &progress).map_err(bad)?;
+    let outcome = train(&plan.pipeline, out, device, None, &progress).map_err(bad)?;
     let (record, there) = match &outcome {
         Outcome::Finished(record) => (record, ""),
         Outcome::AlreadyThere(record) => (record, ", already there"),
@@ -57,7 +106,7 @@ pub fn pretrain(args: &PretrainArgs, global: Global) -> miette::Result<ExitCode>
     if !global.quiet {
         print(&format!("{}{there}\n{}", out.display(), summary(record)));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn summary(record: &PretrainingRecord) -> String {

@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 
 use super::common::{Global, bad, print};
 use super::common::{duration, size};
+use super::pretrain;
 use super::run::{ended, run_cells};
 use super::theory;
 
@@ -243,6 +244,8 @@ fn run(
             needs.join("; and ")
         )));
     }
+    let device = args.device.unwrap_or_default();
+    pretrain::missing(&described, device, global)?;
     let whole = variant.plan(&args.overrides, true).map_err(|e| *e)?;
     let mut own = whole.clone();
     own.cells.retain(|cell| variant.shows(&cell.axes));
@@ -260,7 +263,6 @@ fn run(
         limit: args.limit,
     };
     let title = format!("{} as {} ({})", item.title, own.folder(), variant.what);
-    let device = args.device.unwrap_or_default();
     let progress = Progress::new(global.quiet);
     let summary = run_cells((&whole, own), &out, &title, (device, options), &progress)?;
     if summary.records.is_empty() {

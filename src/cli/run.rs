@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::common::{ExperimentArgs, Global, bad, draw, print, refuse_misfits};
+use super::pretrain;
 use super::units::{self, UnitArgs};
 use clap::Args;
 use infbench::config::{Cell, Plan};
@@ -15,7 +16,7 @@ use infbench::results::ResultsDir;
 use infbench::results::files::RECORDS;
 use infbench::runner::cell::CellRunner;
 use infbench::runner::memory::Host;
-use infbench::runner::{RunOptions, RunSummary, collect, run as run_plan};
+use infbench::runner::{RunOptions, RunSummary, collect, encode_images, run as run_plan};
 
 /// Arguments of `infbench run`.
 #[derive(Args)]
@@ -43,6 +44,9 @@ pub struct RunArgs {
 
 /// Runs an experiment; failed cells make exit code 1.
 pub fn run(args: &RunArgs, global: Global) -> miette::Result<ExitCode> {
+    if args.unit.units.is_empty() {
+        pretrain::missing(&args.experiment.describe()?, args.device, global)?;
+    }
     let (plan, out) = args.experiment.load()?;
     if !args.unit.units.is_empty() {
         let needed = |cell: &&Cell| args.unit.units.iter().any(|unit| unit.cell == cell.id);
@@ -92,6 +96,8 @@ pub fn run_cells(
     progress: &Progress,
 ) -> miette::Result<RunSummary> {
     resolve::fetch_weights(&mut part, progress.is_shown()).map_err(bad)?;
+    let todo = options.select(&part, &ResultsDir::read(out)).todo;
+    encode_images(todo, device, out).map_err(bad)?;
     let results = ResultsDir::create(out).map_err(bad)?;
     progress.line(&format!(
         "{title}: {} cell{}, results in {}",

@@ -109,20 +109,16 @@ pub fn images(request: &ImageRequest) -> Result<Vec<PromptImages>, ImageError> {
         }
     };
     let shape = sampler.latents_of(size)?;
-    let order = || (0..prompts.len()).flat_map(|p| (0..request.images).map(move |i| [p, i]));
-    let noise: Vec<f32> = match &request.latents {
-        None => order()
-            .flat_map(|place| Sampler::noise(request.seed, place, shape))
-            .collect(),
+    let noise = match &request.latents {
+        None => sampler.noise(request.seed, request.images, shape),
         Some(path) => given(path, prompts.len() * request.images, shape)?,
     };
     let mut unet = sampler.unet(size)?;
     if let Some(path) = &request.adapter {
         adapter::load(path, &mut unet)?;
     }
-    let which: Vec<usize> = order().map(|[prompt, _]| prompt).collect();
     let mut found = sampler
-        .images(&unet, &which, &noise, shape, request.sampling)?
+        .images(&unet, request.images, &noise, shape, request.sampling)?
         .into_iter();
     let all = request.prompts.iter().map(|prompt| PromptImages {
         prompt: prompt.clone(),

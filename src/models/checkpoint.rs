@@ -39,6 +39,10 @@ pub struct CheckpointConfig {
     /// Branch, tag or commit of a model on the hub; `main` when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
+    /// Of a diffusion pipeline: settings of `infbench pretrain`, by which `infbench run` trains it where there is no folder
+    /// `path` yet; relative to the folder that infbench is started in.
+    #[serde(default, skip_serializing)]
+    pub pretrain: Option<PathBuf>,
     /// Of a causal language model: whether its layers are in memory one at a time, read again for every pass; `auto`: where
     /// the weights in f32 would take more than half of the machine's memory (on a GPU: more than `INFBENCH_GPU_MEMORY`).
     /// The results are the same to rounding.
@@ -58,6 +62,7 @@ impl CheckpointConfig {
         Self {
             path: path.into(),
             revision: None,
+            pretrain: None,
             stream: Stream::default(),
             compute: Compute::default(),
             located: None,

@@ -19,5 +19,5 @@ mod training;
 
 pub use error::PretrainingError;
 pub use record::{PretrainingRecord, StageRecord};
-pub use run::{Outcome, pretrain};
+pub use run::{Outcome, RECORD, is_of_others, pretrain};
 pub use settings::PipelineSettings;

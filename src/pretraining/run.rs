@@ -29,7 +29,7 @@ use crate::tasks::text::{CaptionEncoder, train};
 /// Raised when training changes its numbers.
 const VERSION: u32 = 1;
 /// File of the record.
-const RECORD: &str = "pretraining.json";
+pub const RECORD: &str = "pretraining.json";
 /// Folder of what has been reached.
 const STATE: &str = "state";
 /// Images that one thread takes at a time while the autoencoder is trained.
@@ -101,17 +101,27 @@ pub fn pretrain(
     Ok(Outcome::Finished(Box::new(record)))
 }
 
-/// Hash of all that decides the weights.
-fn key(settings: &PipelineSettings, dataset: &Dataset) -> String {
+/// What of the settings decides the weights: where images are, and what is drawn at the end, does not.
+fn deciding(settings: &PipelineSettings) -> PipelineSettings {
     let mut settings = settings.clone();
-    // where images are, and what is drawn at the end, decides nothing
     settings.images.path = PathBuf::new();
     settings.images.autoencoder_only.clear();
     settings.samples = super::settings::SampleSettings::default();
+    settings
+}
+
+/// Hash of all that decides the weights.
+fn key(settings: &PipelineSettings, dataset: &Dataset) -> String {
     let mut key = Key::new("pipeline");
-    key.settings(&(VERSION, settings));
+    key.settings(&(VERSION, deciding(settings)));
     key.text(&dataset.digest());
     key.finish()
+}
+
+/// Whether a folder holds a pipeline that was trained here, by other settings.
+pub fn is_of_others(out: &Path, settings: &PipelineSettings) -> bool {
+    let record = input::json::<PretrainingRecord>(&out.join(RECORD));
+    record.is_ok_and(|record| deciding(&record.settings) != deciding(settings))
 }
 
 /// The record of a folder that is finished; nothing when there is no folder.
@@ -328,16 +338,10 @@ impl Run<'_> {
         let sampler = Sampler::open(&self.folder.0, &prompts, &self.device)?;
         let size = [self.settings.images.resolution; 2];
         let shape = sampler.latents_of(size)?;
-        let places: Vec<[usize; 2]> = (0..PROMPTS)
-            .flat_map(|image| (0..prompts.len()).map(move |prompt| [prompt, image]))
-            .collect();
-        let noise = places.iter();
-        let noise = noise.flat_map(|&place| Sampler::noise(self.settings.seed, place, shape));
-        let which: Vec<usize> = places.iter().map(|[prompt, _]| *prompt).collect();
+        let noise = sampler.noise(self.settings.seed, PROMPTS, shape);
         let unet = sampler.unet(size)?;
-        let noise: Vec<f32> = noise.collect();
-        let images = sampler.images(&unet, &which, &noise, shape, samples.sampling)?;
-        let rows: Vec<&[Picture]> = images.chunks(prompts.len()).collect();
+        let images = sampler.images(&unet, PROMPTS, &noise, shape, samples.sampling)?;
+        let rows: Vec<&[Picture]> = images.chunks(PROMPTS).collect();
         let table = Picture::table(&rows, scale, 2);
         self.folder.write("samples.png", &table.png())
     }

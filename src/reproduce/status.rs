@@ -15,6 +15,7 @@ use crate::config::{Cell, ModelConfig, Plan};
 use crate::models::CheckpointConfig;
 use crate::models::diffusion::{PipelineConfig, is_pipeline};
 use crate::models::huggingface::HuggingFaceConfig;
+use crate::resolve::load_pretraining;
 use crate::results::record::Status as Outcome;
 use crate::results::{Record, load};
 use crate::runner::forecast::forecast;
@@ -35,6 +36,8 @@ pub struct Status {
     pub cells: usize,
     /// What is done of it.
     pub done: Option<Done>,
+    /// Whether a model has to be trained first (`model.pretrain`), before which nothing is forecast.
+    pub trains: bool,
     /// Seconds and peak bytes of what is not done, where it can run.
     pub forecast: Option<(f64, f64)>,
 }
@@ -111,7 +114,7 @@ pub fn status(variant: &Variant, rate: Option<f64>) -> Result<Status, String> {
                 }
                 None => Vec::new(),
             };
-            if let Some(rate) = rate.filter(|_| status.word() == "ready") {
+            if let Some(rate) = rate.filter(|_| status.word() == "ready" && !status.trains) {
                 let plan = variant.plan(&[], true).map_err(|e| e.to_string())?;
                 let todo: Vec<&Cell> = shown(variant, &plan)
                     .into_iter()
@@ -145,7 +148,13 @@ pub fn available(plan: &Plan) -> Status {
             models.push(model);
             match find_model(model) {
                 Ok(text) => status.found.push(text),
-                Err(text) => status.needs.push(text),
+                Err(text) => match trained_first(model) {
+                    Some(text) => {
+                        status.trains = true;
+                        status.found.push(text);
+                    }
+                    None => status.needs.push(text),
+                },
             }
         }
         if let Some(files) = cell.settings.task.files()
@@ -164,6 +173,17 @@ pub fn available(plan: &Plan) -> Status {
         }
     }
     status
+}
+
+/// What to say of a pipeline that is not there and that a run trains first, where its images are.
+fn trained_first(model: &CheckpointConfig) -> Option<String> {
+    let settings = model.pretrain.as_ref().filter(|_| !model.path.exists())?;
+    let plan = load_pretraining(settings).ok()?;
+    let images = plan.pipeline.images.path.is_file();
+    images.then(|| {
+        let (path, settings) = (model.path.display(), settings.display());
+        format!("model {path}: trained first, by {settings}")
+    })
 }
 
 /// Where a checkpoint lies, or how to get it.

@@ -1,5 +1,7 @@
 //! Which training images help and harm a query image most, by every method: what a reader of a report looks at first.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::Path;
 
 use ndarray::{Array2, ArrayView1};
@@ -23,18 +25,22 @@ pub(super) fn by_image(
     scores: &[(String, Array2<f64>)],
     root: &Path,
 ) -> Result<Vec<QueryImage>, String> {
+    let mut known: HashMap<usize, ImageFacts> = HashMap::new();
     let of_query = |query_index: usize| {
-        let facts = |example: usize| facts(train, example, root);
         let mut methods = Vec::new();
         for (label, scores) in scores {
             let row = scores.row(query_index);
             let (helpful, harmful) = extremes(row);
-            let scored = |examples: Vec<usize>| {
+            let mut scored = |examples: Vec<usize>| {
                 let one = |example: usize| {
+                    let image = match known.entry(example) {
+                        Entry::Occupied(there) => there.get().clone(),
+                        Entry::Vacant(new) => new.insert(facts(train, example, root)?).clone(),
+                    };
                     Ok::<_, String>(ScoredImage {
                         example,
                         score: row[example],
-                        image: facts(example)?,
+                        image,
                     })
                 };
                 examples.into_iter().map(one).collect::<Result<_, _>>()
@@ -47,7 +53,7 @@ pub(super) fn by_image(
         }
         Ok(QueryImage {
             query: query_index,
-            image: self::facts(query, query_index, root)?,
+            image: facts(query, query_index, root)?,
             methods,
         })
     };

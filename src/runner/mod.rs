@@ -33,14 +33,20 @@ mod stores;
 mod tuning;
 pub mod units;
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
 use crate::config::{Cell, Plan};
+use crate::data::Reads;
+use crate::device::DeviceChoice;
 use crate::progress::{Progress, plural};
 use crate::results::record::{CellFacts, Provenance, Record, SCHEMA, Status};
 use crate::results::{ResultsDir, ResultsError};
+use latents::Encoding;
 use outcome::outcome;
 pub use stores::remove_parts;
+use tuning::Place;
 
 /// What turns a cell into a record.
 pub trait Execute {
@@ -192,6 +198,27 @@ fn one(plan: &Plan, executor: &dyn Execute, cell: &Cell, progress: &Progress) ->
     record.profile.clone_from(&plan.profile);
     record.description.clone_from(&plan.description);
     record
+}
+
+/// Encodes the images of cells, once for those that share them; other cells have nothing to prepare. So that images whose
+/// latents are not finite end a run before its first record.
+///
+/// # Errors
+/// Images that cannot be encoded, as a sentence.
+pub fn encode_images<'c>(
+    cells: impl IntoIterator<Item = &'c Cell>,
+    device: DeviceChoice,
+    root: &Path,
+) -> Result<(), String> {
+    let place = Place::new(root, device, false);
+    let mut done = BTreeSet::new();
+    for cell in cells {
+        let reads = cell.settings.task.reads();
+        if reads == Reads::Images && done.insert(forecast::encoded(cell)) {
+            tuning::examples(cell, Encoding::By(device, &place.cache))?;
+        }
+    }
+    Ok(())
 }
 
 /// An error as a sentence for the record.

@@ -81,17 +81,12 @@ impl<'a> Samples<'a> {
             return Ok(Vec::new());
         };
         progress.stage(&format!("drawing samples {when}"));
-        let each = self.settings.images;
-        let order = (0..self.prompts.len()).flat_map(|prompt| (0..each).map(move |i| [prompt, i]));
-        let order: Vec<[usize; 2]> = order.collect();
-        let noise: Vec<f32> = order
-            .iter()
-            .flat_map(|&place| Sampler::noise(self.seed, place, self.shape))
-            .collect();
-        let which: Vec<usize> = order.iter().map(|[prompt, _]| *prompt).collect();
-        let sampling = self.settings.sampling;
+        let SampleOutputs {
+            images, sampling, ..
+        } = self.settings;
+        let noise = sampler.noise(self.seed, images, self.shape);
         sampler
-            .images(unet, &which, &noise, self.shape, sampling)
+            .images(unet, images, &noise, self.shape, sampling)
             .map_err(sentence)
     }
 

@@ -28,6 +28,25 @@ enum Spacing {
     Trailing,
 }
 
+/// The samplers of diffusers that have such a schedule; others (flow matching, σ of their own) train on another noise.
+const SAMPLERS: [&str; 15] = [
+    "DDPMScheduler",
+    "DDIMScheduler",
+    "PNDMScheduler",
+    "LMSDiscreteScheduler",
+    "EulerDiscreteScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "HeunDiscreteScheduler",
+    "KDPM2DiscreteScheduler",
+    "KDPM2AncestralDiscreteScheduler",
+    "DPMSolverSinglestepScheduler",
+    "DPMSolverMultistepScheduler",
+    "DPMSolverSDEScheduler",
+    "DEISMultistepScheduler",
+    "UniPCMultistepScheduler",
+    "LCMScheduler",
+];
+
 /// See the [module](self).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
@@ -45,12 +64,13 @@ pub struct Schedule {
 
 impl Schedule {
     /// Reads `scheduler_config.json` in `folder`; defaults are those of diffusers' `DDPMScheduler` and, for sampling,
-    /// `DDIMScheduler`. The sampler that the file names (`_class_name`) plays no part.
+    /// `DDIMScheduler`. Which of the samplers of a noise schedule the file names (`_class_name`) plays no part.
     ///
     /// # Errors
     /// When it cannot be read, contradicts itself, or asks for what there is not.
     pub fn read(folder: &Path) -> Result<Self, HuggingFaceError> {
         let fields = Fields::read(&folder.join(SCHEDULER_FILE))?;
+        fields.one_of("_class_name", &SAMPLERS)?;
         fields.only("thresholding", Value::from(false))?;
         let prediction = fields.one_of("prediction_type", &["epsilon", "v_prediction"])?;
         let spacing = fields.one_of("timestep_spacing", &["leading", "linspace", "trailing"])?;
