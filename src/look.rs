@@ -45,21 +45,21 @@ pub enum Dash {
     Dashed,
     /// Short dashes.
     Dotted,
-    /// Alternating.
-    Alternating,
+    /// Very long dashes.
+    LongDashes,
 }
 
 /// All of them, in the order that variants take them.
-pub const DASHES: [Dash; 4] = [Dash::Solid, Dash::Dashed, Dash::Dotted, Dash::Alternating];
+pub const DASHES: [Dash; 4] = [Dash::Solid, Dash::Dashed, Dash::Dotted, Dash::LongDashes];
 
 impl Dash {
-    /// Lengths of strokes and gaps in pixels; empty when solid.
-    pub fn lengths(self) -> &'static [f64] {
+    /// Lengths of a stroke and a gap in pixels; none when solid.
+    pub fn lengths(self) -> Option<[f64; 2]> {
         match self {
-            Self::Solid => &[],
-            Self::Dashed => &[8.0, 4.0],
-            Self::Dotted => &[2.5, 3.0],
-            Self::Alternating => &[9.0, 3.5, 2.5, 3.5],
+            Self::Solid => None,
+            Self::Dashed => Some([8.0, 4.0]),
+            Self::Dotted => Some([2.5, 3.0]),
+            Self::LongDashes => Some([18.0, 4.0]),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::figures::Figure;
-use super::{ReportError, render};
+use super::{ReportError, chart};
 use crate::atomic;
 
 /// What is written into a folder.
@@ -39,12 +39,12 @@ impl Files<'_> {
         for figure in self.figures {
             let path = |ending| folder.join(format!("{}{}.{ending}", self.prefix, figure.id));
             let svg = path("svg");
-            let text = render::svg(&figure.scene, &figure.title)?;
+            let text = chart::svg(&figure.chart, &figure.title)?;
             atomic::write(&svg, text.as_bytes()).map_err(fail(&svg))?;
             files.push(svg);
             if self.png {
                 let png = path("png");
-                render::png(&figure.scene, &png)?;
+                chart::png(&figure.chart, &png)?;
                 files.push(png);
             }
         }

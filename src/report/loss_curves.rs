@@ -1,12 +1,8 @@
 //! Loss curves of a training that is no cell: a panel a stage.
 
 use super::ReportError;
-use super::axis::{Axis, Labels, Scale, range};
-use super::marks::Marks;
+use super::chart::{self, Axis, Chart, DataPoint, Labels, Layer, Panel, Scale, Series};
 use super::palette::Palette;
-use super::render;
-use super::series::Point;
-use super::sheet::{PanelSpec, Sheet};
 
 /// A stage of a training.
 #[derive(Clone, Copy, Debug)]
@@ -25,33 +21,30 @@ pub struct LossCurve<'a> {
 /// When plotters fails.
 pub fn draw(title: &str, curves: &[LossCurve]) -> Result<String, ReportError> {
     let style = Palette::new(["loss"]).style("loss");
-    let (mut specs, mut all) = (Vec::new(), Vec::new());
-    for curve in curves {
-        let values: Vec<_> = curve.losses.iter().map(|&loss| (loss, None)).collect();
-        let Some((low, high)) = range(&values, Scale::Log, (None, None)) else {
-            continue;
-        };
+    let panel = |curve: &LossCurve| {
+        let points = curve.losses.iter().map(|loss| Some(DataPoint::from(*loss)));
+        let points = points.map(|point| point.filter(|point| point.value.is_finite()));
+        let series: Series = curve
+            .steps
+            .iter()
+            .map(|&step| step as f64)
+            .zip(points)
+            .collect();
+        let shown = chart::points([&series]);
+        let (scale, labels) = (Scale::Log, Labels::Number);
+        let y = Axis::fit("Training loss", shown, scale, (None, None), labels)?;
         let last = curve.steps.last().map_or(1.0, |&step| step as f64);
-        specs.push(PanelSpec {
-            title: curve.stage.to_owned(),
-            x: Axis::linear("Step", 0.0, 1.02 * last),
-            y: Axis::log("Training loss", low, high, Labels::Number),
-        });
-        let points = curve.steps.iter().zip(curve.losses);
-        let marks = points.map(|(&step, &value)| {
-            let point = Point {
-                value,
-                interval: None,
-            };
-            (step as f64, value.is_finite().then(|| point.into()))
-        });
-        all.push(marks.collect::<Marks>());
-    }
-    let mut sheet = Sheet::new(2, 190.0, specs, &[], &[]);
-    for (panel, marks) in all.iter().enumerate() {
-        sheet.series(panel, marks, &style, 0.0);
-    }
-    render::svg(&sheet.finish(), title)
+        let mut panel = Panel::new(curve.stage, Axis::linear("Step", 0.0, 1.02 * last), y);
+        panel.layers.push(Layer::series(&style, series, 0.0));
+        Some(panel)
+    };
+    let figure = Chart {
+        columns: 2,
+        height: 190.0,
+        panels: curves.iter().filter_map(panel).collect(),
+        ..Chart::default()
+    };
+    chart::svg(&figure, title)
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@
 
 mod aggregate;
 mod answers;
-mod axis;
 mod by_token;
+mod chart;
 pub mod compare;
 mod comparison;
 mod contrast;
@@ -18,20 +18,14 @@ mod error;
 mod families;
 mod figures;
 mod files;
-mod font;
 mod html;
 pub mod loss_curves;
-mod marks;
 mod number;
 mod page;
 mod palette;
 pub mod paper;
 mod parts;
 mod pictures;
-mod render;
-mod scene;
-mod series;
-mod sheet;
 mod study;
 mod summary;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::marks::Origin;
+use super::chart::RecordRef;
 use super::number;
 use super::palette::Palette;
 use crate::metrics::Metric;
@@ -228,8 +228,8 @@ impl<'a> Study<'a> {
     }
 
     /// Where a number of a group comes from; of one method when a label is given.
-    pub fn origin(&self, group: &Group, label: Option<&str>) -> Origin {
-        Origin {
+    pub fn origin(&self, group: &Group, label: Option<&str>) -> RecordRef {
+        RecordRef {
             anchor: anchor(group.index),
             method: label.and_then(|label| self.methods.iter().position(|other| other == label)),
             records: group.records.len(),

@@ -75,7 +75,7 @@ impl Listed for EmbedCos {
 fn shown(given: &Given<'_>, drawn: &mut Drawn) {
     let (title, dash) = match given.get(OF) {
         Some("latents") => ("Latent cosine", Dash::Dashed),
-        Some("pooled") => ("Pooled-latent cosine", Dash::Alternating),
+        Some("pooled") => ("Pooled-latent cosine", Dash::LongDashes),
         Some("caption") => ("Caption-state cosine", Dash::Solid),
         _ => ("Pixel cosine", Dash::Dotted),
     };

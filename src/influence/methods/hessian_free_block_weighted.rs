@@ -22,7 +22,7 @@ impl Listed for HessianFreeBlockWeighted {
         look: Some(Look::new(
             [0xd5, 0x5e, 0x00],
             Marker::Diamond,
-            Dash::Alternating,
+            Dash::LongDashes,
         )),
         variant: plain,
         summary: "hessian_free with DataInf's weight of each block: the control that separates the two",

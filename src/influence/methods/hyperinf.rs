@@ -363,7 +363,7 @@ fn variants(options: &Given<'_>, drawn: &mut Drawn) {
     let look = |marker, dash| Some(Look::new([0xc5, 0x1b, 0x7d], marker, dash));
     match options.get("variant") {
         Some("published") => drawn.look = look(Marker::Cross, Dash::Dotted),
-        Some("code") => drawn.look = look(Marker::Plus, Dash::Alternating),
+        Some("code") => drawn.look = look(Marker::Plus, Dash::LongDashes),
         _ => {}
     }
     if let Some(variant) = options

@@ -1,18 +1,13 @@
 //! Agreement against the damping: with retraining, and with exact influence at the default damping.
 
-use super::lineplot::{self, Tally, notes, of_methods, values};
+use super::draft::Draft;
 use super::retraining::ceiling;
-use super::{
-    Outcome, caption, compared, has_values, held_text, interval_text, legend, metric_axis, ours,
-    points, slug, winners,
-};
+use super::{Outcome, has_values, slug};
 use crate::config::influence::DEFAULT_DAMPING;
 use crate::metrics::find;
-use crate::report::axis::Axis;
-use crate::report::marks::Marks;
+use crate::report::chart::{Entry, Layer, Stroke};
 use crate::report::palette::{Dash, GREY, INK};
-use crate::report::sheet::{Entry, PanelSpec};
-use crate::report::study::{Slice, Study, axis_short, axis_title};
+use crate::report::study::{Slice, Study};
 
 /// The swept setting.
 pub const DAMPING: &str = "influence.damping";
@@ -46,100 +41,69 @@ pub fn draw(study: &Study) -> Vec<Outcome> {
 }
 
 fn of_slice(study: &Study, metrics: &[&str], slice: &Slice, several: bool) -> Outcome {
-    let mut title = "Agreement against the damping".to_owned();
-    if several {
-        title.push_str(&format!(": {}", slice.title));
-    }
-    let factors = values(&slice.groups, DAMPING);
-    let all: Vec<&str> = study.methods.iter().map(String::as_str).collect();
-    let (mut panels, mut tally, mut ceilings) = (Vec::new(), Tally::default(), Vec::new());
-    let mut seen = Vec::new();
+    let mut draft = Draft::new(study, 2, 250.0);
+    let mut has_ceiling = false;
     for metric in metrics {
-        let series = tally.along(study, slice, DAMPING, metric, compared(study, metric));
         // the retrainings know nothing of the damping, and exact influence has no ceiling
         let group = slice.groups.first();
         let group = group.filter(|_| !metric.starts_with("pearson"));
         let most = group.and_then(|group| ceiling(group, metric));
-        let shown = points(series.iter().map(|(_, marks)| marks)).chain(&most);
-        let Some(y) = metric_axis(metric, shown) else {
+        let title = find(metric).map_or(*metric, |metric| metric.title);
+        let lead = format!("{title}: best");
+        let Some(panel) = draft.along(slice, DAMPING, metric, &lead, most.as_ref()) else {
             continue;
         };
-        let x = Axis::at_values(axis_title(DAMPING), &factors);
-        ceilings.push((most, [x.low, x.high], [y.low, y.high]));
-        let spec = PanelSpec {
-            title: String::new(),
-            x,
-            y,
-        };
-        seen.extend(sentence(study, slice, metric, &series));
-        panels.push((spec, of_methods(study, series, &all)));
-    }
-    if panels.is_empty() {
-        return Outcome::omitted(title, "no agreement is defined");
-    }
-    let missing = tally.missing(&slice.groups);
-    let mut entries = legend(study, all);
-    entries.push(Entry::line("default c = 0.1", INK, Dash::Dashed));
-    if ceilings.iter().any(|(most, ..)| most.is_some()) {
-        entries.push(Entry::line("noise ceiling", GREY, Dash::Solid));
-    }
-    let columns = if panels.len() == 1 { 1 } else { 2 };
-    let scene = lineplot::draw(
-        (columns, 250.0),
-        panels,
-        &entries,
-        &notes(&[&missing]),
-        |sheet, panel| {
-            let (most, x, y) = &ceilings[panel];
-            if let Some(most) = most {
-                let across = |value: f64| x.map(|x| (x, value));
-                if let Some((low, high)) = most.interval {
-                    sheet.band(panel, &across(low), &across(high), GREY);
-                }
-                sheet.line(panel, &across(most.value), GREY, 1.3, Dash::Solid, 1.0);
+        let mut below = Vec::new();
+        if let Some(most) = most {
+            has_ceiling = true;
+            let across = |y: f64| [(panel.x.low, y), (panel.x.high, y)];
+            if let Some((low, high)) = most.interval {
+                below.push(Layer::band(&across(low), &across(high), GREY));
             }
-            if sheet.x_shows(panel, DEFAULT_DAMPING) {
-                let upright = y.map(|y| (DEFAULT_DAMPING, y));
-                sheet.line(panel, &upright, INK, 1.3, Dash::Dashed, 1.0);
-            }
-        },
-    );
-    let text = caption(&[
+            below.push(Layer::line(
+                across(most.value),
+                Stroke::reference(Dash::Solid),
+            ));
+        }
+        if panel.x.shows(DEFAULT_DAMPING) {
+            let upright = [panel.y.low, panel.y.high].map(|y| (DEFAULT_DAMPING, y));
+            below.push(Layer::line(upright, Stroke::new(INK, 1.3, Dash::Dashed)));
+        }
+        panel.layers.splice(0..0, below);
+    }
+    draft.chart.columns = draft.chart.panels.len().min(2);
+    draft.legend_of_all();
+    let mark = Entry::line("default c = 0.1", INK, Dash::Dashed);
+    let ceiling = has_ceiling.then(|| Entry::line("noise ceiling", GREY, Dash::Solid));
+    draft.chart.legend.extend([mark].into_iter().chain(ceiling));
+    let missing = draft.missing(&slice.groups);
+    draft.note(&[&missing]);
+    draft.held.clone_from(&slice.held);
+    let text = [
         &format!(
             "Every method at each c in λ = c · mean eigenvalue of each block's Fisher ({}), against the same \
              retrainings and against exact influence at the default c = 0.1 (dashed). Methods without damping are level.",
             slice.title
         ),
-        &interval_text(&tally.aggregates),
+        &draft.intervals(),
         "Methods are set slightly apart along x.",
-        &held_text(&slice.held),
+        &draft.held(),
         &missing,
-    ]);
-    let id = match several {
-        true => format!("damping_{}", slug(&slice.title)),
-        false => "damping".to_owned(),
-    };
-    Outcome::drawn(id, title, text, scene).finding(seen)
-}
-
-/// Who agrees best at which damping, and how DataInf's agreement changes with it.
-fn sentence(
-    study: &Study,
-    slice: &Slice,
-    metric: &str,
-    series: &[(&str, Marks)],
-) -> Option<String> {
-    let found = find(metric)?;
-    let c = axis_short(DAMPING);
-    let first = winners(study, slice, DAMPING, metric, &c)?;
-    let change = ours(study, slice, "datainf", metric, series, &c);
-    Some(format!("{}: best is {first}{change}.", found.title))
+    ];
+    let (mut id, mut title) = (
+        "damping".to_owned(),
+        "Agreement against the damping".to_owned(),
+    );
+    if several {
+        id.push_str(&format!("_{}", slug(&slice.title)));
+        title.push_str(&format!(": {}", slice.title));
+    }
+    draft.outcome(id, title, &text, "no agreement is defined")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::scene::Shape;
     use crate::report::synthetic;
 
     #[test]
@@ -149,13 +113,13 @@ mod tests {
         let [Outcome::Drawn(figure)] = &drawn[..] else {
             panic!("one figure: {drawn:?}");
         };
-        let mark = |shape: &&Shape| {
-            matches!(shape, Shape::Line { points, colour, dash: Dash::Dashed, .. }
-                if *colour == INK && points.len() == 2 && points[0].0 == points[1].0)
-        };
-        // one in every panel, and one line of the legend that is level
-        let marks = figure.scene.shapes.iter().filter(mark).count();
-        assert_eq!(marks, figure.scene.parts.panels.len());
+        for panel in &figure.chart.panels {
+            let is_mark = |layer: &&Layer| {
+                matches!(layer, Layer::Line { points, stroke, .. }
+                    if stroke.colour == INK && points.iter().all(|point| point.0 == DEFAULT_DAMPING))
+            };
+            assert_eq!(panel.layers.iter().filter(is_mark).count(), 1);
+        }
         for records in [synthetic::rank(), synthetic::layers()] {
             assert!(draw(&Study::new(&records)).is_empty());
         }

@@ -1,34 +1,35 @@
 //! The gap to retraining in parts: a bar a method.
 
-use super::{Outcome, caption, held_text, interval_text, slug};
+use super::draft::Draft;
+use super::{Outcome, slug};
 use crate::metrics::decomposition::Switch;
 use crate::metrics::find;
 use crate::report::aggregate::Aggregate;
-use crate::report::axis::Axis;
-use crate::report::marks::{Mark, Said};
+use crate::report::chart::{Axis, DataPoint, Entry, Layer, Panel, RecordRef, Stroke, short_name};
 use crate::report::number;
-use crate::report::palette::{Colour, Dash, INK, Marker, Style};
+use crate::report::palette::{Colour, Dash, INK, Marker, Style, WHITE};
 use crate::report::parts::{Gaps, MethodGap, Part, distinct, of_group};
-use crate::report::sheet::{Entry, PanelSpec, Point, Sheet, short_name};
 use crate::report::study::{Group, Study};
 use crate::report::tables::damping_text;
 
-/// Pixels of a row.
+/// Pixels of a row; heights within it are in shares of it, downwards from its middle.
 const ROW: f64 = 42.0;
-/// The bar: pixels below the middle of its row, and height.
-const BAR: (f64, f64) = (-6.0, 22.0);
+/// Middle and height of the bar.
+const BAR: (f64, f64) = (-6.0 / ROW, 22.0 / ROW);
 /// The marker of the gap below it.
-const GAP: f64 = 13.0;
+const GAP: f64 = 13.0 / ROW;
+/// Half of the cap of an interval.
+const CAP: f64 = 2.5 / ROW;
 /// Intervals of parts that are shorter than this share of the axis are in the table alone.
 const SHOWN: f64 = 0.006;
 
 /// Title, what is held, the cells, and their gaps.
-type Panel<'p> = (&'p str, &'p str, &'p Group<'p>, Gaps);
+type Panels<'p> = (&'p str, &'p str, &'p Group<'p>, Gaps);
 
 /// One figure a metric, with a panel a task; nothing where no gap was split.
 pub fn draw(study: &Study) -> Vec<Outcome> {
     let slices = study.slices(None);
-    let panels: Vec<Panel> = slices
+    let panels: Vec<Panels> = slices
         .iter()
         .filter_map(|slice| Some((slice, *slice.groups.first()?)))
         .flat_map(|(slice, group)| {
@@ -45,110 +46,59 @@ pub fn draw(study: &Study) -> Vec<Outcome> {
         .collect()
 }
 
-fn of_metric(study: &Study, metric: &str, panels: &[&Panel]) -> Outcome {
+fn of_metric(study: &Study, metric: &str, panels: &[&Panels]) -> Outcome {
     let name = find(metric).map_or(metric, |metric| metric.title);
     let title = format!("Where the gap to retraining comes from: {name}");
-    let rows = |gaps: &Gaps| gaps.methods.len();
-    let most = panels.iter().map(|panel| rows(&panel.3)).max().unwrap_or(1);
-    let (mut specs, mut aggregates) = (Vec::new(), Vec::new());
-    for (title, .., gaps) in panels {
-        let names = gaps.methods.iter();
-        let names: Vec<String> = names
-            .map(|method| short_name(&study.palette.style(&method.label)))
-            .collect();
-        let (low, high) = extent(gaps);
-        specs.push(PanelSpec {
-            title: (*title).to_owned(),
-            x: Axis::linear(format!("Gap to retraining: 1 − {name}"), low, high),
-            y: Axis::rows(&names),
-        });
-        aggregates.extend(gaps.methods.iter().map(|method| method.gap));
-    }
-    if aggregates.iter().all(|gap| gap.value.is_none()) {
+    let all = || panels.iter().flat_map(|(.., gaps)| &gaps.methods);
+    if all().all(|method| method.gap.value.is_none()) {
         return Outcome::omitted(title, "no gap is defined");
     }
-    let parts = panels
-        .iter()
-        .flat_map(|(.., gaps)| gaps.methods.iter().flat_map(|method| &method.parts));
-    let mut kinds = distinct(parts.map(|part| (part.switches.clone(), part.title.clone())));
-    kinds.sort();
+    let most = panels.iter().map(|(.., gaps)| gaps.methods.len()).max();
+    let mut draft = Draft::new(study, 1, ROW * most.unwrap_or(1) as f64);
+    draft.aggregates = all().map(|method| method.gap).collect();
     let gap = Style {
         name: "the gap: all parts together".to_owned(),
         colour: INK,
         marker: Marker::Diamond,
         dash: Dash::Solid,
     };
-    let mut entries: Vec<Entry> = kinds
-        .iter()
-        .map(|(switches, title)| Entry {
-            name: title.clone(),
-            colour: colour(switches),
-            marker: Some(Marker::Square),
-            dash: None,
-        })
-        .collect();
-    entries.push(Entry::method(&gap));
-    let mut sheet = Sheet::new(1, ROW * most as f64, specs, &entries, &[]);
-    let mut seen = Vec::new();
-    for (panel, (title, _, group, gaps)) in panels.iter().enumerate() {
-        let (low, high) = extent(gaps);
-        let zero = [(0.0, 0.5), (0.0, 0.5 - rows(gaps) as f64)];
-        for (row, method) in gaps.methods.iter().enumerate() {
-            let y = -(row as f64);
-            let origin = study.origin(group, Some(&method.label));
-            seen.extend(sentence(study, title, method));
-            let mut intervals = Vec::new();
-            for (part, from, loss) in bars(method) {
-                let said = Said {
-                    series: part.title.clone(),
-                    numbers: match part.loss.low.zip(part.loss.high) {
-                        Some((low, high)) => format!(
-                            "{} [{}, {}]",
-                            number::fixed(loss, 3),
-                            number::fixed(low, 3),
-                            number::fixed(high, 3)
-                        ),
-                        None => number::fixed(loss, 3),
-                    },
-                    origin: Some(origin.clone()),
-                };
-                sheet.bar(
-                    panel,
-                    (from, from + loss),
-                    y,
-                    BAR,
-                    colour(&part.switches),
-                    said,
-                );
-                let wide = loss.abs() > SHOWN * (high - low);
-                let ends = part.loss.low.zip(part.loss.high).filter(|_| wide);
-                intervals.extend(ends.map(|(low, high)| (from + low, from + high)));
-            }
-            // one below the other, so that neighbours do not cover one another
-            let step = (BAR.1 - 6.0) / intervals.len().max(1) as f64;
-            for (i, ends) in intervals.iter().enumerate() {
-                let down = BAR.0 - BAR.1 / 2.0 + 3.0 + (i as f64 + 0.5) * step;
-                sheet.thin_interval(panel, *ends, y, down);
-            }
-            match method.gap.value {
-                Some(value) => {
-                    let interval = method.gap.low.zip(method.gap.high);
-                    let mark = Mark {
-                        point: Point { value, interval },
-                        origin: Some(origin),
-                    };
-                    sheet.mark(panel, mark, y, GAP, &gap);
-                }
-                None if method.gap.failed > 0 => sheet.annotate_left(panel, y, "failed"),
-                None => sheet.annotate_left(panel, y, "undefined"),
-            }
+    for (title, held, group, gaps) in panels {
+        if draft.held.is_empty() {
+            draft.held = (*held).to_owned();
         }
-        sheet.line(panel, &zero, INK, 1.2, Dash::Solid, 1.0);
+        let names = gaps.methods.iter();
+        let names = names.map(|method| short_name(&study.palette.style(&method.label)));
+        let (low, high) = extent(gaps);
+        let x = Axis::linear(format!("Gap to retraining: 1 − {name}"), low, high);
+        let mut panel = Panel::new(*title, x, Axis::rows(&names.collect::<Vec<_>>()));
+        for (row, method) in gaps.methods.iter().enumerate() {
+            let record = study.origin(group, Some(&method.label));
+            let layers = row_layers(method, (&panel.x, -(row as f64)), record, &gap);
+            panel.layers.extend(layers);
+            draft.findings.extend(sentence(study, title, method));
+        }
+        let zero = [(0.0, panel.y.high), (0.0, panel.y.low)];
+        let zero = Layer::line(zero, Stroke::new(INK, 1.2, Dash::Solid));
+        panel.layers.push(zero);
+        draft.chart.panels.push(panel);
     }
+    let parts = all().flat_map(|method| &method.parts);
+    let mut kinds = distinct(parts.map(|part| (part.switches.clone(), part.title.clone())));
+    kinds.sort();
+    let parts = kinds.iter().map(|(switches, title)| Entry {
+        name: title.clone(),
+        colour: colour(switches),
+        marker: Some(Marker::Square),
+        dash: None,
+    });
+    draft
+        .chart
+        .legend
+        .extend(parts.chain([Entry::method(&gap)]));
     let mut dampings = distinct(panels.iter().flat_map(|(.., gaps)| gaps.dampings.clone()));
     dampings.sort_by(f64::total_cmp);
     let dampings: Vec<String> = dampings.into_iter().map(number::plain).collect();
-    let text = caption(&[
+    let text = [
         "A ladder of scores leads from the retraining truth to each method, one switch a rung; a part is what the \
          agreement with retraining loses on its rung. Parts that lose stand right of 0, parts that win left of it; \
          together they are the gap (diamond).",
@@ -157,14 +107,76 @@ fn of_metric(study: &Study, metric: &str, panels: &[&Panel]) -> Outcome {
              retraining; the damping's part is the step to the cell's own c.",
             dampings.join(", ")
         ),
-        &interval_text(&aggregates),
+        &draft.intervals(),
         "Thin bars are the intervals of the parts, paired: both rungs on the same resamples or seeds.",
         &damping_text(study),
-        &held_text(panels[0].1),
-        &undefined_text(&aggregates),
-    ]);
+        &draft.held(),
+        &undefined_text(&draft.aggregates),
+    ];
     let id = format!("decomposition_{}", slug(metric));
-    Outcome::drawn(id, title, text, sheet.finish()).finding(seen)
+    draft.outcome(id, title, &text, "")
+}
+
+/// The bars of a method with their intervals, and its gap, in the row at `y`.
+fn row_layers(
+    method: &MethodGap,
+    (x, y): (&Axis, f64),
+    record: RecordRef,
+    gap: &Style,
+) -> Vec<Layer> {
+    let (top, bottom) = (y - BAR.0 + BAR.1 / 2.0, y - BAR.0 - BAR.1 / 2.0);
+    let (mut layers, mut intervals) = (Vec::new(), Vec::new());
+    for (part, from, loss) in bars(method) {
+        let to = from + loss;
+        let ends = part.loss.low.zip(part.loss.high);
+        layers.push(Layer::Area {
+            points: vec![(from, top), (to, top), (to, bottom), (from, bottom)],
+            colour: colour(&part.switches),
+            opacity: 1.0,
+            bar: Some((part.title.clone(), numbers(loss, ends), record.clone())),
+        });
+        let ends = ends.filter(|_| loss.abs() > SHOWN * (x.high - x.low));
+        intervals.extend(ends.map(|(low, high)| (from + low, from + high)));
+    }
+    // one below the other, so that neighbours do not cover one another
+    let step = (BAR.1 - 6.0 / ROW) / intervals.len().max(1) as f64;
+    for (i, (low, high)) in intervals.into_iter().enumerate() {
+        let y = top - 3.0 / ROW - (i as f64 + 0.5) * step;
+        // ink on white, to be read on any colour
+        for (colour, width) in [(WHITE, 3.4), (INK, 1.2)] {
+            let stroke = Stroke::new(colour, width, Dash::Solid);
+            layers.push(Layer::line([(low, y), (high, y)], stroke));
+            for end in [low, high].into_iter().filter(|end| x.shows(*end)) {
+                layers.push(Layer::line([(end, y - CAP), (end, y + CAP)], stroke));
+            }
+        }
+    }
+    layers.push(match method.gap.value {
+        Some(value) => {
+            let interval = method.gap.low.zip(method.gap.high);
+            let point = DataPoint::from(value).within(interval);
+            Layer::dots(gap, [(point.with_record(Some(record)), (y - GAP).into())])
+        }
+        None => Layer::Word {
+            y,
+            text: if method.gap.failed > 0 {
+                "failed"
+            } else {
+                "undefined"
+            }
+            .to_owned(),
+        },
+    });
+    layers
+}
+
+/// `0.123 [0.100, 0.150]`
+fn numbers(value: f64, interval: Option<(f64, f64)>) -> String {
+    let three = |x| number::fixed(x, 3);
+    match interval {
+        Some((low, high)) => format!("{} [{}, {}]", three(value), three(low), three(high)),
+        None => three(value),
+    }
 }
 
 /// The gap of a method and the largest of its parts.
@@ -175,13 +187,10 @@ fn sentence(study: &Study, title: &str, method: &MethodGap) -> Option<String> {
         .filter_map(|part| Some((&part.title, part.loss.value?)))
         .max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()))?;
     let interval = method.gap.low.zip(method.gap.high);
-    let interval = interval.map_or(String::new(), |(low, high)| {
-        format!(" [{}, {}]", number::fixed(low, 3), number::fixed(high, 3))
-    });
     Some(format!(
-        "{title}, {}: the gap is {}{interval}; the largest part is {part} ({}).",
+        "{title}, {}: the gap is {}; the largest part is {part} ({}).",
         study.palette.style(&method.label).name,
-        number::fixed(gap, 3),
+        numbers(gap, interval),
         number::fixed(loss, 3)
     ))
 }

@@ -1,13 +1,12 @@
 //! Share of flipped labels found against share of examples inspected.
 
-use super::{Outcome, caption, findings, held_text, legend};
+use super::draft::Draft;
+use super::{Outcome, findings};
 use crate::metrics::interval::{mean, t_interval};
-use crate::report::aggregate::Gaps;
-use crate::report::axis::Axis;
+use crate::report::chart::{Axis, DataPoint, Entry, Layer, Panel, Stroke};
 use crate::report::comparison::compare_by;
 use crate::report::number;
 use crate::report::palette::{Dash, GREY};
-use crate::report::sheet::{Entry, PanelSpec, Point, Sheet};
 use crate::report::study::{Group, Study, method};
 use crate::results::record::Record;
 
@@ -26,157 +25,128 @@ struct Band {
     seeds: usize,
 }
 
+/// The curves of a group's methods.
+type Bands<'s> = Vec<(&'s str, Band)>;
+
 /// One panel a task at the reference setting.
 pub fn draw(study: &Study) -> Outcome {
-    let mut seen = Vec::new();
+    let mut draft = Draft::new(study, 1, 380.0);
+    let mut content: Vec<(&Group, Bands)> = Vec::new();
     let slices = study.slices(None);
-    let (mut specs, mut content, mut held, mut gaps) =
-        (Vec::new(), Vec::new(), String::new(), Gaps::default());
     for slice in &slices {
         let Some(group) = slice.groups.first() else {
             continue;
         };
-        let bands: Vec<(&str, Option<Band>)> = study
-            .methods
-            .iter()
-            .map(|label| (label.as_str(), band(group, label)))
+        let bands = study.methods.iter();
+        let bands: Bands = bands
+            .filter_map(|label| Some((label.as_str(), band(group, label)?)))
             .collect();
-        if bands.iter().all(|(_, band)| band.is_none()) {
+        if bands.is_empty() {
             continue;
         }
-        gaps.group(group);
-        for (label, band) in &bands {
-            let found = band.as_ref().map_or(0, |band| band.seeds);
-            gaps.curve(&study.palette.style(label).name, group, found);
+        draft.gaps.group(group);
+        for label in &study.methods {
+            let own = bands.iter().find(|(other, _)| other == label);
+            let found = own.map_or(0, |(_, band)| band.seeds);
+            draft
+                .gaps
+                .curve(&study.palette.style(label).name, group, found);
         }
-        held.clone_from(&slice.held);
-        specs.push(PanelSpec {
-            title: slice.title.clone(),
-            x: Axis::linear("Share of examples inspected", 0.0, 1.0),
-            y: Axis::linear("Share of flipped labels found", 0.0, 1.0),
-        });
-        seen.extend(sentence(study, group, &slice.title, &bands));
+        draft.held.clone_from(&slice.held);
+        draft
+            .findings
+            .extend(sentence(study, group, &slice.title, &bands));
+        let x = Axis::linear("Share of examples inspected", 0.0, 1.0);
+        let y = Axis::linear("Share of flipped labels found", 0.0, 1.0);
+        draft
+            .chart
+            .panels
+            .push(Panel::new(slice.title.clone(), x, y));
         content.push((group, bands));
     }
-    if content.is_empty() {
-        return Outcome::omitted(
-            TITLE,
-            "no cell has a `detection` curve at the reference setting",
-        );
+    if content.len() > 1 {
+        (draft.chart.columns, draft.chart.height) = (2, 300.0);
     }
-    let shown: Vec<&str> = study
-        .methods
-        .iter()
-        .map(String::as_str)
-        .filter(|label| {
-            content
-                .iter()
-                .any(|(_, b)| b.iter().any(|(l, band)| l == label && band.is_some()))
-        })
-        .collect();
-    let mut entries: Vec<Entry> = legend(study, shown.iter().copied())
-        .into_iter()
-        .map(|entry| Entry {
-            marker: None,
-            ..entry
-        })
-        .collect();
-    entries.push(Entry::line("random order", GREY, Dash::Dashed));
-    entries.push(Entry::line("ideal", GREY, Dash::Solid));
-    let notes: Vec<String> = gaps.text().into_iter().collect();
-    let columns = content.len().min(2);
-    let mut sheet = Sheet::new(
-        columns,
-        if columns == 1 { 380.0 } else { 300.0 },
-        specs,
-        &entries,
-        &notes,
-    );
-    for (panel, (group, bands)) in content.iter().enumerate() {
-        sheet.line(
-            panel,
-            &[(0.0, 0.0), (1.0, 1.0)],
-            GREY,
-            1.3,
-            Dash::Dashed,
-            1.0,
-        );
-        let share = flipped_share(group);
-        if let Some(share) = share {
-            sheet.line(
-                panel,
-                &[(0.0, 0.0), (share, 1.0), (1.0, 1.0)],
-                GREY,
-                1.3,
-                Dash::Solid,
-                1.0,
-            );
-        }
-        for (label, band) in bands {
-            let Some(band) = band else { continue };
-            let banded = shown.len() <= BANDS || ["exact", "datainf"].contains(label);
-            if banded && !band.low.is_empty() {
-                sheet.band(
-                    panel,
-                    &band.low,
-                    &band.high,
-                    study.palette.style(label).colour,
-                );
-            }
-        }
-        for (label, band) in bands {
-            let Some(band) = band else { continue };
-            let style = study.palette.style(label);
-            let origin = study.origin(group, Some(label));
-            sheet.curve(panel, &band.mean, &style, 2.2, Some(origin));
-        }
-    }
-    let seeds = content
-        .iter()
-        .flat_map(|(_, bands)| bands.iter().filter_map(|(_, band)| band.as_ref()))
-        .map(|band| band.seeds)
-        .max()
-        .unwrap_or(0);
-    let bands = if seeds > 1 {
-        let whose = if shown.len() <= BANDS {
-            ""
-        } else {
-            ", of exact and DataInf alone so that the lines can be seen"
-        };
-        format!("Lines: mean of {seeds} seeds; bands: 95 % t-interval at each point{whose}.")
-    } else {
-        "One seed: no bands.".to_owned()
+    let is_shown = |label: &&String| {
+        let mut bands = content.iter().flat_map(|(_, bands)| bands);
+        bands.any(|(other, _)| other == label)
     };
-    let text = caption(&[
+    let shown: Vec<&String> = study.methods.iter().filter(is_shown).collect();
+    for ((group, bands), panel) in content.iter().zip(&mut draft.chart.panels) {
+        panel.layers = layers(study, group, bands, shown.len() > BANDS);
+    }
+    draft.legend(shown.iter().map(|label| label.as_str()));
+    for entry in &mut draft.chart.legend {
+        entry.marker = None;
+    }
+    let random = Entry::line("random order", GREY, Dash::Dashed);
+    let ideal = Entry::line("ideal", GREY, Dash::Solid);
+    draft.chart.legend.extend([random, ideal]);
+    let missing = draft.gaps.text().unwrap_or_default();
+    draft.note(&[&missing]);
+    let seeds = content.iter().flat_map(|(_, bands)| bands);
+    let bands = match seeds.map(|(_, band)| band.seeds).max() {
+        Some(seeds) if seeds > 1 => {
+            let whose = if shown.len() > BANDS {
+                ", of exact and DataInf alone so that the lines can be seen"
+            } else {
+                ""
+            };
+            format!("Lines: mean of {seeds} seeds; bands: 95 % t-interval at each point{whose}.")
+        }
+        _ => "One seed: no bands.".to_owned(),
+    };
+    let text = [
         "Training examples are inspected from the most harmful down, by influence on the mean query loss. The steeper the rise, the fewer labels must be checked.",
         &bands,
-        &held_text(&held),
-        &notes.join(" "),
-    ]);
-    Outcome::drawn("detection_curve", TITLE, text, sheet.finish()).finding(seen)
+        &draft.held(),
+        &missing,
+    ];
+    let empty = "no cell has a `detection` curve at the reference setting";
+    draft.outcome("detection_curve", TITLE, &text, empty)
+}
+
+/// Random and ideal order, bands, and the curves over them.
+fn layers(study: &Study, group: &Group, bands: &Bands, some_have_bands: bool) -> Vec<Layer> {
+    let mut layers = vec![Layer::line(
+        [(0.0, 0.0), (1.0, 1.0)],
+        Stroke::reference(Dash::Dashed),
+    )];
+    if let Some(share) = flipped_share(group) {
+        let ideal = [(0.0, 0.0), (share, 1.0), (1.0, 1.0)];
+        layers.push(Layer::line(ideal, Stroke::reference(Dash::Solid)));
+    }
+    for (label, band) in bands {
+        let banded = !some_have_bands || ["exact", "datainf"].contains(label);
+        if banded && !band.low.is_empty() {
+            let colour = study.palette.style(label).colour;
+            layers.push(Layer::band(&band.low, &band.high, colour));
+        }
+    }
+    layers.extend(bands.iter().map(|(label, band)| {
+        let style = study.palette.style(label);
+        Layer::Line {
+            points: band.mean.clone(),
+            stroke: Stroke::new(style.colour, 2.2, style.dash),
+            series: Some((style, study.origin(group, Some(label)))),
+        }
+    }));
+    layers
 }
 
 /// What is found by inspecting as many examples as there are flipped labels.
-fn sentence(
-    study: &Study,
-    group: &Group,
-    title: &str,
-    bands: &[(&str, Option<Band>)],
-) -> Option<String> {
+fn sentence(study: &Study, group: &Group, title: &str, bands: &Bands) -> Option<String> {
     let share = flipped_share(group)?;
     let step = (share * STEPS as f64).round() as usize;
-    let labels = bands.iter().map(|(label, _)| *label).collect();
+    let labels = study.methods.iter().map(String::as_str).collect();
     let found = compare_by(&[group], labels, true, None, &|record, label| {
         curve(record, label)?.get(step).copied()
     })?;
     let point = |label: &str| {
         let (_, band) = bands.iter().find(|(other, _)| *other == label)?;
-        let band = band.as_ref()?;
         let ends = band.low.get(step).zip(band.high.get(step));
-        Some(Point {
-            value: band.mean.get(step)?.1,
-            interval: ends.map(|(low, high)| (low.1, high.1)),
-        })
+        let interval = ends.map(|(low, high)| (low.1, high.1));
+        Some(DataPoint::from(band.mean.get(step)?.1).within(interval))
     };
     let percent = |x: f64| format!("{} %", number::fixed(100.0 * x, 0));
     let name = |label: &str| study.palette.style(label).name;

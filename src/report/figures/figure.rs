@@ -1,6 +1,6 @@
 //! A figure, or why there is none.
 
-use crate::report::scene::Scene;
+use crate::report::chart::Chart;
 
 /// A drawn figure.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,8 +13,8 @@ pub struct Figure {
     pub findings: Vec<String>,
     /// What is drawn, how intervals were made, what is held and what is missing.
     pub caption: String,
-    /// The drawing.
-    pub scene: Scene,
+    /// What is drawn.
+    pub chart: Chart,
 }
 
 /// A figure, or why there is none.
@@ -32,28 +32,21 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Drawn, with nothing yet said of what is to be seen.
+    /// Drawn, with what is to be seen in it.
     pub fn drawn(
-        id: impl Into<String>,
-        title: impl Into<String>,
+        id: &str,
+        title: &str,
+        findings: Vec<String>,
         caption: String,
-        scene: Scene,
+        chart: Chart,
     ) -> Self {
         Self::Drawn(Box::new(Figure {
-            id: id.into(),
-            title: title.into(),
-            findings: Vec::new(),
+            id: id.to_owned(),
+            title: title.to_owned(),
+            findings,
             caption,
-            scene,
+            chart,
         }))
-    }
-
-    /// With what is to be seen in it.
-    pub fn finding(mut self, sentences: Vec<String>) -> Self {
-        if let Self::Drawn(figure) = &mut self {
-            figure.findings = sentences;
-        }
-        self
     }
 
     /// Not drawn.

@@ -5,10 +5,9 @@
 
 use crate::metrics::contrast::Contrast;
 use crate::metrics::{Direction, find};
+use crate::report::chart::{DataPoint, Series};
 use crate::report::comparison::Comparison;
-use crate::report::marks::{Mark, Marks};
 use crate::report::number;
-use crate::report::sheet::Point;
 
 /// Names after which a list is cut.
 const NAMED: usize = 3;
@@ -24,7 +23,7 @@ pub fn show(metric: &str, value: f64) -> String {
 }
 
 /// `0.89 [0.88, 0.90]`
-pub fn with_interval(point: &Point, show: impl Fn(f64) -> String) -> String {
+pub fn with_interval(point: &DataPoint, show: impl Fn(f64) -> String) -> String {
     match point.interval {
         Some((low, high)) => format!("{} [{}, {}]", show(point.value), show(low), show(high)),
         None => show(point.value),
@@ -55,14 +54,14 @@ impl Change {
 
 /// How a line goes from its first to its last value: `falls from 0.93 at rank r = 1 to 0.61 at 8`.
 pub fn change(
-    marks: &[(f64, Option<Mark>)],
+    series: &[(f64, Option<DataPoint>)],
     x: &str,
     show: impl Fn(f64) -> String,
     known: Change,
 ) -> Option<String> {
-    let mut defined = marks
+    let mut defined = series
         .iter()
-        .filter_map(|(at, mark)| Some((*at, &mark.as_ref()?.point)));
+        .filter_map(|(at, point)| Some((*at, point.as_ref()?)));
     let first = defined.next()?;
     let Some(last) = defined.next_back() else {
         return Some(format!(
@@ -95,18 +94,18 @@ fn better(direction: Direction, a: f64, b: f64) -> bool {
 }
 
 /// Which line is best where: `LiSSA, scaled at every rank r`, or `A at rank r = 1, 2; B at 4, 8`.
-pub fn leaders(lines: &[(String, &Marks)], direction: Direction, x: &str) -> Option<String> {
+pub fn leaders(lines: &[(String, &Series)], direction: Direction, x: &str) -> Option<String> {
     let mut places: Vec<f64> = lines
         .iter()
-        .flat_map(|(_, marks)| marks.iter().filter(|(_, mark)| mark.is_some()))
+        .flat_map(|(_, series)| series.iter().filter(|(_, point)| point.is_some()))
         .map(|(at, _)| *at)
         .collect();
     places.sort_by(f64::total_cmp);
     places.dedup();
     let firsts = places.into_iter().filter_map(|at| {
-        let values = lines.iter().filter_map(|(name, marks)| {
-            let (_, mark) = marks.iter().find(|(x, _)| *x == at)?;
-            Some((name.as_str(), mark.as_ref()?.point.value))
+        let values = lines.iter().filter_map(|(name, series)| {
+            let (_, point) = series.iter().find(|(x, _)| *x == at)?;
+            Some((name.as_str(), point.as_ref()?.value))
         });
         let first = values.reduce(|best, other| {
             if better(direction, other.1, best.1) {
@@ -202,7 +201,7 @@ pub fn list(names: &[String]) -> String {
 pub fn best(
     comparison: &Comparison,
     name: impl Fn(&str) -> String,
-    point: impl Fn(&str) -> Option<Point>,
+    point: impl Fn(&str) -> Option<DataPoint>,
     show: impl Fn(f64) -> String,
 ) -> Option<String> {
     let best = comparison.labels[comparison.best()?];
@@ -231,14 +230,9 @@ mod tests {
     use crate::report::study::Study;
     use crate::report::synthetic;
 
-    fn mark(value: f64, half: f64) -> Option<Mark> {
-        Some(
-            Point {
-                value,
-                interval: (half > 0.0).then_some((value - half, value + half)),
-            }
-            .into(),
-        )
+    fn mark(value: f64, half: f64) -> Option<DataPoint> {
+        let interval = (half > 0.0).then_some((value - half, value + half));
+        Some(DataPoint::from(value).within(interval))
     }
 
     fn two(x: f64) -> String {
@@ -284,8 +278,8 @@ mod tests {
 
     #[test]
     fn leaders_are_named_where_they_lead() {
-        let a: Marks = vec![(1.0, mark(0.9, 0.0)), (2.0, mark(0.5, 0.0))];
-        let b: Marks = vec![(1.0, mark(0.8, 0.0)), (2.0, mark(0.6, 0.0))];
+        let a: Series = vec![(1.0, mark(0.9, 0.0)), (2.0, mark(0.5, 0.0))];
+        let b: Series = vec![(1.0, mark(0.8, 0.0)), (2.0, mark(0.6, 0.0))];
         let lines = [("A".to_owned(), &a), ("B".to_owned(), &b)];
         assert_eq!(
             leaders(&lines, Direction::Higher, "r").as_deref(),
@@ -295,7 +289,7 @@ mod tests {
             leaders(&lines[..1], Direction::Lower, "r").as_deref(),
             Some("A at every r")
         );
-        let nothing: Marks = vec![(1.0, None)];
+        let nothing: Series = vec![(1.0, None)];
         assert_eq!(
             leaders(&[("C".to_owned(), &nothing)], Direction::Higher, "r"),
             None
@@ -314,7 +308,7 @@ mod tests {
             let found = compare(&study, &[group], metric).expect("methods");
             let point = |label: &str| {
                 let value = aggregate(group, label, "pearson").value?;
-                mark(value, 0.0).map(|mark| mark.point)
+                mark(value, 0.0)
             };
             let text = best(&found, name, point, two).expect("a best");
             assert!(text.starts_with("DataInf, groups of 32, 0.9"), "{text}");

@@ -1,16 +1,12 @@
 //! What accuracy costs: correlation with exact against time and memory.
 
-use super::lineplot::notes;
-use super::{
-    Outcome, agreement, caption, findings, has_values, held_text, interval_text, mark, measure,
-    metric_axis,
-};
-use crate::report::aggregate::Gaps;
-use crate::report::families::families;
-use crate::report::marks::Mark;
+use super::draft::Draft;
+use super::{Outcome, agreement, findings, has_values, metric_axis};
+use crate::report::aggregate::aggregate;
+use crate::report::chart::{DataPoint, Entry, Layer, Panel, Stroke};
+use crate::report::families::{Family, families};
 use crate::report::palette::Dash;
-use crate::report::sheet::{Entry, PanelSpec, Sheet};
-use crate::report::study::Study;
+use crate::report::study::{Group, Study};
 
 const TITLE: &str = "Accuracy against cost";
 
@@ -26,92 +22,82 @@ pub fn draw(study: &Study) -> Outcome {
     if costs.is_empty() {
         return Outcome::omitted(TITLE, "no cell has times or memory");
     }
-    let slices = study.slices(None);
-    let mut seen = Vec::new();
-    let (mut specs, mut content, mut gaps, mut aggregates, mut held) = (
-        Vec::new(),
-        Vec::new(),
-        Gaps::default(),
-        Vec::new(),
-        String::new(),
-    );
-    for slice in &slices {
+    let families = families(study.methods.iter().map(String::as_str), &study.palette);
+    let mut draft = Draft::new(study, costs.len(), 260.0);
+    for slice in study.slices(None) {
         let Some(group) = slice.groups.first() else {
             continue;
         };
-        gaps.group(group);
-        held.clone_from(&slice.held);
-        let accuracies: Vec<_> = study
-            .methods
-            .iter()
-            .map(|label| measure(study, group, label, metric, &mut gaps))
-            .collect();
+        draft.gaps.group(group);
+        draft.held.clone_from(&slice.held);
         for cost in &costs {
-            let mut points = Vec::new();
-            for (label, accuracy) in study.methods.iter().zip(&accuracies) {
-                let price = measure(study, group, label, cost, &mut Gaps::default());
-                aggregates.extend([*accuracy, price]);
-                let of = |result| mark(study, group, Some(label), result);
-                if let (Some(x), Some(y)) = (of(&price), of(accuracy)) {
-                    points.push((label.as_str(), x, y));
-                }
-            }
-            let axes = metric_axis(cost, points.iter().map(|p| &p.1.point))
-                .zip(metric_axis(metric, points.iter().map(|p| &p.2.point)));
+            let points = both(study, &mut draft, group, (cost, metric), *cost == costs[0]);
+            let axes = metric_axis(cost, points.iter().map(|p| &p.1))
+                .zip(metric_axis(metric, points.iter().map(|p| &p.2)));
             if let Some((x, y)) = axes {
-                specs.push(PanelSpec {
-                    title: slice.title.clone(),
-                    x,
-                    y,
-                });
-                seen.extend(front(study, &slice.title, cost, metric, &points));
-                content.push(points);
+                draft
+                    .findings
+                    .extend(front(study, &slice.title, cost, metric, &points));
+                let mut panel = Panel::new(slice.title.clone(), x, y);
+                panel.layers = families.iter().flat_map(|f| layers(f, &points)).collect();
+                draft.chart.panels.push(panel);
             }
         }
     }
-    if content.is_empty() {
-        return Outcome::omitted(
-            TITLE,
-            "no method has both a correlation and a cost at the reference setting",
-        );
-    }
-    let missing = gaps.text().unwrap_or_default();
-    let notes = notes(&[&missing]);
-    let families = families(study.methods.iter().map(String::as_str), &study.palette);
-    let entries: Vec<_> = families
-        .iter()
-        .map(|family| Entry {
-            dash: None,
-            ..Entry::method(&family.style)
-        })
-        .collect();
-    let mut sheet = Sheet::new(costs.len(), 260.0, specs, &entries, &notes);
-    for (panel, points) in content.iter().enumerate() {
-        for family in &families {
-            let members = || {
-                points
-                    .iter()
-                    .filter(|(label, ..)| family.labels.contains(label))
-            };
-            // as the settings turn the knob
-            let places: Vec<(f64, f64)> = members()
-                .map(|(_, x, y)| (x.point.value, y.point.value))
-                .filter(|place| sheet.shows(panel, *place))
-                .collect();
-            sheet.line(panel, &places, family.style.colour, 1.6, Dash::Solid, 0.45);
-            for (_, x, y) in members() {
-                sheet.point(panel, x.clone(), y.clone(), &family.style);
-            }
-        }
-    }
-    let text = caption(&[
+    let entries = families.iter().map(|family| Entry {
+        dash: None,
+        ..Entry::method(&family.style)
+    });
+    draft.chart.legend.extend(entries);
+    let missing = draft.gaps.text().unwrap_or_default();
+    draft.note(&[&missing]);
+    let text = [
         "Up and to the left is better. Exact stands at r = 1 at its own cost. Variants of one method that differ in a number (group size, steps, rank, dimensions) are one line, in the order of the settings.",
         "Seconds for all scores without gradients; memory is the peak above what was resident before.",
-        &interval_text(&aggregates),
-        &held_text(&held),
+        &draft.intervals(),
+        &draft.held(),
         &missing,
-    ]);
-    Outcome::drawn("accuracy_cost", TITLE, text, sheet.finish()).finding(seen)
+    ];
+    let empty = "no method has both a correlation and a cost at the reference setting";
+    draft.outcome("accuracy_cost", TITLE, &text, empty)
+}
+
+/// A method's cost and accuracy.
+type Placed<'s> = (&'s str, DataPoint, DataPoint);
+
+/// The methods that have both; what is missing is counted once, not with every cost.
+fn both<'s>(
+    study: &'s Study,
+    draft: &mut Draft,
+    group: &Group,
+    (cost, metric): (&str, &str),
+    is_first: bool,
+) -> Vec<Placed<'s>> {
+    let mut of = |label: &'s String| {
+        let accuracy = match is_first {
+            true => draft.measure(group, label, metric),
+            false => aggregate(group, label, metric),
+        };
+        let price = aggregate(group, label, cost);
+        draft.aggregates.push(price);
+        let of = |result| draft.point(group, Some(label), result);
+        Some((label.as_str(), of(&price)?, of(&accuracy)?))
+    };
+    study.methods.iter().filter_map(&mut of).collect()
+}
+
+/// The points of a family, and the line between them as the settings turn the knob.
+fn layers(family: &Family, points: &[Placed]) -> [Layer; 2] {
+    let own = points
+        .iter()
+        .filter(|(label, ..)| family.labels.contains(label));
+    let own: Vec<_> = own.map(|(_, x, y)| (x.clone(), y.clone())).collect();
+    let places: Vec<(f64, f64)> = own.iter().map(|(x, y)| (x.value, y.value)).collect();
+    let stroke = Stroke {
+        opacity: 0.45,
+        ..Stroke::new(family.style.colour, 1.6, Dash::Solid)
+    };
+    [Layer::line(places, stroke), Layer::dots(&family.style, own)]
 }
 
 /// Methods that no other is both cheaper and closer than, from cheap to dear.
@@ -120,20 +106,20 @@ fn front(
     title: &str,
     cost: &str,
     metric: &str,
-    points: &[(&str, Mark, Mark)],
+    points: &[Placed],
 ) -> Option<String> {
-    let mut order: Vec<&(&str, Mark, Mark)> = points.iter().collect();
-    order.sort_by(|a, b| a.1.point.value.total_cmp(&b.1.point.value));
+    let mut order: Vec<&Placed> = points.iter().collect();
+    order.sort_by(|a, b| a.1.value.total_cmp(&b.1.value));
     let mut best = f64::NEG_INFINITY;
     let mut front = Vec::new();
     for (label, x, y) in order {
-        if y.point.value > best {
-            best = y.point.value;
+        if y.value > best {
+            best = y.value;
             front.push(format!(
                 "{} ({} for {})",
                 study.palette.style(label).name,
-                findings::show(metric, y.point.value),
-                findings::show(cost, x.point.value)
+                findings::show(metric, y.value),
+                findings::show(cost, x.value)
             ));
         }
     }

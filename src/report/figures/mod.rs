@@ -7,10 +7,10 @@ mod decomposition;
 mod detection;
 mod detection_curve;
 mod dots;
+mod draft;
 mod figure;
 pub mod findings;
 mod frontier;
-pub mod lineplot;
 mod retraining;
 mod retrieval;
 mod selection;
@@ -22,8 +22,7 @@ mod training_cost;
 use super::study::Study;
 use super::tables::damping_text;
 use shared::{
-    Bounds, caption, change_between, compared, dodge, held_text, interval_text, legend,
-    lower_first, mark, mean_point, measure, metric_axis, ours, points, slug, winners,
+    Bounds, caption, change_between, compared, lower_first, mean_point, metric_axis, slug,
 };
 
 pub use figure::{Figure, Outcome};
@@ -84,26 +83,8 @@ mod tests {
                     continue;
                 };
                 drawn += 1;
-                let boxes = figure.scene.text_boxes();
-                for (i, (text, a)) in boxes.iter().enumerate() {
-                    let within = a[0] >= 0.0
-                        && a[1] >= 0.0
-                        && a[2] <= figure.scene.width
-                        && a[3] <= figure.scene.height;
-                    assert!(
-                        within,
-                        "{name}/{}: `{text}` leaves the figure: {a:?}",
-                        figure.id
-                    );
-                    for (other, b) in &boxes[..i] {
-                        let apart = a[0] >= b[2] || b[0] >= a[2] || a[1] >= b[3] || b[1] >= a[3];
-                        assert!(
-                            apart,
-                            "{name}/{}: `{text}` covers `{other}`: {a:?} {b:?}",
-                            figure.id
-                        );
-                    }
-                }
+                crate::report::chart::check_texts(&figure.chart)
+                    .unwrap_or_else(|problem| panic!("{name}/{}: {problem}", figure.id));
             }
         }
         assert!(drawn > 10, "{drawn}");

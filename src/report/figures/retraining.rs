@@ -1,9 +1,10 @@
 //! Influence against retraining: the linear datamodeling score and leave-one-out, below their noise ceilings.
 
-use super::{Outcome, dots, has_values};
+use super::dots::{self, Dots};
+use super::{Outcome, has_values};
 use crate::metrics::MetricValue;
 use crate::metrics::interval::{mean, t_interval};
-use crate::report::sheet::Point;
+use crate::report::chart::DataPoint;
 use crate::report::study::{Group, Study};
 use crate::results::record::GroundTruthFacts;
 
@@ -33,17 +34,22 @@ pub fn draw(study: &Study) -> Vec<Outcome> {
             if metrics.is_empty() {
                 return None;
             }
-            let drawn = dots::draw_below(study, &metrics, |_| Some(0.0), ceiling, text);
-            Some(match drawn {
-                Some((scene, text, seen)) => Outcome::drawn(id, title, text, scene).finding(seen),
-                None => Outcome::omitted(title, "it is missing at the reference setting"),
-            })
+            let dots = Dots {
+                id,
+                title,
+                text,
+                metrics: &metrics,
+                chance: |_| Some(0.0),
+                ceiling,
+                empty: "it is missing at the reference setting",
+            };
+            Some(dots::draw(study, &dots))
         })
         .collect()
 }
 
 /// Mean over seeds of a metric's ceiling with its t-interval; of a single cell its own.
-pub(super) fn ceiling(group: &Group, metric: &str) -> Option<Point> {
+pub(super) fn ceiling(group: &Group, metric: &str) -> Option<DataPoint> {
     let of = |truth: &GroundTruthFacts| -> Option<MetricValue> {
         match metric.strip_prefix("lds_") {
             Some(percent) => {
@@ -64,10 +70,7 @@ pub(super) fn ceiling(group: &Group, metric: &str) -> Option<Point> {
         [only] => only.low.zip(only.high),
         _ => t_interval(&defined).map(|i| (i.low.clamp(0.0, 1.0), i.high.clamp(0.0, 1.0))),
     };
-    Some(Point {
-        value: mean(&defined)?,
-        interval,
-    })
+    Some(DataPoint::from(mean(&defined)?).within(interval))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Retrieval of the query's class.
 
-use super::{Outcome, dots, has_values};
+use super::dots::{self, Dots};
+use super::{Outcome, has_values};
 use crate::report::study::Study;
 
 const TITLE: &str = "Retrieval of the query's class";
@@ -17,17 +18,17 @@ pub fn draw(study: &Study) -> Outcome {
             "no cell has classes and the metrics `class_auc` or `class_recall`",
         );
     }
-    let text = "Do the most helpful training examples share the query's class? AUC of the negated influence (dashed: chance), \
-                and the share of same-class examples among as many most helpful ones as the class has.";
-    match dots::draw(
+    dots::draw(
         study,
-        &metrics,
-        |metric| (metric == "class_auc").then_some(0.5),
-        text,
-    ) {
-        Some((scene, text, seen)) => {
-            Outcome::drawn("class_retrieval", TITLE, text, scene).finding(seen)
-        }
-        None => Outcome::omitted(TITLE, "class metrics are missing at the reference setting"),
-    }
+        &Dots {
+            id: "class_retrieval",
+            title: TITLE,
+            text: "Do the most helpful training examples share the query's class? AUC of the negated influence (dashed: chance), \
+                   and the share of same-class examples among as many most helpful ones as the class has.",
+            metrics: &metrics,
+            chance: |metric| (metric == "class_auc").then_some(0.5),
+            ceiling: |_, _| None,
+            empty: "class metrics are missing at the reference setting",
+        },
+    )
 }

@@ -1,15 +1,9 @@
 //! Correlation, error, detection, time and memory against any numeric setting that was swept.
 
-use super::lineplot::{self, Tally, notes, of_methods, values};
-use super::{
-    Outcome, caption, compared, has_values, held_text, interval_text, legend, lower_first,
-    metric_axis, ours, points, slug, winners,
-};
+use super::draft::{Draft, values};
+use super::{Outcome, has_values, lower_first, slug};
 use crate::metrics::find;
-use crate::report::axis::{Axis, Scale};
-use crate::report::marks::Marks;
-use crate::report::sheet::PanelSpec;
-use crate::report::study::{DTYPE, Slice, Study, axis_short, axis_title, tick_text};
+use crate::report::study::{Slice, Study, axis_title};
 
 const METRICS: [&str; 5] = [
     "relative_error",
@@ -39,114 +33,47 @@ pub fn draw(study: &Study) -> Vec<Outcome> {
 }
 
 fn draw_slice(study: &Study, key: &str, slice: &Slice, several: bool) -> Outcome {
-    let name = axis_title(key);
-    let title = format!(
-        "Agreement and cost against {}{}",
-        lower_first(&name),
-        if several {
-            format!(": {}", slice.title)
-        } else {
-            String::new()
-        }
-    );
-    let x_values = values(&slice.groups, key);
-    if x_values.len() < 2 {
-        return Outcome::omitted(
-            title,
-            format!("only one value of `{key}` among these cells"),
-        );
+    let name = lower_first(&axis_title(key));
+    let mut title = format!("Agreement and cost against {name}");
+    let mut id = format!("sweep_{}", slug(key));
+    if several {
+        title.push_str(&format!(": {}", slice.title));
+        id.push_str(&format!("_{}", slug(&slice.title)));
     }
-    let metrics = super::agreement(study)
-        .into_iter()
-        .chain(METRICS)
-        .filter(|metric| has_values(study, metric));
-    let all: Vec<&str> = study.methods.iter().map(String::as_str).collect();
-    let (mut panels, mut tally, mut zeros) = (Vec::new(), Tally::default(), 0);
-    let mut seen = Vec::new();
-    for metric in metrics {
-        let series = tally.along(study, slice, key, metric, compared(study, metric));
-        let shown = || points(series.iter().map(|(_, marks)| marks));
-        let Some(y) = metric_axis(metric, shown()) else {
-            continue;
-        };
-        if y.scale == Scale::Log {
-            zeros += shown().filter(|point| point.value <= 0.0).count();
-        }
-        // The vertical axis names the metric.
-        let mut x = Axis::at_values(name.clone(), &x_values);
-        for (value, text) in &mut x.ticks {
-            if let Some(named) = tick_text(key, *value) {
-                *text = named;
-            }
-        }
-        let spec = PanelSpec {
-            title: String::new(),
-            x,
-            y,
-        };
-        seen.extend(sentence(study, slice, key, metric, &series));
-        panels.push((spec, of_methods(study, series, &all)));
+    if values(&slice.groups, key).len() < 2 {
+        let reason = format!("only one value of `{key}` among these cells");
+        return Outcome::omitted(title, reason);
     }
-    if panels.is_empty() {
-        return Outcome::omitted(title, "no metric has a value here");
+    let mut draft = Draft::new(study, 2, 190.0);
+    let metrics = super::agreement(study).into_iter().chain(METRICS);
+    for metric in metrics.filter(|metric| has_values(study, metric)) {
+        let lead = find(metric).map_or(metric, |metric| metric.title);
+        // the vertical axis names the metric: a heading would repeat it
+        draft.along(slice, key, metric, &format!("{lead}: best"), None);
     }
-    let missing = tally.missing(&slice.groups);
-    let off = if zeros > 0 {
-        format!("{zeros} values of exactly 0 are off a log axis.")
-    } else {
-        String::new()
+    draft.legend_of_all();
+    let missing = draft.missing(&slice.groups);
+    let off = match draft.off_axis() {
+        0 => String::new(),
+        zeros => format!("{zeros} values of exactly 0 are off a log axis."),
     };
-    let entries = legend(study, all);
-    let scene = lineplot::draw(
-        (2, 190.0),
-        panels,
-        &entries,
-        &notes(&[&missing, &off]),
-        |_, _| {},
-    );
-    let text = caption(&[
+    draft.note(&[&missing, &off]);
+    draft.held.clone_from(&slice.held);
+    let reference = if study.exact_is_measured() {
+        "The reference is exact influence on the gradients in f32, before they were rounded: the error of exact is that of the storage."
+    } else {
+        "Exact is the reference: it has time and memory, but no error."
+    };
+    let text = [
         &format!(
-            "Every method at each value of `{key}` ({}). {}",
-            slice.title,
-            if study.exact_is_measured() {
-                "The reference is exact influence on the gradients in f32, before they were rounded: the error of exact is that of the storage."
-            } else {
-                "Exact is the reference: it has time and memory, but no error."
-            }
+            "Every method at each value of `{key}` ({}). {reference}",
+            slice.title
         ),
         "Runtime is for all scores, gradients not included; memory is the peak above what was resident before.",
-        &interval_text(&tally.aggregates),
-        &held_text(&slice.held),
+        &draft.intervals(),
+        &draft.held(),
         &missing,
         &off,
-    ]);
-    let id = if several {
-        format!("sweep_{}_{}", slug(key), slug(&slice.title))
-    } else {
-        format!("sweep_{}", slug(key))
-    };
-    Outcome::drawn(id, title, text, scene).finding(seen)
-}
-
-/// Who leads by a metric where; of times and memory also how exact's grow, of the others how DataInf's change.
-fn sentence(
-    study: &Study,
-    slice: &Slice,
-    key: &str,
-    metric: &str,
-    series: &[(&str, Marks)],
-) -> Option<String> {
-    let found = find(metric)?;
-    let x = match key {
-        DTYPE => "bits a number".to_owned(),
-        key => axis_short(key),
-    };
-    let first = winners(study, slice, key, metric, &x)?;
-    let subject = if found.is_computed() {
-        "datainf"
-    } else {
-        "exact"
-    };
-    let change = ours(study, slice, subject, metric, series, &x);
-    Some(format!("{}: best is {first}{change}.", found.title))
+    ];
+    draft.outcome(id, title, &text, "no metric has a value here")
 }

@@ -2,17 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use super::lineplot::{self, Line, MOST, epochs, styles};
-use super::{Bounds, Outcome, caption, dodge, findings, mean_point, points};
+use super::draft::{Draft, MOST, styles};
+use super::{Bounds, Outcome, findings, lower_first, mean_point};
 use crate::report::aggregate::Gaps;
-use crate::report::axis::{Axis, Scale, range};
-use crate::report::marks::{Mark, Marks};
+use crate::report::chart::{Axis, DataPoint, Entry, Labels, Scale, Series, points};
 use crate::report::number;
-use crate::report::sheet::{Entry, PanelSpec, Point};
+use crate::report::palette::Style;
 use crate::report::study::{Group, Study};
 use crate::results::record::{EpochFacts, TrainingFacts};
 
 const TITLE: &str = "Fine-tuning: query accuracy and loss by epoch";
+
+/// A number of an epoch of a cell's fine-tune.
+type Pick = fn(&EpochFacts) -> Option<f64>;
 
 /// A row of panels a task: accuracy and loss, one line a setting, mean over seeds.
 pub fn draw(study: &Study) -> Outcome {
@@ -36,111 +38,75 @@ pub fn draw(study: &Study) -> Outcome {
     let all = settings.len();
     settings.truncate(MOST);
     let styles = styles(settings.iter().cloned());
-    let (mut panels, mut seen) = (Vec::new(), Vec::new());
+    let mut draft = Draft::new(study, 2, 170.0);
+    let accuracy: Pick = |epoch| epoch.query_accuracy;
     for task in &tasks {
-        // a setting's line has the same look in every task
-        let shown: Vec<(usize, &Group)> = trained
-            .iter()
-            .filter(|group| group.task == **task)
-            .filter_map(|group| {
-                let setting = group.setting();
-                let style = settings.iter().position(|other| *other == setting)?;
-                Some((style, *group))
-            })
-            .collect();
-        let curves = |pick: Pick, bounds| {
-            let of =
-                |(style, group): &(usize, &Group)| (*style, by_epoch(study, group, pick, bounds));
-            shown.iter().map(of).collect::<Vec<(usize, Marks)>>()
-        };
-        for (title, series, bounds) in [
-            (
-                study.accuracy_title(),
-                curves(|epoch| epoch.query_accuracy, (Some(0.0), Some(1.0))),
-                (Some(0.0), Some(1.0)),
-            ),
+        for (title, pick, bounds) in [
+            (study.accuracy_title(), accuracy, (Some(0.0), Some(1.0))),
             (
                 "Query loss (nats)",
-                curves(|epoch| Some(epoch.query_loss), (Some(0.0), None)),
+                |epoch| Some(epoch.query_loss),
                 (Some(0.0), None),
             ),
         ] {
-            let values: Vec<_> = points(series.iter().map(|(_, marks)| marks))
-                .map(|p| (p.value, p.interval))
-                .collect();
-            let all = series.iter().flat_map(|(_, marks)| marks);
-            let last = all.map(|(x, _)| *x).fold(1.0, f64::max);
-            let Some((low, high)) = range(&values, Scale::Linear, bounds) else {
-                continue;
+            // a setting's line has the same look in every task
+            let line = |group: &&Group| {
+                let setting = group.setting();
+                let place = settings.iter().position(|other| *other == setting)?;
+                Some((place, &styles[place], by_epoch(study, group, pick, bounds)))
             };
-            let spec = PanelSpec {
-                title: if tasks.len() > 1 {
-                    (*task).to_owned()
-                } else {
-                    String::new()
-                },
-                x: epochs(last),
-                y: Axis::linear(title, low, high),
-            };
-            seen.extend(sentence(task, title, &series, &styles));
-            let line = |(style, marks): (usize, Marks)| Line {
-                style: styles[style].clone(),
-                marks,
-                dodge: dodge(style, styles.len()),
-            };
-            panels.push((spec, series.into_iter().map(line).collect()));
+            let own = trained.iter().filter(|group| group.task == *task);
+            let lines: Vec<(usize, &Style, Series)> = own.filter_map(line).collect();
+            let shown = points(lines.iter().map(|(.., series)| series));
+            let y = Axis::fit(title, shown, Scale::Linear, bounds, Labels::Number);
+            let Some(y) = y else { continue };
+            let x = lines
+                .iter()
+                .flat_map(|(.., series)| series)
+                .map(|(x, _)| *x);
+            let x = Axis::epochs(x.fold(1.0, f64::max));
+            draft.findings.extend(sentence(task, title, &lines));
+            let heading = if tasks.len() > 1 { task } else { "" };
+            draft.lines(heading, (x, y), lines, styles.len());
         }
     }
-    if panels.is_empty() {
-        return Outcome::omitted(TITLE, "no epoch has a finite accuracy or loss");
-    }
     // one setting alone has no name, and needs none
-    let entries: Vec<Entry> = styles
-        .iter()
-        .filter(|style| !style.name.is_empty())
-        .map(Entry::method)
-        .collect();
-    let scene = lineplot::draw((2, 170.0), panels, &entries, &[], |_, _| {});
-    let rest = if all > MOST {
-        format!("The first {MOST} of {all} settings are shown.")
-    } else {
-        String::new()
+    let named = styles.iter().filter(|style| !style.name.is_empty());
+    draft.chart.legend.extend(named.map(Entry::method));
+    let rest = match all > MOST {
+        true => format!("The first {MOST} of {all} settings are shown."),
+        false => String::new(),
     };
     let mut gaps = Gaps::default();
     study.groups.iter().for_each(|group| gaps.group(group));
-    let text = caption(&[
+    let text = [
         "After each epoch, on the queries; all methods share the fine-tune. Mean over seeds with its 95 % t-interval.",
         &rest,
         &gaps.text().unwrap_or_default(),
         &not_finite(&trained),
-    ]);
-    Outcome::drawn("training", TITLE, text, scene).finding(seen)
+    ];
+    let empty = "no epoch has a finite accuracy or loss";
+    draft.outcome("training", TITLE, &text, empty)
 }
 
 /// Where the curves end: the highest and the lowest.
-fn sentence(
-    task: &str,
-    title: &str,
-    series: &[(usize, Marks)],
-    styles: &[crate::report::palette::Style],
-) -> Option<String> {
-    let mut ends: Vec<(&str, Point)> = series
+fn sentence(task: &str, title: &str, lines: &[(usize, &Style, Series)]) -> Option<String> {
+    let mut ends: Vec<(&str, &DataPoint)> = lines
         .iter()
-        .filter_map(|(style, marks)| {
-            let (_, mark) = marks.iter().rev().find(|(_, mark)| mark.is_some())?;
-            Some((styles[*style].name.as_str(), mark.as_ref()?.point))
+        .filter_map(|(_, style, series)| {
+            let last = series.iter().rev().find_map(|(_, point)| point.as_ref())?;
+            Some((style.name.as_str(), last))
         })
         .collect();
     ends.sort_by(|a, b| b.1.value.total_cmp(&a.1.value));
-    let text = |(name, point): &(&str, Point)| {
+    let text = |(name, point): &(&str, &DataPoint)| {
         let value = findings::with_interval(point, |x| number::fixed(x, 3));
-        if name.is_empty() {
-            value
-        } else {
-            format!("{value} ({name})")
+        match *name {
+            "" => value,
+            name => format!("{value} ({name})"),
         }
     };
-    let what = super::lower_first(title);
+    let what = lower_first(title);
     Some(match ends.as_slice() {
         [] => return None,
         [only] => format!("{task}, {what} ends at {}.", text(only)),
@@ -160,31 +126,26 @@ fn not_finite(groups: &[&Group]) -> String {
     for epoch in epochs.flat_map(|training| &training.epochs) {
         all += 1;
         let accuracy = epoch.query_accuracy.is_none_or(f64::is_finite);
-        let finite = accuracy && epoch.query_loss.is_finite();
-        bad += usize::from(!finite);
+        bad += usize::from(!(accuracy && epoch.query_loss.is_finite()));
     }
-    if bad > 0 {
-        format!("Missing: {bad} of {all} epochs have an accuracy or a loss that is not finite.")
-    } else {
-        String::new()
+    match bad {
+        0 => String::new(),
+        _ => {
+            format!("Missing: {bad} of {all} epochs have an accuracy or a loss that is not finite.")
+        }
     }
 }
 
-/// A number of an epoch of a cell's fine-tune.
-type Pick = fn(&EpochFacts) -> Option<f64>;
-
-fn by_epoch(study: &Study, group: &Group, pick: Pick, bounds: Bounds) -> Marks {
+fn by_epoch(study: &Study, group: &Group, pick: Pick, bounds: Bounds) -> Series {
     let runs = group.records.iter();
     let runs: Vec<&TrainingFacts> = runs.filter_map(|run| run.training.as_ref()).collect();
     let all = || runs.iter().flat_map(|training| &training.epochs);
     let epochs: BTreeSet<usize> = all().map(|facts| facts.epoch).collect();
     let at = |epoch: usize| {
         let here = all().filter(|facts| facts.epoch == epoch);
-        let mark = mean_point(here.filter_map(pick), bounds).map(|point| Mark {
-            point,
-            origin: Some(study.origin(group, None)),
-        });
-        (epoch as f64, mark)
+        let point = mean_point(here.filter_map(pick), bounds);
+        let record = || Some(study.origin(group, None));
+        (epoch as f64, point.map(|point| point.with_record(record())))
     };
     epochs.into_iter().map(at).collect()
 }

@@ -1,15 +1,10 @@
 //! What a fine-tune and its gradients take, against a setting that was swept. No method has a part in it.
 
-use super::lineplot::{self, Line, MOST, Tally, styles, values};
-use super::{
-    Outcome, caption, change_between, dodge, findings, held_text, interval_text, lower_first,
-    points, slug,
-};
-use crate::report::axis::{Axis, Labels, Scale, range};
-use crate::report::marks::Marks;
+use super::draft::{Draft, MOST, styles, values};
+use super::{Outcome, change_between, findings, lower_first, slug};
+use crate::report::chart::{Axis, DataPoint, Entry, Labels, Scale, Series, points};
 use crate::report::number;
-use crate::report::sheet::{Entry, PanelSpec, Point};
-use crate::report::study::{LAYERS, Study, axis_short, axis_title};
+use crate::report::study::{LAYERS, Slice, Study, axis_short, axis_title};
 use crate::results::record::Record;
 
 /// How a number is shown.
@@ -68,101 +63,83 @@ fn draw_axis(study: &Study, key: &str) -> Outcome {
     let styles = styles(slices.iter().map(|slice| slice.title.clone()));
     let groups = || slices.iter().flat_map(|slice| &slice.groups);
     let x_values = values(groups(), key);
-    let (mut panels, mut tally, mut seen) = (Vec::new(), Tally::default(), Vec::new());
+    let mut draft = Draft::new(study, 2, 190.0);
     for (label, kind, pick) in NUMBERS {
         let label = match kind {
             Kind::Share => format!("{} at the end", study.accuracy_title()),
             Kind::Seconds | Kind::Bytes => label.to_owned(),
         };
-        let label = label.as_str();
-        let series: Vec<Marks> = slices
-            .iter()
-            .map(|slice| tally.of_cells(study, slice, key, pick))
-            .collect();
-        let Some(y) = axis(label, kind, points(&series).copied()) else {
+        let of = |slice: &Slice| draft.of_cells(slice, key, pick);
+        let series: Vec<Series> = slices.iter().map(of).collect();
+        let shown: Vec<&DataPoint> = points(&series).collect();
+        let Some(y) = axis(&label, kind, &shown) else {
             continue;
         };
-        let spec = PanelSpec {
-            title: String::new(),
-            x: match key {
-                // so that what grows with every layer is a straight line
-                LAYERS => Axis::at_values_on(name.clone(), &x_values, Scale::Linear),
-                _ => Axis::at_values(name.clone(), &x_values),
-            },
-            y,
+        let x = match key {
+            // so that what grows with every layer is a straight line
+            LAYERS => Axis::at_values_on(name.clone(), &x_values, Scale::Linear),
+            _ => Axis::at_values(name.clone(), &x_values),
         };
-        for (slice, marks) in slices.iter().zip(&series) {
-            let show = |x: f64| match kind {
-                Kind::Seconds => number::seconds(x),
-                Kind::Bytes => number::bytes(x),
-                Kind::Share => number::fixed(x, 3),
-            };
-            let what = label.trim_end_matches(" (s)");
-            let of = |record: &Record| {
-                let value = pick(record)?;
-                Some(match kind {
-                    Kind::Share => value,
-                    Kind::Seconds | Kind::Bytes => value.ln(),
-                })
-            };
-            let known = change_between(slice, marks, &of);
-            if let Some(change) = findings::change(marks, &axis_short(key), show, known) {
-                seen.push(format!("{}, {}: {change}.", slice.title, lower_first(what)));
-            }
-        }
-        let line = |(at, (marks, style)): (usize, (Marks, &_))| Line {
-            style: Clone::clone(style),
-            marks,
-            dodge: dodge(at, styles.len()),
-        };
-        let lines = series.into_iter().zip(&styles).enumerate().map(line);
-        panels.push((spec, lines.collect()));
+        let what = lower_first(label.trim_end_matches(" (s)"));
+        let said = slices.iter().zip(&series).filter_map(|(slice, series)| {
+            let change = change(slice, series, key, kind, pick)?;
+            Some(format!("{}, {what}: {change}.", slice.title))
+        });
+        draft.findings.extend(said);
+        let lines = series.into_iter().zip(&styles).enumerate();
+        let lines = lines.map(|(place, (series, style))| (place, style, series));
+        draft.lines("", (x, y), lines.collect(), styles.len());
     }
-    if panels.is_empty() {
-        return Outcome::omitted(title, "no cell has a time or an accuracy");
-    }
-    let entries: Vec<Entry> = styles.iter().map(Entry::method).collect();
-    let scene = lineplot::draw((2, 190.0), panels, &entries, &[], |_, _| {});
-    let rest = if all > MOST {
-        format!("The first {MOST} of {all} lines are shown.")
-    } else {
-        String::new()
+    draft.chart.legend.extend(styles.iter().map(Entry::method));
+    let rest = match all > MOST {
+        true => format!("The first {MOST} of {all} lines are shown."),
+        false => String::new(),
     };
-    let held = slices.first().map_or("", |slice| &slice.held);
-    let missing = tally.missing(groups());
-    let text = caption(&[
+    draft.held = slices
+        .first()
+        .map_or(String::new(), |slice| slice.held.clone());
+    let missing = draft.missing(groups());
+    let text = [
         "Wall time of the fine-tune and of taking all training and query gradients, the size of the training gradients, and the accuracy after the last epoch.",
-        &interval_text(&tally.aggregates),
-        &held_text(held),
+        &draft.intervals(),
+        &draft.held(),
         &rest,
         &missing,
-    ]);
+    ];
     let id = format!("training_cost_{}", slug(key));
-    Outcome::drawn(id, title, text, scene).finding(seen)
+    draft.outcome(id, title, &text, "no cell has a time or an accuracy")
+}
+
+/// How a line goes from its first to its last value.
+fn change(slice: &Slice, series: &Series, key: &str, kind: Kind, pick: Pick) -> Option<String> {
+    let show = |x: f64| match kind {
+        Kind::Seconds => number::seconds(x),
+        Kind::Bytes => number::bytes(x),
+        Kind::Share => number::fixed(x, 3),
+    };
+    let of = |record: &Record| match kind {
+        Kind::Share => pick(record),
+        Kind::Seconds | Kind::Bytes => pick(record).map(f64::ln),
+    };
+    let known = change_between(slice, series, &of);
+    findings::change(series, &axis_short(key), show, known)
 }
 
 /// Times start at 0, so that heights compare, unless they differ by a factor of 10.
-fn axis(title: &str, kind: Kind, points: impl Iterator<Item = Point>) -> Option<Axis> {
-    let values: Vec<_> = points.map(|point| (point.value, point.interval)).collect();
-    let positive = || values.iter().map(|value| value.0).filter(|x| *x > 0.0);
+fn axis(title: &str, kind: Kind, points: &[&DataPoint]) -> Option<Axis> {
+    let positive = || points.iter().map(|point| point.value).filter(|x| *x > 0.0);
     let factor = positive().fold(0.0, f64::max) / positive().fold(f64::INFINITY, f64::min);
-    let linear = |bounds| range(&values, Scale::Linear, bounds);
-    let log = || range(&values, Scale::Log, (None, None));
-    Some(match kind {
-        Kind::Share => {
-            let (low, high) = linear((Some(0.0), Some(1.0)))?;
-            Axis::linear(title, low, high)
+    let fit =
+        |scale, bounds, labels| Axis::fit(title, points.iter().copied(), scale, bounds, labels);
+    match kind {
+        Kind::Share => fit(Scale::Linear, (Some(0.0), Some(1.0)), Labels::Number),
+        Kind::Bytes => fit(Scale::Log, (None, None), Labels::Bytes),
+        Kind::Seconds if factor >= 10.0 => fit(Scale::Log, (None, None), Labels::Number),
+        Kind::Seconds => {
+            let axis = fit(Scale::Linear, (Some(0.0), None), Labels::Number)?;
+            Some(Axis::linear(title, 0.0, axis.high))
         }
-        Kind::Bytes => {
-            let (low, high) = log()?;
-            Axis::log(title, low, high, Labels::Bytes)
-        }
-        Kind::Seconds if factor >= 10.0 => {
-            let (low, high) = log()?;
-            Axis::log(title, low, high, Labels::Number)
-        }
-        Kind::Seconds => Axis::linear(title, 0.0, linear((Some(0.0), None))?.1),
-    })
+    }
 }
 
 #[cfg(test)]
@@ -172,11 +149,9 @@ mod tests {
     #[test]
     fn times_start_at_nothing_unless_they_span_it() {
         let axis = |values: &[f64]| {
-            let point = |value: &f64| Point {
-                value: *value,
-                interval: None,
-            };
-            axis("t", Kind::Seconds, values.iter().map(point)).map(|axis| (axis.scale, axis.low))
+            let points: Vec<DataPoint> = values.iter().map(|x| DataPoint::from(*x)).collect();
+            let points: Vec<&DataPoint> = points.iter().collect();
+            axis("t", Kind::Seconds, &points).map(|axis| (axis.scale, axis.low))
         };
         assert_eq!(axis(&[2.0, 3.0]), Some((Scale::Linear, 0.0)));
         assert_eq!(axis(&[1.0, 30.0]).map(|found| found.0), Some(Scale::Log));

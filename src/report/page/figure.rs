@@ -5,12 +5,10 @@ use std::fmt::Write as _;
 use maud::{Markup, PreEscaped, html};
 
 use super::markup::{inline, items};
-use super::svg::drawing;
+use super::svg::{panels, sample};
 use super::theme::Colours;
+use crate::report::chart::{Bounds, Chart, Entry, Layout, Panel};
 use crate::report::figures::Figure;
-use crate::report::marks::Part;
-use crate::report::scene::Scene;
-use crate::report::sheet::Entry;
 
 /// Sentences of a caption that are shown at once; the others are folded away.
 const AT_ONCE: usize = 6;
@@ -18,20 +16,21 @@ const AT_ONCE: usize = 6;
 /// The figure with heading, panels, legend and caption.
 pub fn figure(figure: &Figure, colours: &mut Colours) -> Markup {
     let id = format!("figure-{}", figure.id);
-    let scene = &figure.scene;
+    let chart = &figure.chart;
+    let layout = Layout::new(chart);
     html! {
         figure id=(id) aria-labelledby={ (id) "-title" } aria-describedby={ (id) "-caption" } {
             h3 id={ (id) "-title" } { (figure.title) }
             div.panels {
-                @for (panels, bounds, label) in groups(scene, &figure.title) {
+                @for (own, bounds, label) in groups(chart, &layout, &figure.title) {
                     // the axes' names, for the words of a point
-                    @let axes = (panels.len() == 1).then(|| &scene.parts.panels[panels[0]]).filter(|part| !part.y.is_empty());
-                    div.panel data-x=[axes.map(|part| &part.x)] data-y=[axes.map(|part| &part.y)] {
-                        (PreEscaped(drawing(scene, &panels, bounds, &label, colours)))
+                    @let axes = (own.len() == 1).then(|| &chart.panels[own[0]]).filter(|panel| !panel.y.title.is_empty());
+                    div.panel data-x=[axes.map(|panel| &panel.x.title)] data-y=[axes.map(|panel| &panel.y.title)] {
+                        (PreEscaped(panels((chart, &layout), &own, bounds, &label, colours)))
                     }
                 }
             }
-            (legend(&scene.parts.legend, colours))
+            (legend(&chart.legend, colours))
             figcaption id={ (id) "-caption" } {
                 (seen(&figure.findings))
                 p { (inline(&whole_caption(figure))) }
@@ -43,7 +42,7 @@ pub fn figure(figure: &Figure, colours: &mut Colours) -> Markup {
 /// The caption with the notes of the drawing that it does not repeat.
 fn whole_caption(figure: &Figure) -> String {
     let mut caption = figure.caption.clone();
-    for note in &figure.scene.parts.notes {
+    for note in &figure.chart.notes {
         if !caption.contains(note.as_str()) {
             caption = format!("{caption} {note}").trim().to_owned();
         }
@@ -61,58 +60,40 @@ fn seen(findings: &[String]) -> Markup {
     }
 }
 
-/// Panels that stand on one drawing, with its bounds and what it shows. Panels whose rows are named at the
-/// left share one; without a sheet there is one for everything.
-fn groups(scene: &Scene, title: &str) -> Vec<(Vec<usize>, [f64; 4], String)> {
-    let mut groups: Vec<(Vec<usize>, [f64; 4], String)> = Vec::new();
-    for (i, part) in scene.parts.panels.iter().enumerate() {
-        match groups.last_mut().filter(|_| part.joined) {
+/// Panels of one drawing, with its bounds and what it shows. Panels whose rows are named at the left share one.
+fn groups(chart: &Chart, layout: &Layout, title: &str) -> Vec<(Vec<usize>, Bounds, String)> {
+    let mut groups: Vec<(Vec<usize>, Bounds, String)> = Vec::new();
+    for (i, (panel, place)) in chart.panels.iter().zip(&layout.panels).enumerate() {
+        let is_joined = panel.y.title.is_empty() && i % chart.columns.max(1) > 0;
+        match groups.last_mut().filter(|_| is_joined) {
             Some((panels, bounds, label)) => {
                 panels.push(i);
-                bounds[2] = part.bounds[2];
-                bounds[3] = bounds[3].max(part.bounds[3]);
-                let _ = write!(label, "; {}", part.x);
+                bounds[2] = place.bounds[2];
+                bounds[3] = bounds[3].max(place.bounds[3]);
+                let _ = write!(label, "; {}", panel.x.title);
             }
-            None => groups.push((vec![i], part.bounds, label(part, title))),
+            None => groups.push((vec![i], place.bounds, label(panel, title))),
         }
-    }
-    if groups.is_empty() {
-        let bounds = [0.0, 0.0, scene.width, scene.height];
-        groups.push((Vec::new(), bounds, title.to_owned()));
     }
     groups
 }
 
-fn label(part: &Part, title: &str) -> String {
-    let heading = if part.title.is_empty() {
-        title
-    } else {
-        &part.title
-    };
-    if part.y.is_empty() {
-        format!("{heading}: {}", part.x)
-    } else {
-        format!("{heading}: {} against {}", part.y, part.x)
+fn label(panel: &Panel, title: &str) -> String {
+    let (x, y) = (&panel.x.title, &panel.y.title);
+    match (panel.title.as_str(), y.as_str()) {
+        ("", "") => format!("{title}: {x}"),
+        ("", y) => format!("{title}: {y} against {x}"),
+        (heading, "") => format!("{heading}: {x}"),
+        (heading, y) => format!("{heading}: {y} against {x}"),
     }
 }
 
 fn legend(entries: &[Entry], colours: &mut Colours) -> Markup {
-    let mut sample = |entry: &Entry| {
-        let mut scene = Scene::new(30.0, 14.0);
-        if let Some(dash) = entry.dash {
-            scene.line(&[(1.0, 7.0), (29.0, 7.0)], entry.colour, 2.0, dash);
-        }
-        if let Some(marker) = entry.marker {
-            scene.marker((15.0, 7.0), marker, 4.2, entry.colour);
-        }
-        drawing(&scene, &[], [0.0, 0.0, 30.0, 14.0], "", colours)
-            .replace(" role=\"group\" aria-label=\"\"", " aria-hidden=\"true\"")
-    };
     html! {
         @if !entries.is_empty() {
             ul.keys {
                 @for (key, entry) in entries.iter().enumerate() {
-                    li data-k=(key) { (PreEscaped(sample(entry))) (entry.name) }
+                    li data-k=(key) { (PreEscaped(sample(entry, colours))) (entry.name) }
                 }
             }
         }
@@ -122,31 +103,30 @@ fn legend(entries: &[Entry], colours: &mut Colours) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::axis::Axis;
+    use crate::report::chart::Axis;
     use crate::report::palette::{Dash, Marker};
-    use crate::report::sheet::{PanelSpec, Sheet};
 
     fn drawn(y: fn(usize) -> Axis) -> Figure {
-        let specs = (0..2)
-            .map(|i| PanelSpec {
-                title: format!("panel {i}"),
-                x: Axis::linear("x", 0.0, 1.0),
-                y: y(i),
-            })
-            .collect();
+        let panel = |i| Panel::new(format!("panel {i}"), Axis::linear("x", 0.0, 1.0), y(i));
         let entry = Entry {
             name: "A <line>".to_owned(),
             colour: [9, 9, 9],
             marker: Some(Marker::Plus),
             dash: Some(Dash::Dashed),
         };
-        let sheet = Sheet::new(2, 100.0, specs, &[entry], &["A note.".to_owned()]);
+        let chart = Chart {
+            columns: 2,
+            height: 100.0,
+            panels: (0..2).map(panel).collect(),
+            legend: vec![entry],
+            notes: vec!["A note.".to_owned()],
+        };
         Figure {
             id: "f".to_owned(),
             title: "T".to_owned(),
             findings: (0..8).map(|i| format!("Finding {i}.")).collect(),
             caption: "How `it` was made.".to_owned(),
-            scene: sheet.finish(),
+            chart,
         }
     }
 

@@ -1,382 +1,405 @@
-//! A figure's panels as compact inline SVG: colours are variables of the page, points are links.
-//!
-//! The files under `figures/` are drawn by plotters for a light ground; here the same shapes are written for
-//! any ground, a tenth as large, and with what they stand for.
+//! A backend of plotters that writes a figure's panels into the page: compact SVG whose colours are variables of the page,
+//! with a group a series and a link a point.
 
+use std::cell::RefCell;
+use std::convert::Infallible;
 use std::fmt::Write as _;
+use std::rc::Rc;
+
+use plotters::drawing::IntoDrawingArea;
+use plotters::style::FontTransform;
+use plotters::style::text_anchor::{HPos, VPos};
+use plotters_backend::{
+    BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind,
+};
 
 use super::markup::escape;
 use super::theme::Colours;
-use crate::report::marks::{Place, Run, Said};
+use crate::report::chart::{Bounds, Canvas, Chart, Entry, Layout, Meaning};
 use crate::report::palette::{Colour, INK};
-use crate::report::scene::{Anchor, Scene, Shape};
 
+/// Coordinates are tenths of a pixel.
+const FINE: f64 = 10.0;
+/// plotters' text size of one em, as its own SVG backend has it.
+const EM: f64 = 1.24;
 /// Sizes of texts that have a class in the style sheet.
 const SIZES: [(f64, &str); 3] = [(15.0, "t1"), (13.5, "t2"), (12.5, "t3")];
 
-/// The shapes of `scene` within `bounds` (left, top, right, bottom) that stand on one of the `panels`, or all
-/// of them when there is none; `label` says what they show.
-pub fn drawing(
-    scene: &Scene,
+type Written = Result<(), DrawingErrorKind<Infallible>>;
+
+/// Some panels of a figure, which are within `bounds`; `label` says what they show.
+pub fn panels(
+    (chart, layout): (&Chart, &Layout),
     panels: &[usize],
-    bounds: [f64; 4],
+    bounds: Bounds,
     label: &str,
     colours: &mut Colours,
 ) -> String {
-    let [left, top, right, bottom] = bounds;
-    let mut writer = Writer {
+    let label = format!("role=\"group\" aria-label=\"{}\"", escape(label));
+    drawing(bounds, &label, colours, |canvas| {
+        let mut panels = panels.iter();
+        panels.try_for_each(|panel| canvas.panel(chart, layout, *panel))
+    })
+}
+
+/// The line and the marker of a legend's entry.
+pub fn sample(entry: &Entry, colours: &mut Colours) -> String {
+    let bounds = [0.0, 0.0, 30.0, 14.0];
+    drawing(bounds, "aria-hidden=\"true\"", colours, |canvas| {
+        canvas.sample(entry, (1.0, 7.0), 28.0)
+    })
+}
+
+fn drawing<E: std::fmt::Debug>(
+    [left, top, right, bottom]: Bounds,
+    attributes: &str,
+    colours: &mut Colours,
+    draw: impl FnOnce(&Canvas<PageBackend>) -> Result<(), E>,
+) -> String {
+    let [left, top, right, bottom] = [left, top, right, bottom].map(|x| (FINE * x).round() as i32);
+    let writer = Rc::new(RefCell::new(Writer {
         text: format!(
-            "<svg class=\"fig\" viewBox=\"0 0 {} {}\" style=\"--w:{}\" role=\"group\" aria-label=\"{}\">",
-            tenths(tenth(right - left)),
-            tenths(tenth(bottom - top)),
-            (right - left).round(),
-            escape(label)
+            "<svg class=\"fig\" viewBox=\"0 0 {} {}\" style=\"--w:{}\" {attributes}>",
+            tenths(right - left),
+            tenths(bottom - top),
+            (right - left + 5) / 10,
         ),
         origin: (left, top),
+        size: (right as u32, bottom as u32),
         colours,
-        colour: None,
+        group: None,
+        is_linked: false,
+        stroke: None,
+    }));
+    let canvas = Canvas {
+        area: PageBackend(writer.clone()).into_drawing_area(),
+        scale: FINE,
+        em: EM,
+        drop: 0.0,
+        begin: &|meaning| writer.borrow_mut().begin(meaning),
     };
-    let whole = Run {
-        start: 0,
-        place: Place::Anywhere,
-        key: None,
-        said: None,
-    };
-    let runs: Vec<&Run> = std::iter::once(&whole).chain(&scene.parts.runs).collect();
-    let mut open: Option<String> = None;
-    let mut method = None;
-    for (i, run) in runs.iter().enumerate() {
-        let end = runs
-            .get(i + 1)
-            .map_or(scene.shapes.len(), |next| next.start);
-        let shapes = &scene.shapes[run.start..end];
-        let here = match run.place {
-            Place::Panel(panel) => panels.contains(&panel),
-            Place::Anywhere if !panels.is_empty() => {
-                let inside: Vec<Shape> = shapes
-                    .iter()
-                    .filter(|shape| within(shape, bounds))
-                    .cloned()
-                    .collect();
-                writer.shapes(&inside);
-                false
-            }
-            _ => panels.is_empty(),
-        };
-        if !here || shapes.is_empty() {
-            continue;
-        }
-        // one group a series: its line and its points
-        let name = match (run.key, &run.said) {
-            (Some(key), _) => scene.parts.legend.get(key).map(|entry| entry.name.clone()),
-            (None, Some(said)) => Some(said.series.clone()),
-            (None, None) => None,
-        };
-        if open != name {
-            if open.is_some() {
-                writer.text.push_str("</g>");
-            }
-            (writer.colour, method) = (None, None);
-            if let Some(name) = &name {
-                // the line comes before the points that know the method
-                let points = runs[i..].iter().take(2).filter_map(|run| run.said.as_ref());
-                method = points
-                    .filter_map(|said| said.origin.as_ref()?.method)
-                    .next();
-                let own = method.map_or(String::new(), |m| format!(" data-m=\"{m}\""));
-                let class = colour(&shapes[0]).map(|c| writer.colours.class(c));
-                writer.colour.clone_from(&class);
-                let class = class.map_or(String::new(), |class| format!(" {class}"));
-                let key = run
-                    .key
-                    .map_or(String::new(), |key| format!(" data-k=\"{key}\""));
-                let _ = write!(
-                    writer.text,
-                    "<g class=\"s{class}\"{key}{own} data-n=\"{}\">",
-                    escape(name)
-                );
-            }
-            open = name;
-        }
-        writer.run(shapes, run.said.as_ref(), method);
-    }
-    if open.is_some() {
-        writer.text.push_str("</g>");
-    }
+    draw(&canvas).expect("writing to a string does not fail");
+    let mut writer = writer.borrow_mut();
+    writer.begin(None);
     writer.text.push_str("</svg>");
-    writer.text
+    std::mem::take(&mut writer.text)
 }
+
+/// Writes what plotters draws.
+pub struct PageBackend<'c>(Rc<RefCell<Writer<'c>>>);
 
 struct Writer<'c> {
     text: String,
-    origin: (f64, f64),
+    /// Of the bounds.
+    origin: BackendCoord,
+    size: (u32, u32),
     colours: &'c mut Colours,
-    /// Class of the colour that the open group has.
-    colour: Option<String>,
+    group: Option<Group>,
+    is_linked: bool,
+    /// Strokes of one look, which are one path.
+    stroke: Option<(Look, Path)>,
 }
 
+/// The open group of a series.
+struct Group {
+    name: String,
+    method: Option<usize>,
+    /// Class of its colour.
+    class: String,
+}
+
+/// What strokes of one path share: colour, opacity, width.
+type Look = ((u8, u8, u8), f64, u32);
+
 impl Writer<'_> {
-    fn run(&mut self, shapes: &[Shape], said: Option<&Said>, group: Option<usize>) {
-        let link = said.and_then(|said| Some((said, said.origin.as_ref()?)));
-        let Some((said, origin)) = link else {
-            return self.shapes(shapes);
+    /// Ends what was begun before, and opens the group of a series and the link of a point.
+    fn begin(&mut self, meaning: Option<&Meaning>) {
+        self.end_stroke();
+        if std::mem::take(&mut self.is_linked) {
+            self.text.push_str("</a>");
+        }
+        let is_other = |group: &Group| meaning.is_none_or(|meaning| meaning.series != group.name);
+        if self.group.as_ref().is_some_and(is_other) {
+            self.text.push_str("</g>");
+            self.group = None;
+        }
+        let Some(meaning) = meaning else { return };
+        let attribute = |name: &str, value: Option<usize>| {
+            value.map_or(String::new(), |value| format!(" {name}=\"{value}\""))
         };
-        let method = origin
-            .method
-            .filter(|method| Some(*method) != group)
-            .map_or(String::new(), |m| format!(" data-m=\"{m}\""));
-        let of = match origin.records {
-            1 => "1 record".to_owned(),
-            count => format!("{count} records"),
-        };
-        let numbers = if said.numbers.is_empty() {
-            of
-        } else {
-            format!("{}; {of}", said.numbers)
-        };
-        let _ = write!(
-            self.text,
-            "<a href=\"#{}\"{method} aria-label=\"{}\">",
-            escape(&origin.anchor),
-            escape(&numbers)
-        );
-        self.shapes(shapes);
-        self.text.push_str("</a>");
-    }
-
-    /// Consecutive strokes of one look are one path.
-    fn shapes(&mut self, shapes: &[Shape]) {
-        let mut at = 0;
-        while at < shapes.len() {
-            let look = stroke(&shapes[at]);
-            let mut next = at + 1;
-            while look.is_some() && next < shapes.len() && stroke(&shapes[next]) == look {
-                next += 1;
-            }
-            self.shape(&shapes[at], &shapes[at..next]);
-            at = next;
+        if self.group.is_none() {
+            let class = self.colours.class(meaning.colour);
+            let (key, method) = (
+                attribute("data-k", meaning.key),
+                attribute("data-m", meaning.method),
+            );
+            let name = escape(meaning.series);
+            let _ = write!(
+                self.text,
+                "<g class=\"s {class}\"{key}{method} data-n=\"{name}\">"
+            );
+            self.group = Some(Group {
+                name: meaning.series.to_owned(),
+                method: meaning.method,
+                class,
+            });
+        }
+        if let Some((numbers, record)) = &meaning.link {
+            let known = self.group.as_ref().and_then(|group| group.method);
+            let own = record.method.filter(|method| Some(*method) != known);
+            let records = match record.records {
+                1 => "1 record".to_owned(),
+                count => format!("{count} records"),
+            };
+            let said = match numbers.as_str() {
+                "" => records,
+                numbers => format!("{numbers}; {records}"),
+            };
+            let _ = write!(
+                self.text,
+                "<a href=\"#{}\"{} aria-label=\"{}\">",
+                escape(&record.anchor),
+                attribute("data-m", own),
+                escape(&said)
+            );
+            self.is_linked = true;
         }
     }
 
-    fn shape(&mut self, shape: &Shape, alike: &[Shape]) {
-        match shape {
-            Shape::Line {
-                colour,
-                width,
-                dash,
-                opacity,
-                ..
-            } => {
-                let class = self.class("l", *colour);
-                let mut path = Path::default();
-                for shape in alike {
-                    if let Shape::Line { points, .. } = shape {
-                        path.polyline(points, self.origin);
-                    }
-                }
-                let lengths: Vec<String> = dash.lengths().iter().map(f64::to_string).collect();
-                let dash = if lengths.is_empty() {
-                    String::new()
-                } else {
-                    format!(" stroke-dasharray=\"{}\"", lengths.join(" "))
-                };
-                let _ = write!(
-                    self.text,
-                    "<path{class}{}{dash}{} d=\"{}\"/>",
-                    stroke_width(*width),
-                    transparency(*opacity),
-                    path.text
-                );
-            }
-            Shape::Area {
-                points,
-                colour,
-                opacity,
-            } => {
-                let class = self.class("", *colour);
-                let mut path = Path::default();
-                path.polyline(points, self.origin);
-                let _ = write!(
-                    self.text,
-                    "<path{class}{} d=\"{}z\"/>",
-                    transparency(*opacity),
-                    path.text
-                );
-            }
-            Shape::Disc { at, radius, colour } => {
-                let class = self.class("", *colour);
-                let (x, y) = self.place(*at);
-                let _ = write!(
-                    self.text,
-                    "<circle{class} cx=\"{x}\" cy=\"{y}\" r=\"{radius}\"/>"
-                );
-            }
-            Shape::Text {
-                at,
-                text,
-                size,
-                anchor,
-                upwards,
-                colour,
-            } => self.words(*at, text, *size, *anchor, *upwards, *colour),
+    fn end_stroke(&mut self) {
+        if let Some(((rgb, alpha, width), path)) = self.stroke.take() {
+            let colour = BackendColor { rgb, alpha };
+            let class = self.class("l", colour);
+            // the style sheet has the width of intervals
+            let width = match width {
+                14 => String::new(),
+                width => format!(" stroke-width=\"{}\"", tenths(width as i32)),
+            };
+            let opacity = opacity(colour);
+            let _ = write!(
+                self.text,
+                "<path{class}{width}{opacity} d=\"{}\"/>",
+                path.text
+            );
         }
-    }
-
-    fn words(
-        &mut self,
-        at: (f64, f64),
-        text: &str,
-        size: f64,
-        anchor: Anchor,
-        upwards: bool,
-        colour: Colour,
-    ) {
-        // `at` is half a capital's height (0.365 em) above the baseline, across the reading direction
-        let drop = 0.365 * size;
-        let at = if upwards {
-            (at.0 + drop, at.1)
-        } else {
-            (at.0, at.1 + drop)
-        };
-        let (x, y) = self.place(at);
-        let mut classes: Vec<String> = Vec::new();
-        let known = SIZES.iter().find(|(known, _)| *known == size);
-        let own = match known {
-            Some((_, class)) => {
-                classes.push((*class).to_owned());
-                String::new()
-            }
-            None => format!(" font-size=\"{size}\""),
-        };
-        match anchor {
-            Anchor::Start => {}
-            Anchor::Middle => classes.push("m".to_owned()),
-            Anchor::End => classes.push("e".to_owned()),
-        }
-        if colour != INK {
-            classes.push(self.colours.class(colour));
-        }
-        let turn = if upwards {
-            format!(" transform=\"rotate(-90 {x} {y})\"")
-        } else {
-            String::new()
-        };
-        let _ = write!(
-            self.text,
-            "<text class=\"{}\" x=\"{x}\" y=\"{y}\"{own}{turn}>{}</text>",
-            classes.join(" "),
-            escape(text)
-        );
     }
 
     /// The classes of a shape as an attribute: its kind, and its colour unless the group has it.
-    fn class(&mut self, kind: &str, colour: Colour) -> String {
-        let class = self.colours.class(colour);
-        let own = if self.colour.as_ref() == Some(&class) {
-            ""
-        } else {
-            &class
-        };
-        match [kind, own].join(" ").trim() {
+    fn class(&mut self, kind: &str, colour: BackendColor) -> String {
+        let class = self.colours.class(rgb(colour));
+        let inherited = self
+            .group
+            .as_ref()
+            .is_some_and(|group| group.class == class);
+        match [kind, if inherited { "" } else { &class }].join(" ").trim() {
             "" => String::new(),
             classes => format!(" class=\"{classes}\""),
         }
     }
 
-    fn place(&self, (x, y): (f64, f64)) -> (String, String) {
-        (
-            tenths(tenth(x - self.origin.0)),
-            tenths(tenth(y - self.origin.1)),
-        )
-    }
-}
-
-/// Whether a shape begins within bounds.
-fn within(shape: &Shape, [left, top, right, bottom]: [f64; 4]) -> bool {
-    let at = match shape {
-        Shape::Line { points, .. } | Shape::Area { points, .. } => points.first(),
-        Shape::Disc { at, .. } | Shape::Text { at, .. } => Some(at),
-    };
-    at.is_some_and(|(x, y)| (left..right).contains(x) && (top..bottom).contains(y))
-}
-
-/// What must agree for two strokes to be one path.
-fn stroke(shape: &Shape) -> Option<(Colour, u64, &'static [f64], u64)> {
-    match shape {
-        Shape::Line {
-            colour,
-            width,
-            dash,
-            opacity,
-            ..
-        } => Some((*colour, width.to_bits(), dash.lengths(), opacity.to_bits())),
-        _ => None,
-    }
-}
-
-/// Width of a stroke; the style sheet has that of intervals.
-fn stroke_width(width: f64) -> String {
-    if width == 1.4 {
-        String::new()
-    } else {
-        format!(" stroke-width=\"{width}\"")
-    }
-}
-
-fn colour(shape: &Shape) -> Option<Colour> {
-    match shape {
-        Shape::Line { colour, .. } | Shape::Area { colour, .. } | Shape::Disc { colour, .. } => {
-            Some(*colour)
+    fn stroke(
+        &mut self,
+        points: impl IntoIterator<Item = BackendCoord>,
+        colour: BackendColor,
+        width: u32,
+    ) {
+        let look = (colour.rgb, colour.alpha, width);
+        if self
+            .stroke
+            .as_ref()
+            .is_some_and(|(other, _)| *other != look)
+        {
+            self.end_stroke();
         }
-        Shape::Text { .. } => None,
+        let (_, path) = self.stroke.get_or_insert_with(|| (look, Path::default()));
+        path.polyline(points, self.origin);
+    }
+
+    fn polygon(&mut self, points: impl IntoIterator<Item = BackendCoord>, colour: BackendColor) {
+        self.end_stroke();
+        let class = self.class("", colour);
+        let mut path = Path::default();
+        path.polyline(points, self.origin);
+        let _ = write!(
+            self.text,
+            "<path{class}{} d=\"{}z\"/>",
+            opacity(colour),
+            path.text
+        );
+    }
+
+    fn place(&self, (x, y): BackendCoord) -> (String, String) {
+        (tenths(x - self.origin.0), tenths(y - self.origin.1))
     }
 }
 
-fn transparency(opacity: f64) -> String {
-    if opacity < 1.0 {
-        format!(" opacity=\"{opacity}\"")
-    } else {
-        String::new()
+impl DrawingBackend for PageBackend<'_> {
+    type ErrorType = Infallible;
+
+    fn get_size(&self) -> (u32, u32) {
+        self.0.borrow().size
+    }
+
+    fn ensure_prepared(&mut self) -> Written {
+        Ok(())
+    }
+
+    fn present(&mut self) -> Written {
+        Ok(())
+    }
+
+    fn draw_pixel(&mut self, (x, y): BackendCoord, colour: BackendColor) -> Written {
+        let corners = [(x, y), (x + 1, y), (x + 1, y + 1), (x, y + 1)];
+        self.0.borrow_mut().polygon(corners, colour);
+        Ok(())
+    }
+
+    fn draw_line<S: BackendStyle>(
+        &mut self,
+        from: BackendCoord,
+        to: BackendCoord,
+        style: &S,
+    ) -> Written {
+        self.draw_path([from, to], style)
+    }
+
+    fn draw_path<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(
+        &mut self,
+        path: I,
+        style: &S,
+    ) -> Written {
+        let (colour, width) = (style.color(), style.stroke_width());
+        self.0.borrow_mut().stroke(path, colour, width);
+        Ok(())
+    }
+
+    fn draw_rect<S: BackendStyle>(
+        &mut self,
+        (x0, y0): BackendCoord,
+        (x1, y1): BackendCoord,
+        style: &S,
+        fill: bool,
+    ) -> Written {
+        let corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)];
+        match fill {
+            true => self.fill_polygon(corners, style),
+            false => self.draw_path(corners.into_iter().chain([(x0, y0)]), style),
+        }
+    }
+
+    fn fill_polygon<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(
+        &mut self,
+        corners: I,
+        style: &S,
+    ) -> Written {
+        self.0.borrow_mut().polygon(corners, style.color());
+        Ok(())
+    }
+
+    fn draw_circle<S: BackendStyle>(
+        &mut self,
+        centre: BackendCoord,
+        radius: u32,
+        style: &S,
+        fill: bool,
+    ) -> Written {
+        let mut writer = self.0.borrow_mut();
+        writer.end_stroke();
+        let class = writer.class(if fill { "" } else { "l" }, style.color());
+        let (x, y) = writer.place(centre);
+        let radius = tenths(radius as i32);
+        let _ = write!(
+            writer.text,
+            "<circle{class} cx=\"{x}\" cy=\"{y}\" r=\"{radius}\"/>"
+        );
+        Ok(())
+    }
+
+    fn draw_text<S: BackendTextStyle>(
+        &mut self,
+        text: &str,
+        style: &S,
+        (x, y): BackendCoord,
+    ) -> Written {
+        let mut writer = self.0.borrow_mut();
+        writer.end_stroke();
+        let em = (style.size() / EM).round() / FINE;
+        // from the point to the baseline, across the reading direction
+        let drop = match style.anchor().v_pos {
+            VPos::Top => 0.76,
+            VPos::Center => 0.365,
+            VPos::Bottom => -0.25,
+        };
+        let drop = (drop * em * FINE).round() as i32;
+        let is_turned = matches!(style.transform(), FontTransform::Rotate270);
+        let (x, y) = writer.place(if is_turned {
+            (x + drop, y)
+        } else {
+            (x, y + drop)
+        });
+        let turn = match is_turned {
+            true => format!(" transform=\"rotate(-90 {x} {y})\""),
+            false => String::new(),
+        };
+        let known = SIZES.iter().find(|(known, _)| *known == em);
+        let size = known.map_or(format!(" font-size=\"{em}\""), |_| String::new());
+        let anchor = match style.anchor().h_pos {
+            HPos::Left => None,
+            HPos::Center => Some("m"),
+            HPos::Right => Some("e"),
+        };
+        let colour = rgb(style.color());
+        let colour = (colour != INK).then(|| writer.colours.class(colour));
+        let classes = [known.map(|(_, class)| *class), anchor, colour.as_deref()];
+        let classes: Vec<&str> = classes.into_iter().flatten().collect();
+        let _ = write!(
+            writer.text,
+            "<text class=\"{}\" x=\"{x}\" y=\"{y}\"{size}{turn}>{}</text>",
+            classes.join(" "),
+            escape(text)
+        );
+        Ok(())
     }
 }
 
-/// Path data in tenths of a pixel, relative after the first point, so that no rounding adds up.
+fn rgb(colour: BackendColor) -> Colour {
+    let (r, g, b) = colour.rgb;
+    [r, g, b]
+}
+
+fn opacity(colour: BackendColor) -> String {
+    match colour.alpha {
+        1.0 => String::new(),
+        alpha => format!(" opacity=\"{alpha}\""),
+    }
+}
+
+/// Path data in tenths of a pixel, relative after the first point.
 #[derive(Default)]
 struct Path {
     text: String,
 }
 
 impl Path {
-    fn polyline(&mut self, points: &[(f64, f64)], origin: (f64, f64)) {
-        let mut last: Option<(i64, i64)> = None;
+    fn polyline(&mut self, points: impl IntoIterator<Item = BackendCoord>, origin: BackendCoord) {
+        let mut last: Option<BackendCoord> = None;
         for (x, y) in points {
-            let at = (tenth(x - origin.0), tenth(y - origin.1));
-            match last {
-                None => {
-                    let _ = write!(self.text, "M{} {}", tenths(at.0), tenths(at.1));
-                }
-                Some(before) => {
-                    let (dx, dy) = (at.0 - before.0, at.1 - before.1);
-                    let _ = match (dx, dy) {
-                        (0, 0) => Ok(()),
-                        (_, 0) => write!(self.text, "h{}", tenths(dx)),
-                        (0, _) => write!(self.text, "v{}", tenths(dy)),
-                        (_, dy) if dy < 0 => write!(self.text, "l{}{}", tenths(dx), tenths(dy)),
-                        _ => write!(self.text, "l{} {}", tenths(dx), tenths(dy)),
-                    };
-                }
-            }
+            let at = (x - origin.0, y - origin.1);
+            let _ = match last.map(|before| (at.0 - before.0, at.1 - before.1)) {
+                None => write!(self.text, "M{} {}", tenths(at.0), tenths(at.1)),
+                Some((0, 0)) => Ok(()),
+                Some((dx, 0)) => write!(self.text, "h{}", tenths(dx)),
+                Some((0, dy)) => write!(self.text, "v{}", tenths(dy)),
+                Some((dx, dy)) if dy < 0 => write!(self.text, "l{}{}", tenths(dx), tenths(dy)),
+                Some((dx, dy)) => write!(self.text, "l{} {}", tenths(dx), tenths(dy)),
+            };
             last = Some(at);
         }
     }
 }
 
-fn tenth(x: f64) -> i64 {
-    (10.0 * x).round() as i64
-}
-
 /// `12`, `12.3`, `-.5`
-fn tenths(x: i64) -> String {
+fn tenths(x: i32) -> String {
     let (sign, size) = (if x < 0 { "-" } else { "" }, x.abs());
     match (size / 10, size % 10) {
         (whole, 0) => format!("{sign}{whole}"),
@@ -388,8 +411,8 @@ fn tenths(x: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::marks::Origin;
-    use crate::report::palette::Dash;
+    use crate::report::chart::{Axis, DataPoint, Layer, Panel, RecordRef, Stroke};
+    use crate::report::palette::{Dash, Marker, Style};
 
     #[test]
     fn numbers_are_short() {
@@ -405,52 +428,72 @@ mod tests {
         }
         let mut path = Path::default();
         path.polyline(
-            &[
-                (10.0, 5.0),
-                (20.0, 5.0),
-                (20.0, 5.04),
-                (21.0, 4.0),
-                (22.0, 6.0),
-            ],
-            (10.0, 0.0),
+            [(100, 50), (200, 50), (200, 50), (210, 40), (220, 60)],
+            (100, 0),
         );
         assert_eq!(path.text, "M0 5h10l1-1l1 2");
     }
 
     #[test]
-    fn a_point_leads_to_its_records_and_looks_alike_are_one_path() {
-        let mut scene = Scene::new(100.0, 100.0);
-        scene.begin(Place::Panel(0), None, None);
-        for x in [10.0, 20.0] {
-            scene.line(&[(x, 0.0), (x, 9.0)], [1, 2, 3], 1.0, Dash::Solid);
-        }
-        let said = Said {
-            series: "A & B".to_owned(),
-            numbers: "4: 0.5".to_owned(),
-            origin: Some(Origin {
-                anchor: "e7".to_owned(),
-                method: Some(2),
-                records: 3,
-            }),
+    fn a_point_links_to_its_records_and_strokes_of_one_look_are_one_path() {
+        let style = Style {
+            name: "A & B".to_owned(),
+            colour: [1, 2, 3],
+            marker: Marker::Plus,
+            dash: Dash::Dotted,
         };
-        scene.begin(Place::Panel(0), None, Some(said));
-        scene.line(&[(0.0, 0.0), (5.0, 5.0)], [0; 3], 2.0, Dash::Dotted);
-        scene.begin(Place::Panel(1), None, None);
-        scene.text((0.0, 0.0), "elsewhere", 12.5, Anchor::Start, INK);
+        let record = RecordRef {
+            anchor: "e7".to_owned(),
+            method: Some(2),
+            records: 3,
+        };
+        let axis = || Axis::linear("z", 0.0, 1.0);
+        let point = DataPoint::from(0.5).with_record(Some(record));
+        let mut panel = Panel::new("", axis(), axis());
+        panel.layers.push(Layer::line(
+            [(0.0, 0.0), (1.0, 1.0)],
+            Stroke::reference(Dash::Solid),
+        ));
+        panel
+            .layers
+            .push(Layer::series(&style, vec![(0.2, Some(point))], 0.0));
+        let chart = Chart {
+            columns: 2,
+            height: 50.0,
+            panels: vec![panel, Panel::new("elsewhere", axis(), axis())],
+            ..Chart::default()
+        };
+        let layout = Layout::new(&chart);
+        let bounds = layout.panels[0].bounds;
         let mut colours = Colours::default();
-        let text = drawing(&scene, &[0], [0.0, 0.0, 50.0, 50.0], "a <b>", &mut colours);
-        assert!(text.contains("d=\"M10 0v9M20 0v9\""), "{text}");
+        let text = panels((&chart, &layout), &[0], bounds, "a <b>", &mut colours);
         assert!(
-            text.contains("<g class=\"s c1\" data-m=\"2\" data-n=\"A &amp; B\"><a href=\"#e7\" aria-label=\"4: 0.5; 3 records\">"),
+            text.contains(
+                "<g class=\"s c0\" data-k=\"0\" data-m=\"2\" data-n=\"A &amp; B\"><a href=\"#e7\" aria-label=\"0.2: 0.5; 3 records\"><path class=\"l\""
+            ) || text.contains(
+                "<g class=\"s c0\" data-m=\"2\" data-n=\"A &amp; B\"><a href=\"#e7\" aria-label=\"0.2: 0.500; 3 records\"><path class=\"l\""
+            ),
             "{text}"
         );
-        assert!(text.contains("stroke-dasharray=\"2.5 3\"") && !text.contains("elsewhere"));
+        // the two strokes of the marker, and the grid
+        let marker = text.split("records\">").nth(1).expect("a point");
+        assert_eq!(
+            marker
+                .split("</a>")
+                .next()
+                .expect("closed")
+                .matches('M')
+                .count(),
+            2,
+            "{text}"
+        );
+        assert!(text.matches("<path").count() < 8, "{text}");
         assert!(text.ends_with("</a></g></svg>") && text.contains("a &lt;b&gt;"));
-        // what was drawn without a word of where it belongs is where it is
-        scene.begin(Place::Anywhere, None, None);
-        scene.text((9.0, 9.0), "inside", 12.5, Anchor::Start, INK);
-        scene.text((9.0, 60.0), "below", 12.5, Anchor::Start, INK);
-        let text = drawing(&scene, &[0], [0.0, 0.0, 50.0, 50.0], "", &mut colours);
-        assert!(text.contains("inside") && !text.contains("below"));
+        assert!(!text.contains("elsewhere") && text.contains(" transform=\"rotate(-90 "));
+        let entry = sample(&Entry::method(&style), &mut colours);
+        assert!(
+            entry.contains("aria-hidden") && entry.matches("<path").count() == 2,
+            "{entry}"
+        );
     }
 }

@@ -2,9 +2,8 @@
 
 use crate::metrics::interval::{mean, t_interval};
 use crate::metrics::slope::growth;
-use crate::report::marks::{Mark, Marks, Origin};
+use crate::report::chart::{DataPoint, RecordRef, Series};
 use crate::report::number;
-use crate::report::sheet::Point;
 use crate::results::theory::{CaseRecord, Quantities, TheoryResults};
 
 /// The cases along an axis, as (x, case).
@@ -31,7 +30,7 @@ pub fn cases<'r>(results: &'r TheoryResults, axis: &str) -> Vec<(f64, &'r CaseRe
 }
 
 /// Where the cases at a value of an axis are listed on the page.
-pub fn origin(results: &TheoryResults, axis: &str, x: f64) -> Origin {
+pub fn origin(results: &TheoryResults, axis: &str, x: f64) -> RecordRef {
     let along = cases(results, axis);
     let records = along.iter().filter(|(at, _)| *at == x).count();
     let varied = results.varied.iter().position(|varied| varied.axis == axis);
@@ -40,7 +39,7 @@ pub fn origin(results: &TheoryResults, axis: &str, x: f64) -> Origin {
         Some((axis, value)) => anchor(axis, value),
         None => BASE.to_owned(),
     };
-    Origin {
+    RecordRef {
         anchor,
         method: None,
         records,
@@ -69,7 +68,7 @@ pub fn series(
     axis: &str,
     cases: &[(f64, &CaseRecord)],
     of: impl Fn(&Quantities) -> f64,
-) -> Marks {
+) -> Series {
     values(cases)
         .into_iter()
         .map(|x| {
@@ -80,23 +79,21 @@ pub fn series(
                 .map(|quantities| of(quantities).ln())
                 .filter(|log| log.is_finite())
                 .collect();
-            let mark = mean(&logs).map(|centre| Mark {
-                point: Point {
-                    value: centre.exp(),
-                    interval: t_interval(&logs).map(|i| (i.low.exp(), i.high.exp())),
-                },
-                origin: Some(origin(results, axis, x)),
-            });
-            (x, mark)
+            let interval = t_interval(&logs).map(|i| (i.low.exp(), i.high.exp()));
+            let point = mean(&logs).map(|centre| DataPoint::from(centre.exp()).within(interval));
+            (
+                x,
+                point.map(|point| point.with_record(Some(origin(results, axis, x)))),
+            )
         })
         .collect()
 }
 
 /// The exponent of a series with its interval, e.g. `−0.02 [−0.10, 0.06]`; `None` for an axis with zeros.
-pub fn slope(series: &Marks) -> Option<String> {
+pub fn slope(series: &Series) -> Option<String> {
     let points: Vec<(f64, f64)> = series
         .iter()
-        .filter_map(|(x, mark)| Some((*x, mark.as_ref()?.point.value)))
+        .filter_map(|(x, point)| Some((*x, point.as_ref()?.value)))
         .collect();
     let slope = growth(&points)?;
     let two = |value: f64| number::fixed(if value.abs() < 5e-3 { 0.0 } else { value }, 2);

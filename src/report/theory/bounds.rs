@@ -2,14 +2,11 @@
 
 use super::along::{cases, series, short, slope, title, values};
 use crate::metrics::Direction;
-use crate::report::axis::{Axis, Labels, Scale, range};
+use crate::report::chart::{Axis, Chart, Entry, Labels, Layer, Panel, Scale, Series, points};
 use crate::report::figures::Outcome;
 use crate::report::figures::findings::{self, Change};
-use crate::report::figures::lineplot::{self, Line};
-use crate::report::marks::Marks;
 use crate::report::number;
 use crate::report::palette::{Colour, Dash, Marker, Style};
-use crate::report::sheet::{Entry, PanelSpec};
 use crate::results::theory::{Quantities, TheoryResults};
 
 /// A curve: how it looks, and its value.
@@ -21,50 +18,54 @@ struct Curve {
     of: fn(&Quantities) -> f64,
 }
 
-const ERROR: Curve = Curve {
-    name: "measured ‖D − E‖",
-    colour: [0, 0, 0],
-    marker: Marker::Circle,
-    dash: Dash::Solid,
-    of: |q| q.error,
-};
+impl Curve {
+    const fn new(
+        name: &'static str,
+        (colour, marker, dash): (Colour, Marker, Dash),
+        of: fn(&Quantities) -> f64,
+    ) -> Self {
+        Self {
+            name,
+            colour,
+            marker,
+            dash,
+            of,
+        }
+    }
+}
+
+const ERROR: Curve = Curve::new(
+    "measured ‖D − E‖",
+    ([0, 0, 0], Marker::Circle, Dash::Solid),
+    |q| q.error,
+);
 
 const BOUNDS: [Curve; 5] = [
-    Curve {
-        name: "Theorem 1",
-        colour: [0xd5, 0x5e, 0x00],
-        marker: Marker::Cross,
-        dash: Dash::Dotted,
-        of: |q| q.theorem,
-    },
-    Curve {
-        name: "second order",
-        colour: [0xe6, 0x9f, 0x00],
-        marker: Marker::Square,
-        dash: Dash::Dashed,
-        of: |q| q.second_order,
-    },
-    Curve {
-        name: "second order through E",
-        colour: [0x00, 0x9e, 0x73],
-        marker: Marker::Diamond,
-        dash: Dash::Alternating,
-        of: |q| q.second_order_inner,
-    },
-    Curve {
-        name: "ceiling",
-        colour: [0x00, 0x72, 0xb2],
-        marker: Marker::Up,
-        dash: Dash::Dashed,
-        of: |q| q.ceiling,
-    },
-    Curve {
-        name: "from below",
-        colour: [0x6b, 0x6b, 0x6b],
-        marker: Marker::Down,
-        dash: Dash::Dotted,
-        of: |q| q.second_order_lower,
-    },
+    Curve::new(
+        "Theorem 1",
+        ([0xd5, 0x5e, 0x00], Marker::Cross, Dash::Dotted),
+        |q| q.theorem,
+    ),
+    Curve::new(
+        "second order",
+        ([0xe6, 0x9f, 0x00], Marker::Square, Dash::Dashed),
+        |q| q.second_order,
+    ),
+    Curve::new(
+        "second order through E",
+        ([0x00, 0x9e, 0x73], Marker::Diamond, Dash::LongDashes),
+        |q| q.second_order_inner,
+    ),
+    Curve::new(
+        "ceiling",
+        ([0x00, 0x72, 0xb2], Marker::Up, Dash::Dashed),
+        |q| q.ceiling,
+    ),
+    Curve::new(
+        "from below",
+        ([0x6b, 0x6b, 0x6b], Marker::Down, Dash::Dotted),
+        |q| q.second_order_lower,
+    ),
 ];
 
 impl Curve {
@@ -93,7 +94,7 @@ pub fn errors(results: &TheoryResults) -> Outcome {
 }
 
 /// How the measured error goes along a setting, and how far above it Theorem 1 and the ceiling stand.
-fn above(x: &str, curves: &[&Curve], lines: &[Marks]) -> Option<String> {
+fn above(x: &str, curves: &[&Curve], lines: &[Series]) -> Option<String> {
     let of = |name: &str| {
         let at = curves.iter().position(|curve| curve.name == name)?;
         Some(&lines[at])
@@ -109,7 +110,7 @@ fn above(x: &str, curves: &[&Curve], lines: &[Marks]) -> Option<String> {
         .into_iter()
         .filter_map(|name| {
             let ratios = of(name)?.iter().zip(error).filter_map(|(bound, error)| {
-                Some(bound.1.as_ref()?.point.value / error.1.as_ref()?.point.value)
+                Some(bound.1.as_ref()?.value / error.1.as_ref()?.value)
             });
             let (low, high) = ratios.fold((f64::INFINITY, 0.0_f64), |(low, high), ratio| {
                 (low.min(ratio), high.max(ratio))
@@ -125,8 +126,8 @@ fn above(x: &str, curves: &[&Curve], lines: &[Marks]) -> Option<String> {
 }
 
 /// Which bound is the tightest along a setting, and how much of Theorem 1 is used.
-fn tightest(x: &str, curves: &[&Curve], lines: &[Marks]) -> Option<String> {
-    let named: Vec<(String, &Marks)> = curves
+fn tightest(x: &str, curves: &[&Curve], lines: &[Series]) -> Option<String> {
+    let named: Vec<(String, &Series)> = curves
         .iter()
         .zip(lines)
         .map(|(curve, line)| (curve.name.to_owned(), line))
@@ -163,7 +164,7 @@ fn figure(
     y_title: &str,
     curves: &[&Curve],
     value: impl Fn(&Curve, &Quantities) -> f64,
-    sentence: impl Fn(&str, &[&Curve], &[Marks]) -> Option<String>,
+    sentence: impl Fn(&str, &[&Curve], &[Series]) -> Option<String>,
 ) -> Outcome {
     let (mut panels, mut notes) = (Vec::new(), Vec::new());
     let mut seen = Vec::new();
@@ -173,7 +174,7 @@ fn figure(
         if x.len() < 2 {
             continue;
         }
-        let lines: Vec<Marks> = curves
+        let lines: Vec<Series> = curves
             .iter()
             .map(|curve| {
                 series(results, &varied.axis, &along, |quantities| {
@@ -181,20 +182,9 @@ fn figure(
                 })
             })
             .collect();
-        let shown: Vec<_> = lines
-            .iter()
-            .flatten()
-            .filter_map(|(_, mark)| Some(mark.as_ref()?.point))
-            .map(|point| (point.value, point.interval))
-            .collect();
-        let Some((low, high)) = range(&shown, Scale::Log, (None, None)) else {
-            continue;
-        };
-        let spec = PanelSpec {
-            title: String::new(),
-            x: Axis::at_values(title(&varied.axis), &x),
-            y: Axis::log(y_title, low, high, Labels::Number),
-        };
+        let bounds = (None, None);
+        let y = Axis::fit(y_title, points(&lines), Scale::Log, bounds, Labels::Number);
+        let Some(y) = y else { continue };
         let slopes: Vec<String> = curves
             .iter()
             .zip(&lines)
@@ -213,25 +203,26 @@ fn figure(
             axis => short(axis),
         };
         seen.extend(sentence(name, curves, &lines));
-        let line = |(marks, curve): (Marks, &&Curve)| Line {
-            style: curve.style(),
-            marks,
-            dodge: 0.0,
-        };
-        panels.push((spec, lines.into_iter().zip(curves).map(line).collect()));
+        let mut panel = Panel::new("", Axis::at_values(title(&varied.axis), &x), y);
+        let layer = |(series, curve): (Series, &&Curve)| Layer::series(&curve.style(), series, 0.0);
+        panel.layers = lines.into_iter().zip(curves).map(layer).collect();
+        panels.push(panel);
     }
     if panels.is_empty() {
         return Outcome::omitted(heading, "no setting was varied over two values");
     }
-    let legend: Vec<Entry> = curves
-        .iter()
-        .map(|curve| Entry::method(&curve.style()))
-        .collect();
-    let scene = lineplot::draw((2, 210.0), panels, &legend, &notes, |_, _| {});
     let caption = format!(
         "In units of 1/λ, so that λ⁻³ is a slope of −2. Each panel varies one setting; the others are as in the base. Points: geometric mean over seeds and \
          blocks; bars: 95 % t-interval of the logarithm. {}",
         notes.join(" ")
     );
-    Outcome::drawn(id, heading, caption, scene).finding(seen)
+    let legend = curves.iter().map(|curve| Entry::method(&curve.style()));
+    let chart = Chart {
+        columns: 2,
+        height: 210.0,
+        panels,
+        legend: legend.collect(),
+        notes,
+    };
+    Outcome::drawn(id, heading, seen, caption, chart)
 }

@@ -1,14 +1,14 @@
 //! Error against group size, from DataInf to exact.
 
-use super::along::{cases, origin};
+use super::along::{cases, origin, values};
 use crate::metrics::interval::{mean, t_interval};
-use crate::report::axis::Axis;
+use crate::report::chart::{
+    Axis, Chart, DataPoint, Entry, Layer, Panel, RecordRef, Series, points,
+};
 use crate::report::figures::Outcome;
 use crate::report::figures::findings::{self, Change};
-use crate::report::marks::{Mark, Marks, Origin};
 use crate::report::number;
 use crate::report::palette::{Colour, Dash, Marker, Palette, Style};
-use crate::report::sheet::{Entry, PanelSpec, Point, Sheet};
 use crate::results::theory::{CaseRecord, TheoryResults};
 
 const TITLE: &str = "Error against group size";
@@ -34,27 +34,11 @@ const MARKERS: [Marker; 6] = [
 /// One line a damping, the rest as in the base.
 pub fn draw(results: &TheoryResults) -> Outcome {
     let along = cases(results, "damping");
-    let mut factors: Vec<f64> = along.iter().map(|(c, _)| *c).collect();
-    factors.dedup();
-    // at most as many as can be told apart, evenly chosen
-    let count = factors.len().min(SHADES.len());
-    let factors: Vec<f64> = (0..count)
-        .map(|i| {
-            factors[if count == 1 {
-                0
-            } else {
-                i * (factors.len() - 1) / (count - 1)
-            }]
-        })
-        .collect();
-    let lines: Vec<(f64, Marks)> = factors
-        .iter()
-        .map(|&factor| {
-            let cases: Vec<&CaseRecord> = along
-                .iter()
-                .filter(|(c, _)| *c == factor)
-                .map(|(_, case)| *case)
-                .collect();
+    let lines: Vec<(f64, Series)> = spread(values(&along), SHADES.len())
+        .into_iter()
+        .map(|factor| {
+            let own = along.iter().filter(|(c, _)| *c == factor);
+            let cases: Vec<&CaseRecord> = own.map(|(_, case)| *case).collect();
             (factor, line(&cases, &origin(results, "damping", factor)))
         })
         .filter(|(_, line)| line.len() > 1)
@@ -63,70 +47,70 @@ pub fn draw(results: &TheoryResults) -> Outcome {
         return Outcome::omitted(TITLE, "no case has more than one group size");
     };
     let sizes: Vec<f64> = first.iter().map(|(b, _)| *b).collect();
-    let top = lines
-        .iter()
-        .flat_map(|(_, line)| line)
-        .filter_map(|(_, mark)| Some(mark.as_ref()?.point))
+    let top = points(lines.iter().map(|(_, line)| line))
         .map(|point| point.interval.map_or(point.value, |i| i.1.max(point.value)))
         .fold(0.0, f64::max);
-    let styles: Vec<Style> = lines
-        .iter()
-        .enumerate()
-        .map(|(i, (factor, _))| Style {
-            name: format!("c = {}", number::plain(*factor)),
-            colour: SHADES[i],
-            marker: MARKERS[i],
-            dash: Dash::Solid,
-        })
-        .collect();
+    let styles = lines.iter().enumerate().map(|(i, (factor, _))| Style {
+        name: format!("c = {}", number::plain(*factor)),
+        colour: SHADES[i],
+        marker: MARKERS[i],
+        dash: Dash::Solid,
+    });
+    let styles: Vec<Style> = styles.collect();
     let palette = Palette::new(["datainf", "exact"]);
-    let ends = [palette.style("datainf"), palette.style("exact")];
-    let named = |style: &Style, name: &str| Entry {
+    let ends = [("datainf", "DataInf (b = 1)"), ("exact", "Exact (b = n)")];
+    let ends = ends.map(|(method, name)| Style {
         name: name.to_owned(),
-        dash: None,
-        ..Entry::method(style)
-    };
-    let mut legend: Vec<Entry> = styles.iter().map(Entry::method).collect();
-    legend.push(named(&ends[0], "DataInf (b = 1)"));
-    legend.push(named(&ends[1], "Exact (b = n)"));
-    let spec = PanelSpec {
-        title: String::new(),
-        x: Axis::at_values("Group size b", &sizes),
-        y: Axis::linear("‖D_b − E‖ · λ", -0.04 * top, 1.08 * top),
-    };
-    let mut sheet = Sheet::new(1, 300.0, vec![spec], &legend, &[]);
+        ..palette.style(method)
+    });
+    let y = Axis::linear("‖D_b − E‖ · λ", -0.04 * top, 1.08 * top);
+    let mut panel = Panel::new("", Axis::at_values("Group size b", &sizes), y);
     for ((_, line), style) in lines.iter().zip(&styles) {
-        sheet.series(0, line, style, 0.0);
-        for (end, style) in [(line.first(), &ends[0]), (line.last(), &ends[1])] {
-            if let Some((b, Some(mark))) = end {
-                let plain = |value| Mark {
-                    point: Point {
-                        value,
-                        interval: None,
-                    },
-                    origin: mark.origin.clone(),
-                };
-                sheet.point(0, plain(*b), plain(mark.point.value), style);
+        panel.layers.push(Layer::series(style, line.clone(), 0.0));
+        for (end, style) in [line.first(), line.last()].into_iter().zip(&ends) {
+            if let Some((b, Some(point))) = end {
+                let point = point.clone().within(None);
+                panel
+                    .layers
+                    .push(Layer::dots(style, [((*b).into(), point)]));
             }
         }
     }
+    let legend = styles.iter().map(Entry::method);
+    let ends = ends.iter().map(|style| Entry {
+        dash: None,
+        ..Entry::method(style)
+    });
+    let chart = Chart {
+        columns: 1,
+        height: 300.0,
+        panels: vec![panel],
+        legend: legend.chain(ends).collect(),
+        notes: Vec::new(),
+    };
     let seen = lines
         .iter()
         .filter_map(|(factor, line)| sentence(*factor, line));
-    let seen: Vec<String> = seen.collect();
+    let text = "D_b is the mean over groups of b examples of (F_group + λI)⁻¹: DataInf at b = 1, exact at b = n. One line a \
+                damping factor c. Mean over seeds and blocks; bars: 95 % t-interval.";
     Outcome::drawn(
         "theory_groups",
         TITLE,
-        "D_b is the mean over groups of b examples of (F_group + λI)⁻¹: DataInf at b = 1, exact at b = n. One line a \
-         damping factor c. Mean over seeds and blocks; bars: 95 % t-interval."
-            .to_owned(),
-        sheet.finish(),
+        seen.collect(),
+        text.to_owned(),
+        chart,
     )
-    .finding(seen)
+}
+
+/// At most `most` of the values, evenly chosen, with the first and the last.
+fn spread(values: Vec<f64>, most: usize) -> Vec<f64> {
+    let count = values.len().min(most);
+    let place = |i: usize| i * (values.len() - 1) / (count - 1).max(1);
+    (0..count).map(|i| values[place(i)]).collect()
 }
 
 /// How much of DataInf's error groups take away, and from which size on less than half is left.
-fn sentence(factor: f64, line: &Marks) -> Option<String> {
+fn sentence(factor: f64, line: &Series) -> Option<String> {
     let change = findings::change(
         line,
         "b",
@@ -135,7 +119,7 @@ fn sentence(factor: f64, line: &Marks) -> Option<String> {
     )?;
     let defined = || {
         line.iter()
-            .filter_map(|(b, mark)| Some((*b, mark.as_ref()?.point.value)))
+            .filter_map(|(b, point)| Some((*b, point.as_ref()?.value)))
     };
     let (_, first) = defined().next()?;
     let half = defined().find(|(_, error)| *error <= first / 2.0);
@@ -152,7 +136,7 @@ fn sentence(factor: f64, line: &Marks) -> Option<String> {
 }
 
 /// Mean error at each group size that all the cases have.
-fn line(cases: &[&CaseRecord], origin: &Origin) -> Marks {
+fn line(cases: &[&CaseRecord], record: &RecordRef) -> Series {
     let Some(first) = cases.first() else {
         return Vec::new();
     };
@@ -166,14 +150,10 @@ fn line(cases: &[&CaseRecord], origin: &Origin) -> Marks {
                 .map(|case| Some(case.groups.iter().find(|(other, _)| other == b)?.1))
                 .collect();
             let errors: Vec<f64> = errors?.into_iter().filter(|e| e.is_finite()).collect();
-            let mark = mean(&errors).map(|value| Mark {
-                point: Point {
-                    value,
-                    interval: t_interval(&errors).map(|i| (i.low, i.high)),
-                },
-                origin: Some(origin.clone()),
-            });
-            Some((*b as f64, mark))
+            let interval = t_interval(&errors).map(|i| (i.low, i.high));
+            let point = mean(&errors).map(|value| DataPoint::from(value).within(interval));
+            let record = || Some(record.clone());
+            Some((*b as f64, point.map(|point| point.with_record(record()))))
         })
         .collect()
 }

@@ -160,18 +160,8 @@ mod tests {
             let Outcome::Drawn(figure) = outcome else {
                 panic!("{outcome:?} was not drawn");
             };
-            let boxes = figure.scene.text_boxes();
-            for (i, (text, a)) in boxes.iter().enumerate() {
-                let within = a[0] >= 0.0
-                    && a[1] >= 0.0
-                    && a[2] <= figure.scene.width
-                    && a[3] <= figure.scene.height;
-                assert!(within, "{}: `{text}` leaves the figure", figure.id);
-                for (other, b) in &boxes[..i] {
-                    let apart = a[0] >= b[2] || b[0] >= a[2] || a[1] >= b[3] || b[1] >= a[3];
-                    assert!(apart, "{}: `{text}` covers `{other}`", figure.id);
-                }
-            }
+            crate::report::chart::check_texts(&figure.chart)
+                .unwrap_or_else(|problem| panic!("{}: {problem}", figure.id));
         }
     }
 

@@ -1,6 +1,15 @@
-//! Axes: range, ticks and their labels.
+//! Axes: range, ticks and their labels. plotters places them; it asks an axis for its ticks.
+//!
+//! Left to plotters, a log axis over less than a decade has one tick or none (relative errors of Lanczos in the figure of
+//! the rank), and labels are Rust's `{:?}` of the numbers.
 
-use super::number;
+use std::ops::Range;
+
+use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
+use plotters::coord::types::RangedCoordf64;
+
+use super::{DataPoint, font};
+use crate::report::number;
 
 /// Spacing of values along an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,56 +47,12 @@ pub struct Axis {
 }
 
 impl Axis {
-    /// A linear axis over `[low, high]` with round ticks.
-    pub fn linear(title: impl Into<String>, low: f64, high: f64) -> Self {
-        Self {
-            title: title.into(),
-            scale: Scale::Linear,
-            low,
-            high,
-            ticks: linear_ticks(low, high, 6),
-            labels: Labels::Number,
-        }
-    }
-
-    /// A log axis over `[low, high]`, both positive.
-    pub fn log(title: impl Into<String>, low: f64, high: f64, labels: Labels) -> Self {
-        Self {
-            title: title.into(),
-            scale: Scale::Log,
-            low,
-            high,
-            ticks: log_ticks(low, high, labels),
-            labels,
-        }
-    }
-
-    /// An axis with a tick at each of the given distinct ascending values: logarithmic when they are
-    /// positive and span a factor of 4 or more.
-    pub fn at_values(title: impl Into<String>, values: &[f64]) -> Self {
-        let (first, last) = (
-            values.first().copied().unwrap_or(0.0),
-            values.last().copied().unwrap_or(1.0),
-        );
-        let scale = if first > 0.0 && last / first >= 4.0 {
-            Scale::Log
-        } else {
-            Scale::Linear
-        };
-        Self::at_values_on(title, values, scale)
-    }
-
-    /// An axis of this scale with a tick at each of the given distinct ascending values.
-    pub fn at_values_on(title: impl Into<String>, values: &[f64], scale: Scale) -> Self {
-        let (first, last) = (
-            values.first().copied().unwrap_or(0.0),
-            values.last().copied().unwrap_or(1.0),
-        );
-        let (low, high) = padded(first, last, scale, 0.07);
-        let ticks = values
-            .iter()
-            .map(|value| (*value, number::plain(*value)))
-            .collect();
+    fn new(
+        title: impl Into<String>,
+        scale: Scale,
+        (low, high): (f64, f64),
+        ticks: Vec<(f64, String)>,
+    ) -> Self {
         Self {
             title: title.into(),
             scale,
@@ -98,32 +63,111 @@ impl Axis {
         }
     }
 
-    /// A value in words: three digits, or the tick's own label.
-    pub fn show(&self, value: f64) -> String {
-        if self.labels == Labels::Bytes {
-            return number::bytes(value);
-        }
-        let tick = self.ticks.iter().find(|(tick, _)| *tick == value);
-        match tick {
-            Some((_, label)) if !label.is_empty() => label.clone(),
-            _ => number::significant(value, 3),
+    /// A linear axis over `[low, high]` with round ticks.
+    pub fn linear(title: impl Into<String>, low: f64, high: f64) -> Self {
+        Self::new(
+            title,
+            Scale::Linear,
+            (low, high),
+            linear_ticks(low, high, 6),
+        )
+    }
+
+    /// A log axis over `[low, high]`, both positive.
+    pub fn log(title: impl Into<String>, low: f64, high: f64, labels: Labels) -> Self {
+        Self {
+            labels,
+            ..Self::new(title, Scale::Log, (low, high), log_ticks(low, high, labels))
         }
     }
 
     /// An axis with one named row for each of the names, the first on top.
     pub fn rows(names: &[String]) -> Self {
-        let ticks = names
-            .iter()
-            .enumerate()
-            .map(|(i, name)| (-(i as f64), name.clone()))
-            .collect();
-        Self {
-            title: String::new(),
-            scale: Scale::Linear,
-            low: 0.5 - names.len() as f64,
-            high: 0.5,
-            ticks,
-            labels: Labels::Number,
+        let ticks = names.iter().enumerate();
+        let ticks = ticks.map(|(i, name)| (-(i as f64), name.clone()));
+        let ends = (0.5 - names.len() as f64, 0.5);
+        Self::new("", Scale::Linear, ends, ticks.collect())
+    }
+
+    /// An axis that shows all points and their intervals; intervals are cut where they would take more than half of it.
+    /// Half a padding stays beyond a bound, so that a point on it is whole. `None` without a finite (on a log scale:
+    /// positive) value.
+    pub fn fit<'p>(
+        title: impl Into<String>,
+        points: impl IntoIterator<Item = &'p DataPoint>,
+        scale: Scale,
+        bounds: (Option<f64>, Option<f64>),
+        labels: Labels,
+    ) -> Option<Self> {
+        let points = points
+            .into_iter()
+            .map(|point| (point.value, point.interval));
+        let (low, high) = range(&points.collect::<Vec<_>>(), scale, bounds)?;
+        Some(match scale {
+            Scale::Linear => Self::linear(title, low, high),
+            Scale::Log => Self::log(title, low, high, labels),
+        })
+    }
+
+    /// An axis with a tick at each of the given distinct ascending values: logarithmic when they are
+    /// positive and span a factor of 4 or more.
+    pub fn at_values(title: impl Into<String>, values: &[f64]) -> Self {
+        let wide = |ends: (&f64, &f64)| *ends.0 > 0.0 && ends.1 / ends.0 >= 4.0;
+        let scale = match values.first().zip(values.last()).is_some_and(wide) {
+            true => Scale::Log,
+            false => Scale::Linear,
+        };
+        Self::at_values_on(title, values, scale)
+    }
+
+    /// An axis of this scale with a tick at each of the given distinct ascending values.
+    pub fn at_values_on(title: impl Into<String>, values: &[f64], scale: Scale) -> Self {
+        let ends = values.first().zip(values.last());
+        let (first, last) = ends.map_or((0.0, 1.0), |(first, last)| (*first, *last));
+        let ticks = values.iter().map(|value| (*value, number::plain(*value)));
+        let ends = padded(first, last, scale, 0.07);
+        Self::new(title, scale, ends, ticks.collect())
+    }
+
+    /// An axis of epochs from 1 to `last`.
+    pub fn epochs(last: f64) -> Self {
+        let mut axis = Self::linear("Epoch", 0.5, last + 0.5);
+        axis.ticks.retain(|(x, _)| x.fract() == 0.0);
+        for (x, label) in &mut axis.ticks {
+            *label = format!("{x}");
+        }
+        axis
+    }
+
+    /// The label of the tick at a value.
+    pub fn tick(&self, value: f64) -> String {
+        let tick = self.ticks.iter().find(|(tick, _)| *tick == value);
+        tick.map_or(String::new(), |(_, label)| label.clone())
+    }
+
+    /// Without the labels that would touch one before them, `length` pixels long: plotters draws them over one another,
+    /// e.g. at 12 and 16 of the swept numbers of examples.
+    pub fn without_overlaps(&self, length: f64, em: f64) -> Self {
+        let (mut axis, mut taken) = (self.clone(), f64::NEG_INFINITY);
+        for (value, label) in &mut axis.ticks {
+            let (at, half) = (length * self.position(*value), font::width(label, em) / 2.0);
+            if at - half > taken + 6.0 {
+                taken = at + half;
+            } else {
+                label.clear();
+            }
+        }
+        axis
+    }
+
+    /// A value in words: three digits, or the tick's own label.
+    pub fn show(&self, value: f64) -> String {
+        if self.labels == Labels::Bytes {
+            return number::bytes(value);
+        }
+        match self.tick(value) {
+            label if label.is_empty() => number::significant(value, 3),
+            label => label,
         }
     }
 
@@ -137,74 +181,80 @@ impl Axis {
         t.clamp(0.0, 1.0)
     }
 
-    /// Whether a value can be shown.
+    /// Whether a value has a position; beyond the ends of the axis it is held there.
+    pub fn can_show(&self, value: f64) -> bool {
+        value.is_finite() && (self.scale == Scale::Linear || value > 0.0)
+    }
+
+    /// Whether the axis reaches a value.
     pub fn shows(&self, value: f64) -> bool {
         let slack = 1e-9 * (self.high - self.low).abs();
         value.is_finite() && value >= self.low - slack && value <= self.high + slack
     }
 }
 
-/// Range that shows all values and their intervals; intervals are cut where they would take more
-/// than half of the axis. `None` without a finite (on a log scale: positive) value.
-pub fn range(
+impl Ranged for Axis {
+    type FormatOption = DefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, (from, to): (i32, i32)) -> i32 {
+        from + (self.position(*value) * f64::from(to - from)).round() as i32
+    }
+
+    /// Bold: the ticks with a label; light: those without.
+    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
+        let light = hint.weight().allow_light_points();
+        let ticks = self.ticks.iter();
+        ticks
+            .filter(|(value, label)| label.is_empty() == light && self.shows(*value))
+            .map(|(value, _)| *value)
+            .collect()
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.low..self.high
+    }
+}
+
+/// The range of [`Axis::fit`].
+fn range(
     values: &[(f64, Option<(f64, f64)>)],
     scale: Scale,
     bounds: (Option<f64>, Option<f64>),
 ) -> Option<(f64, f64)> {
     let forward = |x: f64| if scale == Scale::Log { x.ln() } else { x };
+    let back = |x: f64| if scale == Scale::Log { x.exp() } else { x };
     let usable = |x: &f64| x.is_finite() && (scale == Scale::Linear || *x > 0.0);
     let extent = |list: &[f64]| {
-        list.iter()
-            .copied()
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| {
-                (a.min(x), b.max(x))
-            })
+        let start = (f64::INFINITY, f64::NEG_INFINITY);
+        list.iter().fold(start, |(a, b), x| (a.min(*x), b.max(*x)))
     };
-    let points: Vec<f64> = values
-        .iter()
-        .map(|value| value.0)
-        .filter(usable)
-        .map(forward)
-        .collect();
+    let points = values.iter().map(|value| value.0).filter(usable);
+    let points: Vec<f64> = points.map(forward).collect();
     if points.is_empty() {
         return None;
     }
-    let ends: Vec<f64> = values
-        .iter()
-        .filter_map(|value| value.1)
-        .flat_map(|(low, high)| [low, high])
-        .filter(usable)
-        .map(forward)
-        .collect();
+    let ends = values.iter().filter_map(|value| value.1);
+    let ends = ends.flat_map(|(low, high)| [low, high]).filter(usable);
     let (mut low, mut high) = extent(&points);
-    let (wide_low, wide_high) = extent(&[points, ends].concat());
-    let smallest = if scale == Scale::Log {
-        0.7
-    } else {
-        0.05_f64.max(0.05 * high.abs())
+    let smallest = match scale {
+        Scale::Log => 0.7,
+        Scale::Linear => 0.05_f64.max(0.05 * high.abs()),
     };
-    let room = (high - low).max(smallest);
-    (low, high) = (
-        wide_low.max(low - room / 2.0),
-        wide_high.min(high + room / 2.0),
-    );
+    let all: Vec<f64> = points.into_iter().chain(ends.map(forward)).collect();
+    let (wide_low, wide_high) = extent(&all);
+    let room = (high - low).max(smallest) / 2.0;
+    (low, high) = (wide_low.max(low - room), wide_high.min(high + room));
     if high - low < smallest {
         let middle = (low + high) / 2.0;
         (low, high) = (middle - smallest / 2.0, middle + smallest / 2.0);
     }
     let pad = 0.06 * (high - low);
-    let back = |x: f64| if scale == Scale::Log { x.exp() } else { x };
-    // Half a padding stays beyond a bound, so that a point on it is whole.
-    let keep_low = bounds
-        .0
-        .map(forward)
-        .filter(|bound| bound.is_finite())
-        .map_or(low - pad, |bound| (low - pad).max(bound - pad / 2.0));
-    let keep_high = bounds
-        .1
-        .map(forward)
-        .map_or(high + pad, |bound| (high + pad).min(bound + pad / 2.0));
-    Some((back(keep_low), back(keep_high)))
+    let least = bounds.0.map(forward).filter(|bound| bound.is_finite());
+    let low = least.map_or(low - pad, |bound| (low - pad).max(bound - pad / 2.0));
+    let most = bounds.1.map(forward);
+    let high = most.map_or(high + pad, |bound| (high + pad).min(bound + pad / 2.0));
+    Some((back(low), back(high)))
 }
 
 fn padded(low: f64, high: f64, scale: Scale, share: f64) -> (f64, f64) {
@@ -224,39 +274,26 @@ fn padded(low: f64, high: f64, scale: Scale, share: f64) -> (f64, f64) {
     }
 }
 
-/// Round numbers in `[low, high]`, about `wanted` of them.
-fn linear_ticks(low: f64, high: f64, wanted: usize) -> Vec<(f64, String)> {
-    let span = high - low;
-    if !(span.is_finite() && span > 0.0) {
+/// At most `most` round numbers in `[low, high]`, chosen by plotters, with as many decimals as their step has.
+fn linear_ticks(low: f64, high: f64, most: usize) -> Vec<(f64, String)> {
+    if !(high - low).is_finite() || high <= low {
         return vec![(low, number::plain(low))];
     }
-    let rough = span / wanted as f64;
-    let magnitude = 10f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 2.5, 5.0, 10.0]
-        .map(|m| m * magnitude)
-        .into_iter()
-        .find(|step| *step >= rough * 0.999)
-        .unwrap_or(10.0 * magnitude);
-    // As many decimals as the step has.
-    let decimals = (0..8)
-        .find(|places| {
-            let scaled = step * 10f64.powi(*places);
-            (scaled - scaled.round()).abs() < 1e-6 * scaled
-        })
-        .unwrap_or(8) as usize;
-    let first = (low / step - 1e-9).ceil() as i64;
-    let last = (high / step + 1e-9).floor() as i64;
+    let values = RangedCoordf64::from(low..high).key_points(most);
+    let step = values.windows(2).map(|pair| pair[1] - pair[0]).next();
+    let step = step.unwrap_or(high - low);
+    let decimals = (0..8).find(|places| {
+        let scaled = step * 10f64.powi(*places);
+        (scaled - scaled.round()).abs() < 1e-6 * scaled
+    });
     let label = |x: f64| {
         if x.abs() >= 1e4 || (x != 0.0 && x.abs() < 1e-3) {
             number::plain(x)
         } else {
-            number::fixed(x, decimals)
+            number::fixed(x, decimals.unwrap_or(8) as usize)
         }
     };
-    (first..=last)
-        .map(|i| i as f64 * step)
-        .map(|x| (x, label(x)))
-        .collect()
+    values.into_iter().map(|x| (x, label(x))).collect()
 }
 
 /// Powers of ten; on a short axis 1, 2, 5 in each; on a very short one round numbers.

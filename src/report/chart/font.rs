@@ -5,9 +5,9 @@ use std::sync::OnceLock;
 
 use plotters::style::{FontFamily, FontStyle, IntoFont, register_font};
 
-use super::error::ReportError;
+use crate::report::error::ReportError;
 
-static FONT: &[u8] = include_bytes!("../../assets/DejaVuSans-subset.ttf");
+static FONT: &[u8] = include_bytes!("../../../assets/DejaVuSans-subset.ttf");
 
 /// Name under which plotters knows it.
 pub const FAMILY: FontFamily<'static> = FontFamily::SansSerif;

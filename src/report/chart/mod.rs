@@ -1,0 +1,280 @@
+//! A figure as plain data: panels with axes and layers, a legend and notes. [`draw`] draws it on any backend of plotters.
+//!
+//! ```text
+//! Chart ─ layout → places ─ draw ─┬→ SVGBackend, BitMapBackend (files)
+//!                                 └→ PageBackend (page/svg.rs): groups, tooltips, links
+//! ```
+
+mod axis;
+mod draw;
+mod files;
+mod font;
+mod layout;
+#[cfg(test)]
+mod texts;
+
+use super::palette::{Colour, Dash, GREY, Marker, Style};
+
+pub use axis::{Axis, Labels, Scale};
+pub use draw::{Canvas, Meaning};
+pub use files::{png, svg};
+pub use layout::{Bounds, Layout};
+#[cfg(test)]
+pub use texts::check_texts;
+
+/// Size of labels, pixels an em.
+const LABEL: f64 = 13.5;
+
+/// Longest name of a method in a legend or before a row, pixels.
+const NAME: f64 = 260.0;
+
+/// The records that a number comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordRef {
+    /// Id of the page's entry that lists the records.
+    pub anchor: String,
+    /// The method, by its position in the study; `None` for what all methods share.
+    pub method: Option<usize>,
+    /// Records that the number stands on.
+    pub records: usize,
+}
+
+/// A value with its interval and its records.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DataPoint {
+    /// The value.
+    pub value: f64,
+    /// Its 95 % interval.
+    pub interval: Option<(f64, f64)>,
+    /// Where it comes from; a point without is drawn, but links to nothing.
+    pub record: Option<RecordRef>,
+}
+
+impl From<f64> for DataPoint {
+    fn from(value: f64) -> Self {
+        Self {
+            value,
+            ..Self::default()
+        }
+    }
+}
+
+impl DataPoint {
+    /// With an interval.
+    pub fn within(mut self, interval: Option<(f64, f64)>) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// With the records it comes from.
+    pub fn with_record(mut self, record: Option<RecordRef>) -> Self {
+        self.record = record;
+        self
+    }
+}
+
+/// Points over x; `None` where there is no value.
+pub type Series = Vec<(f64, Option<DataPoint>)>;
+
+/// The defined points of series, for the range of an axis.
+pub fn points<'m>(
+    series: impl IntoIterator<Item = &'m Series>,
+) -> impl Iterator<Item = &'m DataPoint> {
+    let all = series.into_iter().flatten();
+    all.filter_map(|(_, point)| point.as_ref())
+}
+
+/// How a line is drawn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stroke {
+    /// Colour.
+    pub colour: Colour,
+    /// Width in pixels.
+    pub width: f64,
+    /// Dash pattern.
+    pub dash: Dash,
+    /// Opacity, 0–1.
+    pub opacity: f64,
+}
+
+impl Stroke {
+    /// An opaque line.
+    pub const fn new(colour: Colour, width: f64, dash: Dash) -> Self {
+        Self {
+            colour,
+            width,
+            dash,
+            opacity: 1.0,
+        }
+    }
+
+    /// A grey reference line.
+    pub const fn reference(dash: Dash) -> Self {
+        Self::new(GREY, 1.3, dash)
+    }
+}
+
+/// Something that a panel shows, in the coordinates of its axes. Layers are drawn in their order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Layer {
+    /// Markers with intervals.
+    Points {
+        /// What they look like, and the name of their series.
+        style: Style,
+        /// x and y; `None` breaks the line.
+        points: Vec<Option<(DataPoint, DataPoint)>>,
+        /// Whether neighbours are joined by a line.
+        joined: bool,
+        /// Pixels to the right, so that intervals of several series do not cover one another.
+        dodge: f64,
+    },
+    /// A line without markers.
+    Line {
+        /// Its vertices.
+        points: Vec<(f64, f64)>,
+        /// Its look.
+        stroke: Stroke,
+        /// The series that it is, with its records; `None` for a reference line.
+        series: Option<(Style, RecordRef)>,
+    },
+    /// A filled polygon.
+    Area {
+        /// Its vertices.
+        points: Vec<(f64, f64)>,
+        /// Colour.
+        colour: Colour,
+        /// Opacity, 0–1.
+        opacity: f64,
+        /// Series, numbers and records of a bar; `None` for a band.
+        bar: Option<(String, String, RecordRef)>,
+    },
+    /// A word at the left end of a row.
+    Word {
+        /// The row.
+        y: f64,
+        /// The word.
+        text: String,
+    },
+}
+
+impl Layer {
+    /// A series over x, its points joined where neighbours are defined.
+    pub fn series(style: &Style, series: Series, dodge: f64) -> Self {
+        let both = |(x, y): (f64, Option<DataPoint>)| Some((x.into(), y?));
+        Self::Points {
+            style: style.clone(),
+            points: series.into_iter().map(both).collect(),
+            joined: true,
+            dodge,
+        }
+    }
+
+    /// Separate points.
+    pub fn dots(style: &Style, points: impl IntoIterator<Item = (DataPoint, DataPoint)>) -> Self {
+        Self::Points {
+            style: style.clone(),
+            points: points.into_iter().map(Some).collect(),
+            joined: false,
+            dodge: 0.0,
+        }
+    }
+
+    /// A reference line.
+    pub fn line(points: impl Into<Vec<(f64, f64)>>, stroke: Stroke) -> Self {
+        Self::Line {
+            points: points.into(),
+            stroke,
+            series: None,
+        }
+    }
+
+    /// A band between two curves over the same abscissae.
+    pub fn band(lower: &[(f64, f64)], upper: &[(f64, f64)], colour: Colour) -> Self {
+        Self::Area {
+            points: lower.iter().chain(upper.iter().rev()).copied().collect(),
+            colour,
+            opacity: 0.13,
+            bar: None,
+        }
+    }
+}
+
+/// Axes and what is drawn between them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Panel {
+    /// Heading; may be empty.
+    pub title: String,
+    /// Horizontal axis.
+    pub x: Axis,
+    /// Vertical axis; without a title when it has named rows.
+    pub y: Axis,
+    /// What is drawn.
+    pub layers: Vec<Layer>,
+}
+
+impl Panel {
+    /// Without layers.
+    pub fn new(title: impl Into<String>, x: Axis, y: Axis) -> Self {
+        Self {
+            title: title.into(),
+            x,
+            y,
+            layers: Vec::new(),
+        }
+    }
+}
+
+/// A line of the legend.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Text.
+    pub name: String,
+    /// Colour.
+    pub colour: Colour,
+    /// Marker; a line without one otherwise.
+    pub marker: Option<Marker>,
+    /// Dash of the line; a marker alone otherwise.
+    pub dash: Option<Dash>,
+}
+
+impl Entry {
+    /// A line that no method draws.
+    pub fn line(name: &str, colour: Colour, dash: Dash) -> Self {
+        Self {
+            name: name.to_owned(),
+            colour,
+            marker: None,
+            dash: Some(dash),
+        }
+    }
+
+    /// A method's line and marker.
+    pub fn method(style: &Style) -> Self {
+        Self {
+            name: short_name(style),
+            colour: style.colour,
+            marker: Some(style.marker),
+            dash: Some(style.dash),
+        }
+    }
+}
+
+/// A method's name, cut when it is too long for a figure.
+pub fn short_name(style: &Style) -> String {
+    font::shorten(&style.name, LABEL, NAME)
+}
+
+/// A figure before it is drawn.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Chart {
+    /// Columns of the grid of panels.
+    pub columns: usize,
+    /// Height of every plot in pixels, without titles and axis labels.
+    pub height: f64,
+    /// Panels, row by row.
+    pub panels: Vec<Panel>,
+    /// Legend below the panels.
+    pub legend: Vec<Entry>,
+    /// Notes below the legend.
+    pub notes: Vec<String>,
+}
