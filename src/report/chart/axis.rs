@@ -160,13 +160,18 @@ impl Axis {
         axis
     }
 
-    /// A value in words: three digits, or the tick's own label.
+    /// A value with three digits, and the unit that the ticks have.
     pub fn show(&self, value: f64) -> String {
-        if self.labels == Labels::Bytes {
-            return number::bytes(value);
+        match self.labels {
+            Labels::Bytes => number::bytes(value),
+            Labels::Number => number::significant(value, 3),
         }
+    }
+
+    /// The label of the tick at a value, or the value where there is none.
+    pub fn show_tick(&self, value: f64) -> String {
         match self.tick(value) {
-            label if label.is_empty() => number::significant(value, 3),
+            label if label.is_empty() => self.show(value),
             label => label,
         }
     }

@@ -74,7 +74,7 @@ impl<B: DrawingBackend> Canvas<'_, B> {
     /// When the backend fails.
     pub fn panel(&self, chart: &Chart, layout: &Layout, i: usize) -> Drawn {
         let (panel, place) = (&chart.panels[i], &layout.panels[i]);
-        let [left, _, right, bottom] = place.bounds;
+        let [left, _, right, _] = place.bounds;
         let plot = place.plot;
         for (line, text) in place.heading.iter().enumerate() {
             let up = (place.heading.len() - line) as f64 * HEADING - TITLE / 2.0 + 4.0;
@@ -84,7 +84,7 @@ impl<B: DrawingBackend> Canvas<'_, B> {
         let x = panel.x.without_overlaps(plot[2] - plot[0], TICK);
         let cell = self.area.clone().shrink(
             self.pixel((left, plot[1])),
-            self.pixel((right - left, bottom - plot[1])),
+            self.pixel((right - left, plot[3] - plot[1] + FOOT)),
         );
         let mut context = ChartBuilder::on(&cell)
             .margin_left(self.size(LEFT))
@@ -169,7 +169,7 @@ impl<B: DrawingBackend> Canvas<'_, B> {
                 for (px, py) in points.into_iter().flatten() {
                     let numbers = match (y.title.is_empty(), joined) {
                         (true, _) => format!("{}: {}", x.title, words(x, px)),
-                        (_, true) => format!("{}: {}", x.show(px.value), words(y, py)),
+                        (_, true) => format!("{}: {}", x.show_tick(px.value), words(y, py)),
                         (_, false) => format!("{}; {}", words(x, px), words(y, py)),
                     };
                     let record = px.record.as_ref().or(py.record.as_ref());

@@ -22,7 +22,7 @@ pub const FOOT: f64 = TICK + LABEL + 16.0;
 /// Left of the name of a vertical axis.
 pub const LEFT: f64 = 5.0;
 /// Between two rows of panels.
-const GAP: f64 = 8.0;
+const GAP: f64 = 10.0;
 /// Of a line of a heading.
 pub const HEADING: f64 = TITLE + 4.0;
 /// Of a line of the legend.
@@ -88,7 +88,7 @@ impl<'c> Layout<'c> {
                 top + heading + chart.height,
             ];
             Place {
-                bounds: [left, top, plot[2] + RIGHT, plot[3] + FOOT],
+                bounds: [left, top, plot[2] + RIGHT, plot[3] + FOOT + GAP],
                 plot,
                 heading: lines,
             }

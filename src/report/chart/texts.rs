@@ -66,17 +66,21 @@ pub fn check_texts(chart: &Chart) -> Result<(), String> {
 }
 
 #[test]
-fn overlaps_are_found() {
+fn texts_that_overlap_or_leave_the_figure_are_found() {
     let axis = |title: &str| super::Axis::linear(title, 0.0, 1.0);
-    let panel = |x: &str| super::Panel::new("A", axis(x), axis("y"));
-    let chart = |panels| Chart {
-        columns: 4,
+    let chart = |panel| Chart {
+        columns: 1,
         height: 60.0,
-        panels,
+        panels: vec![panel],
         ..Chart::default()
     };
-    check_texts(&chart(vec![panel("x")])).expect("apart");
-    let long = ["a long name of an axis, far wider than its plot"; 4].map(panel);
-    let problem = check_texts(&chart(long.to_vec())).expect_err("wider than their panels");
+    let panel = |title: &str, y| super::Panel::new(title, axis("x"), y);
+    check_texts(&chart(panel("A", axis("y")))).expect("apart");
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"].map(str::to_owned);
+    let problem = check_texts(&chart(panel("A", super::Axis::rows(&names))));
+    let problem = problem.expect_err("rows lower than their names");
     assert!(problem.contains("covers"), "{problem}");
+    let problem = check_texts(&chart(panel(&"word".repeat(40), axis("y"))));
+    let problem = problem.expect_err("a heading of one long word");
+    assert!(problem.contains("leaves the figure"), "{problem}");
 }
