@@ -149,8 +149,8 @@ def main():
             print(sorted(set(found) ^ set(truth))[:4])
         if beside["targets"] != counts:
             print(beside["targets"], counts)
-        off = np.max(np.abs(np.array(beside["losses"]) - values) / np.abs(values))
-        ours, theirs = errors(found, truth) if sorted(found) == sorted(truth) else np.array([np.inf]), errors(single, truth)
+        off = np.max(np.abs(np.array(beside["losses"]) - values) / np.abs(values)) if same else np.inf
+        ours, theirs = errors(found, truth) if same else np.array([np.inf]), errors(single, truth)
         good = same and off < 1e-5 and np.median(ours) <= 2 * np.median(theirs) and ours.max() <= max(1e-3, 2 * theirs.max())
         failed |= not good
         print(

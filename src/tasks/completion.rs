@@ -43,17 +43,22 @@ pub fn build(
     let [train, query] = [&examples.train, &examples.query].map(|list| encoder.encode(list));
     let (train, query) = (train?, query?);
     let all = || train.iter().chain(&query);
-    let passed_over = all().filter(|example| !encoder.keeps(example)).count();
+    let [of_train, of_query] = [&train, &query].map(|list| encoder.keeps(list));
+    let passed_over = train.iter().filter(|example| !of_train(example)).count()
+        + query.iter().filter(|example| !of_query(example)).count();
     let truncated = all().filter(|example| example.is_cut).count();
     let long_prompts = all().filter(|example| example.has_long_prompt).count();
     let asked = query.iter().zip(&examples.query);
-    let asked = asked.filter(|(example, _)| encoder.keeps(example));
+    let asked = asked.filter(|(example, _)| of_query(example));
     let questions = asked.map(|(encoded, text)| question(encoded, text));
     let questions: Vec<Question> = questions.collect();
-    let kept = |encoded: Vec<Encoded>, of: &[Completion], setting: &'static str| {
+    let kept = |encoded: Vec<Encoded>,
+                of: &[Completion],
+                keeps: &dyn Fn(&Encoded) -> bool,
+                setting: &'static str| {
         let rows = encoded.into_iter().zip(classes.of_each(of));
         let (encoded, classes): (Vec<_>, Vec<_>) =
-            rows.filter(|(example, _)| encoder.keeps(example)).unzip();
+            rows.filter(|(example, _)| keeps(example)).unzip();
         if encoded.is_empty() {
             return Err(TaskError::NothingLeft {
                 setting,
@@ -62,8 +67,8 @@ pub fn build(
         }
         Ok((encoded, classes))
     };
-    let (train, train_classes) = kept(train, &examples.train, "task.train")?;
-    let (query, query_classes) = kept(query, &examples.query, "task.query")?;
+    let (train, train_classes) = kept(train, &examples.train, &of_train, "task.train")?;
+    let (query, query_classes) = kept(query, &examples.query, &of_query, "task.query")?;
     let split = |list: &[Encoded], tokens| with_targets(&encoder, settings, list, tokens);
     let of_training = settings.tokens_of_training();
     Ok(TaskData {
@@ -132,9 +137,8 @@ pub fn tokenise(
     let truncated = encoded.iter().filter(|example| example.is_cut).count();
     let long_prompts = encoded.iter().filter(|example| example.has_long_prompt);
     let long_prompts = long_prompts.count();
-    let (kept, passed_over): (Vec<_>, Vec<_>) = encoded
-        .into_iter()
-        .partition(|example| encoder.keeps(example));
+    let keeps = encoder.keeps(&encoded);
+    let (kept, passed_over): (Vec<_>, Vec<_>) = encoded.into_iter().partition(keeps);
     if kept.is_empty() {
         return Err(TaskError::NothingLeft {
             setting: "--examples",

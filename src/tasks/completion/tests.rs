@@ -141,13 +141,26 @@ fn the_published_loss_counts_padding_that_is_not_attended_to() {
         tokens: TargetTokens::Published,
         ..CompletionSettings::default()
     };
-    let list = examples(vec![example("abcde", "f", "x"), example("gh", "i", "y")]);
+    let list = examples(vec![
+        example("abcde", "f", "x"),
+        example("gh", "i", "y"),
+        example("j", "k", "y"),
+    ]);
     let data = build(list, &settings, folder.path()).unwrap();
     let (found, targets, attended) = tokens(&data);
-    let padded = [ids("gh"), vec![EOS; 3]].concat();
-    assert_eq!(found, [ids("abcde"), padded.clone()]);
-    assert_eq!(attended, Some(&[5, 2][..]));
-    assert_eq!(targets[1], next(&padded, 1..5));
+    let padded = ["gh", "j"].map(|prompt| {
+        let mut padded = ids(prompt);
+        padded.resize(5, EOS);
+        padded
+    });
+    assert_eq!(found, [ids("abcde"), padded[0].clone(), padded[1].clone()]);
+    assert_eq!(attended, Some(&[5, 2, 1][..]));
+    // a prompt of one token has only padding to predict
+    assert_eq!(targets[1], next(&padded[0], 1..5));
+    assert_eq!(
+        (&targets[2], data.passed_over),
+        (&next(&padded[1], 1..5), 0)
+    );
     // fine-tuning predicts all tokens of the whole texts
     let tuning = data.tuning.unwrap();
     let Inputs::Tokens {

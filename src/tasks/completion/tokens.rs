@@ -251,12 +251,17 @@ impl<'a> Encoder<'a> {
         Ok((given.into(), whole.into()))
     }
 
-    /// Whether there is a token to predict, in gradients and in fine-tuning.
-    pub fn keeps(&self, example: &Encoded) -> bool {
-        self.uses().iter().all(|&tokens| {
-            let sequence = example.sequence(tokens);
-            !sequence.targets(self.settings, tokens).is_empty()
-        })
+    /// Whether an example of a split has a token to predict, in gradients and in fine-tuning. The published loss predicts the
+    /// padding, so that there even a prompt of one token does beside a longer one.
+    pub fn keeps<'e>(&'e self, split: &[Encoded]) -> impl Fn(&Encoded) -> bool + use<'e> {
+        let prompts = split.iter().map(|example| example.prompt.ids.len());
+        let longest = prompts.max().unwrap_or(0);
+        move |example| {
+            self.uses().iter().all(|&tokens| match tokens {
+                TargetTokens::Published => longest > 1,
+                _ => !example.text.targets(self.settings, tokens).is_empty(),
+            })
+        }
     }
 
     /// Inputs and targets of a split.
