@@ -49,12 +49,6 @@ impl SelfAttention {
         }
     }
 
-    /// `[n, t, hidden]` → `[n, t, hidden]`.
-    pub fn forward(&self, x: Tensor<3>, at: &Positions, pass: &mut Pass) -> Tensor<3> {
-        let [query, key, value] = self.project(x, &at.rotation, pass);
-        self.attend(query, key, value, at, pass)
-    }
-
     /// Queries, keys and values, rotated: `[n, t, hidden]` → `[n, t, heads·part]` and twice `[n, t, key_heads·part]`.
     pub fn project(&self, x: Tensor<3>, rotation: &Rotation, pass: &mut Pass) -> [Tensor<3>; 3] {
         let mut query = self.query.forward(x.clone(), pass);

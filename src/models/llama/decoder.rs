@@ -19,14 +19,15 @@ impl Decoder for Llama {
         };
         let mut layers = Vec::new();
         for layer in self.stack(0..self.depth()) {
-            let (out, kept) = layer.begin(x, &at);
-            x = out;
-            layers.push(kept.map(|kept| {
-                let (width, device) = (kept.dims()[2], kept.device());
-                // what is added to later has to be 0
-                let kept = kept * real.clone();
-                Tensor::cat(vec![kept, Tensor::zeros([n, room - t, width], &device)], 1)
-            }));
+            x = layer.step(x, &at, |new| {
+                layers.push(new.clone().map(|kept| {
+                    let (width, device) = (kept.dims()[2], kept.device());
+                    // what is added to later has to be 0
+                    let kept = kept * real.clone();
+                    Tensor::cat(vec![kept, Tensor::zeros([n, room - t, width], &device)], 1)
+                }));
+                new
+            });
         }
         let cache = Cache {
             layers,

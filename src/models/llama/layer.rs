@@ -39,8 +39,7 @@ impl Layer {
 
     /// `[n, t, hidden]` → `[n, t, hidden]`.
     pub fn forward(&self, x: Tensor<3>, at: &Positions, pass: &mut Pass) -> Tensor<3> {
-        let x = self.attended(x, at, pass);
-        let normal = at.masked(self.mlp_norm.forward(x.clone()));
+        let (x, normal) = self.attended(x, at, pass, |new| new);
         x + self.mlp.forward(normal, pass)
     }
 
@@ -52,25 +51,8 @@ impl Layer {
         at: &Positions,
         pass: &mut Pass,
     ) -> Tensor<1> {
-        let x = self.attended(x, at, pass);
-        let normal = at.masked(self.mlp_norm.forward(x.clone()));
+        let (x, normal) = self.attended(x, at, pass, |new| new);
         (x * delta.clone()).sum() + self.mlp.pull(normal, delta, pass)
-    }
-
-    /// The residual stream between attention and feed-forward part.
-    fn attended(&self, x: Tensor<3>, at: &Positions, pass: &mut Pass) -> Tensor<3> {
-        let normal = at.masked(self.attention_norm.forward(x.clone()));
-        x + self.attention.forward(normal, at, pass)
-    }
-
-    /// [`Self::forward`] of whole texts, with its keys and values.
-    pub fn begin(&self, x: Tensor<3>, at: &Positions) -> (Tensor<3>, [Tensor<3>; 2]) {
-        let mut kept = None;
-        let x = self.step(x, at, |new| {
-            kept = Some(new.clone());
-            new
-        });
-        (x, kept.expect("attention asks for keys and values"))
     }
 
     /// [`Self::forward`] of the last positions of texts; `keep` adds the keys and values of these positions to those before
@@ -81,13 +63,24 @@ impl Layer {
         at: &Positions,
         keep: impl FnOnce([Tensor<3>; 2]) -> [Tensor<3>; 2],
     ) -> Tensor<3> {
-        let pass = &mut Pass::Plain;
+        let (x, normal) = self.attended(x, at, &mut Pass::Plain, keep);
+        x + self.mlp.forward(normal, &mut Pass::Plain)
+    }
+
+    /// The residual stream between attention and feed-forward part, and the input of the latter.
+    fn attended(
+        &self,
+        x: Tensor<3>,
+        at: &Positions,
+        pass: &mut Pass,
+        keep: impl FnOnce([Tensor<3>; 2]) -> [Tensor<3>; 2],
+    ) -> (Tensor<3>, Tensor<3>) {
         let normal = at.masked(self.attention_norm.forward(x.clone()));
         let [query, key, value] = self.attention.project(normal, &at.rotation, pass);
         let [keys, values] = keep([key, value]);
         let x = x + self.attention.attend(query, keys, values, at, pass);
         let normal = at.masked(self.mlp_norm.forward(x.clone()));
-        x + self.mlp.forward(normal, pass)
+        (x, normal)
     }
 
     /// Takes over what is trained of the same layer, and its parameters named in `replaced`; they share their tensors.

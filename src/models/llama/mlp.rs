@@ -38,16 +38,20 @@ impl Mlp {
 
     /// `[n, t, hidden]` → `[n, t, hidden]`.
     pub fn forward(&self, x: Tensor<3>, pass: &mut Pass) -> Tensor<3> {
-        let gate = self.gate.forward(x.clone(), pass);
-        let up = self.up.forward(x, pass);
-        self.down.forward(ops::silu(gate) * up, pass)
+        let inner = self.inner(x, pass);
+        self.down.forward(inner, pass)
     }
 
     /// Σ y·δ of the output y of [`Self::forward`], see [`LoraLinear::pull`].
     pub fn pull(&self, x: Tensor<3>, delta: Tensor<3>, pass: &mut Pass) -> Tensor<1> {
+        let inner = self.inner(x, pass);
+        self.down.pull(inner, delta, pass)
+    }
+
+    /// SiLU(gate(x)) · up(x).
+    fn inner(&self, x: Tensor<3>, pass: &mut Pass) -> Tensor<3> {
         let gate = self.gate.forward(x.clone(), pass);
-        let up = self.up.forward(x, pass);
-        self.down.pull(ops::silu(gate) * up, delta, pass)
+        ops::silu(gate) * self.up.forward(x, pass)
     }
 
     /// The matrices in the order of a forward pass.

@@ -10,7 +10,6 @@ use burn::tensor::{DType, Device};
 use super::layer::Layer;
 use crate::checkpoints::shards::ShardsError;
 use crate::models::load::Narrow;
-use crate::models::parameter::Role;
 
 /// What [`Source::fetch`] expects.
 const HELD: &str = "nobody panics while holding it";
@@ -24,15 +23,12 @@ pub struct Source {
 
 /// Where weights are.
 #[derive(Debug)]
-enum Origin {
-    /// In files, for layers that are blank.
-    Files {
-        weights: Narrow,
-        blank: Vec<Layer>,
-        device: Device,
-    },
-    /// On the device, without rounding.
-    Device(Vec<Layer>),
+struct Origin {
+    weights: Narrow,
+    device: Device,
+    /// Blank, or on the device without rounding.
+    layers: Vec<Layer>,
+    resident: bool,
 }
 
 /// What is in memory.
@@ -54,24 +50,22 @@ impl Source {
         device: &Device,
         resident: bool,
     ) -> Result<Self, ShardsError> {
-        let files = Origin::Files {
+        let mut origin = Origin {
             weights,
-            blank,
             device: device.clone(),
+            layers: blank,
+            resident: false,
         };
-        let origin = match &files {
-            Origin::Files { blank, weights, .. } if resident => {
-                let layers = (0..blank.len()).map(|index| {
-                    let mut layer = files.layer(index)?;
-                    for mut parameter in layer.parameters() {
-                        parameter.slot.cast(weights.dtype(&parameter.name));
-                    }
-                    Ok(layer)
-                });
-                Origin::Device(layers.collect::<Result<_, ShardsError>>()?)
+        if resident {
+            for index in 0..origin.layers.len() {
+                let mut layer = origin.layer(index)?;
+                for mut parameter in layer.parameters() {
+                    parameter.slot.cast(origin.weights.dtype(&parameter.name));
+                }
+                origin.layers[index] = layer;
             }
-            _ => files,
-        };
+            origin.resident = true;
+        }
         Ok(Self {
             origin: Arc::new(origin),
             state: Mutex::default(),
@@ -80,16 +74,14 @@ impl Source {
 
     /// Bytes of the layers that are kept on the device.
     pub fn resident(&self) -> u64 {
-        match &*self.origin {
-            Origin::Files { .. } => 0,
-            Origin::Device(layers) => {
-                let bytes = |mut layer: Layer| -> u64 {
-                    let parameters = layer.parameters();
-                    parameters.iter().map(|p| p.slot.bytes()).sum()
-                };
-                layers.iter().cloned().map(bytes).sum()
-            }
+        if !self.origin.resident {
+            return 0;
         }
+        let bytes = |mut layer: Layer| -> u64 {
+            let parameters = layer.parameters();
+            parameters.iter().map(|p| p.slot.bytes()).sum()
+        };
+        self.origin.layers.iter().cloned().map(bytes).sum()
     }
 
     /// A layer with its weights in f32, without adapters; `next` is read meanwhile. The last one given and `next` are all
@@ -126,25 +118,13 @@ impl Origin {
     }
 
     fn layer(&self, index: usize) -> Result<Layer, ShardsError> {
-        match self {
-            Self::Files {
-                weights,
-                blank,
-                device,
-            } => {
-                let mut layer = blank[index].clone();
-                let parameters = layer.parameters().into_iter();
-                let base = parameters.filter(|parameter| parameter.role == Role::Base);
-                weights.load(base.collect(), device)?;
-                Ok(layer)
-            }
-            Self::Device(layers) => {
-                let mut layer = layers[index].clone();
-                for parameter in &mut layer.parameters() {
-                    parameter.slot.cast(DType::F32);
-                }
-                Ok(layer)
-            }
+        let mut layer = self.layers[index].clone();
+        let mut parameters = layer.parameters();
+        if self.resident {
+            parameters.iter_mut().for_each(|p| p.slot.cast(DType::F32));
+        } else {
+            self.weights.load(parameters, &self.device)?;
         }
+        Ok(layer)
     }
 }
