@@ -178,7 +178,7 @@ def main():
                 say(f"{part}:{tokens}", rates)
         else:
             model.train()
-            batch = rows[:64]
+            batch = examples(64)
             ids = torch.zeros(len(batch), max(map(len, batch)), dtype=torch.long)
             labels = torch.full_like(ids, -100)
             for i, one in enumerate(batch):
