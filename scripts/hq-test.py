@@ -2,7 +2,7 @@
 """Runs what `infbench submit --engine hq --dry-run` writes on a HyperQueue cluster in this process, and holds the results
 against those of one process.
 
-    python3 -m venv V && V/bin/pip install hyperqueue==0.27.0 && V/bin/python scripts/hq-test.py [INFBENCH]
+    python3 -m pip install --target HQ hyperqueue==0.27.0 && PYTHONPATH=HQ python3 scripts/hq-test.py [INFBENCH]
 
 The package carries the engine without its command, so the job definition file is read here (command, cwd, environment,
 dependencies, cores, output of every task) and submitted through the package; `hq job submit-file` itself, time limits and
@@ -13,8 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
-import tomllib
 from pathlib import Path
+
+try:
+    import tomllib
+except ModuleNotFoundError:
+    print("SKIPPED: Python is older than 3.11, which reads TOML; the description of jobs was not run on HyperQueue")
+    sys.exit()
 
 from hyperqueue import Job, LocalCluster
 from hyperqueue.cluster import WorkerConfig

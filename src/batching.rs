@@ -146,7 +146,7 @@ fn latents(inputs: &Latents, indices: &[usize], device: &Device) -> ModelInput {
 }
 
 /// Positions that one thread takes at a time on the CPU: their activations stay in its cache.
-const TOKENS: usize = 512;
+pub const TOKENS: usize = 512;
 /// Most positions at a time on a GPU, which wants many at once.
 const TOKENS_ON_GPU: usize = 16_384;
 /// What a layer keeps of a position for the backward pass, and what lies about besides, over its width.
@@ -198,6 +198,13 @@ pub fn row_cost(model: &Model, split: &Split) -> Option<RowCost> {
         }
         _ => None,
     }
+}
+
+/// Bytes of activations that the pieces at work on a GPU hold, at most about.
+pub fn activations_on_gpu(model: &Model) -> f64 {
+    let of_a_position = (model.layers() * model.width()) as u64 * BYTES_OF_A_POSITION;
+    let most = ON_GPU as u64 * TOKENS_ON_GPU as u64 * of_a_position;
+    most.min(device::gpu_memory()) as f64
 }
 
 /// Bytes of activations that a thread at work holds, about.

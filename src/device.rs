@@ -104,6 +104,23 @@ pub fn gpu_memory() -> u64 {
 
 const DEFAULT_GPU_MEMORY: u64 = 8 << 30;
 
+/// Bytes of memory of the smallest NVIDIA GPU here, as its driver's `nvidia-smi` tells; `None` without one.
+pub fn gpu_capacity() -> Option<u64> {
+    let query = ["--query-gpu=memory.total", "--format=csv,noheader,nounits"];
+    let told = std::process::Command::new("nvidia-smi")
+        .args(query)
+        .output();
+    smallest_gpu(&String::from_utf8_lossy(&told.ok()?.stdout))
+}
+
+/// Bytes from lines of MiB.
+fn smallest_gpu(text: &str) -> Option<u64> {
+    let sizes = text
+        .lines()
+        .filter_map(|line| line.trim().parse::<u64>().ok());
+    sizes.min().map(|mebibytes| mebibytes << 20)
+}
+
 fn memory_setting() -> Result<u64, DeviceError> {
     let Ok(text) = std::env::var("INFBENCH_GPU_MEMORY") else {
         return Ok(DEFAULT_GPU_MEMORY);
@@ -147,6 +164,20 @@ impl FromStr for DeviceChoice {
     type Err = DeviceError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match Self::named(text)? {
+            #[cfg(feature = "libtorch")]
+            Self::Cuda(index) => gpu(index),
+            device => Ok(device),
+        }
+    }
+}
+
+impl DeviceChoice {
+    /// A device of this build, which need not be here: for work that is done elsewhere.
+    ///
+    /// # Errors
+    /// One that this build does not have.
+    pub fn named(text: &str) -> Result<Self, DeviceError> {
         let gpu_index = text
             .strip_prefix("cuda:")
             .and_then(|index| index.parse::<usize>().ok());
@@ -155,7 +186,7 @@ impl FromStr for DeviceChoice {
             #[cfg(feature = "libtorch")]
             ("libtorch", _) => Ok(Self::LibTorch),
             #[cfg(feature = "libtorch")]
-            (_, Some(index)) => gpu(index),
+            (_, Some(index)) => Ok(Self::Cuda(index)),
             #[cfg(not(feature = "libtorch"))]
             ("libtorch", _) | (_, Some(_)) => Err(DeviceError::NotBuilt(text.to_owned())),
             _ => Err(DeviceError::Unknown(text.to_owned())),
@@ -187,6 +218,14 @@ mod tests {
         assert_eq!(memory(" 0.5 "), Some(1 << 29));
         for wrong in ["", "8 GiB", "0", "-1", "nan", "inf"] {
             assert_eq!(memory(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_smallest_gpu_counts() {
+        assert_eq!(smallest_gpu("81559\n24564\n"), Some(24_564 << 20));
+        for none in ["", "No devices were found\n", "[N/A]\n"] {
+            assert_eq!(smallest_gpu(none), None, "{none}");
         }
     }
 

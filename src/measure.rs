@@ -180,6 +180,25 @@ pub fn processor_seconds() -> Option<f64> {
     Some((ticks()? + ticks()?) / 100.0)
 }
 
+/// Bytes for a reader: `1.2 GB`.
+pub fn size(bytes: f64) -> String {
+    match bytes {
+        b if b >= 1e9 => format!("{:.1} GB", b / 1e9),
+        b if b >= 1e6 => format!("{:.1} MB", b / 1e6),
+        b => format!("{:.0} kB", b / 1e3),
+    }
+}
+
+/// Seconds for a reader: `12 min`.
+pub fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s >= 5400.0 => format!("{:.1} h", s / 3600.0),
+        s if s >= 90.0 => format!("{:.0} min", s / 60.0),
+        s if s >= 1.0 => format!("{s:.0} s"),
+        s => format!("{s:.2} s"),
+    }
+}
+
 /// The most memory of this process that was resident at a time so far, bytes; `None` where the system does not tell.
 pub fn peak_resident() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/self/status").ok()?;

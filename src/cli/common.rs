@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use infbench::config::{Cell, Plan};
+use infbench::device::DeviceChoice;
 use infbench::progress::Progress;
 use infbench::report;
 use infbench::results::Record;
 use infbench::runner::forecast::forecast;
-use infbench::runner::memory::{Host, misfit};
+use infbench::runner::memory::{Host, Stage, misfit};
 
 /// Options of every command.
 #[derive(Args, Clone, Copy)]
@@ -76,24 +77,25 @@ impl ExperimentArgs {
     }
 }
 
-/// Refuses cells that cannot fit this machine, naming the setting that would make them fit; with `force` they are warned
+/// Refuses cells of which a stage cannot fit a host, naming the setting that would make it fit; with `force` they are warned
 /// of. Cells that differ by their seed are alike.
 ///
 /// # Errors
 /// The first cell that does not fit, or whose task or model cannot be built.
 pub fn refuse_misfits<'c>(
-    cells: impl IntoIterator<Item = &'c Cell>,
+    cells: impl IntoIterator<Item = (&'c Cell, &'static [Stage])>,
+    device: DeviceChoice,
     host: Host,
     force: bool,
 ) -> miette::Result<()> {
     let mut alike = BTreeSet::new();
-    for cell in cells {
+    for (cell, stages) in cells {
         let settings = serde_json::to_string(&cell.settings).expect("settings are plain JSON");
-        if !alike.insert(settings) {
+        if !alike.insert((settings, stages)) {
             continue;
         }
         let wrong = |error| miette::miette!("{}: {error}", cell.title());
-        let Some(why) = misfit(&forecast(cell).map_err(wrong)?.memory, host) else {
+        let Some(why) = misfit(&forecast(cell, device).map_err(wrong)?.memory, stages, host) else {
             continue;
         };
         if !force {
@@ -146,23 +148,4 @@ pub fn print(text: &str) {
 /// An error whose text says everything: its sources are in it and are not listed again.
 pub fn bad(error: impl std::fmt::Display) -> miette::Report {
     miette::miette!("{error}")
-}
-
-/// `1.2 GB`
-pub fn size(bytes: f64) -> String {
-    match bytes {
-        b if b >= 1e9 => format!("{:.1} GB", b / 1e9),
-        b if b >= 1e6 => format!("{:.1} MB", b / 1e6),
-        b => format!("{:.0} kB", b / 1e3),
-    }
-}
-
-/// `12 min`
-pub fn duration(seconds: f64) -> String {
-    match seconds {
-        s if s >= 5400.0 => format!("{:.1} h", s / 3600.0),
-        s if s >= 90.0 => format!("{:.0} min", s / 60.0),
-        s if s >= 1.0 => format!("{s:.0} s"),
-        s => format!("{s:.2} s"),
-    }
 }

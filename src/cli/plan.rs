@@ -6,13 +6,14 @@ use std::process::ExitCode;
 
 use clap::Args;
 use infbench::config::Cell;
+use infbench::measure::{duration, size};
 use infbench::progress::plural;
 use infbench::results::ResultsDir;
 use infbench::runner::forecast::{fine_tune, forecast, product_rate};
-use infbench::runner::memory::Host;
+use infbench::runner::memory::{Host, Stage};
 
-use super::common::{ExperimentArgs, duration, print, refuse_misfits, size};
-use super::units::{CutArgs, table};
+use super::common::{ExperimentArgs, print, refuse_misfits};
+use super::units::{CutArgs, json, stages, table};
 
 /// Arguments of `infbench plan`.
 #[derive(Args)]
@@ -22,6 +23,9 @@ pub struct PlanArgs {
     /// List the units of work instead of the cells: what can run by itself, what it needs and takes, and what is done
     #[arg(long)]
     units: bool,
+    /// With --units: as JSON, with every need and exact amounts
+    #[arg(long, requires = "units")]
+    json: bool,
     /// Exit with 0 also when something is forecast not to fit into memory or on the disk
     #[arg(long)]
     force: bool,
@@ -32,9 +36,16 @@ pub struct PlanArgs {
 /// Prints the cells of an experiment with their forecast; writes nothing.
 pub fn plan(args: &PlanArgs) -> miette::Result<ExitCode> {
     let (plan, out) = args.experiment.load()?;
+    let (device, host) = (args.cut.device, Host::here(&out));
     if args.units {
         let units = args.cut.units(&plan, &out)?;
-        print(&table(&plan, &units, &out));
+        print(&if args.json {
+            json(&units)
+        } else {
+            table(&plan, &units, device, &out)
+        });
+        let todo = units.iter().filter(|unit| !unit.done);
+        refuse_misfits(stages(&plan, todo), device, host, args.force)?;
         return Ok(ExitCode::SUCCESS);
     }
     let results = ResultsDir::read(&out);
@@ -59,7 +70,8 @@ pub fn plan(args: &PlanArgs) -> miette::Result<ExitCode> {
     let kept = cells().filter(|(_, finished)| *finished);
     let mut fine_tunes: BTreeSet<String> = kept.map(|(cell, _)| fine_tune(cell)).collect();
     for (cell, finished) in cells() {
-        let mut cost = forecast(cell).map_err(|e| miette::miette!("{}: {e}", cell.title()))?;
+        let mut cost =
+            forecast(cell, device).map_err(|e| miette::miette!("{}: {e}", cell.title()))?;
         if !fine_tunes.insert(fine_tune(cell)) && !finished {
             cost = cost.with_fine_tune();
         }
@@ -111,6 +123,7 @@ pub fn plan(args: &PlanArgs) -> miette::Result<ExitCode> {
     );
     print(&text);
     let todo = cells().filter(|(_, finished)| !finished);
-    refuse_misfits(todo.map(|(cell, _)| cell), Host::here(&out), args.force)?;
+    let todo = todo.map(|(cell, _)| (cell, &Stage::ALL[..]));
+    refuse_misfits(todo, device, host, args.force)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -8,6 +8,7 @@ use clap::Args;
 use infbench::device::DeviceChoice;
 use infbench::input;
 use infbench::input::Problem;
+use infbench::measure::{duration, size};
 use infbench::progress::{Progress, plural};
 use infbench::report::paper::items::{ITEMS, Item, find};
 use infbench::report::paper::{self, PaperSummary};
@@ -20,7 +21,6 @@ use infbench::runner::forecast::product_rate;
 use serde_json::{Value, json};
 
 use super::common::{Global, bad, print};
-use super::common::{duration, size};
 use super::pretrain;
 use super::run::{ended, run_cells};
 use super::theory;

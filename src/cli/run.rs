@@ -7,7 +7,7 @@ use super::common::{ExperimentArgs, Global, bad, draw, print, refuse_misfits};
 use super::pretrain;
 use super::units::{self, UnitArgs};
 use clap::Args;
-use infbench::config::{Cell, Plan};
+use infbench::config::Plan;
 use infbench::device::DeviceChoice;
 use infbench::progress::{Progress, plural};
 use infbench::report;
@@ -15,7 +15,7 @@ use infbench::resolve;
 use infbench::results::ResultsDir;
 use infbench::results::files::RECORDS;
 use infbench::runner::cell::CellRunner;
-use infbench::runner::memory::Host;
+use infbench::runner::memory::{Host, Stage};
 use infbench::runner::{RunOptions, RunSummary, collect, encode_images, run as run_plan};
 
 /// Arguments of `infbench run`.
@@ -49,12 +49,8 @@ pub fn run(args: &RunArgs, global: Global) -> miette::Result<ExitCode> {
     }
     let (plan, out) = args.experiment.load()?;
     if !args.unit.units.is_empty() {
-        let needed = |cell: &&Cell| args.unit.units.iter().any(|unit| unit.cell == cell.id);
-        refuse_misfits(
-            plan.cells.iter().filter(needed),
-            Host::here(&out),
-            args.force,
-        )?;
+        let stages = units::stages_of(&plan, &args.unit);
+        refuse_misfits(stages, args.device, Host::here(&out), args.force)?;
         return units::run(plan, &out, &args.unit, args.device, global.quiet);
     }
     let options = RunOptions {
@@ -62,7 +58,11 @@ pub fn run(args: &RunArgs, global: Global) -> miette::Result<ExitCode> {
         limit: args.limit,
     };
     let selected = options.select(&plan, &ResultsDir::read(&out));
-    refuse_misfits(selected.todo, Host::here(&out), args.force)?;
+    let todo = selected
+        .todo
+        .into_iter()
+        .map(|cell| (cell, &Stage::ALL[..]));
+    refuse_misfits(todo, args.device, Host::here(&out), args.force)?;
     let profile = plan.profile.as_ref();
     let title = profile.map_or_else(
         || plan.name.clone(),

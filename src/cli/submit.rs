@@ -7,14 +7,15 @@ use clap::{Args, ValueEnum};
 use infbench::config::Plan;
 use infbench::engines::hyperqueue::HyperQueue;
 use infbench::engines::jobs::{Packing, Work, jobs};
-use infbench::engines::slurm::Slurm;
+use infbench::engines::slurm::{Given, Slurm};
 use infbench::engines::{self, Engine, ledger, settle, status};
+use infbench::measure::duration;
 use infbench::progress::plural;
 use infbench::resolve;
 use infbench::runner::memory::Host;
 
-use super::common::{ExperimentArgs, Global, bad, duration, print, refuse_misfits};
-use super::units::{CutArgs, positive};
+use super::common::{ExperimentArgs, Global, bad, print, refuse_misfits};
+use super::units::{CutArgs, positive, stages};
 
 /// Engines that place jobs.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -77,7 +78,8 @@ pub struct SubmitArgs {
     /// Most tasks of a job that run at a time
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     array_limit: Option<u32>,
-    /// A further option of sbatch, e.g. --sbatch qos=low; replaces ours of the same name; may be repeated
+    /// A further option of sbatch, e.g. --sbatch qos=low; replaces ours of the same name; may be repeated. `time` and `mem`
+    /// are requested in place of the forecast, and doubled in a second attempt
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     sbatch: Vec<(String, String)>,
     /// A file of shell lines that run before the work: modules, environment
@@ -101,6 +103,31 @@ fn key_value(text: &str) -> Result<(String, String), String> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
+impl SubmitArgs {
+    /// What is given of sbatch's options.
+    ///
+    /// # Errors
+    /// An option that is refused, or one of Slurm's for another engine.
+    fn given(&self) -> miette::Result<Given> {
+        if !matches!(self.engine, EngineName::Slurm) {
+            let given = [
+                ("partition", self.partition.is_some()),
+                ("account", self.account.is_some()),
+                ("constraint", self.constraint.is_some()),
+                ("array-limit", self.array_limit.is_some()),
+                ("sbatch", !self.sbatch.is_empty()),
+            ];
+            if let Some((name, _)) = given.into_iter().find(|(_, is_given)| *is_given) {
+                return Err(miette::miette!(
+                    "--{name} is for --engine slurm; `{}` has nothing like it",
+                    self.engine.engine().name()
+                ));
+            }
+        }
+        Given::of(&self.sbatch).map_err(bad)
+    }
+}
+
 /// Arguments that name a folder of results.
 #[derive(Args)]
 pub struct FolderArgs {
@@ -118,18 +145,22 @@ pub fn submit(args: &SubmitArgs, global: Global) -> miette::Result<ExitCode> {
         // once, here, and not by every job; nodes often have no network
         resolve::fetch_weights(&mut plan, !global.quiet).map_err(bad)?;
     }
+    let units = args.cut.units(&plan, &out)?;
     // how much memory a node has is the engine's to know: it is requested
     let host = Host {
-        memory: None,
-        ..Host::here(&out)
+        disk: Host::here(&out).disk,
+        ..Host::default()
     };
-    refuse_misfits(&plan.cells, host, args.force)?;
-    let units = args.cut.units(&plan, &out)?;
+    let todo = units.iter().filter(|unit| !unit.done);
+    refuse_misfits(stages(&plan, todo), args.cut.device, host, args.force)?;
+    let given = args.given()?;
     let packing = Packing {
         task_seconds: 60.0 * args.pack,
         margin: args.margin,
         least_seconds: 60.0 * args.least_time,
         least_memory: args.least_memory * f64::from(1 << 20),
+        seconds: given.seconds,
+        memory: given.memory,
         cpus: args.cpus,
         gpus: args
             .gpus
@@ -140,7 +171,8 @@ pub fn submit(args: &SubmitArgs, global: Global) -> miette::Result<ExitCode> {
         print(&format!("Everything is done in {}\n", out.display()));
         return Ok(ExitCode::SUCCESS);
     }
-    let work = work(args, &plan, &out)?;
+    let work = work(args, given, &plan, &out)?;
+    let jobs = engines::fitted(&*engine, &jobs, &work);
     if args.dry_run {
         for (name, text) in engine.files(&jobs, &work) {
             print(&format!("# {name}\n{text}\n"));
@@ -174,9 +206,7 @@ pub fn submit(args: &SubmitArgs, global: Global) -> miette::Result<ExitCode> {
 
 /// Refuses a folder of which jobs are still in the queue.
 fn in_the_queue(engine: &dyn Engine, out: &Path) -> miette::Result<()> {
-    let entries = ledger::read(out);
-    let own = entries.iter().filter(|entry| entry.engine == engine.name());
-    let ids: Vec<String> = own.flat_map(ledger::Entry::ids).collect();
+    let ids = ledger::ids(&ledger::of(out, engine.name()));
     if ids.is_empty() {
         return Ok(());
     }
@@ -198,7 +228,7 @@ fn in_the_queue(engine: &dyn Engine, out: &Path) -> miette::Result<()> {
 }
 
 /// What the tasks run: this program, on the same experiment, in this folder.
-fn work(args: &SubmitArgs, plan: &Plan, out: &Path) -> miette::Result<Work> {
+fn work(args: &SubmitArgs, given: Given, plan: &Plan, out: &Path) -> miette::Result<Work> {
     let program = std::env::current_exe()
         .map_err(|error| miette::miette!("cannot tell where this program lies: {error}"))?;
     let directory = std::env::current_dir()
@@ -232,7 +262,7 @@ fn work(args: &SubmitArgs, plan: &Plan, out: &Path) -> miette::Result<Work> {
         account: args.account.clone(),
         constraint: args.constraint.clone(),
         array_limit: args.array_limit.map(|limit| limit as usize),
-        sbatch: args.sbatch.clone(),
+        sbatch: given.others,
     })
 }
 
@@ -278,9 +308,12 @@ pub fn show_status(args: &FolderArgs) -> miette::Result<ExitCode> {
 /// Cancels the jobs of a folder.
 pub fn cancel(args: &FolderArgs) -> miette::Result<ExitCode> {
     let engine = engine_of(&args.folder)?;
-    let entries = ledger::read(&args.folder);
-    let own = entries.iter().filter(|entry| entry.engine == engine.name());
-    let ids: Vec<String> = own.flat_map(ledger::Entry::ids).collect();
+    let entries = ledger::of(&args.folder, engine.name());
+    let ids = ledger::ids(&entries);
+    // first what would submit anything again
+    let jobs = entries.iter().flat_map(|entry| &entry.jobs);
+    let beside: Vec<String> = jobs.flat_map(|job| job.beside.clone()).collect();
+    engine.cancel(&beside).map_err(bad)?;
     engine.cancel(&ids).map_err(bad)?;
     print(&format!("cancelled: {}\n", ids.join(", ")));
     Ok(ExitCode::SUCCESS)

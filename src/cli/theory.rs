@@ -43,9 +43,8 @@ pub fn theory(args: &TheoryArgs, global: Global) -> miette::Result<ExitCode> {
 pub fn check(plan: &TheoryPlan, out: &Path, global: Global) -> miette::Result<TheoryResults> {
     let progress = Progress::new(global.quiet);
     let results = run(plan, out, &progress).map_err(bad)?;
-    let json = serde_json::to_string_pretty(&results).map_err(bad)? + "\n";
     let file = out.join("theory.json");
-    atomic::write(&file, json.as_bytes())
+    atomic::write_json(&file, &results)
         .map_err(|e| bad(format!("cannot write {}: {e}", file.display())))?;
     infbench::report::theory::write(&results, out).map_err(bad)?;
     print(&table(&results));

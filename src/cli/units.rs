@@ -6,17 +6,19 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use infbench::config::Plan;
+use infbench::config::{Cell, Plan};
 use infbench::device::DeviceChoice;
+use infbench::measure::{duration, size};
 use infbench::progress::{Progress, plural};
 use infbench::results::{Record, ResultsDir, environment};
 use infbench::runner::forecast::product_rate;
+use infbench::runner::memory::Stage;
 use infbench::runner::units::report::{Cause, State, UnitReport};
 use infbench::runner::units::{self, Cut, Kind, Outcome, Unit, UnitId, Worker};
-use infbench::runner::{collect as collected, is_failed, remove_parts};
+use infbench::runner::{collect as collected, remove_parts};
 use infbench::{atomic, interrupt, resolve};
 
-use super::common::{bad, draw, duration, size};
+use super::common::{bad, draw};
 
 /// How an experiment is cut into units.
 #[derive(Args, Clone, Copy)]
@@ -24,8 +26,8 @@ pub struct CutArgs {
     /// Cut the retrainings of a cell into slices of about so many minutes
     #[arg(long, value_name = "MINUTES", default_value_t = 10.0, value_parser = positive)]
     pub slice: f64,
-    /// Device for the model
-    #[arg(long, default_value = "flex")]
+    /// Device for the model, which need not be here
+    #[arg(long, default_value = "flex", value_parser = DeviceChoice::named)]
     pub device: DeviceChoice,
 }
 
@@ -50,25 +52,84 @@ impl CutArgs {
     }
 }
 
+/// The stages of some units, with their cells; a unit that several cells need stands for its first.
+pub fn stages<'p>(
+    plan: &'p Plan,
+    units: impl IntoIterator<Item = &'p Unit>,
+) -> impl Iterator<Item = (&'p Cell, &'static [Stage])> {
+    let of_unit = |unit: &'p Unit| Some((&plan.cells[*unit.cells.first()?], of_kind(unit.id.kind)));
+    units.into_iter().filter_map(of_unit)
+}
+
+/// The stages that `run --unit` goes through, with their cells.
+pub fn stages_of<'p>(
+    plan: &'p Plan,
+    args: &'p UnitArgs,
+) -> impl Iterator<Item = (&'p Cell, &'static [Stage])> {
+    args.units.iter().filter_map(|id| {
+        let cell = plan.cells.iter().find(|cell| cell.id == id.cell)?;
+        let all = args.with_needs;
+        Some((
+            cell,
+            if all {
+                &Stage::ALL[..]
+            } else {
+                of_kind(id.kind)
+            },
+        ))
+    })
+}
+
+fn of_kind(kind: Kind) -> &'static [Stage] {
+    kind.stage().map_or(&[], |stage| match stage {
+        Stage::Base => &[Stage::Base],
+        Stage::Training => &[Stage::Training],
+        Stage::Scoring => &[Stage::Scoring],
+    })
+}
+
+/// The units as JSON: what the table says, without what is left out or rounded there.
+pub fn json(units: &[Unit]) -> String {
+    let of_unit = |unit: &Unit| {
+        let needs: Vec<String> = unit.needs.iter().map(UnitId::to_string).collect();
+        serde_json::json!({
+            "id": unit.id.to_string(),
+            "kind": unit.id.kind.name(),
+            "done": unit.done,
+            "needs": needs,
+            "cells": unit.cells.len(),
+            "on_device": unit.on_device,
+            "seconds": unit.cost.seconds,
+            "memory_bytes": unit.cost.memory,
+            "gpu_bytes": unit.cost.gpu,
+            "disk_bytes": unit.cost.disk,
+        })
+    };
+    let all: Vec<serde_json::Value> = units.iter().map(of_unit).collect();
+    serde_json::to_string_pretty(&all).expect("plain JSON") + "\n"
+}
+
 /// The units as a table.
-pub fn table(plan: &Plan, units: &[Unit], out: &Path) -> String {
+pub fn table(plan: &Plan, units: &[Unit], device: DeviceChoice, out: &Path) -> String {
+    let device = &device.to_string();
     let mut text = String::new();
     let ids: Vec<String> = units.iter().map(|unit| unit.id.to_string()).collect();
     let width = ids.iter().map(String::len).max().unwrap_or(4);
     let _ = writeln!(
         text,
-        "{:width$}  {:5}  {:>9}  {:>9}  {:>9}  {:6}  {:>5}  needs",
-        "unit", "state", "time", "memory", "disk", "device", "cells"
+        "{:width$}  {:5}  {:>9}  {:>9}  {:>9}  {:>9}  {:8}  {:>5}  needs",
+        "unit", "state", "time", "memory", "GPU", "disk", "device", "cells"
     );
     for (unit, id) in units.iter().zip(&ids) {
         let _ = writeln!(
             text,
-            "{id:width$}  {:5}  {:>9}  {:>9}  {:>9}  {:6}  {:>5}  {}",
+            "{id:width$}  {:5}  {:>9}  {:>9}  {:>9}  {:>9}  {:8}  {:>5}  {}",
             if unit.done { "done" } else { "to do" },
             duration(unit.cost.seconds),
             size(unit.cost.memory),
-            size(unit.cost.disk),
-            if unit.on_device { "model" } else { "-" },
+            none_or(unit.cost.gpu),
+            none_or(unit.cost.disk),
+            if unit.on_device { device } else { "-" },
             unit.cells.len(),
             needs(&unit.needs),
         );
@@ -97,6 +158,14 @@ pub fn table(plan: &Plan, units: &[Unit], out: &Path) -> String {
         duration(seconds),
     );
     text
+}
+
+fn none_or(bytes: f64) -> String {
+    if bytes > 0.0 {
+        size(bytes)
+    } else {
+        "-".to_owned()
+    }
 }
 
 /// A list of needs in few words.
@@ -231,7 +300,7 @@ fn collect(plan: &Plan, results: &ResultsDir, progress: &Progress) -> miette::Re
 /// What there is to say of the records that were collected.
 fn collection(plan: &Plan, records: &[Record]) -> Outcome {
     let missing = plan.cells.len() - records.len();
-    let failed = records.iter().filter(|record| is_failed(record)).count();
+    let failed = records.iter().filter(|record| !record.is_whole()).count();
     match (missing, failed) {
         (0, 0) => Outcome::Done,
         (0, failed) => Outcome::Failed(format!("{failed} of {} cells failed", plan.cells.len())),

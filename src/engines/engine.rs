@@ -75,12 +75,28 @@ pub struct Task {
     pub index: usize,
     /// Where it stands.
     pub state: TaskState,
+    /// How earlier attempts ended that the engine itself started again, in its own words: `PREEMPTED on n3`.
+    pub before: Vec<String>,
+}
+
+/// What an engine made of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The engine's id of it.
+    pub id: String,
+    /// Ids of jobs that stand beside it and settle what fails.
+    pub beside: Vec<String>,
 }
 
 /// What places jobs. Ids are the engine's own.
 pub trait Engine {
     /// Its name, as `--engine` takes it.
     fn name(&self) -> &'static str;
+
+    /// Most tasks of a job.
+    fn most_tasks(&self) -> usize {
+        usize::MAX
+    }
 
     /// What is handed to the engine for jobs that are submitted together, by the names of the files.
     fn files(&self, jobs: &[Job], work: &Work) -> Vec<(String, String)>;
@@ -89,13 +105,13 @@ pub trait Engine {
     /// submitted before.
     ///
     /// # Errors
-    /// What the engine says.
+    /// What the engine says; then none of the jobs is left in its queue.
     fn submit(
         &self,
         jobs: &[Job],
         folder: &Path,
         after: &[String],
-    ) -> Result<Vec<String>, EngineError>;
+    ) -> Result<Vec<Placed>, EngineError>;
 
     /// Where the tasks of submitted jobs stand; of jobs that the engine has forgotten there are none.
     ///
@@ -103,13 +119,24 @@ pub trait Engine {
     /// What the engine says.
     fn tasks(&self, ids: &[String]) -> Result<Vec<Task>, EngineError>;
 
+    /// Why a task failed, as far as the engine's messages among its output in `folder` say.
+    fn told(
+        &self,
+        _job: &Job,
+        _id: &str,
+        _index: usize,
+        _folder: &Path,
+    ) -> Option<(Cause, String)> {
+        None
+    }
+
     /// Lets submitted jobs that have not begun wait for others, too.
     ///
     /// # Errors
     /// What the engine says.
     fn delay(&self, ids: &[String], after: &[String]) -> Result<(), EngineError>;
 
-    /// Cancels what has not ended of submitted jobs.
+    /// Cancels what has not ended of submitted jobs; of those that the engine has forgotten nothing is left to cancel.
     ///
     /// # Errors
     /// What the engine says.

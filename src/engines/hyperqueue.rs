@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::engine::{Engine, EngineError, Task, TaskState, command, quoted};
+use super::engine::{Engine, EngineError, Placed, Task, TaskState, command, quoted};
 use super::jobs::{Job, Work};
 use crate::runner::units::report::Cause;
 
@@ -101,7 +101,7 @@ impl Engine for HyperQueue {
         jobs: &[Job],
         folder: &Path,
         _: &[String],
-    ) -> Result<Vec<String>, EngineError> {
+    ) -> Result<Vec<Placed>, EngineError> {
         let file = folder.join(file_name(jobs)).display().to_string();
         let answer = run(&["job", "submit-file", &file, "--output-mode", "quiet"])?;
         let id = answer.trim();
@@ -111,8 +111,9 @@ impl Engine for HyperQueue {
                 answer,
             });
         }
-        let of_job = |(index, job): (usize, &Job)| {
-            format!("{id}:{}+{}", number(jobs, index, 0), job.tasks.len())
+        let of_job = |(index, job): (usize, &Job)| Placed {
+            id: format!("{id}:{}+{}", number(jobs, index, 0), job.tasks.len()),
+            beside: Vec::new(),
         };
         Ok(jobs.iter().enumerate().map(of_job).collect())
     }
@@ -134,6 +135,7 @@ impl Engine for HyperQueue {
                 job: id.clone(),
                 index: task - first,
                 state: state.clone(),
+                before: Vec::new(),
             }));
         }
         Ok(found)

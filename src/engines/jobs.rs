@@ -1,5 +1,7 @@
 //! The one description of jobs that every engine is handed.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::runner::units::{Kind, Unit, UnitId};
@@ -9,7 +11,7 @@ use crate::runner::units::{Kind, Unit, UnitId};
 pub struct Request {
     /// Wall time, seconds.
     pub seconds: f64,
-    /// Main memory, bytes.
+    /// Main memory, bytes; 0: all that a node has.
     pub memory: f64,
     /// Processor cores.
     pub cpus: u16,
@@ -18,12 +20,12 @@ pub struct Request {
 }
 
 impl Request {
-    /// The same with twice the time and the memory.
+    /// The same with so many times the time and the memory.
     #[must_use]
-    pub fn doubled(self) -> Self {
+    pub fn times(self, factor: f64) -> Self {
         Self {
-            seconds: 2.0 * self.seconds,
-            memory: 2.0 * self.memory,
+            seconds: factor * self.seconds,
+            memory: factor * self.memory,
             ..self
         }
     }
@@ -33,9 +35,9 @@ impl Request {
         (self.seconds / 60.0).ceil().max(1.0) as u64
     }
 
-    /// Whole MiB.
+    /// Whole MiB; 0: all that a node has.
     pub fn mebibytes(&self) -> u64 {
-        (self.memory / f64::from(1 << 20)).ceil().max(1.0) as u64
+        (self.memory / f64::from(1 << 20)).ceil() as u64
     }
 }
 
@@ -102,6 +104,10 @@ pub struct Packing {
     pub least_seconds: f64,
     /// Least request of memory, bytes.
     pub least_memory: f64,
+    /// Time that is requested whatever the forecast says, seconds.
+    pub seconds: Option<f64>,
+    /// Memory that is requested whatever the forecast says, bytes.
+    pub memory: Option<f64>,
     /// Cores of a task.
     pub cpus: u16,
     /// GPUs of a task that computes with the model.
@@ -151,8 +157,12 @@ pub fn jobs(units: &[Unit], name: &str, packing: Packing) -> Vec<Job> {
             kind: kind.name().to_owned(),
             tasks: tasks.iter().map(ids).collect(),
             request: Request {
-                seconds: (packing.margin * longest).max(packing.least_seconds),
-                memory: (packing.margin * memory).max(packing.least_memory),
+                seconds: packing
+                    .seconds
+                    .unwrap_or((packing.margin * longest).max(packing.least_seconds)),
+                memory: packing
+                    .memory
+                    .unwrap_or((packing.margin * memory).max(packing.least_memory)),
                 cpus: packing.cpus,
                 gpus: if on_device { packing.gpus } else { 0 },
             },
@@ -162,6 +172,43 @@ pub fn jobs(units: &[Unit], name: &str, packing: Packing) -> Vec<Job> {
         });
     }
     jobs
+}
+
+/// The same jobs with at most `most` tasks each: a longer one becomes several, `name-1`, `name-2`, …, which run one after
+/// another when `in_turn`, so that a limit of tasks at a time holds over all of them.
+pub fn cut(jobs: &[Job], most: usize, in_turn: bool) -> Vec<Job> {
+    let mut parts: Vec<Job> = Vec::new();
+    // the parts of every job
+    let mut places: Vec<Range<usize>> = Vec::new();
+    for job in jobs {
+        let first = parts.len();
+        let several = job.tasks.len() > most;
+        let chunks = job.tasks.chunks(most).zip(job.needs.chunks(most));
+        for (number, (tasks, needs)) in chunks.enumerate() {
+            let mut after: Vec<usize> = job.after.iter().flat_map(|&j| places[j].clone()).collect();
+            if in_turn && number > 0 {
+                after.push(parts.len() - 1);
+            }
+            let of_part =
+                |&(j, task): &(usize, usize)| (places[j].start + task / most, task % most);
+            let needs = needs
+                .iter()
+                .map(|needs| needs.iter().map(of_part).collect());
+            parts.push(Job {
+                name: if several {
+                    format!("{}-{}", job.name, number + 1)
+                } else {
+                    job.name.clone()
+                },
+                tasks: tasks.to_vec(),
+                after,
+                needs: needs.collect(),
+                ..job.clone()
+            });
+        }
+        places.push(first..parts.len());
+    }
+    parts
 }
 
 /// Consecutive units together until they take `seconds`.
@@ -210,6 +257,46 @@ mod tests {
         assert_eq!(found[0].request.mebibytes(), 191);
         assert_eq!((found[0].request.gpus, found[4].request.gpus), (1, 0));
         assert_eq!(found[4].request.seconds, 30.0);
+    }
+
+    #[test]
+    fn a_long_job_becomes_several_that_keep_their_needs() {
+        let whole = jobs(&units(), "t", packing());
+        assert_eq!(cut(&whole, 2, true), whole);
+        let found = cut(&whole, 1, true);
+        let names: Vec<&str> = found.iter().map(|job| job.name.as_str()).collect();
+        let expected = [
+            "t-base-1",
+            "t-base-2",
+            "t-tune",
+            "t-retrain-1",
+            "t-retrain-2",
+            "t-score",
+            "t-collect",
+        ];
+        assert_eq!(names, expected);
+        assert!(found.iter().all(|job| job.tasks.len() == 1));
+        assert_eq!(found[1].tasks, [["base-0b"]]);
+        // the second part of the bases waits for the first, the second slice for the bases and the first slice
+        assert_eq!(
+            (&found[1].after[..], &found[4].after[..]),
+            (&[0][..], &[0, 1, 3][..])
+        );
+        assert_eq!(found[2].needs[0], [(0, 0), (1, 0)]);
+        assert_eq!(found[5].needs[0], [(2, 0), (3, 0), (4, 0)]);
+        assert_eq!(cut(&whole, 1, false)[1].after, [0; 0]);
+    }
+
+    #[test]
+    fn time_and_memory_that_are_given_replace_the_forecast() {
+        let given = Packing {
+            seconds: Some(7200.0),
+            memory: Some(0.0),
+            ..packing()
+        };
+        let request = jobs(&units(), "t", given)[0].request;
+        assert_eq!((request.minutes(), request.mebibytes()), (120, 0));
+        assert_eq!(request.times(2.0).minutes(), 240);
     }
 
     #[test]

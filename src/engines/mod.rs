@@ -16,5 +16,5 @@ mod submit;
 #[cfg(test)]
 mod testing;
 
-pub use engine::{Engine, EngineError, Task, TaskState};
-pub use submit::{submit, written};
+pub use engine::{Engine, EngineError, Placed, Task, TaskState};
+pub use submit::{fitted, submit, written};

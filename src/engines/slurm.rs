@@ -4,15 +4,20 @@
 //! Beside every array stands a job with the dependency `afternotok`, which Slurm starts only when a task failed: it tells
 //! the causes from sacct and submits again what ran out of time or memory (see [`super::settle`]).
 
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
-use super::engine::{Engine, EngineError, Task, command, quoted};
+use super::engine::{Engine, EngineError, Placed, Task, TaskState, command, quoted};
 use super::jobs::{Job, Work};
+use crate::runner::units::report::Cause;
 
 mod accounting;
+mod options;
 
-/// Tasks of an array where the configuration does not say: Slurm's `MaxArraySize` less one.
-const MOST_TASKS: usize = 1000;
+pub use options::Given;
+
+/// Slurm's default of `MaxArraySize`, which is above every number of a task.
+const MOST_TASKS: usize = 1001;
 
 /// Ending of the names of jobs that settle.
 const SETTLE: &str = "-settle";
@@ -28,14 +33,14 @@ fn run(program: &str, arguments: &[String]) -> Result<String, EngineError> {
 }
 
 /// Requests in Slurm's words.
-fn directives(job: &Job, work: &Work, tasks: &str) -> Vec<(String, String)> {
+fn directives(job: &Job, work: &Work) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> = Vec::new();
     let mut add = |key: &str, value: String| all.push((key.to_owned(), value));
     add("job-name", format!("infbench-{}", job.name));
     let limit = work
         .array_limit
         .map_or_else(String::new, |n| format!("%{n}"));
-    add("array", format!("{tasks}{limit}"));
+    add("array", format!("0-{}{limit}", job.tasks.len() - 1));
     add("time", job.request.minutes().to_string());
     add("mem", format!("{}M", job.request.mebibytes()));
     add("ntasks", "1".to_owned());
@@ -49,12 +54,12 @@ fn directives(job: &Job, work: &Work, tasks: &str) -> Vec<(String, String)> {
     );
     add("open-mode", "append".to_owned());
     add("requeue", String::new());
-    site(&mut all, work);
+    site(&mut all, work, |_| true);
     all
 }
 
-/// What the site wants; an option that is given with `--sbatch` replaces ours.
-fn site(all: &mut Vec<(String, String)>, work: &Work) {
+/// What the site wants, of the options with these names; one that is given with `--sbatch` replaces ours.
+fn site(all: &mut Vec<(String, String)>, work: &Work, wanted: impl Fn(&str) -> bool) {
     let own = [
         ("partition", &work.partition),
         ("account", &work.account),
@@ -65,7 +70,7 @@ fn site(all: &mut Vec<(String, String)>, work: &Work) {
             all.push((key.to_owned(), value.clone()));
         }
     }
-    for (key, value) in &work.sbatch {
+    for (key, value) in work.sbatch.iter().filter(|(key, _)| wanted(key)) {
         all.retain(|(known, _)| known != key);
         all.push((key.clone(), value.clone()));
     }
@@ -85,8 +90,19 @@ fn words(command: &[String]) -> String {
     words.join(" ")
 }
 
-/// The batch script of an array with these task numbers.
-fn script(job: &Job, work: &Work, tasks: &str) -> String {
+/// Seconds of a job's run after which an interruption counts as the end of its time: with `--sbatch signal=…@60` Slurm sends
+/// the signal so long before the end, and up to a minute earlier.
+fn nearly_over(job: &Job, work: &Work) -> u64 {
+    let signal = work.sbatch.iter().find(|(key, _)| key == "signal");
+    let early = signal.map_or(0, |(_, value)| {
+        let seconds = value.split_once('@').map(|(_, seconds)| seconds.parse());
+        60 + seconds.and_then(Result::ok).unwrap_or(60)
+    });
+    (60 * job.request.minutes()).saturating_sub(early)
+}
+
+/// The batch script of an array.
+fn script(job: &Job, work: &Work) -> String {
     let list = format!("{}/{}.tasks", work.folder, job.name);
     format!(
         r#"{header}
@@ -107,18 +123,20 @@ if [ -n "$stopped" ] && [ "$code" -gt 128 ]; then
   wait "$work"; again=$?
   [ "$again" = 127 ] || code=$again
 fi
-# 75: interrupted before it was done. Started again, unless the time is over
-if [ "$code" = 75 ] && [ "$SECONDS" -lt {limit} ]; then
+# 75: interrupted before it was done. Started again, unless the time is over or Slurm ends the job: then it is Slurm that
+# starts a preempted job again, and one that was cancelled stays so
+if [ "$code" = 75 ] && [ "$SECONDS" -lt {limit} ] &&
+  scontrol show job "$SLURM_JOB_ID" | grep -q JobState=RUNNING; then
   scontrol requeue "$SLURM_JOB_ID"
 fi
 exit "$code"
 "#,
-        header = header(&directives(job, work, tasks)),
+        header = header(&directives(job, work)),
         directory = quoted(&work.directory),
         preamble = lines(&work.preamble),
         list = quoted(&list),
         command = words(&work.command),
-        limit = 60 * job.request.minutes(),
+        limit = nearly_over(job, work),
     )
 }
 
@@ -129,6 +147,19 @@ fn lines(preamble: &str) -> String {
         text => format!("{text}\n"),
     }
 }
+
+/// Options of the site that are about any job and not about the size of ours.
+const OF_ANY_JOB: [&str; 9] = [
+    "account",
+    "constraint",
+    "exclude",
+    "export",
+    "nodelist",
+    "partition",
+    "qos",
+    "reservation",
+    "wckey",
+];
 
 /// The batch script that settles what failed of a job.
 fn settling(job: &Job, work: &Work) -> String {
@@ -148,12 +179,7 @@ fn settling(job: &Job, work: &Work) -> String {
         ("open-mode".to_owned(), "append".to_owned()),
         ("requeue".to_owned(), String::new()),
     ];
-    let time = all[1].clone();
-    site(&mut all, work);
-    // what the site says of arrays and sizes is not about this one
-    all.retain(|(key, _)| !["time", "mem", "array", "gpus", "cpus-per-task"].contains(&&**key));
-    all.push(time);
-    all.push(("mem".to_owned(), "256M".to_owned()));
+    site(&mut all, work, |key| OF_ANY_JOB.contains(&key));
     format!(
         "{}\ncd {} || exit 2\n{}exec {}\n",
         header(&all),
@@ -164,17 +190,40 @@ fn settling(job: &Job, work: &Work) -> String {
 }
 
 impl Slurm {
-    /// Most tasks of an array here.
-    fn most_tasks(self) -> usize {
-        let told = run("scontrol", &["show".to_owned(), "config".to_owned()]);
-        told.ok()
-            .and_then(|text| accounting::max_array_size(&text))
-            .map_or(MOST_TASKS, |size| size.saturating_sub(1).max(1))
+    /// Submits an array, and beside it what settles its failures.
+    fn place(self, job: &Job, folder: &Path, before: &[String]) -> Result<Placed, EngineError> {
+        let file = |ending: &str| folder.join(format!("{}{ending}.sbatch", job.name));
+        let id = self.sbatch(&file(""), dependency("afterany", before))?;
+        let mut placed = Placed {
+            id,
+            beside: Vec::new(),
+        };
+        if settles(job) {
+            let after = dependency("afternotok", std::slice::from_ref(&placed.id));
+            match self.sbatch(&file(SETTLE), after) {
+                Ok(id) => placed.beside.push(id),
+                Err(error) => {
+                    let _ = self.cancel(&[placed.id]);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(placed)
     }
 
-    fn sbatch(self, file: &Path, options: &[String]) -> Result<String, EngineError> {
+    /// What the controller says of a job, which it knows at once and forgets some minutes after the end.
+    fn controlled(self, id: &str) -> Result<Vec<Task>, EngineError> {
+        let show = ["show", "job", "--oneliner", id].map(str::to_owned);
+        match run("scontrol", &show) {
+            Ok(text) => Ok(accounting::of_scontrol(&text)),
+            Err(EngineError::Failed { .. }) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn sbatch(self, file: &Path, option: Option<String>) -> Result<String, EngineError> {
         let mut arguments = vec!["--parsable".to_owned()];
-        arguments.extend_from_slice(options);
+        arguments.extend(option);
         arguments.push(file.display().to_string());
         let answer = run("sbatch", &arguments)?;
         let id = answer.trim().split(';').next().unwrap_or_default();
@@ -192,16 +241,15 @@ fn dependency(kind: &str, ids: &[String]) -> Option<String> {
     (!ids.is_empty()).then(|| format!("--dependency={kind}:{}", ids.join(":")))
 }
 
-/// The numbers of the tasks, at most `most` a range.
-fn ranges(tasks: usize, most: usize) -> Vec<String> {
-    let starts = (0..tasks).step_by(most);
-    let range = |first: usize| format!("{first}-{}", (first + most).min(tasks) - 1);
-    starts.map(range).collect()
-}
-
 impl Engine for Slurm {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn most_tasks(&self) -> usize {
+        let told = run("scontrol", &["show".to_owned(), "config".to_owned()]);
+        let told = told.ok().and_then(|text| accounting::max_array_size(&text));
+        told.unwrap_or(MOST_TASKS).max(1)
     }
 
     fn files(&self, jobs: &[Job], work: &Work) -> Vec<(String, String)> {
@@ -213,8 +261,7 @@ impl Engine for Slurm {
                 .map(|units| units.join(",") + "\n")
                 .collect();
             files.push((format!("{}.tasks", job.name), tasks));
-            let all = format!("0-{}", job.tasks.len() - 1);
-            files.push((format!("{}.sbatch", job.name), script(job, work, &all)));
+            files.push((format!("{}.sbatch", job.name), script(job, work)));
             if settles(job) {
                 files.push((format!("{}{SETTLE}.sbatch", job.name), settling(job, work)));
             }
@@ -227,88 +274,65 @@ impl Engine for Slurm {
         jobs: &[Job],
         folder: &Path,
         after: &[String],
-    ) -> Result<Vec<String>, EngineError> {
-        let most = self.most_tasks();
-        let mut ids: Vec<String> = Vec::new();
-        // what a later job waits for: the arrays and what settles them
-        let mut ends: Vec<Vec<String>> = Vec::new();
+    ) -> Result<Vec<Placed>, EngineError> {
+        let mut all: Vec<Placed> = Vec::new();
         for job in jobs {
-            let before = job.after.iter().flat_map(|&index| ends[index].clone());
-            let before: Vec<String> = after.iter().cloned().chain(before).collect();
-            let file = folder.join(format!("{}.sbatch", job.name));
-            let mut arrays = Vec::new();
-            for range in ranges(job.tasks.len(), most) {
-                let mut options: Vec<String> =
-                    dependency("afterany", &before).into_iter().collect();
-                if job.tasks.len() > most {
-                    options.push(format!("--array={range}"));
-                }
-                arrays.push(self.sbatch(&file, &options)?);
-            }
-            let mut own = arrays.clone();
-            if settles(job) {
-                let file = folder.join(format!("{}{SETTLE}.sbatch", job.name));
-                for array in &arrays {
-                    let options: Vec<String> =
-                        dependency("afternotok", std::slice::from_ref(array))
-                            .into_iter()
-                            .collect();
-                    own.push(self.sbatch(&file, &options)?);
+            // the arrays and what settles them
+            let before = job.after.iter().flat_map(|&index| {
+                let Placed { id, beside } = &all[index];
+                std::iter::once(id).chain(beside)
+            });
+            let before: Vec<String> = after.iter().chain(before).cloned().collect();
+            match self.place(job, folder, &before) {
+                Ok(placed) => all.push(placed),
+                Err(error) => {
+                    let made = all.into_iter();
+                    let made = made.flat_map(|placed| [placed.beside, vec![placed.id]].concat());
+                    let _ = self.cancel(&made.collect::<Vec<_>>());
+                    return Err(error);
                 }
             }
-            ends.push(own);
-            ids.push(arrays.join("+"));
         }
-        Ok(ids)
+        Ok(all)
     }
 
     fn tasks(&self, ids: &[String]) -> Result<Vec<Task>, EngineError> {
-        let arrays = arrays(ids);
-        if arrays.is_empty() {
+        if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let jobs = arrays.join(",");
         let format = "--format=JobID,State,ExitCode,Timelimit,ReqMem,NodeList,MaxRSS".to_owned();
-        let sacct = ["--noheader", "--parsable2", "--jobs"].map(str::to_owned);
-        let sacct = [&sacct[..], &[jobs, format]].concat();
-        let found = match run("sacct", &sacct) {
+        let sacct = ["--noheader", "--parsable2", "--duplicates", "--jobs"].map(str::to_owned);
+        let sacct = [&sacct[..], &[ids.join(","), format]].concat();
+        let mut found = match run("sacct", &sacct) {
             Ok(text) => accounting::of_sacct(&text),
-            // without accounting, as long as the controller remembers
-            Err(EngineError::Failed { .. } | EngineError::Missing { .. }) => {
-                let mut found = Vec::new();
-                for array in &arrays {
-                    let show = ["show", "job", "--oneliner", array.as_str()].map(str::to_owned);
-                    match run("scontrol", &show) {
-                        Ok(text) => found.extend(accounting::of_scontrol(&text)),
-                        Err(EngineError::Failed { .. }) => {}
-                        Err(error) => return Err(error),
-                    }
-                }
-                found
-            }
+            Err(EngineError::Failed { .. } | EngineError::Missing { .. }) => Vec::new(),
             Err(error) => return Err(error),
         };
-        // a job of many tasks is several arrays, and known by all of their ids
-        let whole = |array: &str| ids.iter().find(|id| id.split('+').any(|own| own == array));
-        let named = found.into_iter().filter_map(|task| {
-            Some(Task {
-                job: whole(&task.job)?.clone(),
-                ..task
-            })
-        });
-        Ok(named.collect())
+        for id in ids {
+            let own = || found.iter().filter(|task| task.job == *id);
+            let is_over = own().all(|task| task.state == TaskState::Completed);
+            if own().next().is_none() || !is_over {
+                accounting::heard(&mut found, self.controlled(id)?);
+            }
+        }
+        Ok(found)
+    }
+
+    fn told(&self, job: &Job, id: &str, index: usize, folder: &Path) -> Option<(Cause, String)> {
+        let output = folder.join(format!("logs/{}.{id}_{index}.out", job.name));
+        accounting::out_of_memory(&tail(&output)?)
     }
 
     /// One that has begun or ended waits for nobody.
     fn delay(&self, ids: &[String], after: &[String]) -> Result<(), EngineError> {
-        for id in arrays(ids) {
+        for id in ids {
             let asked = ["--noheader", "--jobs", id.as_str(), "--format=%E"].map(str::to_owned);
             let before = match run("squeue", &asked) {
                 Ok(text) => accounting::unfulfilled(&text),
                 Err(EngineError::Failed { .. }) => continue,
                 Err(error) => return Err(error),
             };
-            let all: Vec<String> = before.into_iter().chain(arrays(after)).collect();
+            let all: Vec<String> = before.into_iter().chain(after.to_vec()).collect();
             let list = format!("Dependency=afterany:{}", all.join(":"));
             let update = ["update".to_owned(), format!("JobId={id}"), list];
             match run("scontrol", &update) {
@@ -320,11 +344,13 @@ impl Engine for Slurm {
     }
 
     fn cancel(&self, ids: &[String]) -> Result<(), EngineError> {
-        let arrays = arrays(ids);
-        if arrays.is_empty() {
+        if ids.is_empty() {
             return Ok(());
         }
-        run("scancel", &arrays).map(drop)
+        // quiet: no error for one that has ended
+        let quiet = std::iter::once("--quiet".to_owned());
+        let arguments: Vec<String> = quiet.chain(ids.iter().cloned()).collect();
+        run("scancel", &arguments).map(drop)
     }
 }
 
@@ -333,16 +359,21 @@ fn settles(job: &Job) -> bool {
     job.attempt == 1 && !job.collects()
 }
 
-/// The ids of the arrays of some jobs.
-fn arrays(ids: &[String]) -> Vec<String> {
-    ids.iter()
-        .flat_map(|id| id.split('+').map(str::to_owned))
-        .collect()
+/// The last lines of a task's output.
+fn tail(path: &Path) -> Option<String> {
+    const BYTES: u64 = 8192;
+    let mut file = std::fs::File::open(path).ok()?;
+    let length = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(BYTES)))
+        .ok()?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::jobs::jobs;
+    use super::super::jobs::{cut, jobs};
     use super::super::testing::{packing, units};
     use super::*;
 
@@ -359,7 +390,7 @@ mod tests {
             array_limit: Some(4),
             sbatch: vec![
                 ("qos".to_owned(), "low".to_owned()),
-                ("time".to_owned(), "7".to_owned()),
+                ("gpus".to_owned(), "a100:2".to_owned()),
             ],
             ..Work::default()
         }
@@ -377,10 +408,10 @@ mod tests {
         for line in [
             "#SBATCH --array=0-1%4\n",
             "#SBATCH --mem=191M\n",
-            "#SBATCH --gpus=1\n",
+            "#SBATCH --gpus=a100:2\n",
             "#SBATCH --partition=main\n",
             "#SBATCH --qos=low\n",
-            "#SBATCH --time=7\n",
+            "#SBATCH --time=2\n",
             "#SBATCH --requeue\n",
             "module load gcc\n",
             r#"'/opt/in fbench' run 'it'\''s.yaml' --unit "$units""#,
@@ -388,12 +419,13 @@ mod tests {
             assert!(base.contains(line), "{line} is not in {base}");
         }
         assert!(
-            !base.contains("--time=2\n"),
-            "the site's time replaces ours"
+            !base.contains("--gpus=1\n"),
+            "the site's option replaces ours"
         );
         assert_eq!(text("t-base.tasks"), "base-0a\nbase-0b\n");
         let settle = text("t-base-settle.sbatch");
-        assert!(settle.contains("#SBATCH --time=10\n") && !settle.contains("--gpus"));
+        assert!(settle.contains("#SBATCH --time=10\n") && settle.contains("--qos=low\n"));
+        assert!(!settle.contains("--gpus"), "{settle}");
         for (name, text) in files.iter().filter(|(name, _)| name.ends_with(".sbatch")) {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join(name);
@@ -409,8 +441,35 @@ mod tests {
     }
 
     #[test]
-    fn more_tasks_than_an_array_takes_are_several_arrays() {
-        assert_eq!(ranges(3, 1000), ["0-2"]);
-        assert_eq!(ranges(5, 2), ["0-1", "2-3", "4-4"]);
+    fn more_tasks_than_an_array_takes_are_several_arrays_numbered_from_0() {
+        let jobs = cut(&jobs(&units(), "t", packing()), 1, true);
+        let files = Slurm.files(&jobs, &work());
+        let text = |name: &str| &files.iter().find(|(own, _)| own == name).unwrap().1;
+        for (number, unit) in [(1, "base-0a\n"), (2, "base-0b\n")] {
+            let script = text(&format!("t-base-{number}.sbatch"));
+            assert!(script.contains("#SBATCH --array=0-0%4\n"), "{script}");
+            assert!(
+                script.contains(&format!("/t-base-{number}.tasks)\n")),
+                "{script}"
+            );
+            assert_eq!(text(&format!("t-base-{number}.tasks")), unit);
+        }
+    }
+
+    #[test]
+    fn a_signal_before_the_end_is_no_preemption() {
+        let job = &jobs(&units(), "t", packing())[0];
+        let limit = |signal: Option<&str>| {
+            let signal = signal.map(|value| ("signal".to_owned(), value.to_owned()));
+            let work = Work {
+                sbatch: signal.into_iter().collect(),
+                ..Work::default()
+            };
+            nearly_over(job, &work)
+        };
+        // two minutes are requested
+        assert_eq!(limit(None), 120);
+        assert_eq!(limit(Some("B:USR1@50")), 10);
+        assert_eq!((limit(Some("USR1")), limit(Some("B:USR1@600"))), (0, 0));
     }
 }

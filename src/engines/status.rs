@@ -29,6 +29,8 @@ pub struct Status {
     pub units: Vec<(UnitId, Standing)>,
     /// Seconds to go, where there is something to tell it from.
     pub seconds: Option<f64>,
+    /// Tasks that the engine itself started again, and how their earlier attempts ended.
+    pub again: Vec<(String, Vec<String>)>,
     /// Why the engine could not be asked.
     pub unasked: Option<String>,
 }
@@ -39,8 +41,7 @@ pub fn status(engine: Option<&dyn Engine>, root: &Path) -> Status {
     let mut status = Status::default();
     let mut tasks = None;
     if let Some(engine) = engine {
-        let own = entries.iter().filter(|entry| entry.engine == engine.name());
-        let ids: Vec<String> = own.flat_map(Entry::ids).collect();
+        let ids = ledger::ids(&ledger::of(root, engine.name()));
         match engine.tasks(&ids) {
             Ok(found) => tasks = Some(found),
             Err(error) => status.unasked = Some(error.to_string()),
@@ -55,8 +56,14 @@ pub fn status(engine: Option<&dyn Engine>, root: &Path) -> Status {
                     let own = |task: &&Task| task.job == submitted.id && task.index == index;
                     tasks.iter().find(own)
                 });
+                if let Some(task) = task.filter(|task| !task.before.is_empty()) {
+                    let name = format!("{}_{index} ({})", submitted.id, submitted.job.name);
+                    status.again.push((name, task.before.clone()));
+                }
                 for unit in units.iter().filter_map(|unit| unit.parse::<UnitId>().ok()) {
                     let told = report::read(root, &unit);
+                    let told =
+                        told.filter(|told| told.state == State::Done || entry.is_followed_by(told));
                     let found = standing(told.as_ref(), task.map(|task| &task.state));
                     if standings.insert(unit.clone(), found).is_none() {
                         order.push(unit);
@@ -192,6 +199,9 @@ impl Status {
                 _ => Ok(()),
             };
         }
+        for (task, before) in &self.again {
+            let _ = writeln!(text, "{task}: started again after {}", before.join(", "));
+        }
         text
     }
 }
@@ -220,7 +230,7 @@ mod tests {
         let told = |state, seconds| UnitReport {
             state,
             seconds,
-            ..UnitReport::new(&first, "")
+            ..UnitReport::new(&first, "2999-01-01T00:00:00Z")
         };
         // twice as slow as forecast
         told(State::Done, 80.0).write(root, &first).unwrap();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::engine::{Engine, EngineError};
-use super::jobs::{Job, Work};
+use super::jobs::{Job, Work, cut};
 use super::ledger::{self, Entry, Submitted};
 use crate::atomic;
 use crate::results::environment;
@@ -36,7 +36,12 @@ pub fn written(
     Ok(paths)
 }
 
-/// Submits jobs and remembers them; `after` are jobs that were submitted before, `seconds` the forecast of the units.
+/// Jobs as an engine takes them: with as many tasks as it allows.
+pub fn fitted(engine: &dyn Engine, jobs: &[Job], work: &Work) -> Vec<Job> {
+    cut(jobs, engine.most_tasks(), work.array_limit.is_some())
+}
+
+/// Submits jobs that are [`fitted`] and remembers them; `after` are jobs that were submitted before, `seconds` the forecast of the units.
 ///
 /// # Errors
 /// What the engine or the file system answers.
@@ -49,14 +54,17 @@ pub fn submit(
     seconds: BTreeMap<String, f64>,
 ) -> Result<Entry, EngineError> {
     written(engine, jobs, work, root)?;
-    let ids = engine.submit(jobs, &ledger::folder(root), after)?;
-    let submitted = ids.into_iter().zip(jobs).map(|(id, job)| Submitted {
-        id,
+    // before the first task can begin
+    let time = environment::now_precisely();
+    let placed = engine.submit(jobs, &ledger::folder(root), after)?;
+    let submitted = placed.into_iter().zip(jobs).map(|(placed, job)| Submitted {
+        id: placed.id,
+        beside: placed.beside,
         job: job.clone(),
     });
     let entry = Entry {
         engine: engine.name().to_owned(),
-        submitted: environment::now_precisely(),
+        submitted: time,
         work: work.clone(),
         jobs: submitted.collect(),
         seconds,

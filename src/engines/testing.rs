@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::path::Path;
 
-use super::engine::{Engine, EngineError, Task, TaskState};
+use super::engine::{Engine, EngineError, Placed, Task, TaskState};
 use super::jobs::{Job, Packing, Work};
 use crate::runner::forecast::Cost;
 use crate::runner::units::{Kind, Unit, UnitId};
@@ -14,6 +14,8 @@ pub(super) fn packing() -> Packing {
         margin: 2.0,
         least_seconds: 30.0,
         least_memory: 1e6,
+        seconds: None,
+        memory: None,
         cpus: 1,
         gpus: 1,
     }
@@ -77,6 +79,7 @@ impl Fake {
             job: job.to_owned(),
             index,
             state,
+            before: Vec::new(),
         });
     }
 }
@@ -96,7 +99,7 @@ impl Engine for Fake {
         jobs: &[Job],
         folder: &Path,
         after: &[String],
-    ) -> Result<Vec<String>, EngineError> {
+    ) -> Result<Vec<Placed>, EngineError> {
         if let Some(message) = self.refuses {
             return Err(EngineError::Failed {
                 command: "submit".to_owned(),
@@ -111,7 +114,11 @@ impl Engine for Fake {
             submitted.push((job.clone(), after.iter().cloned().chain(own).collect()));
             ids.push(submitted.len().to_string());
         }
-        Ok(ids)
+        let placed = ids.into_iter().map(|id| Placed {
+            id,
+            beside: Vec::new(),
+        });
+        Ok(placed.collect())
     }
 
     fn tasks(&self, ids: &[String]) -> Result<Vec<Task>, EngineError> {

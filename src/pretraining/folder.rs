@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::error::PretrainingError;
@@ -24,9 +25,10 @@ impl Folder {
         atomic::write(&path, bytes).map_err(|source| PretrainingError::Write { path, source })
     }
 
-    fn json(&self, name: &str, value: &Value) -> Result<(), PretrainingError> {
-        let text = serde_json::to_string_pretty(value).expect("plain JSON") + "\n";
-        self.write(name, text.as_bytes())
+    /// Writes a value as JSON.
+    pub fn json(&self, name: &str, value: &impl Serialize) -> Result<(), PretrainingError> {
+        let path = self.0.join(name);
+        atomic::write_json(&path, value).map_err(|source| PretrainingError::Write { path, source })
     }
 
     /// Tokenizer and the settings of all parts, with the autoencoder's scaling factor.

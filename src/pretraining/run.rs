@@ -200,8 +200,7 @@ impl Run<'_> {
         };
         self.folder
             .write("losses.csv", record.curves().as_bytes())?;
-        let json = serde_json::to_string_pretty(&record).expect("plain JSON") + "\n";
-        self.folder.write(RECORD, json.as_bytes())?;
+        self.folder.json(RECORD, &record)?;
         Ok(Some(record))
     }
 

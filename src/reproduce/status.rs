@@ -12,6 +12,7 @@ use crate::checkpoints::HuggingFaceError;
 use crate::checkpoints::hub::{Hub, Part};
 use crate::checkpoints::layout::{SHARDS_FILE, WEIGHTS_FILE, has_tokenizer};
 use crate::config::{Cell, ModelConfig, Plan};
+use crate::device::DeviceChoice;
 use crate::models::CheckpointConfig;
 use crate::models::diffusion::{PipelineConfig, is_pipeline};
 use crate::models::huggingface::HuggingFaceConfig;
@@ -302,7 +303,7 @@ fn cost(cells: &[&Cell], rate: f64) -> Result<(f64, f64), String> {
     }
     let (mut seconds, mut bytes) = (0.0, 0.0f64);
     for (cell, count) in alike.into_values() {
-        let cost = forecast(cell)?;
+        let cost = forecast(cell, DeviceChoice::default())?;
         seconds += count as f64 * cost.seconds(rate);
         bytes = bytes.max(cost.bytes());
     }

@@ -159,9 +159,7 @@ impl ResultsDir {
 
     /// Whether a cell is finished: its record says so, and no method of it failed.
     pub fn is_finished(&self, id: &str) -> bool {
-        self.record(id).is_some_and(|r| {
-            r.status == Status::Ok && r.methods.iter().all(|m| m.status == Status::Ok)
-        })
+        self.record(id).is_some_and(|record| record.is_whole())
     }
 
     /// Ids of the finished cells that were collected last.
@@ -180,9 +178,7 @@ impl ResultsDir {
     /// Whatever the file system answers.
     pub fn write_record(&self, record: &Record) -> Result<(), ResultsError> {
         let path = self.record_path(&record.cell.id);
-        let mut text = serde_json::to_vec_pretty(record).expect("a record is plain JSON");
-        text.push(b'\n');
-        atomic::write(&path, &text).map_err(io("write", &path))
+        atomic::write_json(&path, record).map_err(io("write", &path))
     }
 
     /// Writes `records.jsonl` and `results.csv` from records in the order given.

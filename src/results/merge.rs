@@ -12,7 +12,6 @@ use thiserror::Error;
 
 use super::difference::{Difference, Differences};
 use super::files::{Entry, ResultsDir, ResultsError, entries};
-use super::record::Status;
 use crate::atomic;
 
 /// Why two folders cannot be one.
@@ -115,7 +114,7 @@ pub fn merge(a: &Path, b: &Path, into: &Path) -> Result<Merged, MergeError> {
             continue;
         };
         merged.both += 1;
-        match (is_whole(known), is_whole(&entry)) {
+        match (known.record.is_whole(), entry.record.is_whole()) {
             (true, true) => {
                 if let Some(found) = contradiction(known, &entry) {
                     return Err(MergeError::Contradiction {
@@ -144,12 +143,6 @@ pub fn merge(a: &Path, b: &Path, into: &Path) -> Result<Merged, MergeError> {
     }
     results.collect(&records)?;
     Ok(merged)
-}
-
-/// Whether a record has all its methods.
-fn is_whole(entry: &Entry) -> bool {
-    let methods = &entry.record.methods;
-    entry.record.status == Status::Ok && methods.iter().all(|method| method.status == Status::Ok)
 }
 
 /// The first value that two records of a cell do not share, of those that are not measured anew.

@@ -429,6 +429,14 @@ pub struct MethodRecord {
     pub curves: Vec<Curve>,
 }
 
+impl Record {
+    /// Whether the cell and all its methods are finished.
+    pub fn is_whole(&self) -> bool {
+        let mut methods = self.methods.iter();
+        self.status == Status::Ok && methods.all(|method| method.status == Status::Ok)
+    }
+}
+
 impl MethodRecord {
     /// Whether the method has scores, and so metrics. A method that failed only afterwards, when a model was trained
     /// on what it selects, has them too.

@@ -3,19 +3,20 @@
 //! Orders of magnitude for planning, from the costs of the algorithms; the records hold what was measured.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Instant;
 
 use faer::{Accum, Mat, Par};
 
 use super::companions::Requirements;
 use super::latents::Encoding;
-use super::memory::Memory;
+use super::memory::{Memory, Stage};
 use super::passes::Passes;
 use super::source::tensors;
 use super::stores::keeps_unrounded;
 use super::tuning::examples;
 use crate::batching::{self, streaming};
-use crate::config::{Cell, ModelConfig, Settings, TaskConfig};
+use crate::config::{Cell, ModelConfig, Settings, TaskConfig, TrainConfig};
 use crate::data::{Inputs, Split, TaskData};
 use crate::device::DeviceChoice;
 use crate::finetune::reuse;
@@ -25,10 +26,16 @@ use crate::models::Model;
 use crate::models::diffusion::PipelineConfig;
 
 /// Share of the matrix-product rate that training a small network reaches.
-const TRAINING_EFFICIENCY: f64 = 0.1;
+const TRAINING_EFFICIENCY: f64 = 0.36;
 /// The same of a checkpoint: its matrices are large, and f32 products are faster than the f64 ones that
 /// are measured.
-const CHECKPOINT_EFFICIENCY: f64 = 1.0;
+const CHECKPOINT_EFFICIENCY: f64 = 1.8;
+/// What a process does before its first product, seconds.
+const START: f64 = 0.05;
+/// Metrics and the record of a cell, seconds.
+const METRICS: f64 = 0.1;
+/// Bytes of f32 weights that are read, checked and hashed a second.
+const LOADING: f64 = 250e6;
 
 /// What a unit takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -37,6 +44,8 @@ pub struct Cost {
     pub seconds: f64,
     /// Peak of main memory, bytes.
     pub memory: f64,
+    /// Peak of a GPU's memory, bytes; 0 on the CPU.
+    pub gpu: f64,
     /// What it leaves on disk, and what lies there meanwhile, bytes.
     pub disk: f64,
 }
@@ -60,6 +69,10 @@ pub struct Forecast {
     pub memory: Memory,
     /// Floating-point operations of the fine-tune, its evaluations, of retraining, and of taking gradients.
     pub training_flops: f64,
+    /// Those of the activations below the adapters that are kept: every unit computes them anew.
+    pub once_flops: f64,
+    /// Until a process has its model, seconds.
+    pub start: f64,
     /// Those of them that cells of the same [`fine_tune`] share: all but the gradients.
     pub shared_flops: f64,
     /// Those of the shared ones that fine-tune.
@@ -77,7 +90,7 @@ pub struct Forecast {
 impl Forecast {
     /// Seconds at a rate of matrix products, operations a second; without pretraining.
     pub fn seconds(&self, rate: f64) -> f64 {
-        self.training_seconds(self.training_flops, rate) + self.method_flops / rate
+        self.start + self.training_seconds(self.training_flops, rate) + self.method_flops / rate
     }
 
     /// Seconds of so many floating-point operations of training.
@@ -85,12 +98,22 @@ impl Forecast {
         flops / (self.training_efficiency * rate)
     }
 
-    /// What a unit takes that lasts so long and leaves so many bytes on disk.
-    pub(super) fn cost(&self, seconds: f64, memory: f64, disk: f64) -> Cost {
+    /// What a stage takes that lasts so long.
+    pub(super) fn cost(&self, stage: Stage, seconds: f64) -> Cost {
+        let metrics = if stage == Stage::Scoring {
+            METRICS
+        } else {
+            0.0
+        };
+        let seconds = self.start + seconds + metrics;
         Cost {
             seconds,
-            memory,
-            disk,
+            memory: self.memory.host(stage),
+            gpu: self.memory.gpu(stage),
+            disk: match stage {
+                Stage::Scoring => self.memory.mapped,
+                Stage::Base | Stage::Training => 0.0,
+            },
         }
     }
 
@@ -147,24 +170,29 @@ fn without(task: &TaskConfig, fields: &[&str]) -> serde_json::Value {
     task
 }
 
-/// The forecast of a cell by itself.
+/// The forecast of a cell by itself, with its model on a device, which need not be here.
 ///
 /// # Errors
 /// A task or a model that cannot be built, as a sentence.
-pub fn forecast(cell: &Cell) -> Result<Forecast, String> {
+pub fn forecast(cell: &Cell, device: DeviceChoice) -> Result<Forecast, String> {
     let data = match cell.settings.task {
         TaskConfig::Gradients(_) => None,
         _ => Some(examples(cell, Encoding::Blank)?),
     };
-    forecast_with(cell, data.as_ref())
+    forecast_with(cell, data.as_ref(), device)
 }
 
 /// [`forecast`] with the examples of the cell; none where the task has none.
-pub(super) fn forecast_with(cell: &Cell, data: Option<&TaskData>) -> Result<Forecast, String> {
+pub(super) fn forecast_with(
+    cell: &Cell,
+    data: Option<&TaskData>,
+    device: DeviceChoice,
+) -> Result<Forecast, String> {
+    let on_gpu = !DeviceChoice::in_memory().contains(&device);
     let settings = &cell.settings;
     let mut wanted = Requirements::by(&settings.influence.methods);
     let (mut fine_tune_flops, mut shared_flops) = (0.0, 0.0);
-    let (mut retraining_flops, mut pretraining_flops) = (0.0, 0.0);
+    let (mut retraining_flops, mut pretraining_flops, mut once_flops) = (0.0, 0.0, 0.0);
     let mut memory = Memory::default();
     let (tensors, train, query, training_flops, stores) = match (&settings.task, data) {
         (TaskConfig::Gradients(task), _) => {
@@ -207,11 +235,17 @@ pub(super) fn forecast_with(cell: &Cell, data: Option<&TaskData>) -> Result<Fore
                 cost(truth.retrainings(n, methods, training.epochs))
             });
             pretraining_flops = passes.pretraining + encoding(task, config, data)?;
-            memory = model_memory(of_model, &mut model, data, config, activations);
+            once_flops = passes.once;
+            memory = model_memory(of_model, &mut model, data, config, training, activations);
+            if on_gpu {
+                let activations = batching::activations_on_gpu(&model);
+                memory.on_gpu = true;
+                (memory.activations, memory.passes) = (activations, activations);
+            }
             let tensors = tensors(&model, &data.train.targets);
             let dims =
                 |tensors: &Vec<TensorInfo>| tensors.iter().map(TensorInfo::dim).sum::<usize>();
-            // two passes a parameter
+            // two passes a parameter, each through the graph of a gradient
             wanted = wanted.with_decomposition(settings, dims(&tensors));
             let parameters = wanted.hessian.map_or(0.0, |_| dims(&tensors) as f64);
             // gradients of training and query examples beside the model's own: a draw of labels looks at the
@@ -224,7 +258,7 @@ pub(super) fn forecast_with(cell: &Cell, data: Option<&TaskData>) -> Result<Fore
             let sampled = f64::from(u8::from(wanted.sampled));
             let beside = passes.gradients * (1.5 * sampled + checkpoints)
                 + 2.0 * passes.look * checkpoints
-                + 2.0 * parameters * passes.gradients;
+                + 10.0 * parameters * passes.gradients;
             let looks = training.evaluated_epochs().len() as f64 + 1.0;
             fine_tune_flops = passes.epoch * epochs + passes.look * looks;
             shared_flops = fine_tune_flops + retraining;
@@ -274,7 +308,10 @@ pub(super) fn forecast_with(cell: &Cell, data: Option<&TaskData>) -> Result<Fore
             put(4.0 * numbers, 1.0);
         }
     }
-    memory.gradients += hessian_bytes;
+    // the matrix, its eigenvectors and copies of both; and what second derivatives leave in the allocator
+    if wanted.hessian.is_some() {
+        memory.gradients += 8.0 * hessian_bytes + 20e6;
+    }
     memory.workspace = workspace_bytes;
     Ok(Forecast {
         train,
@@ -285,6 +322,13 @@ pub(super) fn forecast_with(cell: &Cell, data: Option<&TaskData>) -> Result<Fore
         workspace_bytes,
         memory,
         training_flops,
+        once_flops,
+        start: START
+            + if memory.files > 0.0 {
+                memory.weights / LOADING
+            } else {
+                0.0
+            },
         shared_flops,
         fine_tune_flops,
         retraining_flops,
@@ -326,6 +370,7 @@ fn model_memory(
     model: &mut Model,
     data: &TaskData,
     config: &ModelConfig,
+    training: &TrainConfig,
     activations: u64,
 ) -> Memory {
     const F32: f64 = 4.0;
@@ -343,23 +388,69 @@ fn model_memory(
         .zip(keeps)
         .map(|(tokens, keeps)| if keeps { *tokens } else { 0.0 });
     let width = model.width() as f64;
-    let passes = (of_model.inputs + of_model.passes) as f64;
-    let threads = rayon::current_num_threads() as f64;
+    let outputs: usize = model.linears().iter().map(|linear| linear.outputs()).sum();
+    let of_a_layer = outputs as f64 / model.layers().max(1) as f64;
+    // a language model's last product is as wide as its vocabulary
+    let vocabulary = if model.decoder().is_some() {
+        model.weight_bytes(None).outside as f64 / (F32 * width)
+    } else {
+        0.0
+    };
+    // positions of a piece of a training step, and of one whose gradients are taken, on every thread
+    let step = step_tokens(&data.train, training.batch_size);
+    let lengths = batching::lengths(&data.train);
+    let longest = lengths.iter().copied().max().unwrap_or(0);
+    let piece = batching::tokens_at_a_time(model).min(lengths.iter().sum());
+    let threads = rayon::current_num_threads().min(batching::at_a_time(model.device()));
+    let [step, piece] = [step, piece].map(|tokens| (threads * tokens.max(longest)) as f64);
+    let at_a_time = threads as f64 * batching::activations_at_a_time(model);
+    // the output of every product on the graph, and of what is at work; gradients of layers are taken one after another
+    let graph = (model.layers() - model.layers_below_adapters()).max(1) as f64;
+    let at_work = 1.5 * of_a_layer + vocabulary;
+    let is_unet = matches!(data.train.inputs, Inputs::Latents(_));
+    let [training, gradients] = if of_model.streamed {
+        [(of_model.inputs + of_model.passes) as f64; 2]
+    } else if is_unet {
+        // most of a denoiser is convolutions, whose outputs are kept at every resolution
+        [2.6, 2.0].map(|share| (share * at_a_time).max(of_model.passes as f64))
+    } else {
+        let on_graph = F32 * (graph * of_a_layer + at_work) * step;
+        [on_graph, F32 * at_work * piece]
+    };
+    let files = config.checkpoint().map_or(0.0, weight_files);
     Memory {
         weights: of_model.weights as f64,
+        files,
         // gradients, two moments, and a copy of what is written
         pretraining: config
             .pretrain()
             .map_or(0.0, |_| 4.0 * F32 * parameters as f64),
-        activations: if of_model.streamed {
-            passes
-        } else {
-            passes.max(threads * batching::activations_at_a_time(model))
-        },
+        activations: training,
+        passes: gradients,
+        freed: at_a_time,
         examples: splits.map(held).iter().sum(),
         kept: F32 * width * kept.sum::<f64>(),
         ..Memory::default()
     }
+}
+
+/// Positions of a piece of a training step: a step's examples are cut into four or more pieces.
+fn step_tokens(split: &Split, batch: usize) -> usize {
+    let tokens: usize = batching::lengths(split).iter().sum();
+    let of_a_step = batch.min(split.len()) * tokens / split.len().max(1);
+    of_a_step.div_ceil(4).min(batching::TOKENS)
+}
+
+/// Bytes of the weight files in a folder, which are mapped.
+fn weight_files(folder: &Path) -> f64 {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let weights = files.filter(|file| {
+        let path = file.path();
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        matches!(extension, Some("safetensors" | "gguf" | "bin"))
+    });
+    let bytes = weights.filter_map(|file| std::fs::metadata(file.path()).ok());
+    bytes.map(|about| about.len() as f64).sum()
 }
 
 /// Bytes of a split's inputs.
@@ -378,10 +469,11 @@ fn held(split: &Split) -> f64 {
     bytes as f64
 }
 
-/// Rate of f64 matrix products on this machine, operations a second: the best of three products of
-/// 768×768 matrices, a few hundredths of a second.
+/// Rate of f64 matrix products on this machine, operations a second: the best of many products of 384×384 matrices, which are
+/// short enough that some of them are not interrupted on a busy machine. Takes about a tenth of a second.
 pub fn product_rate() -> f64 {
-    const SIZE: usize = 768;
+    const SIZE: usize = 384;
+    const TIMES: usize = 24;
     let a = Mat::<f64>::from_fn(SIZE, SIZE, |i, j| ((i * 31 + j * 17) % 97) as f64 / 97.0);
     let mut c = Mat::<f64>::zeros(SIZE, SIZE);
     let mut seconds = || {
@@ -397,7 +489,7 @@ pub fn product_rate() -> f64 {
         start.elapsed().as_secs_f64()
     };
     seconds();
-    2.0 * (SIZE as f64).powi(3) / (0..3).map(|_| seconds()).fold(f64::INFINITY, f64::min)
+    2.0 * (SIZE as f64).powi(3) / (0..TIMES).map(|_| seconds()).fold(f64::INFINITY, f64::min)
 }
 
 #[cfg(test)]
@@ -409,7 +501,7 @@ mod tests {
     fn gradients_are_forecast_to_the_byte_and_exact_dominates() {
         let text = "name: t\ntask: {name: gradients, train: 300, query: 10, blocks: 2, dim: 64}\ninfluence: {methods: [exact]}\n";
         let plan = parse("t.yaml", text, None, &[]).unwrap();
-        let exact = forecast(&plan.cells[0]).unwrap();
+        let exact = forecast(&plan.cells[0], DeviceChoice::Flex).unwrap();
         assert_eq!(
             (exact.train, exact.query, exact.blocks, exact.dim),
             (300, 10, 2, 128)
@@ -422,7 +514,12 @@ mod tests {
             &[],
         )
         .unwrap();
-        assert!(exact.method_flops > forecast(&free.cells[0]).unwrap().method_flops);
+        assert!(
+            exact.method_flops
+                > forecast(&free.cells[0], DeviceChoice::Flex)
+                    .unwrap()
+                    .method_flops
+        );
     }
 
     #[test]
@@ -434,7 +531,7 @@ mod tests {
             &[],
         )
         .unwrap();
-        let forecast = forecast(&plan.cells[0]).unwrap();
+        let forecast = forecast(&plan.cells[0], DeviceChoice::Flex).unwrap();
         // four layers of A [2, 48] and B [48, 2], and the head [5, 48]
         assert_eq!((forecast.blocks, forecast.dim), (9, 4 * 2 * 96 + 240));
         // 16 patches of 4 pixels through a projection, four layers of width 48 and a head; positions are
@@ -457,7 +554,9 @@ mod tests {
                  train: {{epochs: {epochs}, base_dropout: {dropout}}}\nstore: {{activations_mib: {activations}}}\n"
             );
             let plan = parse("t.yaml", &text, None, &[]).unwrap();
-            forecast(&plan.cells[0]).unwrap().training_flops
+            forecast(&plan.cells[0], DeviceChoice::Flex)
+                .unwrap()
+                .training_flops
         };
         // 16 patches through a projection and three layers below the adapted one, or the whole with the head and
         // what trains it

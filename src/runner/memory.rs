@@ -4,24 +4,52 @@
 
 use std::path::Path;
 
+use crate::device;
+use crate::measure::size;
 use crate::results::environment;
 
-/// The program itself, its threads' stacks and the allocator's reserve, bytes.
-const PROGRAM: f64 = 64e6;
-/// What the methods and metrics take besides, of the program and of their threads, bytes.
-const METHODS: f64 = 14e6;
-/// What the allocator holds of what was freed, over what is held.
-const RESERVE: f64 = 1.15;
+/// The program itself, its threads' stacks and the allocator's first pages by stage, bytes.
+const PROGRAM: [f64; 3] = [50e6, 54e6, 60e6];
+/// What the allocator still holds of what was freed: a share of what is at work, and by stage a share of [`Memory::freed`].
+const RESERVE: f64 = 0.7;
+const FREED: [f64; 3] = [0.2, 0.6, 1.4];
+/// The most of both by stage, and the most of the second, bytes.
+const MOST: [f64; 3] = [13e6, 13e6, 80e6];
+const MOST_FREED: f64 = 24e6;
+
+/// What is at work on a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// The base is pretrained, or images are encoded.
+    Base,
+    /// Adapters are trained.
+    Training,
+    /// Gradients are taken, then the methods run on them.
+    Scoring,
+}
+
+impl Stage {
+    /// All, in order.
+    pub const ALL: [Self; 3] = [Self::Base, Self::Training, Self::Scoring];
+}
 
 /// What lies in memory while a cell is computed, bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Memory {
+    /// Whether the model computes on a GPU: its weights, what pretraining keeps and its activations lie there.
+    pub on_gpu: bool,
     /// Weights, adapters included.
     pub weights: f64,
+    /// Files of weights, from which they are read.
+    pub files: f64,
     /// Gradients and moments of the optimiser while the base is pretrained.
     pub pretraining: f64,
-    /// Activations of all threads at work.
+    /// Activations of all threads that train.
     pub activations: f64,
+    /// The same while gradients are taken.
+    pub passes: f64,
+    /// What evaluations allocate and free on all threads.
+    pub freed: f64,
     /// Examples.
     pub examples: f64,
     /// Activations below the first adapted layer that are kept.
@@ -35,27 +63,45 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// While the base is pretrained.
-    pub fn of_base(&self) -> f64 {
-        PROGRAM + RESERVE * (self.weights + self.pretraining + self.activations + self.examples)
+    /// Peak of main memory.
+    pub fn host(&self, stage: Stage) -> f64 {
+        let [weights, worked] = self.of_model(stage, !self.on_gpu);
+        let held = weights + self.files + self.examples;
+        let worked = match stage {
+            Stage::Base => worked,
+            Stage::Training => self.kept + worked,
+            Stage::Scoring => self.kept + self.gradients + worked.max(self.workspace),
+        };
+        let freed = if self.on_gpu { 0.0 } else { self.freed };
+        let stage = stage as usize;
+        let reserve = RESERVE * worked + (FREED[stage] * freed).min(MOST_FREED);
+        PROGRAM[stage] + held + worked + reserve.min(MOST[stage])
     }
 
-    /// While adapters are trained.
-    pub fn of_training(&self) -> f64 {
-        PROGRAM + RESERVE * (self.weights + self.activations + self.examples + self.kept)
+    /// Peak of a GPU's memory, without what the driver and the framework hold for themselves.
+    pub fn gpu(&self, stage: Stage) -> f64 {
+        let [weights, worked] = self.of_model(stage, self.on_gpu);
+        weights + worked
     }
 
-    /// While a cell is scored: gradients are taken, then the methods run on them.
-    pub fn of_scoring(&self) -> f64 {
-        let held = self.weights + self.examples + self.kept + self.gradients;
-        PROGRAM + METHODS + RESERVE * (held + self.activations.max(self.workspace))
+    /// Weights, and what computing with them takes besides, where they are there.
+    fn of_model(&self, stage: Stage, are_there: bool) -> [f64; 2] {
+        let worked = match stage {
+            Stage::Base => self.pretraining + self.activations,
+            Stage::Training => self.activations,
+            Stage::Scoring => self.passes,
+        };
+        if are_there {
+            [self.weights, worked]
+        } else {
+            [0.0; 2]
+        }
     }
 
-    /// The most of all.
+    /// The most of all stages in main memory.
     pub fn peak(&self) -> f64 {
-        self.of_base()
-            .max(self.of_training())
-            .max(self.of_scoring())
+        let of_stages = Stage::ALL.map(|stage| self.host(stage));
+        of_stages.into_iter().fold(0.0, f64::max)
     }
 
     /// The largest term and the setting that makes it smaller.
@@ -70,7 +116,7 @@ impl Memory {
                 "exact:solver=cg takes no matrix of n² or d²; or leave the largest method out",
             ),
             (
-                self.activations,
+                self.activations.max(self.passes),
                 "fewer --threads hold fewer activations, a smaller train.batch_size or task.max_length makes them smaller",
             ),
             (
@@ -85,11 +131,13 @@ impl Memory {
     }
 }
 
-/// What there is on this host.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// What there is on a host.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Host {
     /// Main memory that this process may take, bytes; `None` where the system does not tell.
     pub memory: Option<f64>,
+    /// Memory of the GPU, bytes; `None` where it is not known.
+    pub gpu: Option<f64>,
     /// Room on the disk of the results, bytes.
     pub disk: Option<f64>,
 }
@@ -99,40 +147,47 @@ impl Host {
     pub fn here(folder: &Path) -> Self {
         let of_job = std::env::var("SLURM_MEM_PER_NODE").ok();
         let of_job = of_job.and_then(|mib| mib.parse::<f64>().ok());
+        // 0: all that the node has
+        let of_job = of_job.filter(|&mib| mib > 0.0);
         let of_job = of_job.map(|mib| mib * f64::from(1 << 20));
         let machine = environment::memory().map(|bytes| bytes as f64);
         Self {
             memory: of_job.into_iter().chain(machine).reduce(f64::min),
+            gpu: device::gpu_capacity().map(|bytes| bytes as f64),
             disk: environment::room(folder).map(|bytes| bytes as f64),
         }
     }
 }
 
-/// Why what takes this does not fit a host, and what would make it fit; `None` when it does.
-pub fn misfit(memory: &Memory, host: Host) -> Option<String> {
-    let peak = memory.peak();
-    if let Some(there) = host.memory.filter(|&there| peak > there) {
-        return Some(format!(
-            "it takes about {} of memory and there are {}; {}",
-            gigabytes(peak),
-            gigabytes(there),
-            memory.advice()
-        ));
+/// Why stages that take this do not fit a host, and what would make them fit; `None` when they do.
+pub fn misfit(memory: &Memory, stages: &[Stage], host: Host) -> Option<String> {
+    let most = |of: fn(&Memory, Stage) -> f64| {
+        let of_stages = stages.iter().map(|&stage| of(memory, stage));
+        of_stages.fold(0.0, f64::max)
+    };
+    for (takes, there, what) in [
+        (most(Memory::host), host.memory, "memory"),
+        (most(Memory::gpu), host.gpu, "the GPU's memory"),
+    ] {
+        if let Some(there) = there.filter(|&there| takes > there) {
+            return Some(format!(
+                "it takes about {} of {what} and there are {}; {}",
+                size(takes),
+                size(there),
+                memory.advice()
+            ));
+        }
     }
     let disk = memory.mapped;
-    if let Some(room) = host.disk.filter(|&room| disk > room) {
+    let is_scored = stages.contains(&Stage::Scoring);
+    if let Some(room) = host.disk.filter(|&room| is_scored && disk > room) {
         return Some(format!(
             "its gradients take about {} of disk and there is room for {}; store.dtype=bf16 halves them",
-            gigabytes(disk),
-            gigabytes(room)
+            size(disk),
+            size(room)
         ));
     }
     None
-}
-
-/// `1.2 GB`
-fn gigabytes(bytes: f64) -> String {
-    format!("{:.1} GB", bytes / 1e9)
 }
 
 #[cfg(test)]
@@ -150,11 +205,13 @@ mod tests {
         let host = |memory, disk| Host {
             memory: Some(memory),
             disk: Some(disk),
+            ..Host::default()
         };
+        let misfit = |memory: &Memory, host| super::misfit(memory, &Stage::ALL, host);
         assert_eq!(misfit(&memory, host(64e9, 6e9)), None);
         let full = misfit(&memory, host(8e9, 6e9)).unwrap();
         assert!(
-            full.contains("10.4 GB") && full.contains("store.in_memory_mib"),
+            full.contains("9.1 GB") && full.contains("store.in_memory_mib"),
             "{full}"
         );
         let disk = misfit(&memory, host(64e9, 4e9)).unwrap();
@@ -166,10 +223,32 @@ mod tests {
         let full = misfit(&exact, host(8e9, 6e9)).unwrap();
         assert!(full.contains("exact:solver=cg"), "{full}");
         // what the system does not tell refuses nothing
-        let unknown = Host {
-            memory: None,
-            disk: None,
+        assert_eq!(misfit(&exact, Host::default()), None);
+        // training takes neither gradients nor a method's workspace
+        let training = super::misfit(&exact, &[Stage::Training], host(8e9, 4e9));
+        assert_eq!(training, None);
+    }
+
+    #[test]
+    fn a_model_on_a_gpu_takes_the_gpu_s_memory() {
+        let memory = Memory {
+            on_gpu: true,
+            weights: 4e9,
+            pretraining: 16e9,
+            activations: 8e9,
+            gradients: 1e9,
+            ..Memory::default()
         };
-        assert_eq!(misfit(&exact, unknown), None);
+        assert_eq!(memory.gpu(Stage::Base), 28e9);
+        assert_eq!(memory.gpu(Stage::Training), 12e9);
+        assert!(memory.host(Stage::Base) < 1e9 && memory.host(Stage::Scoring) > 1e9);
+        let host = Host {
+            memory: Some(8e9),
+            gpu: Some(24e9),
+            ..Host::default()
+        };
+        let full = misfit(&memory, &[Stage::Base], host).unwrap();
+        assert!(full.contains("28.0 GB of the GPU's memory"), "{full}");
+        assert_eq!(misfit(&memory, &[Stage::Training], host), None);
     }
 }

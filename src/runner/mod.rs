@@ -153,7 +153,7 @@ pub fn run(
     }
     progress.end();
     summary.records = collect(plan, results)?;
-    summary.failed = summary.records.iter().filter(|r| is_failed(r)).count();
+    summary.failed = summary.records.iter().filter(|r| !r.is_whole()).count();
     Ok(summary)
 }
 
@@ -224,11 +224,6 @@ pub fn encode_images<'c>(
 /// An error as a sentence for the record.
 fn sentence(error: impl std::fmt::Display) -> String {
     error.to_string()
-}
-
-/// Whether a cell or one of its methods failed.
-pub fn is_failed(record: &Record) -> bool {
-    record.status == Status::Failed || record.methods.iter().any(|m| m.status == Status::Failed)
 }
 
 /// A cell's place in its grid, for its record.

@@ -105,13 +105,20 @@ fn multiplied(model: &mut Model) -> [f64; 2] {
     let depth = model.layers_below_adapters();
     let mut is_below = depth > 0;
     let (mut below, mut above) = (0, 0);
+    // without a head of its own a language model multiplies with the table of its tokens, which comes first
+    let is_decoder = model.decoder().is_some();
     let tables = model.looked_up();
     // they come in the order of a forward pass
     for parameter in model.parameters() {
         is_below &= split_layer(&parameter.name).is_none_or(|(layer, _)| layer != depth);
         if !tables.contains(&parameter.name.as_str()) {
+            let is_head = is_decoder && split_layer(&parameter.name).is_none();
             let size = parameter.slot.count();
-            *(if is_below { &mut below } else { &mut above }) += size;
+            *(if is_below && !is_head {
+                &mut below
+            } else {
+                &mut above
+            }) += size;
         }
     }
     [below as f64, above as f64]

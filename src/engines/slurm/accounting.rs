@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 
 use super::super::engine::{Task, TaskState};
+use crate::input::quote;
+use crate::interrupt;
 use crate::runner::units::report::Cause;
 
 /// `MaxArraySize` of `scontrol show config`.
@@ -40,9 +42,22 @@ fn state(word: &str, about: &str) -> TaskState {
         "TIMEOUT" | "DEADLINE" => failed(Cause::Timeout),
         "OUT_OF_MEMORY" => failed(Cause::OutOfMemory),
         "NODE_FAIL" | "BOOT_FAIL" => failed(Cause::NodeFail),
-        "CANCELLED" | "REVOKED" | "PREEMPTED" => failed(Cause::Cancelled),
+        "PREEMPTED" => failed(Cause::Preempted),
+        "CANCELLED" | "REVOKED" => failed(Cause::Cancelled),
         "FAILED" => failed(Cause::Error),
         _ => failed(Cause::Other),
+    }
+}
+
+impl TaskState {
+    /// The state of a job with this exit code: one that was interrupted and not started again ran out of time.
+    fn interrupted(self, code: &str) -> Self {
+        match self {
+            Self::Failed(Cause::Error, word) if code == format!("{}:0", interrupt::EXIT) => {
+                Self::Failed(Cause::Timeout, format!("out of time: {word}"))
+            }
+            state => state,
+        }
     }
 }
 
@@ -69,12 +84,15 @@ fn bytes(text: &str) -> Option<f64> {
     Some(number * f64::from(unit).exp2())
 }
 
-/// Lines `JobID|State|ExitCode|Timelimit|ReqMem|NodeList|MaxRSS` of jobs and their steps. A step that was ended and had
+/// Lines `JobID|State|ExitCode|Timelimit|ReqMem|NodeList|MaxRSS` of jobs and their steps; of a task that was started again
+/// all attempts in order, each before its steps. A step that was ended and had
 /// more than its job was allowed ran out of memory, also where Slurm's own word for that is `CANCELLED` (without
 /// cgroups, by `JobAcctGatherParams=OverMemoryKill`).
 pub(super) fn of_sacct(text: &str) -> Vec<Task> {
     let mut found: Vec<Task> = Vec::new();
     let mut allowed: HashMap<&str, f64> = HashMap::new();
+    // how the latest attempt of a task stands, in Slurm's words
+    let mut latest: HashMap<(&str, usize), String> = HashMap::new();
     for line in text.lines() {
         let fields: Vec<&str> = line.split('|').collect();
         let [id, word, code, limit, memory, nodes, resident] = fields[..] else {
@@ -91,7 +109,10 @@ pub(super) fn of_sacct(text: &str) -> Vec<Task> {
             allowed.extend(bytes(memory).map(|bytes| (whole, bytes)));
         }
         let about = format!(" (exit code {code}, allowed {limit} and {memory}, on {nodes})");
-        let mut state = state(word, if step.is_some() { "" } else { &about });
+        let mut state = match step {
+            Some(_) => state(word, ""),
+            None => state(word, &about).interrupted(code),
+        };
         if let TaskState::Running(place) = &mut state {
             nodes.clone_into(place);
         }
@@ -102,6 +123,10 @@ pub(super) fn of_sacct(text: &str) -> Vec<Task> {
             state = TaskState::Failed(Cause::OutOfMemory, word);
         }
         for index in numbers(task) {
+            let earlier = match step {
+                Some(_) => None,
+                None => latest.insert((job, index), format!("{word} on {nodes}")),
+            };
             let known = found
                 .iter_mut()
                 .find(|known| known.job == job && known.index == index);
@@ -118,11 +143,15 @@ pub(super) fn of_sacct(text: &str) -> Vec<Task> {
                         };
                     }
                 }
-                Some(known) => known.state = state.clone(),
+                Some(known) => {
+                    known.before.extend(earlier);
+                    known.state = state.clone();
+                }
                 None if step.is_none() => found.push(Task {
                     job: job.to_owned(),
                     index,
                     state: state.clone(),
+                    before: Vec::new(),
                 }),
                 None => {}
             }
@@ -150,19 +179,67 @@ pub(super) fn of_scontrol(text: &str) -> Vec<Task> {
             " (exit code {code}, allowed {}, on {nodes})",
             field("TimeLimit").unwrap_or_default()
         );
-        let mut state = state(word, &about);
+        let mut state = state(word, &about).interrupted(code);
         match &mut state {
             TaskState::Running(place) => nodes.clone_into(place),
             TaskState::Waiting(reason) => field("Reason").unwrap_or(word).clone_into(reason),
             _ => {}
         }
+        // how often, and not why
+        let restarts = field("Restarts").and_then(|text| text.parse().ok());
+        let before = vec!["requeued".to_owned(); restarts.unwrap_or(0)];
         found.extend(numbers(tasks).into_iter().map(|index| Task {
             job: job.to_owned(),
             index,
             state: state.clone(),
+            before: before.clone(),
         }));
     }
     found
+}
+
+/// Adds what the controller says of tasks to what is known of them from the accounting, which learns later how they stand,
+/// and knows more of why they ended.
+pub(super) fn heard(known: &mut Vec<Task>, now: Vec<Task>) {
+    for task in now {
+        let mut all = known.iter_mut();
+        let known_task = all.find(|known| (&known.job, known.index) == (&task.job, task.index));
+        match known_task {
+            Some(known) => {
+                if !known.state.has_ended() || !task.state.has_ended() {
+                    known.state = task.state;
+                }
+                if known.before.is_empty() {
+                    known.before = task.before;
+                }
+            }
+            None => known.push(task),
+        }
+    }
+}
+
+/// The message of Slurm's step daemon among the output of a task that took more memory than it was allowed: where that is
+/// all that tells (accounting that misses the peak, or none).
+pub(super) fn out_of_memory(output: &str) -> Option<(Cause, String)> {
+    const WORDS: [&str; 4] = [
+        "exceeded memory limit",
+        "oom-kill",
+        "oom_kill",
+        "out of memory",
+    ];
+    let mut lines = output.lines().rev();
+    let line = lines.find(|line| {
+        let line = line.to_lowercase();
+        line.starts_with("slurmstepd") && WORDS.iter().any(|word| line.contains(word))
+    })?;
+    // `slurmstepd-NODE: error: …`
+    let message = line
+        .split_once("error: ")
+        .map_or(line, |(_, message)| message);
+    Some((
+        Cause::OutOfMemory,
+        format!("out of memory: {}", quote(message)),
+    ))
 }
 
 /// The task numbers of `7`, `[1-3,9%4]` and `1-3,9%4`.
@@ -199,13 +276,19 @@ mod tests {
 12_9|FAILED|0:9|00:01:00|100M|n1|
 12_9.batch|CANCELLED by 0|0:9|||n1|134672K
 14|RUNNING|0:0|00:01:00|100M|n2|
+15_0|PREEMPTED|0:0|00:01:00|100M|n3|
+15_0.batch|CANCELLED|0:15|||n3|
+15_0|NODE_FAIL|0:0|00:01:00|100M|n2|
+15_0|RUNNING|0:0|00:01:00|100M|n1|
+15_1|FAILED|75:0|00:01:00|100M|n1|
+15_2|PREEMPTED|0:0|00:01:00|100M|n1|
 ";
         let found = of_sacct(text);
         let cause = |index: usize| match &found[index].state {
             TaskState::Failed(cause, _) => Some(*cause),
             _ => None,
         };
-        assert_eq!(found.len(), 11);
+        assert_eq!(found.len(), 14);
         assert_eq!(found[0].state, TaskState::Completed);
         assert_eq!(cause(1), Some(Cause::Timeout));
         assert_eq!(cause(2), Some(Cause::OutOfMemory));
@@ -218,6 +301,12 @@ mod tests {
         assert_eq!(cause(9), Some(Cause::NodeFail));
         assert_eq!(cause(10), Some(Cause::OutOfMemory));
         assert_eq!(bytes("2.50G"), Some(2.5 * f64::from(1 << 30)));
+        // started again, interrupted at the end of its time, and preempted for good
+        assert_eq!(found[11].state, TaskState::Running("n1".to_owned()));
+        assert_eq!(found[11].before, ["PREEMPTED on n3", "NODE_FAIL on n2"]);
+        assert_eq!(cause(12), Some(Cause::Timeout));
+        assert_eq!(cause(13), Some(Cause::Preempted));
+        assert!(found[..11].iter().all(|task| task.before.is_empty()));
         let TaskState::Failed(_, word) = &found[1].state else {
             panic!("failed")
         };
@@ -230,12 +319,13 @@ mod tests {
     #[test]
     fn the_controller_knows_without_accounting() {
         let text = "\
-JobId=5 ArrayJobId=4 ArrayTaskId=1 JobName=x JobState=TIMEOUT Reason=TimeLimit ExitCode=0:15 TimeLimit=00:01:00 NodeList=n1
+JobId=5 ArrayJobId=4 ArrayTaskId=1 JobName=x JobState=TIMEOUT Reason=TimeLimit Restarts=2 ExitCode=0:15 TimeLimit=00:01:00 NodeList=n1
 JobId=4 ArrayJobId=4 ArrayTaskId=2-3%1 JobState=PENDING Reason=Dependency TimeLimit=00:01:00 NodeList=
 JobId=9 JobName=y JobState=RUNNING
 ";
         let found = of_scontrol(text);
         assert_eq!(found.len(), 3);
+        assert_eq!(found[0].before, ["requeued", "requeued"]);
         assert!(matches!(
             &found[0].state,
             TaskState::Failed(Cause::Timeout, _)
@@ -246,6 +336,58 @@ JobId=9 JobName=y JobState=RUNNING
         assert_eq!(
             max_array_size("MaxArraySize            = 10001\n"),
             Some(10_001)
+        );
+    }
+    #[test]
+    fn the_controller_knows_first_and_the_accounting_more() {
+        let task = |index, state| Task {
+            job: "4".to_owned(),
+            index,
+            state,
+            before: Vec::new(),
+        };
+        let failed = |cause| TaskState::Failed(cause, String::new());
+        let running = || TaskState::Running("n1".to_owned());
+        let mut known = vec![
+            task(0, failed(Cause::OutOfMemory)),
+            task(1, running()),
+            task(2, failed(Cause::Preempted)),
+        ];
+        let again = Task {
+            before: vec!["requeued".to_owned()],
+            ..task(2, TaskState::Waiting("BeginTime".to_owned()))
+        };
+        let now = vec![
+            task(0, failed(Cause::Error)),
+            task(1, failed(Cause::Timeout)),
+            again.clone(),
+            task(3, running()),
+        ];
+        heard(&mut known, now);
+        assert_eq!(known[0].state, failed(Cause::OutOfMemory));
+        assert_eq!(known[1].state, failed(Cause::Timeout));
+        assert_eq!(known[2], again);
+        assert_eq!(known[3].state, running());
+    }
+
+    #[test]
+    fn messages_of_the_step_daemon_tell_that_memory_ran_out() {
+        let messages = [
+            "slurmstepd-n1: error: StepId=5.batch exceeded memory limit (323837952 > 104857600), being killed",
+            "slurmstepd: error: Exceeded memory limit at some point",
+            "slurmstepd: error: Detected 1 oom-kill event(s) in StepId=5.batch. Some of your processes may have been killed by the cgroup out-of-memory handler.",
+            "slurmstepd: error: Detected 1 oom_kill event in StepId=5.batch",
+        ];
+        for message in messages {
+            let (cause, word) = out_of_memory(&format!("one\n{message}\nlast\n")).unwrap();
+            assert_eq!(cause, Cause::OutOfMemory);
+            assert!(message.contains(&word[15..60.min(word.len())]), "{word}");
+        }
+        // what the task itself says is no message of Slurm's
+        assert_eq!(out_of_memory("the paper is called Out Of Memory\n"), None);
+        assert_eq!(
+            out_of_memory("slurmstepd: error: *** STEP 5.0 CANCELLED ***\n"),
+            None
         );
     }
 }

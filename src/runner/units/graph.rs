@@ -11,6 +11,7 @@ use crate::device::DeviceChoice;
 use crate::results::ResultsDir;
 use crate::runner::forecast::{Cost, Forecast, forecast_with};
 use crate::runner::latents::Encoding;
+use crate::runner::memory::Stage;
 use crate::runner::tuning::{Place, examples};
 
 /// A unit of a plan.
@@ -67,7 +68,7 @@ pub fn list(plan: &Plan, results: &ResultsDir, cut: Cut) -> Result<Vec<Unit>, St
                 drawn.get(&key).cloned()
             }
         };
-        let forecast = forecast_with(cell, data.as_deref()).map_err(wrong)?;
+        let forecast = forecast_with(cell, data.as_deref(), cut.device).map_err(wrong)?;
         let shared = data
             .map(|data| Shared::of(&place, cell, data, Encoding::Blank, &mut bases))
             .transpose()
@@ -106,6 +107,7 @@ impl Graph {
         let scored = results.is_finished(&cell.id);
         let mut needs = Vec::new();
         let seconds = |flops| forecast.training_seconds(flops, cut.rate);
+        let once = seconds(forecast.once_flops);
         if let Some(shared) = shared {
             let mut base = Vec::new();
             if shared.has_base() {
@@ -114,11 +116,7 @@ impl Graph {
                     cells: Vec::new(),
                     needs: Vec::new(),
                     on_device: true,
-                    cost: forecast.cost(
-                        seconds(forecast.pretraining_flops),
-                        forecast.memory.of_base(),
-                        0.0,
-                    ),
+                    cost: forecast.cost(Stage::Base, seconds(forecast.pretraining_flops)),
                     done: !shared.lacks_base(),
                 };
                 base.push(self.merge(unit, &shared.base_key(), index, scored));
@@ -129,11 +127,7 @@ impl Graph {
                 cells: Vec::new(),
                 needs: base.clone(),
                 on_device: true,
-                cost: forecast.cost(
-                    seconds(forecast.fine_tune_flops),
-                    forecast.memory.of_training(),
-                    0.0,
-                ),
+                cost: forecast.cost(Stage::Training, seconds(forecast.fine_tune_flops) + once),
                 done: !shared.lacks_tune(),
             };
             needs.push(self.merge(unit, &key, index, scored));
@@ -149,7 +143,7 @@ impl Graph {
                     cells: Vec::new(),
                     needs: base.clone(),
                     on_device: true,
-                    cost: forecast.cost(part, forecast.memory.of_training(), 0.0),
+                    cost: forecast.cost(Stage::Training, part + once),
                     done: !shared.lacks_outcome(&id, &jobs[range]),
                     id,
                 };
@@ -158,13 +152,13 @@ impl Graph {
             }
         }
         let elsewhere = forecast.fine_tune_flops + forecast.retraining_flops;
-        let rest = forecast.seconds(cut.rate) - seconds(elsewhere);
+        let rest = forecast.seconds(cut.rate) - forecast.start - seconds(elsewhere);
         let unit = Unit {
             id: UnitId::new(Kind::Score, &cell.id),
             cells: Vec::new(),
             needs,
             on_device: shared.is_some(),
-            cost: forecast.cost(rest, forecast.memory.of_scoring(), forecast.memory.mapped),
+            cost: forecast.cost(Stage::Scoring, rest),
             done: scored,
         };
         self.merge(unit, &cell.id, index, scored);
@@ -188,6 +182,7 @@ impl Graph {
         // what only finished cells need is not made again
         there.done &= *made || scored;
         there.cost.memory = there.cost.memory.max(unit.cost.memory);
+        there.cost.gpu = there.cost.gpu.max(unit.cost.gpu);
         there.id.clone()
     }
 

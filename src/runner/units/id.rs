@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::input::quote;
+use crate::runner::memory::Stage;
 
 /// What a unit does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,6 +30,16 @@ impl Kind {
         Self::Score,
         Self::Collect,
     ];
+
+    /// What is at work on the cell.
+    pub fn stage(self) -> Option<Stage> {
+        match self {
+            Self::Base => Some(Stage::Base),
+            Self::Tune | Self::Retrain => Some(Stage::Training),
+            Self::Score => Some(Stage::Scoring),
+            Self::Collect => None,
+        }
+    }
 
     /// As ids begin.
     pub fn name(self) -> &'static str {

@@ -35,6 +35,8 @@ pub enum Cause {
     NodeFail,
     /// A unit that it needs is not done.
     Blocked,
+    /// Its job made room for another and was not started again.
+    Preempted,
     /// Its job was cancelled.
     Cancelled,
     /// Its job ended in another way.
@@ -118,8 +120,6 @@ impl UnitReport {
     /// What the file system answers, as a sentence.
     pub fn write(&self, root: &Path, unit: &UnitId) -> Result<(), String> {
         let path = path(root, unit);
-        let mut text = serde_json::to_vec_pretty(self).expect("a report is plain JSON");
-        text.push(b'\n');
-        atomic::write(&path, &text).map_err(|e| format!("cannot write {}: {e}", path.display()))
+        atomic::write_json(&path, self).map_err(|e| format!("cannot write {}: {e}", path.display()))
     }
 }

@@ -18,7 +18,7 @@ use crate::results::{ResultsDir, environment};
 use crate::runner::cell::CellRunner;
 use crate::runner::latents::Encoding;
 use crate::runner::tuning::{Place, examples};
-use crate::runner::{is_failed, one, panic_message};
+use crate::runner::{one, panic_message};
 
 /// Does units of a plan, one after the other.
 pub struct Worker<'a> {
@@ -160,7 +160,7 @@ impl Worker<'_> {
             (Kind::Score, _) => {
                 let runner = CellRunner::new(self.results, self.device, self.plan);
                 let record = one(self.plan, &runner, cell, progress);
-                if is_failed(&record) && interrupt::requested() {
+                if !record.is_whole() && interrupt::requested() {
                     return Ok(Err("interrupted".to_owned()));
                 }
                 let written = self.results.write_record(&record);
@@ -207,7 +207,7 @@ fn failure(record: &Record) -> Option<String> {
         let error = method.error.as_ref()?;
         Some(format!("{}: {error}", method.label))
     });
-    is_failed(record).then(|| {
+    (!record.is_whole()).then(|| {
         let own = record.error.clone().or(failed);
         own.unwrap_or_else(|| "no reason recorded".to_owned())
     })
