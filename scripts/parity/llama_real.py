@@ -4,7 +4,7 @@ texts than the golden case's.
     python scripts/parity/llama_real.py MODEL_DIR OUT [--infbench target/release/infbench] [--gguf FILE.gguf] [--only NAME ...]
 
 Adapters are PEFT's own files: all seven matrices, a regular expression, ranks and alphas by pattern, rsLoRA, some layers.
-Texts have several scripts, emoji, tabs and lines, prompts whose last token merges with the answer, and lengths from 3 to 120
+Texts have several scripts, emoji, tabs and lines, prompts whose last token merges with the answer, and lengths from 2 to 107
 tokens. Prints for every adapter and loss the largest relative error of a loss and the errors of the rows of blocks, of their
 norm, beside those of PyTorch's own float32. Exit code 1: a loss off by 1e-5, a median above twice PyTorch's, a row off by 1e-3,
 or other names or counts of tokens. `--gguf` takes the same through a GGUF file, whose weights transformers reads for the truth.
