@@ -1,6 +1,7 @@
 //! Variants of one method that differ in numbers only: a knob, and what it is turned to.
 
 use super::palette::{MARKERS, Palette, Style};
+use crate::look::Given;
 
 /// Labels of one method that differ in numeric options only.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,64 +54,48 @@ const NAMED: usize = 3;
 
 /// The label without its numeric options.
 fn family(label: &str) -> String {
-    let (name, options) = label.split_once(':').unwrap_or((label, ""));
-    let mut kept: Vec<&str> = options
-        .split(',')
-        .filter(|option| !option.is_empty() && number(option).is_none())
-        .collect();
+    let (name, options) = Given::parse(label);
+    let kept = options.iter().filter(|(_, value)| !is_number(value));
+    let mut kept: Vec<String> = kept.map(|(key, value)| format!("{key}={value}")).collect();
     kept.sort_unstable();
-    if kept.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{name}:{}", kept.join(","))
+    match kept.is_empty() {
+        true => name.to_owned(),
+        false => format!("{name}:{}", kept.join(",")),
     }
 }
 
-/// Key and value of a numeric option.
-fn number(option: &str) -> Option<(&str, &str)> {
-    let (key, value) = option.split_once('=')?;
-    let value = value.trim();
-    value.parse::<f64>().is_ok().then_some((key.trim(), value))
+fn is_number(value: &str) -> bool {
+    value.parse::<f64>().is_ok()
 }
 
 /// The family's name with the values of what differs, e.g. `Lanczos, rank 4, 16, 64`; `rank 4 to 256` of more.
 fn name(family: &str, labels: &[&str]) -> String {
-    let options = |label: &str| -> Vec<(String, String)> {
-        let (_, options) = label.split_once(':').unwrap_or((label, ""));
-        options
-            .split(',')
-            .filter_map(number)
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .collect()
-    };
-    let all: Vec<_> = labels.iter().map(|label| options(label)).collect();
-    let value = |options: &[(String, String)], key: &str| -> String {
-        let given = options.iter().find(|(k, _)| k == key);
+    let all: Vec<Given> = labels.iter().map(|label| Given::parse(label).1).collect();
+    let value = |options: &Given, key: &str| -> String {
         let default = if key == "group_size" { "1" } else { "default" };
-        given
-            .map_or(default, |(_, value)| value.as_str())
-            .to_owned()
+        options.get(key).unwrap_or(default).to_owned()
     };
     let mut keys: Vec<&str> = Vec::new();
-    for (key, _) in all.iter().flatten() {
+    for (key, _) in all
+        .iter()
+        .flat_map(Given::iter)
+        .filter(|(_, value)| is_number(value))
+    {
         let differs = all.iter().any(|o| value(o, key) != value(&all[0], key));
-        if differs && !keys.contains(&key.as_str()) {
+        if differs && !keys.contains(&key) {
             keys.push(key);
         }
     }
-    let values: Vec<String> = all
-        .iter()
-        .map(|options| {
-            let values: Vec<String> = keys.iter().map(|key| value(options, key)).collect();
-            values.join("·")
-        })
-        .collect();
-    let bare = Palette::new([family]).style(family).name;
-    let keys: Vec<String> = keys.iter().map(|key| key.replace('_', " ")).collect();
-    let values = match &values[..] {
-        [first, .., last] if values.len() > NAMED => format!("{first} to {last}"),
+    let values = all.iter().map(|options| {
+        let values: Vec<String> = keys.iter().map(|key| value(options, key)).collect();
+        values.join("·")
+    });
+    let values = match &values.collect::<Vec<_>>()[..] {
+        [first, .., last] if labels.len() > NAMED => format!("{first} to {last}"),
         few => few.join(", "),
     };
+    let bare = Palette::new([family]).style(family).name;
+    let keys: Vec<String> = keys.iter().map(|key| key.replace('_', " ")).collect();
     format!("{bare}, {} {values}", keys.join("·"))
 }
 
