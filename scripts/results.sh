@@ -32,6 +32,10 @@ llama_table2 llama_table2 laptop
 llama_cue llama_cue laptop
 llama_rank llama_rank laptop
 llama_truth llama_truth laptop
+styles styles laptop
+subjects subjects laptop
+diffusion_rank diffusion_rank laptop
+diffusion_truth diffusion_truth laptop
 frontier_digits frontier digits
 frontier_minilm frontier minilm
 frontier_spectra frontier spectra
@@ -61,6 +65,8 @@ figure-7 laptop glue_selection
 figure-7 small retraining
 table-1 synthetic theory_synthetic
 table-2 laptop llama_table2
+table-2 styles styles
+table-2 subjects subjects
 table-2 small sentences
 theorem-1 synthetic theory_synthetic
 theorem-1 gradients theory_gradients
