@@ -287,6 +287,11 @@ pub fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }
 
+/// `3 cells`
+pub fn count(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", plural(count))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,11 +10,11 @@ use infbench::input;
 use infbench::input::Problem;
 use infbench::measure::{duration, size};
 use infbench::progress::{Progress, plural};
-use infbench::report::paper::items::{ITEMS, Item, find};
+use infbench::report::paper::items::{Item, find, items};
 use infbench::report::paper::{self, PaperSummary};
 use infbench::reproduce::status::{RUNS, Status, available, status};
 use infbench::reproduce::{Source, Variant, choose, variants};
-use infbench::results::theory::text as theory_text;
+use infbench::results::theory::load as load_theory;
 use infbench::results::{Record, load};
 use infbench::runner::RunOptions;
 use infbench::runner::forecast::product_rate;
@@ -70,13 +70,13 @@ pub fn reproduce(args: &ReproduceArgs, global: Global) -> miette::Result<ExitCod
         wrong(Problem::unknown(
             "item of the paper",
             name,
-            ITEMS.iter().map(|item| item.name),
+            items().iter().map(|item| item.name.as_str()),
         ))
     })?;
     if let Some(folder) = &args.from {
         return compare(args, item, folder);
     }
-    let variant = choose(item.name, args.profile.as_deref()).map_err(wrong)?;
+    let variant = choose(&item.name, args.profile.as_deref()).map_err(wrong)?;
     match variant.source {
         Source::Theory { .. } => check_theory(args, item, variant, global),
         Source::Run { .. } => run(args, item, variant, global),
@@ -96,13 +96,13 @@ type Standing = (&'static Item, Vec<(&'static Variant, Status)>);
 /// Every item with its variants and where they stand.
 fn statuses(rate: f64) -> miette::Result<Vec<Standing>> {
     let of = |item: &'static Item| {
-        let own = variants(item.name).map(|variant| {
+        let own = variants(&item.name).map(|variant| {
             let found = status(variant, Some(rate)).map_err(bad)?;
             Ok((variant, found))
         });
         Ok((item, own.collect::<miette::Result<Vec<_>>>()?))
     };
-    ITEMS.iter().map(of).collect()
+    items().iter().map(of).collect()
 }
 
 fn list() -> miette::Result<String> {
@@ -228,7 +228,7 @@ fn list_json() -> miette::Result<String> {
 /// Runs the cells that an item shows, then writes the report of everything in the folder and the item's page.
 fn run(
     args: &ReproduceArgs,
-    item: &Item,
+    item: &'static Item,
     variant: &Variant,
     global: Global,
 ) -> miette::Result<ExitCode> {
@@ -285,7 +285,7 @@ fn finish(written: &PaperSummary) {
 }
 
 /// Options that cells have and claims have not.
-fn no_cells(args: &ReproduceArgs, item: &Item) -> miette::Result<()> {
+fn no_cells(args: &ReproduceArgs, item: &'static Item) -> miette::Result<()> {
     let given = [
         ("--device", args.device.is_some()),
         ("--limit", args.limit.is_some()),
@@ -303,7 +303,7 @@ fn no_cells(args: &ReproduceArgs, item: &Item) -> miette::Result<()> {
 
 fn check_theory(
     args: &ReproduceArgs,
-    item: &Item,
+    item: &'static Item,
     variant: &Variant,
     global: Global,
 ) -> miette::Result<ExitCode> {
@@ -322,39 +322,37 @@ fn check_theory(
     let out = args.out.clone();
     let out = out.unwrap_or_else(|| Path::new(RUNS).join(variant.page()));
     let results = theory::check(&plan, &out, global)?;
-    let text = serde_json::to_string(&results).map_err(bad)?;
     let pages = out.join("reproduce");
-    let written = paper::write_theory(item, &text, &variant.page(), &pages).map_err(bad)?;
+    let written = paper::write_theory(item, &results, &variant.page(), &pages).map_err(bad)?;
     finish(&written);
     Ok(theory::exit_code(&results))
 }
 
 /// Sets results that are there beside the paper.
-fn compare(args: &ReproduceArgs, item: &Item, folder: &Path) -> miette::Result<ExitCode> {
+fn compare(args: &ReproduceArgs, item: &'static Item, folder: &Path) -> miette::Result<ExitCode> {
     let asked = match &args.profile {
-        Some(name) => Some(choose(item.name, Some(name)).map_err(wrong)?),
+        Some(name) => Some(choose(&item.name, Some(name)).map_err(wrong)?),
         None => None,
     };
     let pages = args.out.clone().unwrap_or_else(|| folder.join("reproduce"));
     let is_theory =
-        variants(item.name).any(|variant| matches!(variant.source, Source::Theory { .. }));
+        variants(&item.name).any(|variant| matches!(variant.source, Source::Theory { .. }));
     if is_theory {
-        let found = theory_text(folder).map_err(bad)?;
-        let (path, text) =
+        let found = load_theory(folder).map_err(bad)?;
+        let found =
             found.ok_or_else(|| bad(format!("{} holds no theory.json", folder.display())))?;
-        let parsed: Value = input::parse_json(&path, &text).map_err(bad)?;
-        let named = |variant: &&'static Variant| matches!(variant.source, Source::Theory { file, .. } if parsed["experiment"] == file);
-        let variant = asked.or_else(|| variants(item.name).find(named));
+        let named = |variant: &&'static Variant| matches!(variant.source, Source::Theory { file, .. } if found.experiment == file);
+        let variant = asked.or_else(|| variants(&item.name).find(named));
         let variant =
-            variant.ok_or_else(|| unknown_results(item, folder, &parsed["experiment"]))?;
-        let written = paper::write_theory(item, &text, &variant.page(), &pages).map_err(bad)?;
+            variant.ok_or_else(|| unknown_results(item, folder, &json!(found.experiment)))?;
+        let written = paper::write_theory(item, &found, &variant.page(), &pages).map_err(bad)?;
         finish(&written);
         return Ok(ExitCode::SUCCESS);
     }
     let records = load(folder).map_err(bad)?;
     let candidates: Vec<&'static Variant> = match asked {
         Some(variant) => vec![variant],
-        None => variants(item.name).collect(),
+        None => variants(&item.name).collect(),
     };
     for variant in candidates {
         let own: Vec<Record> = records.iter().filter(|r| variant.has(r)).cloned().collect();
@@ -368,8 +366,8 @@ fn compare(args: &ReproduceArgs, item: &Item, folder: &Path) -> miette::Result<E
     Err(unknown_results(item, folder, &json!(records[0].experiment)))
 }
 
-fn unknown_results(item: &Item, folder: &Path, experiment: &Value) -> miette::Report {
-    let mut known: Vec<String> = variants(item.name)
+fn unknown_results(item: &'static Item, folder: &Path, experiment: &Value) -> miette::Report {
+    let mut known: Vec<String> = variants(&item.name)
         .map(|variant| match variant.source {
             Source::Run { file, profile, .. } => match profile {
                 Some(profile) => format!("{file} (profile {profile})"),

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::number;
-use super::study::{Group, method};
+use super::study::{Group, Study, method};
+use crate::measure::StageSeconds;
 use crate::metrics::interval::{mean, t_interval};
-use crate::metrics::{Metric, MetricValue, find};
-use crate::results::record::{MethodRecord, Record, Status};
+use crate::metrics::{MetricValue, find};
+use crate::progress::plural;
+use crate::results::record::{Record, Status};
 
-/// A metric of one method over the seeds of a group.
+/// A number over the seeds of a group.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Aggregate {
     /// Mean over the seeds where it is defined; geometric when `factor` says so.
@@ -39,51 +41,138 @@ impl Aggregate {
     }
 }
 
-/// Aggregates one metric, computed or measured, of one method.
-pub fn aggregate(group: &Group, label: &str, metric: &str) -> Aggregate {
-    let mut result = Aggregate::default();
-    let mut values = Vec::new();
-    let mut own = None;
-    for record in &group.records {
-        let failed = record.status == Status::Failed;
-        let Some(method) = method(record, label) else {
-            result.failed += usize::from(failed);
-            continue;
-        };
-        if failed || !method.has_scores() {
-            result.failed += 1;
-            continue;
-        }
-        let Some(reading) = reading(method, metric) else {
-            continue;
-        };
-        result.cases += reading.cases;
-        result.undefined += reading.undefined;
-        if let Some(value) = reading.value {
-            values.push(value);
-            own = reading.low.zip(reading.high);
+/// What one cell says of a number.
+#[derive(Clone, Copy, Debug)]
+pub enum Reading {
+    /// The cell failed, or the method before it had scores.
+    Failed,
+    /// Nothing: the number was not taken, or does not apply.
+    Nothing,
+    /// The number.
+    Taken {
+        /// Its value where it is defined.
+        value: Option<f64>,
+        /// Its interval within the cell.
+        ends: Option<(f64, f64)>,
+        /// Cases that it is made of.
+        cases: usize,
+        /// Undefined ones among them.
+        undefined: usize,
+    },
+}
+
+impl Reading {
+    /// What is there or not, and has no cases that could be undefined: time, memory.
+    fn measured(value: Option<f64>) -> Self {
+        let value = value.filter(|x| x.is_finite());
+        value.map_or(Self::Nothing, |value| Self::Taken {
+            value: Some(value),
+            ends: None,
+            cases: 0,
+            undefined: 0,
+        })
+    }
+
+    /// A metric's value.
+    fn of_metric(found: &MetricValue) -> Self {
+        let finite = |x: Option<f64>| x.filter(|x| x.is_finite());
+        let value = finite(found.value);
+        Self::Taken {
+            value,
+            ends: finite(found.low).zip(finite(found.high)),
+            cases: found.cases,
+            undefined: found.undefined.max(usize::from(value.is_none())),
         }
     }
-    finish(result, &values, own, find(metric))
+
+    /// By one method in one cell; `metric` is computed or measured.
+    fn of_method(record: &Record, label: &str, metric: &str) -> Self {
+        let Some(method) = method(record, label) else {
+            return match record.status {
+                Status::Failed => Self::Failed,
+                Status::Ok => Self::Nothing,
+            };
+        };
+        if record.status == Status::Failed || !method.has_scores() {
+            return Self::Failed;
+        }
+        let seconds = |pick: fn(&StageSeconds) -> f64| method.seconds.as_ref().map(pick);
+        Self::measured(match metric {
+            "prepare_seconds" => seconds(|s| s.prepare),
+            "apply_seconds" => seconds(|s| s.apply),
+            "score_seconds" => seconds(|s| s.score),
+            "total_seconds" => seconds(|s| s.total()),
+            "operations" => method.operations,
+            "peak_bytes" => method.peak_bytes.as_ref().map(|bytes| bytes.peak() as f64),
+            _ => {
+                let mut values = method.metrics.iter();
+                let found = values.find(|value| value.metric == metric && value.cases > 0);
+                return found.map_or(Self::Nothing, Self::of_metric);
+            }
+        })
+    }
+}
+
+/// Aggregates what every cell of a group says of a number between the ends of `range`.
+pub fn aggregate_by<'r>(
+    group: &Group<'r>,
+    range: (Option<f64>, Option<f64>),
+    of: impl Fn(&'r Record) -> Reading,
+) -> Aggregate {
+    let mut result = Aggregate::default();
+    let (mut values, mut own) = (Vec::new(), None);
+    for record in &group.records {
+        match of(record) {
+            Reading::Failed => result.failed += 1,
+            Reading::Nothing => {}
+            Reading::Taken {
+                value,
+                ends,
+                cases,
+                undefined,
+            } => {
+                result.cases += cases;
+                result.undefined += undefined;
+                own = if value.is_some() { ends } else { own };
+                values.extend(value);
+            }
+        }
+    }
+    result.seeds = values.len();
+    result.over_seeds = values.len() > 1;
+    result.factor =
+        result.over_seeds && range == (Some(0.0), None) && values.iter().all(|x| *x > 0.0);
+    let (value, interval) = if result.factor {
+        let logarithms: Vec<f64> = values.iter().map(|x| x.ln()).collect();
+        let ends = t_interval(&logarithms).map(|i| (i.low.exp(), i.high.exp()));
+        (mean(&logarithms).map(f64::exp), ends)
+    } else if result.over_seeds {
+        let least = range.0.unwrap_or(f64::NEG_INFINITY);
+        let most = range.1.unwrap_or(f64::INFINITY);
+        let clamp = |x: f64| x.max(least).min(most);
+        let ends = t_interval(&values).map(|i| (clamp(i.low), clamp(i.high)));
+        (mean(&values), ends)
+    } else {
+        (mean(&values), own.filter(|_| values.len() == 1))
+    };
+    result.value = value;
+    (result.low, result.high) = interval.unzip();
+    result
+}
+
+/// Aggregates one metric, computed or measured, of one method.
+pub fn aggregate(group: &Group, label: &str, metric: &str) -> Aggregate {
+    let range = find(metric).map_or((None, None), |metric| metric.range);
+    let of = |record: &_| Reading::of_method(record, label, metric);
+    aggregate_by(group, range, of)
 }
 
 /// Aggregates a number of the cell itself, e.g. the accuracy after the last epoch.
 pub fn aggregate_cell(group: &Group, number: impl Fn(&Record) -> Option<f64>) -> Aggregate {
-    let values: Vec<f64> = group
-        .records
-        .iter()
-        .filter_map(|record| number(record))
-        .filter(|x| x.is_finite())
-        .collect();
-    finish(
-        Aggregate {
-            failed: group.failed(),
-            ..Aggregate::default()
-        },
-        &values,
-        None,
-        None,
-    )
+    aggregate_by(group, (None, None), |record| match record.status {
+        Status::Failed => Reading::Failed,
+        Status::Ok => Reading::measured(number(record)),
+    })
 }
 
 /// Aggregates a number that carries its own interval, e.g. a part of a gap.
@@ -91,121 +180,40 @@ pub fn aggregate_value<'r>(
     group: &Group<'r>,
     pick: impl Fn(&'r Record) -> Option<&'r MetricValue>,
 ) -> Aggregate {
-    let mut result = Aggregate {
-        failed: group.failed(),
-        ..Aggregate::default()
-    };
-    let (mut values, mut own) = (Vec::new(), None);
-    for number in group.records.iter().filter_map(|record| pick(record)) {
-        result.cases += number.cases;
-        result.undefined += number.undefined;
-        if let Some(value) = number.value.filter(|x| x.is_finite()) {
-            values.push(value);
-            own = number.low.zip(number.high);
-        }
-    }
-    finish(result, &values, own, None)
-}
-
-fn finish(
-    mut result: Aggregate,
-    values: &[f64],
-    own: Option<(f64, f64)>,
-    metric: Option<&Metric>,
-) -> Aggregate {
-    let range = metric.map_or((None, None), |metric| metric.range);
-    result.seeds = values.len();
-    result.over_seeds = values.len() > 1;
-    result.factor =
-        result.over_seeds && range == (Some(0.0), None) && values.iter().all(|x| *x > 0.0);
-    let interval = if result.factor {
-        let logarithms: Vec<f64> = values.iter().map(|x| x.ln()).collect();
-        result.value = mean(&logarithms).map(f64::exp);
-        t_interval(&logarithms).map(|interval| (interval.low.exp(), interval.high.exp()))
-    } else if result.over_seeds {
-        result.value = mean(values);
-        let clamp = |x: f64| {
-            x.max(range.0.unwrap_or(f64::NEG_INFINITY))
-                .min(range.1.unwrap_or(f64::INFINITY))
-        };
-        t_interval(values).map(|interval| (clamp(interval.low), clamp(interval.high)))
-    } else {
-        result.value = mean(values);
-        own.filter(|_| values.len() == 1)
-    };
-    (result.low, result.high) = (interval.map(|i| i.0), interval.map(|i| i.1));
-    result
+    aggregate_by(group, (None, None), |record| match record.status {
+        Status::Failed => Reading::Failed,
+        Status::Ok => pick(record).map_or(Reading::Nothing, Reading::of_metric),
+    })
 }
 
 /// The finite value of a metric of one method in one cell; `None` when the cell failed, the method has no scores, or
 /// it is undefined.
 pub fn value(record: &Record, label: &str, metric: &str) -> Option<f64> {
-    if record.status == Status::Failed {
-        return None;
+    match Reading::of_method(record, label, metric) {
+        Reading::Taken { value, .. } => value,
+        _ => None,
     }
-    let method = method(record, label)?;
-    method.has_scores().then_some(())?;
-    reading(method, metric)?.value
+}
+
+/// Whether any method of any cell has a value or an undefined case of the metric.
+pub fn has_values(study: &Study, metric: &str) -> bool {
+    let any = |group| {
+        let mut labels = study.methods.iter();
+        labels.any(|label| aggregate(group, label, metric).applies())
+    };
+    study.groups.iter().any(any)
 }
 
 /// Where a curve of a cell ends: that of a method, or of a choice that needs none (`full` or `random`).
 pub fn curve_end(record: &Record, label: &str, curve: &str) -> Option<f64> {
-    let own = method(record, label).map_or(&[][..], |method| &method.curves);
-    let of_all = record
-        .ground_truth
-        .as_ref()
-        .map_or(&[][..], |truth| &truth.curves);
-    let found = own.iter().find(|known| known.name == curve).or_else(|| {
-        let name = format!("{curve}/{label}");
-        of_all.iter().find(|known| known.name == name)
-    });
+    let own = method(record, label).into_iter();
+    let own = own.flat_map(|method| &method.curves);
+    let of_all = record.ground_truth.iter();
+    let of_all = of_all.flat_map(|truth| &truth.curves);
+    let name = format!("{curve}/{label}");
+    let found = own.clone().find(|known| known.name == curve);
+    let found = found.or_else(|| of_all.clone().find(|known| known.name == name));
     found?.y.last().copied().filter(|y| y.is_finite())
-}
-
-struct Reading {
-    value: Option<f64>,
-    low: Option<f64>,
-    high: Option<f64>,
-    cases: usize,
-    undefined: usize,
-}
-
-/// What one cell says; `None` when the metric was not taken or does not apply.
-fn reading(method: &MethodRecord, metric: &str) -> Option<Reading> {
-    let seconds =
-        |pick: fn(&crate::measure::StageSeconds) -> f64| method.seconds.as_ref().map(pick);
-    let measured = match metric {
-        "prepare_seconds" => seconds(|s| s.prepare),
-        "apply_seconds" => seconds(|s| s.apply),
-        "score_seconds" => seconds(|s| s.score),
-        "total_seconds" => seconds(|s| s.total()),
-        "operations" => method.operations,
-        "peak_bytes" => method.peak_bytes.as_ref().map(|bytes| bytes.peak() as f64),
-        _ => {
-            let value = method
-                .metrics
-                .iter()
-                .find(|value| value.metric == metric)
-                .filter(|value| value.cases > 0)?;
-            let finite = |x: Option<f64>| x.filter(|x| x.is_finite());
-            let missing = usize::from(finite(value.value).is_none());
-            return Some(Reading {
-                value: finite(value.value),
-                low: finite(value.low),
-                high: finite(value.high),
-                cases: value.cases,
-                undefined: value.undefined.max(missing),
-            });
-        }
-    };
-    // Measured numbers are there or not: they are no cases that could be undefined.
-    measured.filter(|x| x.is_finite()).map(|x| Reading {
-        value: Some(x),
-        low: None,
-        high: None,
-        cases: 0,
-        undefined: 0,
-    })
 }
 
 /// Counts what figures leave out, for the line below them.
@@ -218,11 +226,11 @@ pub struct Gaps {
 }
 
 /// What is missing of one method.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Gap {
     name: String,
     /// Failures by group: counted once, however many metrics are shown.
-    failed: BTreeMap<String, usize>,
+    failed: BTreeMap<usize, usize>,
     undefined: usize,
     cases: usize,
 }
@@ -236,21 +244,17 @@ impl Gaps {
 
     /// Counts one number of one method, by its pretty name.
     pub fn number(&mut self, name: &str, group: &Group, aggregate: &Aggregate) {
-        if !self.methods.iter().any(|gap| gap.name == name) {
+        let known = self.methods.iter().position(|gap| gap.name == name);
+        let at = known.unwrap_or_else(|| {
             self.methods.push(Gap {
                 name: name.to_owned(),
-                failed: BTreeMap::new(),
-                undefined: 0,
-                cases: 0,
+                ..Gap::default()
             });
-        }
-        let Some(gap) = self.methods.iter_mut().find(|gap| gap.name == name) else {
-            return;
-        };
-        gap.failed.insert(
-            format!("{} {}", group.task, group.setting()),
-            aggregate.failed - group.failed().min(aggregate.failed),
-        );
+            self.methods.len() - 1
+        });
+        let gap = &mut self.methods[at];
+        let failed = aggregate.failed.saturating_sub(group.failed());
+        gap.failed.insert(group.index, failed);
         gap.undefined += aggregate.undefined;
         gap.cases += aggregate.cases;
     }
@@ -259,15 +263,11 @@ impl Gaps {
     pub fn curve(&mut self, name: &str, group: &Group, found: usize) {
         let cells = group.records.len() - group.failed();
         if found < cells {
-            let setting = group.setting();
-            let at = if setting.is_empty() {
-                String::new()
-            } else {
-                format!(", {setting}")
-            };
+            let mut at = vec![group.task.clone(), group.setting()];
+            at.retain(|text| !text.is_empty());
             self.curves.push(format!(
-                "{name} ({}{at}): no curve in {} of {cells} cells",
-                group.task,
+                "{name} ({}): no curve in {} of {cells} cells",
+                at.join(", "),
                 cells - found
             ));
         }
@@ -283,24 +283,17 @@ impl Gaps {
             ));
         }
         for gap in &self.methods {
+            let mut missing = Vec::new();
             let failed: usize = gap.failed.values().sum();
-            let failed = (failed > 0).then(|| {
-                format!(
-                    "failed in {failed} cell{}",
-                    if failed == 1 { "" } else { "s" }
-                )
-            });
-            let share = || {
-                format!(
-                    "{} of {} values undefined",
-                    number::plain(gap.undefined as f64),
-                    number::plain(gap.cases as f64)
-                )
-            };
-            let undefined = (gap.undefined > 0).then(share);
-            let both: Vec<String> = failed.into_iter().chain(undefined).collect();
-            if !both.is_empty() {
-                parts.push(format!("{}: {}", gap.name, both.join(", ")));
+            if failed > 0 {
+                missing.push(format!("failed in {failed} cell{}", plural(failed)));
+            }
+            if gap.undefined > 0 {
+                let [undefined, all] = [gap.undefined, gap.cases].map(|n| number::plain(n as f64));
+                missing.push(format!("{undefined} of {all} values undefined"));
+            }
+            if !missing.is_empty() {
+                parts.push(format!("{}: {}", gap.name, missing.join(", ")));
             }
         }
         parts.extend(self.curves.iter().cloned());

@@ -8,24 +8,20 @@
 //! ([`compare`]).
 
 mod aggregate;
-mod answers;
-mod by_token;
 mod chart;
 pub mod compare;
 mod comparison;
 mod contrast;
+mod document;
 mod error;
 mod families;
 mod figures;
-mod files;
-mod html;
 pub mod loss_curves;
 mod number;
 mod page;
 mod palette;
 pub mod paper;
 mod parts;
-mod pictures;
 mod study;
 mod summary;
 #[cfg(test)]
@@ -36,9 +32,10 @@ pub mod theory;
 
 use std::path::{Path, PathBuf};
 
+use maud::html;
+
 use crate::results::record::Record;
-use figures::Outcome;
-use files::Files;
+use document::Report;
 use study::Study;
 
 pub use error::ReportError;
@@ -95,51 +92,45 @@ pub fn write(
         return Err(ReportError::Empty);
     }
     let study = Study::new(records);
-    let (mut drawn, mut omitted) = (Vec::new(), Vec::new());
-    for outcome in figures::all(&study) {
-        match outcome {
-            Outcome::Drawn(figure) => drawn.push(*figure),
-            Outcome::Omitted { title, reason } => omitted.push((title, reason)),
-        }
-    }
-    let title = options.title.clone().unwrap_or_else(|| names(&study));
-    let tables = tables::all(&study);
-    let results = options.results.as_deref();
-    let page = html::page(&study, &title, (&drawn, &omitted), &tables, results);
-    let files = Files {
-        figures: &drawn,
-        prefix: String::new(),
-        png: options.png,
-        texts: vec![
-            ("tables.md".to_owned(), tables::markdown(&title, &tables)),
-            ("report.html".to_owned(), page),
-        ],
+    let mut report = run_report(&study, options.title.clone());
+    report.add_figures(figures::all(&study));
+    let mut asked: Vec<&str> = study.records.iter().map(|r| r.description.trim()).collect();
+    asked.dedup();
+    asked.retain(|text| !text.is_empty());
+    report.about = asked.first().map_or(&*report.title, |text| text).to_owned();
+    report.head = html! {
+        @for text in &asked { p.asked { (text) } }
+        (page::headline(&study))
     };
+    let (records, data) = page::record_sections(&study);
+    let outputs = page::outputs(&study, options.results.as_deref());
+    report.sections = outputs.into_iter().chain(records).collect();
+    report.data = data;
     Ok(ReportSummary {
-        files: files.write(out)?,
-        figures: drawn.into_iter().map(|figure| figure.id).collect(),
-        omitted,
-        cells: records.len(),
+        files: report.write(out, options.png)?,
+        figures: report.figures.into_iter().map(|f| f.id).collect(),
+        omitted: report.omitted,
+        cells: study.records.len(),
         failed: study.failed(),
     })
 }
 
 /// `tables.md` of these records.
 pub fn markdown(records: &[Record]) -> String {
-    let study = Study::new(records);
-    tables::markdown(&names(&study), &tables::all(&study))
+    run_report(&Study::new(records), None).markdown()
 }
 
-/// The experiments' names, with their profiles.
-fn names(study: &Study) -> String {
-    let mut names: Vec<String> = study
-        .records
-        .iter()
-        .map(|record| match &record.profile {
-            Some(profile) => format!("{} (profile {profile})", record.experiment),
-            None => record.experiment.clone(),
-        })
-        .collect();
+/// The tables of a run; titled by the experiments' names with their profiles where there is no title.
+fn run_report(study: &Study, title: Option<String>) -> Report {
+    let name = |record: &&Record| match &record.profile {
+        Some(profile) => format!("{} (profile {profile})", record.experiment),
+        None => record.experiment.clone(),
+    };
+    let mut names: Vec<String> = study.records.iter().map(name).collect();
     names.dedup();
-    names.join(", ")
+    Report {
+        title: title.unwrap_or_else(|| names.join(", ")),
+        tables: tables::all(study),
+        ..Report::new("tables.md", "report.html")
+    }
 }

@@ -44,74 +44,64 @@ pub struct Part {
 
 /// The gaps of a group's cells; none when nothing was split.
 pub fn of_group(group: &Group) -> Vec<Gaps> {
-    let ladders = |record: &'_ Record| -> Vec<LadderFacts> {
-        let truth = record.ground_truth.as_ref();
-        let parts = truth.and_then(|truth| truth.decomposition.as_ref());
-        parts.map_or(Vec::new(), |parts| parts.ladders.clone())
+    let all = group.records.iter().flat_map(|record| ladders(record));
+    let metrics = distinct(all.clone().map(|ladder| &ladder.metric));
+    let of_metric = |metric: &String| {
+        let own = all.clone().filter(|ladder| ladder.metric == *metric);
+        let mut dampings = distinct(own.clone().map(|ladder| ladder.damping));
+        dampings.sort_by(f64::total_cmp);
+        let labels = distinct(own.flat_map(|l| &l.methods).map(|method| &method.method));
+        let methods = labels.into_iter();
+        Gaps {
+            metric: metric.clone(),
+            dampings,
+            methods: methods.map(|l| method_gap(group, metric, l)).collect(),
+        }
     };
-    let all: Vec<LadderFacts> = group.records.iter().flat_map(|r| ladders(r)).collect();
-    distinct(all.iter().map(|ladder| ladder.metric.clone()))
-        .into_iter()
-        .map(|metric| {
-            let own: Vec<&LadderFacts> = all.iter().filter(|l| l.metric == metric).collect();
-            let mut dampings = distinct(own.iter().map(|ladder| ladder.damping));
-            dampings.sort_by(f64::total_cmp);
-            let methods = own.iter().flat_map(|l| &l.methods);
-            let labels = distinct(methods.map(|method| method.method.clone()));
-            Gaps {
-                methods: labels
-                    .into_iter()
-                    .map(|label| method_gap(group, &metric, label))
-                    .collect(),
-                metric,
-                dampings,
-            }
-        })
-        .collect()
+    metrics.into_iter().map(of_metric).collect()
 }
 
-fn method_gap(group: &Group, metric: &str, label: String) -> MethodGap {
-    let own = |record: &Record| find(record, metric, &label).cloned();
-    let records: Vec<MethodParts> = group.records.iter().filter_map(|r| own(r)).collect();
-    let all: Vec<&PartFacts> = records.iter().flat_map(|method| &method.parts).collect();
-    let mut kinds = distinct(all.iter().map(|part| part.switches.clone()));
+fn method_gap(group: &Group, metric: &str, label: &str) -> MethodGap {
+    let own = |record| -> Option<&MethodParts> {
+        let mut methods = ladder(record, metric)?.methods.iter();
+        methods.find(|method| method.method == label)
+    };
+    let cells = || group.records.iter().filter_map(|record| own(record));
+    let all = || cells().flat_map(|method| &method.parts);
+    let mut kinds = distinct(all().map(|part| &part.switches));
     kinds.sort();
     let parts = kinds.into_iter().map(|switches| {
-        let same: Vec<&&PartFacts> = all.iter().filter(|p| p.switches == switches).collect();
-        let pick = |record| part(record, metric, &label, &switches);
+        let same = || all().filter(|part| part.switches == *switches);
+        let pick = |record| -> Option<&PartFacts> {
+            let mut parts = own(record)?.parts.iter();
+            parts.find(|part| part.switches == *switches)
+        };
         Part {
-            title: same.first().map_or_else(String::new, |part| part.title()),
+            title: same().next().map_or_else(String::new, PartFacts::title),
             loss: aggregate_value(group, |record| Some(&pick(record)?.loss)),
             size: aggregate_value(group, |record| pick(record)?.size.as_ref()),
-            notes: distinct(same.iter().filter_map(|part| part.note.clone())),
+            notes: distinct(same().filter_map(|part| part.note.clone())),
             switches: switches.clone(),
         }
     });
     MethodGap {
-        gap: aggregate_value(group, |record| Some(&find(record, metric, &label)?.gap)),
+        label: label.to_owned(),
+        gap: aggregate_value(group, |record| Some(&own(record)?.gap)),
         parts: parts.collect(),
-        problems: distinct(records.iter().filter_map(|method| method.problem.clone())),
-        label,
+        problems: distinct(cells().filter_map(|method| method.problem.clone())),
     }
 }
 
-fn find<'r>(record: &'r Record, metric: &str, label: &str) -> Option<&'r MethodParts> {
-    let parts = record.ground_truth.as_ref()?.decomposition.as_ref()?;
-    let ladder = parts
-        .ladders
-        .iter()
-        .find(|ladder| ladder.metric == metric)?;
-    ladder.methods.iter().find(|method| method.method == label)
+fn ladders(record: &Record) -> &[LadderFacts] {
+    let truth = record.ground_truth.as_ref();
+    let parts = truth.and_then(|truth| truth.decomposition.as_ref());
+    parts.map_or(&[], |parts| &parts.ladders)
 }
 
-fn part<'r>(
-    record: &'r Record,
-    metric: &str,
-    label: &str,
-    switches: &[Switch],
-) -> Option<&'r PartFacts> {
-    let parts = &find(record, metric, label)?.parts;
-    parts.iter().find(|part| part.switches == switches)
+/// The ladder of a cell by this metric.
+pub fn ladder<'r>(record: &'r Record, metric: &str) -> Option<&'r LadderFacts> {
+    let mut all = ladders(record).iter();
+    all.find(|ladder| ladder.metric == metric)
 }
 
 /// Each once, in the order of their first places.

@@ -1,9 +1,12 @@
 //! The table printed after a run.
 
-use super::aggregate::{Aggregate, aggregate};
+use std::fmt::Write as _;
+
+use super::aggregate::has_values;
 use super::study::{Group, Study};
-use super::tables::{Cell, Table, damping_text, metric_cell};
+use super::tables::{Columns, Entry, Table, cut, damping_text, metric_cell};
 use crate::metrics::{Metric, find};
+use crate::progress::plural;
 use crate::results::record::Record;
 
 /// Columns, where any cell has them; short names since a terminal is narrow.
@@ -29,120 +32,83 @@ pub fn summary(records: &[Record]) -> String {
     if study.groups.is_empty() {
         return "No records.\n".to_owned();
     }
-    let columns: Vec<(&Metric, &str)> = COLUMNS
-        .iter()
+    let known = COLUMNS.iter().filter(|(name, _)| has_values(&study, name));
+    let columns: Vec<(&Metric, &str)> = known
         .filter_map(|(name, short)| Some((find(name)?, *short)))
-        .filter(|(metric, _)| {
-            study.groups.iter().any(|g| {
-                study
-                    .methods
-                    .iter()
-                    .any(|l| aggregate(g, l, metric.name).applies())
-            })
-        })
         .collect();
-    let every: Vec<&Group> = study.groups.iter().collect();
-    let shortened = every.len() * study.methods.len() > MOST_ROWS;
-    let groups = if shortened {
-        study
-            .slices(None)
-            .into_iter()
-            .flat_map(|slice| slice.groups)
-            .collect()
-    } else {
-        every
-    };
-
+    let mut groups: Vec<&Group> = study.groups.iter().collect();
+    let shortened = groups.len() * study.methods.len() > MOST_ROWS;
+    if shortened {
+        let slices = study.slices(None).into_iter();
+        groups = slices.flat_map(|slice| slice.groups).collect();
+    }
     let mut text = String::new();
     for group in &groups {
-        let setting = group.setting();
         let seeds = group.records.len();
-        text.push_str(&group.task);
-        if !setting.is_empty() {
-            text.push_str(&format!(", {setting}"));
-        }
-        text.push_str(&format!(
-            " ({seeds} seed{}",
-            if seeds == 1 { "" } else { "s" }
-        ));
-        if group.failed() > 0 {
-            text.push_str(&format!(", {} failed", group.failed()));
-        }
-        text.push_str(")\n");
-        if !study.methods.is_empty() {
-            text.push_str(&table(&study, group, &columns).text("  "));
+        let mut heading = vec![group.task.clone(), group.setting()];
+        heading.retain(|text| !text.is_empty());
+        let failed = match group.failed() {
+            0 => String::new(),
+            failed => format!(", {failed} failed"),
+        };
+        let _ = writeln!(
+            text,
+            "{} ({seeds} seed{}{failed})",
+            heading.join(", "),
+            plural(seeds)
+        );
+        if let Some(table) = table(&study, group, &columns) {
+            text.push_str(&table.text("  "));
         }
         text.push('\n');
     }
     if shortened {
-        text.push_str(&format!(
-            "{} of {} settings shown; the report has all.\n",
-            groups.len(),
-            study.groups.len()
-        ));
+        let (shown, all) = (groups.len(), study.groups.len());
+        let _ = writeln!(text, "{shown} of {all} settings shown; the report has all.");
     }
-    text.push_str(&format!("{}\n", damping_text(&study)));
-    if study.failed() > 0 {
-        text.push_str(&format!(
-            "{} of {} cells failed.\n",
-            study.failed(),
-            study.records.len()
-        ));
+    let _ = writeln!(text, "{}", damping_text(&study));
+    let (failed, cells) = (study.failed(), study.records.len());
+    if failed > 0 {
+        let _ = writeln!(text, "{failed} of {cells} cells failed.");
     }
     let without = study.without_reference();
     if without > 0 {
-        text.push_str(&format!(
-            "{without} of {} cells have no reference (exact influence failed or did not converge): metrics against it are undefined there.\n",
-            study.records.len()
-        ));
+        let _ = writeln!(
+            text,
+            "{without} of {cells} cells have no reference (exact influence failed or did not converge): metrics against it are undefined there."
+        );
     }
     text
 }
 
-fn table(study: &Study, group: &Group, columns: &[(&Metric, &str)]) -> Table {
-    let names = columns.iter().map(|(_, short)| *short);
-    let headers = std::iter::once("method").chain(names).chain(["missing"]);
-    let row = |label: &String| {
-        let results: Vec<Aggregate> = columns
-            .iter()
-            .map(|(metric, _)| aggregate(group, label, metric.name))
-            .collect();
-        let mut row = vec![Cell::text(cut(&study.palette.style(label).name))];
-        row.extend(columns.iter().zip(&results).map(|((metric, _), result)| {
-            // The interval within a cell is left to the report: brackets would make the table too wide.
-            let result = if result.over_seeds {
-                *result
-            } else {
-                Aggregate {
-                    low: None,
-                    high: None,
-                    ..*result
+fn table(study: &Study, group: &Group, columns: &[(&'static Metric, &str)]) -> Option<Table> {
+    let metrics: Vec<&Metric> = columns.iter().map(|(metric, _)| *metric).collect();
+    let entry = |label| Entry::new(group, label, &metrics);
+    let rows = study.methods.iter().map(|label| (label, entry(label)));
+    Columns::new()
+        .text("method", |(label, _): &(&String, Entry)| {
+            cut(&study.palette.style(label).name, LONGEST_NAME)
+        })
+        .each(columns.iter().enumerate(), |all, (i, (metric, short))| {
+            all.add(*short, move |(_, entry)| {
+                let mut result = *entry.result(i);
+                // brackets within a cell would make the table too wide: the report has them
+                if !result.over_seeds {
+                    (result.low, result.high) = (None, None);
                 }
-            };
-            metric_cell(metric, &result)
-        }));
-        let failed = results.iter().map(|result| result.failed).max();
-        let undefined: usize = results.iter().map(|result| result.undefined).sum();
-        let parts = [(failed.unwrap_or(0), "failed"), (undefined, "undefined")];
-        let parts = parts.iter().filter(|(count, _)| *count > 0);
-        let parts: Vec<String> = parts.map(|(n, what)| format!("{n} {what}")).collect();
-        row.push(Cell::text(parts.join(", ")));
-        row
-    };
-    Table {
-        title: String::new(),
-        note: String::new(),
-        headers: headers.map(str::to_owned).collect(),
-        rows: study.methods.iter().map(row).collect(),
-    }
-}
-
-/// The name, cut to what a terminal has room for.
-fn cut(name: &str) -> String {
-    if name.chars().count() <= LONGEST_NAME {
-        return name.to_owned();
-    }
-    name.chars().take(LONGEST_NAME - 1).collect::<String>() + "…"
+                metric_cell(metric, &result)
+            })
+        })
+        .text("missing", |(_, entry)| {
+            let counts = [
+                (entry.failed(), "failed"),
+                (entry.undefined().0, "undefined"),
+            ];
+            let counts = counts.iter().filter(|(count, _)| *count > 0);
+            let parts: Vec<String> = counts.map(|(n, what)| format!("{n} {what}")).collect();
+            parts.join(", ")
+        })
+        .table("", "", rows)
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::results::Record;
 /// One way to reproduce an item.
 #[derive(Clone, Copy, Debug)]
 pub struct Variant {
-    /// The item of [`crate::report::paper::items::ITEMS`].
+    /// The item of [`crate::report::paper::items::items`].
     pub item: &'static str,
     /// Name for `--profile`.
     pub name: &'static str,

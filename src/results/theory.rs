@@ -3,7 +3,7 @@
 //! Errors and bounds on ‖D − E‖ are in units of 1/λ. A number that is missing or not finite is `null`.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -262,15 +262,6 @@ where
     Ok(pairs.into_iter().map(number).collect())
 }
 
-/// What was found, as written: the text of `theory.json` or `theory.json.gz` of a folder and where it stands; `None` when
-/// there is none.
-///
-/// # Errors
-/// A file that cannot be read.
-pub fn text(root: &Path) -> Result<Option<(PathBuf, String)>, ResultsError> {
-    Ok(packed::text(root, "theory.json")?)
-}
-
 /// Reads `theory.json` (or `theory.json.gz`) of a folder; `None` when there is none.
 ///
 /// # Errors
@@ -288,7 +279,7 @@ pub fn load_json(root: &Path) -> Result<Option<Value>, ResultsError> {
 }
 
 fn read(root: &Path) -> Result<Option<(TheoryResults, Value)>, ResultsError> {
-    let Some((path, text)) = text(root)? else {
+    let Some((path, text)) = packed::text(root, "theory.json")? else {
         return Ok(None);
     };
     let broken = |error: serde_json::Error| ResultsError::Broken {

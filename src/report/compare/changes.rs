@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::text::{exact, plural, setting};
+use super::text::{exact, setting};
+use crate::progress::count;
 use crate::results::difference::walk;
 
 /// A line for every distinct change, with the number of cells that it concerns where that is not all of them.
@@ -26,11 +27,11 @@ pub fn lines<'v>(pairs: impl Iterator<Item = [&'v Value; 2]>) -> Vec<String> {
             }
         });
     }
-    let text = |(line, count): (String, usize)| {
-        if count == all {
+    let text = |(line, cells): (String, usize)| {
+        if cells == all {
             line
         } else {
-            format!("{line} ({count} cell{} of {all})", plural(count))
+            format!("{line} ({} of {all})", count(cells, "cell"))
         }
     };
     found.into_iter().map(text).collect()

@@ -16,9 +16,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::number;
+use crate::progress::plural;
 use crate::results::difference::Differences;
 use sides::{Item, Side};
-use text::{plural, section, shown};
+use text::{section, shown};
 
 pub use error::CompareError;
 
@@ -47,14 +48,14 @@ pub fn compare(a: &Path, b: &Path, tolerance: f64) -> Result<Compared, CompareEr
             kinds: [sides[0].kind(), sides[1].kind()],
         });
     }
-    let matched = sides::matched(&sides[0], &sides[1]);
+    let matched = sides::matched(&sides);
     let mut text = String::new();
     for (name, side) in ["A", "B"].iter().zip(&sides) {
         let _ = writeln!(text, "{name}: {}", side.title());
     }
-    text.push_str(&matched.text(&sides));
+    text.push_str(&matched.text());
 
-    let pairs: Vec<[&Item; 2]> = matched.items(&sides).collect();
+    let pairs = &matched.pairs;
     let settings = changes::lines(pairs.iter().map(|pair| pair.map(|item| &item.settings)));
     let environment = changes::lines(pairs.iter().map(|pair| pair.map(|item| &item.environment)));
     text.push_str(&section("Settings", &settings));
@@ -62,7 +63,7 @@ pub fn compare(a: &Path, b: &Path, tolerance: f64) -> Result<Compared, CompareEr
 
     let mut found = Differences::new(tolerance);
     let mut files = 0;
-    for pair in &pairs {
+    for pair in pairs {
         let [x, y] = pair;
         found.values(&x.place, &x.results, &y.results);
         files += tensors::beside(&x.tensors, &y.tensors, &mut found)?;
@@ -74,7 +75,7 @@ pub fn compare(a: &Path, b: &Path, tolerance: f64) -> Result<Compared, CompareEr
     text.push_str(&paired::tables(&records));
 
     let alone = matched.alone();
-    let verdict = verdict(&found, &pairs, files, alone, settings.is_empty());
+    let verdict = verdict(&found, pairs, files, alone, settings.is_empty());
     let _ = writeln!(text, "\n{verdict}");
     if let Some(first) = &found.first {
         let _ = writeln!(text, "First difference: {}", shown(first));
@@ -101,47 +102,38 @@ fn verdict(
     alone: usize,
     same_settings: bool,
 ) -> String {
-    let count = |count: usize| number::plain(count as f64);
-    let mut parts = vec![format!("{} values", count(found.values))];
-    if files > 0 {
-        parts.push(format!("{} file{} of tensors", count(files), plural(files)));
-    }
+    let shown = |n: usize, what: &str| {
+        let number = number::plain(n as f64);
+        format!("{number} {what}{}", plural(n))
+    };
     let kind = match pairs.first() {
         Some([item, _]) if item.record.is_none() => "result",
         _ => "cell",
     };
-    let cells = format!(
-        "{} in {} {kind}{}",
-        parts.join(" and "),
-        pairs.len(),
-        plural(pairs.len())
-    );
-    if found.beyond > 0 {
-        let limit = if found.tolerance > 0.0 {
-            format!(" by more than {:e} (relative)", found.tolerance)
-        } else {
-            String::new()
-        };
-        return format!(
-            "DIFFERENT: {} of {cells} differ{limit}.",
-            count(found.beyond)
-        );
-    }
-    if alone > 0 {
-        return format!(
-            "DIFFERENT: {} cell{} only on one side; no difference beyond the tolerance in {cells}.",
-            count(alone),
-            plural(alone)
-        );
-    }
-    if found.different > 0 {
-        return format!(
+    let files = match files {
+        0 => String::new(),
+        files => format!(" and {} of tensors", shown(files, "file")),
+    };
+    let values = shown(found.values, "value");
+    let cells = format!("{values}{files} in {}", shown(pairs.len(), kind));
+    let beyond = number::plain(found.beyond as f64);
+    if found.beyond > 0 && found.tolerance > 0.0 {
+        let limit = found.tolerance;
+        format!("DIFFERENT: {beyond} of {cells} differ by more than {limit:e} (relative).")
+    } else if found.beyond > 0 {
+        format!("DIFFERENT: {beyond} of {cells} differ.")
+    } else if alone > 0 {
+        let alone = shown(alone, "cell");
+        format!(
+            "DIFFERENT: {alone} only on one side; no difference beyond the tolerance in {cells}."
+        )
+    } else if found.different > 0 {
+        format!(
             "Equal within {:e} (relative): {} of {cells} differ by less.",
             found.tolerance,
-            count(found.different)
-        );
-    }
-    if same_settings {
+            number::plain(found.different as f64)
+        )
+    } else if same_settings {
         format!("Same bytes outside timings: {cells}.")
     } else {
         format!("Same results outside timings, though settings differ: {cells}.")

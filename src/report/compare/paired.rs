@@ -3,15 +3,16 @@
 //! Cells of one task and seed share a fine-tune's data and are no independent draws: their differences are averaged
 //! first. Several tasks are held fixed ([`Contrast::of_fixed_tasks`]): the interval holds for these tasks.
 
-use super::text::plural;
 use crate::metrics::METRICS;
 use crate::metrics::contrast::Contrast;
 use crate::metrics::interval::mean;
+use crate::progress::count;
 use crate::report::aggregate::value;
 use crate::report::comparison::seeds_by_task;
 use crate::report::number::{self, MISSING};
+use crate::report::parts::distinct;
 use crate::report::study::task_name;
-use crate::report::tables::Table;
+use crate::report::tables::Columns;
 use crate::results::record::Record;
 
 /// Two records of the same cell.
@@ -64,136 +65,116 @@ fn paired(pairs: &[Pair], of: impl Fn(&Record) -> Option<f64>) -> Option<Paired>
 
 /// The tables that have something to say; empty without pairs.
 pub fn tables(pairs: &[Pair]) -> String {
-    let mut labels: Vec<&str> = Vec::new();
-    for method in pairs.iter().flat_map(|(a, _)| &a.methods) {
-        if !labels.contains(&method.label.as_str()) {
-            labels.push(&method.label);
-        }
-    }
+    let methods = pairs.iter().flat_map(|(a, _)| &a.methods);
+    let labels = distinct(methods.map(|method| method.label.as_str()));
     metrics(pairs, &labels) + &times(pairs, &labels)
 }
 
+/// `[0.010, 0.020]`
+fn interval(found: &Paired, show: impl Fn(f64) -> String) -> String {
+    let interval = found.contrast.interval();
+    interval.map_or(MISSING.to_owned(), |i| {
+        format!("[{}, {}]", show(i.low), show(i.high))
+    })
+}
+
 fn metrics(pairs: &[Pair], labels: &[&str]) -> String {
-    let mut found = Vec::new();
-    for label in labels {
-        for metric in METRICS.iter().filter(|metric| metric.is_computed()) {
-            if let Some(paired) = paired(pairs, |record| value(record, label, metric.name)) {
-                found.push((*label, metric.name, paired));
-            }
-        }
-    }
+    let computed = || METRICS.iter().filter(|metric| metric.is_computed());
+    let all = labels.iter().flat_map(|label| {
+        computed().filter_map(move |metric| {
+            let found = paired(pairs, |record| value(record, label, metric.name))?;
+            Some((*label, metric.name, found))
+        })
+    });
+    let mut found: Vec<(&str, &str, Paired)> = all.collect();
     let all = found.len();
     found.retain(|(.., paired)| !paired.same);
     if all == 0 {
         return String::new();
     }
-    let same = format!(
-        "Metrics: {} of {all} (method × metric) are the same in all cells",
-        all - found.len()
-    );
+    let same = all - found.len();
+    let mut text = format!("Metrics: {same} of {all} (method × metric) are the same in all cells");
     let most = |of: fn(&Paired) -> usize| found.iter().map(|(.., paired)| of(paired)).max();
-    let Some((blocks, tasks)) = most(|paired| paired.blocks).zip(most(|paired| paired.tasks))
-    else {
-        return format!("{same}\n");
+    let over = match (most(|paired| paired.blocks), most(|paired| paired.tasks)) {
+        (Some(1), _) => ", no interval".to_owned(),
+        (_, Some(tasks)) if tasks > 1 => format!(", the {tasks} tasks held fixed"),
+        _ => String::new(),
     };
-    let over = match (blocks, tasks) {
-        (1, _) => ", no interval".to_owned(),
-        (_, 1) => String::new(),
-        (_, tasks) => format!(", the {tasks} tasks held fixed"),
-    };
-    let header = [
-        "method",
-        "metric",
-        "A",
-        "B",
-        "B − A",
-        "95 % interval",
-        "cells",
-    ];
-    let rows = found
-        .iter()
-        .map(|(label, metric, paired)| metric_row(label, metric, paired));
-    let table = Table::of_texts("", "", header, rows);
-    let one_sided = found.iter().filter(|(.., paired)| paired.one_sided > 0);
-    let one_sided: String = one_sided
-        .map(|(label, metric, paired)| {
-            let count = paired.one_sided;
-            format!(
-                "  {label} {metric}: only one side has a value in {count} cell{}\n",
-                plural(count)
-            )
+    let blocks = most(|paired| paired.blocks).unwrap_or(0);
+    let four = |x| number::significant(x, 4);
+    let three = |x| number::significant(x, 3);
+    let table = Columns::new()
+        .text("method", |(label, ..): &&(&str, &str, Paired)| *label)
+        .text("metric", |(_, metric, _)| *metric)
+        .number("A", four, |(.., found)| Some(found.a))
+        .number("B", four, |(.., found)| Some(found.b))
+        .number("B − A", three, |(.., found)| {
+            Some(found.contrast.difference)
         })
-        .collect();
-    format!(
-        "{same}; the others, paired by task and seed ({blocks} pair{}{over}):\n{}{one_sided}",
-        plural(blocks),
-        table.text("  ")
-    )
-}
-
-fn metric_row(label: &str, metric: &str, found: &Paired) -> [String; 7] {
-    let show = |x: f64| number::significant(x, 4);
-    let difference = |x: f64| number::significant(x, 3);
-    let interval = found.contrast.interval();
-    let interval = interval.map_or(MISSING.to_owned(), |i| {
-        format!("[{}, {}]", difference(i.low), difference(i.high))
-    });
-    [
-        label.to_owned(),
-        metric.to_owned(),
-        show(found.a),
-        show(found.b),
-        difference(found.contrast.difference),
-        interval,
-        found.cells.to_string(),
-    ]
+        .text("95 % interval", |(.., found)| interval(found, three))
+        .count("cells", |(.., found)| found.cells)
+        .table("", "", &found);
+    if let Some(table) = table {
+        text.push_str(&format!(
+            "; the others, paired by task and seed ({}{over}):\n{}",
+            count(blocks, "pair"),
+            table.text("  ")
+        ));
+    } else {
+        text.push('\n');
+    }
+    for (label, metric, paired) in found.iter().filter(|(.., paired)| paired.one_sided > 0) {
+        let cells = count(paired.one_sided, "cell");
+        text.push_str(&format!(
+            "  {label} {metric}: only one side has a value in {cells}\n"
+        ));
+    }
+    text
 }
 
 /// Wall time of B over that of A: geometric means.
 fn times(pairs: &[Pair], labels: &[&str]) -> String {
-    let header = ["time of", "A", "B", "B / A", "95 % interval", "cells"];
-    let mut rows = Vec::new();
-    let mut add = |name: &str, seconds: &dyn Fn(&Record) -> Option<f64>| {
-        let logarithm = |record: &Record| seconds(record).filter(|s| *s > 0.0).map(f64::ln);
-        let Some(found) = paired(pairs, logarithm) else {
-            return;
-        };
-        let factor = |x: f64| number::significant(x.exp(), 3);
-        let interval = found.contrast.interval();
-        rows.push([
-            name.to_owned(),
-            number::seconds(found.a.exp()),
-            number::seconds(found.b.exp()),
-            factor(found.contrast.difference),
-            interval.map_or(MISSING.to_owned(), |i| {
-                format!("[{}, {}]", factor(i.low), factor(i.high))
-            }),
-            found.cells.to_string(),
-        ]);
-    };
-    add("the whole cell", &|record| Some(record.provenance.seconds));
-    // a fine-tune from the cache keeps the time of the run that made it
-    add("fine-tune", &|record| {
-        let training = record
-            .training
-            .as_ref()
-            .filter(|training| !training.cached)?;
-        Some(training.seconds)
+    type Seconds = fn(&Record) -> Option<f64>;
+    let of_cells: [(&str, Seconds); 4] = [
+        ("the whole cell", |record| Some(record.provenance.seconds)),
+        // a fine-tune from the cache keeps the time of the run that made it
+        ("fine-tune", |record| {
+            let training = record.training.as_ref()?;
+            (!training.cached).then_some(training.seconds)
+        }),
+        ("gradients", |record| {
+            Some(record.gradients.as_ref()?.seconds)
+        }),
+        ("retraining", |record| {
+            Some(record.ground_truth.as_ref()?.seconds)
+        }),
+    ];
+    let ln = |seconds: Option<f64>| seconds.filter(|s| *s > 0.0).map(f64::ln);
+    let cells = of_cells
+        .iter()
+        .map(|(name, of)| (*name, paired(pairs, |r| ln(of(r)))));
+    let methods = labels.iter().map(|label| {
+        let seconds = |record: &Record| ln(value(record, label, "total_seconds"));
+        (*label, paired(pairs, seconds))
     });
-    add("gradients", &|record| {
-        Some(record.gradients.as_ref()?.seconds)
-    });
-    add("retraining", &|record| {
-        Some(record.ground_truth.as_ref()?.seconds)
-    });
-    for label in labels {
-        add(label, &|record| value(record, label, "total_seconds"));
-    }
-    if rows.is_empty() {
-        return String::new();
-    }
-    let table = Table::of_texts("", "", header, rows);
-    format!("Times, geometric means over cells:\n{}", table.text("  "))
+    let rows = cells
+        .chain(methods)
+        .filter_map(|(name, found)| Some((name, found?)));
+    let seconds = |x: f64| number::seconds(x.exp());
+    let factor = |x: f64| number::significant(x.exp(), 3);
+    let table = Columns::new()
+        .text("time of", |(name, _): &(&str, Paired)| *name)
+        .number("A", seconds, |(_, found)| Some(found.a))
+        .number("B", seconds, |(_, found)| Some(found.b))
+        .number("B / A", factor, |(_, found)| {
+            Some(found.contrast.difference)
+        })
+        .text("95 % interval", |(_, found)| interval(found, factor))
+        .count("cells", |(_, found)| found.cells)
+        .table("", "", rows);
+    table.map_or(String::new(), |table| {
+        format!("Times, geometric means over cells:\n{}", table.text("  "))
+    })
 }
 
 #[cfg(test)]

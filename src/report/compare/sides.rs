@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::error::CompareError;
 use super::tensors::{self, TensorFile};
-use super::text::{plural, setting};
+use super::text::setting;
+use crate::progress::count;
 use crate::results::files::{Entry, entries};
 use crate::results::record::Record;
 use crate::results::theory;
@@ -81,15 +82,13 @@ impl Side {
 
     /// Path and size.
     pub fn title(&self) -> String {
-        let count = self.items.len();
+        let path = self.path.display();
         match self.items.first().and_then(|item| item.record.as_ref()) {
-            Some(record) => format!(
-                "{} ({}, {count} cell{})",
-                self.path.display(),
-                record.experiment,
-                plural(count)
-            ),
-            None => format!("{} ({})", self.path.display(), self.kind),
+            Some(record) => {
+                let cells = count(self.items.len(), "cell");
+                format!("{path} ({}, {cells})", record.experiment)
+            }
+            None => format!("{path} ({})", self.kind),
         }
     }
 }
@@ -229,86 +228,70 @@ fn take(value: &mut Value, key: &str) -> Value {
 }
 
 /// Which items of two sides belong together.
-pub struct Matched {
-    /// Positions on both sides, and whether their content hashes agree.
-    pairs: Vec<(usize, usize, bool)>,
-    /// Positions that have no twin.
-    alone: [Vec<usize>; 2],
+pub struct Matched<'s> {
+    /// Those with a twin, in the order of the first side.
+    pub pairs: Vec<[&'s Item; 2]>,
+    /// How many of the pairs have the same content hash.
+    same: usize,
+    /// Those without.
+    alone: [Vec<&'s Item>; 2],
 }
 
 /// Cells with the same content hash, then those at the same place of the grid: the same swept settings and seed.
-pub fn matched(a: &Side, b: &Side) -> Matched {
-    let mut free: Vec<usize> = (0..b.items.len()).collect();
-    let mut twins: Vec<Option<(usize, bool)>> = vec![None; a.items.len()];
+pub fn matched([a, b]: &[Side; 2]) -> Matched<'_> {
     let id = |item: &Item| item.record.as_ref().map(|record| record.cell.id.clone());
     let place = |item: &Item| {
-        let record = item.record.as_ref();
-        record.map(|record| (record.cell.axes.clone(), record.cell.seed))
+        let cell = item.record.as_ref().map(|record| &record.cell);
+        cell.map(|cell| (cell.axes.clone(), cell.seed))
     };
+    let mut left: Vec<(usize, &Item)> = a.items.iter().enumerate().collect();
+    let mut right: Vec<&Item> = b.items.iter().collect();
+    let (mut pairs, mut same) = (Vec::new(), 0);
     for by_hash in [true, false] {
-        for (i, twin) in twins
-            .iter_mut()
-            .enumerate()
-            .filter(|(_, twin)| twin.is_none())
-        {
-            let item = &a.items[i];
-            let found = free.iter().position(|&j| {
-                let other = &b.items[j];
-                if by_hash {
-                    id(item) == id(other)
-                } else {
-                    place(item) == place(other)
-                }
+        left.retain(|(at, item)| {
+            let twin = right.iter().position(|other| match by_hash {
+                true => id(item) == id(other),
+                false => place(item) == place(other),
             });
-            *twin = found.map(|at| (free.remove(at), by_hash));
+            pairs.extend(twin.map(|twin| (*at, [*item, right.remove(twin)])));
+            twin.is_none()
+        });
+        if by_hash {
+            same = pairs.len();
         }
     }
-    let pairs = twins.iter().enumerate();
+    pairs.sort_by_key(|(at, _)| *at);
     Matched {
-        pairs: pairs
-            .clone()
-            .filter_map(|(i, twin)| twin.map(|(j, by_hash)| (i, j, by_hash)))
-            .collect(),
-        alone: [
-            pairs
-                .filter(|(_, twin)| twin.is_none())
-                .map(|(i, _)| i)
-                .collect(),
-            free,
-        ],
+        pairs: pairs.into_iter().map(|(_, pair)| pair).collect(),
+        same,
+        alone: [left.into_iter().map(|(_, item)| item).collect(), right],
     }
 }
 
-impl Matched {
-    /// The items that belong together.
-    pub fn items<'s>(&'s self, sides: &'s [Side; 2]) -> impl Iterator<Item = [&'s Item; 2]> {
-        let [a, b] = sides;
-        let pairs = self.pairs.iter();
-        pairs.map(|&(i, j, _)| [&a.items[i], &b.items[j]])
-    }
-
+impl Matched<'_> {
     /// Items that only one side has.
     pub fn alone(&self) -> usize {
         self.alone.iter().map(Vec::len).sum()
     }
 
-    /// Which cells are compared, and which are not.
-    pub fn text(&self, sides: &[Side; 2]) -> String {
-        if sides
+    /// Which cells are compared, and which are not; nothing of what has no cells.
+    pub fn text(&self) -> String {
+        let mut items = self
+            .pairs
             .iter()
-            .flat_map(|side| &side.items)
-            .all(|item| item.record.is_none())
-        {
+            .flatten()
+            .chain(self.alone.iter().flatten());
+        if items.all(|item| item.record.is_none()) {
             return String::new();
         }
-        let same = self.pairs.iter().filter(|(.., by_hash)| *by_hash).count();
         let mut text = format!(
-            "Cells: {same} with the same content hash, {} at the same place of the grid with other settings\n",
-            self.pairs.len() - same
+            "Cells: {} with the same content hash, {} at the same place of the grid with other settings\n",
+            self.same,
+            self.pairs.len() - self.same
         );
-        for ((name, side), alone) in ["A", "B"].iter().zip(sides).zip(&self.alone) {
-            let record = |i: &usize| side.items[*i].record.as_ref();
-            let mut titles: Vec<String> = alone.iter().filter_map(record).map(title).collect();
+        for (name, alone) in ["A", "B"].iter().zip(&self.alone) {
+            let records = alone.iter().filter_map(|item| item.record.as_ref());
+            let mut titles: Vec<String> = records.map(title).collect();
             let more = titles.len().saturating_sub(NAMED);
             titles.truncate(NAMED);
             if more > 0 {

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::report::study::value_text;
+use crate::report::tables::cut;
 use crate::results::difference::Difference;
 
 /// Longest value shown, in characters.
@@ -26,19 +27,18 @@ pub fn shown(difference: &Difference) -> String {
 
 /// A value with all its digits.
 pub fn exact(value: Option<&Value>) -> String {
-    value.map_or_else(|| "nothing".to_owned(), |value| cut(&value.to_string()))
+    value.map_or_else(
+        || "nothing".to_owned(),
+        |value| cut(&value.to_string(), LONGEST),
+    )
 }
 
 /// A setting in few words.
 pub fn setting(value: Option<&Value>) -> String {
-    value.map_or_else(|| "nothing".to_owned(), |value| cut(&value_text(value)))
-}
-
-fn cut(text: &str) -> String {
-    if text.chars().count() <= LONGEST {
-        return text.to_owned();
-    }
-    text.chars().take(LONGEST - 1).collect::<String>() + "…"
+    value.map_or_else(
+        || "nothing".to_owned(),
+        |value| cut(&value_text(value), LONGEST),
+    )
 }
 
 /// A heading with its lines, or that nothing changed.
@@ -48,9 +48,4 @@ pub fn section(title: &str, lines: &[String]) -> String {
     }
     let lines: String = lines.iter().map(|line| format!("  {line}\n")).collect();
     format!("{title}, A → B:\n{lines}")
-}
-
-/// `s` unless there is one.
-pub fn plural(count: usize) -> &'static str {
-    if count == 1 { "" } else { "s" }
 }

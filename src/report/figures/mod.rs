@@ -19,6 +19,7 @@ mod sweep;
 mod training;
 mod training_cost;
 
+use super::aggregate::has_values;
 use super::study::Study;
 use super::tables::damping_text;
 use shared::{
@@ -26,7 +27,7 @@ use shared::{
 };
 
 pub use figure::{Figure, Outcome};
-pub use shared::{agreement, has_values};
+pub use shared::agreement;
 
 /// All figures, in the order of the report.
 pub fn all(study: &Study) -> Vec<Outcome> {

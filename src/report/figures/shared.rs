@@ -3,7 +3,7 @@
 use super::findings::Change;
 use crate::metrics::interval::{mean, t_interval};
 use crate::metrics::{Direction, find};
-use crate::report::aggregate::{Aggregate, aggregate};
+use crate::report::aggregate::{Aggregate, aggregate, has_values};
 use crate::report::chart::{Axis, DataPoint, Labels, Scale, Series};
 use crate::report::comparison::change as paired_change;
 use crate::report::study::{Slice, Study};
@@ -19,16 +19,6 @@ pub fn agreement(study: &Study) -> Option<&'static str> {
     ]
     .into_iter()
     .find(|metric| has_values(study, metric))
-}
-
-/// Whether any method of any cell has a value or an undefined case of the metric.
-pub fn has_values(study: &Study, metric: &str) -> bool {
-    study.groups.iter().any(|group| {
-        study
-            .methods
-            .iter()
-            .any(|label| aggregate(group, label, metric).applies())
-    })
 }
 
 /// Methods that a metric says something about (see [`Study::compared`]).

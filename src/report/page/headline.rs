@@ -5,15 +5,17 @@ use std::collections::BTreeSet;
 use maud::{Markup, html};
 
 use super::markup::bad;
-use super::records::count;
-use super::table::{Links, short};
-use crate::metrics::{Direction, Metric, find};
-use crate::report::aggregate::aggregate;
-use crate::report::comparison::compare;
-use crate::report::figures::{agreement, findings, has_values};
+use super::table::short;
+use crate::metrics::{Metric, find};
+use crate::progress::count;
+use crate::report::aggregate::{aggregate, has_values};
+use crate::report::comparison::{Comparison, compare};
+use crate::report::figures::{agreement, findings};
 use crate::report::number::{self, MISSING};
-use crate::report::study::{Group, Study};
-use crate::report::tables::{Cell, NOT_TOLD_APART, Table, damping_text, metric_cell};
+use crate::report::study::{Slice, Study, anchor};
+use crate::report::tables::{
+    Cell, Columns, NOT_TOLD_APART, Table, arrow, damping_text, metric_cell,
+};
 use crate::results::record::Status;
 
 /// Rows of the summary at most.
@@ -21,40 +23,13 @@ const MOST: usize = 12;
 
 /// The summary at the top of the page.
 pub fn headline(study: &Study) -> Markup {
-    let (rows, left) = rows(study);
-    let table = (!rows.is_empty()).then(|| {
-        let headers = [
-            "Setting",
-            "Measure",
-            "Best",
-            "Its value",
-            NOT_TOLD_APART,
-            "DataInf",
-            "Exact",
-        ];
-        let table = Table {
-            title: "What came out".to_owned(),
-            note: String::new(),
-            headers: headers.map(str::to_owned).to_vec(),
-            rows,
-        };
-        let anchor = |row: &[Cell]| {
-            let slices = study.slices(None);
-            let slice = slices
-                .iter()
-                .find(|s| row[0].text == setting(&s.title, &s.held))?;
-            Some(study.origin(slice.groups.first()?, None).anchor)
-        };
-        let links = Links {
-            row: &anchor,
-            ..Links::NONE
-        };
-        short(&table, &links)
-    });
+    let table = table(study);
     html! {
         ul.facts { (facts(study)) }
-        @if let Some(table) = table {
-            (table)
+        @if let Some(mut table) = table {
+            @let left = table.rows.len().saturating_sub(MOST);
+            @let () = table.rows.truncate(MOST);
+            (short(&table))
             p.how {
                 "At the reference setting: mean over seeds with its 95 % t-interval (one seed: the interval within the cell). \
                  Not told apart: by paired differences, all pairs adjusted together (Holm), as in the tables."
@@ -109,99 +84,87 @@ fn facts(study: &Study) -> Markup {
     }
 }
 
-fn setting(title: &str, held: &str) -> String {
-    [title, held]
-        .into_iter()
-        .filter(|text| !text.is_empty())
-        .collect::<Vec<_>>()
-        .join(", ")
+/// The best method by a metric at a reference setting.
+struct Lead<'s, 'a> {
+    slice: &'s Slice<'a, 's>,
+    metric: &'static Metric,
+    found: Comparison<'s>,
+    best: usize,
 }
 
-/// The rows, and how many more there would be.
-fn rows(study: &Study) -> (Vec<Vec<Cell>>, usize) {
-    let candidates = [
-        agreement(study),
-        Some("lds_50"),
-        Some("loo_pearson"),
-        Some("detection_auc"),
-        Some("class_auc"),
-    ];
-    let mut metrics: Vec<&Metric> = candidates
-        .into_iter()
-        .flatten()
-        .filter(|metric| has_values(study, metric))
-        .filter_map(find)
-        .collect();
+/// A row a metric and task; `None` where nothing can be compared.
+fn table(study: &Study) -> Option<Table> {
+    let wanted = ["lds_50", "loo_pearson", "detection_auc", "class_auc"];
+    let mut metrics: Vec<&str> = agreement(study).into_iter().chain(wanted).collect();
+    metrics.retain(|metric| has_values(study, metric));
     if metrics.is_empty() {
-        metrics.extend(find("total_seconds").filter(|m| has_values(study, m.name)));
+        metrics.push("total_seconds");
     }
     let slices = study.slices(None);
-    let mut rows = Vec::new();
-    for metric in metrics {
-        for slice in &slices {
-            let Some(group) = slice.groups.first() else {
-                continue;
-            };
-            rows.extend(row(
-                study,
-                group,
-                metric,
-                &setting(&slice.title, &slice.held),
-            ));
-        }
-    }
-    let left = rows.len().saturating_sub(MOST);
-    rows.truncate(MOST);
-    (rows, left)
+    let metrics = metrics.into_iter().filter_map(find);
+    let pairs = metrics.flat_map(|metric| slices.iter().map(move |slice| (metric, slice)));
+    let leads = pairs.filter_map(|(metric, slice)| lead(study, slice, metric));
+    columns(study).table("What came out", "", leads)
 }
 
-fn row(study: &Study, group: &Group, metric: &Metric, setting: &str) -> Option<Vec<Cell>> {
-    let found = compare(study, &[group], metric)?;
+fn lead<'s, 'a>(
+    study: &'s Study<'a>,
+    slice: &'s Slice<'a, 's>,
+    metric: &'static Metric,
+) -> Option<Lead<'s, 'a>> {
+    let found = compare(study, &[*slice.groups.first()?], metric)?;
     let best = found.best()?;
-    let name = |at: usize| study.palette.style(found.labels[at]).name;
-    let alike: Vec<String> = found.alike().into_iter().map(name).collect();
-    let alike = match found.untold() {
-        Some(why) => format!("not known: {why}"),
-        None if alike.is_empty() => "none".to_owned(),
-        None => findings::list(&alike),
-    };
-    let shown = |label: &str| metric_cell(metric, &aggregate(group, label, metric.name));
-    let of = |label: &str| {
-        let known = found.labels.contains(&label);
-        if known {
-            shown(label)
-        } else {
-            text(MISSING.to_owned())
-        }
-    };
-    let arrow = match metric.direction {
-        Direction::Higher => " ↑",
-        Direction::Lower => " ↓",
-        Direction::None => "",
-    };
-    Some(vec![
-        text(setting.to_owned()),
-        text(format!("{}{arrow}", metric.label())),
-        text(name(best)),
-        shown(found.labels[best]),
-        text(alike),
-        of("datainf"),
-        of("exact"),
-    ])
+    Some(Lead {
+        slice,
+        metric,
+        found,
+        best,
+    })
 }
 
-fn text(text: String) -> Cell {
-    Cell { text, sort: None }
+fn columns<'s, 'a>(study: &'s Study<'a>) -> Columns<'s, Lead<'s, 'a>> {
+    let name = move |row: &Lead, at: usize| study.palette.style(row.found.labels[at]).name;
+    let shown = |row: &Lead, label: &str| match row.found.labels.contains(&label) {
+        true => {
+            let group = row.slice.groups[0];
+            metric_cell(row.metric, &aggregate(group, label, row.metric.name))
+        }
+        false => Cell::text(MISSING),
+    };
+    Columns::new()
+        .add("Setting", |row: &Lead| {
+            let mut parts = vec![row.slice.title.as_str(), &row.slice.held];
+            parts.retain(|text| !text.is_empty());
+            Cell::text(parts.join(", ")).link(anchor(row.slice.groups[0].index))
+        })
+        .text("Measure", |row| {
+            let measure = format!("{} {}", row.metric.label(), arrow(row.metric));
+            measure.trim_end().to_owned()
+        })
+        .text("Best", move |row| name(row, row.best))
+        .add("Its value", move |row| {
+            shown(row, row.found.labels[row.best])
+        })
+        .text(NOT_TOLD_APART, move |row| {
+            let alike = row.found.alike().into_iter();
+            let alike: Vec<String> = alike.map(|at| name(row, at)).collect();
+            match row.found.untold() {
+                Some(why) => format!("not known: {why}"),
+                None if alike.is_empty() => "none".to_owned(),
+                None => findings::list(&alike),
+            }
+        })
+        .add("DataInf", move |row| shown(row, "datainf"))
+        .add("Exact", move |row| shown(row, "exact"))
 }
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
     use crate::metrics::METRICS;
     use crate::report::figures::{Outcome, all};
     use crate::report::synthetic;
-    use crate::report::tables::{best, entry_of};
+    use crate::report::tables::best;
     use crate::results::record::Record;
 
     #[test]
@@ -248,11 +211,11 @@ mod tests {
             })
             .flatten()
             .collect();
-        for slice in study.slices(None) {
-            let group = slice.groups[0];
+        for slice in &study.slices(None) {
+            let group = anchor(slice.groups[0].index);
             for metric in METRICS {
                 let of_group = |row: &&Vec<Cell>| {
-                    row[0].text == metric.title && entry_of(&study, &row[1..]) == Some(group.index)
+                    row[0].text == metric.title && row[1].link.as_ref() == Some(&group)
                 };
                 let Some(expected) = table.rows.iter().find(of_group) else {
                     continue;
@@ -266,7 +229,8 @@ mod tests {
                     MISSING => text.starts_with("not known: "),
                     list => text == list,
                 };
-                let found = row(&study, group, metric, "").expect("the table has it");
+                let found = columns(&study).table("", "", lead(&study, slice, metric));
+                let found = &found.expect("the table has it").rows[0];
                 rows += 1;
                 if found[2].text != expected[best].text || !agrees(&found[4].text) {
                     wrong.push(format!("{found:?} {expected:?}"));

@@ -2,26 +2,21 @@
 
 use maud::{Markup, html};
 
+/// Text without control characters, which XML does not allow and HTML has no use for.
+pub fn clean(text: &str) -> String {
+    let blank = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    text.replace(blank, " ")
+}
+
 /// Text as HTML and XML text or attribute.
 pub fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            // not allowed in XML, and of no use in HTML
-            c if c.is_control() && !matches!(c, '\n' | '\t') => escaped.push(' '),
-            c => escaped.push(c),
-        }
-    }
-    escaped
+    let escaped = html! { (clean(text)) }.into_string();
+    escaped.replace('\'', "&#39;")
 }
 
 /// Text with `code` between backticks.
 pub fn inline(text: &str) -> Markup {
+    let text = clean(text);
     let pieces: Vec<&str> = text.split('`').collect();
     if pieces.len().is_multiple_of(2) {
         return html! { (text) };

@@ -3,11 +3,15 @@
 //! Light and dark by the reader's system or choice, a table of contents, sections, and the data that its
 //! script shows on demand. Without a script everything is there but sorting and the numbers of single records.
 
+mod answers;
+mod by_token;
 mod environment;
 mod figure;
 mod headline;
 mod markup;
+mod pictures;
 mod records;
+mod section;
 mod svg;
 mod table;
 mod theme;
@@ -16,12 +20,17 @@ pub use environment::Environments;
 pub use figure::figure;
 pub use headline::headline;
 pub use markup::{bad, escape, how, inline, items};
-pub use records::{Settings, count, data, entries, record_anchor};
-pub use table::{Links, body, section};
+pub use records::sections as record_sections;
+pub use section::{Part, Section};
+pub use table::body;
 pub use theme::Colours;
+
+use std::path::Path;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
+
+use super::study::Study;
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: [&str; 4] = [
@@ -31,51 +40,33 @@ const SCRIPT: [&str; 4] = [
     include_str!("points.js"),
 ];
 
-/// A part of the page with an entry in its table of contents.
-#[derive(Clone, Debug, Default)]
-pub struct Section {
-    /// Id.
-    pub id: String,
-    /// Heading.
-    pub title: String,
-    /// Ids and headings within.
-    pub parts: Vec<(String, String)>,
-    /// What stands below the heading.
-    pub html: String,
-}
-
-impl Section {
-    /// Its entry in the table of contents.
-    fn entry(&self) -> Markup {
-        html! {
-            li {
-                a href={ "#" (self.id) } { (self.title) }
-                @if !self.parts.is_empty() {
-                    ul { @for (id, title) in &self.parts { li { a href={ "#" (id) } { (title) } } } }
-                }
-            }
-        }
-    }
+/// What the cells of a study produced beside numbers: pictures (in the folder `results`), answers, influence by token.
+pub fn outputs(study: &Study, results: Option<&Path>) -> [Section; 3] {
+    [
+        pictures::section(study, results),
+        answers::section(study),
+        by_token::section(study),
+    ]
 }
 
 /// A page before it is written.
-#[derive(Clone, Debug, Default)]
-pub struct Page {
+#[derive(Clone, Copy, Debug)]
+pub struct Page<'p> {
     /// Title and heading.
-    pub title: String,
+    pub title: &'p str,
     /// What it is, for search engines and previews: plain text.
-    pub about: String,
+    pub about: &'p str,
     /// What stands below the heading.
-    pub head: String,
+    pub head: &'p Markup,
     /// The sections.
-    pub sections: Vec<Section>,
+    pub sections: &'p [Section],
     /// What the script shows of the records.
-    pub data: Value,
+    pub data: &'p Value,
     /// Colours of the figures.
-    pub colours: Colours,
+    pub colours: &'p Colours,
 }
 
-impl Page {
+impl Page<'_> {
     /// The page as one HTML document.
     pub fn html(&self) -> String {
         // within a script, markup could end it
@@ -99,13 +90,13 @@ impl Page {
                     nav #toc aria-label="Contents" {
                         details open="open" {
                             summary { "Contents" }
-                            ul { @for section in &self.sections { (section.entry()) } }
+                            ul { @for section in self.sections { (section.entry()) } }
                         }
                     }
                     main #main {
-                        header { h1 { (self.title) } (PreEscaped(&self.head)) }
-                        @for section in &self.sections {
-                            section id=(section.id) { h2 { (section.title) } (PreEscaped(&section.html)) }
+                        header { h1 { (self.title) } (self.head) }
+                        @for section in self.sections {
+                            section id=(section.id) { h2 { (section.title) } (section.body) }
                         }
                         footer {
                             p {
@@ -130,9 +121,12 @@ mod tests {
     #[test]
     fn data_cannot_end_its_script() {
         let page = Page {
-            title: "a <b>".to_owned(),
-            data: serde_json::json!({"x": "</script><script>alert(1)</script>"}),
-            ..Page::default()
+            title: "a <b>",
+            about: "",
+            head: &html! {},
+            sections: &[],
+            data: &serde_json::json!({"x": "</script><script>alert(1)</script>"}),
+            colours: &Colours::default(),
         };
         let html = page.html();
         assert_eq!(html.matches("</script>").count(), 2);

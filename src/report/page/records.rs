@@ -9,11 +9,15 @@ use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
 use super::environment::{Environments, facts};
-use super::markup::bad;
+use super::markup::{bad, how};
+use super::section::Section;
 use super::table::brief;
 use crate::metrics::{Metric, find};
+use crate::progress::count;
 use crate::report::number::{self, MISSING};
-use crate::report::study::{Group, Study, anchor, value_text};
+use crate::report::parts::distinct;
+use crate::report::study::{Study, anchor, value_text};
+use crate::report::tables::{damping_text, record_anchor};
 use crate::results::record::{MethodRecord, Record, Status};
 
 /// Significant digits of the embedded numbers.
@@ -21,13 +25,30 @@ const DIGITS: usize = 5;
 /// Those of the ends of an interval.
 const END_DIGITS: usize = 4;
 
-/// Id of a record on the page.
-pub fn record_anchor(record: &Record) -> String {
-    format!("r-{}", record.cell.id)
+/// The sections of the records and of their settings and environments, and the data of the page's script.
+pub fn sections(study: &Study) -> ([Section; 2], Value) {
+    let settings = Settings::new(study);
+    let environments = Environments::new(study);
+    let records = html! {
+        (how("One entry a setting, with a cell for every seed. Points of figures and rows of tables lead here. \
+              Numbers of single cells are rounded; `records.jsonl` has every digit."))
+        (entries(study, &settings, &environments))
+    };
+    let shared = serde_json::to_string_pretty(&settings.shared).unwrap_or_default();
+    let setup = html! {
+        p.how { (damping_text(study)) }
+        (environments.html())
+        details { summary { "Settings that all cells share" } pre tabindex="0" { (shared) } }
+    };
+    let sections = [
+        Section::new("records", "Records", records),
+        Section::new("settings", "Settings and environment", setup),
+    ];
+    (sections, data(study, &settings, &environments))
 }
 
 /// Settings of all cells: what they share, and the leaves in which each differs.
-pub struct Settings {
+struct Settings {
     /// The first cell's, complete.
     base: Value,
     /// Those leaves of it that every cell has.
@@ -38,120 +59,71 @@ pub struct Settings {
 
 impl Settings {
     /// Of the study's records, in their order.
-    pub fn new(study: &Study) -> Self {
-        let leaves: Vec<BTreeMap<String, Value>> = study
-            .records
-            .iter()
-            .map(|record| {
-                let mut leaves = BTreeMap::new();
-                flatten("", &record.config, &mut leaves);
-                leaves
-            })
-            .collect();
-        let base = study
-            .records
-            .first()
-            .map_or(Value::Null, |record| record.config.clone());
+    fn new(study: &Study) -> Self {
+        let leaves: Vec<BTreeMap<String, Value>> = study.records.iter().map(|r| flat(r)).collect();
+        let base = study.records.first();
+        let base = base.map_or(Value::Null, |record| record.config.clone());
         let first = leaves.first().cloned().unwrap_or_default();
-        let own = leaves
-            .iter()
-            .map(|leaves| {
-                let changed = leaves
-                    .iter()
-                    .filter(|(path, value)| first.get(*path) != Some(*value))
-                    .map(|(path, value)| (path.clone(), Some(value.clone())));
-                let gone = first
-                    .keys()
-                    .filter(|path| !leaves.contains_key(*path))
-                    .map(|path| (path.clone(), None));
-                changed.chain(gone).collect()
-            })
-            .collect();
+        let differing = |own: &BTreeMap<String, Value>| {
+            let paths = first.keys().chain(own.keys());
+            let paths = paths.filter(|path| first.get(*path) != own.get(*path));
+            paths.map(|p| (p.clone(), own.get(p).cloned())).collect()
+        };
+        let own: Vec<BTreeMap<_, _>> = leaves.iter().map(differing).collect();
         let mut shared = base.clone();
-        for path in first.keys() {
-            if leaves.iter().any(|l| l.get(path) != first.get(path)) {
-                remove(&mut shared, path);
-            }
+        for path in own.iter().flat_map(BTreeMap::keys) {
+            remove(&mut shared, path);
         }
         Self { base, shared, own }
     }
 
-    /// The shared settings, to be read.
-    pub fn html(&self) -> Markup {
-        let text = serde_json::to_string_pretty(&self.shared).unwrap_or_default();
-        html! { pre tabindex="0" { (text) } }
-    }
-
-    /// What the cells at these positions have of their own, where all of them agree.
-    fn text(&self, varying: &[String], record: &Record) -> Markup {
-        let mut leaves = BTreeMap::new();
-        flatten("", &record.config, &mut leaves);
-        let shown = |path| leaves.get(path).map_or(MISSING.to_owned(), value_text);
-        html! {
-            @for (i, path) in varying.iter().enumerate() {
-                @if i > 0 { ", " }
-                code { (path) " = " (shown(path)) }
-            }
-        }
-    }
-
     /// Leaves that are not the same in all cells.
-    fn varying(&self) -> Vec<String> {
-        let mut paths: Vec<String> = self.own.iter().flat_map(|o| o.keys().cloned()).collect();
+    fn varying(&self) -> Vec<&String> {
+        let mut paths: Vec<&String> = self.own.iter().flat_map(BTreeMap::keys).collect();
         paths.sort();
         paths.dedup();
         paths
     }
 }
 
-/// Leaves by their dotted paths; a list is a leaf.
-fn flatten(path: &str, value: &Value, leaves: &mut BTreeMap<String, Value>) {
-    match value {
-        Value::Object(map) if !map.is_empty() => {
-            for (key, value) in map {
-                let path = if path.is_empty() {
-                    key.clone()
-                } else {
-                    format!("{path}.{key}")
-                };
-                flatten(&path, value, leaves);
+/// Settings of a cell by their dotted paths; a list is a leaf.
+fn flat(record: &Record) -> BTreeMap<String, Value> {
+    fn add(path: &str, value: &Value, leaves: &mut BTreeMap<String, Value>) {
+        match value {
+            Value::Object(map) if !map.is_empty() => {
+                for (key, value) in map {
+                    let path = format!("{path}.{key}");
+                    add(path.trim_start_matches('.'), value, leaves);
+                }
+            }
+            leaf => {
+                leaves.insert(path.to_owned(), leaf.clone());
             }
         }
-        other => {
-            leaves.insert(path.to_owned(), other.clone());
-        }
     }
+    let mut leaves = BTreeMap::new();
+    add("", &record.config, &mut leaves);
+    leaves
 }
 
 /// Takes a leaf out, and the objects that it leaves empty.
 fn remove(value: &mut Value, path: &str) {
-    let (key, rest) = match path.split_once('.') {
-        Some((key, rest)) => (key, Some(rest)),
-        None => (path, None),
-    };
     let Some(map) = value.as_object_mut() else {
         return;
     };
-    let Some(rest) = rest else {
-        map.shift_remove(key);
-        return;
-    };
-    if let Some(inner) = map.get_mut(key) {
+    let (key, rest) = path.split_once('.').unwrap_or((path, ""));
+    if let Some(inner) = map.get_mut(key).filter(|_| !rest.is_empty()) {
         remove(inner, rest);
-        if inner.as_object().is_some_and(Map::is_empty) {
-            map.shift_remove(key);
-        }
+    }
+    let emptied = |value: &Value| value.as_object().is_some_and(Map::is_empty);
+    if rest.is_empty() || map.get(key).is_some_and(emptied) {
+        map.shift_remove(key);
     }
 }
 
 /// The entries, one a setting: `<details>` with a row a cell.
-pub fn entries(study: &Study, settings: &Settings, environments: &Environments) -> Markup {
+fn entries(study: &Study, settings: &Settings, environments: &Environments) -> Markup {
     let varying = settings.varying();
-    let name = |group: &Group| {
-        let mut name = [group.task.clone(), group.setting()].to_vec();
-        name.retain(|text| !text.is_empty());
-        name.join(", ")
-    };
     let headers = [
         "Cell",
         "Seed",
@@ -164,12 +136,19 @@ pub fn entries(study: &Study, settings: &Settings, environments: &Environments) 
     let number = |header| matches!(header, "Seed" | "Wall time").then_some("n");
     html! {
         @for group in &study.groups {
+            @let mut name = vec![group.task.clone(), group.setting()];
+            @let () = name.retain(|text| !text.is_empty());
             details.entry id=(anchor(group.index)) {
-                summary { (name(group)) " · " (count(group.records.len(), "record")) (trouble(&group.records)) }
-                @if let Some(first) = group.records.first().filter(|_| !varying.is_empty()) {
+                summary { (name.join(", ")) " · " (count(group.records.len(), "record")) (trouble(&group.records)) }
+                @if !varying.is_empty() {
+                    @let leaves = flat(group.records[0]);
                     p.how {
-                        "Its own settings: " (settings.text(&varying, first)) ". The others are "
-                        a href="#settings" { "shared by all cells" } "."
+                        "Its own settings: "
+                        @for (i, path) in varying.iter().enumerate() {
+                            @if i > 0 { ", " }
+                            code { (path) " = " (leaves.get(*path).map_or(MISSING.to_owned(), value_text)) }
+                        }
+                        ". The others are " a href="#settings" { "shared by all cells" } "."
                     }
                 }
                 div.scroll tabindex="0" role="region" aria-label="Cells" {
@@ -183,21 +162,20 @@ pub fn entries(study: &Study, settings: &Settings, environments: &Environments) 
     }
 }
 
-/// `3 records`
-pub fn count(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
 /// What failed among the records of a setting.
 fn trouble(records: &[&Record]) -> Markup {
-    let cells = records
-        .iter()
-        .filter(|r| r.status == Status::Failed)
-        .count();
-    let methods: usize = records.iter().map(|record| failed_methods(record)).sum();
-    let cells = (cells > 0).then(|| format!("{} failed", count(cells, "cell")));
-    let methods = (methods > 0).then(|| format!("{} of a method", count(methods, "failure")));
-    let parts: Vec<String> = cells.into_iter().chain(methods).collect();
+    let failed = records.iter().filter(|r| r.status == Status::Failed);
+    let (cells, methods) = (
+        failed.count(),
+        records.iter().map(|r| failed_methods(r)).sum(),
+    );
+    let mut parts = Vec::new();
+    if cells > 0 {
+        parts.push(format!("{} failed", count(cells, "cell")));
+    }
+    if methods > 0 {
+        parts.push(format!("{} of a method", count(methods, "failure")));
+    }
     html! { @if !parts.is_empty() { " " (bad(&parts.join(", "))) } }
 }
 
@@ -229,92 +207,75 @@ fn row(record: &Record, environments: &Environments) -> Markup {
 }
 
 /// Everything that the page's script shows of the records.
-pub fn data(study: &Study, settings: &Settings, environments: &Environments) -> Value {
-    let mut metrics: Vec<&str> = Vec::new();
-    // cases of a metric in most cells, said once
-    let mut cases: BTreeMap<&str, BTreeMap<usize, usize>> = BTreeMap::new();
-    let all = || study.records.iter().flat_map(|record| &record.methods);
-    for value in all().flat_map(|method| &method.metrics) {
-        if !metrics.contains(&value.metric.as_str()) {
-            metrics.push(&value.metric);
-        }
-        *cases
-            .entry(&value.metric)
-            .or_default()
-            .entry(value.cases)
-            .or_default() += 1;
-    }
-    let usual: Vec<usize> = metrics
-        .iter()
+fn data(study: &Study, settings: &Settings, environments: &Environments) -> Value {
+    let values = || {
+        let methods = study.records.iter().flat_map(|record| &record.methods);
+        methods.flat_map(|method| &method.metrics)
+    };
+    // with its cases in most cells, which are said once
+    let metrics: Vec<(&str, usize)> = distinct(values().map(|value| value.metric.as_str()))
+        .into_iter()
         .map(|metric| {
-            let counts = &cases[metric];
-            let most = counts.iter().max_by_key(|(_, times)| **times);
-            most.map_or(0, |(cases, _)| *cases)
+            let mut times: BTreeMap<usize, usize> = BTreeMap::new();
+            for value in values().filter(|value| value.metric == metric) {
+                *times.entry(value.cases).or_default() += 1;
+            }
+            let most = times.into_iter().max_by_key(|(_, times)| *times);
+            (metric, most.map_or(0, |(cases, _)| cases))
         })
         .collect();
-    let names: Vec<String> = study
-        .methods
-        .iter()
-        .map(|label| study.palette.style(label).name)
-        .collect();
-    let axes: Vec<&str> = study
-        .records
-        .iter()
-        .flat_map(|record| record.cell.axes.keys().map(String::as_str))
-        .fold(Vec::new(), |mut axes, axis| {
-            if !axes.contains(&axis) {
-                axes.push(axis);
-            }
-            axes
+    let title = |name: &str| find(name).map_or(name.to_owned(), Metric::label);
+    let name = |label: &String| study.palette.style(label).name;
+    let records = study.records.iter();
+    let axes = distinct(records.flat_map(|record| record.cell.axes.keys()));
+    let of_record = |record: &&Record| {
+        let own = study.records.iter().zip(&settings.own);
+        let mut own = own.filter(|(other, _)| std::ptr::eq(**other, *record));
+        let methods = record.methods.iter();
+        let mut value = json!({
+            "id": record.cell.id,
+            "seed": record.cell.seed,
+            "env": environments.of(record),
+            "started": record.provenance.started,
+            "seconds": short(record.provenance.seconds, DIGITS),
+            "m": methods.map(|m| method(study, &metrics, m)).collect::<Vec<_>>(),
         });
-    let position = |record: &Record| {
-        let records = study.records.iter();
-        records
-            .clone()
-            .position(|other| std::ptr::eq(*other, record))
+        if let Some((_, own)) = own.next().filter(|(_, own)| !own.is_empty()) {
+            let gone: Vec<_> = own.iter().filter(|o| o.1.is_none()).map(|o| o.0).collect();
+            value["set"] = json!(
+                own.iter()
+                    .filter(|o| o.1.is_some())
+                    .collect::<BTreeMap<_, _>>()
+            );
+            if !gone.is_empty() {
+                value["unset"] = json!(gone);
+            }
+        }
+        if record.status == Status::Failed {
+            value["failed"] = json!(record.error);
+        }
+        value
     };
     let entries: Map<String, Value> = study
         .groups
         .iter()
         .map(|group| {
-            let records = group.records.iter().map(|record| {
-                let own = position(record).map(|at| &settings.own[at]);
-                let mut value = json!({
-                    "id": record.cell.id,
-                    "seed": record.cell.seed,
-                    "env": environments.of(record),
-                    "started": record.provenance.started,
-                    "seconds": short(record.provenance.seconds, DIGITS),
-                    "m": record.methods.iter().map(|m| method(study, &metrics, &usual, m)).collect::<Vec<_>>(),
-                });
-                if let Some(own) = own.filter(|own| !own.is_empty()) {
-                    value["set"] = json!(own.iter().filter(|o| o.1.is_some()).collect::<BTreeMap<_, _>>());
-                    let gone: Vec<_> = own.iter().filter(|o| o.1.is_none()).map(|o| o.0).collect();
-                    if !gone.is_empty() {
-                        value["unset"] = json!(gone);
-                    }
-                }
-                if record.status == Status::Failed {
-                    value["failed"] = json!(record.error);
-                }
-                value
-            });
+            let own = &group.records[0].cell.axes;
             let entry = json!({
                 "task": group.task,
-                "axes": axes.iter().map(|axis| group.records[0].cell.axes.get(*axis)).collect::<Vec<_>>(),
-                "records": records.collect::<Vec<_>>(),
+                "axes": axes.iter().map(|axis| own.get(*axis)).collect::<Vec<_>>(),
+                "records": group.records.iter().map(of_record).collect::<Vec<_>>(),
             });
             (anchor(group.index), entry)
         })
         .collect();
-    let experiment = study.records.first().map(|record| &record.experiment);
     json!({
-        "experiment": experiment,
+        "experiment": study.records.first().map(|record| &record.experiment),
         "methods": study.methods,
-        "names": names,
-        "metrics": metrics,
-        "titles": metrics.iter().map(|m| find(m).map_or_else(|| (*m).to_owned(), Metric::label)).collect::<Vec<_>>(),
-        "cases": usual,
+        "names": study.methods.iter().map(name).collect::<Vec<_>>(),
+        "metrics": metrics.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+        "titles": metrics.iter().map(|(name, _)| title(name)).collect::<Vec<_>>(),
+        "cases": metrics.iter().map(|(_, cases)| cases).collect::<Vec<_>>(),
         "axes": axes,
         "config": settings.base,
         "entries": entries,
@@ -323,55 +284,41 @@ pub fn data(study: &Study, settings: &Settings, environments: &Environments) -> 
 
 /// `[method, error, [[value, low, high, cases, undefined], …], [prepare, apply, score], [bytes …], residual,
 /// iterations, solver, not converged, scores not finite]`, without the `null` and `0` at its end.
-fn method(study: &Study, metrics: &[&str], usual: &[usize], record: &MethodRecord) -> Value {
-    let at = study
-        .methods
-        .iter()
-        .position(|label| *label == record.label);
+fn method(study: &Study, metrics: &[(&str, usize)], record: &MethodRecord) -> Value {
+    let mut labels = study.methods.iter();
     let error = match record.status {
         Status::Ok => Value::Null,
         Status::Failed => json!(record.error.as_deref().unwrap_or("no reason recorded")),
     };
-    let values: Vec<Value> = metrics
-        .iter()
-        .zip(usual)
-        .map(|(metric, usual)| {
-            let Some(value) = record.metrics.iter().find(|v| v.metric == *metric) else {
-                return Value::Null;
-            };
-            if value.cases == 0 {
-                return Value::Null;
-            }
-            let end = |x: Option<f64>| x.map_or(Value::Null, |x| short(x, END_DIGITS));
-            let mut list = vec![
-                value.value.map_or(Value::Null, |x| short(x, DIGITS)),
-                end(value.low),
-                end(value.high),
-            ];
-            if value.cases != *usual || value.undefined > 0 {
-                list.extend([json!(value.cases), json!(value.undefined)]);
-            }
-            trimmed(list)
-        })
-        .collect();
-    let seconds = record.seconds.as_ref().map_or(Value::Null, |s| {
-        json!([s.prepare, s.apply, s.score].map(|x| short(x, END_DIGITS)))
+    let rounded = |x: Option<f64>, digits| x.map_or(Value::Null, |x| short(x, digits));
+    let values = metrics.iter().map(|(metric, usual)| {
+        let mut values = record.metrics.iter();
+        let Some(value) = values.find(|v| v.metric == *metric && v.cases > 0) else {
+            return Value::Null;
+        };
+        let mut list = vec![
+            rounded(value.value, DIGITS),
+            rounded(value.low, END_DIGITS),
+            rounded(value.high, END_DIGITS),
+        ];
+        if value.cases != *usual || value.undefined > 0 {
+            list.extend([json!(value.cases), json!(value.undefined)]);
+        }
+        trimmed(list)
     });
-    let bytes = record
-        .peak_bytes
-        .as_ref()
-        .map_or(Value::Null, |b| json!([b.prepare, b.apply, b.score]));
+    let seconds = record.seconds.as_ref();
+    let bytes = record.peak_bytes.as_ref();
     let evidence = &record.evidence;
     let tail = |count: usize| if count > 0 { json!(count) } else { Value::Null };
     trimmed(vec![
-        json!(at),
+        json!(labels.position(|label| *label == record.label)),
         error,
-        trimmed(values),
-        seconds,
-        bytes,
+        trimmed(values.collect()),
+        json!(seconds.map(|s| [s.prepare, s.apply, s.score].map(|x| short(x, END_DIGITS)))),
+        json!(bytes.map(|b| [b.prepare, b.apply, b.score])),
         match evidence.residual {
             Some(_) if evidence.not_finite() => json!("not finite"),
-            residual => residual.map_or(Value::Null, |x| short(x, 3)),
+            residual => rounded(residual, 3),
         },
         json!(evidence.iterations),
         json!(evidence.solver),
@@ -389,15 +336,14 @@ fn trimmed(mut list: Vec<Value>) -> Value {
 }
 
 /// A number with few digits; a whole one without a point.
-pub fn short(x: f64, digits: usize) -> Value {
+fn short(x: f64, digits: usize) -> Value {
     if !x.is_finite() {
         return Value::Null;
     }
     let rounded: f64 = brief(x, digits).parse().unwrap_or(x);
-    if rounded.fract() == 0.0 && rounded.abs() < 1e15 {
-        json!(rounded as i64)
-    } else {
-        json!(rounded)
+    match rounded.fract() == 0.0 && rounded.abs() < 1e15 {
+        true => json!(rounded as i64),
+        false => json!(rounded),
     }
 }
 
@@ -413,7 +359,7 @@ mod tests {
         let study = Study::new(&records);
         let settings = Settings::new(&study);
         assert_eq!(settings.varying(), ["influence.damping", "lora.rank"]);
-        let shared = settings.html().0;
+        let shared = settings.shared.to_string();
         assert!(
             shared.contains("digits") && !shared.contains("damping"),
             "{shared}"

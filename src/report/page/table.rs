@@ -2,58 +2,30 @@
 
 use maud::{Markup, html};
 
-use super::markup::{how, inline, items};
+use super::markup::{inline, items};
 use crate::report::number::MISSING;
 use crate::report::tables::{Cell, Table};
-
-/// Where rows and cells of a table lead.
-pub struct Links<'l> {
-    /// Anchor of the records behind a row.
-    pub row: &'l dyn Fn(&[Cell]) -> Option<String>,
-    /// Anchor of the record that a text is the name of.
-    pub text: &'l dyn Fn(&str) -> Option<String>,
-    /// Id of a row, by its position.
-    pub id: &'l dyn Fn(usize) -> Option<String>,
-    /// Class of a text that is good or bad news.
-    pub class: &'l dyn Fn(&str) -> Option<&'static str>,
-}
-
-impl Links<'_> {
-    /// None at all.
-    pub const NONE: Self = Self {
-        row: &|_| None,
-        text: &|_| None,
-        id: &|_| None,
-        class: &|_| None,
-    };
-}
-
-/// A section with the table in it; `id` is the section's.
-pub fn section(table: &Table, id: &str, links: &Links) -> Markup {
-    html! {
-        section id=(id) { h3 { (table.title) } (how(&table.note)) (body(table, links)) }
-    }
-}
 
 /// Characters from which on a text is broken into lines.
 const LONG: usize = 40;
 
 /// The table alone, in its scrolling frame; a list where it has no headers.
-pub fn body(table: &Table, links: &Links) -> Markup {
-    of_class(table, links, "data")
+pub fn body(table: &Table) -> Markup {
+    of_class(table, "data")
 }
 
 /// [`body`] of a table that is short enough to need no tools.
-pub fn short(table: &Table, links: &Links) -> Markup {
-    of_class(table, links, "lead")
+pub fn short(table: &Table) -> Markup {
+    of_class(table, "lead")
 }
 
-fn of_class(table: &Table, links: &Links, class: &str) -> Markup {
+fn of_class(table: &Table, class: &str) -> Markup {
     if table.headers.is_empty() {
         let texts = table.rows.iter().flatten().map(|cell| &cell.text);
         return html! { ul { (items(texts)) } };
     }
     let number = |column| table.is_numeric(column).then_some("n");
+    let id = |row| table.row_ids.map(|prefix| format!("{prefix}{row}"));
     html! {
         div.scroll tabindex="0" role="region" aria-label=(table.title) {
             table class=(class) {
@@ -66,13 +38,7 @@ fn of_class(table: &Table, links: &Links, class: &str) -> Markup {
                 }
                 tbody {
                     @for (i, row) in table.rows.iter().enumerate() {
-                        tr id=[(links.id)(i)] {
-                            @let target = (links.row)(row);
-                            @for (column, cell) in row.iter().enumerate() {
-                                @let own = target.clone().filter(|_| column == 0);
-                                (show(cell, (links.text)(&cell.text).or(own), links))
-                            }
-                        }
+                        tr id=[id(i)] { @for cell in row { (show(cell)) } }
                     }
                 }
             }
@@ -80,17 +46,14 @@ fn of_class(table: &Table, links: &Links, class: &str) -> Markup {
     }
 }
 
-/// A cell, which may lead to a `target`.
-fn show(cell: &Cell, target: Option<String>, links: &Links) -> Markup {
-    let text = inline(&cell.text);
-    let text = match target {
-        Some(target) => html! { a href={ "#" (target) } { (text) } },
-        None => text,
-    };
-    let text = match (links.class)(&cell.text) {
-        Some(class) => html! { strong class=(class) { (text) } },
-        None => text,
-    };
+fn show(cell: &Cell) -> Markup {
+    let mut text = inline(&cell.text);
+    if let Some(target) = &cell.link {
+        text = html! { a href={ "#" (target) } { (text) } };
+    }
+    if let Some(class) = cell.class {
+        text = html! { strong class=(class) { (text) } };
+    }
     let class = match cell.sort {
         None if cell.text == MISSING => Some("x"),
         None if cell.text.chars().count() > LONG => Some("wrap"),
@@ -115,36 +78,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_sort_by_their_value_and_rows_lead_to_their_records() {
-        let table = Table {
-            title: "T".to_owned(),
-            note: "a < b".to_owned(),
-            headers: vec!["Task".to_owned(), "Time".to_owned(), "Cell".to_owned()],
-            rows: vec![vec![
-                Cell {
-                    text: "digits".to_owned(),
-                    sort: None,
-                },
-                Cell {
-                    text: "1.23 ms".to_owned(),
-                    sort: Some(0.0012345678),
-                },
-                Cell {
-                    text: "abc".to_owned(),
-                    sort: None,
-                },
-            ]],
-        };
-        let links = Links {
-            row: &|_| Some("e1".to_owned()),
-            text: &|text| (text == "abc").then(|| "r-abc".to_owned()),
-            id: &|i| Some(format!("g{i}")),
-            ..Links::NONE
-        };
-        let text = section(&table, "t", &links).0;
-        assert!(text.contains("<p class=\"how\">a &lt; b</p>"));
+    fn numbers_sort_by_their_value_and_cells_lead_to_their_records() {
+        let mut table = Table::of_texts("T", "", ["Task", "Time", "Cell"], []);
+        table.row_ids = Some("g");
+        table.rows.push(vec![
+            Cell::text("a < b").link("e1".to_owned()),
+            Cell::sorted("1.23 ms", 0.0012345678),
+            Cell::text("abc"),
+        ]);
+        let text = body(&table).0;
         assert!(text.contains(
-            "<tr id=\"g0\"><td><a href=\"#e1\">digits</a></td><td data-v=\"0.00123457\">1.23 ms</td><td><a href=\"#r-abc\">abc</a></td></tr>"
+            "<tr id=\"g0\"><td><a href=\"#e1\">a &lt; b</a></td><td data-v=\"0.00123457\">1.23 ms</td><td>abc</td></tr>"
         ), "{text}");
         assert!(text.contains("<th scope=\"col\" class=\"n\">Time</th>"));
     }

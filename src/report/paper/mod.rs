@@ -10,16 +10,21 @@ mod setup;
 mod theory;
 mod wide;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use maud::html;
+
+use super::document::{FiguresInText, Names, Report};
 use super::figures::Outcome;
-use super::files::Files;
+use super::page::{items as list_items, record_sections};
 use super::study::Study;
-use super::tables::Table;
+use super::tables::{Table, clean};
 use super::{ReportError, figures, number, tables};
+use crate::progress::plural;
 use crate::results::record::{Record, Status};
+use crate::results::theory::TheoryResults;
 use items::Item;
-use page::Page;
 
 /// A figure of which there is one a task.
 const SWEEP: &str = "sweep_lora_rank";
@@ -39,7 +44,7 @@ pub struct PaperSummary {
 /// # Errors
 /// No records, a file that cannot be written, or a failure of the drawing library.
 pub fn write(
-    item: &Item,
+    item: &'static Item,
     records: &[Record],
     name: &str,
     out: &Path,
@@ -50,73 +55,104 @@ pub fn write(
     let study = Study::new(records);
     let rows = rows::rows(item, &study);
     let settings = setup::settings(item, &study);
-    let mut page = Page::new(item, name);
-    page.facts.push(run_facts(&study));
+    let mut facts = vec![run_facts(&study)];
     if !settings.is_empty() {
-        page.facts.push(setup::sentence(&settings));
+        facts.push(setup::sentence(&settings));
     }
-    page.facts.push(tables::damping_text(&study));
-    page.facts.push(missing(&study, &rows));
-    let answers = questions::findings(item, &study);
-    if !answers.is_empty() {
-        page.sections.push(Table::list(
-            "Questions",
-            "Each is asked beforehand and answered by a difference within every seed, so that no p-value is adjusted for the others. For one setting the interval is over its seeds. Over all settings a seed counts with the mean over its settings and a task with the mean over its seeds; with the tasks held fixed only seeds are random, and the interval holds for these tasks; with the tasks as a sample it holds for tasks like these.",
-            answers
-                .iter()
-                .map(|finding| format!("{}: {}.", finding.statement, finding.text())),
-        ));
-    }
-    if item.is_wide {
-        let table = wide::section(item, &rows, &study.palette);
-        page.sections.push(table);
-    }
-    page.sections.push(page::numbers(&rows, &study.palette));
-    if !settings.is_empty() {
-        page.sections.push(page::settings(&settings));
-    }
-    page.csv = page::csv(item, &rows);
-    for outcome in figures::all(&study) {
-        if let (Outcome::Drawn(figure), Some(wanted)) = (outcome, item.figure)
-            && (figure.id == wanted || wanted == SWEEP && figure.id.starts_with(SWEEP))
-        {
-            page.figures.push(*figure);
-        }
-    }
-    save(&page, Some(&study), out)
+    facts.extend([tables::damping_text(&study), missing(&study, &rows)]);
+    let answers = questions::findings(item, &study).into_iter();
+    let answers = answers.map(|finding| format!("{}: {}.", finding.statement, finding.text()));
+    let questions = Table::list(
+        "Questions",
+        "Each is asked beforehand and answered by a difference within every seed, so that no p-value is adjusted for the others. For one setting the interval is over its seeds. Over all settings a seed counts with the mean over its settings and a task with the mean over its seeds; with the tasks held fixed only seeds are random, and the interval holds for these tasks; with the tasks as a sample it holds for tasks like these.",
+        answers,
+    );
+    let wide = item
+        .is_wide
+        .then(|| wide::section(item, &rows, &study.palette));
+    let tables = [
+        Some(questions).filter(|questions| !questions.rows.is_empty()),
+        wide.flatten(),
+        Some(page::numbers(&rows, &study.palette)),
+        page::settings(&settings),
+    ];
+    let tables = tables.into_iter().flatten().collect();
+    let mut report = report(item, name, &facts, tables, page::csv(item, &rows));
+    let is_of_item = |outcome: &Outcome| {
+        let Outcome::Drawn(figure) = outcome else {
+            return false;
+        };
+        item.figure.as_ref().is_some_and(|wanted| {
+            figure.id == *wanted || wanted == SWEEP && figure.id.starts_with(SWEEP)
+        })
+    };
+    report.add_figures(figures::all(&study).into_iter().filter(is_of_item));
+    let (records, data) = record_sections(&study);
+    (report.sections, report.data) = (records.into(), data);
+    save(&report, &facts, out)
 }
 
-/// [`write()`] of Table 1 and Theorem 1, from the `theory.json` of `infbench theory`.
+/// [`write()`] of Table 1 and Theorem 1, from what `infbench theory` found.
 ///
 /// # Errors
-/// A text that is not such a file, or a file that cannot be written.
+/// Findings that lack what the item is about, or a file that cannot be written.
 pub fn write_theory(
     item: &Item,
-    theory: &str,
+    theory: &TheoryResults,
     name: &str,
     out: &Path,
 ) -> Result<PaperSummary, ReportError> {
-    let mut page = Page::new(item, name);
-    theory::fill(&mut page, item, theory).map_err(ReportError::Results)?;
-    save(&page, None, out)
+    let (facts, table, csv) = theory::content(item, theory).map_err(ReportError::Results)?;
+    save(&report(item, name, &facts, vec![table], csv), &facts, out)
 }
 
-fn save(page: &Page, study: Option<&Study>, out: &Path) -> Result<PaperSummary, ReportError> {
-    let file = |kind: &str, text| (format!("{}.{kind}", page.name), text);
-    let files = Files {
-        figures: &page.figures,
-        prefix: format!("{}_", page.name),
-        png: false,
-        texts: vec![
-            file("md", page.markdown()),
-            file("csv", page.csv.clone()),
-            file("html", page.html(study)),
-        ],
-    };
+/// A report of an item, without figures and records yet.
+fn report(item: &Item, name: &str, facts: &[String], tables: Vec<Table>, csv: Table) -> Report {
+    let shows = format!("In the paper: {}.", item.shows);
+    let cleaned = facts.iter().map(|fact| clean(fact));
+    Report {
+        title: format!("{} of the paper, and here", item.title),
+        about: item.shows.clone(),
+        head: html! { p.asked { (shows) } ul.facts { (list_items(facts)) } },
+        text: std::iter::once(shows.clone()).chain(cleaned).collect(),
+        in_text: FiguresInText::Captions,
+        tables,
+        tables_first: true,
+        names: Names {
+            markdown: format!("{name}.md"),
+            csv: Some((format!("{name}.csv"), csv)),
+            page: format!("{name}.html"),
+            prefix: format!("{name}_"),
+        },
+        ..Report::new("", "")
+    }
+}
+
+fn save(report: &Report, facts: &[String], out: &Path) -> Result<PaperSummary, ReportError> {
     Ok(PaperSummary {
-        files: files.write(out)?,
-        text: page.terminal(),
+        files: report.write(out, false)?,
+        text: terminal(report, facts),
     })
+}
+
+/// The answers, what has a number of the paper, and the sentences.
+fn terminal(report: &Report, facts: &[String]) -> String {
+    let mut text = format!("{}\n\n", report.title);
+    for table in &report.tables {
+        let mut shown = table.clone();
+        if !table.headers.is_empty() {
+            let paper = table.headers.iter().position(|header| header == "Paper");
+            let has = |at: usize, row: &Vec<tables::Cell>| row[at].text != number::MISSING;
+            shown
+                .rows
+                .retain(|row| paper.is_some_and(|at| has(at, row)));
+        }
+        if !shown.rows.is_empty() {
+            text.push_str(&format!("{}\n", shown.text("")));
+        }
+    }
+    text.extend(facts.iter().map(|fact| format!("{fact}\n")));
+    text
 }
 
 /// Where the numbers come from.
@@ -124,23 +160,18 @@ fn run_facts(study: &Study) -> String {
     let first = &study.records[0];
     let profile = first.profile.as_ref();
     let profile = profile.map_or(String::new(), |p| format!(", profile `{p}`"));
-    let mut seeds: Vec<u64> = study.records.iter().map(|r| r.cell.seed).collect();
-    seeds.sort_unstable();
-    seeds.dedup();
+    let seeds: BTreeSet<u64> = study.records.iter().map(|r| r.cell.seed).collect();
+    let (cells, seeds) = (study.records.len(), seeds.len());
     let provenance = &first.provenance;
-    let commit = provenance
-        .commit
-        .as_deref()
-        .map_or(String::new(), |commit| {
-            format!(", commit {}", &commit[..commit.len().min(10)])
-        });
+    let commit = provenance.commit.as_deref();
+    let commit = commit.map_or(String::new(), |commit| {
+        format!(", commit {}", &commit[..commit.len().min(10)])
+    });
     format!(
-        "Experiment `{}`{profile}: {} cell{}, {} seed{}, started {}{commit}, on {} ({}), {} threads.",
+        "Experiment `{}`{profile}: {cells} cell{}, {seeds} seed{}, started {}{commit}, on {} ({}), {} threads.",
         first.experiment,
-        study.records.len(),
-        if study.records.len() == 1 { "" } else { "s" },
-        seeds.len(),
-        if seeds.len() == 1 { "" } else { "s" },
+        plural(cells),
+        plural(seeds),
         provenance.started,
         provenance.device,
         provenance.cpu.as_deref().unwrap_or("unknown processor"),

@@ -1,16 +1,18 @@
 //! What a reader asks of a figure or a table, answered by records: paired over seeds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::items::{Item, Question};
 use super::rows::SELECTION;
 use crate::metrics::contrast::Contrast;
 use crate::metrics::find;
 use crate::metrics::interval::mean;
+use crate::progress::plural;
 use crate::report::aggregate::{curve_end, value};
 use crate::report::comparison::by_task;
 use crate::report::number;
 use crate::report::study::{Group, Study};
+use crate::report::tables::half_width;
 use crate::results::record::Record;
 
 /// A question and what the records say.
@@ -27,18 +29,30 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Of differences: `own` are those of every setting or task that is counted, a number a seed.
+    fn new(statement: String, unit: &'static str, own: &[Vec<f64>], tasks: Vec<Vec<f64>>) -> Self {
+        let mut counts = [0; 3];
+        for contrast in own.iter().filter_map(|d| Contrast::of_seeds(d)) {
+            counts[side(&contrast)] += 1;
+        }
+        Self {
+            statement,
+            counts,
+            tasks,
+            unit,
+        }
+    }
+
     /// `in 5 of 16 settings the 95 % interval … ; over all, 0.1 ± 0.05 (12 pairs of task and seed)`
     pub fn text(&self) -> String {
         let [yes, no, open] = self.counts;
-        let all = yes + no + open;
-        let mut text = if all == 0 {
-            format!("no {} has both", self.unit)
-        } else {
-            format!(
-                "the 95 % interval of the paired difference says yes in {yes} of {all} {}{}, no in {no}, and cannot tell in {open}",
-                self.unit,
-                if all == 1 { "" } else { "s" }
-            )
+        let (all, unit) = (yes + no + open, self.unit);
+        let mut text = match all {
+            0 => format!("no {unit} has both"),
+            _ => format!(
+                "the 95 % interval of the paired difference says yes in {yes} of {all} {unit}{}, no in {no}, and cannot tell in {open}",
+                plural(all)
+            ),
         };
         if let Some(overall) = Contrast::of_fixed_tasks(&self.tasks) {
             text.push_str(&format!("; over all {}", self.pooled(overall)));
@@ -49,12 +63,9 @@ impl Finding {
     /// `0.064 ± 0.042 with the 4 tasks held fixed, ± 0.089 with them as a sample of tasks (12 pairs of task and seed)`
     fn pooled(&self, overall: Contrast) -> String {
         let pairs: usize = self.tasks.iter().map(Vec::len).sum();
-        let half = |contrast: Option<Contrast>| match contrast.and_then(|c| c.interval()) {
-            Some(interval) => format!(
-                "± {}",
-                number::fixed((interval.high - interval.low) / 2.0, 3)
-            ),
-            None => "without an interval".to_owned(),
+        let half = |contrast: Option<Contrast>| {
+            let half = contrast.and_then(|contrast| half_width(&contrast));
+            half.map_or("without an interval".to_owned(), |half| format!("± {half}"))
         };
         let value = number::fixed(overall.difference, 3);
         match self.tasks.len() {
@@ -71,20 +82,14 @@ impl Finding {
 
 /// The findings of an item that the records can say something about.
 pub fn findings(item: &Item, study: &Study) -> Vec<Finding> {
-    item.questions
-        .iter()
-        .map(|question| finding(question, study))
-        .collect()
+    let questions = item.questions.iter();
+    questions.map(|question| finding(question, study)).collect()
 }
 
 fn finding(question: &Question, study: &Study) -> Finding {
     let name = |label: &str| study.palette.style(label).name;
-    let title = |metric: &str| {
-        find(metric)
-            .map_or(metric, |metric| metric.title)
-            .to_owned()
-    };
-    match *question {
+    let title = |metric: &str| find(metric).map_or(metric.to_owned(), |m| m.title.to_owned());
+    match question {
         Question::Better(metric, better, worse) => {
             let text = format!("{}: {} above {}", title(metric), name(better), name(worse));
             compare(study, text, &|record| {
@@ -102,76 +107,54 @@ fn finding(question: &Question, study: &Study) -> Finding {
             })
         }
         Question::FallsWithRank(metric, label) => {
-            falls(study, metric, label, &title(metric), &name(label))
+            let subject = format!("{}: that of {}", title(metric), name(label));
+            falls(study, &subject, &|record| value(record, label, metric))
         }
     }
 }
 
 /// A difference that every cell has.
 fn compare(study: &Study, statement: String, of: &dyn Fn(&Record) -> Option<f64>) -> Finding {
-    let mut counts = [0; 3];
-    for group in &study.groups {
-        let records = group.records.iter();
-        let differences: Vec<f64> = records.filter_map(|record| of(record)).collect();
-        if let Some(contrast) = Contrast::of_seeds(&differences) {
-            counts[side(&contrast)] += 1;
-        }
-    }
     let groups: Vec<&Group> = study.groups.iter().collect();
-    Finding {
-        statement,
-        counts,
-        tasks: by_task(&groups, &|_, record| of(record)),
-        unit: "setting",
-    }
+    let own = groups.iter().map(|group| {
+        let records = group.records.iter();
+        records.filter_map(|record| of(record)).collect()
+    });
+    let tasks = by_task(&groups, &|_, record| of(record));
+    Finding::new(statement, "setting", &own.collect::<Vec<_>>(), tasks)
 }
 
 /// Value at the lowest rank less that at the highest, within every task and seed; the settings counted are the tasks.
-fn falls(study: &Study, metric: &str, label: &str, title: &str, name: &str) -> Finding {
+fn falls(study: &Study, subject: &str, of: &dyn Fn(&Record) -> Option<f64>) -> Finding {
     let rank = |group: &Group| group.number("lora.rank");
-    let ranks: Vec<f64> = study.groups.iter().filter_map(rank).collect();
-    let (low, high) = ranks
-        .iter()
-        .fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), r| {
-            (a.min(*r), b.max(*r))
-        });
-    // with the other swept settings as they are, each at its lowest and highest rank
-    let mut counts = [0; 3];
-    let mut tasks: Vec<Vec<f64>> = Vec::new();
-    let mut names: Vec<&str> = study.groups.iter().map(|g| g.task.as_str()).collect();
-    names.sort_unstable();
-    names.dedup();
-    for name in names.into_iter().filter(|_| low < high) {
+    let mut ranks: Vec<f64> = study.groups.iter().filter_map(rank).collect();
+    ranks.sort_by(f64::total_cmp);
+    ranks.dedup();
+    let [low, .., high] = ranks[..] else {
+        let statement = format!("{subject} falls with the rank (one rank here)");
+        return Finding::new(statement, "task", &[], Vec::new());
+    };
+    let statement = format!(
+        "{subject} is higher at rank {} than at {}",
+        number::plain(low),
+        number::plain(high)
+    );
+    let tasks: BTreeSet<&str> = study.groups.iter().map(|g| g.task.as_str()).collect();
+    let differences = tasks.into_iter().map(|task| {
+        // with the other swept settings as they are, each at its lowest and highest rank
         let at = |wanted: f64| {
-            let own = |group: &&Group| group.task == name && rank(group) == Some(wanted);
-            let groups: Vec<&Group> = study.groups.iter().filter(own).collect();
-            by_seed(&groups, &|record| value(record, label, metric))
+            let own = |group: &&Group| group.task == task && rank(group) == Some(wanted);
+            by_seed(study.groups.iter().filter(own), of)
         };
         let (first, last) = (at(low), at(high));
-        let differences: Vec<f64> = first
-            .iter()
+        let pairs = first.iter();
+        pairs
             .filter_map(|(seed, value)| Some(value - last.get(seed)?))
-            .collect();
-        if let Some(contrast) = Contrast::of_seeds(&differences) {
-            counts[side(&contrast)] += 1;
-            tasks.push(differences);
-        }
-    }
-    let statement = if low < high {
-        format!(
-            "{title}: that of {name} is higher at rank {} than at {}",
-            number::plain(low),
-            number::plain(high)
-        )
-    } else {
-        format!("{title}: that of {name} falls with the rank (one rank here)")
-    };
-    Finding {
-        statement,
-        counts,
-        tasks,
-        unit: "task",
-    }
+            .collect()
+    });
+    let mut tasks: Vec<Vec<f64>> = differences.collect();
+    tasks.retain(|differences| !differences.is_empty());
+    Finding::new(statement, "task", &tasks.clone(), tasks)
 }
 
 /// 0 above zero, 1 below, 2 undecided.
@@ -184,12 +167,14 @@ fn side(contrast: &Contrast) -> usize {
 }
 
 /// Of every seed the mean over its cells.
-fn by_seed(groups: &[&Group], of: &dyn Fn(&Record) -> Option<f64>) -> BTreeMap<u64, f64> {
+fn by_seed<'g, 'r: 'g>(
+    groups: impl Iterator<Item = &'g Group<'r>>,
+    of: &dyn Fn(&Record) -> Option<f64>,
+) -> BTreeMap<u64, f64> {
     let mut seeds: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
-    for record in groups.iter().flat_map(|group| &group.records) {
-        if let Some(value) = of(record) {
-            seeds.entry(record.cell.seed).or_default().push(value);
-        }
+    for record in groups.flat_map(|group| &group.records) {
+        let own = seeds.entry(record.cell.seed).or_default();
+        own.extend(of(record));
     }
     let means = seeds.into_iter();
     means

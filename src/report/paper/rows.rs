@@ -2,11 +2,12 @@
 
 use super::items::{Item, Number};
 use crate::metrics::contrast::Contrast;
-use crate::metrics::interval::{mean, t_interval};
 use crate::metrics::{Metric, find};
-use crate::report::aggregate::{Aggregate, aggregate, curve_end, value};
+use crate::report::aggregate::{Aggregate, Reading, aggregate, aggregate_by, curve_end, value};
 use crate::report::comparison::by_task;
+use crate::report::number::MISSING;
 use crate::report::study::{Group, Study};
+use crate::results::record::Status;
 
 /// A number of ours, of the paper, or both.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,7 +21,7 @@ pub struct Row {
     /// The metric's name.
     pub metric: String,
     /// The paper's.
-    pub paper: Option<Number>,
+    pub paper: Option<&'static Number>,
     /// Ours; nothing where the paper's has no counterpart here.
     pub ours: Option<Aggregate>,
 }
@@ -39,6 +40,14 @@ impl Row {
             interval: ends.map(|(low, high)| (less(high), less(low))),
             ratio,
         })
+    }
+
+    /// The swept settings, or that there are none.
+    pub fn setting_text(&self) -> &str {
+        match self.setting.as_str() {
+            "" => MISSING,
+            setting => setting,
+        }
     }
 
     /// Title of the metric for readers.
@@ -64,72 +73,67 @@ pub struct Gap {
 
 /// The rows of an item: those with a number of the paper, with or without a counterpart here, then every other method and
 /// setting.
-pub fn rows(item: &Item, study: &Study) -> Vec<Row> {
-    let mut rows = Vec::new();
-    let mut used: Vec<Number> = Vec::new();
-    let mut take = |wanted: &dyn Fn(&Number) -> bool| {
-        let number = item.numbers.iter().find(|number| wanted(number)).copied();
-        used.extend(number);
-        number
-    };
+pub fn rows(item: &'static Item, study: &Study) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
     for group in &study.groups {
-        for metric in item.metrics {
+        for metric in &item.metrics {
             for label in methods(study, metric) {
-                let ours = if *metric == SELECTION {
-                    selection(group, &label)
-                } else {
-                    aggregate(group, &label, metric)
+                let is_selection = metric == SELECTION;
+                let ours = match is_selection {
+                    true => selection(group, &label),
+                    false => aggregate(group, &label, metric),
                 };
-                let taken = *metric != SELECTION || ours.value.is_some();
+                let taken = !is_selection || ours.value.is_some();
                 if !taken || (!ours.applies() && ours.failed == 0) {
                     continue;
                 }
                 let rank = rank(group);
+                let same = |number: &&Number| {
+                    number.is_of(&group.task)
+                        && is_published(group)
+                        && (number.rank.is_none() || number.rank == rank)
+                        && number.method == label
+                        && number.metric == *metric
+                };
                 rows.push(Row {
                     task: group.task.clone(),
                     setting: group.setting(),
-                    paper: take(&|number| {
-                        number.is_of(&group.task)
-                            && is_published(group)
-                            && (number.rank.is_none() || number.rank == rank)
-                            && number.method == label
-                            && number.metric == *metric
-                    }),
+                    paper: item.numbers.iter().find(same),
                     method: label,
-                    metric: (*metric).to_owned(),
+                    metric: metric.clone(),
                     ours: Some(ours),
                 });
             }
         }
     }
+    // what has no counterpart here
+    let alone = |number: &'static Number, task: &str, setting: String| Row {
+        task: task.to_owned(),
+        setting,
+        method: number.method.clone(),
+        metric: number.metric.clone(),
+        paper: Some(number),
+        ours: None,
+    };
     for number in item.numbers.iter().filter(|n| n.metric == "time_ratio") {
-        take(&|other| other == number);
-        let ours = time_ratio(study, number.method);
-        let alone = [(String::new(), Aggregate::default())];
-        for (setting, ours) in if ours.is_empty() { alone.into() } else { ours } {
-            rows.push(Row {
-                task: "all settings".to_owned(),
-                setting,
-                method: number.method.to_owned(),
-                metric: number.metric.to_owned(),
-                paper: Some(*number),
-                ours: ours.value.is_some().then_some(ours),
-            });
+        let mut ratios = time_ratio(study, &number.method);
+        if ratios.is_empty() {
+            ratios.push((String::new(), None));
+        }
+        rows.extend(ratios.into_iter().map(|(setting, ours)| Row {
+            ours,
+            ..alone(number, "all settings", setting)
+        }));
+    }
+    for number in &item.numbers {
+        let used = |row: &Row| row.paper.is_some_and(|known| std::ptr::eq(known, number));
+        if !rows.iter().any(used) {
+            let setting = number
+                .rank
+                .map_or(String::new(), |r| format!("rank r = {r}"));
+            rows.push(alone(number, &number.task, setting));
         }
     }
-    let unused = item.numbers.iter().filter(|number| !used.contains(number));
-    rows.extend(unused.map(|number| {
-        Row {
-            task: number.task.to_owned(),
-            setting: number
-                .rank
-                .map_or(String::new(), |r| format!("rank r = {r}")),
-            method: number.method.to_owned(),
-            metric: number.metric.to_owned(),
-            paper: Some(*number),
-            ours: None,
-        }
-    }));
     rows
 }
 
@@ -152,59 +156,47 @@ fn is_published(group: &Group) -> bool {
 
 /// The LoRA rank of a group, swept or not.
 fn rank(group: &Group) -> Option<u64> {
-    let swept = group.axis("lora.rank").and_then(serde_json::Value::as_u64);
-    let set = || {
-        group
-            .records
-            .first()?
-            .config
-            .pointer("/lora/rank")?
-            .as_u64()
-    };
-    swept.or_else(set)
+    let swept = group.axis("lora.rank");
+    let set = || group.records.first()?.config.pointer("/lora/rank");
+    swept.or_else(set)?.as_u64()
 }
 
 /// Curve of the accuracy on the choice of a method, or on `full` or `random`.
 pub const SELECTION: &str = "selection_accuracy";
 
 fn selection(group: &Group, label: &str) -> Aggregate {
-    let records = group.records.iter();
-    let values: Vec<f64> = records
-        .filter_map(|r| curve_end(r, label, SELECTION))
-        .collect();
-    let cases = group.records.len() - group.failed();
-    let interval = t_interval(&values);
-    Aggregate {
-        value: mean(&values),
-        low: interval.map(|i| i.low.max(0.0)),
-        high: interval.map(|i| i.high.min(1.0)),
-        over_seeds: values.len() > 1,
-        seeds: values.len(),
-        failed: group.failed(),
-        cases,
-        undefined: cases - values.len().min(cases),
-        ..Aggregate::default()
-    }
+    aggregate_by(group, (Some(0.0), Some(1.0)), |record| {
+        if record.status == Status::Failed {
+            return Reading::Failed;
+        }
+        let value = curve_end(record, label, SELECTION);
+        Reading::Taken {
+            value,
+            ends: None,
+            cases: 1,
+            undefined: usize::from(value.is_none()),
+        }
+    })
 }
 
 /// Geometric mean of a method's runtime over DataInf's, cell by cell; of several tasks once with the tasks held fixed and
 /// once with them as a sample, which the setting says.
-fn time_ratio(study: &Study, label: &str) -> Vec<(String, Aggregate)> {
+fn time_ratio(study: &Study, label: &str) -> Vec<(String, Option<Aggregate>)> {
     let groups: Vec<&Group> = study.groups.iter().collect();
     let logarithms = by_task(&groups, &|_, record| {
         let seconds = |label: &str| value(record, label, "total_seconds").filter(|s| *s > 0.0);
         Some((seconds(label)? / seconds("datainf")?).ln())
     });
-    let ways: &[(&str, Option<Contrast>)] = &if logarithms.len() > 1 {
-        vec![
-            ("tasks held fixed", Contrast::of_fixed_tasks(&logarithms)),
+    let fixed = Contrast::of_fixed_tasks(&logarithms);
+    let ways = match logarithms.len() > 1 {
+        true => vec![
+            ("tasks held fixed", fixed),
             ("tasks as a sample", Contrast::of_sampled_tasks(&logarithms)),
-        ]
-    } else {
-        vec![("", Contrast::of_fixed_tasks(&logarithms))]
+        ],
+        false => vec![("", fixed)],
     };
-    let of = |(setting, found): &(&str, Option<Contrast>)| {
-        let found = (*found)?;
+    let ratio = |(setting, found): (&str, Option<Contrast>)| {
+        let found = found?;
         let interval = found.interval();
         let ratio = Aggregate {
             value: Some(found.difference.exp()),
@@ -215,15 +207,16 @@ fn time_ratio(study: &Study, label: &str) -> Vec<(String, Aggregate)> {
             seeds: logarithms.iter().map(Vec::len).sum(),
             ..Aggregate::default()
         };
-        Some(((*setting).to_owned(), ratio))
+        Some((setting.to_owned(), Some(ratio)))
     };
-    ways.iter().filter_map(of).collect()
+    ways.into_iter().filter_map(ratio).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::items;
     use super::*;
+    use crate::metrics::interval::mean;
     use crate::report::synthetic;
     use crate::results::record::Record;
 

@@ -6,26 +6,85 @@ use serde_json::Value;
 
 use super::items::Item;
 use crate::config::words;
-use crate::report::number;
+use crate::report::number::{self, MISSING};
+use crate::report::parts::distinct;
 use crate::report::study::{Study, task_name, value_text};
 use crate::results::record::Record;
 
-/// A setting that decides what is fine-tuned and measured.
-struct Compared {
-    what: &'static str,
-    /// The fields that it stands for, by their paths in an experiment. Every field of `lora`, `train` and `model` is
-    /// among them or in `IDLE` (tests only): a test holds this list against the schema.
-    fields: &'static [&'static str],
-    here: fn(&Study) -> String,
+/// A setting that decides what is fine-tuned and measured: its name in the paper's setups, the fields of an experiment that
+/// it stands for, and what they are here. Every field of `lora`, `train` and `model` is among them or in `IDLE` (tests
+/// only): a test holds this list against the schema.
+struct Compared(&'static str, &'static [&'static str], Here);
+
+/// What a setting is in our records.
+enum Here {
+    /// The first field as it is, of every cell.
+    Plain,
+    /// In words, of every cell.
+    Cell(fn(&Record) -> Option<String>),
+    /// Of all cells together.
+    Study(fn(&Study) -> String),
 }
 
-const fn compared(
-    what: &'static str,
-    fields: &'static [&'static str],
-    here: fn(&Study) -> String,
-) -> Compared {
-    Compared { what, fields, here }
-}
+use Here::{Cell, Plain};
+
+/// All that is compared, in the order of the page.
+const COMPARED: &[Compared] = &[
+    Compared("model", MODEL, Here::Study(models)),
+    Compared("examples", &["task"], Here::Study(examples)),
+    Compared("runs", &["seeds"], Here::Study(runs)),
+    Compared("epochs", &["train.epochs"], Plain),
+    Compared("learning rate", &["train.lr"], Cell(learning_rate)),
+    Compared(
+        "batch",
+        &["train.batch_size", "train.accumulate"],
+        Cell(batch),
+    ),
+    Compared(
+        "optimiser",
+        &["train.optimizer", "train.max_grad_norm"],
+        Cell(optimizer),
+    ),
+    Compared("weight decay", &["train.weight_decay"], Plain),
+    Compared(
+        "learning-rate schedule",
+        &["train.schedule", "train.warmup"],
+        Cell(schedule),
+    ),
+    Compared(
+        "dropout of the base",
+        &["train.base_dropout"],
+        Cell(base_dropout),
+    ),
+    Compared(
+        "adapted matrices",
+        &["lora.targets", "lora.layers"],
+        Cell(matrices),
+    ),
+    Compared("rank", &["lora.rank"], Here::Study(ranks)),
+    Compared("α", &["lora.alpha"], Cell(alpha)),
+    Compared("initialisation of the adapters", &["lora.init"], Plain),
+    Compared("dropout of the adapters", &["lora.dropout"], Plain),
+    Compared("longest text", &["task.max_length"], Cell(longest)),
+    Compared("flipped labels", &["task.flip"], Cell(flipped)),
+    Compared("damping c", &["influence.damping"], Plain),
+];
+
+const MODEL: &[&str] = &[
+    "model.name",
+    "model.path",
+    "model.revision",
+    "model.compute",
+    "model.hidden",
+    "model.heads",
+    "model.key_value_heads",
+    "model.layers",
+    "model.ffn",
+    "model.sliding_window",
+    "model.tie_word_embeddings",
+    "model.tokenizer",
+    "model.pretrain",
+];
 
 /// Fields of `lora`, `train` and `model` that decide nothing of a fine-tune.
 #[cfg(test)]
@@ -36,151 +95,6 @@ const IDLE: [&str; 3] = [
     "train.checkpoints",
     // how often the history looks at the queries
     "train.evaluations",
-];
-
-/// All that is compared, in the order of the page.
-const COMPARED: &[Compared] = &[
-    compared(
-        "model",
-        &[
-            "model.name",
-            "model.path",
-            "model.revision",
-            "model.compute",
-            "model.hidden",
-            "model.heads",
-            "model.key_value_heads",
-            "model.layers",
-            "model.ffn",
-            "model.sliding_window",
-            "model.tie_word_embeddings",
-            "model.tokenizer",
-            "model.pretrain",
-        ],
-        models,
-    ),
-    compared("examples", &["task"], examples),
-    compared("runs", &["seeds"], |study| {
-        let seeds: BTreeSet<u64> = study.records.iter().map(|r| r.cell.seed).collect();
-        seeds.len().to_string()
-    }),
-    compared("epochs", &["train.epochs"], |study| {
-        all(study, |r| plain(r, "/train/epochs"))
-    }),
-    compared("learning rate", &["train.lr"], |study| {
-        all(study, |r| {
-            let lr = r.config.pointer("/train/lr")?.as_f64()?;
-            Some(format!("{lr:e}"))
-        })
-    }),
-    compared(
-        "batch",
-        &["train.batch_size", "train.accumulate"],
-        |study| {
-            all(study, |r| {
-                let batch = plain(r, "/train/batch_size")?;
-                // not in records from before there was accumulation
-                let accumulate = plain(r, "/train/accumulate").filter(|batches| batches != "1");
-                Some(match accumulate {
-                    Some(batches) => format!("{batch} × {batches} accumulated"),
-                    None => batch,
-                })
-            })
-        },
-    ),
-    compared(
-        "optimiser",
-        &["train.optimizer", "train.max_grad_norm"],
-        |study| {
-            all(study, |r| {
-                let optimizer = words::optimizer(r.config.pointer("/train/optimizer")?)?;
-                Some(match plain(r, "/train/max_grad_norm") {
-                    Some(norm) => format!("{optimizer}, gradients no longer than {norm}"),
-                    None => optimizer,
-                })
-            })
-        },
-    ),
-    compared("weight decay", &["train.weight_decay"], |study| {
-        all(study, |r| plain(r, "/train/weight_decay"))
-    }),
-    compared(
-        "learning-rate schedule",
-        &["train.schedule", "train.warmup"],
-        |study| {
-            all(study, |r| {
-                let shape = r.config.pointer("/train/schedule")?.as_str()?;
-                let warmup = r.config.pointer("/train/warmup")?.as_f64()?;
-                Some(match shape {
-                    "constant" => shape.to_owned(),
-                    _ => format!("{shape} with {} % warm-up", number::plain(100.0 * warmup)),
-                })
-            })
-        },
-    ),
-    compared("dropout of the base", &["train.base_dropout"], |study| {
-        all(study, |r| {
-            let text = plain(r, "/train/base_dropout")?;
-            Some(match text.as_str() {
-                "checkpoint" => "the checkpoint's".to_owned(),
-                _ => text,
-            })
-        })
-    }),
-    compared(
-        "adapted matrices",
-        &["lora.targets", "lora.layers"],
-        |study| {
-            all(study, |r| {
-                let targets = r.config.pointer("/lora/targets")?;
-                let layers = match value_text(r.config.pointer("/lora/layers")?) {
-                    all if all == "all" => "all layers".to_owned(),
-                    some => format!("layers {some}"),
-                };
-                Some(format!("{} of {layers}", value_text(targets)))
-            })
-        },
-    ),
-    compared("rank", &["lora.rank"], |study| {
-        let rank = |record: &&Record| record.config.pointer("/lora/rank")?.as_u64();
-        let ranks: BTreeSet<u64> = study.records.iter().filter_map(rank).collect();
-        let ranks: Vec<String> = ranks.iter().map(u64::to_string).collect();
-        match ranks.is_empty() {
-            true => NOT_RECORDED.to_owned(),
-            false => ranks.join(", "),
-        }
-    }),
-    compared("α", &["lora.alpha"], |study| {
-        all(study, |r| {
-            let rank = r.config.pointer("/lora/rank")?.as_f64()?;
-            let alpha = r.config.pointer("/lora/alpha")?.as_f64().unwrap_or(rank);
-            Some(match alpha == rank {
-                true => "the rank".to_owned(),
-                false => number::plain(alpha),
-            })
-        })
-    }),
-    compared("initialisation of the adapters", &["lora.init"], |study| {
-        all(study, |r| plain(r, "/lora/init"))
-    }),
-    compared("dropout of the adapters", &["lora.dropout"], |study| {
-        all(study, |r| plain(r, "/lora/dropout"))
-    }),
-    compared("longest text", &["task.max_length"], |study| {
-        all(study, |r| {
-            Some(format!("{} tokens", plain(r, "/task/max_length")?))
-        })
-    }),
-    compared("flipped labels", &["task.flip"], |study| {
-        all(study, |r| {
-            // a task that can flip none has no such field
-            let share = r.config.pointer("/task/flip").and_then(Value::as_f64);
-            Some(format!("{} %", number::plain(100.0 * share.unwrap_or(0.0))))
-        })
-    }),
-    compared("damping c", &["influence.damping"], |study| {
-        all(study, |r| plain(r, "/influence/damping"))
-    }),
 ];
 
 /// What a record without a setting has: it may have been made before there was such a setting.
@@ -194,7 +108,7 @@ pub struct Setting {
     /// The fields of an experiment that set it.
     pub fields: &'static [&'static str],
     /// In the paper; `None` where neither text nor code say it.
-    pub paper: Option<&'static str>,
+    pub paper: Option<String>,
     /// Here.
     pub here: String,
 }
@@ -202,7 +116,7 @@ pub struct Setting {
 impl Setting {
     /// Whether both are the same; `None` where the paper's is not known.
     pub fn same(&self) -> Option<bool> {
-        self.paper.map(|paper| self.here == paper)
+        self.paper.as_ref().map(|paper| self.here == *paper)
     }
 }
 
@@ -210,165 +124,243 @@ impl Setting {
 pub fn settings(item: &Item, study: &Study) -> Vec<Setting> {
     let task = study.records.iter().find_map(|record| record.task.as_ref());
     let setup = item.setup_on(task.map_or("", |task| task.name.as_str()));
-    if setup.is_empty() {
-        return Vec::new();
-    }
-    let setting = |compared: &Compared| {
-        let mut stated = setup.iter();
-        Setting {
-            what: compared.what,
-            fields: compared.fields,
-            paper: stated
-                .find(|(what, paper)| *what == compared.what && !paper.is_empty())
-                .map(|(_, paper)| *paper),
-            here: (compared.here)(study),
-        }
+    let compared = COMPARED.iter().filter(|_| !setup.is_empty());
+    let setting = |Compared(what, fields, here): &Compared| Setting {
+        what,
+        fields,
+        paper: setup.get(*what).cloned(),
+        here: match here {
+            Plain => all(study, |record| plain(record, fields[0])),
+            Cell(of) => all(study, of),
+            Here::Study(of) => of(study),
+        },
     };
-    COMPARED.iter().map(setting).collect()
+    compared.map(setting).collect()
 }
 
 /// What differs, as a sentence, what does not, and what is not known of the paper.
 pub fn sentence(settings: &[Setting]) -> String {
-    let names = |same: Option<bool>| -> Vec<&str> {
-        let those = settings.iter().filter(|setting| setting.same() == same);
-        those.map(|setting| setting.what).collect()
+    let those = |same| {
+        settings
+            .iter()
+            .filter(move |setting| setting.same() == same)
     };
-    let differs: Vec<String> = settings
-        .iter()
-        .filter(|setting| setting.same() == Some(false))
-        .filter_map(|setting| {
-            let (what, paper) = (setting.what, setting.paper?);
-            Some(format!("{what} {} instead of {paper}", setting.here))
-        })
-        .collect();
+    let names = |same| those(same).map(|s| s.what).collect::<Vec<_>>().join(", ");
+    let differs = those(Some(false)).map(|setting| {
+        let paper = setting.paper.as_deref().unwrap_or_default();
+        format!("{} {} instead of {paper}", setting.what, setting.here)
+    });
+    let differs = differs.collect::<Vec<_>>().join("; ");
     let (same, unknown) = (names(Some(true)), names(None));
     let mut text = match (differs.is_empty(), unknown.is_empty()) {
         (true, true) => "Nothing of the paper's settings differs here.".to_owned(),
         (true, false) => "Nothing that is known of the paper's settings differs here.".to_owned(),
-        (false, _) => format!("What differs here: {}.", differs.join("; ")),
+        (false, _) => format!("What differs here: {differs}."),
     };
     if !same.is_empty() && !differs.is_empty() {
-        text.push_str(&format!(" The same: {}.", same.join(", ")));
+        text.push_str(&format!(" The same: {same}."));
     }
     if !unknown.is_empty() {
-        text.push_str(&format!(" Not known of the paper: {}.", unknown.join(", ")));
+        text.push_str(&format!(" Not known of the paper: {unknown}."));
     }
     text
 }
 
 /// The distinct texts of all cells, in the order of the cells.
 fn all(study: &Study, of: impl Fn(&Record) -> Option<String>) -> String {
-    let mut texts: Vec<String> = Vec::new();
-    for record in &study.records {
-        let text = of(record).unwrap_or_else(|| NOT_RECORDED.to_owned());
-        if !texts.contains(&text) {
-            texts.push(text);
-        }
-    }
-    texts.join(", ")
+    let texts = study.records.iter().map(|record| of(record));
+    let texts = texts.map(|text| text.unwrap_or_else(|| NOT_RECORDED.to_owned()));
+    distinct(texts).join(", ")
 }
 
-fn plain(record: &Record, pointer: &str) -> Option<String> {
-    match record.config.pointer(pointer)? {
-        Value::String(text) => Some(text.clone()),
+/// The setting at a dotted path.
+fn field<'r>(record: &'r Record, path: &str) -> Option<&'r Value> {
+    let pointer = format!("/{}", path.replace('.', "/"));
+    record.config.pointer(&pointer)
+}
+
+fn real(record: &Record, path: &str) -> Option<f64> {
+    field(record, path)?.as_f64()
+}
+
+fn plain(record: &Record, path: &str) -> Option<String> {
+    let value = field(record, path)?;
+    match value {
         Value::Null => None,
-        value => Some(
-            value
-                .as_f64()
-                .map_or_else(|| value.to_string(), number::plain),
-        ),
+        Value::String(_) | Value::Number(_) => Some(value_text(value)),
+        other => Some(other.to_string()),
     }
+}
+
+fn runs(study: &Study) -> String {
+    let seeds: BTreeSet<u64> = study.records.iter().map(|r| r.cell.seed).collect();
+    seeds.len().to_string()
+}
+
+fn learning_rate(record: &Record) -> Option<String> {
+    Some(format!("{:e}", real(record, "train.lr")?))
+}
+
+fn batch(record: &Record) -> Option<String> {
+    let batch = plain(record, "train.batch_size")?;
+    // not in records from before there was accumulation
+    let accumulated = plain(record, "train.accumulate").filter(|batches| batches != "1");
+    Some(match accumulated {
+        Some(batches) => format!("{batch} × {batches} accumulated"),
+        None => batch,
+    })
+}
+
+fn optimizer(record: &Record) -> Option<String> {
+    let optimizer = words::optimizer(field(record, "train.optimizer")?)?;
+    Some(match plain(record, "train.max_grad_norm") {
+        Some(norm) => format!("{optimizer}, gradients no longer than {norm}"),
+        None => optimizer,
+    })
+}
+
+fn schedule(record: &Record) -> Option<String> {
+    let shape = field(record, "train.schedule")?.as_str()?;
+    let warmup = number::plain(100.0 * real(record, "train.warmup")?);
+    Some(match shape {
+        "constant" => shape.to_owned(),
+        _ => format!("{shape} with {warmup} % warm-up"),
+    })
+}
+
+fn base_dropout(record: &Record) -> Option<String> {
+    let text = plain(record, "train.base_dropout")?;
+    Some(match text.as_str() {
+        "checkpoint" => "the checkpoint's".to_owned(),
+        _ => text,
+    })
+}
+
+fn matrices(record: &Record) -> Option<String> {
+    let targets = value_text(field(record, "lora.targets")?);
+    Some(match value_text(field(record, "lora.layers")?).as_str() {
+        "all" => format!("{targets} of all layers"),
+        some => format!("{targets} of layers {some}"),
+    })
+}
+
+fn ranks(study: &Study) -> String {
+    let rank = |record: &&Record| field(record, "lora.rank")?.as_u64();
+    let ranks: BTreeSet<u64> = study.records.iter().filter_map(rank).collect();
+    let ranks: Vec<String> = ranks.iter().map(u64::to_string).collect();
+    match ranks.is_empty() {
+        true => NOT_RECORDED.to_owned(),
+        false => ranks.join(", "),
+    }
+}
+
+fn alpha(record: &Record) -> Option<String> {
+    let rank = real(record, "lora.rank")?;
+    field(record, "lora.alpha")?;
+    let alpha = real(record, "lora.alpha").filter(|alpha| *alpha != rank);
+    Some(alpha.map_or("the rank".to_owned(), number::plain))
+}
+
+fn longest(record: &Record) -> Option<String> {
+    Some(format!("{} tokens", plain(record, "task.max_length")?))
+}
+
+fn flipped(record: &Record) -> Option<String> {
+    // a task that can flip none has no such field
+    let share = real(record, "task.flip").unwrap_or(0.0);
+    Some(format!("{} %", number::plain(100.0 * share)))
 }
 
 /// A checkpoint by its folder's name, others by kind, shape, pretraining and size.
 fn models(study: &Study) -> String {
-    let mut models: Vec<(String, Vec<usize>)> = Vec::new();
-    for record in &study.records {
-        let named = checkpoint(record);
-        let sized = named.is_none();
-        let Some(text) = named.or_else(|| network(record)) else {
-            continue;
-        };
-        let size = record.model.as_ref().map(|model| model.parameters);
-        let size = size.filter(|_| sized);
-        match models.iter_mut().find(|(known, _)| *known == text) {
-            Some((_, sizes)) => sizes.extend(size),
-            None => models.push((text, size.into_iter().collect())),
-        }
-    }
-    let texts: Vec<String> = models
-        .into_iter()
-        .map(|(text, sizes)| {
-            let plain = |size: usize| number::plain(size as f64);
-            match (sizes.iter().min(), sizes.iter().max()) {
-                (Some(low), Some(high)) if low < high => {
-                    format!("{text} of {} to {} parameters", plain(*low), plain(*high))
-                }
-                (Some(size), _) => format!("{text} of {} parameters", plain(*size)),
-                _ => text,
-            }
+    let known = study.records.iter().filter_map(|record| {
+        let own = checkpoint(record).map(|text| (text, None));
+        own.or_else(|| {
+            Some((
+                network(record)?,
+                record.model.as_ref().map(|m| m.parameters),
+            ))
         })
-        .collect();
+    });
+    let known: Vec<(String, Option<usize>)> = known.collect();
+    let texts = distinct(known.iter().map(|(text, _)| text)).into_iter();
+    let texts = texts.map(|text| {
+        let same = known.iter().filter(|(other, _)| other == text);
+        let mut sizes: Vec<usize> = same.filter_map(|(_, size)| *size).collect();
+        sizes.sort_unstable();
+        sizes.dedup();
+        let sizes: Vec<String> = sizes.iter().map(|x| number::plain(*x as f64)).collect();
+        match &sizes[..] {
+            [] => text.clone(),
+            [size] => format!("{text} of {size} parameters"),
+            [low, .., high] => format!("{text} of {low} to {high} parameters"),
+        }
+    });
+    or_missing(texts.collect())
+}
+
+fn or_missing(texts: Vec<String>) -> String {
     match texts.is_empty() {
-        true => "–".to_owned(),
+        true => MISSING.to_owned(),
         false => texts.join(", "),
     }
 }
 
 /// The kind of a model by its settings; that of a checkpoint may be left out.
 fn kind(record: &Record) -> Option<&str> {
-    record.config.pointer("/model/name")?.as_str()
+    field(record, "model.name")?.as_str()
 }
 
 fn checkpoint(record: &Record) -> Option<String> {
     if kind(record).is_some_and(|kind| kind != "checkpoint") {
         return None;
     }
-    let path = record.config.pointer("/model/path")?.as_str()?;
-    let name = match path.trim_end_matches('/').rsplit('/').next()? {
-        "roberta-large" => "RoBERTa-large",
-        name => name,
+    let path = field(record, "model.path")?.as_str()?;
+    let mut text = match path.trim_end_matches('/').rsplit('/').next()? {
+        "roberta-large" => "RoBERTa-large".to_owned(),
+        name => name.to_owned(),
     };
-    let mut text = name.to_owned();
-    for (field, word) in [("revision", "at"), ("compute", "in")] {
-        if let Some(value) = plain(record, &format!("/model/{field}")) {
+    for (path, word) in [("model.revision", "at"), ("model.compute", "in")] {
+        if let Some(value) = plain(record, path) {
             text = format!("{text} {word} {value}");
         }
     }
     Some(text)
 }
 
+/// Fields of a network's shape, and the words before and after their values.
+const SHAPE: [(&str, &str, &str); 8] = [
+    ("model.layers", "", " layers"),
+    ("model.hidden", "hidden ", ""),
+    ("model.heads", "", " heads"),
+    ("model.key_value_heads", "", " key and value heads"),
+    ("model.ffn", "ffn ", ""),
+    ("model.sliding_window", "window ", ""),
+    ("model.tie_word_embeddings", "tied embeddings ", ""),
+    ("model.tokenizer", "tokenizer ", ""),
+];
+
 /// `transformer (4 layers, hidden 48, 4 heads, ffn 96, pretrained for 8 epochs with learning rate 2e-3 and batch 32)`
 fn network(record: &Record) -> Option<String> {
     let kind = kind(record).or(record.model.as_ref().map(|model| model.name.as_str()))?;
-    let of = |field: &str| plain(record, &format!("/model/{field}"));
-    let mut facts: Vec<String> = Vec::new();
-    facts.extend(of("layers").map(|layers| format!("{layers} layers")));
-    facts.extend(of("hidden").map(|hidden| format!("hidden {hidden}")));
-    facts.extend(of("heads").map(|heads| format!("{heads} heads")));
-    facts.extend(of("key_value_heads").map(|heads| format!("{heads} key and value heads")));
-    facts.extend(of("ffn").map(|ffn| format!("ffn {ffn}")));
-    facts.extend(of("sliding_window").map(|window| format!("window {window}")));
-    facts.extend(of("tie_word_embeddings").map(|tied| format!("tied embeddings {tied}")));
-    facts.extend(of("tokenizer").map(|path| format!("tokenizer {path}")));
-    match record.config.pointer("/model/pretrain") {
-        Some(Value::Null) => facts.push("not pretrained".to_owned()),
-        Some(pretrain) => {
-            let text = |field: &str| {
-                pretrain
-                    .get(field)
-                    .map_or_else(|| NOT_RECORDED.to_owned(), value_text)
-            };
-            let lr = pretrain.get("lr").and_then(Value::as_f64);
-            let lr = lr.map_or_else(|| NOT_RECORDED.to_owned(), |lr| format!("{lr:e}"));
-            facts.push(format!(
-                "pretrained for {} epochs with learning rate {lr} and batch {}",
-                text("epochs"),
-                text("batch_size")
-            ));
+    let shape = SHAPE.iter().filter_map(|(path, before, after)| {
+        let value = plain(record, path)?;
+        Some(format!("{before}{value}{after}"))
+    });
+    let pretrained = field(record, "model.pretrain").map(|pretrain| {
+        let recorded = |text: Option<String>| text.unwrap_or_else(|| NOT_RECORDED.to_owned());
+        let lr = pretrain.get("lr").and_then(Value::as_f64);
+        match pretrain {
+            Value::Null => "not pretrained".to_owned(),
+            _ => format!(
+                "pretrained for {} epochs with learning rate {} and batch {}",
+                recorded(pretrain.get("epochs").map(value_text)),
+                recorded(lr.map(|lr| format!("{lr:e}"))),
+                recorded(pretrain.get("batch_size").map(value_text))
+            ),
         }
-        None => {}
-    }
+    });
+    let facts: Vec<String> = shape.chain(pretrained).collect();
     Some(match facts.is_empty() {
         true => kind.to_owned(),
         false => format!("{kind} ({})", facts.join(", ")),
@@ -376,25 +368,17 @@ fn network(record: &Record) -> Option<String> {
 }
 
 fn examples(study: &Study) -> String {
-    let mut texts: Vec<String> = Vec::new();
-    let mut records: Vec<&&Record> = study.records.iter().collect();
+    let mut records = study.records.clone();
     records.sort_by_key(|record| task_name(record));
-    for record in records {
-        let Some(task) = &record.task else { continue };
-        let text = if task.name == "glue" {
-            format!("{} {} and {}", task_name(record), task.train, task.query)
-        } else {
-            format!("{} for training and {} queries", task.train, task.query)
-        };
-        if !texts.contains(&text) {
-            texts.push(text);
-        }
-    }
-    if texts.is_empty() {
-        "–".to_owned()
-    } else {
-        texts.join(", ")
-    }
+    let texts = records.iter().filter_map(|record| {
+        let task = record.task.as_ref()?;
+        let (train, query) = (task.train, task.query);
+        Some(match task.name.as_str() {
+            "glue" => format!("{} {train} and {query}", task_name(record)),
+            _ => format!("{train} for training and {query} queries"),
+        })
+    });
+    or_missing(distinct(texts))
 }
 
 #[cfg(test)]
@@ -454,10 +438,10 @@ mod tests {
         ] {
             assert!(found.contains(part), "{part}: {found}");
         }
-        let setting = |paper| Setting {
+        let setting = |paper: Option<&str>| Setting {
             what: "runs",
             fields: &[],
-            paper,
+            paper: paper.map(str::to_owned),
             here: "20".to_owned(),
         };
         assert_eq!(
@@ -490,7 +474,7 @@ mod tests {
     #[test]
     fn whatever_field_is_changed_is_said() {
         let base = text(&paper_s());
-        let fields = COMPARED.iter().flat_map(|compared| compared.fields);
+        let fields = COMPARED.iter().flat_map(|compared| compared.1);
         let own = |field: &&&str| ["lora.", "train."].iter().any(|at| field.starts_with(at));
         for field in fields.filter(own) {
             let mut records = paper_s();
@@ -578,7 +562,7 @@ mod tests {
         fields.dedup();
         let listed: Vec<&str> = COMPARED
             .iter()
-            .flat_map(|compared| compared.fields.iter().copied())
+            .flat_map(|compared| compared.1.iter().copied())
             .chain(IDLE)
             .collect();
         for field in &fields {
@@ -603,17 +587,21 @@ mod tests {
 
     #[test]
     fn the_paper_s_settings_are_all_compared() {
-        for item in items::ITEMS {
-            let of_images = ["styles", "subjects"].map(|task| item.setup_on(task));
-            for (what, _) in item.setup.iter().chain(of_images.concat().iter()) {
-                assert!(COMPARED.iter().any(|known| known.what == *what), "{what}");
+        for item in items::items() {
+            for task in ["", "styles", "subjects"] {
+                let setup = item.setup_on(task);
+                for what in setup.keys() {
+                    assert!(COMPARED.iter().any(|known| known.0 == what), "{what}");
+                }
+                // what the code of the paper's GLUE experiments says, it says of everything but the rank of Figure 7
+                let glue = setup.get("model").is_some_and(|m| m == "RoBERTa-large");
+                let ranked = usize::from(!setup.contains_key("rank"));
+                assert!(
+                    !glue || setup.len() + ranked == COMPARED.len(),
+                    "{}",
+                    item.name
+                );
             }
-            // what the code of the paper's GLUE experiments says, it says of everything
-            let glue = item
-                .setup
-                .iter()
-                .any(|(_, paper)| *paper == "RoBERTa-large");
-            assert!(!glue || item.setup.len() == COMPARED.len(), "{}", item.name);
         }
     }
 }

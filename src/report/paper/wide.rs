@@ -5,71 +5,54 @@ use super::page::{number_text, shown};
 use super::rows::Row;
 use crate::report::number::MISSING;
 use crate::report::palette::Palette;
-use crate::report::tables::{Cell, Table};
+use crate::report::parts::distinct;
+use crate::report::tables::{Cell, Columns, Table};
 
 /// A row per task, setting and measure.
-pub fn section(item: &Item, rows: &[Row], palette: &Palette) -> Table {
-    let mut methods: Vec<&str> = Vec::new();
-    let mut lines: Vec<(&str, &str, &str)> = Vec::new();
-    for row in rows {
-        if !methods.contains(&row.method.as_str()) {
-            methods.push(&row.method);
-        }
-        let line = (row.task.as_str(), row.setting.as_str(), row.metric.as_str());
-        if !lines.contains(&line) {
-            lines.push(line);
-        }
-    }
+pub fn section(item: &Item, rows: &[Row], palette: &Palette) -> Option<Table> {
+    let place = |row: &Row| [row.task.clone(), row.setting.clone(), row.metric.clone()];
+    let mut methods = distinct(rows.iter().map(|row| &row.method));
     // the paper's own methods first
     methods.sort_by_key(|method| !item.methods.contains(method));
-    let in_paper = |method: &str| item.methods.contains(&method);
-    let mut headers = ["Task", "Setting", "Measure"].map(str::to_owned).to_vec();
-    for method in &methods {
-        let name = palette.style(method).name;
-        if in_paper(method) {
-            headers.push(format!("{name}, paper"));
-            headers.push(format!("{name}, here"));
-        } else {
-            headers.push(name);
-        }
-    }
-    let of_line = |&(task, setting, metric): &(&str, &str, &str)| {
-        let find = |method: &str| {
-            rows.iter().find(|row| {
-                (row.task.as_str(), row.setting.as_str(), row.metric.as_str())
-                    == (task, setting, metric)
-                    && row.method == method
-            })
-        };
-        let title = rows.iter().find(|row| row.metric == metric);
-        let mut cells = vec![
-            task.to_owned(),
-            match setting.is_empty() {
-                true => MISSING.to_owned(),
-                false => setting.to_owned(),
-            },
-            title.map_or_else(String::new, Row::title),
-        ];
-        for method in &methods {
-            let row = find(method);
-            if in_paper(method) {
-                let paper = row.and_then(|row| row.paper);
-                cells.push(paper.map_or(MISSING.to_owned(), |number| {
-                    number_text(number.value, metric)
-                }));
-            }
-            let ours = row.and_then(|row| row.ours.as_ref());
-            cells.push(ours.map_or(MISSING.to_owned(), |ours| shown(metric, ours)));
-        }
-        cells.into_iter().map(Cell::parsed).collect()
+    let find = move |line: &&Row, method: &String| {
+        let mut rows = rows.iter();
+        rows.find(|row| place(row) == place(line) && row.method == *method)
     };
-    Table {
-        title: "The table".to_owned(),
-        note: "Mean over seeds ± half of the 95 % t-interval; with one seed the interval within the cell in brackets. Exact influence, which the paper does not have, and controls that look at no gradient stand beside its methods."
-            .to_owned(),
-        rows: lines.iter().map(of_line).collect(),
-        headers,
+    let mut lines: Vec<&Row> = Vec::new();
+    for row in rows {
+        if lines.iter().all(|line| place(line) != place(row)) {
+            lines.push(row);
+        }
     }
+    Columns::new()
+        .text("Task", |line: &&Row| &line.task)
+        .add("Setting", |line| Cell::parsed(line.setting_text()))
+        .text("Measure", |line| line.title())
+        .each(methods, |columns, method| {
+            let name = palette.style(method).name;
+            let ours = move |line: &&Row| {
+                let row = find(line, method);
+                let ours = row.and_then(|row| row.ours.as_ref());
+                Cell::parsed(ours.map_or(MISSING.to_owned(), |ours| shown(&line.metric, ours)))
+            };
+            if !item.methods.contains(method) {
+                return columns.add(name, ours);
+            }
+            let paper = move |line: &&Row| {
+                let paper = find(line, method).and_then(|row| row.paper);
+                Cell::parsed(paper.map_or(MISSING.to_owned(), |number| {
+                    number_text(number.value, &line.metric)
+                }))
+            };
+            columns
+                .add(format!("{name}, paper"), paper)
+                .add(format!("{name}, here"), ours)
+        })
+        .table(
+            "The table",
+            "Mean over seeds ± half of the 95 % t-interval; with one seed the interval within the cell in brackets. Exact influence, which the paper does not have, and controls that look at no gradient stand beside its methods.",
+            lines,
+        )
 }
 
 #[cfg(test)]
@@ -85,7 +68,7 @@ mod tests {
         let study = Study::new(&records);
         let item = items::find("table-2").expect("listed");
         let rows = rows::rows(item, &study);
-        let table = section(item, &rows, &study.palette);
+        let table = section(item, &rows, &study.palette).expect("rows");
         let column = |name: &str| table.headers.iter().position(|header| header == name);
         let paper = column("DataInf, paper").expect("a column");
         assert_eq!(column("DataInf, here"), Some(paper + 1));

@@ -1,111 +1,103 @@
 //! The best damping of a sweep, and the default beside it.
 
-use super::decomposition::value_cell;
-use super::metrics::metric_cell;
-use super::{Cell, Table};
+use super::cells::{metric_cell, value_cell};
+use super::{Cell, Columns, Table};
 use crate::config::influence::DEFAULT_DAMPING;
 use crate::metrics::{Metric, find};
 use crate::report::aggregate::{Aggregate, aggregate, value};
 use crate::report::comparison::change;
 use crate::report::figures::damping::{DAMPING, METRICS};
 use crate::report::number::{self, MISSING};
-use crate::report::study::{Group, Study};
+use crate::report::study::{Group, Slice, Study};
+
+/// A method by a metric over the values of c.
+struct Tuned<'s, 'a> {
+    slice: &'s Slice<'a, 's>,
+    metric: &'static Metric,
+    label: &'s str,
+    tried: Vec<(&'s Group<'a>, Aggregate)>,
+}
+
+impl<'s, 'a> Tuned<'s, 'a> {
+    fn default(&self) -> Option<&(&'s Group<'a>, Aggregate)> {
+        let mut tried = self.tried.iter();
+        tried.find(|(group, _)| factor(group) == DEFAULT_DAMPING)
+    }
+
+    /// Of equals the one nearer to the default, so that a method without damping stays there.
+    fn best(&self) -> Option<&(&'s Group<'a>, Aggregate)> {
+        let near = |group: &Group| -(factor(group) / DEFAULT_DAMPING).ln().abs();
+        // λ that scales all scores moves them by rounding alone
+        let rounded = |result: &Aggregate| Some((1e9 * result.value?).round());
+        let defined = self.tried.iter().filter(|(_, r)| r.value.is_some());
+        defined.max_by(|(a, x), (b, y)| {
+            let values = rounded(x).partial_cmp(&rounded(y));
+            let order = values.unwrap_or(std::cmp::Ordering::Equal);
+            order.then(near(a).total_cmp(&near(b)))
+        })
+    }
+
+    fn shown(&self, entry: Option<&(&Group, Aggregate)>) -> Cell {
+        entry.map_or(Cell::text(MISSING), |e| metric_cell(self.metric, &e.1))
+    }
+
+    /// The difference of the metric between the default and the best, by seeds.
+    fn gain(&self) -> Aggregate {
+        let found = self.default().zip(self.best()).and_then(|(a, b)| {
+            let of = |record: &_| value(record, self.label, self.metric.name);
+            change(a.0, b.0, &of)
+        });
+        let interval = found.and_then(|found| found.interval());
+        Aggregate {
+            value: found.map(|found| found.difference),
+            low: interval.map(|i| i.low),
+            high: interval.map(|i| i.high),
+            over_seeds: true,
+            ..Aggregate::default()
+        }
+    }
+}
 
 /// One row a task, metric and method; `None` where the damping was not swept.
 pub fn table(study: &Study) -> Option<Table> {
     if !study.sweeps().iter().any(|axis| axis.key == DAMPING) {
         return None;
     }
+    let slices = study.slices(Some(DAMPING));
     let mut rows = Vec::new();
-    for slice in study.slices(Some(DAMPING)) {
+    for slice in &slices {
         for metric in METRICS.iter().filter_map(|name| find(name)) {
-            for label in &study.methods {
-                let at = |group: &&Group| {
-                    let result = aggregate(group, label, metric.name);
-                    result.applies().then_some(result)
-                };
-                let tried: Vec<(&Group, Aggregate)> = slice
-                    .groups
-                    .iter()
-                    .filter_map(|group| Some((*group, at(group)?)))
-                    .collect();
-                let defined = tried.iter().filter(|(_, result)| result.value.is_some());
-                let best = defined.max_by(|a, b| {
-                    // λ that scales all scores moves them by rounding alone
-                    let value = |entry: &(&Group, Aggregate)| {
-                        (1e9 * entry.1.value.unwrap_or(f64::NAN)).round()
-                    };
-                    // of equals the one nearer to the default, so that a method without damping stays there
-                    let near = |entry: &(&Group, Aggregate)| {
-                        -(factor(entry.0) / DEFAULT_DAMPING).ln().abs()
-                    };
-                    value(a)
-                        .total_cmp(&value(b))
-                        .then(near(a).total_cmp(&near(b)))
-                });
-                if tried.is_empty() {
-                    continue;
-                }
-                let default = tried
-                    .iter()
-                    .find(|(group, _)| factor(group) == DEFAULT_DAMPING);
-                let shown = |entry: Option<&(&Group, Aggregate)>| {
-                    entry.map_or(Cell::text(MISSING), |entry| metric_cell(metric, &entry.1))
-                };
-                let gain = default
-                    .zip(best)
-                    .map_or(Cell::text(MISSING), |(default, best)| {
-                        value_cell(&gain(default.0, best.0, label, metric))
-                    });
-                rows.push(vec![
-                    Cell::text(slice.title.clone()),
-                    Cell::text(metric.title),
-                    Cell::text(study.palette.style(label).name),
-                    shown(default),
-                    Cell::maybe(best.map(|best| factor(best.0)), number::plain),
-                    shown(best),
-                    gain,
-                    Cell::count(tried.len()),
-                ]);
-            }
+            rows.extend(study.methods.iter().map(|label| Tuned {
+                slice,
+                metric,
+                label,
+                tried: {
+                    let groups = slice.groups.iter();
+                    let all = groups.map(|group| (*group, aggregate(group, label, metric.name)));
+                    all.filter(|(_, result)| result.applies()).collect()
+                },
+            }));
         }
     }
-    let headers = [
-        "Task",
-        "Metric",
-        "Method",
-        "At the default c = 0.1",
-        "Best c",
-        "At the best c",
-        "Gain over the default",
-        "Values of c",
-    ];
-    (!rows.is_empty()).then(|| Table {
-        title: "Damping: the default and the best of the sweep".to_owned(),
-        note: "λ = c · mean eigenvalue of each block's Fisher. The best c is chosen on the mean over seeds of the very numbers that stand beside it, so that its gain is an upper estimate of what tuning would bring. Mean over seeds ± half of the 95 % t-interval; the gain's interval is paired by seeds. With one seed, the value and its interval within the cell in brackets, and no interval of the gain.".to_owned(),
-        headers: headers.map(str::to_owned).into(),
-        rows,
-    })
+    rows.retain(|row| !row.tried.is_empty());
+    Columns::new()
+        .text("Task", |row: &Tuned| row.slice.title.clone())
+        .text("Metric", |row| row.metric.title)
+        .text("Method", |row| study.palette.style(row.label).name)
+        .add("At the default c = 0.1", |row| row.shown(row.default()))
+        .number("Best c", number::plain, |row| Some(factor(row.best()?.0)))
+        .add("At the best c", |row| row.shown(row.best()))
+        .add("Gain over the default", |row| value_cell(&row.gain()))
+        .count("Values of c", |row| row.tried.len())
+        .table(
+            "Damping: the default and the best of the sweep",
+            "λ = c · mean eigenvalue of each block's Fisher. The best c is chosen on the mean over seeds of the very numbers that stand beside it, so that its gain is an upper estimate of what tuning would bring. Mean over seeds ± half of the 95 % t-interval; the gain's interval is paired by seeds. With one seed, the value and its interval within the cell in brackets, and no interval of the gain.",
+            rows,
+        )
 }
 
 fn factor(group: &Group) -> f64 {
     group.number(DAMPING).unwrap_or(f64::NAN)
-}
-
-/// The difference of a metric between two groups, by seeds.
-fn gain(default: &Group, best: &Group, label: &str, metric: &Metric) -> Aggregate {
-    let found = change(default, best, &|record| value(record, label, metric.name));
-    let interval = found.and_then(|found| found.interval());
-    Aggregate {
-        value: found.map(|found| found.difference),
-        low: interval.map(|i| i.low),
-        high: interval.map(|i| i.high),
-        over_seeds: true,
-        seeds: found
-            .and_then(|found| found.freedom)
-            .map_or(0, |freedom| freedom as usize + 1),
-        ..Aggregate::default()
-    }
 }
 
 #[cfg(test)]

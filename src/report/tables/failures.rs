@@ -1,69 +1,76 @@
 //! Every cell and method that failed, and every exact influence that is no reference.
 
-use super::{Cell, Table, setting_cells, setting_headers};
-use crate::report::study::Study;
-use crate::results::record::{Status, TaskFacts};
+use super::columns::record_anchor;
+use super::{Cell, Columns, Table};
+use crate::report::study::{Group, Study};
+use crate::results::record::{Record, Status, TaskFacts};
+
+/// What of a task's data is told, and its number.
+type Told = (&'static str, fn(&TaskFacts) -> usize);
+
+const DATA: [Told; 4] = [
+    ("rows were passed over", |task| task.passed_over),
+    ("texts were cut to the longest length", |t| t.truncated),
+    ("prompts alone are longer than the longest length", |task| {
+        task.long_prompts
+    }),
+    ("texts are the same as an earlier one", |t| t.duplicates),
+];
+
+/// A failure: what of a record, and why.
+struct Failure<'s, 'a> {
+    group: &'s Group<'a>,
+    record: &'a Record,
+    what: String,
+    why: String,
+}
+
+/// What failed of a record, and why.
+fn of_record(study: &Study, record: &Record) -> Vec<(String, String)> {
+    let why = |error: &Option<String>| error.clone().unwrap_or("no reason recorded".to_owned());
+    let mut found = Vec::new();
+    if record.status == Status::Failed {
+        found.push(("the whole cell".to_owned(), why(&record.error)));
+    }
+    let counts = DATA.map(|(what, of)| (record.task.as_ref().map_or(0, of), what));
+    let counts = counts.iter().filter(|(count, _)| *count > 0);
+    found.extend(counts.map(|(count, what)| ("the data".to_owned(), format!("{count} {what}"))));
+    let reasons = record.no_reference.iter();
+    found.extend(reasons.map(|why| ("the reference".to_owned(), why.clone())));
+    let methods = record.methods.iter();
+    let failed = methods.filter(|method| method.status == Status::Failed);
+    found.extend(failed.map(|m| (study.palette.style(&m.label).name, why(&m.error))));
+    found
+}
 
 /// One row a failure; `None` without any.
 pub fn table(study: &Study) -> Option<Table> {
-    let mut headers = vec!["Cell".to_owned()];
-    headers.extend(setting_headers(study));
-    headers.extend(["Seed", "What", "Why"].map(str::to_owned));
     let mut rows = Vec::new();
     for group in &study.groups {
         for record in &group.records {
-            let mut push = |what: String, why: Option<&str>| {
-                let mut row = vec![Cell::text(record.cell.id.clone())];
-                row.extend(setting_cells(study, group));
-                row.push(Cell {
-                    text: record.cell.seed.to_string(),
-                    sort: Some(record.cell.seed as f64),
-                });
-                row.push(Cell::text(what));
-                row.push(Cell::text(why.unwrap_or("no reason recorded")));
-                rows.push(row);
-            };
-            if record.status == Status::Failed {
-                push("the whole cell".to_owned(), record.error.as_deref());
-            }
-            let of_task = |count: fn(&TaskFacts) -> usize| record.task.as_ref().map_or(0, count);
-            let counts = [
-                (of_task(|task| task.passed_over), "rows were passed over"),
-                (
-                    of_task(|task| task.truncated),
-                    "texts were cut to the longest length",
-                ),
-                (
-                    of_task(|task| task.long_prompts),
-                    "prompts alone are longer than the longest length",
-                ),
-                (
-                    of_task(|task| task.duplicates),
-                    "texts are the same as an earlier one",
-                ),
-            ];
-            for (count, what) in counts.iter().filter(|(count, _)| *count > 0) {
-                push("the data".to_owned(), Some(&format!("{count} {what}")));
-            }
-            for why in &record.no_reference {
-                push("the reference".to_owned(), Some(why));
-            }
-            for method in record
-                .methods
-                .iter()
-                .filter(|method| method.status == Status::Failed)
-            {
-                push(
-                    study.palette.style(&method.label).name,
-                    method.error.as_deref(),
-                );
-            }
+            let found = of_record(study, record).into_iter();
+            rows.extend(found.map(|(what, why)| Failure {
+                group,
+                record,
+                what,
+                why,
+            }));
         }
     }
-    (!rows.is_empty()).then(|| Table {
-        title: "Failures".to_owned(),
-        note: "Every cell and method that ended in an error; none is in any mean. Rows of data files that could not be read were passed over. Exact influence that failed or did not converge is no reference: the metrics against it are undefined, and counted as such.".to_owned(),
-        headers,
-        rows,
-    })
+    Columns::new()
+        .add("Cell", |row: &Failure| {
+            Cell::text(row.record.cell.id.clone()).link(record_anchor(row.record))
+        })
+        .of_setting(study, |row| Some(row.group))
+        .add("Seed", |row| {
+            let seed = row.record.cell.seed;
+            Cell::sorted(seed.to_string(), seed as f64)
+        })
+        .text("What", |row| row.what.clone())
+        .text("Why", |row| row.why.clone())
+        .table(
+            "Failures",
+            "Every cell and method that ended in an error; none is in any mean. Rows of data files that could not be read were passed over. Exact influence that failed or did not converge is no reference: the metrics against it are undefined, and counted as such.",
+            rows,
+        )
 }

@@ -1,219 +1,167 @@
-//! Metrics of every method at every setting.
+//! Metrics of every method at every setting, and what the methods cost.
 
-use super::{Cell, Table, damping_text, setting_cells, setting_headers};
-use crate::metrics::{Direction, Metric};
-use crate::report::aggregate::{Aggregate, aggregate};
+use super::cells::{arrow, metric_cell};
+use super::{Cell, Columns, Table, damping_text};
+use crate::metrics::{METRICS, Metric};
+use crate::report::aggregate::{Aggregate, aggregate, has_values};
 use crate::report::number::{self, MISSING};
-use crate::report::study::Study;
+use crate::report::study::{Group, Study, method};
+use crate::results::record::MethodRecord;
 
 /// How the entries with ± and brackets are to be read.
 const READING: &str = "Mean over seeds ± half of the 95 % t-interval (×÷: geometric mean and the factor of the interval of the logarithms); with one seed, the value and its interval within the cell in brackets. \
                        \"Undefined\" counts cases (queries, or one a cell) that have no value and are not in the mean.";
 
-/// One row a setting and method; `None` when none of the metrics was taken.
-pub fn table(study: &Study, title: &str, metrics: &[&Metric]) -> Option<Table> {
-    let used: Vec<&Metric> = metrics
-        .iter()
-        .copied()
-        .filter(|metric| {
-            study.groups.iter().any(|g| {
-                study
-                    .methods
-                    .iter()
-                    .any(|l| aggregate(g, l, metric.name).applies())
-            })
-        })
-        .collect();
-    if used.is_empty() {
-        return None;
-    }
-    let labels = study.methods.iter().map(String::as_str);
-    let labels: Vec<&str> = labels
-        .filter(|label| {
-            used.iter()
-                .any(|metric| study.compared(metric).contains(label))
-        })
-        .collect();
-    let mut headers = setting_headers(study);
-    headers.push("Method".to_owned());
-    headers.extend(
-        used.iter()
-            .map(|metric| format!("{} {}", metric.label(), arrow(metric))),
-    );
-    headers.extend(["Seeds", "Undefined", "Failed"].map(str::to_owned));
-    let mut rows = Vec::new();
-    for group in &study.groups {
-        for label in &labels {
-            let results: Vec<Aggregate> = used
-                .iter()
-                .map(|metric| aggregate(group, label, metric.name))
-                .collect();
-            let failed = results
-                .iter()
-                .map(|result| result.failed)
-                .max()
-                .unwrap_or(0);
-            if failed == 0 && !results.iter().any(Aggregate::applies) {
-                continue;
-            }
-            let mut row = setting_cells(study, group);
-            row.push(Cell::text(study.palette.style(label).name));
-            row.extend(
-                used.iter()
-                    .zip(&results)
-                    .map(|(metric, result)| metric_cell(metric, result)),
-            );
-            row.push(Cell::count(
-                results.iter().map(|result| result.seeds).max().unwrap_or(0),
-            ));
-            let (undefined, cases) = (
-                results.iter().map(|r| r.undefined).sum::<usize>(),
-                results.iter().map(|r| r.cases).sum::<usize>(),
-            );
-            let share = if undefined > 0 {
-                format!(
-                    "{} of {}",
-                    number::plain(undefined as f64),
-                    number::plain(cases as f64)
-                )
-            } else {
-                "0".to_owned()
-            };
-            row.push(Cell {
-                text: share,
-                sort: Some(undefined as f64),
-            });
-            row.push(Cell::count(failed));
-            rows.push(row);
+/// A row: a method at a setting.
+pub struct Entry<'s, 'a> {
+    group: &'s Group<'a>,
+    label: &'s str,
+    results: Vec<Aggregate>,
+}
+
+impl<'s, 'a> Entry<'s, 'a> {
+    /// By these metrics.
+    pub fn new(group: &'s Group<'a>, label: &'s str, metrics: &[&Metric]) -> Self {
+        let results = metrics.iter().map(|m| aggregate(group, label, m.name));
+        Self {
+            group,
+            label,
+            results: results.collect(),
         }
     }
+
+    /// The result by the i-th metric.
+    pub fn result(&self, i: usize) -> &Aggregate {
+        &self.results[i]
+    }
+
+    /// Cells without scores.
+    pub fn failed(&self) -> usize {
+        let failed = self.results.iter().map(|result| result.failed);
+        failed.max().unwrap_or(0)
+    }
+
+    /// Undefined cases, and all.
+    pub fn undefined(&self) -> (usize, usize) {
+        let counts = self.results.iter().map(|r| (r.undefined, r.cases));
+        counts.fold((0, 0), |sum, own| (sum.0 + own.0, sum.1 + own.1))
+    }
+
+    fn seeds(&self) -> usize {
+        let seeds = self.results.iter().map(|result| result.seeds);
+        seeds.max().unwrap_or(0)
+    }
+
+    /// The method in every cell that has it.
+    fn methods(&self) -> impl Iterator<Item = &'a MethodRecord> {
+        let records = self.group.records.iter();
+        records.filter_map(|record| method(record, self.label))
+    }
+}
+
+/// Setting, method and a column per metric.
+fn columns<'c, 'a: 'c>(
+    study: &'c Study<'a>,
+    metrics: &[&'static Metric],
+    header: fn(&Metric) -> String,
+) -> Columns<'c, Entry<'c, 'a>> {
+    let columns = Columns::new()
+        .of_setting(study, |row: &Entry<'c, 'a>| Some(row.group))
+        .text("Method", |row| study.palette.style(row.label).name);
+    columns.each(metrics.iter().enumerate(), |columns, (i, &metric)| {
+        columns.add(header(metric), move |row| {
+            metric_cell(metric, row.result(i))
+        })
+    })
+}
+
+/// One row a setting and method; `None` when none of the metrics was taken.
+pub fn table(study: &Study, title: &str, metrics: &[&'static Metric]) -> Option<Table> {
+    let mut used = metrics.to_vec();
+    used.retain(|metric| has_values(study, metric.name));
+    let compared: Vec<Vec<&str>> = used.iter().map(|metric| study.compared(metric)).collect();
+    let labels = study.methods.iter().map(String::as_str);
+    let labels: Vec<&str> = labels
+        .filter(|label| compared.iter().any(|known| known.contains(label)))
+        .collect();
+    let groups = study.groups.iter();
+    let rows = groups.flat_map(|group| labels.iter().map(|l| Entry::new(group, l, &used)));
     let what: Vec<String> = used
         .iter()
         .map(|metric| format!("{}: {}.", metric.title, metric.summary))
         .collect();
-    Some(Table {
-        title: title.to_owned(),
-        note: format!("{} {READING} {}", damping_text(study), what.join(" ")),
-        headers,
-        rows,
+    columns(study, &used, |metric| {
+        format!("{} {}", metric.label(), arrow(metric))
     })
+    .count("Seeds", Entry::seeds)
+    .add("Undefined", |row| {
+        let (undefined, cases) = row.undefined();
+        Cell::share(undefined, cases)
+    })
+    .count("Failed", Entry::failed)
+    .table(
+        title,
+        format!("{} {READING} {}", damping_text(study), what.join(" ")),
+        rows.filter(|row| row.failed() > 0 || row.results.iter().any(Aggregate::applies)),
+    )
 }
 
-fn arrow(metric: &Metric) -> &'static str {
-    match metric.direction {
-        Direction::Higher => "↑",
-        Direction::Lower => "↓",
-        Direction::None => "",
-    }
+/// Time, memory and what the solvers say of their own answers: one row a setting and method.
+pub fn cost(study: &Study) -> Option<Table> {
+    let metrics: Vec<&Metric> = METRICS.iter().filter(|m| !m.is_computed()).collect();
+    let groups = study.groups.iter();
+    let rows = groups.flat_map(|group| {
+        let labels = study.methods.iter();
+        labels.map(|label| Entry::new(group, label, &metrics))
+    });
+    let note = format!(
+        "Wall time by stage for all scores (gradients not included), peak memory above what was resident before, and what each solver says of its own answer: the largest ‖(F+λI)x − v‖/‖v‖ over blocks, queries and seeds. Geometric mean over seeds ×÷ the factor of its 95 % t-interval. {}",
+        damping_text(study)
+    );
+    // the cells carry their own units
+    columns(study, &metrics, |metric| metric.title.to_owned())
+        .add("Largest residual", |row| {
+            let residuals = row.methods().filter_map(|m| m.evidence.residual);
+            let not_finite = row.methods().any(|m| m.evidence.not_finite());
+            Cell::maybe(residuals.max_by(f64::total_cmp), |r| match not_finite {
+                true => "not finite".to_owned(),
+                false => number::significant(r, 2),
+            })
+        })
+        .number("Iterations", number::plain, |row| {
+            let iterations = row.methods().filter_map(|m| m.evidence.iterations);
+            iterations.max().map(|most| most as f64)
+        })
+        .text("Solver", solvers)
+        .count("Blocks not converged", |row| {
+            row.methods().map(|m| m.evidence.not_converged).sum()
+        })
+        .count("Scores not finite", |row| {
+            row.methods().map(|m| m.non_finite).sum()
+        })
+        .count("Seeds", Entry::seeds)
+        .count("Failed", Entry::failed)
+        .table(
+            "Cost and residuals",
+            note,
+            rows.filter(|row| row.failed() > 0 || row.methods().next().is_some()),
+        )
 }
 
-/// `0.912 ± 0.013`, `44.3 ms ×÷ 1.4`, `0.912 [0.90, 0.92]`, or `–`.
-pub fn metric_cell(metric: &Metric, result: &Aggregate) -> Cell {
-    let Some(value) = result.value else {
-        return Cell::text(MISSING);
+/// The solvers used; of what may be indefinite, how far it is so.
+fn solvers(row: &Entry) -> String {
+    let of = |method: &MethodRecord| {
+        let solver = method.evidence.solver.clone()?;
+        Some(match method.evidence.negative {
+            Some([negative, all]) => format!("{solver}, {negative} of {all} negative"),
+            None => solver,
+        })
     };
-    let (factor, unit) = match metric.unit {
-        "s" => number::second_unit(value),
-        "bytes" => number::byte_unit(value),
-        unit => (1.0, unit),
-    };
-    let bounded = metric.range.1.is_some();
-    let show = |x: f64| {
-        if bounded {
-            number::fixed(x, 3)
-        } else {
-            number::significant(x * factor, 3)
-        }
-    };
-    let unit = if unit.is_empty() {
-        String::new()
-    } else {
-        format!(" {unit}")
-    };
-    let text = match result.low.zip(result.high) {
-        Some((_, high)) if result.factor => {
-            format!(
-                "{}{unit} ×÷ {}",
-                show(value),
-                number::significant(high / value, 2)
-            )
-        }
-        Some((low, high)) if result.over_seeds => {
-            // The interval is cut at the metric's range: the longer side is the half width.
-            let half = (value - low).max(high - value);
-            // Half widths have the decimals of the value; beside a power of ten they keep their own.
-            let alike = (1e-3..1e5).contains(&(value * factor).abs());
-            let half = match (bounded, alike) {
-                (true, _) => number::fixed(half, 3),
-                (_, true) => number::fixed(half * factor, number::decimals(value * factor, 3)),
-                _ => number::significant(half * factor, 2),
-            };
-            format!("{} ± {half}{unit}", show(value))
-        }
-        Some((low, high)) => format!("{} [{}, {}]{unit}", show(value), show(low), show(high)),
-        None => format!("{}{unit}", show(value)),
-    };
-    Cell {
-        text,
-        sort: Some(value),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::metrics::find;
-
-    #[test]
-    fn cells_show_intervals_units_and_what_is_missing() {
-        let metric = find("pearson").expect("listed");
-        let seeds = Aggregate {
-            value: Some(0.9123),
-            low: Some(0.9),
-            high: Some(0.9246),
-            over_seeds: true,
-            seeds: 3,
-            ..Aggregate::default()
-        };
-        assert_eq!(metric_cell(metric, &seeds).text, "0.912 ± 0.012");
-        assert_eq!(
-            metric_cell(
-                metric,
-                &Aggregate {
-                    over_seeds: false,
-                    ..seeds
-                }
-            )
-            .text,
-            "0.912 [0.900, 0.925]"
-        );
-        let factor = Aggregate {
-            value: Some(20.0),
-            low: Some(10.0),
-            high: Some(40.0),
-            factor: true,
-            ..seeds
-        };
-        let error = find("relative_error").expect("listed");
-        assert_eq!(metric_cell(error, &factor).text, "20.0 ×÷ 2.0");
-        assert_eq!(
-            metric_cell(
-                metric,
-                &Aggregate {
-                    undefined: 3,
-                    ..Aggregate::default()
-                }
-            ),
-            Cell::text(MISSING)
-        );
-        let time = find("total_seconds").expect("listed");
-        let result = Aggregate {
-            value: Some(0.0123),
-            low: Some(0.0113),
-            high: Some(0.0133),
-            over_seeds: true,
-            ..Aggregate::default()
-        };
-        assert_eq!(metric_cell(time, &result).text, "12.3 ± 1.0 ms");
+    let mut solvers: Vec<String> = row.methods().filter_map(of).collect();
+    solvers.sort_unstable();
+    solvers.dedup();
+    match solvers.is_empty() {
+        true => MISSING.to_owned(),
+        false => solvers.join(", "),
     }
 }

@@ -1,6 +1,7 @@
-//! Tables, for Markdown and for the page.
+//! Tables, for Markdown, for terminals and for the page.
 
-mod cost;
+mod cells;
+mod columns;
 mod damping;
 mod decomposition;
 mod failures;
@@ -12,56 +13,48 @@ mod setup;
 mod table;
 
 use super::study::Study;
-use crate::metrics::{METRICS, Need};
-use settings::{factor, setting_cells, setting_headers};
+use crate::metrics::{METRICS, Metric, Need};
+use settings::factor;
 
-pub use metrics::metric_cell;
+pub use cells::{arrow, half_width, metric_cell};
+pub use columns::{Columns, record_anchor};
+pub use metrics::Entry;
 pub use ranking::NOT_TOLD_APART;
 #[cfg(test)]
 pub use ranking::best;
-pub use settings::{damping_text, entry_of};
-pub use table::{Cell, Table, clean};
-
-/// Tables below a heading, as Markdown.
-pub fn markdown(title: &str, tables: &[Table]) -> String {
-    let tables = tables.iter().map(|table| format!("\n{}", table.markdown()));
-    format!("# {}\n{}", clean(title), tables.collect::<String>())
-}
+pub use settings::damping_text;
+pub use table::{Cell, Table, clean, cut};
 
 /// All tables that have something to say.
 pub fn all(study: &Study) -> Vec<Table> {
-    let with = |need: Need| {
-        METRICS
-            .iter()
-            .filter(move |metric| metric.needs.contains(&need))
-            .collect::<Vec<_>>()
-    };
-    let retrained: Vec<_> = METRICS
-        .iter()
-        .filter(|metric| {
-            let of = |need: &Need| matches!(need, Need::LeaveOneOut | Need::Subsets(_));
-            metric.needs.iter().any(of)
-        })
-        .collect();
-    let tables = [
-        metrics::table(study, "Agreement with exact influence", &with(Need::Exact)),
-        metrics::table(study, "Detection of flipped labels", &with(Need::Flipped)),
+    let agreement = |title: &str, with: &dyn Fn(&Need) -> bool| {
+        let needs = |metric: &&Metric| metric.needs.iter().any(with);
         metrics::table(
             study,
-            "Retrieval of the query's class",
-            &with(Need::Classes),
-        ),
-        metrics::table(study, "Agreement with retraining", &retrained),
+            title,
+            &METRICS.iter().filter(needs).collect::<Vec<_>>(),
+        )
+    };
+    let of_metrics = [
+        agreement("Agreement with exact influence", &|n| *n == Need::Exact),
+        agreement("Detection of flipped labels", &|n| *n == Need::Flipped),
+        agreement("Retrieval of the query's class", &|n| *n == Need::Classes),
+        agreement("Agreement with retraining", &|need| {
+            matches!(need, Need::LeaveOneOut | Need::Subsets(_))
+        }),
         ranking::best(study),
         ranking::differences(study),
-        decomposition::losses(study),
-        decomposition::sizes(study),
-        decomposition::candidates(study),
+    ];
+    let of_settings = [
         damping::table(study),
-        cost::table(study),
+        metrics::cost(study),
         scaling::table(study),
         setup::table(study),
         failures::table(study),
     ];
-    tables.into_iter().flatten().collect()
+    let tables = of_metrics.into_iter().flatten();
+    tables
+        .chain(decomposition::tables(study))
+        .chain(of_settings.into_iter().flatten())
+        .collect()
 }

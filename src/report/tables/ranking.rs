@@ -1,6 +1,7 @@
 //! Which methods are best, and by how much: every pair compared, with all pairs in view.
 
-use super::{Cell, Table, setting_cells, setting_headers};
+use super::cells::difference;
+use super::{Cell, Columns, Table};
 use crate::metrics::Metric;
 use crate::metrics::contrast::Contrast;
 use crate::report::comparison::{Comparison, Units, compare, compared_metrics};
@@ -10,215 +11,160 @@ use crate::report::study::{Group, Study};
 /// Heading of the methods that may be as good as the best.
 pub const NOT_TOLD_APART: &str = "Not told apart from the best";
 
-/// The comparisons that a table shows: of all settings together, where there are several, then of these groups.
-fn comparisons<'s>(
-    study: &'s Study,
-    groups: &[&Group],
+/// Methods compared by a metric, at one setting or over all.
+struct Compared<'s, 'a> {
     metric: &'static Metric,
-) -> Vec<(Vec<Cell>, Comparison<'s>)> {
-    let mut found = Vec::new();
-    if study.groups.len() > 1 {
-        let all: Vec<&Group> = study.groups.iter().collect();
-        let mut cells: Vec<Cell> = setting_headers(study)
-            .iter()
-            .map(|_| Cell::text(MISSING))
-            .collect();
-        cells[0] = Cell::text("all settings");
-        found.extend(compare(study, &all, metric).map(|comparison| (cells, comparison)));
-    }
-    for group in groups {
-        let comparison = compare(study, &[group], metric);
-        found.extend(comparison.map(|comparison| (setting_cells(study, group), comparison)));
-    }
-    found
+    group: Option<&'s Group<'a>>,
+    found: Comparison<'s>,
+}
+
+/// By every metric: over all settings together, where there are several, then at each of these.
+fn comparisons<'s, 'a>(study: &'s Study<'a>, groups: &[&'s Group<'a>]) -> Vec<Compared<'s, 'a>> {
+    let every: Vec<&Group> = study.groups.iter().collect();
+    let all = (every.len() > 1).then_some(None).into_iter();
+    let settings: Vec<Option<&Group>> = all.chain(groups.iter().copied().map(Some)).collect();
+    let metrics = compared_metrics(study).into_iter();
+    let pairs = metrics.flat_map(|metric| settings.iter().map(move |group| (metric, *group)));
+    pairs
+        .filter_map(|(metric, group)| {
+            let found = match group {
+                Some(group) => compare(study, &[group], metric),
+                None => compare(study, &every, metric),
+            };
+            found.map(|found| Compared {
+                metric,
+                group,
+                found,
+            })
+        })
+        .collect()
 }
 
 /// One row a metric and setting: the best, and those that cannot be told apart from it.
 pub fn best(study: &Study) -> Option<Table> {
     let groups: Vec<&Group> = study.groups.iter().collect();
-    let mut rows = Vec::new();
-    for metric in compared_metrics(study) {
-        for (mut row, comparison) in comparisons(study, &groups, metric) {
-            let name = |i: &usize| study.palette.style(comparison.labels[*i]).name;
-            let list = |methods: &[usize]| {
-                let names: Vec<String> = methods.iter().map(name).collect();
-                Cell::text(if names.is_empty() {
-                    "none".to_owned()
-                } else {
-                    names.join("; ")
-                })
-            };
-            let best = comparison.best();
-            row.insert(0, Cell::text(metric.title));
-            row.push(best.map_or(Cell::text(MISSING), |i| Cell::text(name(&i))));
-            row.push(Cell::maybe(best.and_then(|i| comparison.values[i]), |x| {
-                number::fixed(x, 3)
-            }));
-            if comparison.ranking.can_tell() {
-                row.extend([list(&comparison.alike()), list(&comparison.worse())]);
-            } else {
-                row.extend([Cell::text(MISSING), Cell::text(MISSING)]);
-            }
-            let (undefined, cases) = comparison.undefined;
-            row.push(Cell {
-                text: if undefined > 0 {
-                    format!(
-                        "{} of {}",
-                        number::plain(undefined as f64),
-                        number::plain(cases as f64)
-                    )
-                } else {
-                    "0".to_owned()
-                },
-                sort: Some(undefined as f64),
-            });
-            row.push(Cell::count(comparison.failed));
-            row.push(Cell::text(comparison.support()));
-            rows.push(row);
+    let name = |found: &Comparison, i: usize| study.palette.style(found.labels[i]).name;
+    let list = |row: &Compared, methods: &[usize]| {
+        let names: Vec<String> = methods.iter().map(|&i| name(&row.found, i)).collect();
+        match (row.found.ranking.can_tell(), names.is_empty()) {
+            (false, _) => MISSING.to_owned(),
+            (true, true) => "none".to_owned(),
+            (true, false) => names.join("; "),
         }
-    }
-    let mut headers = vec!["Metric".to_owned()];
-    headers.extend(setting_headers(study));
-    headers.extend(
-        [
-            "Best",
-            "Its value",
-            NOT_TOLD_APART,
-            "Told apart as worse than another",
-            "Undefined",
-            "Failed",
-            "What the data support",
-        ]
-        .map(str::to_owned),
-    );
+    };
     let note = "Every pair of methods by its paired difference, the p-values of all pairs adjusted together (Holm): the best and those not told \
                 apart from it hold all truly best methods with 95 % probability. With two seeds or more the pairs are compared over \
                 seeds (t), with one over what its record kept of queries, examples or subsets. In the rows of all settings a seed counts \
                 with the mean over its settings and a task with the mean over its seeds; the tasks are held fixed, so that the rows hold for \
                 these tasks, and the last column says how many pairs would be told apart were the tasks a sample of tasks. \"Undefined\" counts cases of all methods that have no value, \"failed\" cells and methods; a \
                 method without a value has no rank.";
-    (!rows.is_empty()).then(|| Table {
-        title: "Which methods are best".to_owned(),
-        note: note.to_owned(),
-        headers,
-        rows,
-    })
+    Columns::new()
+        .text("Metric", |row: &Compared| row.metric.title)
+        .of_setting(study, |row| row.group)
+        .text("Best", |row| {
+            let best = row.found.best();
+            best.map_or(MISSING.to_owned(), |i| name(&row.found, i))
+        })
+        .number("Its value", three, |row| {
+            row.found.values[row.found.best()?]
+        })
+        .text(NOT_TOLD_APART, |row| list(row, &row.found.alike()))
+        .text("Told apart as worse than another", |row| {
+            list(row, &row.found.worse())
+        })
+        .add("Undefined", |row| {
+            Cell::share(row.found.undefined.0, row.found.undefined.1)
+        })
+        .count("Failed", |row| row.found.failed)
+        .text("What the data support", |row| row.found.support())
+        .table("Which methods are best", note, comparisons(study, &groups))
+}
+
+/// A method of a comparison.
+type Row<'r, 's, 'a> = (&'r Compared<'s, 'a>, usize);
+
+/// The difference of a method to another one, the best or the reference, and its p-value.
+fn against<'c, 'r: 'c, 's: 'c, 'a: 'c>(
+    columns: Columns<'c, Row<'r, 's, 'a>>,
+    header: &str,
+    other: fn(&Comparison) -> Option<usize>,
+) -> Columns<'c, Row<'r, 's, 'a>> {
+    let other = move |(row, i): &Row| other(&row.found).filter(|other| other != i);
+    columns
+        .add(header, move |row| {
+            let ranking = &row.0.found.ranking;
+            less(other(row).and_then(|other| ranking.contrast(row.1, other)))
+        })
+        .number("p (Holm)", p_text, move |row| {
+            row.0.found.ranking.adjusted(row.1, other(row)?)
+        })
+}
+
+fn less(contrast: Option<Contrast>) -> Cell {
+    contrast.map_or(Cell::text(MISSING), |contrast| difference(&contrast))
 }
 
 /// One row a metric, reference setting and method: its distance to the best and to the reference, and its ranks.
 pub fn differences(study: &Study) -> Option<Table> {
-    let groups: Vec<&Group> = study
-        .slices(None)
-        .into_iter()
-        .flat_map(|s| s.groups)
-        .collect();
+    let slices = study.slices(None).into_iter();
+    let groups: Vec<&Group> = slices.flat_map(|slice| slice.groups).collect();
     let several = study.groups.iter().any(|g| g.task != study.groups[0].task);
-    let mut rows = Vec::new();
-    for metric in compared_metrics(study) {
-        for (setting, comparison) in comparisons(study, &groups, metric) {
-            let ranking = &comparison.ranking;
-            let (best, reference) = (comparison.best(), comparison.reference());
-            let against = |i: usize, other: Option<usize>| -> [Cell; 2] {
-                let other = other.filter(|other| *other != i);
-                let contrast = other.and_then(|other| ranking.contrast(i, other));
-                let p = other.and_then(|other| ranking.adjusted(i, other));
-                [
-                    contrast.as_ref().map_or(Cell::text(MISSING), difference),
-                    Cell::maybe(p, p_text),
-                ]
-            };
-            for (i, label) in comparison.labels.iter().enumerate() {
-                if !ranking.has(i) {
-                    continue;
-                }
-                let mut row = vec![Cell::text(metric.title)];
-                row.extend(setting.clone());
-                row.push(Cell::text(study.palette.style(label).name));
-                row.push(Cell::maybe(comparison.values[i], |x| number::fixed(x, 3)));
-                row.extend(against(i, best));
-                row.push(reference.map_or(Cell::text(MISSING), |i| {
-                    Cell::text(study.palette.style(comparison.labels[i]).name)
-                }));
-                row.extend(against(i, reference));
-                row.push(match ranking.ranks(i) {
-                    Some((low, high)) if low == high => Cell {
-                        text: low.to_string(),
-                        sort: Some(low as f64),
-                    },
-                    Some((low, high)) => Cell {
-                        text: format!("{low} to {high}"),
-                        sort: Some((low + high) as f64 / 2.0),
-                    },
-                    None => Cell::text(MISSING),
-                });
-                row.push(Cell::text(match &comparison.units {
-                    Units::Seeds(count) => format!("{count} seeds"),
-                    Units::Tasks(tasks, pairs) => {
-                        format!("{tasks} fixed tasks, {pairs} pairs of task and seed")
-                    }
-                    Units::Cell(over) => over.clone(),
-                    Units::One => "one seed".to_owned(),
-                }));
-                if several {
-                    let other = best.filter(|best| *best != i);
-                    let sampled = comparison.sampled.as_ref();
-                    let contrast = sampled.zip(other).and_then(|(s, best)| s.contrast(i, best));
-                    row.push(contrast.as_ref().map_or(Cell::text(MISSING), difference));
-                }
-                rows.push(row);
+    let all = comparisons(study, &groups);
+    let rows = all.iter().flat_map(|row| {
+        let methods = 0..row.found.labels.len();
+        let ranked = methods.filter(|&i| row.found.ranking.has(i));
+        ranked.map(move |i| (row, i))
+    });
+    let name = |row: &Compared, i: usize| study.palette.style(row.found.labels[i]).name;
+    let columns = Columns::new()
+        .text("Metric", |(row, _): &Row| row.metric.title)
+        .of_setting(study, |(row, _)| row.group)
+        .text("Method", |(row, i)| name(row, *i))
+        .number("Value", three, |(row, i)| row.found.values[*i]);
+    let columns = against(columns, "Less the best", |found| found.best());
+    let columns = columns.text("Reference", |(row, _)| {
+        let reference = row.found.reference();
+        reference.map_or(MISSING.to_owned(), |i| name(row, i))
+    });
+    let columns = against(columns, "Less the reference", |found| found.reference())
+        .add("Rank", |(row, i)| match row.found.ranking.ranks(*i) {
+            Some((low, high)) if low == high => Cell::sorted(low.to_string(), low as f64),
+            Some((low, high)) => {
+                Cell::sorted(format!("{low} to {high}"), (low + high) as f64 / 2.0)
             }
-        }
-    }
-    let mut headers = vec!["Metric".to_owned()];
-    headers.extend(setting_headers(study));
-    headers.extend(
-        [
-            "Method",
-            "Value",
-            "Less the best",
-            "p (Holm)",
-            "Reference",
-            "Less the reference",
-            "p (Holm)",
-            "Rank",
-            "Over",
-        ]
-        .map(str::to_owned),
-    );
-    if several {
-        headers.push("Less the best, tasks as a sample".to_owned());
-    }
+            None => Cell::text(MISSING),
+        })
+        .text("Over", |(row, _)| match &row.found.units {
+            Units::Seeds(count) => format!("{count} seeds"),
+            Units::Tasks(tasks, pairs) => {
+                format!("{tasks} fixed tasks, {pairs} pairs of task and seed")
+            }
+            Units::Cell(over) => over.clone(),
+            Units::One => "one seed".to_owned(),
+        })
+        .and_if(several, |columns| {
+            columns.add("Less the best, tasks as a sample", |(row, i)| {
+                let best = row.found.best().filter(|best| best != i);
+                let sampled = row.found.sampled.as_ref().zip(best);
+                less(sampled.and_then(|(sampled, best)| sampled.contrast(*i, best)))
+            })
+        });
     let note = "Differences are paired: both methods on the same seeds, queries, examples and subsets. ± is half of the 95 % interval of that \
                 difference alone; p is adjusted for all pairs of the setting (1 where values are the same). The interval of the rank holds for all \
                 methods jointly with 95 %. Over several tasks these are held fixed; the last column has the interval with the tasks as a sample of \
                 tasks. All settings together, and the reference setting of each task; the other settings are in \
                 \"Which methods are best\".";
-    (!rows.is_empty()).then(|| Table {
-        title: "Paired differences between methods".to_owned(),
-        note: note.to_owned(),
-        headers,
-        rows,
-    })
+    columns.table("Paired differences between methods", note, rows)
 }
 
-/// `−0.021 ± 0.013`
-fn difference(contrast: &Contrast) -> Cell {
-    let half = contrast.interval().map(|i| (i.high - i.low) / 2.0);
-    let value = number::fixed(contrast.difference, 3);
-    Cell {
-        text: half.map_or_else(
-            || value.clone(),
-            |half| format!("{value} ± {}", number::fixed(half, 3)),
-        ),
-        sort: Some(contrast.difference),
-    }
+fn three(x: f64) -> String {
+    number::fixed(x, 3)
 }
 
 fn p_text(p: f64) -> String {
-    if p < 0.001 {
-        "< 0.001".to_owned()
-    } else {
-        number::fixed(p, 3)
+    match p < 0.001 {
+        true => "< 0.001".to_owned(),
+        false => three(p),
     }
 }
 
@@ -232,19 +178,17 @@ mod tests {
         let records = synthetic::rank();
         let study = Study::new(&records);
         let table = best(&study).expect("there are methods");
-        let row = |table: &Table, start: &[&str]| -> Vec<String> {
+        let row = |start: &[&str]| -> Vec<String> {
             let row = table.rows.iter().find(|row| {
                 let mut cells = row.iter().zip(start);
                 cells.all(|(cell, start)| cell.text == *start)
             });
-            row.expect("the row is there")
-                .iter()
-                .map(|c| c.text.clone())
-                .collect()
+            let row = row.expect("the row is there").iter();
+            row.map(|cell| cell.text.clone()).collect()
         };
-        let all = row(&table, &["Pearson r with exact", "all settings", "–"]);
+        let all = row(&["Pearson r with exact", "all settings", "–"]);
         assert_eq!(all[3], "DataInf, groups of 32");
-        let first = row(&table, &["Pearson r with exact", "digits", "1"]);
+        let first = row(&["Pearson r with exact", "digits", "1"]);
         assert_eq!(
             (first[7].as_str(), first[8].as_str()),
             ("300 of 2,700", "0")
@@ -258,16 +202,6 @@ mod tests {
         assert!(table.rows[0][8].text.contains("no interval"));
         let table = differences(&study).expect("there are methods");
         assert!(table.rows.iter().all(|row| !row[4].text.contains('±')));
-    }
-
-    #[test]
-    fn differences_show_their_sign_and_size() {
-        let contrast = Contrast {
-            difference: -0.0213,
-            error: Some(0.01),
-            freedom: None,
-        };
-        assert_eq!(difference(&contrast).text, "−0.021 ± 0.020");
         assert_eq!(
             (p_text(0.0002), p_text(0.0312)),
             ("< 0.001".to_owned(), "0.031".to_owned())

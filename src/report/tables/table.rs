@@ -1,16 +1,20 @@
-//! A table and its cells, for Markdown, terminals and the page.
+//! A table and its cells, for Markdown, terminals, CSV and the page.
 
 use comfy_table::{CellAlignment, Row, presets};
 
 use crate::report::number::{self, MISSING};
 
-/// A cell: what is shown and what it sorts by.
-#[derive(Clone, Debug, PartialEq)]
+/// A cell: what is shown, what it sorts by and where it leads.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Cell {
     /// What is shown.
     pub text: String,
     /// Number to sort by; the text when there is none.
     pub sort: Option<f64>,
+    /// Id on the page that it leads to.
+    pub link: Option<String>,
+    /// Class on the page: `good` or `bad` news.
+    pub class: Option<&'static str>,
 }
 
 impl Cell {
@@ -18,7 +22,15 @@ impl Cell {
     pub fn text(text: impl Into<String>) -> Self {
         Self {
             text: text.into(),
-            sort: None,
+            ..Self::default()
+        }
+    }
+
+    /// Text, sorted by a number.
+    pub fn sorted(text: impl Into<String>, sort: impl Into<Option<f64>>) -> Self {
+        Self {
+            sort: sort.into(),
+            ..Self::text(text)
         }
     }
 
@@ -26,24 +38,35 @@ impl Cell {
     pub fn parsed(text: impl Into<String>) -> Self {
         let text = text.into();
         let sort = text.split(' ').next().and_then(|first| first.parse().ok());
-        Self { text, sort }
+        Self::sorted(text, sort)
     }
 
     /// A whole number.
     pub fn count(count: usize) -> Self {
-        Self {
-            text: number::plain(count as f64),
-            sort: Some(count as f64),
-        }
+        Self::maybe(Some(count as f64), number::plain)
     }
 
     /// A number that may be missing.
     pub fn maybe(value: Option<f64>, show: impl Fn(f64) -> String) -> Self {
         let value = value.filter(|x| x.is_finite());
-        Self {
-            text: value.map_or(MISSING.to_owned(), show),
-            sort: value,
-        }
+        Self::sorted(value.map_or(MISSING.to_owned(), show), value)
+    }
+
+    /// `3 of 1,200`; `0` of none.
+    pub fn share(part: usize, all: usize) -> Self {
+        let [shown, of] = [part, all].map(|count| number::plain(count as f64));
+        let text = if part > 0 {
+            format!("{shown} of {of}")
+        } else {
+            shown
+        };
+        Self::sorted(text, part as f64)
+    }
+
+    /// Leads to an id on the page.
+    pub fn link(mut self, id: impl Into<Option<String>>) -> Self {
+        self.link = id.into();
+        self
     }
 }
 
@@ -58,6 +81,8 @@ pub struct Table {
     pub headers: Vec<String>,
     /// Rows, each as long as `headers`.
     pub rows: Vec<Vec<Cell>>,
+    /// On the page, what the ids of rows begin with; their position follows.
+    pub row_ids: Option<&'static str>,
 }
 
 impl Table {
@@ -68,35 +93,29 @@ impl Table {
         headers: [&str; N],
         rows: impl IntoIterator<Item = [String; N]>,
     ) -> Self {
+        let rows = rows.into_iter();
         Self {
             title: title.to_owned(),
             note: note.to_owned(),
             headers: headers.map(str::to_owned).to_vec(),
-            rows: rows
-                .into_iter()
-                .map(|row| row.map(Cell::parsed).to_vec())
-                .collect(),
+            rows: rows.map(|row| row.map(Cell::parsed).to_vec()).collect(),
+            row_ids: None,
         }
     }
 
     /// A list of sentences.
     pub fn list(title: &str, note: &str, items: impl IntoIterator<Item = String>) -> Self {
         Self {
-            title: title.to_owned(),
-            note: note.to_owned(),
             headers: Vec::new(),
-            rows: items
-                .into_iter()
-                .map(|item| vec![Cell::text(item)])
-                .collect(),
+            rows: items.into_iter().map(|i| vec![Cell::text(i)]).collect(),
+            ..Self::of_texts(title, note, [], [])
         }
     }
 
     /// Whether any row has a number in the column.
     pub fn is_numeric(&self, column: usize) -> bool {
-        self.rows
-            .iter()
-            .any(|row| row.get(column).is_some_and(|cell| cell.sort.is_some()))
+        let has = |row: &Vec<Cell>| row.get(column).is_some_and(|cell| cell.sort.is_some());
+        self.rows.iter().any(has)
     }
 
     /// As Markdown, heading included.
@@ -111,10 +130,8 @@ impl Table {
             return text;
         }
         let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
-        text.push_str(&line(
-            self.headers.iter().map(|header| clean(header)).collect(),
-        ));
-        let rule = |column: usize| match self.is_numeric(column) {
+        text.push_str(&line(self.headers.iter().map(|h| clean(h)).collect()));
+        let rule = |column| match self.is_numeric(column) {
             true => "---:".to_owned(),
             false => "---".to_owned(),
         };
@@ -150,6 +167,21 @@ impl Table {
             .map(|line| format!("{indent}{}\n", line.trim_end()))
             .collect()
     }
+
+    /// As CSV: headers and the texts of the rows.
+    pub fn csv(&self) -> String {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let texts = self.rows.iter().map(|row| row.iter().map(|c| &c.text));
+        let write = || -> csv::Result<()> {
+            writer.write_record(&self.headers)?;
+            texts
+                .into_iter()
+                .try_for_each(|row| writer.write_record(row))
+        };
+        write().expect("memory takes every row, and rows are of one length");
+        let bytes = writer.into_inner().expect("memory takes every row");
+        String::from_utf8(bytes).expect("every field is text")
+    }
 }
 
 /// Text as Markdown, also in a table's cell: no markup of its own, one line.
@@ -160,22 +192,27 @@ pub fn clean(text: &str) -> String {
         .replace(['\n', '\r'], " ")
 }
 
+/// The first `most` characters, the last of them … where there are more.
+pub fn cut(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most - 1).chain(['…']).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn markdown_escapes_bars_and_newlines() {
-        let table = Table {
-            title: "T".into(),
-            note: "n".into(),
-            headers: vec!["a|b".into(), "c".into()],
-            rows: vec![vec![Cell::text("x\n<y>"), Cell::count(1000)]],
-        };
+    fn markdown_escapes_bars_and_newlines_and_csv_quotes_them() {
+        let rows = [["x\n<y>", "1000 s"]].map(|row| row.map(str::to_owned));
+        let table = Table::of_texts("T", "n", ["a|b", "c"], rows);
         assert_eq!(
             table.markdown(),
-            "## T\n\nn\n\n| a\\|b | c |\n| --- | ---: |\n| x &lt;y> | 1,000 |\n"
+            "## T\n\nn\n\n| a\\|b | c |\n| --- | ---: |\n| x &lt;y> | 1000 s |\n"
         );
+        assert_eq!(table.csv(), "a|b,c\n\"x\n<y>\",1000 s\n");
     }
 
     #[test]

@@ -4,15 +4,14 @@ mod along;
 mod bounds;
 mod groups;
 mod growth;
-mod markdown;
 mod page;
 mod tables;
 
 use std::path::{Path, PathBuf};
 
 use super::ReportError;
-use super::figures::{Figure, Outcome};
-use super::files::Files;
+use super::document::{FiguresInText, Report};
+use super::figures::Outcome;
 use crate::results::theory::TheoryResults;
 
 /// Writes `figures/theory_*.{svg,png}`, `theory.md` and `report.html` into the folder `out`; returns the files,
@@ -21,41 +20,41 @@ use crate::results::theory::TheoryResults;
 /// # Errors
 /// A file that cannot be written, or a failure of the drawing library.
 pub fn write(results: &TheoryResults, out: &Path) -> Result<Vec<PathBuf>, ReportError> {
-    let (drawn, omitted) = drawn(results);
-    let files = Files {
-        figures: &drawn,
-        prefix: String::new(),
-        png: true,
-        texts: vec![
-            (
-                "theory.md".to_owned(),
-                markdown::page(results, &drawn, &omitted),
-            ),
-            (
-                "report.html".to_owned(),
-                page::page(results, &drawn, &omitted),
-            ),
-        ],
+    let (records, data) = page::entries(results);
+    let report = Report {
+        about: results.description.trim().to_owned(),
+        head: page::head(results),
+        sections: vec![page::claims(results), records, page::environment(results)],
+        data,
+        ..report(results)
     };
-    files.write(out)
+    report.write(out, true)
 }
 
 /// `theory.md` of these findings.
 pub fn markdown(results: &TheoryResults) -> String {
-    let (drawn, omitted) = drawn(results);
-    markdown::page(results, &drawn, &omitted)
+    report(results).markdown()
 }
 
-/// The figures, and titles and reasons of those that there are not.
-fn drawn(results: &TheoryResults) -> (Vec<Figure>, Vec<(String, String)>) {
-    let (mut drawn, mut omitted) = (Vec::new(), Vec::new());
-    for outcome in figures(results) {
-        match outcome {
-            Outcome::Drawn(figure) => drawn.push(*figure),
-            Outcome::Omitted { title, reason } => omitted.push((title, reason)),
-        }
-    }
-    (drawn, omitted)
+/// What the Markdown file shows.
+fn report(results: &TheoryResults) -> Report {
+    let verdicts = tables::verdicts(results).map(|table| table.markdown());
+    let mut text = vec![
+        results.description.trim().to_owned(),
+        tables::introduction(results),
+        verdicts.unwrap_or_default().trim_end().to_owned(),
+    ];
+    text.retain(|text| !text.is_empty());
+    let tables = [tables::base(results), tables::growth(results)];
+    let mut report = Report {
+        title: format!("Theory: {}", results.experiment),
+        text,
+        in_text: FiguresInText::Findings,
+        tables: tables.into_iter().flatten().collect(),
+        ..Report::new("theory.md", "report.html")
+    };
+    report.add_figures(figures(results));
+    report
 }
 
 fn figures(results: &TheoryResults) -> Vec<Outcome> {

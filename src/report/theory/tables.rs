@@ -1,33 +1,21 @@
 //! The tables of a theory report, for Markdown and for the page.
 
+use super::along::short;
+use crate::metrics::interval::mean;
 use crate::report::number::{self, MISSING};
-use crate::report::tables::{Cell, Table};
-use crate::results::theory::{CaseRecord, Quantities, TheoryResults};
+use crate::report::parts::distinct;
+use crate::report::tables::{Cell, Columns, Table};
+use crate::results::theory::{CaseRecord, ClaimRecord, GrowthRecord, Quantities};
+use crate::results::theory::{TheoryResults, Verdict, Worst};
 
-/// A column of the cases: its header and what stands in it.
-type Column = (&'static str, fn(&Quantities) -> f64);
-
-fn text(text: impl Into<String>) -> Cell {
-    Cell {
-        text: text.into(),
-        sort: None,
-    }
-}
-
-fn maybe(value: Option<f64>, show: impl Fn(f64) -> String) -> Cell {
-    let value = value.filter(|x| x.is_finite());
-    Cell {
-        text: value.map_or(MISSING.to_owned(), show),
-        sort: value,
-    }
-}
+/// Header of a column of the cases, and what stands in it.
+type Quantity = (&'static str, fn(&Quantities) -> f64);
 
 /// `1.246e-3`; nothing is a plain 0, whatever its sign.
 fn scientific(value: f64) -> String {
-    if value == 0.0 {
-        "0".to_owned()
-    } else {
-        format!("{value:.3e}")
+    match value {
+        0.0 => "0".to_owned(),
+        value => format!("{value:.3e}"),
     }
 }
 
@@ -35,61 +23,83 @@ fn three(value: f64) -> String {
     number::significant(value, 3)
 }
 
-/// A verdict a claim.
-pub fn verdicts(results: &TheoryResults) -> Table {
-    let rows = results.claims.iter().map(|claim| {
-        let tested = claim.held + claim.violated;
-        let untested = if claim.untested > 0 {
-            format!(", {} cannot tell", claim.untested)
-        } else {
-            String::new()
-        };
-        let worst = claim.worst.as_ref();
-        let place = worst.map(|worst| worst.place.clone());
-        vec![
-            text(format!("`{}`", claim.name)),
-            text(claim.verdict.text()),
-            text(claim.statement.clone()),
-            Cell {
-                text: format!("{} of {tested}{untested}", claim.held),
-                sort: Some(claim.held as f64),
-            },
-            maybe(worst.map(|w| w.margin), scientific),
-            maybe(worst.map(|w| w.measured), scientific),
-            maybe(worst.map(|w| w.bound), scientific),
-            text(place.or(claim.reason.clone()).unwrap_or_default()),
-            text(
-                claim
-                    .witness
-                    .as_ref()
-                    .map_or(MISSING.to_owned(), |w| format!("`{w}`")),
-            ),
-        ]
-    });
-    Table {
-        title: "Verdicts".to_owned(),
-        note: "The margin is 1 − measured/bound, or bound − measured where the bound is 0; the worst case is the one with the smallest.".to_owned(),
-        headers: ["Claim", "Verdict", "Statement", "Holds on", "Worst margin", "Measured", "Bound", "Where, or why not", "Witness"]
-            .map(str::to_owned)
-            .to_vec(),
-        rows: rows.collect(),
+/// What was run, and what the letters mean.
+pub fn introduction(results: &TheoryResults) -> String {
+    format!(
+        "{} cases in {:.0} s on {} threads. Errors and bounds are in units of 1/λ; D is DataInf's operator, E \
+         the exact one, C₂ = (1/n) Σ ‖g_i‖² g_i g_iᵀ − F².",
+        results.cases.len(),
+        results.provenance.seconds,
+        results.provenance.threads
+    )
+}
+
+/// Id on the page of the case that a place names.
+pub fn case_anchor(results: &TheoryResults, place: &str) -> Option<String> {
+    let mut cases = results.cases.iter();
+    let case = cases.position(|case| case.place() == place)?;
+    Some(format!("k{case}"))
+}
+
+/// Good or bad news.
+pub fn verdict_class(verdict: Verdict) -> Option<&'static str> {
+    match verdict {
+        Verdict::Holds => Some("good"),
+        Verdict::Violated => Some("bad"),
+        Verdict::NotTestable => None,
     }
+}
+
+/// A verdict a claim.
+pub fn verdicts(results: &TheoryResults) -> Option<Table> {
+    type Of = fn(&Worst) -> f64;
+    let worst: [(&str, Of); 3] = [
+        ("Worst margin", |worst| worst.margin),
+        ("Measured", |worst| worst.measured),
+        ("Bound", |worst| worst.bound),
+    ];
+    let code = |text: &String| format!("`{text}`");
+    Columns::new()
+        .add("Claim", |claim: &&ClaimRecord| {
+            Cell::text(code(&claim.name)).link(format!("claim-{}", claim.name))
+        })
+        .add("Verdict", |claim| Cell {
+            class: verdict_class(claim.verdict),
+            ..Cell::text(claim.verdict.text())
+        })
+        .text("Statement", |claim| &claim.statement)
+        .add("Holds on", |claim| {
+            let tested = claim.held + claim.violated;
+            let untested = match claim.untested {
+                0 => String::new(),
+                untested => format!(", {untested} cannot tell"),
+            };
+            let text = format!("{} of {tested}{untested}", claim.held);
+            Cell::sorted(text, claim.held as f64)
+        })
+        .each(worst, |columns, (header, of)| {
+            columns.number(header, scientific, move |claim| {
+                claim.worst.as_ref().map(of)
+            })
+        })
+        .add("Where, or why not", |claim| match &claim.worst {
+            Some(worst) => Cell::text(&worst.place).link(case_anchor(results, &worst.place)),
+            None => Cell::text(claim.reason.clone().unwrap_or_default()),
+        })
+        .text("Witness", |claim| {
+            let witness = claim.witness.as_ref();
+            witness.map_or(MISSING.to_owned(), code)
+        })
+        .table(
+            "Verdicts",
+            "The margin is 1 − measured/bound, or bound − measured where the bound is 0; the worst case is the one with the smallest.",
+            &results.claims,
+        )
 }
 
 /// The cases of the base: a line a block, the geometric mean over seeds. `None` without any.
 pub fn base(results: &TheoryResults) -> Option<Table> {
-    let base: Vec<&CaseRecord> = results
-        .cases
-        .iter()
-        .filter(|case| case.axes == results.base_axes)
-        .collect();
-    let mut blocks: Vec<&str> = Vec::new();
-    for case in &base {
-        if !blocks.contains(&case.block.as_str()) {
-            blocks.push(&case.block);
-        }
-    }
-    let columns: [Column; 8] = [
+    let quantities: [Quantity; 8] = [
         ("λ‖D − E‖", |q| q.error),
         ("Ceiling", |q| q.ceiling),
         ("Through E", |q| q.second_order_inner),
@@ -99,92 +109,73 @@ pub fn base(results: &TheoryResults) -> Option<Table> {
         ("Worst score error", |q| q.score),
         ("tr(I − λD)", |q| q.taken),
     ];
-    let rows: Vec<Vec<Cell>> = blocks
-        .into_iter()
-        .filter_map(|block| {
-            let here: Vec<&&CaseRecord> = base.iter().filter(|case| case.block == block).collect();
-            let quantities: Vec<_> = here.iter().filter_map(|c| c.quantities.as_ref()).collect();
-            let first = here.first()?;
-            let mut row = vec![text(block), whole(first.n), whole(first.d)];
-            if quantities.is_empty() {
-                let reason = first.error.as_deref().unwrap_or("not measured");
-                row.push(text(reason));
-                row.extend((1..columns.len()).map(|_| text(MISSING)));
-                return Some(row);
-            }
-            row.extend(columns.iter().map(|(_, of)| {
-                let sum: f64 = quantities.iter().map(|q| of(q).ln()).sum();
-                maybe(Some((sum / quantities.len() as f64).exp()), three)
-            }));
-            Some(row)
-        })
-        .collect();
-    let headers = ["Block", "n", "d"].into_iter().chain(columns.map(|c| c.0));
-    (!rows.is_empty()).then(|| Table {
-        title: "Error and bounds in the base".to_owned(),
-        note: "In units of 1/λ; geometric mean over seeds.".to_owned(),
-        headers: headers.map(str::to_owned).collect(),
-        rows,
-    })
-}
-
-fn whole(x: usize) -> Cell {
-    Cell {
-        text: number::plain(x as f64),
-        sort: Some(x as f64),
-    }
+    let mut base: Vec<&CaseRecord> = results.cases.iter().collect();
+    base.retain(|case| case.axes == results.base_axes);
+    let blocks = distinct(base.iter().map(|case| case.block.as_str())).into_iter();
+    let rows = blocks.map(|block| {
+        let own = base.iter().copied().filter(|case| case.block == block);
+        own.collect::<Vec<&CaseRecord>>()
+    });
+    let columns = Columns::new()
+        .text("Block", |cases: &Vec<&CaseRecord>| &cases[0].block)
+        .count("n", |cases| cases[0].n)
+        .count("d", |cases| cases[0].d);
+    columns
+        .each(
+            quantities.iter().enumerate(),
+            |columns, (i, (header, of))| {
+                columns.add(*header, move |cases| {
+                    let known = cases.iter().filter_map(|case| case.quantities.as_ref());
+                    let logarithms: Vec<f64> = known.map(|q| of(q).ln()).collect();
+                    match logarithms.is_empty() && i == 0 {
+                        true => Cell::text(cases[0].error.as_deref().unwrap_or("not measured")),
+                        false => Cell::maybe(mean(&logarithms).map(f64::exp), three),
+                    }
+                })
+            },
+        )
+        .table(
+            "Error and bounds in the base",
+            "In units of 1/λ; geometric mean over seeds.",
+            rows,
+        )
 }
 
 /// Measured growth beside Table 1; `None` when nothing was clocked.
 pub fn growth(results: &TheoryResults) -> Option<Table> {
-    let rows: Vec<Vec<Cell>> = results
-        .growth
-        .iter()
-        .map(|row| {
-            let two = |value: f64| number::fixed(value, 2);
-            let interval = row.interval.map_or(MISSING.to_owned(), |(low, high)| {
-                format!("{} … {}", two(low), two(high))
-            });
-            vec![
-                text(format!("`{}`", row.method)),
-                text(row.cost.clone()),
-                text(row.axis.clone()),
-                maybe(row.slope, two),
-                text(interval),
-                maybe(Some(row.exponent), number::plain),
-                text(row.verdict.text()),
-                text(row.reason.clone().unwrap_or_default()),
-            ]
+    let two = |value| number::fixed(value, 2);
+    let table = Columns::new()
+        .text("Method", |row: &&GrowthRecord| format!("`{}`", row.method))
+        .text("Cost", |row| &row.cost)
+        .text("Size", |row| &row.axis)
+        .number("Slope", two, |row| row.slope)
+        .text("Interval", |row| match row.interval {
+            Some((low, high)) => format!("{} … {}", two(low), two(high)),
+            None => MISSING.to_owned(),
         })
-        .collect();
-    (!rows.is_empty()).then(|| Table {
-        title: "Table 1, measured".to_owned(),
-        note:
-            "Slope of the logarithm of time or memory on that of the size, with its 95 % interval."
-                .to_owned(),
-        headers: [
-            "Method",
-            "Cost",
-            "Size",
-            "Slope",
-            "Interval",
-            "Table 1",
-            "Verdict",
-            "Why it cannot tell",
-        ]
-        .map(str::to_owned)
-        .to_vec(),
-        rows,
+        .number("Table 1", number::plain, |row| Some(row.exponent))
+        .text("Verdict", |row| row.verdict.text())
+        .text("Why it cannot tell", |row| {
+            row.reason.clone().unwrap_or_default()
+        })
+        .table(
+            "Table 1, measured",
+            "Slope of the logarithm of time or memory on that of the size, with its 95 % interval.",
+            &results.growth,
+        )?;
+    Some(Table {
+        row_ids: Some("g"),
+        ..table
     })
 }
 
-/// Every case, a row each in the order of the file.
-pub fn cases(results: &TheoryResults) -> Table {
+/// Every case, a row each in the order of the file; `None` without any.
+pub fn cases(results: &TheoryResults) -> Option<Table> {
     let mut axes: Vec<&String> = results.cases.iter().flat_map(|c| c.axes.keys()).collect();
     axes.sort();
     axes.dedup();
     axes.retain(|axis| !matches!(axis.as_str(), "train" | "dim"));
-    let columns: [Column; 9] = [
+    let quantities: [Quantity; 9] = [
         ("λ‖D − E‖", |q| q.error),
         ("From below", |q| q.second_order_lower),
         ("Ceiling", |q| q.ceiling),
@@ -195,40 +186,30 @@ pub fn cases(results: &TheoryResults) -> Table {
         ("tr(I − λD)", |q| q.taken),
         ("‖F‖/λ", |q| q.condition),
     ];
-    let rows = results.cases.iter().map(|case| {
-        let mut row = vec![
-            text(case.block.clone()),
-            maybe(case.seed.map(|seed| seed as f64), number::plain),
-            whole(case.n),
-            whole(case.d),
-            maybe(Some(case.lambda), three),
-        ];
-        row.extend(
-            axes.iter()
-                .map(|axis| maybe(case.axes.get(*axis).copied(), number::plain)),
-        );
-        row.extend(
-            columns
-                .iter()
-                .map(|(_, of)| maybe(case.quantities.as_ref().map(of), three)),
-        );
-        row.push(text(case.error.clone().unwrap_or_else(|| "ok".to_owned())));
-        row
-    });
-    let headers = ["Block", "Seed", "n", "d", "λ"]
-        .map(str::to_owned)
-        .into_iter();
-    let headers = headers
-        .chain(axes.iter().map(|axis| match axis.as_str() {
-            "damping" => "c".to_owned(),
-            other => super::along::short(other).to_owned(),
-        }))
-        .chain(columns.map(|column| column.0.to_owned()))
-        .chain(["Status".to_owned()]);
-    Table {
-        title: "Cases".to_owned(),
-        note: "Every block of every setting and seed, in units of 1/λ. What each claim found on each is in `theory.json`.".to_owned(),
-        headers: headers.collect(),
-        rows: rows.collect(),
-    }
+    let table = Columns::new()
+        .text("Block", |case: &&CaseRecord| &case.block)
+        .number("Seed", number::plain, |case| Some(case.seed? as f64))
+        .count("n", |case| case.n)
+        .count("d", |case| case.d)
+        .number("λ", three, |case| Some(case.lambda))
+        .each(axes, |columns, axis| {
+            let header = if axis == "damping" { "c" } else { short(axis) };
+            columns.number(header, number::plain, |case| case.axes.get(axis).copied())
+        })
+        .each(quantities, |columns, (header, of)| {
+            columns.number(header, three, move |case| case.quantities.as_ref().map(of))
+        })
+        .add("Status", |case| Cell {
+            class: case.error.as_ref().map(|_| "bad"),
+            ..Cell::text(case.error.as_deref().unwrap_or("ok"))
+        })
+        .table(
+            "Cases",
+            "Every block of every setting and seed, in units of 1/λ. What each claim found on each is in `theory.json`.",
+            &results.cases,
+        )?;
+    Some(Table {
+        row_ids: Some("k"),
+        ..table
+    })
 }
