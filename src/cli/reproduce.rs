@@ -6,7 +6,6 @@ use std::process::ExitCode;
 
 use clap::Args;
 use infbench::device::DeviceChoice;
-use infbench::input;
 use infbench::input::Problem;
 use infbench::measure::{duration, size};
 use infbench::progress::{Progress, plural};
