@@ -3,7 +3,7 @@
 use super::findings::Change;
 use crate::metrics::interval::{mean, t_interval};
 use crate::metrics::{Direction, find};
-use crate::report::aggregate::{Aggregate, aggregate, has_values};
+use crate::report::aggregate::{Aggregate, has_values};
 use crate::report::chart::{Axis, DataPoint, Labels, Scale, Series};
 use crate::report::comparison::change as paired_change;
 use crate::report::study::{Slice, Study};
