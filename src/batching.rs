@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::data::{Inputs, Latents, Moments, Split};
 use crate::device;
+use crate::measure::machine_memory;
 use crate::models::{Batch, InputShape, Model, ModelInput, RowCost, ops};
 use crate::workers;
 
@@ -187,6 +188,22 @@ pub fn tokens_at_a_time(model: &Model) -> usize {
 pub fn rows_at_a_time(split: &Split, tokens: usize) -> usize {
     let points = lengths(split).into_iter().max().unwrap_or(1);
     (tokens / points.max(1)).max(1)
+}
+
+/// Whether blocks are [computed twice](crate::models::network::Network::recompute) for the gradients of a split: where what all
+/// rows at work keep would take more than half of the memory that the weights leave.
+pub fn recomputes(model: &mut Model, split: &Split, tokens: usize) -> bool {
+    let Some(row) = row_cost(model, split) else {
+        return false;
+    };
+    let threads = rayon::current_num_threads();
+    let (pieces, memory) = match ops::in_memory(model.device()) {
+        true => (threads, machine_memory()),
+        false => (ON_GPU, Some(device::gpu_memory())),
+    };
+    let kept = row.kept * (pieces * rows_at_a_time(split, tokens)) as u64;
+    let weights = model.weight_bytes(None).whole();
+    memory.is_some_and(|memory| kept > memory.saturating_sub(weights) / 2)
 }
 
 /// What a row of latents of a split costs; `None` of other inputs.

@@ -20,7 +20,7 @@ use infbench::models::lora::settings::LoraInit;
 use infbench::models::network::Network;
 use infbench::models::ops::adapter_gradients;
 use infbench::models::parameter::to_f32;
-use infbench::models::{AdapterShape, Array, Model, Pass, Role, Weights};
+use infbench::models::{AdapterShape, Array, Model, Pass, Role, Site, Weights};
 
 /// A folder of `golden` in `$INFBENCH_SHARED` or in `shared` in a folder above this one; nothing, saying so, without.
 fn shared(name: &str) -> Option<PathBuf> {
@@ -328,9 +328,12 @@ fn split(golden: &Golden, first: usize, n: usize, settings: &NoiseSettings) -> S
 
 /// The UNet with adapters of scale `scale` from a file in diffusers' layout.
 fn adapted(golden: &Golden, lora: &Path, scale: f64) -> Model {
+    adapted_by(golden, &read(lora), scale)
+}
+
+fn adapted_by(golden: &Golden, lora: &BTreeMap<String, Numbers>, scale: f64) -> Model {
     let input = golden.config.input([1, 1]);
     let mut model = Model::of_pipeline(&golden.config, &input, &golden.device).unwrap();
-    let lora = read(lora);
     let arrays = lora.iter().map(|(name, numbers)| {
         let array = Array {
             shape: numbers.shape.clone(),
@@ -425,6 +428,57 @@ fn gradients_of_every_example_and_view_agree_with_diffusers() {
         assert!(loss <= 5.0 * golden.tolerance["loss"], "{loss:.1e}");
     }
     worst.check(&golden);
+}
+
+/// Blocks that are computed twice give the same gradients: those of diffusers, and to rounding those of a pass that keeps all.
+#[test]
+fn blocks_that_are_computed_twice_give_the_same_gradients() {
+    if let Some(golden) = golden() {
+        let mut model = adapted(&golden, &golden.folder.join(LORA), 1.0);
+        model.recompute(true);
+        let split = split(&golden, 6, 2, &NoiseSettings::default());
+        let losses = &golden.reference["loss"].values[6 * VIEWS..8 * VIEWS];
+        let expected = read(&golden.folder.join("query.safetensors"));
+        let mut worst = Worst::default();
+        let loss = worst.compare(&model, &split, losses, &expected, "");
+        assert!(loss <= 5.0 * golden.tolerance["loss"], "{loss:.1e}");
+        worst.check(&golden);
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/diffusion");
+    let golden = Golden::open(&folder, &folder.join("pipeline"));
+    let mut lora = read(&folder.join("lora.safetensors"));
+    // without those of the time, before all blocks: with them nothing is computed twice
+    lora.retain(|name, _| !name.contains(".time_embedding."));
+    let settings = NoiseSettings {
+        timesteps: vec![30, 800],
+        ..NoiseSettings::default()
+    };
+    let split = split(&golden, 0, 2, &settings);
+    let collected = |model: &Model| {
+        let tensors = infbench::gradients::tensors(model, &split.targets);
+        let widths = tensors.iter().map(|t| t.shape[0] * t.shape[1]);
+        let mut rows = RowBuffer::new(2, widths.collect());
+        let losses = per_example::collect(model, &split, 35, &mut rows).unwrap();
+        (losses, rows.tensors)
+    };
+    let mut model = adapted_by(&golden, &lora, 2.0);
+    let (losses, kept) = collected(&model);
+    model.recompute(true);
+    let (again, twice) = collected(&model);
+    let doubles = |values: &[f32]| -> Vec<f64> { values.iter().map(|x| f64::from(*x)).collect() };
+    assert!(distance(&again, &doubles(&losses)) < 1e-6);
+    assert!(kept.len() > 20, "{}", kept.len());
+    for (kept, twice) in kept.iter().zip(&twice) {
+        let error = distance(twice, &doubles(kept));
+        assert!(error < 1e-5, "{error:.1e}");
+    }
+    // a pass that keeps all would pass the test, too
+    let batch = infbench::batching::batch(&split, &[0], &golden.device);
+    let mut pass = Pass::Probed(Vec::new());
+    let _ = infbench::objectives::of(&split.targets).losses(&model, &batch, &mut pass);
+    let sites = pass.into_sites();
+    assert_eq!(2 * sites.len(), kept.len());
+    assert!(sites.iter().all(|site| matches!(site, Site::Replayed(_))));
 }
 
 /// A pipeline unlike SD v1.5's wherever a config allows it; see its `make.py`.

@@ -117,12 +117,19 @@ impl Memory {
         let sizes = adapted.map(|linear| 4 * (linear.inputs() * linear.outputs()) as u64);
         let merged = sizes.sum::<u64>() / if streamed { layers.max(1) as u64 } else { 1 };
         let threads = rayon::current_num_threads().min(batching::at_a_time(model.device()));
-        let of_rows = splits.iter().filter_map(|split| {
-            let row = batching::row_cost(model, split)?;
-            Some(row.kept * batching::rows_at_a_time(split, tokens) as u64)
-        });
+        let mut of_rows = None;
+        for split in splits {
+            if let Some(row) = batching::row_cost(model, split) {
+                let of_a_row = match batching::recomputes(model, split, tokens) {
+                    true => row.between,
+                    false => row.kept,
+                };
+                let bytes = of_a_row * batching::rows_at_a_time(split, tokens) as u64;
+                of_rows = of_rows.max(Some(bytes));
+            }
+        }
         let numbers = (3 * graph + 3) * of_a_layer * largest;
-        let of_a_pass = (of_rows.max()).unwrap_or((size_of::<f32>() * numbers) as u64);
+        let of_a_pass = of_rows.unwrap_or((size_of::<f32>() * numbers) as u64);
         let found = Self {
             streamed,
             weights: resident

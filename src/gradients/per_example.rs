@@ -115,6 +115,9 @@ fn run(
     let pieces = batching::pieces(split, &all, tokens);
     let mut model = model.clone();
     model.freeze();
+    if batching::recomputes(&mut model, split, tokens) {
+        model.recompute(true);
+    }
     let sink = Mutex::new(sink);
     let work = Work {
         model: &model,

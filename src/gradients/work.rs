@@ -10,7 +10,7 @@ use super::factors::{FactorSums, PieceSums, Views};
 use super::{GradientError, GradientSink};
 use crate::data::{Split, Targets};
 use crate::models::parameter::to_f32;
-use crate::models::{Adapter, Batch, Model, Pass, ops, repeated};
+use crate::models::{Adapter, Batch, LoraLinear, Model, Pass, ops, repeated};
 use crate::{batching, objectives};
 
 /// What gradients are taken of.
@@ -109,14 +109,26 @@ impl Work<'_, '_> {
     ) -> (Vec<f32>, Vec<Vec<f32>>) {
         let mut pass = Pass::Probed(Vec::new());
         let (losses, mut grads) = self.backward(batch, &mut pass);
-        let mut adapters = self.model.probed().into_iter();
-        let mut tensors = Vec::new();
-        for site in pass.into_sites() {
-            let (x, delta) = site.take(&mut grads);
-            let adapter = adapters.next().and_then(|linear| linear.adapter());
-            tensors.extend(contracted(x, delta, adapter, batch, sums.as_deref_mut()));
+        let adapters = self.model.probed().into_iter();
+        // what is trained in full comes after them
+        let adapters = adapters
+            .map(LoraLinear::adapter)
+            .chain(std::iter::repeat(None));
+        let mut sites: Vec<_> = pass.into_sites().into_iter().zip(adapters).collect();
+        // sums go from the first layer to the last; layers that are led through again are asked for from the last to the first
+        let reversed = sums.is_none();
+        if reversed {
+            sites.reverse();
         }
-        (losses, tensors)
+        let tensors = sites.into_iter().map(|(site, adapter)| {
+            let (x, delta) = site.take(&mut grads);
+            contracted(x, delta, adapter, batch, sums.as_deref_mut())
+        });
+        let mut tensors: Vec<Vec<Vec<f32>>> = tensors.collect();
+        if reversed {
+            tensors.reverse();
+        }
+        (losses, tensors.into_iter().flatten().collect())
     }
 
     /// Losses of a batch, a number for every example, and the gradients of its backward pass.

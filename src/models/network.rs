@@ -29,6 +29,8 @@ pub struct RowCost {
     pub backward: f64,
     /// Bytes that the forward pass leaves for the backward pass.
     pub kept: u64,
+    /// The same where blocks are [computed twice](Network::recompute), with the block that keeps most.
+    pub between: u64,
 }
 
 /// A network whose linear layers can carry adapters.
@@ -106,6 +108,10 @@ pub trait Network: Debug + Send + Sync {
 
     /// Makes passes that train nothing faster, until parameters or linear layers are asked for to be changed.
     fn freeze(&mut self) {}
+
+    /// Has passes for per-example gradients keep what lies between blocks alone and compute the blocks once more on the way
+    /// back, or not: a third more work and the same gradients to rounding. Without effect on a network that cannot.
+    fn recompute(&mut self, _recomputes: bool) {}
 
     /// Has the layers, whose parameters are blank and stay so, read from `weights` whenever it is their turn; with `resident`
     /// once, to the device in the type of the files. The other parameters are loaded as usual.

@@ -72,14 +72,21 @@ impl Pass {
 }
 
 /// What an adapted layer leaves behind in a [`Pass::Probed`].
-pub struct Site {
-    /// Its input without graph, `[n, t, in]`.
-    x: Tensor<3>,
-    delta: Delta,
+pub enum Site {
+    /// Its input without graph, `[n, t, in]`, and where the gradient of its output will be.
+    Kept(Box<Tensor<3>>, Delta),
+    /// Both are computed when they are asked for.
+    Replayed(Box<dyn Replayed>),
+}
+
+/// A layer of a block that is led through again; to be asked for from the last layer to the first.
+pub trait Replayed: Send + Sync {
+    /// See [`Site::take`].
+    fn take(&self, grads: &mut Gradients) -> (Tensor<3>, Tensor<3>);
 }
 
 /// Where the gradient of a layer's output, `[n, t, out]`, is after the backward pass.
-enum Delta {
+pub enum Delta {
     /// At a leaf that hangs on the output.
     Probe(Box<Tensor<3>>),
     /// Left behind by the backward pass of a whole encoder layer, for one of its matrices.
@@ -91,26 +98,22 @@ enum Delta {
 impl Site {
     /// A layer with input x, and a leaf `probe` on its output.
     pub fn probed(x: Tensor<3>, probe: Tensor<3>) -> Self {
-        Self {
-            x,
-            delta: Delta::Probe(Box::new(probe)),
-        }
+        Self::Kept(Box::new(x), Delta::Probe(Box::new(probe)))
     }
 
     /// A layer with input x, the gradient of whose output is known.
     pub fn known(x: Tensor<3>, delta: Tensor<3>) -> Self {
-        Self {
-            x,
-            delta: Delta::Known(Box::new(delta)),
-        }
+        Self::Kept(Box::new(x), Delta::Known(Box::new(delta)))
     }
 
     /// A matrix of an encoder layer that is one operation.
     pub fn tapped(x: Tensor<3>, taps: Taps, matrix: usize) -> Self {
-        Self {
-            x,
-            delta: Delta::Tap(taps, matrix),
-        }
+        Self::Kept(Box::new(x), Delta::Tap(taps, matrix))
+    }
+
+    /// A layer of a block that is led through again.
+    pub fn replayed(layer: Box<dyn Replayed>) -> Self {
+        Self::Replayed(layer)
     }
 
     /// The layer's input x `[n, t, in]` and the gradient δ of its output `[n, t, out]`, after the backward
@@ -119,7 +122,11 @@ impl Site {
     /// # Panics
     /// When the loss does not depend on the layer's output.
     pub fn take(self, grads: &mut Gradients) -> (Tensor<3>, Tensor<3>) {
-        let delta = match self.delta {
+        let (x, delta) = match self {
+            Self::Kept(x, delta) => (*x, delta),
+            Self::Replayed(layer) => return layer.take(grads),
+        };
+        let delta = match delta {
             Delta::Probe(probe) => probe.grad_remove(grads),
             Delta::Tap(taps, matrix) => {
                 taps.lock().expect("nobody panics while holding it")[matrix].take()
@@ -127,6 +134,6 @@ impl Site {
             Delta::Known(delta) => Some(*delta),
         };
         let delta = delta.expect("every loss depends on the output of every layer");
-        (self.x, delta)
+        (x, delta)
     }
 }

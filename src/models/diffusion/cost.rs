@@ -74,15 +74,24 @@ pub fn unet(config: &UnetConfig, size: [usize; 2], tokens: usize) -> RowCost {
     let last = levels.len() - 1;
     let first = levels[0].channels;
     sums.convolution(config.inputs + config.outputs, first, points(size, 0));
+    // numbers between blocks, and those that the block keeps that keeps most
+    let (mut between, mut most) = (first * points(size, 0), 0);
     for (index, level) in levels.iter().enumerate() {
         let (at, channels) = (points(size, index), level.channels);
         let above = levels[index.saturating_sub(1)].channels;
         let below = levels[(index + 1).min(last)].channels;
-        for layer in 0..level.resnets {
-            sums.resnet(if layer == 0 { above } else { channels }, channels, at);
-            if level.attends_down {
+        let mut block = |sums: &mut Sums, inputs, attends| {
+            let before = sums.kept;
+            sums.resnet(inputs, channels, at);
+            if attends {
                 sums.transformer(level, at, tokens);
             }
+            most = most.max(sums.kept - before);
+            between += channels * at;
+        };
+        for layer in 0..level.resnets {
+            let inputs = if layer == 0 { above } else { channels };
+            block(&mut sums, inputs, level.attends_down);
         }
         // on the way up the outputs of the way down come besides
         for layer in 0..=level.resnets {
@@ -92,12 +101,10 @@ pub fn unet(config: &UnetConfig, size: [usize; 2], tokens: usize) -> RowCost {
             } else {
                 channels
             };
-            sums.resnet(inputs + skip, channels, at);
-            if level.attends_up {
-                sums.transformer(level, at, tokens);
-            }
+            block(&mut sums, inputs + skip, level.attends_up);
         }
         if index < last {
+            between += channels * points(size, index + 1) + below * at;
             sums.convolution(channels, channels, points(size, index + 1));
             sums.convolution(below, below, at);
         }
@@ -115,6 +122,7 @@ pub fn unet(config: &UnetConfig, size: [usize; 2], tokens: usize) -> RowCost {
         // the gradient of every input, and of an attention those of both factors of its products
         backward: sums.forward() + 2.0 * sums.attention as f64,
         kept: (sums.kept * size_of::<f32>()) as u64,
+        between: ((between + most) * size_of::<f32>()) as u64,
     }
 }
 
@@ -194,6 +202,8 @@ mod tests {
         // twice the points take more than twice the operations, for the attentions
         let wide = super::unet(&unet, [64, 128], 77);
         assert!(wide.forward > 2.1 * row.forward && wide.kept == 2 * row.kept);
+        // 0.3 GB between blocks, and a transformer of the first level
+        near(row.between as f64, 0.3e9 + 0.2e9, 0.2);
         let vae = read(
             &serde_json::json!({
                 "block_out_channels": [128, 256, 512, 512], "layers_per_block": 2,

@@ -10,6 +10,7 @@ mod layers;
 mod network;
 mod parts;
 pub mod pipeline;
+mod recompute;
 mod resnet;
 pub mod sampling;
 pub mod schedule;

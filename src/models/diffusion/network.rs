@@ -80,6 +80,10 @@ impl Network for Unet {
         self.adaptable().iter().filter(ends).count()
     }
 
+    fn recompute(&mut self, recomputes: bool) {
+        Self::recompute(self, recomputes);
+    }
+
     fn row_cost(&self, size: [usize; 2], tokens: usize) -> Option<RowCost> {
         Some(cost::unet(self.config(), size, tokens))
     }

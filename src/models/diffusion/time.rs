@@ -65,6 +65,11 @@ impl TimeEmbedding {
         }
     }
 
+    /// Whether per-example gradients are taken of one of its matrices.
+    pub fn is_probed(&self) -> bool {
+        self.linear_1.is_probed() || self.linear_2.is_probed()
+    }
+
     /// `[n, 1, width]`, of type `dtype`.
     pub fn forward(
         &self,

@@ -4,7 +4,7 @@
 use burn::tensor::{Device, Tensor};
 
 use super::layers::{Conv2d, GroupNorm, nearest};
-use super::parts::parts;
+use super::parts::{Parts, parts};
 use super::resnet::{Resnet, ResnetShape, TimeShape};
 use super::time::{Sines, TimeEmbedding};
 use super::transformer::{AttentionShape, Transformer};
@@ -29,18 +29,38 @@ struct Block {
 parts!(Block: layers, resampler);
 
 /// What all layers see besides their input.
-struct Conditions<'a> {
+pub(super) struct Conditions {
     /// silu of the embedded time, `[n, 1, width]`.
     time: Tensor<3>,
     /// Text states, `[n, t, context]`.
-    text: &'a Tensor<3>,
+    text: Tensor<3>,
+}
+
+/// What the UNet does one after another between its first and its last convolution. Value 0 is what the first makes of x,
+/// value k the output of step k, from 1.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    part: Part,
+    /// Values that it takes: its own input, and for a layer on the way up the output of one on the way down; for an upsampler
+    /// one of the size that is wanted.
+    pub inputs: Vec<usize>,
+}
+
+/// A part of the UNet: block and layer.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    Down(usize, usize),
+    Downsampler(usize),
+    Middle(usize),
+    Up(usize, usize),
+    Upsampler(usize),
 }
 
 impl Layer {
     fn forward(&self, x: Tensor<4>, conditions: &Conditions, pass: &mut Pass) -> Tensor<4> {
         let x = self.resnet.forward(x, Some(&conditions.time), pass);
         match &self.attention {
-            Some(attention) => attention.forward(x, conditions.text, pass),
+            Some(attention) => attention.forward(x, &conditions.text, pass),
             None => x,
         }
     }
@@ -57,6 +77,8 @@ pub struct Unet {
     conv_norm_out: GroupNorm,
     conv_out: Conv2d,
     config: UnetConfig,
+    /// Whether passes for per-example gradients compute blocks twice, to keep less in memory.
+    recomputes: bool,
 }
 parts!(Unet: time, conv_in, down, middle, up, conv_norm_out, conv_out);
 
@@ -194,6 +216,7 @@ impl Unet {
             ),
             conv_out: Conv2d::new("conv_out", first, config.outputs, device),
             config: config.clone(),
+            recomputes: false,
         }
     }
 
@@ -210,39 +233,123 @@ impl Unet {
         let time = self.time.forward(timesteps, &device, x.dtype(), pass);
         let conditions = Conditions {
             time: ops::silu(time),
-            text,
+            text: text.clone(),
         };
         let x = if self.config.center_input {
             x * 2.0 - 1.0
         } else {
             x
         };
-        let mut x = self.conv_in.forward(x);
-        let mut skipped = vec![x.clone()];
-        for block in &self.down {
-            for layer in &block.layers {
-                x = layer.forward(x, &conditions, pass);
-                skipped.push(x.clone());
+        let x = self.conv_in.forward(x);
+        let x = match pass {
+            Pass::Probed(sites) if self.recomputes && !self.time.is_probed() => {
+                self.recomputed(x, conditions, sites)
             }
-            if let Some(conv) = &block.resampler {
-                x = conv.forward(x);
-                skipped.push(x.clone());
-            }
-        }
-        for layer in self.middle.iter().flat_map(|block| &block.layers) {
-            x = layer.forward(x, &conditions, pass);
-        }
-        for block in &self.up {
-            for layer in &block.layers {
-                let skip = skipped.pop().expect("one for every layer on the way up");
-                x = layer.forward(Tensor::cat(vec![x, skip], 1), &conditions, pass);
-            }
-            if let Some((conv, next)) = block.resampler.as_ref().zip(skipped.last()) {
-                let [_, _, h, w] = next.dims();
-                x = conv.forward(nearest(x, [h, w]));
-            }
-        }
+            pass => self.blocks(x, &conditions, pass),
+        };
         self.conv_out.forward(self.conv_norm_out.forward_silu(x))
+    }
+
+    /// All steps, each value let go when nobody takes it any more.
+    fn blocks(&self, x: Tensor<4>, conditions: &Conditions, pass: &mut Pass) -> Tensor<4> {
+        let steps = self.steps();
+        let mut values = vec![Some(x)];
+        for (index, step) in steps.iter().enumerate() {
+            let later = |value: &usize| steps[index + 1..].iter().any(|s| s.inputs.contains(value));
+            let inputs = step.inputs.iter().map(|value| {
+                let there = &mut values[*value];
+                let taken = if later(value) {
+                    there.clone()
+                } else {
+                    there.take()
+                };
+                taken.expect("no step takes it after its last")
+            });
+            let inputs: Vec<Tensor<4>> = inputs.collect();
+            let out = self.run(step, inputs, conditions, pass);
+            values.push(Some(out));
+        }
+        let last = values.pop().flatten();
+        last.expect("what the last step gives nobody has taken")
+    }
+
+    /// The steps of a forward pass, in order.
+    pub(super) fn steps(&self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let mut add = |part, inputs| {
+            steps.push(Step { part, inputs });
+            steps.len()
+        };
+        let (mut x, mut skipped) = (0, vec![0]);
+        for (index, block) in self.down.iter().enumerate() {
+            for layer in 0..block.layers.len() {
+                x = add(Part::Down(index, layer), vec![x]);
+                skipped.push(x);
+            }
+            if block.resampler.is_some() {
+                x = add(Part::Downsampler(index), vec![x]);
+                skipped.push(x);
+            }
+        }
+        let middle = self.middle.as_ref().map_or(0, |block| block.layers.len());
+        for layer in 0..middle {
+            x = add(Part::Middle(layer), vec![x]);
+        }
+        for (index, block) in self.up.iter().enumerate() {
+            for layer in 0..block.layers.len() {
+                let skip = skipped.pop().expect("one for every layer on the way up");
+                x = add(Part::Up(index, layer), vec![x, skip]);
+            }
+            if let Some(&next) = skipped.last().filter(|_| block.resampler.is_some()) {
+                x = add(Part::Upsampler(index), vec![x, next]);
+            }
+        }
+        steps
+    }
+
+    /// The layer of a step; none of one that changes the size.
+    fn layer(&self, step: &Step) -> Option<&Layer> {
+        match step.part {
+            Part::Down(block, layer) => Some(&self.down[block].layers[layer]),
+            Part::Middle(layer) => self.middle.as_ref().map(|block| &block.layers[layer]),
+            Part::Up(block, layer) => Some(&self.up[block].layers[layer]),
+            Part::Downsampler(_) | Part::Upsampler(_) => None,
+        }
+    }
+
+    /// Matrices of a step of which per-example gradients are taken.
+    pub(super) fn probed_in(&self, step: &Step) -> usize {
+        let mut linears = Vec::new();
+        if let Some(layer) = self.layer(step) {
+            layer.linears(&mut linears);
+        }
+        linears.iter().filter(|linear| linear.is_probed()).count()
+    }
+
+    /// What a step gives, of the values that it takes.
+    pub(super) fn run(
+        &self,
+        step: &Step,
+        mut inputs: Vec<Tensor<4>>,
+        conditions: &Conditions,
+        pass: &mut Pass,
+    ) -> Tensor<4> {
+        let sampler = |block: &Block| block.resampler.clone().expect("a step of it is there");
+        match (step.part, self.layer(step)) {
+            (Part::Up(..), Some(layer)) => layer.forward(Tensor::cat(inputs, 1), conditions, pass),
+            (_, Some(layer)) => layer.forward(inputs.remove(0), conditions, pass),
+            (Part::Downsampler(block), _) => sampler(&self.down[block]).forward(inputs.remove(0)),
+            (Part::Upsampler(block), _) => {
+                let [_, _, h, w] = inputs[1].dims();
+                sampler(&self.up[block]).forward(nearest(inputs.remove(0), [h, w]))
+            }
+            _ => unreachable!("every other part is a layer"),
+        }
+    }
+
+    /// Has passes for per-example gradients compute blocks twice, or not.
+    pub(super) fn recompute(&mut self, recomputes: bool) {
+        self.recomputes = recomputes;
     }
 
     /// Its settings.

@@ -295,6 +295,11 @@ impl Model {
         self.network.width()
     }
 
+    /// See [`Network::recompute`].
+    pub fn recompute(&mut self, recomputes: bool) {
+        self.network.recompute(recomputes);
+    }
+
     /// See [`Network::row_cost`].
     pub fn row_cost(&self, size: [usize; 2], tokens: usize) -> Option<RowCost> {
         self.network.row_cost(size, tokens)

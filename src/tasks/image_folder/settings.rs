@@ -20,11 +20,13 @@ pub struct ImageSettings {
     /// FIELD the name of the class's field. Without it, and without a folder for each split, images are drawn by the
     /// seed.
     pub splits: Option<PathBuf>,
-    /// Training images of each class, the first of those listed. Default: 200 of `styles` and 3 of `subjects`, as in the
-    /// paper; all that are listed, or four fifths of a class, of `images`.
+    /// Training images of each class, the first of those listed. Default: all of a folder `train`, or of the list in `splits`
+    /// where the task is `images`; else 200 of `styles` and 3 of `subjects`, as in the paper, and four fifths of a class of
+    /// `images`.
     #[schemars(range(min = 1))]
     pub train: Option<usize>,
-    /// Query images of each class. Default: 50 of `styles`; all that are listed or left of the others.
+    /// Query images of each class. Default: all of a folder `test` or `validation`; else 50 of `styles`, and all that are
+    /// listed or left of the others.
     #[schemars(range(min = 1))]
     pub query: Option<usize>,
     /// Pixels a side. Default: what the pipeline was made for.
