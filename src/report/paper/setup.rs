@@ -320,7 +320,11 @@ fn checkpoint(record: &Record) -> Option<String> {
         "roberta-large" => "RoBERTa-large".to_owned(),
         name => name.to_owned(),
     };
-    for (path, word) in [("model.revision", "at"), ("model.compute", "in")] {
+    for (path, word) in [
+        ("model.revision", "at"),
+        ("model.compute", "in"),
+        ("model.pretrain", "trained by"),
+    ] {
         if let Some(value) = plain(record, path) {
             text = format!("{text} {word} {value}");
         }
