@@ -30,6 +30,8 @@ const TRAINING_EFFICIENCY: f64 = 0.36;
 /// The same of a checkpoint: its matrices are large, and f32 products are faster than the f64 ones that
 /// are measured.
 const CHECKPOINT_EFFICIENCY: f64 = 1.8;
+/// The same of a diffusion pipeline, whose convolutions and small feature maps reach less.
+const PIPELINE_EFFICIENCY: f64 = 0.6;
 /// What a process does before its first product, seconds.
 const START: f64 = 0.05;
 /// Metrics and the record of a cell, seconds.
@@ -338,6 +340,7 @@ pub(super) fn forecast_with(
             .as_deref()
             .and_then(|model| model.checkpoint())
         {
+            Some(_) if settings.task.images().is_some() => PIPELINE_EFFICIENCY,
             Some(_) => CHECKPOINT_EFFICIENCY,
             None => TRAINING_EFFICIENCY,
         },

@@ -192,7 +192,10 @@ impl InfluenceMethod for HyperInf {
         let sided = |side: fn(f64, f64) -> f64| {
             let fixed = size.sum(|o, i| 2.0 * (n + m) * o * i * side(o, i));
             let step = size.sum(|o, i| 4.0 * side(o, i).powi(3));
-            let held = size.sum(|o, i| 4.0 * side(o, i).powi(2));
+            // a moment is summed in sixteen parts, one tensor after another; then come four matrices a tensor
+            let largest = size.matrices.iter().map(|&[o, i]| side(o, i).powi(2));
+            let parts = 17.0 * largest.fold(0.0, f64::max);
+            let held = size.sum(|o, i| 4.0 * side(o, i).powi(2)).max(parts);
             Cost::iterated(size, (fixed, step, asked(15.0)), held)
         };
         match self.variant {
