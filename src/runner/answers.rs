@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::sentence;
+use super::error::sentence;
 use crate::data::{Question, TaskData};
 use crate::models::Model;
 use crate::models::generate::{Limits, greedy};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ndarray::Array2;
 
-use super::sentence;
+use super::error::sentence;
 use super::stores::Stores;
 use crate::batching;
 use crate::data::{Inputs, Split, Targets};

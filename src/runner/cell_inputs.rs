@@ -7,7 +7,7 @@ use super::by_token::ByToken;
 use super::collecting::{Collected, collect};
 use super::companions::{self, AuxiliaryData, Requirements};
 use super::embeddings::embeddings;
-use super::sentence;
+use super::error::sentence;
 use super::source::{Tuned, tensors};
 use super::stores::{SPLITS, Stores, keeps_unrounded, unrounded};
 use super::tuning::{Place, tune};

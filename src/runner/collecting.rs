@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::sentence;
+use super::error::sentence;
 use super::source::{At, Part, Source};
 use super::stores::{SPLITS, Stores};
 use crate::gradients::per_example::WithFactors;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::collecting::gradients_of;
-use super::sentence;
+use super::error::sentence;
 use super::source::{At, Part, Source};
 use super::stores::Stores;
 use crate::config::{MethodSpec, Settings};

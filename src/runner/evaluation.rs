@@ -4,9 +4,9 @@
 use ndarray::{Array2, Axis, s};
 
 use super::decomposition::MethodScores;
+use super::error::sentence;
 use super::pairing::{Spreads, paired};
 use super::reference::{NoReference, nowhere_finite};
-use super::sentence;
 use crate::config::{Cell, GroundTruthConfig, MethodSpec};
 use crate::data::Truth;
 use crate::ground_truth::{RetrainContext, selection};

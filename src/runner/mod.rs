@@ -16,6 +16,7 @@ mod collecting;
 mod companions;
 mod decomposition;
 mod embeddings;
+mod error;
 mod evaluation;
 mod examples;
 pub mod forecast;
@@ -219,11 +220,6 @@ pub fn encode_images<'c>(
         }
     }
     Ok(())
-}
-
-/// An error as a sentence for the record.
-fn sentence(error: impl std::fmt::Display) -> String {
-    error.to_string()
 }
 
 /// A cell's place in its grid, for its record.

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::answers::first_of_classes;
-use super::{picture_files, sentence};
+use super::error::sentence;
+use super::picture_files;
 use crate::config::SampleOutputs;
 use crate::data::{Inputs, Picture, TaskData};
 use crate::device::DeviceChoice;

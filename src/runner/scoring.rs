@@ -2,9 +2,9 @@
 
 use ndarray::Array2;
 
+use super::error::sentence;
 use super::evaluation::Scored;
 use super::reference::NoReference;
-use super::sentence;
 use crate::config::influence::DEFAULT_DAMPING;
 use crate::config::{Cell, MethodSpec};
 use crate::gradients::settings::Reference;

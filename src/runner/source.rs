@@ -1,6 +1,6 @@
 //! What the gradients of a cell are taken of: a fine-tuned model, or in tests a fake.
 
-use super::sentence;
+use super::error::sentence;
 use crate::data::{HiddenStates, Split, Targets};
 use crate::finetune::FineTuned;
 use crate::finetune::checkpoints::AdapterState;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use super::sentence;
+use super::error::sentence;
 use crate::config::{Cell, Settings};
 use crate::gradients::settings::{GradientType, Reference};
 use crate::gradients::store::{GradientStore, StoreWriter, Target, TensorInfo};

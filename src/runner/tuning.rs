@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::answers::Asked;
+use super::error::sentence;
 use super::examples;
 use super::latents::Encoding;
 use super::samples::Samples;
-use super::sentence;
 use crate::checkpoints::diffusers_lora::LORA_FILE;
 use crate::config::{Cell, LoraConfig, ModelConfig, SampleOutputs, Settings, TrainConfig};
 use crate::data::{Reads, TaskData};

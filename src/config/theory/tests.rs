@@ -103,7 +103,7 @@ fn mistakes_say_what_is_allowed() {
         ),
         (
             "name: t\ngradients: {path: x}\nvary: {norm_tail: [0.5]}\n",
-            vec!["t.yaml:3:8", "stored gradients"],
+            vec!["t.yaml:3:8", "synthetic gradients only"],
         ),
         (
             "name: t\ngradients: {path: x}\nseeds: [1]\n",

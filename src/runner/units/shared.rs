@@ -11,9 +11,9 @@ use crate::finetune::{self, Base};
 use crate::ground_truth::{self, RetrainCache};
 use crate::models::ModelConfig;
 use crate::runner::companions::Requirements;
+use crate::runner::error::sentence;
 use crate::runner::forecast::{encoded, fine_tune};
 use crate::runner::latents::Encoding;
-use crate::runner::sentence;
 use crate::runner::tuning::{Place, Recipe};
 
 /// Keys of bases that are known: that of a checkpoint is the hash of its files.
