@@ -135,8 +135,9 @@ def timed(run, count, repeats):
 
 def side_by_side(args):
     """The sum over processes that do the same at the same time."""
-    own = [argument for argument in sys.argv if argument != "--processes" and argument != str(args.processes)]
-    started = [subprocess.Popen([sys.executable, *own, "--threads", str(args.threads)], stdout=subprocess.PIPE, text=True) for _ in range(args.processes)]
+    numbers = {"--repeats": args.repeats, "--examples": args.examples, "--rows": args.rows, "--threads": args.threads}
+    own = [sys.executable, __file__, *args.parts, *(str(word) for pair in numbers.items() for word in pair)]
+    started = [subprocess.Popen(own, stdout=subprocess.PIPE, text=True) for _ in range(args.processes)]
     lines = [[json.loads(line) for line in process.communicate()[0].splitlines()] for process in started]
     for same in zip(*lines):
         line = dict(same[0], what=f"{same[0]['what']} x{len(same)}", repeats=[one["repeats"] for one in same])
