@@ -55,11 +55,12 @@ ground_truth:
   subset_retraining: {fractions: [0.5], subsets: 4, seeds: 2}
 sweep: {influence.damping: [0.01, 0.1]}
 YAML
-# what goes wrong, in the first attempt alone: the first fine-tune hangs, a slice of retrainings takes 900 MB
+# what goes wrong, in the first attempt alone: the first fine-tune hangs, a slice of retrainings takes 900 MB, one that
+# starts when the cut off node is away
 cat >"$work/faults.sh" <<'BASH'
 case "$SLURM_JOB_NAME.$SLURM_ARRAY_TASK_ID" in
   infbench-retraining-tune.0) sleep 300 ;;
-  infbench-retraining-retrain.1) head -c 900M /dev/zero | tail -c 900M | (sleep 8; cat >/dev/null); sleep 60 ;;
+  infbench-retraining-retrain.20) head -c 900M /dev/zero | tail -c 900M | (sleep 8; cat >/dev/null); sleep 60 ;;
   infbench-retraining-retrain.*) sleep 6 ;;
 esac
 BASH
