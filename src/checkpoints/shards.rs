@@ -159,6 +159,18 @@ impl Shards {
         Ok(shards)
     }
 
+    /// Gives back the memory of pages that have been read; they come from the file again when they are read once more.
+    pub fn release(&self) {
+        #[cfg(unix)]
+        for (_, map) in &self.files {
+            // SAFETY: the map is read-only and of a file, so that no byte that was written can be lost.
+            let advised = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+            if let Err(error) = advised {
+                tracing::debug!("pages of weights stay in memory: {error}");
+            }
+        }
+    }
+
     fn add(&mut self, path: PathBuf) -> Result<(), ShardsError> {
         let read = |reason: String| ShardsError::Read {
             path: path.clone(),

@@ -283,6 +283,7 @@ impl Model {
         if let Residence::Streamed { resident } = residence {
             model.stream(weights, resident).map_err(failed)?;
         }
+        shards.release();
         Ok(model)
     }
 }
