@@ -105,10 +105,10 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.commit()
 }
 
-/// [`write`] of a value as JSON that people can read.
+/// [`write()`] of a value as JSON that people can read.
 ///
 /// # Errors
-/// Those of [`write`], and of a value that is no JSON.
+/// Those of [`write()`], and of a value that is no JSON.
 pub fn write_json(path: &Path, value: &impl Serialize) -> io::Result<()> {
     let mut text = serde_json::to_vec_pretty(value)?;
     text.push(b'\n');

@@ -84,7 +84,7 @@ pub enum PeftError {
         path: PathBuf,
         /// The tensor.
         name: String,
-        /// What can carry one, see [`can_carry`].
+        /// What can carry one, see `can_carry`.
         allowed: String,
     },
     /// Weights of a module that the settings do not name.

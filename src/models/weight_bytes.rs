@@ -9,7 +9,7 @@ pub struct WeightBytes {
     pub layer: u64,
     /// All layers.
     pub layers: u64,
-    /// All layers in the types in which a GPU keeps them, see [`Narrow::dtype`](super::load::Narrow::dtype).
+    /// All layers in the types in which a GPU keeps them, see `Narrow::dtype`.
     pub narrow: u64,
 }
 
