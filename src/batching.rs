@@ -176,10 +176,15 @@ pub fn at_a_time(device: &Device) -> usize {
     }
 }
 
+/// Activations of a position in all layers, about.
+fn bytes_of_a_position(model: &Model) -> u64 {
+    (model.layers() * model.width()) as u64 * BYTES_OF_A_POSITION
+}
+
 /// How many positions to take at a time: on the CPU [`TOKENS`] or half of them, on a GPU as many as fit into the memory that
 /// [`device::gpu_memory`] allows.
 pub fn tokens_at_a_time(model: &Model) -> usize {
-    let of_a_position = (model.layers() * model.width()) as u64 * BYTES_OF_A_POSITION;
+    let of_a_position = bytes_of_a_position(model);
     if ops::in_memory(model.device()) {
         let many = TOKENS as u64 * of_a_position > MOST_OF_A_THREAD;
         return if many { TOKENS / 2 } else { TOKENS };
@@ -223,15 +228,13 @@ pub fn row_cost(model: &Model, split: &Split) -> Option<RowCost> {
 
 /// Bytes of activations that the pieces at work on a GPU hold, at most about.
 pub fn activations_on_gpu(model: &Model) -> f64 {
-    let of_a_position = (model.layers() * model.width()) as u64 * BYTES_OF_A_POSITION;
-    let most = ON_GPU as u64 * TOKENS_ON_GPU as u64 * of_a_position;
+    let most = ON_GPU as u64 * TOKENS_ON_GPU as u64 * bytes_of_a_position(model);
     most.min(device::gpu_memory()) as f64
 }
 
 /// Bytes of activations that a thread at work holds, about.
 pub fn activations_at_a_time(model: &Model) -> f64 {
-    let of_a_position = (model.layers() * model.width()) as u64 * BYTES_OF_A_POSITION;
-    (tokens_at_a_time(model) as u64 * of_a_position) as f64
+    (tokens_at_a_time(model) as u64 * bytes_of_a_position(model)) as f64
 }
 
 /// How many positions to take at a time of a training step's examples: fewer where that gives every

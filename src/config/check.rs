@@ -58,8 +58,8 @@ pub(super) fn settings(
     if let Some((field, problem)) = settings.task.problem() {
         return Err(document.error(&path(&format!("task.{field}")), false, problem));
     }
-    let misfit = |(at, problem): Violation| document.error(&path(at), false, problem);
-    resolve.task(&settings.task).map_err(misfit)?;
+    let violation = |(at, problem): Violation| document.error(&path(at), false, problem);
+    resolve.task(&settings.task).map_err(violation)?;
     let exact = settings.influence.methods.iter().any(MethodSpec::is_exact);
     if settings.store.reference == Reference::F32 && !exact {
         let message = "`f32` is what `exact` is computed from, which is not among the methods";

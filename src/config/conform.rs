@@ -23,7 +23,7 @@ pub struct Violation {
 }
 
 /// A wrong value at `path`.
-fn misfit(path: &Path, problem: Problem) -> Result<(), Violation> {
+fn violation(path: &Path, problem: Problem) -> Result<(), Violation> {
     Err(Violation {
         path: path.clone(),
         at_key: false,
@@ -31,7 +31,7 @@ fn misfit(path: &Path, problem: Problem) -> Result<(), Violation> {
     })
 }
 
-/// The first misfit of `value` against the root schema, in the order of the document.
+/// The first violation of `value` against the root schema, in the order of the document.
 pub fn check(root: &Value, value: &Value) -> Result<(), Violation> {
     walk(root, root, value, &mut Vec::new())
 }
@@ -56,8 +56,8 @@ fn walk(root: &Value, schema: &Value, value: &Value, path: &mut Path) -> Result<
     {
         let names: Vec<&str> = allowed.iter().filter_map(Value::as_str).collect();
         return match value {
-            Value::String(found) => misfit(path, Problem::unknown("value", found, names)),
-            _ => misfit(
+            Value::String(found) => violation(path, Problem::unknown("value", found, names)),
+            _ => violation(
                 path,
                 Problem::new(format!(
                     "expected one of {}, found {}",
@@ -74,7 +74,7 @@ fn walk(root: &Value, schema: &Value, value: &Value, path: &mut Path) -> Result<
             .filter(|name| *name != "null")
             .map(type_name)
             .collect();
-        return misfit(
+        return violation(
             path,
             Problem::new(format!(
                 "expected {}, found {}",
@@ -84,10 +84,10 @@ fn walk(root: &Value, schema: &Value, value: &Value, path: &mut Path) -> Result<
         );
     }
     match value {
-        Value::Number(number) => range(schema, number).or_else(|problem| misfit(path, problem)),
+        Value::Number(number) => range(schema, number).or_else(|problem| violation(path, problem)),
         Value::String(text) if schema.get("pattern").is_some_and(|p| p == name::PATTERN) => {
             match name::problem(text) {
-                Some(problem) => misfit(path, problem),
+                Some(problem) => violation(path, problem),
                 None => Ok(()),
             }
         }
@@ -95,7 +95,7 @@ fn walk(root: &Value, schema: &Value, value: &Value, path: &mut Path) -> Result<
             if let Some(least) = schema.get("minItems").and_then(Value::as_u64)
                 && (list.len() as u64) < least
             {
-                return misfit(
+                return violation(
                     path,
                     Problem::new(format!(
                         "needs at least {least} item{}",
@@ -162,7 +162,7 @@ fn object(
     {
         if !map.contains_key(required) {
             let problem = Problem::new(format!("the field `{required}` is missing"));
-            return misfit(path, problem);
+            return violation(path, problem);
         }
     }
     Ok(())
@@ -188,7 +188,7 @@ fn one_of(root: &Value, schema: &Value, value: &Value, path: &mut Path) -> Resul
                 describe(value)
             )),
         };
-        return misfit(path, problem);
+        return violation(path, problem);
     };
     let names = variants.iter().map(|v| v.0);
     match map.get("name") {
@@ -196,12 +196,12 @@ fn one_of(root: &Value, schema: &Value, value: &Value, path: &mut Path) -> Resul
             Some((_, variant)) => walk(root, variant, value, path),
             None => {
                 path.push("name".to_owned());
-                misfit(path, Problem::unknown("name", name, names))
+                violation(path, Problem::unknown("name", name, names))
             }
         },
         Some(other) => {
             let problem = Problem::new(format!("`name` must be text, found {}", describe(other)));
-            misfit(path, problem)
+            violation(path, problem)
         }
         None => {
             // a variant that goes without its name, known by its other fields
@@ -220,7 +220,7 @@ fn one_of(root: &Value, schema: &Value, value: &Value, path: &mut Path) -> Resul
                 "the field `name` is missing; allowed: {}",
                 names.join(", ")
             ));
-            misfit(path, problem)
+            violation(path, problem)
         }
     }
 }
@@ -242,14 +242,15 @@ fn any_of(
     let mut best: Option<(usize, Violation)> = None;
     for alternative in alternatives {
         let depth = path.len();
-        let Err(misfit) = walk(root, alternative, value, path) else {
+        let Err(violation) = walk(root, alternative, value, path) else {
             return Ok(());
         };
         path.truncate(depth);
         let kind = usize::from(accepts_kind(root, alternative, value));
-        let score = kind * 1000 + known_fields(root, alternative, value) * 100 + misfit.path.len();
+        let score =
+            kind * 1000 + known_fields(root, alternative, value) * 100 + violation.path.len();
         if best.as_ref().is_none_or(|(known, _)| score > *known) {
-            best = Some((score, misfit));
+            best = Some((score, violation));
         }
     }
     // a wrong word where something else than words is allowed, too
@@ -262,10 +263,10 @@ fn any_of(
         let mut others: Vec<String> = others.collect();
         others.dedup();
         let allowed = words.into_iter().chain(others.iter().map(String::as_str));
-        return misfit(path, Problem::unknown("value", found, allowed));
+        return violation(path, Problem::unknown("value", found, allowed));
     }
     match best {
-        Some((score, misfit)) if score >= 1000 => Err(misfit),
+        Some((score, violation)) if score >= 1000 => Err(violation),
         _ => {
             let mut kinds: Vec<String> = alternatives
                 .iter()
@@ -277,7 +278,7 @@ fn any_of(
                 kinds.join(" or "),
                 describe(value)
             ));
-            misfit(path, problem)
+            violation(path, problem)
         }
     }
 }

@@ -183,8 +183,9 @@ pub fn content_hash(value: &Value) -> String {
 
 /// The document as an [`Experiment`], shorthand names written out.
 fn typed(schema: &Value, document: &Document) -> Result<Experiment, Box<ConfigError>> {
-    conform::check(schema, &document.value)
-        .map_err(|misfit| document.error(&misfit.path, misfit.at_key, misfit.problem))?;
+    conform::check(schema, &document.value).map_err(|violation| {
+        document.error(&violation.path, violation.at_key, violation.problem)
+    })?;
     for list in ["influence.methods", "ground_truth.decomposition.methods"] {
         check::methods(document, list)?;
     }

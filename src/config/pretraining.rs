@@ -31,8 +31,9 @@ pub struct PretrainingPlan {
 /// The first wrong setting, with its place.
 pub fn parse(file: &str, text: &str) -> Result<PretrainingPlan, Box<ConfigError>> {
     let document = Document::parse(file, text)?;
-    conform::check(&schema(), &document.value)
-        .map_err(|misfit| document.error(&misfit.path, misfit.at_key, misfit.problem))?;
+    conform::check(&schema(), &document.value).map_err(|violation| {
+        document.error(&violation.path, violation.at_key, violation.problem)
+    })?;
     let plan: PretrainingPlan = serde_json::from_value(document.value.clone())
         .map_err(|e| document.error(&[], false, Problem::new(e.to_string())))?;
     match plan.pipeline.problem() {

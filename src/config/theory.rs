@@ -108,8 +108,9 @@ fn typed<G: JsonSchema + DeserializeOwned>(
 ) -> Result<RawTheoryConfig<G>, Box<ConfigError>> {
     let schema = serde_json::to_value(schemars::schema_for!(RawTheoryConfig<G>))
         .expect("a schema is plain JSON");
-    conform::check(&schema, &document.value)
-        .map_err(|misfit| document.error(&misfit.path, misfit.at_key, misfit.problem))?;
+    conform::check(&schema, &document.value).map_err(|violation| {
+        document.error(&violation.path, violation.at_key, violation.problem)
+    })?;
     serde_json::from_value(document.value.clone())
         .map_err(|e| document.error(&[], false, Problem::new(e.to_string())))
 }

@@ -209,17 +209,24 @@ mod tests {
     use super::super::testing::{Fake, packing, units};
     use super::*;
 
+    /// A folder of results whose jobs were submitted to a fake engine.
+    fn submitted() -> (tempfile::TempDir, Fake, Vec<Job>) {
+        let folder = tempfile::tempdir().unwrap();
+        let fake = Fake::default();
+        let all = jobs(&units(), "t", packing());
+        let work = Work::default();
+        submit(&fake, &all, &work, folder.path(), &[], BTreeMap::new()).unwrap();
+        (folder, fake, all)
+    }
+
     fn timeout() -> TaskState {
         TaskState::Failed(Cause::Timeout, "TIMEOUT".to_owned())
     }
 
     #[test]
     fn what_ran_out_of_time_or_memory_is_submitted_once_more_with_twice_the_request() {
-        let folder = tempfile::tempdir().unwrap();
+        let (folder, fake, all) = submitted();
         let root = folder.path();
-        let fake = Fake::default();
-        let all = jobs(&units(), "t", packing());
-        submit(&fake, &all, &Work::default(), root, &[], BTreeMap::new()).unwrap();
         assert_eq!(fake.submitted.borrow()[3].1, ["2", "3"]);
         // a base that ran out of time, and a slice that failed by itself
         fake.tell("1", 0, timeout());
@@ -255,11 +262,8 @@ mod tests {
 
     #[test]
     fn what_lost_its_node_is_submitted_once_more_with_the_same_request() {
-        let folder = tempfile::tempdir().unwrap();
+        let (folder, fake, all) = submitted();
         let root = folder.path();
-        let fake = Fake::default();
-        let all = jobs(&units(), "t", packing());
-        submit(&fake, &all, &Work::default(), root, &[], BTreeMap::new()).unwrap();
         let lost = TaskState::Failed(Cause::NodeFail, "NODE_FAIL".to_owned());
         fake.tell("2", 0, lost);
         assert_eq!(settle(&fake, root).unwrap().again, [("6".to_owned(), 2)]);
@@ -271,19 +275,9 @@ mod tests {
 
     #[test]
     fn a_unit_is_submitted_again_by_one_of_many_processes() {
-        let folder = tempfile::tempdir().unwrap();
+        let (folder, ..) = submitted();
         let root = folder.path();
-        let all = jobs(&units(), "t", packing());
-        submit(
-            &Fake::default(),
-            &all,
-            &Work::default(),
-            root,
-            &[],
-            BTreeMap::new(),
-        )
-        .unwrap();
-        let submitted: usize = std::thread::scope(|scope| {
+        let made: usize = std::thread::scope(|scope| {
             let settling = || {
                 let fake = Fake::default();
                 fake.tell("1", 0, timeout());
@@ -293,16 +287,13 @@ mod tests {
             let all: Vec<_> = (0..8).map(|_| scope.spawn(settling)).collect();
             all.into_iter().map(|one| one.join().unwrap()).sum()
         });
-        assert_eq!(submitted, 2);
+        assert_eq!(made, 2);
     }
 
     #[test]
     fn a_second_attempt_that_is_refused_may_be_made_later() {
-        let folder = tempfile::tempdir().unwrap();
+        let (folder, fake, _) = submitted();
         let root = folder.path();
-        let fake = Fake::default();
-        let all = jobs(&units(), "t", packing());
-        submit(&fake, &all, &Work::default(), root, &[], BTreeMap::new()).unwrap();
         fake.tell("1", 0, timeout());
         let refusing = Fake {
             refuses: Some("limit of jobs"),
@@ -315,11 +306,8 @@ mod tests {
 
     #[test]
     fn a_unit_that_failed_by_itself_before_its_task_ran_out_of_time_is_not_done_again() {
-        let folder = tempfile::tempdir().unwrap();
+        let (folder, fake, _) = submitted();
         let root = folder.path();
-        let fake = Fake::default();
-        let all = jobs(&units(), "t", packing());
-        submit(&fake, &all, &Work::default(), root, &[], BTreeMap::new()).unwrap();
         let id: UnitId = "tune-0a".parse().unwrap();
         let failed = UnitReport {
             state: State::Failed,
@@ -346,11 +334,8 @@ mod tests {
 
     #[test]
     fn what_was_done_before_its_task_ended_has_not_failed() {
-        let folder = tempfile::tempdir().unwrap();
+        let (folder, fake, _) = submitted();
         let root = folder.path();
-        let fake = Fake::default();
-        let all = jobs(&units(), "t", packing());
-        submit(&fake, &all, &Work::default(), root, &[], BTreeMap::new()).unwrap();
         let id: UnitId = "tune-0a".parse().unwrap();
         let done = UnitReport {
             state: State::Done,
