@@ -147,7 +147,7 @@ fn latents(inputs: &Latents, indices: &[usize], device: &Device) -> ModelInput {
 }
 
 /// Positions that one thread takes at a time on the CPU: a layer's activations stay in its cache.
-pub const TOKENS: usize = 512;
+const TOKENS: usize = 512;
 /// The most bytes that activations of [`TOKENS`] positions may take on a thread; where they would take more, it takes half as
 /// many (SmolLM2-135M: a third less memory at the peak, and no slower).
 const MOST_OF_A_THREAD: u64 = 1 << 30;

@@ -3,7 +3,6 @@
 //! Orders of magnitude for planning, from the costs of the algorithms; the records hold what was measured.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::Instant;
 
 use faer::{Accum, Mat, Par};
@@ -11,15 +10,15 @@ use faer::{Accum, Mat, Par};
 use super::companions::Requirements;
 use super::latents::Encoding;
 use super::memory::{Memory, Stage};
+use super::model_memory::model_memory;
 use super::passes::Passes;
 use super::source::tensors;
 use super::stores::keeps_unrounded;
 use super::tuning::examples;
 use crate::batching::{self, streaming};
-use crate::config::{Cell, ModelConfig, Settings, TaskConfig, TrainConfig};
-use crate::data::{Inputs, Split, TaskData};
+use crate::config::{Cell, ModelConfig, Settings, TaskConfig};
+use crate::data::{Inputs, TaskData};
 use crate::device::DeviceChoice;
-use crate::finetune::reuse;
 use crate::gradients::store::TensorInfo;
 use crate::influence::BlockLayout;
 use crate::models::Model;
@@ -365,111 +364,6 @@ fn encoding(task: &TaskConfig, model: &ModelConfig, data: &TaskData) -> Result<f
     let [train, query] = [&images[0], &images[1]].map(|split| split.texts.len());
     let [_, height, width] = latents.shape;
     Ok(pipeline.encoding((1 + mirrored) * train + query, captions, [height, width]))
-}
-
-/// What a model and its examples take of memory, bytes.
-fn model_memory(
-    of_model: streaming::Memory,
-    model: &mut Model,
-    data: &TaskData,
-    config: &ModelConfig,
-    training: &TrainConfig,
-    activations: u64,
-) -> Memory {
-    const F32: f64 = 4.0;
-    let parameters = model.parameters();
-    let parameters: usize = parameters
-        .iter()
-        .map(|parameter| parameter.slot.count())
-        .sum();
-    let splits = [&data.train, &data.query];
-    let tokens = |split: &Split| batching::lengths(split).iter().sum::<usize>() as f64;
-    let tokens = splits.map(tokens);
-    let keeps = splits.map(|split| reuse::keeps(model, split, activations));
-    let kept = tokens
-        .iter()
-        .zip(keeps)
-        .map(|(tokens, keeps)| if keeps { *tokens } else { 0.0 });
-    let width = model.width() as f64;
-    let outputs: usize = model.linears().iter().map(|linear| linear.outputs()).sum();
-    let of_a_layer = outputs as f64 / model.layers().max(1) as f64;
-    // a language model's last product is as wide as its vocabulary
-    let vocabulary = if model.decoder().is_some() {
-        model.weight_bytes(None).outside as f64 / (F32 * width)
-    } else {
-        0.0
-    };
-    // positions of a piece of a training step, and of one whose gradients are taken, on every thread
-    let step = step_tokens(&data.train, training.batch_size);
-    let lengths = batching::lengths(&data.train);
-    let longest = lengths.iter().copied().max().unwrap_or(0);
-    let piece = batching::tokens_at_a_time(model).min(lengths.iter().sum());
-    let threads = rayon::current_num_threads().min(batching::at_a_time(model.device()));
-    let [step, piece] = [step, piece].map(|tokens| (threads * tokens.max(longest)) as f64);
-    let at_a_time = threads as f64 * batching::activations_at_a_time(model);
-    // the output of every product on the graph, and of what is at work; gradients of layers are taken one after another
-    let graph = (model.layers() - model.layers_below_adapters()).max(1) as f64;
-    let at_work = 1.5 * of_a_layer + vocabulary;
-    let is_unet = matches!(data.train.inputs, Inputs::Latents(_));
-    let [training, gradients] = if of_model.streamed {
-        [(of_model.inputs + of_model.passes) as f64; 2]
-    } else if is_unet {
-        // most of a denoiser is convolutions, whose outputs are kept at every resolution
-        [2.6, 2.0].map(|share| (share * at_a_time).max(of_model.passes as f64))
-    } else {
-        let on_graph = F32 * (graph * of_a_layer + at_work) * step;
-        [on_graph, F32 * at_work * piece]
-    };
-    let files = config.checkpoint().map_or(0.0, weight_files);
-    Memory {
-        weights: of_model.weights as f64,
-        files,
-        // gradients, two moments, and a copy of what is written
-        pretraining: config
-            .pretrain()
-            .map_or(0.0, |_| 4.0 * F32 * parameters as f64),
-        activations: training,
-        passes: gradients,
-        freed: at_a_time,
-        examples: splits.map(held).iter().sum(),
-        kept: F32 * width * kept.sum::<f64>(),
-        ..Memory::default()
-    }
-}
-
-/// Positions of a piece of a training step: a step's examples are cut into four or more pieces.
-fn step_tokens(split: &Split, batch: usize) -> usize {
-    let tokens: usize = batching::lengths(split).iter().sum();
-    let of_a_step = batch.min(split.len()) * tokens / split.len().max(1);
-    of_a_step.div_ceil(4).min(batching::TOKENS)
-}
-
-/// Bytes of the weight files in a folder, which are mapped.
-fn weight_files(folder: &Path) -> f64 {
-    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let weights = files.filter(|file| {
-        let path = file.path();
-        let extension = path.extension().and_then(|extension| extension.to_str());
-        matches!(extension, Some("safetensors" | "gguf" | "bin"))
-    });
-    let bytes = weights.filter_map(|file| std::fs::metadata(file.path()).ok());
-    bytes.map(|about| about.len() as f64).sum()
-}
-
-/// Bytes of a split's inputs.
-fn held(split: &Split) -> f64 {
-    let bytes = match &split.inputs {
-        Inputs::Tokens { ids, types, .. } => {
-            4 * ids.iter().chain(types).map(Vec::len).sum::<usize>()
-        }
-        Inputs::Features { values, .. } => 4 * values.len(),
-        Inputs::Activations { rows, .. } => 4 * rows.iter().map(Vec::len).sum::<usize>(),
-        Inputs::Latents(latents) => {
-            let texts: usize = latents.texts.iter().map(Vec::len).sum();
-            4 * (2 * latents.captions.len() * latents.size() + texts)
-        }
-    };
-    bytes as f64
 }
 
 /// Rate of f64 matrix products on this machine, operations a second: the best of many products of 384×384 matrices, which are

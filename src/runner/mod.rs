@@ -22,6 +22,7 @@ mod examples;
 pub mod forecast;
 mod latents;
 pub mod memory;
+mod model_memory;
 mod outcome;
 mod pairing;
 mod passes;
