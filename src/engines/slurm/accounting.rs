@@ -73,15 +73,20 @@ fn weight(state: &TaskState) -> u8 {
 /// Bytes of `134672K`, `100M`, `2.50G`; the letter for "a node" or "a core" of older versions may follow.
 fn bytes(text: &str) -> Option<f64> {
     let text = text.trim_end_matches(['n', 'c']);
-    let unit = match text.chars().last()? {
-        'K' => 10,
-        'M' => 20,
-        'G' => 30,
-        'T' => 40,
-        _ => return text.parse().ok(),
-    };
-    let number: f64 = text[..text.len() - 1].parse().ok()?;
-    Some(number * f64::from(unit).exp2())
+    match text
+        .char_indices()
+        .last()
+        .map(|(at, letter)| (at, unit(letter)))?
+    {
+        (at, Some(unit)) => Some(text[..at].parse::<f64>().ok()? * unit),
+        (_, None) => text.parse().ok(),
+    }
+}
+
+/// Bytes of Slurm's units of memory.
+pub(super) fn unit(letter: char) -> Option<f64> {
+    let power = "KMGT".find(letter)? + 1;
+    Some(1024f64.powi(power as i32))
 }
 
 /// Lines `JobID|State|ExitCode|Timelimit|ReqMem|NodeList|MaxRSS` of jobs and their steps; of a task that was started again

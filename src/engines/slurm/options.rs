@@ -91,14 +91,12 @@ fn bytes(text: &str) -> Option<f64> {
         Some(end) => text.split_at(end),
         None => (text, "M"),
     };
-    let power = match unit.to_ascii_uppercase().trim_end_matches('B') {
-        "K" => 10,
-        "M" => 20,
-        "G" => 30,
-        "T" => 40,
-        _ => return None,
-    };
-    Some(whole(number)? * f64::from(power).exp2())
+    let unit = unit.to_ascii_uppercase();
+    let mut letters = unit.trim_end_matches('B').chars();
+    match (letters.next(), letters.next()) {
+        (Some(letter), None) => Some(whole(number)? * super::accounting::unit(letter)?),
+        _ => None,
+    }
 }
 
 fn whole(text: &str) -> Option<f64> {
