@@ -15,7 +15,7 @@ use infbench::batching::{self, streaming::Memory};
 use infbench::config::TrainConfig;
 use infbench::data::{Inputs, Latents, Moments, NoiseSettings, Split, Targets, TaskData, Truth};
 use infbench::device::DeviceChoice;
-use infbench::finetune::{self, Base, BaseFacts, Settings};
+use infbench::finetune::{self, Base, BaseInfo, Settings};
 use infbench::gradients::{RowBuffer, per_example};
 use infbench::measure::{peak_resident, processor_seconds};
 use infbench::models::diffusion::PipelineConfig;
@@ -213,7 +213,7 @@ fn steps(model: &Model, device: DeviceChoice, split: &Split, query: Split) -> f6
     let base = Base {
         key: String::new(),
         model: model.clone(),
-        facts: BaseFacts {
+        info: BaseInfo {
             seconds: 0.0,
             cached: false,
             losses: Vec::new(),

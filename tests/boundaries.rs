@@ -516,12 +516,12 @@ fn the_reader_of_imports_reads_what_rust_reads() {
     };
     let path = ["crate", "results", "Record", "new"].map(str::to_owned);
     assert_eq!(
-        graph.resolve(at(&["report", "study"]), &path, 0),
+        graph.resolve(at(&["report", "data"]), &path, 0),
         Some(at(&["results", "record"]))
     );
     let path = ["super", "number"].map(str::to_owned);
     assert_eq!(
-        graph.resolve(at(&["report", "study"]), &path, 0),
+        graph.resolve(at(&["report", "data"]), &path, 0),
         Some(at(&["report", "number"]))
     );
 }

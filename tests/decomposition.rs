@@ -5,7 +5,7 @@ use std::path::Path;
 
 use infbench::config::{Plan, grid};
 use infbench::device::DeviceChoice;
-use infbench::metrics::decomposition::{LadderFacts, PartFacts, Switch};
+use infbench::metrics::decomposition::{LadderInfo, PartInfo, Switch};
 use infbench::progress::Progress;
 use infbench::results::{Record, ResultsDir};
 use infbench::runner::cell::CellRunner;
@@ -44,7 +44,7 @@ fn record(plan: &Plan, folder: &Path) -> Record {
     summary.records[0].clone()
 }
 
-fn ladders(record: &Record) -> &[LadderFacts] {
+fn ladders(record: &Record) -> &[LadderInfo] {
     let truth = record.ground_truth.as_ref().expect("retrained");
     &truth.decomposition.as_ref().expect("split").ladders
 }
@@ -120,7 +120,7 @@ fn parts_add_up_are_written_and_survive_a_kill() {
                 .parts
                 .iter()
                 .find(|part| part.switches == [Switch::Precision]);
-            let size = |part: &PartFacts| part.size.as_ref().and_then(|size| size.value);
+            let size = |part: &PartInfo| part.size.as_ref().and_then(|size| size.value);
             match method.method.as_str() {
                 "tracin" => assert!(precision.is_none(), "{method:?}"),
                 _ => assert!(size(precision.unwrap()).unwrap() > 1e-7, "{precision:?}"),

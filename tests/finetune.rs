@@ -75,7 +75,7 @@ fn digits_are_learnt_through_flipped_labels() {
         activations: 1 << 30,
     };
     let base = pretrained_base(&settings, &data, &mut quiet).unwrap();
-    assert!(base.facts.accuracy.unwrap() > 0.9, "{:?}", base.facts);
+    assert!(base.info.accuracy.unwrap() > 0.9, "{:?}", base.info);
     let lora = LoraConfig {
         rank: 4,
         targets: TargetModules::names(["query", "value"]),
@@ -110,7 +110,7 @@ fn clusters_are_learnt_by_a_perceptron_on_random_features() {
         activations: 1 << 30,
     };
     let base = pretrained_base(&settings, &data, &mut quiet).unwrap();
-    assert_eq!(base.facts.accuracy, None);
+    assert_eq!(base.info.accuracy, None);
     let lora = LoraConfig {
         targets: TargetModules::names(["ffn"]),
         ..LoraConfig::default()
@@ -171,7 +171,7 @@ fn only_adapters_and_head_are_trained() {
         "every trained parameter moves"
     );
     assert_eq!(
-        tuned.facts.trainable,
+        tuned.info.trainable,
         before
             .values()
             .map(|array| array.values.len())
@@ -202,7 +202,7 @@ fn runs_repeat_bit_by_bit_and_the_cache_gives_the_same() {
         (
             weights,
             tuned.training,
-            base.facts,
+            base.info,
             heard
                 .iter()
                 .map(|progress| (progress.stage, progress.epoch))

@@ -3,10 +3,10 @@
 //! `tasks` makes it; fine-tuning and gradients lead it, batch by batch, through a network to an
 //! [objective](crate::objectives), and the metrics hold scores against [`Truth`].
 //!
-//! [`ModelFacts`] and [`TrainingFacts`] are what fine-tuning reports to the records.
+//! [`ModelInfo`] and [`TrainingInfo`] are what fine-tuning reports to the records.
 
-mod facts;
 mod images;
+mod info;
 mod inputs;
 mod latents;
 mod noise;
@@ -16,8 +16,8 @@ mod targets;
 mod texts;
 mod tokens;
 
-pub use facts::{BaseDropoutFacts, EpochFacts, ModelFacts, TrainingFacts};
 pub use images::{CaptionedImages, ImageData, PREVIEW, ShownImages};
+pub use info::{BaseDropoutInfo, EpochInfo, ModelInfo, TrainingInfo};
 pub use inputs::Inputs;
 pub use latents::{Latents, Moments};
 pub use noise::{

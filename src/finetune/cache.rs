@@ -259,7 +259,7 @@ impl Cache<'_> {
             weights: digest(weights),
             facts,
         };
-        let text = serde_json::to_vec_pretty(&stored).map_err(|source| FinetuneError::Facts {
+        let text = serde_json::to_vec_pretty(&stored).map_err(|source| FinetuneError::Info {
             path: facts_path.clone(),
             source,
         })?;

@@ -24,7 +24,7 @@ pub struct AdapterState {
 
 /// What stands beside the weights in the cache.
 #[derive(Serialize, Deserialize)]
-struct Facts {
+struct StateInfo {
     epoch: usize,
     learning_rate: f64,
 }
@@ -89,9 +89,9 @@ pub(super) fn read(cache: Cache, key: &str, epochs: &[usize]) -> Option<Vec<Adap
     if epochs.is_empty() {
         return Some(Vec::new());
     }
-    let (mut weights, facts) = cache.read::<Vec<Facts>>(KIND, &key_of(key, epochs))?;
-    let states = facts.into_iter().map(
-        |Facts {
+    let (mut weights, info) = cache.read::<Vec<StateInfo>>(KIND, &key_of(key, epochs))?;
+    let states = info.into_iter().map(
+        |StateInfo {
              epoch,
              learning_rate,
          }| {
@@ -124,14 +124,14 @@ pub(super) fn write(cache: Cache, key: &str, states: &[AdapterState]) -> Result<
         let arrays = state.weights.iter();
         arrays.map(|(name, array)| (format!("{}{name}", prefix(state.epoch)), array.clone()))
     });
-    let facts: Vec<Facts> = states
+    let info: Vec<StateInfo> = states
         .iter()
-        .map(|state| Facts {
+        .map(|state| StateInfo {
             epoch: state.epoch,
             learning_rate: state.learning_rate,
         })
         .collect();
-    cache.write(KIND, &key_of(key, &epochs), &named.collect(), &facts)
+    cache.write(KIND, &key_of(key, &epochs), &named.collect(), &info)
 }
 
 fn prefix(epoch: usize) -> String {

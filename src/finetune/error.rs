@@ -35,7 +35,7 @@ pub enum FinetuneError {
     File(#[from] WeightFileError),
     /// The history beside a file of weights.
     #[error("{path}: {source}")]
-    Facts {
+    Info {
         /// The file.
         path: PathBuf,
         /// What is wrong.

@@ -11,7 +11,7 @@ use super::pretrain::Base;
 use super::reuse;
 use super::run::Run;
 use super::settings::TrainConfig;
-use crate::data::{BaseDropoutFacts, EpochFacts, ModelFacts, Split, TaskData, TrainingFacts};
+use crate::data::{BaseDropoutInfo, EpochInfo, ModelInfo, Split, TaskData, TrainingInfo};
 use crate::models::{Dropout, LoraConfig, Model, ModelConfig, Role};
 use crate::objectives;
 
@@ -23,9 +23,9 @@ pub struct FineTuned {
     /// The model, for gradients.
     pub model: Model,
     /// The history.
-    pub training: TrainingFacts,
+    pub training: TrainingInfo,
     /// Sizes.
-    pub facts: ModelFacts,
+    pub info: ModelInfo,
     /// Training and query examples as the first adapted layer sees them without dropout, when they were kept.
     pub reused: [Option<Split>; 2],
     /// States along the way, when they were asked for; the last one is the model's.
@@ -118,25 +118,25 @@ fn run(
     model.adapt(lora, settings.seed)?;
     let roles = [Role::Adapter, Role::Head];
     let dropout = train.dropout(lora.dropout, &model);
-    let facts = facts(settings.model, dropout, &mut model);
+    let info = info(settings.model, dropout, &mut model);
     // also for a fine-tune that is in the cache, so that what is computed from it is the same to the byte
     let reused = [&data.train, &data.query]
         .map(|split| reuse::below_adapters(&model, split, settings.activations));
 
     let cache = Cache(settings.cache);
     let checkpoints = checkpoints::read(cache, &key, kept_epochs);
-    let cached = cache.read::<TrainingFacts>(KIND, &key);
+    let cached = cache.read::<TrainingInfo>(KIND, &key);
     if let (Some((weights, training)), Some(checkpoints)) = (cached, checkpoints) {
         model.import(&roles, &weights)?;
         return Ok(FineTuned {
             key,
             model,
-            training: TrainingFacts {
+            training: TrainingInfo {
                 cached: true,
                 accuracy_of: objectives::of(&data.query.targets).unit().to_owned(),
                 ..training
             },
-            facts,
+            info,
             reused,
             checkpoints,
         });
@@ -178,7 +178,7 @@ fn run(
                 return Ok(());
             }
             let found = objective.evaluate(model, query_split);
-            epochs.push(EpochFacts {
+            epochs.push(EpochInfo {
                 epoch,
                 train_loss,
                 query_loss: found.loss,
@@ -194,7 +194,7 @@ fn run(
             Ok(())
         },
     )?;
-    let training = TrainingFacts {
+    let training = TrainingInfo {
         seconds: start.elapsed().as_secs_f64(),
         cached: false,
         accuracy_of: objective.unit().to_owned(),
@@ -207,22 +207,22 @@ fn run(
         key,
         model,
         training,
-        facts,
+        info,
         reused,
         checkpoints,
     })
 }
 
-fn facts(config: &ModelConfig, dropout: Dropout, model: &mut Model) -> ModelFacts {
+fn info(config: &ModelConfig, dropout: Dropout, model: &mut Model) -> ModelInfo {
     let trainable = model.count(&[Role::Adapter, Role::Head]);
-    ModelFacts {
+    ModelInfo {
         name: config.name().to_owned(),
         parameters: trainable + model.count(&[Role::Base]),
         trainable,
         layers: model.layers(),
         adapted_layers: model.adapted_layers(),
         commit: config.commit().map(str::to_owned),
-        base_dropout: Some(BaseDropoutFacts {
+        base_dropout: Some(BaseDropoutInfo {
             hidden: dropout.base.hidden,
             attention: dropout.base.attention,
             classifier: dropout.base.classifier,

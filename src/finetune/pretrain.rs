@@ -29,12 +29,12 @@ pub struct Base {
     /// by all who clone it.
     pub model: Model,
     /// How it was trained.
-    pub facts: BaseFacts,
+    pub info: BaseInfo,
 }
 
 /// How a base was trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BaseFacts {
+pub struct BaseInfo {
     /// Wall time; of the original run when it came from the cache.
     pub seconds: f64,
     /// Whether it was read from the cache.
@@ -117,7 +117,7 @@ pub fn pretrained_base(
 ) -> Result<Base, FinetuneError> {
     let input = batching::input_shape(&data.train);
     let device = settings.device.inner();
-    let random = BaseFacts {
+    let random = BaseInfo {
         seconds: 0.0,
         cached: false,
         losses: Vec::new(),
@@ -129,7 +129,7 @@ pub fn pretrained_base(
         return Ok(Base {
             key: pipeline_key(settings, &pipeline)?,
             model: Model::of_pipeline(&pipeline, &input, &device)?,
-            facts: BaseFacts {
+            info: BaseInfo {
                 seconds: start.elapsed().as_secs_f64(),
                 ..random
             },
@@ -144,7 +144,7 @@ pub fn pretrained_base(
         return Ok(Base {
             key: checkpoint_key(settings, &checkpoint),
             model,
-            facts: BaseFacts {
+            info: BaseInfo {
                 seconds: start.elapsed().as_secs_f64(),
                 ..random
             },
@@ -161,20 +161,20 @@ pub fn pretrained_base(
         return Ok(Base {
             key,
             model,
-            facts: random,
+            info: random,
         });
     };
     let (split, classes) = pretraining_split(data)?;
     let cache = Cache(settings.cache);
-    if let Some((weights, facts)) = cache.read::<BaseFacts>(KIND, &key) {
+    if let Some((weights, info)) = cache.read::<BaseInfo>(KIND, &key) {
         let mut model = Model::new(settings.model, &input, data.classes, settings.seed, &device)?;
         model.import(&[Role::Base], &weights)?;
         return Ok(Base {
             key,
             model,
-            facts: BaseFacts {
+            info: BaseInfo {
                 cached: true,
-                ..facts
+                ..info
             },
         });
     }
@@ -212,13 +212,13 @@ pub fn pretrained_base(
     let accuracy = objectives::of(&split.targets)
         .evaluate(&model, split)
         .accuracy;
-    let facts = BaseFacts {
+    let info = BaseInfo {
         seconds: start.elapsed().as_secs_f64(),
         cached: false,
         losses,
         accuracy,
     };
-    cache.write(KIND, &key, &model.export(&[Role::Base]), &facts)?;
+    cache.write(KIND, &key, &model.export(&[Role::Base]), &info)?;
     model.replace_head(data.classes, settings.seed);
-    Ok(Base { key, model, facts })
+    Ok(Base { key, model, info })
 }

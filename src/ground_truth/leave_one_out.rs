@@ -3,7 +3,7 @@
 use ndarray::{Array2, Array3};
 
 use super::draws::{choose, seeds, without};
-use super::facts::LeaveOneOutFacts;
+use super::info::LeaveOneOutInfo;
 use super::settings::LeaveOneOutConfig;
 use super::work::{Job, RetrainContext};
 use crate::metrics::leave_one_out::{noise_ceiling, signals};
@@ -55,9 +55,9 @@ pub(super) fn jobs(settings: &LeaveOneOutConfig, n: usize, seed: u64) -> Vec<Job
 }
 
 /// What the record says.
-pub fn facts(losses: &LeaveOneOut) -> LeaveOneOutFacts {
+pub fn info(losses: &LeaveOneOut) -> LeaveOneOutInfo {
     let (examples, seeds, _) = losses.without.dim();
-    LeaveOneOutFacts {
+    LeaveOneOutInfo {
         examples,
         seeds,
         min_snr: losses.min_snr,

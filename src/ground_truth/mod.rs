@@ -4,7 +4,7 @@
 //! - [`subset_retraining`]: losses on random subsets, for the linear datamodeling score;
 //! - [`selection`]: training on what a method calls helpful, or without it.
 //!
-//! In: the settings and what can be retrained ([`RetrainContext`]). Out: losses for [`crate::metrics`] and facts for the record
+//! In: the settings and what can be retrained ([`RetrainContext`]). Out: losses for [`crate::metrics`] and info for the record
 //! ([`Truth`]).
 //!
 //! All methods of a cell are held against the same retrainings. What a retraining is, is behind the trait
@@ -15,7 +15,7 @@
 
 pub mod decomposition;
 mod draws;
-pub mod facts;
+pub mod info;
 pub mod leave_one_out;
 mod retrain;
 pub mod retrain_cache;
@@ -29,7 +29,7 @@ use std::time::Instant;
 
 use crate::metrics::retraining::Retraining;
 
-use facts::GroundTruthFacts;
+use info::GroundTruthInfo;
 
 pub use decomposition::DecompositionConfig;
 pub use draws::seeds;
@@ -44,7 +44,7 @@ pub struct Truth {
     /// For the metrics.
     pub retraining: Retraining,
     /// For the record.
-    pub facts: GroundTruthFacts,
+    pub info: GroundTruthInfo,
 }
 
 /// Retrains as the settings say, as far as that does not depend on a method.
@@ -60,20 +60,20 @@ pub fn measure(config: &GroundTruthConfig, bench: &RetrainContext) -> Result<Tru
     let mut truth = Truth::default();
     if let Some(settings) = &config.leave_one_out {
         let losses = leave_one_out::measure(settings, bench)?;
-        truth.facts.leave_one_out = Some(leave_one_out::facts(&losses));
+        truth.info.leave_one_out = Some(leave_one_out::info(&losses));
         truth.retraining.leave_one_out = Some(losses);
     }
     if let Some(settings) = &config.subset_retraining {
         for subsets in subset_retraining::measure(settings, bench)? {
             truth
-                .facts
+                .info
                 .subsets
-                .push(subset_retraining::facts(&subsets, bench.seed));
+                .push(subset_retraining::info(&subsets, bench.seed));
             truth.retraining.subsets.push(subsets);
         }
     }
-    truth.facts.curves = selection::baselines(config, bench)?;
-    truth.facts.seconds = start.elapsed().as_secs_f64();
+    truth.info.curves = selection::baselines(config, bench)?;
+    truth.info.seconds = start.elapsed().as_secs_f64();
     Ok(truth)
 }
 

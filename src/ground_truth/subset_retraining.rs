@@ -3,7 +3,7 @@
 use ndarray::Array3;
 
 use super::draws::{choose, seeds, without};
-use super::facts::SubsetFacts;
+use super::info::SubsetInfo;
 use super::settings::SubsetRetrainingConfig;
 use super::shares::{count, percent};
 use super::work::{Job, RetrainContext};
@@ -79,10 +79,10 @@ pub(super) fn jobs(settings: &SubsetRetrainingConfig, n: usize, seed: u64) -> Ve
 }
 
 /// What the record says.
-pub fn facts(subsets: &Subsets, seed: u64) -> SubsetFacts {
+pub fn info(subsets: &Subsets, seed: u64) -> SubsetInfo {
     let (count, seeds, _) = subsets.losses.dim();
     let ceiling = noise_ceiling(subsets, seed);
-    SubsetFacts {
+    SubsetInfo {
         percent: subsets.percent,
         subsets: count,
         seeds,

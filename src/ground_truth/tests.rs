@@ -78,13 +78,13 @@ fn influence_of_a_mean_agrees_with_retraining_and_its_opposite_does_not() {
     for value in metrics(&truth, &task, -1.0) {
         assert!(value.value.unwrap() < -0.9, "{value:?}");
     }
-    for subsets in &truth.facts.subsets {
+    for subsets in &truth.info.subsets {
         assert_eq!((subsets.subsets, subsets.seeds), (60, 4));
         assert!(subsets.ceiling.value.unwrap() > 0.95, "{subsets:?}");
     }
-    let loo = truth.facts.leave_one_out.unwrap();
+    let loo = truth.info.leave_one_out.unwrap();
     assert!(loo.snr.iter().all(|snr| snr.unwrap() > 100.0) && loo.ceiling.value.unwrap() > 0.99);
-    let percents: Vec<u32> = truth.facts.subsets.iter().map(|s| s.percent).collect();
+    let percents: Vec<u32> = truth.info.subsets.iter().map(|s| s.percent).collect();
     assert_eq!(percents, [50, 90, 99]);
 }
 
@@ -95,7 +95,7 @@ fn noise_closes_the_gate_of_leave_one_out() {
     for value in &metrics(&truth, &task, 1.0)[..2] {
         assert_eq!((value.value, value.cases, value.undefined), (None, 5, 5));
     }
-    let ceiling = truth.facts.leave_one_out.unwrap().ceiling;
+    let ceiling = truth.info.leave_one_out.unwrap().ceiling;
     assert_eq!((ceiling.value, ceiling.undefined), (None, 5));
 }
 
@@ -149,14 +149,14 @@ fn a_killed_run_goes_on_and_ends_alike_whatever_the_threads() {
     let rest = MeanTask::new(100, 0.1);
     let mut found = measure(&config(), &bench(&rest, cache())).unwrap();
     assert_eq!(rest.done.load(Ordering::Relaxed), jobs - jobs / 2);
-    found.facts.seconds = expected.facts.seconds;
+    found.info.seconds = expected.info.seconds;
     assert_eq!(found, expected);
     // one thread, everything anew: a piece does its parts in place
     let alone = MeanTask::new(100, 0.1);
     let mut single = crate::workers::map(1, |_| {
         measure(&config(), &bench(&alone, nowhere())).unwrap()
     });
-    single[0].facts.seconds = expected.facts.seconds;
+    single[0].info.seconds = expected.info.seconds;
     assert_eq!(single[0], expected);
     // and nothing is left to do
     let idle = MeanTask {

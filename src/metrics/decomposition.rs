@@ -84,16 +84,16 @@ impl Switch {
 
 /// The decomposition of a cell.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct DecompositionFacts {
+pub struct DecompositionInfo {
     /// Wall time, without the Hessian and without the cell's own scores.
     pub seconds: f64,
     /// One entry a metric.
-    pub ladders: Vec<LadderFacts>,
+    pub ladders: Vec<LadderInfo>,
 }
 
 /// The decomposition by one metric.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LadderFacts {
+pub struct LadderInfo {
     /// Name of the metric, e.g. `lds_50`.
     pub metric: String,
     /// c of the rungs above [`Switch::Damping`].
@@ -124,12 +124,12 @@ pub struct MethodParts {
     /// 1 − agreement; over the queries that are defined on all rungs.
     pub gap: MetricValue,
     /// From the truth to the method; the values add up to the gap.
-    pub parts: Vec<PartFacts>,
+    pub parts: Vec<PartInfo>,
 }
 
 /// One part of a gap.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PartFacts {
+pub struct PartInfo {
     /// What was switched: one thing, or several where a rung between them could not be measured.
     pub switches: Vec<Switch>,
     /// Agreement that was lost, negative where it was won, with its paired interval.
@@ -144,7 +144,7 @@ pub struct PartFacts {
     pub note: Option<String>,
 }
 
-impl PartFacts {
+impl PartInfo {
     /// Name in files: `fisher`, `influence+fisher`.
     pub fn key(&self) -> String {
         joined(&self.switches, Switch::key, "+")

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::figures::{Figure, Outcome};
-use super::page::{Colours, Page, Part, Section, body, figure, how, inline};
+use super::html::{Colours, Page, Part, Section, body, figure, how, inline};
 use super::tables::{Table, clean};
 use super::{ReportError, chart};
 use crate::atomic;

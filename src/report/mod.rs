@@ -7,22 +7,20 @@
 //! a run ([`summary()`]), the pages beside the paper ([`paper`]) and of theory ([`theory`]), and two results side by side
 //! ([`compare`]).
 
-mod aggregate;
 mod chart;
 pub mod compare;
-mod comparison;
 mod contrast;
+mod data;
 mod document;
 mod error;
 mod families;
 mod figures;
+mod html;
 pub mod loss_curves;
 mod number;
-mod page;
 mod palette;
 pub mod paper;
 mod parts;
-mod study;
 mod summary;
 #[cfg(test)]
 #[path = "../../tests/synthetic/mod.rs"]
@@ -35,8 +33,8 @@ use std::path::{Path, PathBuf};
 use maud::html;
 
 use crate::results::record::Record;
+use data::ResultSet;
 use document::Report;
-use study::Study;
 
 pub use error::ReportError;
 pub use summary::summary;
@@ -91,46 +89,50 @@ pub fn write(
     if records.is_empty() {
         return Err(ReportError::Empty);
     }
-    let study = Study::new(records);
-    let mut report = run_report(&study, options.title.clone());
-    report.add_figures(figures::all(&study));
-    let mut asked: Vec<&str> = study.records.iter().map(|r| r.description.trim()).collect();
+    let results = ResultSet::new(records);
+    let mut report = run_report(&results, options.title.clone());
+    report.add_figures(figures::all(&results));
+    let mut asked: Vec<&str> = results
+        .records
+        .iter()
+        .map(|r| r.description.trim())
+        .collect();
     asked.dedup();
     asked.retain(|text| !text.is_empty());
     report.about = asked.first().map_or(&*report.title, |text| text).to_owned();
     report.head = html! {
         @for text in &asked { p.asked { (text) } }
-        (page::headline(&study))
+        (html::headline(&results))
     };
-    let (records, data) = page::record_sections(&study);
-    let outputs = page::outputs(&study, options.results.as_deref());
+    let (records, data) = html::record_sections(&results);
+    let outputs = html::outputs(&results, options.results.as_deref());
     report.sections = outputs.into_iter().chain(records).collect();
     report.data = data;
     Ok(ReportSummary {
         files: report.write(out, options.png)?,
         figures: report.figures.into_iter().map(|f| f.id).collect(),
         omitted: report.omitted,
-        cells: study.records.len(),
-        failed: study.failed(),
+        cells: results.records.len(),
+        failed: results.failed(),
     })
 }
 
 /// `tables.md` of these records.
 pub fn markdown(records: &[Record]) -> String {
-    run_report(&Study::new(records), None).markdown()
+    run_report(&ResultSet::new(records), None).markdown()
 }
 
 /// The tables of a run; titled by the experiments' names with their profiles where there is no title.
-fn run_report(study: &Study, title: Option<String>) -> Report {
+fn run_report(results: &ResultSet, title: Option<String>) -> Report {
     let name = |record: &&Record| match &record.profile {
         Some(profile) => format!("{} (profile {profile})", record.experiment),
         None => record.experiment.clone(),
     };
-    let mut names: Vec<String> = study.records.iter().map(name).collect();
+    let mut names: Vec<String> = results.records.iter().map(name).collect();
     names.dedup();
     Report {
         title: title.unwrap_or_else(|| names.join(", ")),
-        tables: tables::all(study),
+        tables: tables::all(results),
         ..Report::new("tables.md", "report.html")
     }
 }

@@ -1,8 +1,7 @@
 //! The gaps between methods and retraining in parts, over the seeds of a group.
 
-use super::aggregate::{Aggregate, aggregate_value};
-use super::study::Group;
-use crate::metrics::decomposition::{LadderFacts, MethodParts, PartFacts, Switch};
+use super::data::{Aggregate, Group, aggregate_value};
+use crate::metrics::decomposition::{LadderInfo, MethodParts, PartInfo, Switch};
 use crate::results::record::Record;
 
 /// The gaps by one metric.
@@ -72,12 +71,12 @@ fn method_gap(group: &Group, metric: &str, label: &str) -> MethodGap {
     kinds.sort();
     let parts = kinds.into_iter().map(|switches| {
         let same = || all().filter(|part| part.switches == *switches);
-        let pick = |record| -> Option<&PartFacts> {
+        let pick = |record| -> Option<&PartInfo> {
             let mut parts = own(record)?.parts.iter();
             parts.find(|part| part.switches == *switches)
         };
         Part {
-            title: same().next().map_or_else(String::new, PartFacts::title),
+            title: same().next().map_or_else(String::new, PartInfo::title),
             loss: aggregate_value(group, |record| Some(&pick(record)?.loss)),
             size: aggregate_value(group, |record| pick(record)?.size.as_ref()),
             notes: distinct(same().filter_map(|part| part.note.clone())),
@@ -92,14 +91,14 @@ fn method_gap(group: &Group, metric: &str, label: &str) -> MethodGap {
     }
 }
 
-fn ladders(record: &Record) -> &[LadderFacts] {
+fn ladders(record: &Record) -> &[LadderInfo] {
     let truth = record.ground_truth.as_ref();
     let parts = truth.and_then(|truth| truth.decomposition.as_ref());
     parts.map_or(&[], |parts| &parts.ladders)
 }
 
 /// The ladder of a cell by this metric.
-pub fn ladder<'r>(record: &'r Record, metric: &str) -> Option<&'r LadderFacts> {
+pub fn ladder<'r>(record: &'r Record, metric: &str) -> Option<&'r LadderInfo> {
     let mut all = ladders(record).iter();
     all.find(|ladder| ladder.metric == metric)
 }

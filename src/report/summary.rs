@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::aggregate::has_values;
-use super::study::{Group, Study};
+use super::data::{Group, ResultSet, has_values};
 use super::tables::{Columns, Entry, Table, cut, damping_text, metric_cell};
 use crate::metrics::{Metric, find};
 use crate::progress::plural;
@@ -28,18 +27,20 @@ const MOST_ROWS: usize = 48;
 
 /// A compact aligned table of methods and metrics, with what failed and what is undefined.
 pub fn summary(records: &[Record]) -> String {
-    let study = Study::new(records);
-    if study.groups.is_empty() {
+    let results = ResultSet::new(records);
+    if results.groups.is_empty() {
         return "No records.\n".to_owned();
     }
-    let known = COLUMNS.iter().filter(|(name, _)| has_values(&study, name));
+    let known = COLUMNS
+        .iter()
+        .filter(|(name, _)| has_values(&results, name));
     let columns: Vec<(&Metric, &str)> = known
         .filter_map(|(name, short)| Some((find(name)?, *short)))
         .collect();
-    let mut groups: Vec<&Group> = study.groups.iter().collect();
-    let shortened = groups.len() * study.methods.len() > MOST_ROWS;
+    let mut groups: Vec<&Group> = results.groups.iter().collect();
+    let shortened = groups.len() * results.methods.len() > MOST_ROWS;
     if shortened {
-        let slices = study.slices(None).into_iter();
+        let slices = results.slices(None).into_iter();
         groups = slices.flat_map(|slice| slice.groups).collect();
     }
     let mut text = String::new();
@@ -57,21 +58,21 @@ pub fn summary(records: &[Record]) -> String {
             heading.join(", "),
             plural(seeds)
         );
-        if let Some(table) = table(&study, group, &columns) {
+        if let Some(table) = table(&results, group, &columns) {
             text.push_str(&table.text("  "));
         }
         text.push('\n');
     }
     if shortened {
-        let (shown, all) = (groups.len(), study.groups.len());
+        let (shown, all) = (groups.len(), results.groups.len());
         let _ = writeln!(text, "{shown} of {all} settings shown; the report has all.");
     }
-    let _ = writeln!(text, "{}", damping_text(&study));
-    let (failed, cells) = (study.failed(), study.records.len());
+    let _ = writeln!(text, "{}", damping_text(&results));
+    let (failed, cells) = (results.failed(), results.records.len());
     if failed > 0 {
         let _ = writeln!(text, "{failed} of {cells} cells failed.");
     }
-    let without = study.without_reference();
+    let without = results.without_reference();
     if without > 0 {
         let _ = writeln!(
             text,
@@ -81,13 +82,13 @@ pub fn summary(records: &[Record]) -> String {
     text
 }
 
-fn table(study: &Study, group: &Group, columns: &[(&'static Metric, &str)]) -> Option<Table> {
+fn table(results: &ResultSet, group: &Group, columns: &[(&'static Metric, &str)]) -> Option<Table> {
     let metrics: Vec<&Metric> = columns.iter().map(|(metric, _)| *metric).collect();
     let entry = |label| Entry::new(group, label, &metrics);
-    let rows = study.methods.iter().map(|label| (label, entry(label)));
+    let rows = results.methods.iter().map(|label| (label, entry(label)));
     Columns::new()
         .text("method", |(label, _): &(&String, Entry)| {
-            cut(&study.palette.style(label).name, LONGEST_NAME)
+            cut(&results.palette.style(label).name, LONGEST_NAME)
         })
         .each(columns.iter().enumerate(), |all, (i, (metric, short))| {
             all.add(*short, move |(_, entry)| {

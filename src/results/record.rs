@@ -9,8 +9,8 @@ use crate::influence::SolverDiagnostics;
 use crate::measure::{StageBytes, StageSeconds};
 use crate::metrics::{Curve, MetricValue};
 
-pub use crate::data::{BaseDropoutFacts, EpochFacts, ModelFacts, TrainingFacts};
-pub use crate::ground_truth::facts::{GroundTruthFacts, LeaveOneOutFacts, SubsetFacts};
+pub use crate::data::{BaseDropoutInfo, EpochInfo, ModelInfo, TrainingInfo};
+pub use crate::ground_truth::info::{GroundTruthInfo, LeaveOneOutInfo, SubsetInfo};
 
 /// Version of this layout; raised when a field changes its meaning.
 pub const SCHEMA: u32 = 1;
@@ -29,7 +29,7 @@ pub struct Record {
     #[serde(default)]
     pub description: String,
     /// Which cell of the grid this is.
-    pub cell: CellFacts,
+    pub cell: CellInfo,
     /// `ok`, or `failed` with `error` saying why; a failed cell has no gradients and no methods.
     pub status: Status,
     /// Why the cell failed.
@@ -38,17 +38,17 @@ pub struct Record {
     pub config: Value,
     /// Where and with what it was computed.
     pub provenance: Provenance,
-    /// Facts of the task.
-    pub task: Option<TaskFacts>,
-    /// Facts of the model; `null` when the task has none.
-    pub model: Option<ModelFacts>,
+    /// Metadata of the task.
+    pub task: Option<TaskInfo>,
+    /// Metadata of the model; `null` when the task has none.
+    pub model: Option<ModelInfo>,
     /// The fine-tune; `null` when the task has no model.
-    pub training: Option<TrainingFacts>,
+    pub training: Option<TrainingInfo>,
     /// The gradients that all methods of the cell share.
-    pub gradients: Option<GradientFacts>,
+    pub gradients: Option<GradientInfo>,
     /// What retraining found; not there when the settings ask for none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ground_truth: Option<GroundTruthFacts>,
+    pub ground_truth: Option<GroundTruthInfo>,
     /// One entry a method, in the order of the settings.
     pub methods: Vec<MethodRecord>,
     /// Exact influences that failed or did not converge, and why. They are no reference: the metrics against them have no
@@ -58,25 +58,25 @@ pub struct Record {
     /// Differences between methods within this cell; not there in records from before they were kept, and of a cell
     /// with one method.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub pairing: Vec<PairingFacts>,
+    pub pairing: Vec<PairingInfo>,
     /// Which tokens carry the influence of the training examples that are extreme for some queries; not there unless
     /// `outputs.tokens` asks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by_token: Vec<ExampleByToken>,
     /// What a language model answers to some queries before and after the fine-tune (`outputs.answers`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub answers: Vec<AnswerFacts>,
+    pub answers: Vec<AnswerInfo>,
     /// Training images that help and harm some query images most; not there unless `outputs.images` asks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by_image: Vec<QueryImage>,
     /// What a diffusion model draws for some captions before and after the fine-tune (`outputs.samples`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub samples: Vec<SampleFacts>,
+    pub samples: Vec<SampleInfo>,
 }
 
 /// Samples of a diffusion model for a caption. Those before and after the fine-tune begin with the same noise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SampleFacts {
+pub struct SampleInfo {
     /// The caption.
     pub prompt: String,
     /// PNG files before the fine-tune, relative to the folder of the results.
@@ -87,7 +87,7 @@ pub struct SampleFacts {
 
 /// What a language model answers to a query, always by the most likely next token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AnswerFacts {
+pub struct AnswerInfo {
     /// The query, from 0.
     pub query: usize,
     /// The prompt.
@@ -115,14 +115,14 @@ pub struct QueryImage {
     /// The query, from 0.
     pub query: usize,
     /// The query's image.
-    pub image: ImageFacts,
+    pub image: ImageInfo,
     /// One entry a method that has scores.
     pub methods: Vec<ImagesByMethod>,
 }
 
 /// What is said of an image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ImageFacts {
+pub struct ImageInfo {
     /// Its file, as the list of the images names it.
     pub file: String,
     /// Its caption.
@@ -152,7 +152,7 @@ pub struct ScoredImage {
     /// Its score; positive = harmful.
     pub score: f64,
     /// Its image.
-    pub image: ImageFacts,
+    pub image: ImageInfo,
 }
 
 /// A training example that is extreme for a query, token by token.
@@ -173,7 +173,7 @@ pub struct ExampleByToken {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub given: String,
     /// The target tokens of the training example.
-    pub tokens: Vec<TokenFacts>,
+    pub tokens: Vec<TokenInfo>,
     /// Scores of the tokens, which add up to the score of the example; of every method that has such.
     pub methods: Vec<MethodByToken>,
 }
@@ -190,7 +190,7 @@ pub enum Extreme {
 
 /// A target token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TokenFacts {
+pub struct TokenInfo {
     /// The position that predicts it, from 0.
     pub position: u32,
     /// Its id.
@@ -210,7 +210,7 @@ pub struct MethodByToken {
 
 /// Position of a cell in its grid.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CellFacts {
+pub struct CellInfo {
     /// Content hash of the resolved settings and the seed (16 hexadecimal digits).
     pub id: String,
     /// Position in the grid, from 0.
@@ -259,9 +259,9 @@ pub struct Provenance {
     pub libraries: Map<String, Value>,
 }
 
-/// Facts of the task.
+/// Metadata of the task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TaskFacts {
+pub struct TaskInfo {
     /// Name, e.g. `digits`.
     pub name: String,
     /// Training examples n.
@@ -296,7 +296,7 @@ fn is_zero(count: &usize) -> bool {
 
 /// The gradients of a cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct GradientFacts {
+pub struct GradientInfo {
     /// Wall time of taking training and query gradients.
     pub seconds: f64,
     /// Training and query examples a second.
@@ -310,24 +310,24 @@ pub struct GradientFacts {
     /// `memory` or `mapped`.
     pub storage: String,
     /// The blocks, with their damping.
-    pub blocks: Vec<BlockFacts>,
+    pub blocks: Vec<BlockInfo>,
     /// What was collected beside the gradients because a method needs it; not in `seconds` and `bytes`.
     #[serde(default)]
-    pub companions: CompanionFacts,
+    pub companions: CompanionInfo,
 }
 
 /// What was collected beside the gradients; `null` for what no method of the cell needs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct CompanionFacts {
+pub struct CompanionInfo {
     /// Kronecker factors, in the same pass as the training gradients.
     pub factors: Option<CompanionCost>,
     /// Gradients and Kronecker factors at labels drawn from the model's predictions.
     pub sampled: Option<CompanionCost>,
     /// Second derivatives of the mean training loss.
     #[serde(default)]
-    pub hessian: Option<HessianFacts>,
+    pub hessian: Option<HessianInfo>,
     /// Gradients along the fine-tune.
-    pub checkpoints: Option<CheckpointFacts>,
+    pub checkpoints: Option<CheckpointInfo>,
     /// Hidden states of the last layer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hidden_states: Option<CompanionCost>,
@@ -344,7 +344,7 @@ pub struct CompanionCost {
 
 /// The Hessian of the mean training loss.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct HessianFacts {
+pub struct HessianInfo {
     /// Wall time.
     pub seconds: f64,
     /// Size.
@@ -355,7 +355,7 @@ pub struct HessianFacts {
 
 /// Checkpoints of the fine-tune.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CheckpointFacts {
+pub struct CheckpointInfo {
     /// Wall time of the gradients at all of them.
     pub seconds: f64,
     /// Size of these gradients, training and query examples together.
@@ -368,7 +368,7 @@ pub struct CheckpointFacts {
 
 /// One block of the Fisher.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BlockFacts {
+pub struct BlockInfo {
     /// Name.
     pub name: String,
     /// Size d_l.
@@ -380,7 +380,7 @@ pub struct BlockFacts {
 /// Differences of one metric between the methods of a cell, with queries, examples or subsets resampled together for both
 /// methods of a pair: what one fine-tune can tell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PairingFacts {
+pub struct PairingInfo {
     /// The metric.
     pub metric: String,
     /// What is resampled, in words.

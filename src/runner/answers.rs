@@ -7,7 +7,7 @@ use crate::data::{Question, TaskData};
 use crate::models::Model;
 use crate::models::generate::{Limits, greedy};
 use crate::progress::Progress;
-use crate::results::record::{AnswerFacts, Generated};
+use crate::results::record::{AnswerInfo, Generated};
 use crate::tasks::text::{CausalTokenizer, ends_of_texts};
 
 /// Most tokens of an answer.
@@ -88,12 +88,12 @@ impl Asked {
     }
 
     /// Questions with the answers before and after, for the record.
-    pub fn facts(self, before: Vec<Generated>, after: Vec<Generated>) -> Vec<AnswerFacts> {
+    pub fn info(self, before: Vec<Generated>, after: Vec<Generated>) -> Vec<AnswerInfo> {
         let all = self
             .questions
             .into_iter()
             .zip(before.into_iter().zip(after));
-        let of_one = |((query, question), (before, after)): ((usize, Question), _)| AnswerFacts {
+        let of_one = |((query, question), (before, after)): ((usize, Question), _)| AnswerInfo {
             query,
             prompt: question.prompt,
             expected: question.answer,

@@ -8,7 +8,7 @@ use ndarray::{Array2, ArrayView1};
 
 use super::picture_files;
 use crate::data::ShownImages;
-use crate::results::record::{ImageFacts, ImagesByMethod, QueryImage, ScoredImage};
+use crate::results::record::{ImageInfo, ImagesByMethod, QueryImage, ScoredImage};
 
 /// Training images of each kind.
 const SHOWN: usize = 5;
@@ -25,7 +25,7 @@ pub(super) fn by_image(
     scores: &[(String, Array2<f64>)],
     root: &Path,
 ) -> Result<Vec<QueryImage>, String> {
-    let mut known: HashMap<usize, ImageFacts> = HashMap::new();
+    let mut known: HashMap<usize, ImageInfo> = HashMap::new();
     let of_query = |query_index: usize| {
         let mut methods = Vec::new();
         for (label, scores) in scores {
@@ -35,7 +35,7 @@ pub(super) fn by_image(
                 let one = |example: usize| {
                     let image = match known.entry(example) {
                         Entry::Occupied(there) => there.get().clone(),
-                        Entry::Vacant(new) => new.insert(facts(train, example, root)?).clone(),
+                        Entry::Vacant(new) => new.insert(info(train, example, root)?).clone(),
                     };
                     Ok::<_, String>(ScoredImage {
                         example,
@@ -53,7 +53,7 @@ pub(super) fn by_image(
         }
         Ok(QueryImage {
             query: query_index,
-            image: facts(query, query_index, root)?,
+            image: info(query, query_index, root)?,
             methods,
         })
     };
@@ -81,8 +81,8 @@ fn extremes(row: ArrayView1<'_, f64>) -> (Vec<usize>, Vec<usize>) {
 }
 
 /// What is said of an image, whose picture is written.
-fn facts(images: &ShownImages, index: usize, root: &Path) -> Result<ImageFacts, String> {
-    Ok(ImageFacts {
+fn info(images: &ShownImages, index: usize, root: &Path) -> Result<ImageInfo, String> {
+    Ok(ImageInfo {
         file: images.files[index].clone(),
         text: images.texts[index].clone(),
         class: images.classes.get(index).cloned(),

@@ -14,7 +14,7 @@ use crate::gradients::per_token::{self, TokenRow};
 use crate::gradients::store::GradientStore;
 use crate::influence::{Influence, Parts};
 use crate::models::Model;
-use crate::results::record::{ExampleByToken, Extreme, MethodByToken, TokenFacts};
+use crate::results::record::{ExampleByToken, Extreme, MethodByToken, TokenInfo};
 use crate::tasks::text::Decoder;
 
 /// The fine-tuned language model and its training examples.
@@ -159,7 +159,7 @@ impl<'a> TokenScores<'a> {
         };
         let decoder = self.source.tokenizer.as_deref().map(Decoder::open);
         let decoder = decoder.transpose().map_err(sentence)?;
-        let token = |row: &TokenRow| TokenFacts {
+        let token = |row: &TokenRow| TokenInfo {
             position: row.next.position,
             token: row.next.token,
             text: decoder

@@ -17,19 +17,19 @@ use super::reference::NoReference;
 use super::scoring::{Gradients, Scoring};
 use super::stores::{RemoveParts, Stores};
 use super::tuning::Place;
-use super::{Execute, facts};
+use super::{Execute, info};
 use crate::config::{Cell, MethodSpec, Plan, SampleOutputs};
 use crate::device::DeviceChoice;
 use crate::gradients::store::TensorInfo;
 use crate::ground_truth::{self, RetrainCache, RetrainContext};
 use crate::influence::BlockLayout;
-use crate::metrics::decomposition::DecompositionFacts;
+use crate::metrics::decomposition::DecompositionInfo;
 use crate::metrics::retraining::Retraining;
 use crate::progress::Progress;
 use crate::results::ResultsDir;
 use crate::results::environment;
 use crate::results::record::{
-    BlockFacts, GradientFacts, GroundTruthFacts, Provenance, Record, SCHEMA, Status,
+    BlockInfo, GradientInfo, GroundTruthInfo, Provenance, Record, SCHEMA, Status,
 };
 
 /// Runs cells for real.
@@ -107,7 +107,7 @@ impl CellRunner {
         retraining: Option<&Retraining>,
         mut whole: Vec<MethodScores<'_>>,
         progress: &Progress,
-    ) -> Result<Option<DecompositionFacts>, String> {
+    ) -> Result<Option<DecompositionInfo>, String> {
         let config = cell.settings.ground_truth.as_ref();
         let split_by = config.and_then(|config| config.decomposition.as_ref());
         let (Some(config), Some(split_by), Some(retraining)) = (config, split_by, retraining)
@@ -257,14 +257,14 @@ impl Execute for CellRunner {
         };
         self.outputs(cell, &inputs, &found.kept)?;
 
-        let gradients = gradient_facts(&inputs, &scoring);
+        let gradients = gradient_info(&inputs, &scoring);
         provenance.seconds = start.elapsed().as_secs_f64();
         Ok(Record {
             schema: SCHEMA,
             experiment: experiment.to_owned(),
             profile: None,
             description: String::new(),
-            cell: facts(cell),
+            cell: info(cell),
             status: Status::Ok,
             error: None,
             config: serde_json::to_value(&cell.settings).map_err(sentence)?,
@@ -273,9 +273,9 @@ impl Execute for CellRunner {
             model: inputs.model,
             training: inputs.training,
             gradients: Some(gradients),
-            ground_truth: truth.map(|truth| GroundTruthFacts {
+            ground_truth: truth.map(|truth| GroundTruthInfo {
                 decomposition: gaps,
-                ..truth.facts
+                ..truth.info
             }),
             methods: found.methods,
             no_reference: no_reference.0,
@@ -296,18 +296,18 @@ impl Execute for CellRunner {
 }
 
 /// The gradients, for the record.
-fn gradient_facts(inputs: &CellInputs, scoring: &Scoring) -> GradientFacts {
+fn gradient_info(inputs: &CellInputs, scoring: &Scoring) -> GradientInfo {
     let examples = (inputs.task.train + inputs.task.query) as f64;
     let blocks = scoring.layout.blocks().iter().zip(&scoring.lambda);
-    GradientFacts {
-        companions: inputs.beside.facts(),
+    GradientInfo {
+        companions: inputs.beside.info(),
         seconds: inputs.seconds,
         examples_per_second: examples / inputs.seconds,
         padding: inputs.padding,
         bytes: inputs.train.bytes(),
         storage: inputs.train.storage().to_owned(),
         blocks: blocks
-            .map(|(block, &lambda)| BlockFacts {
+            .map(|(block, &lambda)| BlockInfo {
                 name: block.name.clone(),
                 dim: block.dim,
                 lambda,

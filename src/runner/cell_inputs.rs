@@ -19,7 +19,7 @@ use crate::gradients::store::{GradientStore, TensorInfo};
 use crate::gradients::synthetic;
 use crate::models::Model;
 use crate::progress::Progress;
-use crate::results::record::{AnswerFacts, ModelFacts, SampleFacts, TaskFacts, TrainingFacts};
+use crate::results::record::{AnswerInfo, ModelInfo, SampleInfo, TaskInfo, TrainingInfo};
 use crate::tasks::GradientsTask;
 
 /// Gradients and metadata of one cell.
@@ -30,9 +30,9 @@ pub(super) struct CellInputs {
     /// are split.
     pub unrounded: Option<[GradientStore; 2]>,
     pub truth: Truth,
-    pub task: TaskFacts,
-    pub model: Option<ModelFacts>,
-    pub training: Option<TrainingFacts>,
+    pub task: TaskInfo,
+    pub model: Option<ModelInfo>,
+    pub training: Option<TrainingInfo>,
     /// What the methods need beside the gradients.
     pub beside: AuxiliaryData,
     /// Wall time of taking the gradients, without what stands beside them.
@@ -44,11 +44,11 @@ pub(super) struct CellInputs {
     /// What gradients by token are taken of; `None` where no tokens are predicted.
     pub by_token: Option<ByToken>,
     /// What a language model answers before and after the fine-tune.
-    pub answers: Vec<AnswerFacts>,
+    pub answers: Vec<AnswerInfo>,
     /// Training images and queries, for readers; `None` of a task without.
     pub images: Option<[ShownImages; 2]>,
     /// What a diffusion model draws before and after it.
-    pub samples: Vec<SampleFacts>,
+    pub samples: Vec<SampleInfo>,
 }
 
 impl CellInputs {
@@ -108,7 +108,7 @@ fn drawn(task: &GradientsTask, stores: &Stores, progress: &Progress) -> Result<C
         train: made.train,
         query: made.query,
         unrounded: None,
-        task: TaskFacts {
+        task: TaskInfo {
             name: stores.cell.settings.task.name().to_owned(),
             train: task.train,
             query: task.query,
@@ -158,7 +158,7 @@ fn fine_tuned(place: &Place, stores: &Stores, progress: &Progress) -> Result<Cel
         train,
         query,
         unrounded: None,
-        task: TaskFacts {
+        task: TaskInfo {
             name: cell.settings.task.name().to_owned(),
             train: data.train.len(),
             query: data.query.len(),
@@ -179,7 +179,7 @@ fn fine_tuned(place: &Place, stores: &Stores, progress: &Progress) -> Result<Cel
                 .and_then(|model| model.tokenizer()),
         ),
         truth: data.truth,
-        model: Some(tuned.facts),
+        model: Some(tuned.info),
         training: Some(tuned.training),
         beside: beside.with_texts(texts).with_embeddings(embeddings),
         images: data.images,

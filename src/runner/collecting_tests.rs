@@ -207,7 +207,7 @@ fn what_stands_beside_is_collected_when_it_is_wanted() {
     };
     let quiet = Progress::quiet();
     let nothing = beside(&FAKE, &stores, Requirements::default(), None, &quiet).unwrap();
-    assert_eq!(nothing.facts(), Default::default());
+    assert_eq!(nothing.info(), Default::default());
     let wanted = Requirements {
         factors: true,
         sampled: true,
@@ -218,7 +218,7 @@ fn what_stands_beside_is_collected_when_it_is_wanted() {
     };
     let made = collect(&FAKE, &stores, true).unwrap().factors;
     let all = beside(&FAKE, &stores, wanted, made, &quiet).unwrap();
-    let facts = all.facts();
+    let info = all.info();
     let states = all.companions().hidden_states.unwrap();
     assert_eq!(
         states.each_ref().map(|split| split.last.dim()),
@@ -226,14 +226,14 @@ fn what_stands_beside_is_collected_when_it_is_wanted() {
     );
     // [4, 6] and [2, 6], last and mean, f32
     assert_eq!(
-        facts.hidden_states.as_ref().map(|cost| cost.bytes),
+        info.hidden_states.as_ref().map(|cost| cost.bytes),
         Some(288)
     );
     // two factors a tensor, of sides 2 and 1, 3 and 1
-    assert_eq!(facts.factors.map(|f| f.bytes), Some(8 * (4 + 1 + 9 + 1)));
-    assert_eq!(facts.hessian.as_ref().map(|h| h.bytes), Some(8 * 25));
-    assert!(facts.hessian.is_some_and(|h| h.asymmetry > 0.3));
-    let checkpoints = facts.checkpoints.unwrap();
+    assert_eq!(info.factors.map(|f| f.bytes), Some(8 * (4 + 1 + 9 + 1)));
+    assert_eq!(info.hessian.as_ref().map(|h| h.bytes), Some(8 * 25));
+    assert!(info.hessian.is_some_and(|h| h.asymmetry > 0.3));
+    let checkpoints = info.checkpoints.unwrap();
     assert_eq!(checkpoints.epochs, [2, 4]);
     assert_eq!(checkpoints.learning_rates, [0.05, 0.025]);
     let rows: Vec<(String, f32)> = all

@@ -15,7 +15,7 @@ use crate::gradients::per_example::WithFactors;
 use crate::gradients::store::{GradientStore, TensorInfo};
 use crate::influence::{BlockLayout, BlockShape, Blocks, Companions, Need, OwnedCompanions};
 use crate::progress::Progress;
-use crate::results::record::{CheckpointFacts, CompanionCost, CompanionFacts, HessianFacts};
+use crate::results::record::{CheckpointInfo, CompanionCost, CompanionInfo, HessianInfo};
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Requirements {
 #[derive(Default)]
 pub(super) struct AuxiliaryData {
     owned: OwnedCompanions,
-    facts: CompanionFacts,
+    info: CompanionInfo,
 }
 
 impl AuxiliaryData {
@@ -90,8 +90,8 @@ impl AuxiliaryData {
     }
 
     /// What it cost.
-    pub(super) fn facts(&self) -> CompanionFacts {
-        self.facts.clone()
+    pub(super) fn info(&self) -> CompanionInfo {
+        self.info.clone()
     }
 
     /// The gradients, by the names of their files.
@@ -143,7 +143,7 @@ pub(super) fn beside(
     progress: &Progress,
 ) -> Result<AuxiliaryData, String> {
     let mut beside = AuxiliaryData::default();
-    beside.facts.factors = factors.as_ref().map(|made| CompanionCost {
+    beside.info.factors = factors.as_ref().map(|made| CompanionCost {
         seconds: made.seconds,
         bytes: made.factors.bytes(),
     });
@@ -173,7 +173,7 @@ impl AuxiliaryData {
         let mut writer = stores.writer("sampled", tensors, rows, 1)?;
         let made = source.with_factors(At::Sampled(stores.cell.seed), &mut writer)?;
         let store = writer.finish().map_err(sentence)?;
-        self.facts.sampled = Some(CompanionCost {
+        self.info.sampled = Some(CompanionCost {
             seconds: start.elapsed().as_secs_f64(),
             bytes: store.bytes() + made.factors.bytes(),
         });
@@ -186,7 +186,7 @@ impl AuxiliaryData {
         let start = Instant::now();
         let states = [Part::Train, Part::Query].map(|part| source.hidden_states(part));
         let numbers: usize = states.iter().map(|s| s.last.len() + s.mean.len()).sum();
-        self.facts.hidden_states = Some(CompanionCost {
+        self.info.hidden_states = Some(CompanionCost {
             seconds: start.elapsed().as_secs_f64(),
             bytes: (numbers * size_of::<f32>()) as u64,
         });
@@ -207,7 +207,7 @@ impl AuxiliaryData {
         };
         let found = source.hessian(limit, &mut report)?;
         let blocks = stores.cell.settings.influence.blocks;
-        self.facts.hessian = Some(HessianFacts {
+        self.info.hessian = Some(HessianInfo {
             seconds: start.elapsed().as_secs_f64(),
             bytes: found.bytes(),
             asymmetry: asymmetry(&source.tensors(Part::Train), blocks, &found),
@@ -239,7 +239,7 @@ impl AuxiliaryData {
             });
         }
         let bytes = |c: &Checkpoint| c.train.bytes() + c.query.bytes();
-        self.facts.checkpoints = Some(CheckpointFacts {
+        self.info.checkpoints = Some(CheckpointInfo {
             seconds: start.elapsed().as_secs_f64(),
             bytes: self.owned.checkpoints.iter().map(bytes).sum(),
             epochs: states.iter().map(|state| state.epoch).collect(),

@@ -16,7 +16,7 @@ use crate::influence::{
 };
 use crate::metrics::MetricValue;
 use crate::metrics::decomposition::{
-    Candidate, DecompositionFacts, LadderFacts, MethodParts, PartFacts, Switch,
+    Candidate, DecompositionInfo, LadderInfo, MethodParts, PartInfo, Switch,
 };
 use crate::metrics::ladder::{CEILING, Ladder, Rungs, Target};
 use crate::metrics::retraining::Retraining;
@@ -86,7 +86,7 @@ pub(super) fn decompose(
     retraining: &Retraining,
     setting: &Setting,
     methods: &[MethodScores],
-) -> Result<DecompositionFacts, String> {
+) -> Result<DecompositionInfo, String> {
     let start = Instant::now();
     let mut known = ScoreCache {
         setting,
@@ -103,7 +103,7 @@ pub(super) fn decompose(
             .ok_or_else(|| format!("nothing was retrained for the metric `{metric}`"))?;
         ladders.push(known.ladder(metric, target, config)?);
     }
-    Ok(DecompositionFacts {
+    Ok(DecompositionInfo {
         seconds: start.elapsed().as_secs_f64(),
         ladders,
     })
@@ -133,7 +133,7 @@ impl ScoreCache<'_> {
         metric: &str,
         target: Target,
         config: &DecompositionConfig,
-    ) -> Result<LadderFacts, String> {
+    ) -> Result<LadderInfo, String> {
         let mut rungs = Rungs::new(target, self.setting.seed);
         let (c, candidates) = self.choose(&rungs, &config.damping);
         let mut places: Vec<(Key, usize)> = Vec::new();
@@ -188,7 +188,7 @@ impl ScoreCache<'_> {
                 }
             });
         }
-        Ok(LadderFacts {
+        Ok(LadderInfo {
             metric: metric.to_owned(),
             damping: c,
             candidates,
@@ -356,7 +356,7 @@ impl ScoreCache<'_> {
         let mut above: Option<Key> = None;
         let mut parts = Vec::new();
         for (rung, planned) in plan.into_iter().enumerate() {
-            let mut part = PartFacts {
+            let mut part = PartInfo {
                 switches: planned.switches,
                 loss: ladder.losses[rung].named("", (None, None)),
                 agreement: ladder.agreements[rung].named("", (Some(-1.0), Some(1.0))),

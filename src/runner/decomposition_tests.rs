@@ -113,7 +113,7 @@ impl World {
         candidates: &[f64],
         specs: &[&str],
         hessian: bool,
-    ) -> DecompositionFacts {
+    ) -> DecompositionInfo {
         let specs: Vec<MethodSpec> = specs.iter().map(|spec| spec.parse().unwrap()).collect();
         let methods: Vec<MethodScores> = specs
             .iter()
@@ -144,7 +144,7 @@ impl World {
         decompose(&config, &metrics, &retraining(truth), &setting, &methods).unwrap()
     }
 
-    fn split(&self, truth: &Array2<f64>, specs: &[&str]) -> DecompositionFacts {
+    fn split(&self, truth: &Array2<f64>, specs: &[&str]) -> DecompositionInfo {
         let cell = [&self.train, &self.query];
         self.split_on(cell, truth, &[0.1], specs, true)
     }
@@ -202,9 +202,9 @@ fn retraining(truth: &Array2<f64>) -> Retraining {
 }
 
 /// The whole gap of the only method is in the part `key`, by both metrics.
-fn all_in(facts: &DecompositionFacts, key: &str) {
-    assert_eq!(facts.ladders.len(), 2);
-    for ladder in &facts.ladders {
+fn all_in(info: &DecompositionInfo, key: &str) {
+    assert_eq!(info.ladders.len(), 2);
+    for ladder in &info.ladders {
         let [method] = &ladder.methods[..] else {
             panic!("one method: {ladder:?}");
         };
@@ -399,7 +399,7 @@ fn what_cannot_be_measured_is_joined_to_its_neighbour_and_named() {
         let (with, without) = (&with.methods[0], &without.methods[0]);
         adds_up(without);
         let keys = |method: &MethodParts| -> Vec<String> {
-            method.parts.iter().map(PartFacts::key).collect()
+            method.parts.iter().map(PartInfo::key).collect()
         };
         assert_eq!(
             keys(without),
@@ -417,7 +417,7 @@ fn what_cannot_be_measured_is_joined_to_its_neighbour_and_named() {
         let note = without.parts[1].note.as_ref().expect("why");
         assert!(note.contains("no Hessian: too large"), "{note}");
         // nothing else has changed
-        let sum = |parts: &[PartFacts]| -> f64 {
+        let sum = |parts: &[PartInfo]| -> f64 {
             parts
                 .iter()
                 .map(|part| part.loss.value.expect("defined"))
@@ -503,7 +503,7 @@ fn a_method_that_failed_or_is_not_finite_says_so_and_the_others_keep_their_parts
     assert_eq!(again.ladders, found.ladders);
     let text = serde_json::to_string(&found).unwrap();
     assert_eq!(
-        serde_json::from_str::<DecompositionFacts>(&text).unwrap(),
+        serde_json::from_str::<DecompositionInfo>(&text).unwrap(),
         found
     );
 }

@@ -41,7 +41,7 @@ pub(super) enum LatentsError {
 
 /// What stands beside the tensors.
 #[derive(Serialize, Deserialize)]
-struct Facts {
+struct LatentsInfo {
     /// Which of the distinct captions every image has.
     captions: Vec<usize>,
 }
@@ -84,15 +84,15 @@ fn of_split(
         key.bytes(&picture.rgb);
     }
     let (key, cache) = (key.finish(), Cache(Some(folder)));
-    let found = cache.read::<Facts>(KIND, &key);
-    if let Some(found) = found.and_then(|(arrays, facts)| from_arrays(arrays, facts)) {
+    let found = cache.read::<LatentsInfo>(KIND, &key);
+    if let Some(found) = found.and_then(|(arrays, info)| from_arrays(arrays, info)) {
         return Ok(found);
     }
     let made = encode::inputs(pipeline, images, loss.posterior, mirrored, &device.inner())?;
-    let facts = Facts {
+    let info = LatentsInfo {
         captions: made.captions.clone(),
     };
-    cache.write(KIND, &key, &to_arrays(&made), &facts)?;
+    cache.write(KIND, &key, &to_arrays(&made), &info)?;
     Ok(made)
 }
 
@@ -124,7 +124,7 @@ fn to_arrays(latents: &Latents) -> Weights {
 }
 
 /// What [`to_arrays`] was given; `None` for tensors of another form.
-fn from_arrays(mut arrays: Weights, facts: Facts) -> Option<Latents> {
+fn from_arrays(mut arrays: Weights, info: LatentsInfo) -> Option<Latents> {
     let texts = arrays.remove(TEXTS)?;
     let &[_, channels, height, width] = &arrays.get(MEANS[0])?.shape[..] else {
         return None;
@@ -144,7 +144,7 @@ fn from_arrays(mut arrays: Weights, facts: Facts) -> Option<Latents> {
         mirrored: moments(1),
         shape: [channels, height, width],
         texts: states.map(<[f32]>::to_vec).collect(),
-        captions: facts.captions,
+        captions: info.captions,
         tokens,
         width: context,
     })
@@ -170,10 +170,10 @@ mod tests {
                 tokens: 3,
                 width: 2,
             };
-            let facts = Facts {
+            let info = LatentsInfo {
                 captions: latents.captions.clone(),
             };
-            assert_eq!(from_arrays(to_arrays(&latents), facts), Some(latents));
+            assert_eq!(from_arrays(to_arrays(&latents), info), Some(latents));
         }
     }
 }

@@ -43,7 +43,7 @@ use crate::config::{Cell, Plan};
 use crate::data::Reads;
 use crate::device::DeviceChoice;
 use crate::progress::{Progress, plural};
-use crate::results::record::{CellFacts, Provenance, Record, SCHEMA, Status};
+use crate::results::record::{CellInfo, Provenance, Record, SCHEMA, Status};
 use crate::results::{ResultsDir, ResultsError};
 use latents::Encoding;
 use outcome::outcome;
@@ -171,7 +171,7 @@ pub fn collect(plan: &Plan, results: &ResultsDir) -> Result<Vec<Record>, Results
             record.experiment.clone_from(&plan.name);
             record.profile.clone_from(&plan.profile);
             record.description.clone_from(&plan.description);
-            record.cell = facts(cell);
+            record.cell = info(cell);
             records.push(record);
         }
     }
@@ -224,8 +224,8 @@ pub fn encode_images<'c>(
 }
 
 /// A cell's place in its grid, for its record.
-pub fn facts(cell: &Cell) -> CellFacts {
-    CellFacts {
+pub fn info(cell: &Cell) -> CellInfo {
+    CellInfo {
         id: cell.id.clone(),
         index: cell.index,
         seed: cell.seed,
@@ -239,7 +239,7 @@ fn failed(experiment: &str, cell: &Cell, provenance: Provenance, error: String) 
         experiment: experiment.to_owned(),
         profile: None,
         description: String::new(),
-        cell: facts(cell),
+        cell: info(cell),
         status: Status::Failed,
         error: Some(error),
         config: serde_json::to_value(&cell.settings).expect("settings are plain JSON"),

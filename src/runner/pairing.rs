@@ -3,7 +3,7 @@
 use crate::config::{Cell, MethodSpec};
 use crate::metrics::paired::{Difference, PAIRED, Spread, difference, over, spread};
 use crate::metrics::{Inputs, find};
-use crate::results::record::PairingFacts;
+use crate::results::record::PairingInfo;
 
 /// Of each method of a cell, in the order of the settings: its label, and what each metric varies by. Empty for one
 /// that failed.
@@ -27,7 +27,7 @@ pub fn paired(
 }
 
 /// The differences of every metric that two methods or more have.
-pub fn pairing(spreads: &Spreads) -> Vec<PairingFacts> {
+pub fn pairing(spreads: &Spreads) -> Vec<PairingInfo> {
     let of = |metric: &&str| {
         let rows: Vec<(&String, &Spread)> = spreads
             .iter()
@@ -51,7 +51,7 @@ pub fn pairing(spreads: &Spreads) -> Vec<PairingFacts> {
                 |row: &Vec<Difference>| row.iter().map(pick).map(|x| x.map(rounded)).collect();
             pairs.iter().map(row).collect()
         };
-        Some(PairingFacts {
+        Some(PairingInfo {
             metric: (*metric).to_owned(),
             over: over(metric).to_owned(),
             methods: rows.iter().map(|(label, _)| (*label).clone()).collect(),

@@ -10,7 +10,7 @@ use crate::data::{Inputs, Picture, TaskData};
 use crate::device::DeviceChoice;
 use crate::models::Model;
 use crate::progress::Progress;
-use crate::results::record::SampleFacts;
+use crate::results::record::SampleInfo;
 use crate::sampling::Sampler;
 
 /// The captions that are drawn; none of another model, or when no samples are asked for.
@@ -95,7 +95,7 @@ impl<'a> Samples<'a> {
     ///
     /// # Errors
     /// Pictures that cannot be written, as a sentence.
-    pub fn facts(self, before: &[Picture], after: &[Picture]) -> Result<Vec<SampleFacts>, String> {
+    pub fn info(self, before: &[Picture], after: &[Picture]) -> Result<Vec<SampleInfo>, String> {
         let each = self.settings.images.max(1);
         let write = |pictures: &[Picture]| -> Result<Vec<String>, String> {
             let files = pictures
@@ -105,13 +105,13 @@ impl<'a> Samples<'a> {
         };
         let rows = before.chunks(each).zip(after.chunks(each));
         let all = self.prompts.iter().zip(rows);
-        let facts = all.map(|(prompt, (before, after))| {
-            Ok(SampleFacts {
+        let info = all.map(|(prompt, (before, after))| {
+            Ok(SampleInfo {
                 prompt: prompt.clone(),
                 before: write(before)?,
                 after: write(after)?,
             })
         });
-        facts.collect()
+        info.collect()
     }
 }

@@ -144,11 +144,11 @@ impl Source for Tuned<'_> {
 
     fn states(&self) -> Vec<State> {
         let states = self.states.iter();
-        let facts = states.map(|state| State {
+        let info = states.map(|state| State {
             epoch: state.epoch,
             learning_rate: state.learning_rate,
         });
-        facts.collect()
+        info.collect()
     }
 
     fn at_state(&self, index: usize) -> Result<Box<dyn Source + '_>, String> {

@@ -16,7 +16,7 @@ use crate::models::diffusion::adapter;
 use crate::models::peft::{self, PeftError};
 use crate::objectives;
 use crate::progress::Progress;
-use crate::results::record::{AnswerFacts, SampleFacts};
+use crate::results::record::{AnswerInfo, SampleInfo};
 
 /// Where a cell runs, and what it leaves there.
 pub(super) struct Place {
@@ -141,9 +141,9 @@ pub(super) struct Outcome {
     /// The fine-tune on parts of the training examples, when the settings ask for retraining.
     pub retrainer: Option<Retrainer>,
     /// What a language model answers before and after.
-    pub answers: Vec<AnswerFacts>,
+    pub answers: Vec<AnswerInfo>,
     /// What a diffusion model draws before and after.
-    pub samples: Vec<SampleFacts>,
+    pub samples: Vec<SampleInfo>,
 }
 
 /// Makes the examples of a cell and fine-tunes its model; `checkpoints` keeps the states along the way.
@@ -186,8 +186,8 @@ pub(super) fn tune(
     let retrainer = truth.map(|_| recipe.retrainer(&base, &data));
     Ok(Outcome {
         retrainer: retrainer.transpose()?,
-        answers: asked.facts(before, after),
-        samples: samples.facts(&drawn_before, &drawn_after)?,
+        answers: asked.info(before, after),
+        samples: samples.info(&drawn_before, &drawn_after)?,
         data,
         tuned,
     })

@@ -4,14 +4,14 @@
 use infbench::influence::SolverDiagnostics;
 use infbench::measure::{StageBytes, StageSeconds};
 use infbench::metrics::decomposition::{
-    Candidate, DecompositionFacts, LadderFacts, MethodParts, PartFacts, Switch,
+    Candidate, DecompositionInfo, LadderInfo, MethodParts, PartInfo, Switch,
 };
 use infbench::metrics::{Curve, MetricValue};
 use infbench::random::{Rng, rng};
 use infbench::results::record::{
-    BlockFacts, CellFacts, CompanionFacts, EpochFacts, GradientFacts, GroundTruthFacts,
-    LeaveOneOutFacts, MethodRecord, ModelFacts, Provenance, Record, SCHEMA, Status, SubsetFacts,
-    TaskFacts, TrainingFacts,
+    BlockInfo, CellInfo, CompanionInfo, EpochInfo, GradientInfo, GroundTruthInfo, LeaveOneOutInfo,
+    MethodRecord, ModelInfo, Provenance, Record, SCHEMA, Status, SubsetInfo, TaskInfo,
+    TrainingInfo,
 };
 use rand::RngExt;
 use serde_json::{Map, Value, json};
@@ -227,9 +227,9 @@ pub fn retraining(seeds: u64) -> Vec<Record> {
         };
         let mut record = record("retraining", &shape);
         let own = 0.01 * seed as f64;
-        record.ground_truth = Some(GroundTruthFacts {
+        record.ground_truth = Some(GroundTruthInfo {
             seconds: 100.0,
-            leave_one_out: Some(LeaveOneOutFacts {
+            leave_one_out: Some(LeaveOneOutInfo {
                 examples: 200,
                 seeds: 5,
                 min_snr: 1.0,
@@ -237,7 +237,7 @@ pub fn retraining(seeds: u64) -> Vec<Record> {
                 ceiling: value("loo_ceiling", 0.9 + own, 0.02),
             }),
             subsets: [50, 90, 99]
-                .map(|percent| SubsetFacts {
+                .map(|percent| SubsetInfo {
                     percent,
                     subsets: 100,
                     seeds: 5,
@@ -318,7 +318,7 @@ pub fn decomposition(seeds: u64) -> Vec<Record> {
             let (mut agreement, mut parts) = (1.0, Vec::new());
             for (switches, loss) in losses {
                 agreement -= loss;
-                parts.push(PartFacts {
+                parts.push(PartInfo {
                     size: (switches[0] > Influence).then(|| value("size".to_owned(), loss.abs())),
                     note: (switches.len() > 1).then(|| "no rung between: too large".to_owned()),
                     switches,
@@ -333,7 +333,7 @@ pub fn decomposition(seeds: u64) -> Vec<Record> {
                 parts,
             }
         };
-        let ladder = |metric: &str| LadderFacts {
+        let ladder = |metric: &str| LadderInfo {
             metric: metric.to_owned(),
             damping: [1.0, 0.1][seed % 2],
             candidates: [0.01, 0.1, 1.0]
@@ -349,7 +349,7 @@ pub fn decomposition(seeds: u64) -> Vec<Record> {
                 .collect(),
         };
         let truth = record.ground_truth.as_mut().expect("retrained");
-        truth.decomposition = Some(DecompositionFacts {
+        truth.decomposition = Some(DecompositionInfo {
             seconds: 3.0,
             ladders: ["loo_pearson", "lds_50"].map(ladder).to_vec(),
         });
@@ -423,7 +423,7 @@ fn record(experiment: &str, shape: &Shape) -> Record {
         "synthetic",
     );
     let classes = shape.task == "sentences";
-    let blocks = (0..2 * shape.layers).map(|l| BlockFacts {
+    let blocks = (0..2 * shape.layers).map(|l| BlockInfo {
         name: format!("layer.{}.lora_{}", l / 2, ["A", "B"][l % 2]),
         dim: 192,
         lambda: 1e-4 * (l + 1) as f64,
@@ -433,7 +433,7 @@ fn record(experiment: &str, shape: &Shape) -> Record {
         experiment: experiment.to_owned(),
         profile: None,
         description: "How does a <made-up> method fare?".to_owned(),
-        cell: CellFacts {
+        cell: CellInfo {
             id: format!(
                 "{:016x}",
                 0xabc0_0000 + shape.index as u64 * 16 + shape.seed
@@ -461,7 +461,7 @@ fn record(experiment: &str, shape: &Shape) -> Record {
                 ("faer".to_owned(), json!("0.24.4")),
             ]),
         },
-        task: Some(TaskFacts {
+        task: Some(TaskInfo {
             name: shape.task.to_owned(),
             train: shape.n,
             query: 100,
@@ -472,7 +472,7 @@ fn record(experiment: &str, shape: &Shape) -> Record {
             long_prompts: 0,
             duplicates: 0,
         }),
-        model: Some(ModelFacts {
+        model: Some(ModelInfo {
             base_dropout: None,
             name: "transformer".to_owned(),
             parameters: 80_000,
@@ -481,20 +481,20 @@ fn record(experiment: &str, shape: &Shape) -> Record {
             adapted_layers: shape.layers,
             commit: None,
         }),
-        training: Some(TrainingFacts {
+        training: Some(TrainingInfo {
             seconds: 0.4 * shape.layers as f64 + 0.1 * rng.random::<f64>(),
             cached: false,
             accuracy_of: "examples".to_owned(),
             epochs: epochs(rng, shape),
         }),
-        gradients: Some(GradientFacts {
+        gradients: Some(GradientInfo {
             seconds: 0.1 * shape.layers as f64,
             examples_per_second: 1750.0,
             padding: (shape.task == "sentences").then_some(0.031),
             bytes: (shape.n * shape.layers * 384 * 4) as u64,
             storage: "memory".to_owned(),
             blocks: blocks.collect(),
-            companions: CompanionFacts::default(),
+            companions: CompanionInfo::default(),
         }),
         ground_truth: None,
         methods: METHODS
@@ -510,10 +510,10 @@ fn record(experiment: &str, shape: &Shape) -> Record {
     }
 }
 
-fn epochs(rng: &mut Rng, shape: &Shape) -> Vec<EpochFacts> {
+fn epochs(rng: &mut Rng, shape: &Shape) -> Vec<EpochInfo> {
     let of = |epoch: usize| {
         let left = (-(epoch as f64) / 3.0).exp();
-        EpochFacts {
+        EpochInfo {
             epoch,
             train_loss: 0.5 + 1.2 * left,
             query_loss: 0.3 + 1.3 * left + 0.05 * rng.random::<f64>(),

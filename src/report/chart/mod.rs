@@ -33,7 +33,7 @@ const NAME: f64 = 260.0;
 pub struct RecordRef {
     /// Id of the page's entry that lists the records.
     pub anchor: String,
-    /// The method, by its position in the study; `None` for what all methods share.
+    /// The method, by its position in the result set; `None` for what all methods share.
     pub method: Option<usize>,
     /// Records that the number stands on.
     pub records: usize,

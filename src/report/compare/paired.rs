@@ -7,11 +7,9 @@ use crate::metrics::METRICS;
 use crate::metrics::contrast::Contrast;
 use crate::metrics::interval::mean;
 use crate::progress::count;
-use crate::report::aggregate::value;
-use crate::report::comparison::seeds_by_task;
+use crate::report::data::{seeds_by_task, task_name, value};
 use crate::report::number::{self, MISSING};
 use crate::report::parts::distinct;
-use crate::report::study::task_name;
 use crate::report::tables::Columns;
 use crate::results::record::Record;
 

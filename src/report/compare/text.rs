@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::report::study::value_text;
+use crate::report::data::value_text;
 use crate::report::tables::cut;
 use crate::results::difference::Difference;
 

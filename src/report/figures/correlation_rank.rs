@@ -2,23 +2,23 @@
 
 use super::draft::Draft;
 use super::{Outcome, compared};
-use crate::report::study::Study;
+use crate::report::data::ResultSet;
 
 const TITLE: &str = "Correlation with exact influence against LoRA rank";
 const RANK: &str = "lora.rank";
 
 /// One panel a task and measure: the mean query's correlation, as in the paper, and the mean over queries.
-pub fn draw(study: &Study) -> Outcome {
-    if !study.sweeps().iter().any(|axis| axis.key == RANK) {
+pub fn draw(results: &ResultSet) -> Outcome {
+    if !results.sweeps().iter().any(|axis| axis.key == RANK) {
         return Outcome::omitted(TITLE, "no sweep over `lora.rank` with two values or more");
     }
-    let slices = study.slices(Some(RANK));
+    let slices = results.slices(Some(RANK));
     // rows of one measure, where that is possible
     let columns = match slices.len() {
         1 | 2 | 4 => 2,
         _ => 3,
     };
-    let mut draft = Draft::new(study, columns, 240.0);
+    let mut draft = Draft::new(results, columns, 240.0);
     for (metric, kind) in [
         ("pearson_mean_query", "mean query"),
         ("pearson", "per query"),
@@ -31,7 +31,7 @@ pub fn draw(study: &Study) -> Outcome {
             }
         }
     }
-    draft.legend(compared(study, "pearson"));
+    draft.legend(compared(results, "pearson"));
     let missing = draft.missing(slices.iter().flat_map(|slice| &slice.groups));
     draft.note(&[&missing]);
     draft.held = slices

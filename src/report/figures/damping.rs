@@ -6,8 +6,8 @@ use super::{Outcome, has_values, slug};
 use crate::config::influence::DEFAULT_DAMPING;
 use crate::metrics::find;
 use crate::report::chart::{Entry, Layer, Stroke};
+use crate::report::data::{ResultSet, Slice};
 use crate::report::palette::{Dash, GREY, INK};
-use crate::report::study::{Slice, Study};
 
 /// The swept setting.
 pub const DAMPING: &str = "influence.damping";
@@ -24,24 +24,24 @@ pub const METRICS: [&str; 6] = [
 
 /// One figure a task; nothing where the damping was not swept or nothing but agreement at each damping by itself
 /// was taken.
-pub fn draw(study: &Study) -> Vec<Outcome> {
+pub fn draw(results: &ResultSet) -> Vec<Outcome> {
     let metrics: Vec<&str> = METRICS
         .into_iter()
-        .filter(|metric| has_values(study, metric))
+        .filter(|metric| has_values(results, metric))
         .collect();
-    if metrics.is_empty() || !study.sweeps().iter().any(|axis| axis.key == DAMPING) {
+    if metrics.is_empty() || !results.sweeps().iter().any(|axis| axis.key == DAMPING) {
         return Vec::new();
     }
-    let slices = study.slices(Some(DAMPING));
+    let slices = results.slices(Some(DAMPING));
     let several = slices.len() > 1;
     let drawn = slices.iter();
     drawn
-        .map(|slice| of_slice(study, &metrics, slice, several))
+        .map(|slice| of_slice(results, &metrics, slice, several))
         .collect()
 }
 
-fn of_slice(study: &Study, metrics: &[&str], slice: &Slice, several: bool) -> Outcome {
-    let mut draft = Draft::new(study, 2, 250.0);
+fn of_slice(results: &ResultSet, metrics: &[&str], slice: &Slice, several: bool) -> Outcome {
+    let mut draft = Draft::new(results, 2, 250.0);
     let mut has_ceiling = false;
     for metric in metrics {
         // the retrainings know nothing of the damping, and exact influence has no ceiling
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn the_default_is_marked_where_the_damping_was_swept_and_no_figure_made_elsewhere() {
         let records = synthetic::damping();
-        let drawn = draw(&Study::new(&records));
+        let drawn = draw(&ResultSet::new(&records));
         let [Outcome::Drawn(figure)] = &drawn[..] else {
             panic!("one figure: {drawn:?}");
         };
@@ -121,7 +121,7 @@ mod tests {
             assert_eq!(panel.layers.iter().filter(is_mark).count(), 1);
         }
         for records in [synthetic::rank(), synthetic::layers()] {
-            assert!(draw(&Study::new(&records)).is_empty());
+            assert!(draw(&ResultSet::new(&records)).is_empty());
         }
     }
 }

@@ -4,12 +4,11 @@ use super::draft::Draft;
 use super::{Outcome, slug};
 use crate::metrics::decomposition::Switch;
 use crate::metrics::find;
-use crate::report::aggregate::Aggregate;
 use crate::report::chart::{Axis, DataPoint, Entry, Layer, Panel, RecordRef, Stroke, short_name};
+use crate::report::data::{Aggregate, Group, ResultSet};
 use crate::report::number;
 use crate::report::palette::{Colour, Dash, INK, Marker, Style, WHITE};
 use crate::report::parts::{Gaps, MethodGap, Part, distinct, of_group};
-use crate::report::study::{Group, Study};
 use crate::report::tables::damping_text;
 
 /// Pixels of a row; heights within it are in shares of it, downwards from its middle.
@@ -27,8 +26,8 @@ const SHOWN: f64 = 0.006;
 type Panels<'p> = (&'p str, &'p str, &'p Group<'p>, Gaps);
 
 /// One figure a metric, with a panel a task; nothing where no gap was split.
-pub fn draw(study: &Study) -> Vec<Outcome> {
-    let slices = study.slices(None);
+pub fn draw(results: &ResultSet) -> Vec<Outcome> {
+    let slices = results.slices(None);
     let panels: Vec<Panels> = slices
         .iter()
         .filter_map(|slice| Some((slice, *slice.groups.first()?)))
@@ -41,12 +40,12 @@ pub fn draw(study: &Study) -> Vec<Outcome> {
         .into_iter()
         .map(|metric| {
             let own = panels.iter().filter(|(.., gaps)| gaps.metric == metric);
-            of_metric(study, &metric, &own.collect::<Vec<_>>())
+            of_metric(results, &metric, &own.collect::<Vec<_>>())
         })
         .collect()
 }
 
-fn of_metric(study: &Study, metric: &str, panels: &[&Panels]) -> Outcome {
+fn of_metric(results: &ResultSet, metric: &str, panels: &[&Panels]) -> Outcome {
     let name = find(metric).map_or(metric, |metric| metric.title);
     let title = format!("Where the gap to retraining comes from: {name}");
     let all = || panels.iter().flat_map(|(.., gaps)| &gaps.methods);
@@ -54,7 +53,7 @@ fn of_metric(study: &Study, metric: &str, panels: &[&Panels]) -> Outcome {
         return Outcome::omitted(title, "no gap is defined");
     }
     let most = panels.iter().map(|(.., gaps)| gaps.methods.len()).max();
-    let mut draft = Draft::new(study, 1, ROW * most.unwrap_or(1) as f64);
+    let mut draft = Draft::new(results, 1, ROW * most.unwrap_or(1) as f64);
     draft.aggregates = all().map(|method| method.gap).collect();
     let gap = Style {
         name: "the gap: all parts together".to_owned(),
@@ -67,15 +66,15 @@ fn of_metric(study: &Study, metric: &str, panels: &[&Panels]) -> Outcome {
             draft.held = (*held).to_owned();
         }
         let names = gaps.methods.iter();
-        let names = names.map(|method| short_name(&study.palette.style(&method.label)));
+        let names = names.map(|method| short_name(&results.palette.style(&method.label)));
         let (low, high) = extent(gaps);
         let x = Axis::linear(format!("Gap to retraining: 1 − {name}"), low, high);
         let mut panel = Panel::new(*title, x, Axis::rows(&names.collect::<Vec<_>>()));
         for (row, method) in gaps.methods.iter().enumerate() {
-            let record = study.origin(group, Some(&method.label));
+            let record = results.origin(group, Some(&method.label));
             let layers = row_layers(method, (&panel.x, -(row as f64)), record, &gap);
             panel.layers.extend(layers);
-            draft.findings.extend(sentence(study, title, method));
+            draft.findings.extend(sentence(results, title, method));
         }
         let zero = [(0.0, panel.y.high), (0.0, panel.y.low)];
         let zero = Layer::line(zero, Stroke::new(INK, 1.2, Dash::Solid));
@@ -109,7 +108,7 @@ fn of_metric(study: &Study, metric: &str, panels: &[&Panels]) -> Outcome {
         ),
         &draft.intervals(),
         "Thin bars are the intervals of the parts, paired: both rungs on the same resamples or seeds.",
-        &damping_text(study),
+        &damping_text(results),
         &draft.held(),
         &undefined_text(&draft.aggregates),
     ];
@@ -180,7 +179,7 @@ fn numbers(value: f64, interval: Option<(f64, f64)>) -> String {
 }
 
 /// The gap of a method and the largest of its parts.
-fn sentence(study: &Study, title: &str, method: &MethodGap) -> Option<String> {
+fn sentence(results: &ResultSet, title: &str, method: &MethodGap) -> Option<String> {
     let gap = method.gap.value?;
     let parts = method.parts.iter();
     let (part, loss) = parts
@@ -189,7 +188,7 @@ fn sentence(study: &Study, title: &str, method: &MethodGap) -> Option<String> {
     let interval = method.gap.low.zip(method.gap.high);
     Some(format!(
         "{title}, {}: the gap is {}; the largest part is {part} ({}).",
-        study.palette.style(&method.label).name,
+        results.palette.style(&method.label).name,
         numbers(gap, interval),
         number::fixed(loss, 3)
     ))
@@ -277,8 +276,8 @@ mod tests {
     fn a_figure_a_metric_with_losses_right_and_gains_left_of_zero() {
         for seeds in [1, 3] {
             let records = synthetic::decomposition(seeds);
-            let study = Study::new(&records);
-            let drawn = draw(&study);
+            let results = ResultSet::new(&records);
+            let drawn = draw(&results);
             let ids: Vec<&str> = drawn
                 .iter()
                 .map(|outcome| match outcome {
@@ -287,7 +286,7 @@ mod tests {
                 })
                 .collect();
             assert_eq!(ids, ["decomposition_loo_pearson", "decomposition_lds_50"]);
-            let gaps = of_group(&study.groups[0]);
+            let gaps = of_group(&results.groups[0]);
             let (low, high) = extent(&gaps[0]);
             let first = &gaps[0].methods[0];
             let sum = |of: fn(f64) -> f64| -> f64 {
@@ -302,6 +301,6 @@ mod tests {
             assert!(high > sum(|x| x.max(0.0)));
         }
         let none = synthetic::rank();
-        assert!(draw(&Study::new(&none)).is_empty());
+        assert!(draw(&ResultSet::new(&none)).is_empty());
     }
 }

@@ -2,20 +2,20 @@
 
 use super::dots::{self, Dots};
 use super::{Outcome, has_values};
-use crate::report::study::Study;
+use crate::report::data::ResultSet;
 
 const TITLE: &str = "Detection of flipped labels, and runtime";
 
 /// One row of two panels a task.
-pub fn draw(study: &Study) -> Outcome {
-    if !has_values(study, "detection_auc") {
+pub fn draw(results: &ResultSet) -> Outcome {
+    if !has_values(results, "detection_auc") {
         return Outcome::omitted(
             TITLE,
             "no cell has flipped labels and the metric `detection_auc`",
         );
     }
     dots::draw(
-        study,
+        results,
         &Dots {
             id: "detection",
             title: TITLE,

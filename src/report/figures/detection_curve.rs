@@ -4,10 +4,9 @@ use super::draft::Draft;
 use super::{Outcome, findings};
 use crate::metrics::interval::{mean, t_interval};
 use crate::report::chart::{Axis, DataPoint, Entry, Layer, Panel, Stroke};
-use crate::report::comparison::compare_by;
+use crate::report::data::{Group, ResultSet, compare_by, method};
 use crate::report::number;
 use crate::report::palette::{Dash, GREY};
-use crate::report::study::{Group, Study, method};
 use crate::results::record::Record;
 
 const TITLE: &str = "Flipped labels found against examples inspected";
@@ -29,33 +28,33 @@ struct Band {
 type Bands<'s> = Vec<(&'s str, Band)>;
 
 /// One panel a task at the reference setting.
-pub fn draw(study: &Study) -> Outcome {
-    let mut draft = Draft::new(study, 1, 380.0);
+pub fn draw(results: &ResultSet) -> Outcome {
+    let mut draft = Draft::new(results, 1, 380.0);
     let mut content: Vec<(&Group, Bands)> = Vec::new();
-    let slices = study.slices(None);
+    let slices = results.slices(None);
     for slice in &slices {
         let Some(group) = slice.groups.first() else {
             continue;
         };
-        let bands = study.methods.iter();
+        let bands = results.methods.iter();
         let bands: Bands = bands
             .filter_map(|label| Some((label.as_str(), band(group, label)?)))
             .collect();
         if bands.is_empty() {
             continue;
         }
-        draft.gaps.group(group);
-        for label in &study.methods {
+        draft.missing.group(group);
+        for label in &results.methods {
             let own = bands.iter().find(|(other, _)| other == label);
             let found = own.map_or(0, |(_, band)| band.seeds);
             draft
-                .gaps
-                .curve(&study.palette.style(label).name, group, found);
+                .missing
+                .curve(&results.palette.style(label).name, group, found);
         }
         draft.held.clone_from(&slice.held);
         draft
             .findings
-            .extend(sentence(study, group, &slice.title, &bands));
+            .extend(sentence(results, group, &slice.title, &bands));
         let x = Axis::linear("Share of examples inspected", 0.0, 1.0);
         let y = Axis::linear("Share of flipped labels found", 0.0, 1.0);
         draft
@@ -71,9 +70,9 @@ pub fn draw(study: &Study) -> Outcome {
         let mut bands = content.iter().flat_map(|(_, bands)| bands);
         bands.any(|(other, _)| other == label)
     };
-    let shown: Vec<&String> = study.methods.iter().filter(is_shown).collect();
+    let shown: Vec<&String> = results.methods.iter().filter(is_shown).collect();
     for ((group, bands), panel) in content.iter().zip(&mut draft.chart.panels) {
-        panel.layers = layers(study, group, bands, shown.len() > BANDS);
+        panel.layers = layers(results, group, bands, shown.len() > BANDS);
     }
     draft.legend(shown.iter().map(|label| label.as_str()));
     for entry in &mut draft.chart.legend {
@@ -82,7 +81,7 @@ pub fn draw(study: &Study) -> Outcome {
     let random = Entry::line("random order", GREY, Dash::Dashed);
     let ideal = Entry::line("ideal", GREY, Dash::Solid);
     draft.chart.legend.extend([random, ideal]);
-    let missing = draft.gaps.text().unwrap_or_default();
+    let missing = draft.missing.text().unwrap_or_default();
     draft.note(&[&missing]);
     let seeds = content.iter().flat_map(|(_, bands)| bands);
     let bands = match seeds.map(|(_, band)| band.seeds).max() {
@@ -107,7 +106,7 @@ pub fn draw(study: &Study) -> Outcome {
 }
 
 /// Random and ideal order, bands, and the curves over them.
-fn layers(study: &Study, group: &Group, bands: &Bands, some_have_bands: bool) -> Vec<Layer> {
+fn layers(results: &ResultSet, group: &Group, bands: &Bands, some_have_bands: bool) -> Vec<Layer> {
     let mut layers = vec![Layer::line(
         [(0.0, 0.0), (1.0, 1.0)],
         Stroke::reference(Dash::Dashed),
@@ -119,26 +118,26 @@ fn layers(study: &Study, group: &Group, bands: &Bands, some_have_bands: bool) ->
     for (label, band) in bands {
         let banded = !some_have_bands || ["exact", "datainf"].contains(label);
         if banded && !band.low.is_empty() {
-            let colour = study.palette.style(label).colour;
+            let colour = results.palette.style(label).colour;
             layers.push(Layer::band(&band.low, &band.high, colour));
         }
     }
     layers.extend(bands.iter().map(|(label, band)| {
-        let style = study.palette.style(label);
+        let style = results.palette.style(label);
         Layer::Line {
             points: band.mean.clone(),
             stroke: Stroke::new(style.colour, 2.2, style.dash),
-            series: Some((style, study.origin(group, Some(label)))),
+            series: Some((style, results.origin(group, Some(label)))),
         }
     }));
     layers
 }
 
 /// What is found by inspecting as many examples as there are flipped labels.
-fn sentence(study: &Study, group: &Group, title: &str, bands: &Bands) -> Option<String> {
+fn sentence(results: &ResultSet, group: &Group, title: &str, bands: &Bands) -> Option<String> {
     let share = flipped_share(group)?;
     let step = (share * STEPS as f64).round() as usize;
-    let labels = study.methods.iter().map(String::as_str).collect();
+    let labels = results.methods.iter().map(String::as_str).collect();
     let found = compare_by(&[group], labels, true, None, &|record, label| {
         curve(record, label)?.get(step).copied()
     })?;
@@ -149,7 +148,7 @@ fn sentence(study: &Study, group: &Group, title: &str, bands: &Bands) -> Option<
         Some(DataPoint::from(band.mean.get(step)?.1).within(interval))
     };
     let percent = |x: f64| format!("{} %", number::fixed(100.0 * x, 0));
-    let name = |label: &str| study.palette.style(label).name;
+    let name = |label: &str| results.palette.style(label).name;
     let best = findings::best(&found, name, point, percent)?;
     Some(format!(
         "{title}: inspecting {} of the examples, as many as are flipped, finds most with {best}; in random order {}.",

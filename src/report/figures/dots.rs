@@ -3,12 +3,10 @@
 use super::draft::Draft;
 use super::{Outcome, findings, metric_axis};
 use crate::metrics::find;
-use crate::report::aggregate::Aggregate;
 use crate::report::chart::{Axis, DataPoint, Entry, Layer, Panel, Stroke, short_name};
-use crate::report::comparison::compare;
+use crate::report::data::{Aggregate, Group, ResultSet, compare};
 use crate::report::number::MISSING;
 use crate::report::palette::{Dash, GREY};
-use crate::report::study::{Group, Study};
 
 /// Height of a row, pixels.
 const ROW: f64 = 24.0;
@@ -32,47 +30,47 @@ pub struct Dots<'d> {
 }
 
 /// One row of panels a task, at the reference setting.
-pub fn draw(study: &Study, dots: &Dots) -> Outcome {
-    let mut draft = Draft::new(study, dots.metrics.len(), 0.0);
-    for slice in study.slices(None) {
+pub fn draw(results: &ResultSet, dots: &Dots) -> Outcome {
+    let mut draft = Draft::new(results, dots.metrics.len(), 0.0);
+    for slice in results.slices(None) {
         let Some(group) = slice.groups.first() else {
             continue;
         };
         let mut of = |metric: &&str| {
-            let methods = study.methods.iter();
+            let methods = results.methods.iter();
             methods
                 .map(|label| draft.measure(group, label, metric))
                 .collect()
         };
-        let results: Vec<Vec<Aggregate>> = dots.metrics.iter().map(&mut of).collect();
-        if !results[0].iter().any(Aggregate::applies) {
+        let values: Vec<Vec<Aggregate>> = dots.metrics.iter().map(&mut of).collect();
+        if !values[0].iter().any(Aggregate::applies) {
             continue;
         }
-        draft.gaps.group(group);
+        draft.missing.group(group);
         draft.held.clone_from(&slice.held);
-        for (column, (metric, results)) in dots.metrics.iter().zip(&results).enumerate() {
-            let points: Vec<Option<DataPoint>> = study
+        for (column, (metric, found)) in dots.metrics.iter().zip(&values).enumerate() {
+            let points: Vec<Option<DataPoint>> = results
                 .methods
                 .iter()
-                .zip(results)
+                .zip(found)
                 .map(|(label, result)| draft.point(group, Some(label), result))
                 .collect();
             let most = (dots.ceiling)(group, metric);
-            let mut panel = rows(study, column == 0, metric, &points, most.as_ref());
+            let mut panel = rows(results, column == 0, metric, &points, most.as_ref());
             panel.title.clone_from(&slice.title);
             panel.layers = underlay(&panel, (dots.chance)(metric), most.as_ref());
-            for (row, (label, point)) in study.methods.iter().zip(&points).enumerate() {
+            for (row, (label, point)) in results.methods.iter().zip(&points).enumerate() {
                 let y = -(row as f64);
-                let style = study.palette.style(label);
+                let style = results.palette.style(label);
                 panel.layers.push(match point {
                     Some(point) => Layer::dots(&style, [(point.clone(), y.into())]),
                     None => Layer::Word {
                         y,
-                        text: why_missing(&results[row]).to_owned(),
+                        text: why_missing(&found[row]).to_owned(),
                     },
                 });
             }
-            let said = sentence(study, group, &slice.title, metric, &points, most.as_ref());
+            let said = sentence(results, group, &slice.title, metric, &points, most.as_ref());
             draft.findings.extend(said);
             let is_new = draft.chart.legend.is_empty() && most.is_some();
             let ceiling = is_new.then(|| Entry::line("noise ceiling", GREY, Dash::Solid));
@@ -80,8 +78,8 @@ pub fn draw(study: &Study, dots: &Dots) -> Outcome {
             draft.chart.panels.push(panel);
         }
     }
-    draft.chart.height = ROW * study.methods.len() as f64 + 8.0;
-    let missing = draft.gaps.text().unwrap_or_default();
+    draft.chart.height = ROW * results.methods.len() as f64 + 8.0;
+    let missing = draft.missing.text().unwrap_or_default();
     draft.note(&[&missing]);
     let text = [dots.text, &draft.intervals(), &draft.held(), &missing];
     draft.outcome(dots.id, dots.title, &text, dots.empty)
@@ -89,17 +87,17 @@ pub fn draw(study: &Study, dots: &Dots) -> Outcome {
 
 /// An empty panel with a row a method, which are named in the first column.
 fn rows(
-    study: &Study,
+    results: &ResultSet,
     is_first: bool,
     metric: &str,
     points: &[Option<DataPoint>],
     most: Option<&DataPoint>,
 ) -> Panel {
     let name = |label: &String| match is_first {
-        true => short_name(&study.palette.style(label)),
+        true => short_name(&results.palette.style(label)),
         false => String::new(),
     };
-    let names: Vec<String> = study.methods.iter().map(name).collect();
+    let names: Vec<String> = results.methods.iter().map(name).collect();
     // without a value the axis is drawn over an arbitrary range, with a word at every row
     let x = metric_axis(metric, points.iter().flatten().chain(most)).unwrap_or_else(|| Axis {
         ticks: Vec::new(),
@@ -139,7 +137,7 @@ fn why_missing(result: &Aggregate) -> &'static str {
 
 /// The best by a metric, with what it is held against.
 fn sentence(
-    study: &Study,
+    results: &ResultSet,
     group: &Group,
     title: &str,
     metric: &str,
@@ -147,17 +145,17 @@ fn sentence(
     most: Option<&DataPoint>,
 ) -> Option<String> {
     let found = find(metric)?;
-    let name = |label: &str| study.palette.style(label).name;
+    let name = |label: &str| results.palette.style(label).name;
     let point = |label: &str| {
-        let at = study.methods.iter().position(|other| other == label)?;
+        let at = results.methods.iter().position(|other| other == label)?;
         points[at].clone()
     };
     let show = |value| findings::show(metric, value);
-    let comparison = compare(study, &[group], found)?;
+    let comparison = compare(results, &[group], found)?;
     let best = findings::best(&comparison, name, point, show)?;
     let first = comparison.best().map(|i| comparison.labels[i]);
     let others = ["exact", "datainf"].into_iter().filter_map(|subject| {
-        let known = study.methods.iter().any(|label| label == subject) && first != Some(subject);
+        let known = results.methods.iter().any(|label| label == subject) && first != Some(subject);
         let value = point(subject).map_or(MISSING.to_owned(), |point| show(point.value));
         known.then(|| format!("{} {value}", name(subject)))
     });

@@ -1,25 +1,26 @@
-//! A figure of a study while it is collected: its panels, what they show in words, and what is missing from them.
+//! A figure while it is collected: its panels, what they show in words, and what is missing from them.
 
 use super::findings;
 use super::shared::{caption, change_between, compared, dodge, interval_text, metric_axis};
 use super::{Figure, Outcome};
 use crate::metrics::{Metric, find};
-use crate::report::aggregate::{Aggregate, Gaps, aggregate, aggregate_cell, value};
 use crate::report::chart::{Axis, Chart, DataPoint, Entry, Layer, Panel, Scale, Series, points};
-use crate::report::comparison::{Comparison, compare};
+use crate::report::data::{
+    Aggregate, Comparison, DTYPE, Group, MissingData, ResultSet, Slice, aggregate, aggregate_cell,
+    axis_short, axis_title, compare, tick_text, value,
+};
 use crate::report::palette::{Colour, Dash, Marker, Style};
-use crate::report::study::{DTYPE, Group, Slice, Study, axis_short, axis_title, tick_text};
 use crate::results::record::Record;
 
 /// A figure without a caption.
 pub struct Draft<'s> {
-    study: &'s Study<'s>,
+    results: &'s ResultSet<'s>,
     /// What is drawn.
     pub chart: Chart,
     /// What there is to be seen.
     pub findings: Vec<String>,
     /// What is missing.
-    pub gaps: Gaps,
+    pub missing: MissingData,
     /// The numbers, for what is said of their intervals.
     pub aggregates: Vec<Aggregate>,
     /// Settings that are held.
@@ -28,16 +29,16 @@ pub struct Draft<'s> {
 
 impl<'s> Draft<'s> {
     /// Without panels yet, which get `columns` columns and plots `height` pixels high.
-    pub fn new(study: &'s Study<'s>, columns: usize, height: f64) -> Self {
+    pub fn new(results: &'s ResultSet<'s>, columns: usize, height: f64) -> Self {
         Self {
-            study,
+            results,
             chart: Chart {
                 columns,
                 height,
                 ..Chart::default()
             },
             findings: Vec::new(),
-            gaps: Gaps::default(),
+            missing: MissingData::default(),
             aggregates: Vec::new(),
             held: String::new(),
         }
@@ -46,8 +47,8 @@ impl<'s> Draft<'s> {
     /// A metric of a method at a setting.
     pub fn measure(&mut self, group: &Group, label: &str, metric: &str) -> Aggregate {
         let result = aggregate(group, label, metric);
-        let name = self.study.palette.style(label).name;
-        self.gaps.number(&name, group, &result);
+        let name = self.results.palette.style(label).name;
+        self.missing.number(&name, group, &result);
         self.aggregates.push(result);
         result
     }
@@ -55,7 +56,7 @@ impl<'s> Draft<'s> {
     /// The number as a point that links to the records of its group.
     pub fn point(&self, group: &Group, label: Option<&str>, of: &Aggregate) -> Option<DataPoint> {
         let point = DataPoint::from(of.value?).within(of.low.zip(of.high));
-        Some(point.with_record(Some(self.study.origin(group, label))))
+        Some(point.with_record(Some(self.results.origin(group, label))))
     }
 
     /// Adds a panel of a metric along a swept setting, with a line a method, and the sentence `{lead} is {methods}`.
@@ -68,8 +69,8 @@ impl<'s> Draft<'s> {
         lead: &str,
         also: Option<&DataPoint>,
     ) -> Option<&mut Panel> {
-        let study = self.study;
-        let labels = compared(study, metric);
+        let results = self.results;
+        let labels = compared(results, metric);
         let mut series: Vec<(&str, Series)> = Vec::new();
         for label in &labels {
             let of = |group: &&Group| {
@@ -87,16 +88,16 @@ impl<'s> Draft<'s> {
             }
         }
         self.findings
-            .extend(sentence(study, slice, key, metric, &series, lead));
+            .extend(sentence(results, slice, key, metric, &series, lead));
         let mut panel = Panel::new("", x, y);
         // a method stands at its place among all, so that it is the same in panels that lack some
-        let all = &study.methods;
+        let all = &results.methods;
         panel.layers = series
             .into_iter()
             .map(|(label, series)| {
                 let place = all.iter().position(|other| other == label);
                 let dodge = dodge(place.unwrap_or(0), all.len());
-                Layer::series(&study.palette.style(label), series, dodge)
+                Layer::series(&results.palette.style(label), series, dodge)
             })
             .collect();
         self.chart.panels.push(panel);
@@ -135,13 +136,13 @@ impl<'s> Draft<'s> {
 
     /// Methods in the legend.
     pub fn legend<'l>(&mut self, labels: impl IntoIterator<Item = &'l str>) {
-        let entry = |label| Entry::method(&self.study.palette.style(label));
+        let entry = |label| Entry::method(&self.results.palette.style(label));
         self.chart.legend.extend(labels.into_iter().map(entry));
     }
 
     /// All methods in the legend.
     pub fn legend_of_all(&mut self) {
-        self.legend(self.study.methods.iter().map(String::as_str));
+        self.legend(self.results.methods.iter().map(String::as_str));
     }
 
     /// Counts the cells of groups; what is missing in a sentence, which is empty when nothing is.
@@ -150,8 +151,8 @@ impl<'s> Draft<'s> {
         groups: impl IntoIterator<Item = &'g &'g Group<'r>>,
     ) -> String {
         let groups = groups.into_iter();
-        groups.for_each(|group| self.gaps.group(group));
-        self.gaps.text().unwrap_or_default()
+        groups.for_each(|group| self.missing.group(group));
+        self.missing.text().unwrap_or_default()
     }
 
     /// Notes below the figure; empty ones are left out.
@@ -218,7 +219,7 @@ impl<'s> Draft<'s> {
 /// The best method by a metric at each value of a swept setting, by the comparison of the tables; then how the line of
 /// DataInf goes, or of exact influence by what is measured in every run (times, memory).
 fn sentence(
-    study: &Study,
+    results: &ResultSet,
     slice: &Slice,
     key: &str,
     metric: &str,
@@ -233,9 +234,9 @@ fn sentence(
     let places: Vec<(f64, Comparison)> = slice
         .groups
         .iter()
-        .filter_map(|group| Some((group.number(key)?, compare(study, &[group], found)?)))
+        .filter_map(|group| Some((group.number(key)?, compare(results, &[group], found)?)))
         .collect();
-    let name = |label: &str| study.palette.style(label).name;
+    let name = |label: &str| results.palette.style(label).name;
     let first = findings::winners(&places, name, &x)?;
     let subject = if found.is_computed() {
         "datainf"

@@ -6,7 +6,7 @@
 use crate::metrics::contrast::Contrast;
 use crate::metrics::{Direction, find};
 use crate::report::chart::{DataPoint, Series};
-use crate::report::comparison::Comparison;
+use crate::report::data::Comparison;
 use crate::report::number;
 
 /// Names after which a list is cut.
@@ -225,9 +225,7 @@ pub fn best(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::aggregate::aggregate;
-    use crate::report::comparison::compare;
-    use crate::report::study::Study;
+    use crate::report::data::{ResultSet, aggregate, compare};
     use crate::report::synthetic;
 
     fn mark(value: f64, half: f64) -> Option<DataPoint> {
@@ -299,13 +297,17 @@ mod tests {
     #[test]
     fn the_best_is_named_with_what_is_not_told_apart_from_it() {
         let records = synthetic::rank();
-        let study = Study::new(&records);
+        let results = ResultSet::new(&records);
         let metric = find("pearson").expect("listed");
-        let name = |label: &str| study.palette.style(label).name;
-        let groups: Vec<_> = study.groups.iter().filter(|g| g.task == "digits").collect();
+        let name = |label: &str| results.palette.style(label).name;
+        let groups: Vec<_> = results
+            .groups
+            .iter()
+            .filter(|g| g.task == "digits")
+            .collect();
         let mut places = Vec::new();
         for group in groups {
-            let found = compare(&study, &[group], metric).expect("methods");
+            let found = compare(&results, &[group], metric).expect("methods");
             let point = |label: &str| {
                 let value = aggregate(group, label, "pearson").value?;
                 mark(value, 0.0)
@@ -332,8 +334,8 @@ mod tests {
             .count();
         assert_eq!(text.contains("nowhere"), decided == 0, "{text}");
         let single = synthetic::single();
-        let study = Study::new(&single);
-        let found = compare(&study, &[&study.groups[0]], metric).expect("methods");
+        let results = ResultSet::new(&single);
+        let found = compare(&results, &[&results.groups[0]], metric).expect("methods");
         let text = winners(&[(1.0, found)], str::to_owned, "r").expect("a best");
         assert!(
             text.ends_with("(one seed: nothing is told apart)"),

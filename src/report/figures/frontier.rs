@@ -2,42 +2,47 @@
 
 use super::draft::Draft;
 use super::{Outcome, agreement, findings, has_values, metric_axis};
-use crate::report::aggregate::aggregate;
 use crate::report::chart::{DataPoint, Entry, Layer, Panel, Stroke};
+use crate::report::data::{Group, ResultSet, aggregate};
 use crate::report::families::{Family, families};
 use crate::report::palette::Dash;
-use crate::report::study::{Group, Study};
 
 const TITLE: &str = "Accuracy against cost";
 
 /// One row of panels a task at the reference setting: correlation against seconds, and against bytes.
-pub fn draw(study: &Study) -> Outcome {
-    let Some(metric) = agreement(study) else {
+pub fn draw(results: &ResultSet) -> Outcome {
+    let Some(metric) = agreement(results) else {
         return Outcome::omitted(TITLE, "no cell has a correlation with exact");
     };
     let costs: Vec<&str> = ["total_seconds", "peak_bytes"]
         .into_iter()
-        .filter(|cost| has_values(study, cost))
+        .filter(|cost| has_values(results, cost))
         .collect();
     if costs.is_empty() {
         return Outcome::omitted(TITLE, "no cell has times or memory");
     }
-    let families = families(study.methods.iter().map(String::as_str), &study.palette);
-    let mut draft = Draft::new(study, costs.len(), 260.0);
-    for slice in study.slices(None) {
+    let families = families(results.methods.iter().map(String::as_str), &results.palette);
+    let mut draft = Draft::new(results, costs.len(), 260.0);
+    for slice in results.slices(None) {
         let Some(group) = slice.groups.first() else {
             continue;
         };
-        draft.gaps.group(group);
+        draft.missing.group(group);
         draft.held.clone_from(&slice.held);
         for cost in &costs {
-            let points = both(study, &mut draft, group, (cost, metric), *cost == costs[0]);
+            let points = both(
+                results,
+                &mut draft,
+                group,
+                (cost, metric),
+                *cost == costs[0],
+            );
             let axes = metric_axis(cost, points.iter().map(|p| &p.1))
                 .zip(metric_axis(metric, points.iter().map(|p| &p.2)));
             if let Some((x, y)) = axes {
                 draft
                     .findings
-                    .extend(front(study, &slice.title, cost, metric, &points));
+                    .extend(front(results, &slice.title, cost, metric, &points));
                 let mut panel = Panel::new(slice.title.clone(), x, y);
                 panel.layers = families.iter().flat_map(|f| layers(f, &points)).collect();
                 draft.chart.panels.push(panel);
@@ -49,7 +54,7 @@ pub fn draw(study: &Study) -> Outcome {
         ..Entry::method(&family.style)
     });
     draft.chart.legend.extend(entries);
-    let missing = draft.gaps.text().unwrap_or_default();
+    let missing = draft.missing.text().unwrap_or_default();
     draft.note(&[&missing]);
     let text = [
         "Up and to the left is better. Exact stands at r = 1 at its own cost. Variants of one method that differ in a number (group size, steps, rank, dimensions) are one line, in the order of the settings.",
@@ -67,7 +72,7 @@ type Placed<'s> = (&'s str, DataPoint, DataPoint);
 
 /// The methods that have both; what is missing is counted once, not with every cost.
 fn both<'s>(
-    study: &'s Study,
+    results: &'s ResultSet,
     draft: &mut Draft,
     group: &Group,
     (cost, metric): (&str, &str),
@@ -83,7 +88,7 @@ fn both<'s>(
         let of = |result| draft.point(group, Some(label), result);
         Some((label.as_str(), of(&price)?, of(&accuracy)?))
     };
-    study.methods.iter().filter_map(&mut of).collect()
+    results.methods.iter().filter_map(&mut of).collect()
 }
 
 /// The points of a family, and the line between them as the settings turn the knob.
@@ -102,7 +107,7 @@ fn layers(family: &Family, points: &[Placed]) -> [Layer; 2] {
 
 /// Methods that no other is both cheaper and closer than, from cheap to dear.
 fn front(
-    study: &Study,
+    results: &ResultSet,
     title: &str,
     cost: &str,
     metric: &str,
@@ -117,7 +122,7 @@ fn front(
             best = y.value;
             front.push(format!(
                 "{} ({} for {})",
-                study.palette.style(label).name,
+                results.palette.style(label).name,
                 findings::show(metric, y.value),
                 findings::show(cost, x.value)
             ));

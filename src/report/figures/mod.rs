@@ -19,8 +19,7 @@ mod sweep;
 mod training;
 mod training_cost;
 
-use super::aggregate::has_values;
-use super::study::Study;
+use super::data::{ResultSet, has_values};
 use super::tables::damping_text;
 use shared::{
     Bounds, caption, change_between, compared, lower_first, mean_point, metric_axis, slug,
@@ -30,24 +29,24 @@ pub use figure::{Figure, Outcome};
 pub use shared::agreement;
 
 /// All figures, in the order of the report.
-pub fn all(study: &Study) -> Vec<Outcome> {
+pub fn all(results: &ResultSet) -> Vec<Outcome> {
     let mut outcomes = vec![
-        correlation_rank::draw(study),
-        detection::draw(study),
-        detection_curve::draw(study),
+        correlation_rank::draw(results),
+        detection::draw(results),
+        detection_curve::draw(results),
     ];
-    outcomes.extend(sweep::draw(study));
-    outcomes.extend([frontier::draw(study), retrieval::draw(study)]);
-    outcomes.extend(retraining::draw(study));
-    outcomes.extend(decomposition::draw(study));
-    outcomes.extend(damping::draw(study));
-    outcomes.extend(selection::draw(study));
+    outcomes.extend(sweep::draw(results));
+    outcomes.extend([frontier::draw(results), retrieval::draw(results)]);
+    outcomes.extend(retraining::draw(results));
+    outcomes.extend(decomposition::draw(results));
+    outcomes.extend(damping::draw(results));
+    outcomes.extend(selection::draw(results));
     // what follows is about training alone; everything before it has a damping
     outcomes
         .iter_mut()
-        .for_each(|outcome| say_damping(study, outcome));
-    outcomes.push(training::draw(study));
-    outcomes.extend(training_cost::draw(study));
+        .for_each(|outcome| say_damping(results, outcome));
+    outcomes.push(training::draw(results));
+    outcomes.extend(training_cost::draw(results));
     for outcome in &mut outcomes {
         // every figure says what it leaves out, also when that is nothing
         if let Outcome::Drawn(figure) = outcome
@@ -62,11 +61,11 @@ pub fn all(study: &Study) -> Vec<Outcome> {
 }
 
 /// Adds the damping to a caption that does not speak of it.
-fn say_damping(study: &Study, outcome: &mut Outcome) {
+fn say_damping(results: &ResultSet, outcome: &mut Outcome) {
     if let Outcome::Drawn(figure) = outcome
         && !figure.caption.contains("amping")
     {
-        figure.caption = caption(&[&figure.caption, &damping_text(study)]);
+        figure.caption = caption(&[&figure.caption, &damping_text(results)]);
     }
 }
 
@@ -79,7 +78,7 @@ mod tests {
     fn no_two_texts_of_a_figure_overlap_and_none_leaves_it() {
         let mut drawn = 0;
         for (name, records) in synthetic::all() {
-            for outcome in all(&Study::new(&records)) {
+            for outcome in all(&ResultSet::new(&records)) {
                 let Outcome::Drawn(figure) = outcome else {
                     continue;
                 };

@@ -5,14 +5,14 @@ use super::{Outcome, has_values};
 use crate::metrics::MetricValue;
 use crate::metrics::interval::{mean, t_interval};
 use crate::report::chart::DataPoint;
-use crate::report::study::{Group, Study};
-use crate::results::record::GroundTruthFacts;
+use crate::report::data::{Group, ResultSet};
+use crate::results::record::GroundTruthInfo;
 
 const LDS: &str = "Predicting retraining on subsets: linear datamodeling score";
 const LOO: &str = "Predicting retraining without one example";
 
 /// The figures that there are data for; none, and no word of it, where nothing was retrained.
-pub fn draw(study: &Study) -> Vec<Outcome> {
+pub fn draw(results: &ResultSet) -> Vec<Outcome> {
     let lds = "Spearman's ρ over random subsets between the summed influence of the examples in a subset and the \
                query loss after training on it, mean over queries (0 is chance). Grey: what a method could reach \
                that knew every expected loss, given the noise of retraining, with its interval.";
@@ -29,7 +29,7 @@ pub fn draw(study: &Study) -> Vec<Outcome> {
             let metrics: Vec<&str> = metrics
                 .iter()
                 .copied()
-                .filter(|metric| has_values(study, metric))
+                .filter(|metric| has_values(results, metric))
                 .collect();
             if metrics.is_empty() {
                 return None;
@@ -43,14 +43,14 @@ pub fn draw(study: &Study) -> Vec<Outcome> {
                 ceiling,
                 empty: "it is missing at the reference setting",
             };
-            Some(dots::draw(study, &dots))
+            Some(dots::draw(results, &dots))
         })
         .collect()
 }
 
 /// Mean over seeds of a metric's ceiling with its t-interval; of a single cell its own.
 pub(super) fn ceiling(group: &Group, metric: &str) -> Option<DataPoint> {
-    let of = |truth: &GroundTruthFacts| -> Option<MetricValue> {
+    let of = |truth: &GroundTruthInfo| -> Option<MetricValue> {
         match metric.strip_prefix("lds_") {
             Some(percent) => {
                 let percent: u32 = percent.parse().ok()?;
@@ -79,37 +79,39 @@ mod tests {
     use super::*;
     use crate::report::synthetic;
 
-    fn ids(study: &Study) -> Vec<String> {
-        let drawn = all(study).into_iter().filter_map(|outcome| match outcome {
-            Outcome::Drawn(figure) => Some(figure.id),
-            Outcome::Omitted { .. } => None,
-        });
+    fn ids(results: &ResultSet) -> Vec<String> {
+        let drawn = all(results)
+            .into_iter()
+            .filter_map(|outcome| match outcome {
+                Outcome::Drawn(figure) => Some(figure.id),
+                Outcome::Omitted { .. } => None,
+            });
         drawn.collect()
     }
 
     #[test]
     fn they_are_drawn_where_something_was_retrained_and_not_missed_elsewhere() {
         let records = synthetic::retraining(2);
-        let found = ids(&Study::new(&records));
+        let found = ids(&ResultSet::new(&records));
         for id in ["lds", "leave_one_out", "selection"] {
             assert!(found.iter().any(|found| found == id), "{id}: {found:?}");
         }
         let records = synthetic::rank();
-        let study = Study::new(&records);
-        assert!(draw(&study).is_empty() && !ids(&study).contains(&"selection".to_owned()));
+        let results = ResultSet::new(&records);
+        assert!(draw(&results).is_empty() && !ids(&results).contains(&"selection".to_owned()));
     }
 
     #[test]
     fn a_ceiling_is_the_cells_own_or_the_mean_over_seeds() {
         let records = synthetic::retraining(1);
-        let single = Study::new(&records);
+        let single = ResultSet::new(&records);
         let own = ceiling(&single.groups[0], "lds_90").expect("recorded");
         assert_eq!(
             (own.value, own.interval),
             (0.95, Some((0.95 - 0.03, 0.95 + 0.03)))
         );
         let records = synthetic::retraining(2);
-        let two = Study::new(&records);
+        let two = ResultSet::new(&records);
         let mean = ceiling(&two.groups[0], "loo_pearson").expect("recorded");
         assert!((mean.value - 0.905).abs() < 1e-12);
         // t of one degree of freedom is 12.706, the standard error 0.005

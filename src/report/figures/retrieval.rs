@@ -2,15 +2,15 @@
 
 use super::dots::{self, Dots};
 use super::{Outcome, has_values};
-use crate::report::study::Study;
+use crate::report::data::ResultSet;
 
 const TITLE: &str = "Retrieval of the query's class";
 
 /// Class AUC and class recall, one row of panels a task.
-pub fn draw(study: &Study) -> Outcome {
+pub fn draw(results: &ResultSet) -> Outcome {
     let metrics: Vec<&str> = ["class_auc", "class_recall", "class_recall_published"]
         .into_iter()
-        .filter(|metric| has_values(study, metric))
+        .filter(|metric| has_values(results, metric))
         .collect();
     if metrics.is_empty() {
         return Outcome::omitted(
@@ -19,7 +19,7 @@ pub fn draw(study: &Study) -> Outcome {
         );
     }
     dots::draw(
-        study,
+        results,
         &Dots {
             id: "class_retrieval",
             title: TITLE,

@@ -3,12 +3,10 @@
 use super::draft::Draft;
 use super::{Bounds, Outcome, findings, lower_first, mean_point};
 use crate::metrics::Curve;
-use crate::report::aggregate::{Aggregate, curve_end};
 use crate::report::chart::{Axis, Entry, Labels, RecordRef, Scale, Series, points};
-use crate::report::comparison::compare_by;
+use crate::report::data::{Aggregate, Group, ResultSet, compare_by, curve_end, method};
 use crate::report::number;
 use crate::report::palette::{Dash, GREY, Marker, Style};
-use crate::report::study::{Group, Study, method};
 use crate::results::record::Record;
 
 const TITLE: &str = "Choosing training data by influence";
@@ -31,16 +29,16 @@ const CURVES: [(&str, &str, &str, Bounds); 2] = [
 
 /// One row a task at the reference setting: accuracy by epoch on the choice, loss by share taken away. Nothing
 /// where nothing was retrained.
-pub fn draw(study: &Study) -> Option<Outcome> {
-    let mut draft = Draft::new(study, 2, 230.0);
+pub fn draw(results: &ResultSet) -> Option<Outcome> {
+    let mut draft = Draft::new(results, 2, 230.0);
     let mut names: Vec<String> = Vec::new();
-    for slice in study.slices(None) {
+    for slice in results.slices(None) {
         let Some(group) = slice.groups.first() else {
             continue;
         };
         let before = draft.chart.panels.len();
         for (name, x_title, y_title, bounds) in CURVES {
-            let lines = lines(study, group, name, bounds, &mut draft.aggregates);
+            let lines = lines(results, group, name, bounds, &mut draft.aggregates);
             let shown = points(lines.iter().map(|(_, series)| series));
             let y = Axis::fit(y_title, shown, Scale::Linear, bounds, Labels::Number);
             let Some(y) = y else { continue };
@@ -53,14 +51,14 @@ pub fn draw(study: &Study) -> Option<Outcome> {
             let panel = [slice.title.as_str(), y_title, x_title];
             draft
                 .findings
-                .extend(sentence(study, group, name, panel, last, &lines));
-            for label in &study.methods {
+                .extend(sentence(results, group, name, panel, last, &lines));
+            for label in &results.methods {
                 let found = group
                     .records
                     .iter()
                     .filter(|r| own(r, label, name).is_some());
-                let style = study.palette.style(label);
-                draft.gaps.curve(&style.name, group, found.count());
+                let style = results.palette.style(label);
+                draft.missing.curve(&style.name, group, found.count());
             }
             names.extend(lines.iter().map(|(style, _)| style.name.clone()));
             let (count, lines) = (lines.len(), lines.iter().enumerate());
@@ -69,7 +67,7 @@ pub fn draw(study: &Study) -> Option<Outcome> {
             draft.held.clone_from(&slice.held);
         }
         if draft.chart.panels.len() > before {
-            draft.gaps.group(group);
+            draft.missing.group(group);
         }
     }
     if draft.chart.panels.is_empty() {
@@ -78,7 +76,10 @@ pub fn draw(study: &Study) -> Option<Outcome> {
     if draft.chart.panels.len() == 1 {
         (draft.chart.columns, draft.chart.height) = (1, 300.0);
     }
-    let methods = study.methods.iter().map(|label| study.palette.style(label));
+    let methods = results
+        .methods
+        .iter()
+        .map(|label| results.palette.style(label));
     let styles = methods.chain(BASELINES.iter().map(baseline));
     let shown = styles.filter(|style| names.contains(&style.name));
     draft
@@ -91,7 +92,7 @@ pub fn draw(study: &Study) -> Option<Outcome> {
          same queries.",
         &draft.intervals(),
         &draft.held(),
-        &draft.gaps.text().unwrap_or_default(),
+        &draft.missing.text().unwrap_or_default(),
     ];
     Some(draft.outcome("selection", TITLE, &text, ""))
 }
@@ -104,20 +105,20 @@ fn own<'r>(record: &'r Record, label: &str, name: &str) -> Option<&'r Curve> {
 
 /// The lines of methods, then those of the baselines.
 fn lines(
-    study: &Study,
+    results: &ResultSet,
     group: &Group,
     name: &str,
     bounds: Bounds,
     aggregates: &mut Vec<Aggregate>,
 ) -> Vec<(Style, Series)> {
     let mut lines = Vec::new();
-    for label in &study.methods {
-        let record = study.origin(group, Some(label));
+    for label in &results.methods {
+        let record = results.origin(group, Some(label));
         let found = series(group, |r| own(r, label, name), bounds, &record, aggregates);
-        lines.extend(found.map(|series| (study.palette.style(label), series)));
+        lines.extend(found.map(|series| (results.palette.style(label), series)));
     }
     for known in &BASELINES {
-        let record = study.origin(group, None);
+        let record = results.origin(group, None);
         let wanted = format!("{name}/{}", known.0);
         let found = series(
             group,
@@ -136,7 +137,7 @@ fn lines(
 
 /// Where the lines end: who chose best, a random choice among them, and what all examples give.
 fn sentence(
-    study: &Study,
+    results: &ResultSet,
     group: &Group,
     curve: &str,
     [title, y, x]: [&str; 3],
@@ -146,7 +147,7 @@ fn sentence(
     let name = |label: &str| {
         let baseline = BASELINES.iter().find(|known| known.0 == label);
         baseline.map_or_else(
-            || study.palette.style(label).name,
+            || results.palette.style(label).name,
             |known| known.1.to_owned(),
         )
     };
@@ -155,7 +156,7 @@ fn sentence(
         series.last()?.1.clone()
     };
     let show = |value| number::fixed(value, 3);
-    let methods = study.methods.iter().map(String::as_str);
+    let methods = results.methods.iter().map(String::as_str);
     let labels = methods.chain(["random"]).collect();
     // accuracy after choosing, and loss after taking away, are both high when the method is right
     let found = compare_by(&[group], labels, true, None, &|record, label| {

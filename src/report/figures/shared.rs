@@ -3,14 +3,12 @@
 use super::findings::Change;
 use crate::metrics::interval::{mean, t_interval};
 use crate::metrics::{Direction, find};
-use crate::report::aggregate::{Aggregate, has_values};
 use crate::report::chart::{Axis, DataPoint, Labels, Scale, Series};
-use crate::report::comparison::change as paired_change;
-use crate::report::study::{Slice, Study};
+use crate::report::data::{Aggregate, ResultSet, Slice, change as paired_change, has_values};
 use crate::results::record::Record;
 
 /// The metric that stands for agreement with exact: per query when it was taken, else the mean query's.
-pub fn agreement(study: &Study) -> Option<&'static str> {
+pub fn agreement(results: &ResultSet) -> Option<&'static str> {
     [
         "pearson",
         "spearman",
@@ -18,12 +16,12 @@ pub fn agreement(study: &Study) -> Option<&'static str> {
         "spearman_mean_query",
     ]
     .into_iter()
-    .find(|metric| has_values(study, metric))
+    .find(|metric| has_values(results, metric))
 }
 
-/// Methods that a metric says something about (see [`Study::compared`]).
-pub fn compared<'s>(study: &'s Study, metric: &str) -> Vec<&'s str> {
-    find(metric).map_or_else(Vec::new, |metric| study.compared(metric))
+/// Methods that a metric says something about (see [`ResultSet::compared`]).
+pub fn compared<'s>(results: &'s ResultSet, metric: &str) -> Vec<&'s str> {
+    find(metric).map_or_else(Vec::new, |metric| results.compared(metric))
 }
 
 /// What is known of the change of a number of the cells between the first and the last group that a line shows.

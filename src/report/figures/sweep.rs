@@ -3,7 +3,7 @@
 use super::draft::{Draft, values};
 use super::{Outcome, has_values, lower_first, slug};
 use crate::metrics::find;
-use crate::report::study::{Slice, Study, axis_title};
+use crate::report::data::{ResultSet, Slice, axis_title};
 
 const METRICS: [&str; 5] = [
     "relative_error",
@@ -14,8 +14,8 @@ const METRICS: [&str; 5] = [
 ];
 
 /// One figure a swept setting and task.
-pub fn draw(study: &Study) -> Vec<Outcome> {
-    let sweeps = study.sweeps();
+pub fn draw(results: &ResultSet) -> Vec<Outcome> {
+    let sweeps = results.sweeps();
     if sweeps.is_empty() {
         return vec![Outcome::omitted(
             "Agreement and cost against a swept setting",
@@ -24,15 +24,15 @@ pub fn draw(study: &Study) -> Vec<Outcome> {
     }
     let mut outcomes = Vec::new();
     for axis in sweeps {
-        let slices = study.slices(Some(&axis.key));
+        let slices = results.slices(Some(&axis.key));
         for slice in &slices {
-            outcomes.push(draw_slice(study, &axis.key, slice, slices.len() > 1));
+            outcomes.push(draw_slice(results, &axis.key, slice, slices.len() > 1));
         }
     }
     outcomes
 }
 
-fn draw_slice(study: &Study, key: &str, slice: &Slice, several: bool) -> Outcome {
+fn draw_slice(results: &ResultSet, key: &str, slice: &Slice, several: bool) -> Outcome {
     let name = lower_first(&axis_title(key));
     let mut title = format!("Agreement and cost against {name}");
     let mut id = format!("sweep_{}", slug(key));
@@ -44,9 +44,9 @@ fn draw_slice(study: &Study, key: &str, slice: &Slice, several: bool) -> Outcome
         let reason = format!("only one value of `{key}` among these cells");
         return Outcome::omitted(title, reason);
     }
-    let mut draft = Draft::new(study, 2, 190.0);
-    let metrics = super::agreement(study).into_iter().chain(METRICS);
-    for metric in metrics.filter(|metric| has_values(study, metric)) {
+    let mut draft = Draft::new(results, 2, 190.0);
+    let metrics = super::agreement(results).into_iter().chain(METRICS);
+    for metric in metrics.filter(|metric| has_values(results, metric)) {
         let lead = find(metric).map_or(metric, |metric| metric.title);
         // the vertical axis names the metric: a heading would repeat it
         draft.along(slice, key, metric, &format!("{lead}: best"), None);
@@ -59,7 +59,7 @@ fn draw_slice(study: &Study, key: &str, slice: &Slice, several: bool) -> Outcome
     };
     draft.note(&[&missing, &off]);
     draft.held.clone_from(&slice.held);
-    let reference = if study.exact_is_measured() {
+    let reference = if results.exact_is_measured() {
         "The reference is exact influence on the gradients in f32, before they were rounded: the error of exact is that of the storage."
     } else {
         "Exact is the reference: it has time and memory, but no error."

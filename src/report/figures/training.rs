@@ -4,25 +4,24 @@ use std::collections::BTreeSet;
 
 use super::draft::{Draft, MOST, styles};
 use super::{Bounds, Outcome, findings, lower_first, mean_point};
-use crate::report::aggregate::Gaps;
 use crate::report::chart::{Axis, DataPoint, Entry, Labels, Scale, Series, points};
+use crate::report::data::{Group, MissingData, ResultSet};
 use crate::report::number;
 use crate::report::palette::Style;
-use crate::report::study::{Group, Study};
-use crate::results::record::{EpochFacts, TrainingFacts};
+use crate::results::record::{EpochInfo, TrainingInfo};
 
 const TITLE: &str = "Fine-tuning: query accuracy and loss by epoch";
 
 /// A number of an epoch of a cell's fine-tune.
-type Pick = fn(&EpochFacts) -> Option<f64>;
+type Pick = fn(&EpochInfo) -> Option<f64>;
 
 /// A row of panels a task: accuracy and loss, one line a setting, mean over seeds.
-pub fn draw(study: &Study) -> Outcome {
+pub fn draw(results: &ResultSet) -> Outcome {
     let is_trained = |group: &&Group| {
         let mut runs = group.records.iter().filter_map(|r| r.training.as_ref());
         runs.any(|training| !training.epochs.is_empty())
     };
-    let trained: Vec<&Group> = study.groups.iter().filter(is_trained).collect();
+    let trained: Vec<&Group> = results.groups.iter().filter(is_trained).collect();
     if trained.is_empty() {
         return Outcome::omitted(TITLE, "no cell was fine-tuned");
     }
@@ -38,11 +37,11 @@ pub fn draw(study: &Study) -> Outcome {
     let all = settings.len();
     settings.truncate(MOST);
     let styles = styles(settings.iter().cloned());
-    let mut draft = Draft::new(study, 2, 170.0);
+    let mut draft = Draft::new(results, 2, 170.0);
     let accuracy: Pick = |epoch| epoch.query_accuracy;
     for task in &tasks {
         for (title, pick, bounds) in [
-            (study.accuracy_title(), accuracy, (Some(0.0), Some(1.0))),
+            (results.accuracy_title(), accuracy, (Some(0.0), Some(1.0))),
             (
                 "Query loss (nats)",
                 |epoch| Some(epoch.query_loss),
@@ -53,7 +52,11 @@ pub fn draw(study: &Study) -> Outcome {
             let line = |group: &&Group| {
                 let setting = group.setting();
                 let place = settings.iter().position(|other| *other == setting)?;
-                Some((place, &styles[place], by_epoch(study, group, pick, bounds)))
+                Some((
+                    place,
+                    &styles[place],
+                    by_epoch(results, group, pick, bounds),
+                ))
             };
             let own = trained.iter().filter(|group| group.task == *task);
             let lines: Vec<(usize, &Style, Series)> = own.filter_map(line).collect();
@@ -77,12 +80,12 @@ pub fn draw(study: &Study) -> Outcome {
         true => format!("The first {MOST} of {all} settings are shown."),
         false => String::new(),
     };
-    let mut gaps = Gaps::default();
-    study.groups.iter().for_each(|group| gaps.group(group));
+    let mut missing = MissingData::default();
+    results.groups.iter().for_each(|group| missing.group(group));
     let text = [
         "After each epoch, on the queries; all methods share the fine-tune. Mean over seeds with its 95 % t-interval.",
         &rest,
-        &gaps.text().unwrap_or_default(),
+        &missing.text().unwrap_or_default(),
         &not_finite(&trained),
     ];
     let empty = "no epoch has a finite accuracy or loss";
@@ -136,15 +139,15 @@ fn not_finite(groups: &[&Group]) -> String {
     }
 }
 
-fn by_epoch(study: &Study, group: &Group, pick: Pick, bounds: Bounds) -> Series {
+fn by_epoch(results: &ResultSet, group: &Group, pick: Pick, bounds: Bounds) -> Series {
     let runs = group.records.iter();
-    let runs: Vec<&TrainingFacts> = runs.filter_map(|run| run.training.as_ref()).collect();
+    let runs: Vec<&TrainingInfo> = runs.filter_map(|run| run.training.as_ref()).collect();
     let all = || runs.iter().flat_map(|training| &training.epochs);
     let epochs: BTreeSet<usize> = all().map(|facts| facts.epoch).collect();
     let at = |epoch: usize| {
         let here = all().filter(|facts| facts.epoch == epoch);
         let point = mean_point(here.filter_map(pick), bounds);
-        let record = || Some(study.origin(group, None));
+        let record = || Some(results.origin(group, None));
         (epoch as f64, point.map(|point| point.with_record(record())))
     };
     epochs.into_iter().map(at).collect()

@@ -3,8 +3,8 @@
 use super::draft::{Draft, MOST, styles, values};
 use super::{Outcome, change_between, findings, lower_first, slug};
 use crate::report::chart::{Axis, DataPoint, Entry, Labels, Scale, Series, points};
+use crate::report::data::{LAYERS, ResultSet, Slice, axis_short, axis_title};
 use crate::report::number;
-use crate::report::study::{LAYERS, Slice, Study, axis_short, axis_title};
 use crate::results::record::Record;
 
 /// How a number is shown.
@@ -35,13 +35,17 @@ const NUMBERS: [(&str, Kind, Pick); 4] = [
 ];
 
 /// One figure a swept setting, one line a task.
-pub fn draw(study: &Study) -> Vec<Outcome> {
+pub fn draw(results: &ResultSet) -> Vec<Outcome> {
     const TITLE: &str = "Fine-tuning and gradients against a swept setting";
-    if study.records.iter().all(|record| record.training.is_none()) {
+    if results
+        .records
+        .iter()
+        .all(|record| record.training.is_none())
+    {
         return vec![Outcome::omitted(TITLE, "no cell was fine-tuned")];
     }
     // influence has no part in the fine-tune, nor has how gradients are kept
-    let mut sweeps = study.sweeps();
+    let mut sweeps = results.sweeps();
     let of_it = |key: &str| !key.starts_with("influence.") && !key.starts_with("store.");
     sweeps.retain(|axis| of_it(&axis.key));
     if sweeps.is_empty() {
@@ -50,23 +54,23 @@ pub fn draw(study: &Study) -> Vec<Outcome> {
     }
     sweeps
         .iter()
-        .map(|axis| draw_axis(study, &axis.key))
+        .map(|axis| draw_axis(results, &axis.key))
         .collect()
 }
 
-fn draw_axis(study: &Study, key: &str) -> Outcome {
+fn draw_axis(results: &ResultSet, key: &str) -> Outcome {
     let name = axis_title(key);
     let title = format!("Fine-tuning and gradients against {}", lower_first(&name));
-    let mut slices = study.slices(Some(key));
+    let mut slices = results.slices(Some(key));
     let all = slices.len();
     slices.truncate(MOST);
     let styles = styles(slices.iter().map(|slice| slice.title.clone()));
     let groups = || slices.iter().flat_map(|slice| &slice.groups);
     let x_values = values(groups(), key);
-    let mut draft = Draft::new(study, 2, 190.0);
+    let mut draft = Draft::new(results, 2, 190.0);
     for (label, kind, pick) in NUMBERS {
         let label = match kind {
-            Kind::Share => format!("{} at the end", study.accuracy_title()),
+            Kind::Share => format!("{} at the end", results.accuracy_title()),
             Kind::Seconds | Kind::Bytes => label.to_owned(),
         };
         let of = |slice: &Slice| draft.of_cells(slice, key, pick);

@@ -15,10 +15,10 @@ use std::path::{Path, PathBuf};
 
 use maud::html;
 
+use super::data::ResultSet;
 use super::document::{FiguresInText, Names, Report};
 use super::figures::Outcome;
-use super::page::{items as list_items, record_sections};
-use super::study::Study;
+use super::html::{items as list_items, record_sections};
 use super::tables::{Table, clean};
 use super::{ReportError, figures, number, tables};
 use crate::progress::plural;
@@ -52,15 +52,15 @@ pub fn write(
     if records.is_empty() {
         return Err(ReportError::Empty);
     }
-    let study = Study::new(records);
-    let rows = rows::rows(item, &study);
-    let settings = setup::settings(item, &study);
-    let mut facts = vec![run_facts(&study)];
+    let results = ResultSet::new(records);
+    let rows = rows::rows(item, &results);
+    let settings = setup::settings(item, &results);
+    let mut facts = vec![run_facts(&results)];
     if !settings.is_empty() {
         facts.push(setup::sentence(&settings));
     }
-    facts.extend([tables::damping_text(&study), missing(&study, &rows)]);
-    let answers = questions::findings(item, &study).into_iter();
+    facts.extend([tables::damping_text(&results), missing(&results, &rows)]);
+    let answers = questions::findings(item, &results).into_iter();
     let answers = answers.map(|finding| format!("{}: {}.", finding.statement, finding.text()));
     let questions = Table::list(
         "Questions",
@@ -69,11 +69,11 @@ pub fn write(
     );
     let wide = item
         .is_wide
-        .then(|| wide::section(item, &rows, &study.palette));
+        .then(|| wide::section(item, &rows, &results.palette));
     let tables = [
         Some(questions).filter(|questions| !questions.rows.is_empty()),
         wide.flatten(),
-        Some(page::numbers(&rows, &study.palette)),
+        Some(page::numbers(&rows, &results.palette)),
         page::settings(&settings),
     ];
     let tables = tables.into_iter().flatten().collect();
@@ -86,8 +86,8 @@ pub fn write(
             figure.id == *wanted || wanted == SWEEP && figure.id.starts_with(SWEEP)
         })
     };
-    report.add_figures(figures::all(&study).into_iter().filter(is_of_item));
-    let (records, data) = record_sections(&study);
+    report.add_figures(figures::all(&results).into_iter().filter(is_of_item));
+    let (records, data) = record_sections(&results);
     (report.sections, report.data) = (records.into(), data);
     save(&report, &facts, out)
 }
@@ -156,12 +156,12 @@ fn terminal(report: &Report, facts: &[String]) -> String {
 }
 
 /// Where the numbers come from.
-fn run_facts(study: &Study) -> String {
-    let first = &study.records[0];
+fn run_facts(results: &ResultSet) -> String {
+    let first = &results.records[0];
     let profile = first.profile.as_ref();
     let profile = profile.map_or(String::new(), |p| format!(", profile `{p}`"));
-    let seeds: BTreeSet<u64> = study.records.iter().map(|r| r.cell.seed).collect();
-    let (cells, seeds) = (study.records.len(), seeds.len());
+    let seeds: BTreeSet<u64> = results.records.iter().map(|r| r.cell.seed).collect();
+    let (cells, seeds) = (results.records.len(), seeds.len());
     let provenance = &first.provenance;
     let commit = provenance.commit.as_deref();
     let commit = commit.map_or(String::new(), |commit| {
@@ -180,16 +180,16 @@ fn run_facts(study: &Study) -> String {
 }
 
 /// Failed cells and methods, undefined values and the paper's numbers without a counterpart.
-fn missing(study: &Study, rows: &[rows::Row]) -> String {
-    let methods = study.records.iter().flat_map(|record| &record.methods);
+fn missing(results: &ResultSet, rows: &[rows::Row]) -> String {
+    let methods = results.records.iter().flat_map(|record| &record.methods);
     let failed = methods.filter(|m| m.status == Status::Failed).count();
     let ours = rows.iter().filter_map(|row| row.ours);
     let (undefined, cases) = ours.fold((0, 0), |(u, c), a| (u + a.undefined, c + a.cases));
     let alone = rows.iter().filter(|row| row.ours.is_none()).count();
     format!(
         "Missing: {} of {} cells failed, {failed} methods in the others, {} of {} values undefined, {alone} of the paper's numbers without a counterpart here.",
-        study.failed(),
-        study.records.len(),
+        results.failed(),
+        results.records.len(),
         number::plain(undefined as f64),
         number::plain(cases as f64),
     )

@@ -4,7 +4,7 @@ use super::items::Item;
 use super::rows::{Gap, Row};
 use super::setup::Setting;
 use crate::metrics::find;
-use crate::report::aggregate::Aggregate;
+use crate::report::data::Aggregate;
 use crate::report::number::{self, MISSING};
 use crate::report::palette::Palette;
 use crate::report::tables::{Cell, Columns, Table, metric_cell};

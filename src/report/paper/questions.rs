@@ -8,10 +8,8 @@ use crate::metrics::contrast::Contrast;
 use crate::metrics::find;
 use crate::metrics::interval::mean;
 use crate::progress::plural;
-use crate::report::aggregate::{curve_end, value};
-use crate::report::comparison::by_task;
+use crate::report::data::{Group, ResultSet, by_task, curve_end, value};
 use crate::report::number;
-use crate::report::study::{Group, Study};
 use crate::report::tables::half_width;
 use crate::results::record::Record;
 
@@ -81,18 +79,20 @@ impl Finding {
 }
 
 /// The findings of an item that the records can say something about.
-pub fn findings(item: &Item, study: &Study) -> Vec<Finding> {
+pub fn findings(item: &Item, results: &ResultSet) -> Vec<Finding> {
     let questions = item.questions.iter();
-    questions.map(|question| finding(question, study)).collect()
+    questions
+        .map(|question| finding(question, results))
+        .collect()
 }
 
-fn finding(question: &Question, study: &Study) -> Finding {
-    let name = |label: &str| study.palette.style(label).name;
+fn finding(question: &Question, results: &ResultSet) -> Finding {
+    let name = |label: &str| results.palette.style(label).name;
     let title = |metric: &str| find(metric).map_or(metric.to_owned(), |m| m.title.to_owned());
     match question {
         Question::Better(metric, better, worse) => {
             let text = format!("{}: {} above {}", title(metric), name(better), name(worse));
-            compare(study, text, &|record| {
+            compare(results, text, &|record| {
                 Some(value(record, better, metric)? - value(record, worse, metric)?)
             })
         }
@@ -101,21 +101,21 @@ fn finding(question: &Question, study: &Study) -> Finding {
                 "accuracy at the end, on the very queries whose loss made the scores: the choice of {} above a random one",
                 name(label)
             );
-            compare(study, text, &|record| {
+            compare(results, text, &|record| {
                 let end = |label: &str| curve_end(record, label, SELECTION);
                 Some(end(label)? - end("random")?)
             })
         }
         Question::FallsWithRank(metric, label) => {
             let subject = format!("{}: that of {}", title(metric), name(label));
-            falls(study, &subject, &|record| value(record, label, metric))
+            falls(results, &subject, &|record| value(record, label, metric))
         }
     }
 }
 
 /// A difference that every cell has.
-fn compare(study: &Study, statement: String, of: &dyn Fn(&Record) -> Option<f64>) -> Finding {
-    let groups: Vec<&Group> = study.groups.iter().collect();
+fn compare(results: &ResultSet, statement: String, of: &dyn Fn(&Record) -> Option<f64>) -> Finding {
+    let groups: Vec<&Group> = results.groups.iter().collect();
     let own = groups.iter().map(|group| {
         let records = group.records.iter();
         records.filter_map(|record| of(record)).collect()
@@ -125,9 +125,9 @@ fn compare(study: &Study, statement: String, of: &dyn Fn(&Record) -> Option<f64>
 }
 
 /// Value at the lowest rank less that at the highest, within every task and seed; the settings counted are the tasks.
-fn falls(study: &Study, subject: &str, of: &dyn Fn(&Record) -> Option<f64>) -> Finding {
+fn falls(results: &ResultSet, subject: &str, of: &dyn Fn(&Record) -> Option<f64>) -> Finding {
     let rank = |group: &Group| group.number("lora.rank");
-    let mut ranks: Vec<f64> = study.groups.iter().filter_map(rank).collect();
+    let mut ranks: Vec<f64> = results.groups.iter().filter_map(rank).collect();
     ranks.sort_by(f64::total_cmp);
     ranks.dedup();
     let [low, .., high] = ranks[..] else {
@@ -139,12 +139,12 @@ fn falls(study: &Study, subject: &str, of: &dyn Fn(&Record) -> Option<f64>) -> F
         number::plain(low),
         number::plain(high)
     );
-    let tasks: BTreeSet<&str> = study.groups.iter().map(|g| g.task.as_str()).collect();
+    let tasks: BTreeSet<&str> = results.groups.iter().map(|g| g.task.as_str()).collect();
     let differences = tasks.into_iter().map(|task| {
         // with the other swept settings as they are, each at its lowest and highest rank
         let at = |wanted: f64| {
             let own = |group: &&Group| group.task == task && rank(group) == Some(wanted);
-            by_seed(study.groups.iter().filter(own), of)
+            by_seed(results.groups.iter().filter(own), of)
         };
         let (first, last) = (at(low), at(high));
         let pairs = first.iter();
@@ -191,8 +191,8 @@ mod tests {
     #[test]
     fn clear_claims_are_seen_and_counted() {
         let records = synthetic::glue();
-        let study = Study::new(&records);
-        let found = findings(items::find("figure-1").expect("listed"), &study);
+        let results = ResultSet::new(&records);
+        let found = findings(items::find("figure-1").expect("listed"), &results);
         // DataInf is .27 above Hessian-free in these records, noise ± .025
         let better = &found[0];
         assert_eq!(better.counts.iter().sum::<usize>(), 16);
@@ -227,8 +227,8 @@ mod tests {
     #[test]
     fn nothing_to_compare_is_said() {
         let records = synthetic::hopeless();
-        let study = Study::new(&records);
-        let found = findings(items::find("figure-1").expect("listed"), &study);
+        let results = ResultSet::new(&records);
+        let found = findings(items::find("figure-1").expect("listed"), &results);
         assert!(
             found
                 .iter()

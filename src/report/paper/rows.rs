@@ -3,10 +3,10 @@
 use super::items::{Item, Number};
 use crate::metrics::contrast::Contrast;
 use crate::metrics::{Metric, find};
-use crate::report::aggregate::{Aggregate, Reading, aggregate, aggregate_by, curve_end, value};
-use crate::report::comparison::by_task;
+use crate::report::data::{
+    Aggregate, Group, Reading, ResultSet, aggregate, aggregate_by, by_task, curve_end, value,
+};
 use crate::report::number::MISSING;
-use crate::report::study::{Group, Study};
 use crate::results::record::Status;
 
 /// A number of ours, of the paper, or both.
@@ -73,11 +73,11 @@ pub struct Gap {
 
 /// The rows of an item: those with a number of the paper, with or without a counterpart here, then every other method and
 /// setting.
-pub fn rows(item: &'static Item, study: &Study) -> Vec<Row> {
+pub fn rows(item: &'static Item, results: &ResultSet) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
-    for group in &study.groups {
+    for group in &results.groups {
         for metric in &item.metrics {
-            for label in methods(study, metric) {
+            for label in methods(results, metric) {
                 let is_selection = metric == SELECTION;
                 let ours = match is_selection {
                     true => selection(group, &label),
@@ -116,7 +116,7 @@ pub fn rows(item: &'static Item, study: &Study) -> Vec<Row> {
         ours: None,
     };
     for number in item.numbers.iter().filter(|n| n.metric == "time_ratio") {
-        let mut ratios = time_ratio(study, &number.method);
+        let mut ratios = time_ratio(results, &number.method);
         if ratios.is_empty() {
             ratios.push((String::new(), None));
         }
@@ -138,12 +138,12 @@ pub fn rows(item: &'static Item, study: &Study) -> Vec<Row> {
 }
 
 /// Labels of the methods that a metric is shown of.
-fn methods(study: &Study, metric: &str) -> Vec<String> {
+fn methods(results: &ResultSet, metric: &str) -> Vec<String> {
     if let Some(metric) = find(metric) {
-        let compared = study.compared(metric).into_iter();
+        let compared = results.compared(metric).into_iter();
         return compared.map(str::to_owned).collect();
     }
-    let mut methods = study.methods.clone();
+    let mut methods = results.methods.clone();
     methods.extend(["full", "random"].map(str::to_owned));
     methods
 }
@@ -181,8 +181,8 @@ fn selection(group: &Group, label: &str) -> Aggregate {
 
 /// Geometric mean of a method's runtime over DataInf's, cell by cell; of several tasks once with the tasks held fixed and
 /// once with them as a sample, which the setting says.
-fn time_ratio(study: &Study, label: &str) -> Vec<(String, Option<Aggregate>)> {
-    let groups: Vec<&Group> = study.groups.iter().collect();
+fn time_ratio(results: &ResultSet, label: &str) -> Vec<(String, Option<Aggregate>)> {
+    let groups: Vec<&Group> = results.groups.iter().collect();
     let logarithms = by_task(&groups, &|_, record| {
         let seconds = |label: &str| value(record, label, "total_seconds").filter(|s| *s > 0.0);
         Some((seconds(label)? / seconds("datainf")?).ln())
@@ -223,9 +223,9 @@ mod tests {
     #[test]
     fn numbers_stand_beside_their_setting_and_none_is_lost() {
         let records = synthetic::glue();
-        let study = Study::new(&records);
+        let results = ResultSet::new(&records);
         let item = items::find("figure-1").expect("listed");
-        let found = rows(item, &study);
+        let found = rows(item, &results);
         let paired: Vec<&Row> = found.iter().filter(|row| row.paper.is_some()).collect();
         assert_eq!(paired.len(), 3);
         for row in paired {
@@ -245,12 +245,12 @@ mod tests {
         // sixteen settings, nine methods
         assert_eq!(found.len(), 16 * 9);
         let digits = synthetic::retraining(2);
-        let study = Study::new(&digits);
-        let found = rows(items::find("table-2").expect("listed"), &study);
+        let results = ResultSet::new(&digits);
+        let found = rows(items::find("table-2").expect("listed"), &results);
         let without: Vec<&Row> = found.iter().filter(|row| row.ours.is_none()).collect();
         assert_eq!(without.len(), 20);
         let figure = items::find("figure-2").expect("listed");
-        let ratios: Vec<Row> = rows(figure, &study)
+        let ratios: Vec<Row> = rows(figure, &results)
             .into_iter()
             .filter(|row| row.metric == "time_ratio")
             .collect();
@@ -271,9 +271,9 @@ mod tests {
     #[test]
     fn a_selection_is_read_at_its_last_epoch() {
         let records = synthetic::retraining(2);
-        let study = Study::new(&records);
+        let results = ResultSet::new(&records);
         let item = items::find("figure-7").expect("listed");
-        let found = rows(item, &study);
+        let found = rows(item, &results);
         let full = found
             .iter()
             .find(|row| row.method == "full")

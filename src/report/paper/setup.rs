@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::items::Item;
 use crate::config::words;
+use crate::report::data::{ResultSet, task_name, value_text};
 use crate::report::number::{self, MISSING};
 use crate::report::parts::distinct;
-use crate::report::study::{Study, task_name, value_text};
 use crate::results::record::Record;
 
 /// A setting that decides what is fine-tuned and measured: its name in the paper's setups, the fields of an experiment that
@@ -23,16 +23,16 @@ enum Here {
     /// In words, of every cell.
     Cell(fn(&Record) -> Option<String>),
     /// Of all cells together.
-    Study(fn(&Study) -> String),
+    Results(fn(&ResultSet) -> String),
 }
 
 use Here::{Cell, Plain};
 
 /// All that is compared, in the order of the page.
 const COMPARED: &[Compared] = &[
-    Compared("model", MODEL, Here::Study(models)),
-    Compared("examples", &["task"], Here::Study(examples)),
-    Compared("runs", &["seeds"], Here::Study(runs)),
+    Compared("model", MODEL, Here::Results(models)),
+    Compared("examples", &["task"], Here::Results(examples)),
+    Compared("runs", &["seeds"], Here::Results(runs)),
     Compared("epochs", &["train.epochs"], Plain),
     Compared("learning rate", &["train.lr"], Cell(learning_rate)),
     Compared(
@@ -61,7 +61,7 @@ const COMPARED: &[Compared] = &[
         &["lora.targets", "lora.layers"],
         Cell(matrices),
     ),
-    Compared("rank", &["lora.rank"], Here::Study(ranks)),
+    Compared("rank", &["lora.rank"], Here::Results(ranks)),
     Compared("α", &["lora.alpha"], Cell(alpha)),
     Compared("initialisation of the adapters", &["lora.init"], Plain),
     Compared("dropout of the adapters", &["lora.dropout"], Plain),
@@ -121,8 +121,11 @@ impl Setting {
 }
 
 /// The paper's settings beside ours; none of an item that has no fine-tune.
-pub fn settings(item: &Item, study: &Study) -> Vec<Setting> {
-    let task = study.records.iter().find_map(|record| record.task.as_ref());
+pub fn settings(item: &Item, results: &ResultSet) -> Vec<Setting> {
+    let task = results
+        .records
+        .iter()
+        .find_map(|record| record.task.as_ref());
     let setup = item.setup_on(task.map_or("", |task| task.name.as_str()));
     let compared = COMPARED.iter().filter(|_| !setup.is_empty());
     let setting = |Compared(what, fields, here): &Compared| Setting {
@@ -130,9 +133,9 @@ pub fn settings(item: &Item, study: &Study) -> Vec<Setting> {
         fields,
         paper: setup.get(*what).cloned(),
         here: match here {
-            Plain => all(study, |record| plain(record, fields[0])),
-            Cell(of) => all(study, of),
-            Here::Study(of) => of(study),
+            Plain => all(results, |record| plain(record, fields[0])),
+            Cell(of) => all(results, of),
+            Here::Results(of) => of(results),
         },
     };
     compared.map(setting).collect()
@@ -167,8 +170,8 @@ pub fn sentence(settings: &[Setting]) -> String {
 }
 
 /// The distinct texts of all cells, in the order of the cells.
-fn all(study: &Study, of: impl Fn(&Record) -> Option<String>) -> String {
-    let texts = study.records.iter().map(|record| of(record));
+fn all(results: &ResultSet, of: impl Fn(&Record) -> Option<String>) -> String {
+    let texts = results.records.iter().map(|record| of(record));
     let texts = texts.map(|text| text.unwrap_or_else(|| NOT_RECORDED.to_owned()));
     distinct(texts).join(", ")
 }
@@ -192,8 +195,8 @@ fn plain(record: &Record, path: &str) -> Option<String> {
     }
 }
 
-fn runs(study: &Study) -> String {
-    let seeds: BTreeSet<u64> = study.records.iter().map(|r| r.cell.seed).collect();
+fn runs(results: &ResultSet) -> String {
+    let seeds: BTreeSet<u64> = results.records.iter().map(|r| r.cell.seed).collect();
     seeds.len().to_string()
 }
 
@@ -244,9 +247,9 @@ fn matrices(record: &Record) -> Option<String> {
     })
 }
 
-fn ranks(study: &Study) -> String {
+fn ranks(results: &ResultSet) -> String {
     let rank = |record: &&Record| field(record, "lora.rank")?.as_u64();
-    let ranks: BTreeSet<u64> = study.records.iter().filter_map(rank).collect();
+    let ranks: BTreeSet<u64> = results.records.iter().filter_map(rank).collect();
     let ranks: Vec<String> = ranks.iter().map(u64::to_string).collect();
     match ranks.is_empty() {
         true => NOT_RECORDED.to_owned(),
@@ -272,8 +275,8 @@ fn flipped(record: &Record) -> Option<String> {
 }
 
 /// A checkpoint by its folder's name, others by kind, shape, pretraining and size.
-fn models(study: &Study) -> String {
-    let known = study.records.iter().filter_map(|record| {
+fn models(results: &ResultSet) -> String {
+    let known = results.records.iter().filter_map(|record| {
         let own = checkpoint(record).map(|text| (text, None));
         own.or_else(|| {
             Some((
@@ -371,8 +374,8 @@ fn network(record: &Record) -> Option<String> {
     })
 }
 
-fn examples(study: &Study) -> String {
-    let mut records = study.records.clone();
+fn examples(results: &ResultSet) -> String {
+    let mut records = results.records.clone();
     records.sort_by_key(|record| task_name(record));
     let texts = records.iter().filter_map(|record| {
         let task = record.task.as_ref()?;

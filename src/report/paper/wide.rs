@@ -59,16 +59,16 @@ pub fn section(item: &Item, rows: &[Row], palette: &Palette) -> Option<Table> {
 mod tests {
     use super::super::{items, rows};
     use super::*;
-    use crate::report::study::Study;
+    use crate::report::data::ResultSet;
     use crate::report::synthetic;
 
     #[test]
     fn every_method_has_a_column_and_the_papers_two() {
         let records = synthetic::retraining(2);
-        let study = Study::new(&records);
+        let results = ResultSet::new(&records);
         let item = items::find("table-2").expect("listed");
-        let rows = rows::rows(item, &study);
-        let table = section(item, &rows, &study.palette).expect("rows");
+        let rows = rows::rows(item, &results);
+        let table = section(item, &rows, &results.palette).expect("rows");
         let column = |name: &str| table.headers.iter().position(|header| header == name);
         let paper = column("DataInf, paper").expect("a column");
         assert_eq!(column("DataInf, here"), Some(paper + 1));

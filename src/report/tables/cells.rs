@@ -3,7 +3,7 @@
 use super::Cell;
 use crate::metrics::contrast::Contrast;
 use crate::metrics::{Direction, Metric};
-use crate::report::aggregate::Aggregate;
+use crate::report::data::Aggregate;
 use crate::report::number::{self, MISSING};
 
 /// Which way of a metric is better.

@@ -1,8 +1,8 @@
 //! Tables by their columns: a header, and the cell of whatever a row is about.
 
 use super::table::{Cell, Table};
+use crate::report::data::{Group, ResultSet, anchor, axis_title, value_text};
 use crate::report::number::MISSING;
-use crate::report::study::{Group, Study, anchor, axis_title, value_text};
 use crate::results::record::Record;
 
 /// The columns of a table in which a row is about an `R`.
@@ -21,14 +21,14 @@ impl<'c, R: 'c> Columns<'c, R> {
     /// settings.
     pub fn of_setting<'a: 'c>(
         self,
-        study: &'c Study<'a>,
+        results: &'c ResultSet<'a>,
         group: impl Fn(&R) -> Option<&'c Group<'a>> + Copy + 'c,
     ) -> Self {
         let task = move |row: &R| match group(row) {
             Some(group) => Cell::text(group.task.clone()).link(anchor(group.index)),
             None => Cell::text("all settings"),
         };
-        let axes = study.axes.iter().map(|axis| axis.key.as_str());
+        let axes = results.axes.iter().map(|axis| axis.key.as_str());
         let axes = axes.filter(|key| *key != "task.name");
         axes.fold(self.add("Task", task), |columns, key| {
             columns.add(axis_title(key), move |row| {

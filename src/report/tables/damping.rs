@@ -4,11 +4,9 @@ use super::cells::{metric_cell, value_cell};
 use super::{Cell, Columns, Table};
 use crate::config::influence::DEFAULT_DAMPING;
 use crate::metrics::{Metric, find};
-use crate::report::aggregate::{Aggregate, aggregate, value};
-use crate::report::comparison::change;
+use crate::report::data::{Aggregate, Group, ResultSet, Slice, aggregate, change, value};
 use crate::report::figures::damping::{DAMPING, METRICS};
 use crate::report::number::{self, MISSING};
-use crate::report::study::{Group, Slice, Study};
 
 /// A method by a metric over the values of c.
 struct Tuned<'s, 'a> {
@@ -59,15 +57,15 @@ impl<'s, 'a> Tuned<'s, 'a> {
 }
 
 /// One row a task, metric and method; `None` where the damping was not swept.
-pub fn table(study: &Study) -> Option<Table> {
-    if !study.sweeps().iter().any(|axis| axis.key == DAMPING) {
+pub fn table(results: &ResultSet) -> Option<Table> {
+    if !results.sweeps().iter().any(|axis| axis.key == DAMPING) {
         return None;
     }
-    let slices = study.slices(Some(DAMPING));
+    let slices = results.slices(Some(DAMPING));
     let mut rows = Vec::new();
     for slice in &slices {
         for metric in METRICS.iter().filter_map(|name| find(name)) {
-            rows.extend(study.methods.iter().map(|label| Tuned {
+            rows.extend(results.methods.iter().map(|label| Tuned {
                 slice,
                 metric,
                 label,
@@ -83,7 +81,7 @@ pub fn table(study: &Study) -> Option<Table> {
     Columns::new()
         .text("Task", |row: &Tuned| row.slice.title.clone())
         .text("Metric", |row| row.metric.title)
-        .text("Method", |row| study.palette.style(row.label).name)
+        .text("Method", |row| results.palette.style(row.label).name)
         .add("At the default c = 0.1", |row| row.shown(row.default()))
         .number("Best c", number::plain, |row| Some(factor(row.best()?.0)))
         .add("At the best c", |row| row.shown(row.best()))
@@ -108,8 +106,8 @@ mod tests {
     #[test]
     fn the_default_stands_beside_the_best() {
         let records = synthetic::damping();
-        let study = Study::new(&records);
-        let table = table(&study).expect("the damping was swept");
+        let results = ResultSet::new(&records);
+        let table = table(&results).expect("the damping was swept");
         let row = |metric: &str, method: &str| {
             let found = table
                 .rows
@@ -126,6 +124,6 @@ mod tests {
         // a method without damping stays at the default
         let free = row("LDS at 50 %", "Hessian-free");
         assert_eq!((free[4].sort, free[6].sort), (Some(0.1), Some(0.0)));
-        assert!(super::table(&Study::new(&synthetic::rank())).is_none());
+        assert!(super::table(&ResultSet::new(&synthetic::rank())).is_none());
     }
 }

@@ -4,10 +4,9 @@ use super::cells::value_cell;
 use super::{Cell, Columns, Table, damping_text};
 use crate::config::influence::DEFAULT_DAMPING;
 use crate::metrics::find;
-use crate::report::aggregate::aggregate_cell;
+use crate::report::data::{Group, ResultSet, aggregate_cell};
 use crate::report::number::{self, MISSING};
 use crate::report::parts::{Gaps, MethodGap, Part, distinct, ladder, of_group, remarks};
-use crate::report::study::{Group, Study};
 use crate::results::record::Record;
 
 /// How the entries are to be read.
@@ -18,35 +17,35 @@ type Row<'s, 'a> = (&'s Group<'a>, Gaps);
 
 /// The three tables: what the agreement loses on each rung, how far the scores move there, and the agreement at every
 /// candidate for the upper rungs' c; none where no gap was split.
-pub fn tables(study: &Study) -> Vec<Table> {
-    let groups = study.groups.iter();
+pub fn tables(results: &ResultSet) -> Vec<Table> {
+    let groups = results.groups.iter();
     let rows: Vec<Row> = groups
         .flat_map(|group| of_group(group).into_iter().map(move |gaps| (group, gaps)))
         .collect();
     let notes = remarks(rows.iter().map(|(_, gaps)| gaps)).join(" ");
     let losses = format!(
         "{} What the agreement with retraining loses on each rung of the ladder from the truth to the method; the parts add up to the gap, negative ones are gains. {READING} {notes}",
-        damping_text(study)
+        damping_text(results)
     );
     let sizes = format!(
         "1 − Pearson's r between the scores above and below the switch, over training examples, mean over queries: its size, whether it leads nearer to retraining or away. {READING}"
     );
     let tables = [
         of_parts(
-            study,
+            results,
             &rows,
             "The gap to retraining in parts",
             losses.trim_end(),
             true,
         ),
         of_parts(
-            study,
+            results,
             &rows,
             "How far each switch moves the scores",
             &sizes,
             false,
         ),
-        candidates(study, &rows),
+        candidates(results, &rows),
     ];
     tables.into_iter().flatten().collect()
 }
@@ -61,7 +60,13 @@ fn dampings(gaps: &Gaps) -> Cell {
 }
 
 /// A row a setting, metric and method, a column a part.
-fn of_parts(study: &Study, all: &[Row], title: &str, note: &str, losses: bool) -> Option<Table> {
+fn of_parts(
+    results: &ResultSet,
+    all: &[Row],
+    title: &str,
+    note: &str,
+    losses: bool,
+) -> Option<Table> {
     let rows = all.iter().flat_map(|row| {
         let methods = row.1.methods.iter();
         methods.map(move |method| (row, method))
@@ -73,11 +78,11 @@ fn of_parts(study: &Study, all: &[Row], title: &str, note: &str, losses: bool) -
     let mut kinds = distinct(parts.map(|part| (part.switches.clone(), part.title.clone())));
     kinds.sort();
     Columns::new()
-        .of_setting(study, |(row, _): &(&Row, &MethodGap)| Some(row.0))
+        .of_setting(results, |(row, _): &(&Row, &MethodGap)| Some(row.0))
         .text("Metric", |(row, _)| metric_title(&row.1))
         .add("Upper rungs' c", |(row, _)| dampings(&row.1))
         .text("Method", |(_, method)| {
-            study.palette.style(&method.label).name
+            results.palette.style(&method.label).name
         })
         .and_if(losses, |columns| {
             columns.add("Gap", |(_, method)| value_cell(&method.gap))
@@ -99,7 +104,7 @@ fn of_parts(study: &Study, all: &[Row], title: &str, note: &str, losses: bool) -
 }
 
 /// Agreement of the ladder's upper end at every candidate for its c.
-fn candidates(study: &Study, rows: &[Row]) -> Option<Table> {
+fn candidates(results: &ResultSet, rows: &[Row]) -> Option<Table> {
     let agreements = |record: &'_ Record, metric: &str| -> Vec<(f64, Option<f64>)> {
         let candidates = ladder(record, metric).map_or(&[][..], |ladder| &ladder.candidates);
         candidates
@@ -115,7 +120,7 @@ fn candidates(study: &Study, rows: &[Row]) -> Option<Table> {
     columns.sort_by(f64::total_cmp);
     columns.dedup();
     Columns::new()
-        .of_setting(study, |row: &&Row| Some(row.0))
+        .of_setting(results, |row: &&Row| Some(row.0))
         .text("Metric", |row| metric_title(&row.1))
         .each(columns, |columns, c| {
             let default = match c {

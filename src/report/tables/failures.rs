@@ -2,11 +2,11 @@
 
 use super::columns::record_anchor;
 use super::{Cell, Columns, Table};
-use crate::report::study::{Group, Study};
-use crate::results::record::{Record, Status, TaskFacts};
+use crate::report::data::{Group, ResultSet};
+use crate::results::record::{Record, Status, TaskInfo};
 
 /// What of a task's data is told, and its number.
-type Told = (&'static str, fn(&TaskFacts) -> usize);
+type Told = (&'static str, fn(&TaskInfo) -> usize);
 
 const DATA: [Told; 4] = [
     ("rows were passed over", |task| task.passed_over),
@@ -26,7 +26,7 @@ struct Failure<'s, 'a> {
 }
 
 /// What failed of a record, and why.
-fn of_record(study: &Study, record: &Record) -> Vec<(String, String)> {
+fn of_record(results: &ResultSet, record: &Record) -> Vec<(String, String)> {
     let why = |error: &Option<String>| error.clone().unwrap_or("no reason recorded".to_owned());
     let mut found = Vec::new();
     if record.status == Status::Failed {
@@ -39,16 +39,16 @@ fn of_record(study: &Study, record: &Record) -> Vec<(String, String)> {
     found.extend(reasons.map(|why| ("the reference".to_owned(), why.clone())));
     let methods = record.methods.iter();
     let failed = methods.filter(|method| method.status == Status::Failed);
-    found.extend(failed.map(|m| (study.palette.style(&m.label).name, why(&m.error))));
+    found.extend(failed.map(|m| (results.palette.style(&m.label).name, why(&m.error))));
     found
 }
 
 /// One row a failure; `None` without any.
-pub fn table(study: &Study) -> Option<Table> {
+pub fn table(results: &ResultSet) -> Option<Table> {
     let mut rows = Vec::new();
-    for group in &study.groups {
+    for group in &results.groups {
         for record in &group.records {
-            let found = of_record(study, record).into_iter();
+            let found = of_record(results, record).into_iter();
             rows.extend(found.map(|(what, why)| Failure {
                 group,
                 record,
@@ -61,7 +61,7 @@ pub fn table(study: &Study) -> Option<Table> {
         .add("Cell", |row: &Failure| {
             Cell::text(row.record.cell.id.clone()).link(record_anchor(row.record))
         })
-        .of_setting(study, |row| Some(row.group))
+        .of_setting(results, |row| Some(row.group))
         .add("Seed", |row| {
             let seed = row.record.cell.seed;
             Cell::sorted(seed.to_string(), seed as f64)

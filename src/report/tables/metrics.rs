@@ -3,9 +3,8 @@
 use super::cells::{arrow, metric_cell};
 use super::{Cell, Columns, Table, damping_text};
 use crate::metrics::{METRICS, Metric};
-use crate::report::aggregate::{Aggregate, aggregate, has_values};
+use crate::report::data::{Aggregate, Group, ResultSet, aggregate, has_values, method};
 use crate::report::number::{self, MISSING};
-use crate::report::study::{Group, Study, method};
 use crate::results::record::MethodRecord;
 
 /// How the entries with ± and brackets are to be read.
@@ -61,13 +60,13 @@ impl<'s, 'a> Entry<'s, 'a> {
 
 /// Setting, method and a column per metric.
 fn columns<'c, 'a: 'c>(
-    study: &'c Study<'a>,
+    results: &'c ResultSet<'a>,
     metrics: &[&'static Metric],
     header: fn(&Metric) -> String,
 ) -> Columns<'c, Entry<'c, 'a>> {
     let columns = Columns::new()
-        .of_setting(study, |row: &Entry<'c, 'a>| Some(row.group))
-        .text("Method", |row| study.palette.style(row.label).name);
+        .of_setting(results, |row: &Entry<'c, 'a>| Some(row.group))
+        .text("Method", |row| results.palette.style(row.label).name);
     columns.each(metrics.iter().enumerate(), |columns, (i, &metric)| {
         columns.add(header(metric), move |row| {
             metric_cell(metric, row.result(i))
@@ -76,21 +75,21 @@ fn columns<'c, 'a: 'c>(
 }
 
 /// One row a setting and method; `None` when none of the metrics was taken.
-pub fn table(study: &Study, title: &str, metrics: &[&'static Metric]) -> Option<Table> {
+pub fn table(results: &ResultSet, title: &str, metrics: &[&'static Metric]) -> Option<Table> {
     let mut used = metrics.to_vec();
-    used.retain(|metric| has_values(study, metric.name));
-    let compared: Vec<Vec<&str>> = used.iter().map(|metric| study.compared(metric)).collect();
-    let labels = study.methods.iter().map(String::as_str);
+    used.retain(|metric| has_values(results, metric.name));
+    let compared: Vec<Vec<&str>> = used.iter().map(|metric| results.compared(metric)).collect();
+    let labels = results.methods.iter().map(String::as_str);
     let labels: Vec<&str> = labels
         .filter(|label| compared.iter().any(|known| known.contains(label)))
         .collect();
-    let groups = study.groups.iter();
+    let groups = results.groups.iter();
     let rows = groups.flat_map(|group| labels.iter().map(|l| Entry::new(group, l, &used)));
     let what: Vec<String> = used
         .iter()
         .map(|metric| format!("{}: {}.", metric.title, metric.summary))
         .collect();
-    columns(study, &used, |metric| {
+    columns(results, &used, |metric| {
         format!("{} {}", metric.label(), arrow(metric))
     })
     .count("Seeds", Entry::seeds)
@@ -101,25 +100,25 @@ pub fn table(study: &Study, title: &str, metrics: &[&'static Metric]) -> Option<
     .count("Failed", Entry::failed)
     .table(
         title,
-        format!("{} {READING} {}", damping_text(study), what.join(" ")),
+        format!("{} {READING} {}", damping_text(results), what.join(" ")),
         rows.filter(|row| row.failed() > 0 || row.results.iter().any(Aggregate::applies)),
     )
 }
 
 /// Time, memory and what the solvers say of their own answers: one row a setting and method.
-pub fn cost(study: &Study) -> Option<Table> {
+pub fn cost(results: &ResultSet) -> Option<Table> {
     let metrics: Vec<&Metric> = METRICS.iter().filter(|m| !m.is_computed()).collect();
-    let groups = study.groups.iter();
+    let groups = results.groups.iter();
     let rows = groups.flat_map(|group| {
-        let labels = study.methods.iter();
+        let labels = results.methods.iter();
         labels.map(|label| Entry::new(group, label, &metrics))
     });
     let note = format!(
         "Wall time by stage for all scores (gradients not included), peak memory above what was resident before, and what each solver says of its own answer: the largest ‖(F+λI)x − v‖/‖v‖ over blocks, queries and seeds. Geometric mean over seeds ×÷ the factor of its 95 % t-interval. {}",
-        damping_text(study)
+        damping_text(results)
     );
     // the cells carry their own units
-    columns(study, &metrics, |metric| metric.title.to_owned())
+    columns(results, &metrics, |metric| metric.title.to_owned())
         .add("Largest residual", |row| {
             let residuals = row.methods().filter_map(|m| m.evidence.residual);
             let not_finite = row.methods().any(|m| m.evidence.not_finite());

@@ -12,7 +12,7 @@ mod settings;
 mod setup;
 mod table;
 
-use super::study::Study;
+use super::data::ResultSet;
 use crate::metrics::{METRICS, Metric, Need};
 use settings::factor;
 
@@ -26,11 +26,11 @@ pub use settings::damping_text;
 pub use table::{Cell, Table, clean, cut};
 
 /// All tables that have something to say.
-pub fn all(study: &Study) -> Vec<Table> {
+pub fn all(results: &ResultSet) -> Vec<Table> {
     let agreement = |title: &str, with: &dyn Fn(&Need) -> bool| {
         let needs = |metric: &&Metric| metric.needs.iter().any(with);
         metrics::table(
-            study,
+            results,
             title,
             &METRICS.iter().filter(needs).collect::<Vec<_>>(),
         )
@@ -42,19 +42,19 @@ pub fn all(study: &Study) -> Vec<Table> {
         agreement("Agreement with retraining", &|need| {
             matches!(need, Need::LeaveOneOut | Need::Subsets(_))
         }),
-        ranking::best(study),
-        ranking::differences(study),
+        ranking::best(results),
+        ranking::differences(results),
     ];
     let of_settings = [
-        damping::table(study),
-        metrics::cost(study),
-        scaling::table(study),
-        setup::table(study),
-        failures::table(study),
+        damping::table(results),
+        metrics::cost(results),
+        scaling::table(results),
+        setup::table(results),
+        failures::table(results),
     ];
     let tables = of_metrics.into_iter().flatten();
     tables
-        .chain(decomposition::tables(study))
+        .chain(decomposition::tables(results))
         .chain(of_settings.into_iter().flatten())
         .collect()
 }

@@ -4,9 +4,8 @@ use super::cells::difference;
 use super::{Cell, Columns, Table};
 use crate::metrics::Metric;
 use crate::metrics::contrast::Contrast;
-use crate::report::comparison::{Comparison, Units, compare, compared_metrics};
+use crate::report::data::{Comparison, Group, ResultSet, Units, compare, compared_metrics};
 use crate::report::number::{self, MISSING};
-use crate::report::study::{Group, Study};
 
 /// Heading of the methods that may be as good as the best.
 pub const NOT_TOLD_APART: &str = "Not told apart from the best";
@@ -19,17 +18,20 @@ struct Compared<'s, 'a> {
 }
 
 /// By every metric: over all settings together, where there are several, then at each of these.
-fn comparisons<'s, 'a>(study: &'s Study<'a>, groups: &[&'s Group<'a>]) -> Vec<Compared<'s, 'a>> {
-    let every: Vec<&Group> = study.groups.iter().collect();
+fn comparisons<'s, 'a>(
+    results: &'s ResultSet<'a>,
+    groups: &[&'s Group<'a>],
+) -> Vec<Compared<'s, 'a>> {
+    let every: Vec<&Group> = results.groups.iter().collect();
     let all = (every.len() > 1).then_some(None).into_iter();
     let settings: Vec<Option<&Group>> = all.chain(groups.iter().copied().map(Some)).collect();
-    let metrics = compared_metrics(study).into_iter();
+    let metrics = compared_metrics(results).into_iter();
     let pairs = metrics.flat_map(|metric| settings.iter().map(move |group| (metric, *group)));
     pairs
         .filter_map(|(metric, group)| {
             let found = match group {
-                Some(group) => compare(study, &[group], metric),
-                None => compare(study, &every, metric),
+                Some(group) => compare(results, &[group], metric),
+                None => compare(results, &every, metric),
             };
             found.map(|found| Compared {
                 metric,
@@ -41,9 +43,9 @@ fn comparisons<'s, 'a>(study: &'s Study<'a>, groups: &[&'s Group<'a>]) -> Vec<Co
 }
 
 /// One row a metric and setting: the best, and those that cannot be told apart from it.
-pub fn best(study: &Study) -> Option<Table> {
-    let groups: Vec<&Group> = study.groups.iter().collect();
-    let name = |found: &Comparison, i: usize| study.palette.style(found.labels[i]).name;
+pub fn best(results: &ResultSet) -> Option<Table> {
+    let groups: Vec<&Group> = results.groups.iter().collect();
+    let name = |found: &Comparison, i: usize| results.palette.style(found.labels[i]).name;
     let list = |row: &Compared, methods: &[usize]| {
         let names: Vec<String> = methods.iter().map(|&i| name(&row.found, i)).collect();
         match (row.found.ranking.can_tell(), names.is_empty()) {
@@ -60,7 +62,7 @@ pub fn best(study: &Study) -> Option<Table> {
                 method without a value has no rank.";
     Columns::new()
         .text("Metric", |row: &Compared| row.metric.title)
-        .of_setting(study, |row| row.group)
+        .of_setting(results, |row| row.group)
         .text("Best", |row| {
             let best = row.found.best();
             best.map_or(MISSING.to_owned(), |i| name(&row.found, i))
@@ -77,7 +79,11 @@ pub fn best(study: &Study) -> Option<Table> {
         })
         .count("Failed", |row| row.found.failed)
         .text("What the data support", |row| row.found.support())
-        .table("Which methods are best", note, comparisons(study, &groups))
+        .table(
+            "Which methods are best",
+            note,
+            comparisons(results, &groups),
+        )
 }
 
 /// A method of a comparison.
@@ -105,20 +111,23 @@ fn less(contrast: Option<Contrast>) -> Cell {
 }
 
 /// One row a metric, reference setting and method: its distance to the best and to the reference, and its ranks.
-pub fn differences(study: &Study) -> Option<Table> {
-    let slices = study.slices(None).into_iter();
+pub fn differences(results: &ResultSet) -> Option<Table> {
+    let slices = results.slices(None).into_iter();
     let groups: Vec<&Group> = slices.flat_map(|slice| slice.groups).collect();
-    let several = study.groups.iter().any(|g| g.task != study.groups[0].task);
-    let all = comparisons(study, &groups);
+    let several = results
+        .groups
+        .iter()
+        .any(|g| g.task != results.groups[0].task);
+    let all = comparisons(results, &groups);
     let rows = all.iter().flat_map(|row| {
         let methods = 0..row.found.labels.len();
         let ranked = methods.filter(|&i| row.found.ranking.has(i));
         ranked.map(move |i| (row, i))
     });
-    let name = |row: &Compared, i: usize| study.palette.style(row.found.labels[i]).name;
+    let name = |row: &Compared, i: usize| results.palette.style(row.found.labels[i]).name;
     let columns = Columns::new()
         .text("Metric", |(row, _): &Row| row.metric.title)
-        .of_setting(study, |(row, _)| row.group)
+        .of_setting(results, |(row, _)| row.group)
         .text("Method", |(row, i)| name(row, *i))
         .number("Value", three, |(row, i)| row.found.values[*i]);
     let columns = against(columns, "Less the best", |found| found.best());
@@ -176,8 +185,8 @@ mod tests {
     #[test]
     fn tables_count_what_is_missing_and_say_what_one_seed_can_tell() {
         let records = synthetic::rank();
-        let study = Study::new(&records);
-        let table = best(&study).expect("there are methods");
+        let results = ResultSet::new(&records);
+        let table = best(&results).expect("there are methods");
         let row = |start: &[&str]| -> Vec<String> {
             let row = table.rows.iter().find(|row| {
                 let mut cells = row.iter().zip(start);
@@ -196,11 +205,11 @@ mod tests {
         assert!(first[9].starts_with("3 seeds: the clearest pair is told apart beyond "));
         assert!(!first[5].contains("LiSSA (paper)") && !first[6].contains("LiSSA (paper)"));
         let single = synthetic::single();
-        let study = Study::new(&single);
-        let table = best(&study).expect("there are methods");
+        let results = ResultSet::new(&single);
+        let table = best(&results).expect("there are methods");
         assert!(table.rows.iter().all(|row| row[4].text == "–"));
         assert!(table.rows[0][8].text.contains("no interval"));
-        let table = differences(&study).expect("there are methods");
+        let table = differences(&results).expect("there are methods");
         assert!(table.rows.iter().all(|row| !row[4].text.contains('±')));
         assert_eq!(
             (p_text(0.0002), p_text(0.0312)),

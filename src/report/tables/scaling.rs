@@ -2,9 +2,8 @@
 
 use super::{Cell, Columns, Table};
 use crate::metrics::slope::{Slope, growth};
-use crate::report::aggregate::aggregate;
+use crate::report::data::{DTYPE, ResultSet, SweptAxis, aggregate, axis_title};
 use crate::report::number::{self, MISSING};
-use crate::report::study::{DTYPE, Study, SweptAxis, axis_title};
 
 /// Fewest settings that a slope is fitted to.
 const FEWEST: usize = 3;
@@ -25,17 +24,17 @@ struct Row<'s> {
 }
 
 /// One row a numeric setting, slice and method; `None` without a setting of three values or more.
-pub fn table(study: &Study) -> Option<Table> {
+pub fn table(results: &ResultSet) -> Option<Table> {
     let mut rows = Vec::new();
     let numeric = |axis: &&SweptAxis| axis.numeric && axis.key != DTYPE;
-    for x in study
+    for x in results
         .axes
         .iter()
         .filter(numeric)
         .map(|axis| axis.key.as_str())
     {
-        for slice in study.slices(Some(x)) {
-            rows.extend(study.methods.iter().map(|label| Row {
+        for slice in results.slices(Some(x)) {
+            rows.extend(results.methods.iter().map(|label| Row {
                 x,
                 at: [slice.title.as_str(), slice.held.as_str()].join("; "),
                 label,
@@ -53,7 +52,7 @@ pub fn table(study: &Study) -> Option<Table> {
     Columns::new()
         .text("Setting x", |row: &Row| axis_title(row.x))
         .text("At", |row| row.at.trim_end_matches("; ").to_owned())
-        .text("Method", |row| study.palette.style(row.label).name)
+        .text("Method", |row| results.palette.style(row.label).name)
         .each(COSTS.iter().enumerate(), |columns, (i, (header, _))| {
             columns.add(*header, move |row| slope_cell(row.exponents[i].as_ref()))
         })

@@ -1,12 +1,12 @@
 //! The damping of the cells, in words.
 
+use crate::report::data::ResultSet;
 use crate::report::number;
-use crate::report::study::Study;
 use crate::results::record::Record;
 
 /// Damping of all cells in words: the default is always told apart from a tuned one.
-pub fn damping_text(study: &Study) -> String {
-    let records = study.records.iter();
+pub fn damping_text(results: &ResultSet) -> String {
+    let records = results.records.iter();
     let mut factors: Vec<f64> = records.filter_map(|record| factor(record)).collect();
     factors.sort_by(f64::total_cmp);
     factors.dedup();

@@ -2,13 +2,12 @@
 
 use super::cells::value_cell;
 use super::{Cell, Columns, Table, factor};
-use crate::report::aggregate::aggregate_cell;
+use crate::report::data::{Group, ResultSet, aggregate_cell};
 use crate::report::number;
-use crate::report::study::{Group, Study};
-use crate::results::record::{CompanionFacts, Record};
+use crate::results::record::{CompanionInfo, Record};
 
 /// What was collected beside the gradients, and what it took, seconds.
-type Beside = (&'static str, fn(&CompanionFacts) -> Option<f64>);
+type Beside = (&'static str, fn(&CompanionInfo) -> Option<f64>);
 
 const BESIDE: [Beside; 4] = [
     ("Kronecker factors", |c| Some(c.factors.as_ref()?.seconds)),
@@ -35,10 +34,10 @@ const FACTS: [Fact; 8] = [
 ];
 
 /// One row a setting.
-pub fn table(study: &Study) -> Option<Table> {
-    let any = |of: &dyn Fn(&Record) -> Option<f64>| study.records.iter().any(|r| of(r).is_some());
+pub fn table(results: &ResultSet) -> Option<Table> {
+    let any = |of: &dyn Fn(&Record) -> Option<f64>| results.records.iter().any(|r| of(r).is_some());
     let padding = |record: &Record| Some(100.0 * record.gradients.as_ref()?.padding?);
-    let collected = |seconds: fn(&CompanionFacts) -> Option<f64>| {
+    let collected = |seconds: fn(&CompanionInfo) -> Option<f64>| {
         move |record: &Record| seconds(&record.gradients.as_ref()?.companions)
     };
     // columns for what some methods need besides, where they were asked for
@@ -46,9 +45,9 @@ pub fn table(study: &Study) -> Option<Table> {
     beside.retain(|(_, seconds)| any(&collected(*seconds)));
     let padded = any(&padding);
     // where it was swept it stands among the settings already
-    let swept = study.axes.iter().any(|a| a.key == "influence.damping");
+    let swept = results.axes.iter().any(|a| a.key == "influence.damping");
     let mean = |of: &dyn Fn(&Record) -> Option<f64>, group: &Group| aggregate_cell(group, of).value;
-    let accuracy = format!("Final {}", study.accuracy_title().to_lowercase());
+    let accuracy = format!("Final {}", results.accuracy_title().to_lowercase());
     let mut note = "n training examples, m queries; fine-tune and gradients are shared by all methods of a cell (times are means over seeds).".to_owned();
     if !beside.is_empty() {
         note.push_str(" What some methods need besides has a column of its own: the time that collecting it took, which is not in that of the gradients.");
@@ -59,7 +58,7 @@ pub fn table(study: &Study) -> Option<Table> {
         );
     }
     Columns::new()
-        .of_setting(study, |group: &&Group| Some(*group))
+        .of_setting(results, |group: &&Group| Some(*group))
         .and_if(!swept, |columns| {
             columns.number("Damping c", number::plain, |group| mean(&factor, group))
         })
@@ -100,5 +99,5 @@ pub fn table(study: &Study) -> Option<Table> {
             };
             Cell::sorted(text, seeds as f64)
         })
-        .table("Settings, model and gradients", note, &study.groups)
+        .table("Settings, model and gradients", note, &results.groups)
 }

@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 use super::along::{self, BASE, anchor, values};
 use super::tables::{self, case_anchor, introduction};
 use crate::progress::count;
+use crate::report::html::{Environments, Part, Section, bad, body, how};
 use crate::report::number;
-use crate::report::page::{Environments, Part, Section, bad, body, how};
 use crate::report::tables::Table;
 use crate::results::theory::{CaseRecord, ClaimRecord, TheoryResults, Verdict};
 

@@ -23,8 +23,11 @@ fn paper_s() -> Vec<Record> {
 }
 
 fn text(records: &[Record]) -> String {
-    let study = Study::new(records);
-    sentence(&settings(items::find("figure-1").expect("listed"), &study))
+    let results = ResultSet::new(records);
+    sentence(&settings(
+        items::find("figure-1").expect("listed"),
+        &results,
+    ))
 }
 
 #[test]

@@ -8,11 +8,9 @@ use super::markup::bad;
 use super::table::short;
 use crate::metrics::{Metric, find};
 use crate::progress::count;
-use crate::report::aggregate::{aggregate, has_values};
-use crate::report::comparison::{Comparison, compare};
+use crate::report::data::{Comparison, ResultSet, Slice, aggregate, anchor, compare, has_values};
 use crate::report::figures::{agreement, findings};
 use crate::report::number::{self, MISSING};
-use crate::report::study::{Slice, Study, anchor};
 use crate::report::tables::{
     Cell, Columns, NOT_TOLD_APART, Table, arrow, damping_text, metric_cell,
 };
@@ -22,10 +20,10 @@ use crate::results::record::Status;
 const MOST: usize = 12;
 
 /// The summary at the top of the page.
-pub fn headline(study: &Study) -> Markup {
-    let table = table(study);
+pub fn headline(results: &ResultSet) -> Markup {
+    let table = table(results);
     html! {
-        ul.facts { (facts(study)) }
+        ul.facts { (facts(results)) }
         @if let Some(mut table) = table {
             @let left = table.rows.len().saturating_sub(MOST);
             @let () = table.rows.truncate(MOST);
@@ -40,9 +38,9 @@ pub fn headline(study: &Study) -> Markup {
 }
 
 /// What was run and what failed, an item each.
-fn facts(study: &Study) -> Markup {
-    let seeds: BTreeSet<u64> = study.records.iter().map(|r| r.cell.seed).collect();
-    let methods = || study.records.iter().flat_map(|record| &record.methods);
+fn facts(results: &ResultSet) -> Markup {
+    let seeds: BTreeSet<u64> = results.records.iter().map(|r| r.cell.seed).collect();
+    let methods = || results.records.iter().flat_map(|record| &record.methods);
     let failed = methods().filter(|m| m.status == Status::Failed).count();
     let values = || methods().flat_map(|method| &method.metrics);
     let undefined: usize = values().map(|v| v.undefined).sum();
@@ -51,15 +49,15 @@ fn facts(study: &Study) -> Markup {
         1 => "once".to_owned(),
         some => format!("{} times", number::plain(some as f64)),
     };
-    let seconds: f64 = study.records.iter().map(|r| r.provenance.seconds).sum();
+    let seconds: f64 = results.records.iter().map(|r| r.provenance.seconds).sum();
     html! {
         li {
-            (count(study.records.len(), "cell")) " in " (count(study.groups.len(), "setting")) ", "
-            (count(seeds.len(), "seed")) ", " (count(study.methods.len(), "method")) "; "
+            (count(results.records.len(), "cell")) " in " (count(results.groups.len(), "setting")) ", "
+            (count(seeds.len(), "seed")) ", " (count(results.methods.len(), "method")) "; "
             (number::seconds(seconds)) " of computing"
         }
         li {
-            @match study.failed() {
+            @match results.failed() {
                 0 => { "no cell failed" },
                 some => { (bad(&format!("{} failed", count(some, "cell")))) },
             }
@@ -73,14 +71,14 @@ fn facts(study: &Study) -> Markup {
                 0 => { "no metric undefined" },
                 some => { (number::plain(some as f64)) " of " (number::plain(cases as f64)) " cases of metrics undefined" },
             }
-            @match study.without_reference() {
+            @match results.without_reference() {
                 0 => {},
                 some => {
                     (bad(&format!(", no reference in {} (exact influence failed or did not converge)", count(some, "cell"))))
                 },
             }
         }
-        li { (damping_text(study)) }
+        li { (damping_text(results)) }
     }
 }
 
@@ -93,26 +91,26 @@ struct Lead<'s, 'a> {
 }
 
 /// A row a metric and task; `None` where nothing can be compared.
-fn table(study: &Study) -> Option<Table> {
+fn table(results: &ResultSet) -> Option<Table> {
     let wanted = ["lds_50", "loo_pearson", "detection_auc", "class_auc"];
-    let mut metrics: Vec<&str> = agreement(study).into_iter().chain(wanted).collect();
-    metrics.retain(|metric| has_values(study, metric));
+    let mut metrics: Vec<&str> = agreement(results).into_iter().chain(wanted).collect();
+    metrics.retain(|metric| has_values(results, metric));
     if metrics.is_empty() {
         metrics.push("total_seconds");
     }
-    let slices = study.slices(None);
+    let slices = results.slices(None);
     let metrics = metrics.into_iter().filter_map(find);
     let pairs = metrics.flat_map(|metric| slices.iter().map(move |slice| (metric, slice)));
-    let leads = pairs.filter_map(|(metric, slice)| lead(study, slice, metric));
-    columns(study).table("What came out", "", leads)
+    let leads = pairs.filter_map(|(metric, slice)| lead(results, slice, metric));
+    columns(results).table("What came out", "", leads)
 }
 
 fn lead<'s, 'a>(
-    study: &'s Study<'a>,
+    results: &'s ResultSet<'a>,
     slice: &'s Slice<'a, 's>,
     metric: &'static Metric,
 ) -> Option<Lead<'s, 'a>> {
-    let found = compare(study, &[*slice.groups.first()?], metric)?;
+    let found = compare(results, &[*slice.groups.first()?], metric)?;
     let best = found.best()?;
     Some(Lead {
         slice,
@@ -122,8 +120,8 @@ fn lead<'s, 'a>(
     })
 }
 
-fn columns<'s, 'a>(study: &'s Study<'a>) -> Columns<'s, Lead<'s, 'a>> {
-    let name = move |row: &Lead, at: usize| study.palette.style(row.found.labels[at]).name;
+fn columns<'s, 'a>(results: &'s ResultSet<'a>) -> Columns<'s, Lead<'s, 'a>> {
+    let name = move |row: &Lead, at: usize| results.palette.style(row.found.labels[at]).name;
     let shown = |row: &Lead, label: &str| match row.found.labels.contains(&label) {
         true => {
             let group = row.slice.groups[0];
@@ -170,8 +168,8 @@ mod tests {
     #[test]
     fn it_names_the_best_and_what_is_wrong() {
         let records = synthetic::rank();
-        let study = Study::new(&records);
-        let text = headline(&study).0;
+        let results = ResultSet::new(&records);
+        let text = headline(&results).0;
         assert!(
             text.contains("24 cells in 8 settings, 3 seeds, 10 methods"),
             "{text}"
@@ -190,8 +188,8 @@ mod tests {
 
     /// Rows of the headline that say something else than the table of the best methods, of all rows that both have.
     fn disagreements(records: &[Record]) -> (Vec<String>, usize) {
-        let study = Study::new(records);
-        let Some(table) = best(&study) else {
+        let results = ResultSet::new(records);
+        let Some(table) = best(&results) else {
             return (Vec::new(), 0);
         };
         let at = |header: &str| {
@@ -203,7 +201,7 @@ mod tests {
         };
         let (best, alike) = (at("Best"), at(NOT_TOLD_APART));
         let (mut wrong, mut rows) = (Vec::new(), 0);
-        let captions: Vec<String> = all(&study)
+        let captions: Vec<String> = all(&results)
             .into_iter()
             .filter_map(|outcome| match outcome {
                 Outcome::Drawn(figure) => Some(figure.findings),
@@ -211,7 +209,7 @@ mod tests {
             })
             .flatten()
             .collect();
-        for slice in &study.slices(None) {
+        for slice in &results.slices(None) {
             let group = anchor(slice.groups[0].index);
             for metric in METRICS {
                 let of_group = |row: &&Vec<Cell>| {
@@ -229,7 +227,7 @@ mod tests {
                     MISSING => text.starts_with("not known: "),
                     list => text == list,
                 };
-                let found = columns(&study).table("", "", lead(&study, slice, metric));
+                let found = columns(&results).table("", "", lead(&results, slice, metric));
                 let found = &found.expect("the table has it").rows[0];
                 rows += 1;
                 if found[2].text != expected[best].text || !agrees(&found[4].text) {
@@ -268,7 +266,7 @@ mod tests {
     #[test]
     fn failures_alone_have_no_winner() {
         let records = synthetic::hopeless();
-        let text = headline(&Study::new(&records)).0;
+        let text = headline(&ResultSet::new(&records)).0;
         assert!(text.contains("1 cell failed") && !text.contains("<table"));
     }
 }

@@ -1,6 +1,8 @@
-//! The records as a study: groups of cells that differ in their seed only, the swept settings, and
-//! the slices that a figure shows.
+//! The records as a [`ResultSet`]: groups of cells that differ in their seed only, the swept settings and the slices that
+//! a figure shows; numbers aggregated over seeds with what is missing from them, and the one comparison of methods.
 
+mod aggregate;
+mod comparison;
 mod names;
 mod slices;
 
@@ -8,12 +10,19 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::chart::RecordRef;
-use super::palette::Palette;
 use crate::metrics::Metric;
+use crate::report::chart::RecordRef;
+use crate::report::palette::Palette;
 use crate::results::record::{MethodRecord, Record, Status};
 use names::DTYPES;
 
+pub use aggregate::{
+    Aggregate, MissingData, Reading, aggregate, aggregate_by, aggregate_cell, aggregate_value,
+    curve_end, has_values, value,
+};
+pub use comparison::{
+    Comparison, Units, by_task, change, compare, compare_by, compared_metrics, seeds_by_task,
+};
 pub use names::{DTYPE, LAYERS, axis_short, axis_title, task_name, tick_text, value_text};
 pub use slices::{Slice, SweptAxis};
 
@@ -87,7 +96,7 @@ impl Group<'_> {
 
 /// All records.
 #[derive(Debug)]
-pub struct Study<'a> {
+pub struct ResultSet<'a> {
     /// The records, by experiment, cell index, seed.
     pub records: Vec<&'a Record>,
     /// Cells that differ in their seed only.
@@ -101,7 +110,7 @@ pub struct Study<'a> {
 }
 
 /// What a reader knows a cell by: `grammars, rank r = 4, seed 0`.
-pub fn cell_name(study: &Study, record: &Record) -> String {
+pub fn cell_name(results: &ResultSet, record: &Record) -> String {
     let own = |group: &&Group| {
         group
             .records
@@ -109,7 +118,7 @@ pub fn cell_name(study: &Study, record: &Record) -> String {
             .any(|other| std::ptr::eq(*other, record))
     };
     let mut parts = Vec::new();
-    if let Some(group) = study.groups.iter().find(own) {
+    if let Some(group) = results.groups.iter().find(own) {
         parts.push(group.task.clone());
         parts.push(group.setting());
         parts.retain(|part| !part.is_empty());
@@ -123,7 +132,7 @@ pub fn anchor(group: usize) -> String {
     format!("e{group}")
 }
 
-impl<'a> Study<'a> {
+impl<'a> ResultSet<'a> {
     /// Sorts and groups; the order in which the records come does not matter.
     pub fn new(records: &'a [Record]) -> Self {
         let mut sorted: Vec<&Record> = records.iter().collect();

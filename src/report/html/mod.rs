@@ -30,7 +30,7 @@ use std::path::Path;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 
-use super::study::Study;
+use super::data::ResultSet;
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: [&str; 4] = [
@@ -40,12 +40,12 @@ const SCRIPT: [&str; 4] = [
     include_str!("points.js"),
 ];
 
-/// What the cells of a study produced beside numbers: pictures (in the folder `results`), answers, influence by token.
-pub fn outputs(study: &Study, results: Option<&Path>) -> [Section; 3] {
+/// What the cells produced beside numbers: pictures (in `folder`), answers, influence by token.
+pub fn outputs(results: &ResultSet, folder: Option<&Path>) -> [Section; 3] {
     [
-        pictures::section(study, results),
-        answers::section(study),
-        by_token::section(study),
+        pictures::section(results, folder),
+        answers::section(results),
+        by_token::section(results),
     ]
 }
 

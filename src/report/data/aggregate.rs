@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::number;
-use super::study::{Group, Study, method};
+use super::{Group, ResultSet, method};
 use crate::measure::StageSeconds;
 use crate::metrics::interval::{mean, t_interval};
 use crate::metrics::{MetricValue, find};
 use crate::progress::plural;
+use crate::report::number;
 use crate::results::record::{Record, Status};
 
 /// A number over the seeds of a group.
@@ -196,12 +196,12 @@ pub fn value(record: &Record, label: &str, metric: &str) -> Option<f64> {
 }
 
 /// Whether any method of any cell has a value or an undefined case of the metric.
-pub fn has_values(study: &Study, metric: &str) -> bool {
+pub fn has_values(results: &ResultSet, metric: &str) -> bool {
     let any = |group| {
-        let mut labels = study.methods.iter();
+        let mut labels = results.methods.iter();
         labels.any(|label| aggregate(group, label, metric).applies())
     };
-    study.groups.iter().any(any)
+    results.groups.iter().any(any)
 }
 
 /// Where a curve of a cell ends: that of a method, or of a choice that needs none (`full` or `random`).
@@ -218,16 +218,16 @@ pub fn curve_end(record: &Record, label: &str, curve: &str) -> Option<f64> {
 
 /// Counts what figures leave out, for the line below them.
 #[derive(Clone, Debug, Default)]
-pub struct Gaps {
+pub struct MissingData {
     cells: usize,
     failed_cells: usize,
-    methods: Vec<Gap>,
+    methods: Vec<MissingOfMethod>,
     curves: Vec<String>,
 }
 
 /// What is missing of one method.
 #[derive(Clone, Debug, Default)]
-struct Gap {
+struct MissingOfMethod {
     name: String,
     /// Failures by group: counted once, however many metrics are shown.
     failed: BTreeMap<usize, usize>,
@@ -235,7 +235,7 @@ struct Gap {
     cases: usize,
 }
 
-impl Gaps {
+impl MissingData {
     /// Counts the cells of a group.
     pub fn group(&mut self, group: &Group) {
         self.cells += group.records.len();
@@ -246,9 +246,9 @@ impl Gaps {
     pub fn number(&mut self, name: &str, group: &Group, aggregate: &Aggregate) {
         let known = self.methods.iter().position(|gap| gap.name == name);
         let at = known.unwrap_or_else(|| {
-            self.methods.push(Gap {
+            self.methods.push(MissingOfMethod {
                 name: name.to_owned(),
-                ..Gap::default()
+                ..MissingOfMethod::default()
             });
             self.methods.len() - 1
         });
@@ -303,15 +303,15 @@ impl Gaps {
 
 #[cfg(test)]
 mod tests {
-    use super::super::study::Study;
-    use super::super::synthetic;
+    use super::super::ResultSet;
     use super::*;
+    use crate::report::synthetic;
 
     #[test]
     fn seeds_are_averaged_and_a_single_one_keeps_its_own_interval() {
         let records = synthetic::rank();
-        let study = Study::new(&records);
-        let group = &study.groups[0];
+        let results = ResultSet::new(&records);
+        let group = &results.groups[0];
         let values: Vec<f64> = group
             .records
             .iter()
@@ -331,8 +331,8 @@ mod tests {
         );
 
         let single = synthetic::single();
-        let study = Study::new(&single);
-        let result = aggregate(&study.groups[0], "datainf", "pearson");
+        let results = ResultSet::new(&single);
+        let result = aggregate(&results.groups[0], "datainf", "pearson");
         let own = &single[0].methods[1].metrics[0];
         assert_eq!(
             (result.value, result.low, result.high, result.over_seeds),
@@ -343,9 +343,9 @@ mod tests {
     #[test]
     fn failures_and_undefined_values_are_counted_once() {
         let records = synthetic::rank();
-        let study = Study::new(&records);
+        let results = ResultSet::new(&records);
         let of = |rank: f64| {
-            study
+            results
                 .groups
                 .iter()
                 .find(|g| g.task == "digits" && g.number("lora.rank") == Some(rank))
@@ -364,16 +364,16 @@ mod tests {
         );
         assert!(undefined.applies());
 
-        let mut gaps = Gaps::default();
+        let mut missing = MissingData::default();
         for rank in [1.0, 4.0, 8.0] {
-            gaps.group(of(rank));
+            missing.group(of(rank));
             for metric in ["pearson", "detection_auc", "total_seconds"] {
                 for label in ["exact", "lissa", "lissa:variant=code"] {
-                    gaps.number(label, of(rank), &aggregate(of(rank), label, metric));
+                    missing.number(label, of(rank), &aggregate(of(rank), label, metric));
                 }
             }
         }
         let expected = "Missing: 1 of 9 cells failed; lissa: 303 of 808 values undefined; lissa:variant=code: failed in 1 cell.";
-        assert_eq!(gaps.text().as_deref(), Some(expected));
+        assert_eq!(missing.text().as_deref(), Some(expected));
     }
 }

@@ -55,7 +55,7 @@ const values = (method) => data().metrics.map((_, i) => {
   return found ? { value: found[0] ?? null, low: found[1] ?? null, high: found[2] ?? null, cases: found[3] ?? data().cases[i], undefined: found[4] ?? 0 } : null;
 });
 
-function studyRows(entry) {
+function recordRows(entry) {
   return entry.records.flatMap((record) => record.m.map((method) => {
     const [at, error, , time, space, residual, iterations, solver, stuck, broken] = method;
     const row = [
@@ -75,7 +75,7 @@ function studyRows(entry) {
     return make("tr", { "data-m": at }, ...row);
   }));
 }
-const studyHeads = () => ["Method", "Seed", ...data().titles, "Prepare", "Apply", "Score", "Peak of prepare", "Peak of apply", "Peak of score",
+const recordHeads = () => ["Method", "Seed", ...data().titles, "Prepare", "Apply", "Score", "Peak of prepare", "Peak of apply", "Peak of score",
   "Residual", "Iterations", "Solver", "Blocks not converged", "Scores not finite", "Status"];
 
 // A case of a theory report stands in its table already.
@@ -91,9 +91,9 @@ function fill(entry, method = null) {
   if (!own) return;
   if (!entry.dataset.filled) {
     entry.dataset.filled = "yes";
-    const rows = own.records ? studyRows(own) : own.cases.map(caseRow);
+    const rows = own.records ? recordRows(own) : own.cases.map(caseRow);
     const title = $("summary", entry).textContent;
-    const [table, frame] = tableOf("Numbers: " + title, own.records ? studyHeads() : $$("#cases-table thead th").map((head) => head.textContent), rows);
+    const [table, frame] = tableOf("Numbers: " + title, own.records ? recordHeads() : $$("#cases-table thead th").map((head) => head.textContent), rows);
     entry.append(frame);
     if (rows.length) entry.tools = enhance(table, title); else frame.remove();
     const texts = new Set((own.records ?? []).map((record) => yaml(settings(record))));

@@ -4,17 +4,17 @@ use maud::{Markup, html};
 
 use super::markup::clean;
 use super::section::{Part, Section};
-use crate::report::study::{Study, cell_name};
-use crate::results::record::{AnswerFacts, Generated, Record};
+use crate::report::data::{ResultSet, cell_name};
+use crate::results::record::{AnswerInfo, Generated, Record};
 
 const ABOUT: &str = "What the model answers to the first queries, always by the most likely next token, before and after \
                      the fine-tune, beside the answer in the data. One seed per setting. Cut off after 48 tokens: …";
 
 /// The answers of `outputs.answers`, a part per fine-tune: of the seeds of a setting the first, and of settings with the
 /// same answers (they share the fine-tune) the first. Empty when there are none.
-pub fn section(study: &Study) -> Section {
+pub fn section(results: &ResultSet) -> Section {
     let mut shown: Vec<&Record> = Vec::new();
-    for group in &study.groups {
+    for group in &results.groups {
         let mut records = group.records.iter();
         let first = records.find(|record| !record.answers.is_empty());
         let is_new = |own: &&&Record| shown.iter().all(|other| other.answers != own.answers);
@@ -22,13 +22,13 @@ pub fn section(study: &Study) -> Section {
     }
     let parts = shown.into_iter().map(|record| Part {
         id: format!("answers-{}", record.cell.id),
-        title: cell_name(study, record),
+        title: cell_name(results, record),
         body: html! { @for one in &record.answers { (answer(one)) } },
     });
     Section::of_parts("answers", "Generated answers", ABOUT, parts)
 }
 
-fn answer(answer: &AnswerFacts) -> Markup {
+fn answer(answer: &AnswerInfo) -> Markup {
     let generated = |text: &Generated| match (text.text.trim(), text.ended) {
         ("", true) => "(nothing)".to_owned(),
         (own, true) => own.to_owned(),
@@ -58,7 +58,7 @@ mod tests {
             ended,
         };
         for record in &mut records {
-            record.answers = vec![AnswerFacts {
+            record.answers = vec![AnswerInfo {
                 query: 4,
                 prompt: "Reverse <i>: a b ->".to_owned(),
                 expected: "b a".to_owned(),
@@ -66,7 +66,7 @@ mod tests {
                 after: text(" b a", true),
             }];
         }
-        let one = section(&Study::new(&records));
+        let one = section(&ResultSet::new(&records));
         let html = &one.body.0;
         assert_eq!(html.matches("<section").count(), 1);
         assert!(html.contains("<dt>Query 4</dt>"), "{html}");
@@ -80,9 +80,9 @@ mod tests {
             "{html}"
         );
         records[0].answers[0].after.text = "c".to_owned();
-        let two = section(&Study::new(&records)).body.0;
+        let two = section(&ResultSet::new(&records)).body.0;
         assert_eq!(two.matches("<section").count(), 2);
         records.iter_mut().for_each(|record| record.answers.clear());
-        assert!(section(&Study::new(&records)).body.0.is_empty());
+        assert!(section(&ResultSet::new(&records)).body.0.is_empty());
     }
 }

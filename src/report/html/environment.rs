@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
+use crate::report::data::{ResultSet, value_text};
 use crate::report::number::{self, MISSING};
-use crate::report::study::{Study, value_text};
 use crate::results::record::{Provenance, Record};
 
 /// The distinct environments, numbered from 1.
@@ -13,9 +13,9 @@ pub struct Environments {
 
 impl Environments {
     /// Of all records.
-    pub fn new(study: &Study) -> Self {
+    pub fn new(results: &ResultSet) -> Self {
         let mut list = Vec::new();
-        for record in &study.records {
+        for record in &results.records {
             let environment = without_time(&record.provenance);
             if !list.contains(&environment) {
                 list.push(environment);
@@ -141,8 +141,8 @@ mod tests {
     fn an_environment_is_listed_once_whatever_the_time() {
         let mut records = synthetic::rank();
         records[5].provenance.threads = 1;
-        let study = Study::new(&records);
-        let environments = Environments::new(&study);
+        let results = ResultSet::new(&records);
+        let environments = Environments::new(&results);
         assert_eq!(environments.list.len(), 2);
         assert_eq!(environments.of(&records[0]), 1);
         assert_eq!(environments.of(&records[5]), 2);

@@ -1,10 +1,10 @@
-//! The parts of a study that figures show: along one swept setting, the others held.
+//! The parts of a result set that figures show: along one swept setting, the others held.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Group, Study, axis_short, tick_text, value_text};
+use super::{Group, ResultSet, axis_short, tick_text, value_text};
 use crate::report::number;
 
 /// A setting that was swept.
@@ -16,7 +16,7 @@ pub struct SweptAxis {
     pub numeric: bool,
 }
 
-/// Part of a study that a figure shows: one setting along x, the others held.
+/// Part of a result set that a figure shows: one setting along x, the others held.
 #[derive(Clone, Debug)]
 pub struct Slice<'a, 's> {
     /// The task and the values of what is not a number, e.g. `digits, blocks = whole`.
@@ -27,7 +27,7 @@ pub struct Slice<'a, 's> {
     pub groups: Vec<&'s Group<'a>>,
 }
 
-impl<'a> Study<'a> {
+impl<'a> ResultSet<'a> {
     /// The numeric settings with at least two values, one of each set that was swept together.
     pub fn sweeps(&self) -> Vec<&SweptAxis> {
         let mut kept: Vec<&SweptAxis> = Vec::new();

@@ -14,9 +14,9 @@ use super::section::Section;
 use super::table::brief;
 use crate::metrics::{Metric, find};
 use crate::progress::count;
+use crate::report::data::{ResultSet, anchor, value_text};
 use crate::report::number::{self, MISSING};
 use crate::report::parts::distinct;
-use crate::report::study::{Study, anchor, value_text};
 use crate::report::tables::{damping_text, record_anchor};
 use crate::results::record::{MethodRecord, Record, Status};
 
@@ -26,17 +26,17 @@ const DIGITS: usize = 5;
 const END_DIGITS: usize = 4;
 
 /// The sections of the records and of their settings and environments, and the data of the page's script.
-pub fn sections(study: &Study) -> ([Section; 2], Value) {
-    let settings = Settings::new(study);
-    let environments = Environments::new(study);
+pub fn sections(results: &ResultSet) -> ([Section; 2], Value) {
+    let settings = Settings::new(results);
+    let environments = Environments::new(results);
     let records = html! {
         (how("One entry a setting, with a cell for every seed. Points of figures and rows of tables lead here. \
               Numbers of single cells are rounded; `records.jsonl` has every digit."))
-        (entries(study, &settings, &environments))
+        (entries(results, &settings, &environments))
     };
     let shared = serde_json::to_string_pretty(&settings.shared).unwrap_or_default();
     let setup = html! {
-        p.how { (damping_text(study)) }
+        p.how { (damping_text(results)) }
         (environments.html())
         details { summary { "Settings that all cells share" } pre tabindex="0" { (shared) } }
     };
@@ -44,7 +44,7 @@ pub fn sections(study: &Study) -> ([Section; 2], Value) {
         Section::new("records", "Records", records),
         Section::new("settings", "Settings and environment", setup),
     ];
-    (sections, data(study, &settings, &environments))
+    (sections, data(results, &settings, &environments))
 }
 
 /// Settings of all cells: what they share, and the leaves in which each differs.
@@ -58,10 +58,11 @@ struct Settings {
 }
 
 impl Settings {
-    /// Of the study's records, in their order.
-    fn new(study: &Study) -> Self {
-        let leaves: Vec<BTreeMap<String, Value>> = study.records.iter().map(|r| flat(r)).collect();
-        let base = study.records.first();
+    /// Of the records, in their order.
+    fn new(results: &ResultSet) -> Self {
+        let leaves: Vec<BTreeMap<String, Value>> =
+            results.records.iter().map(|r| flat(r)).collect();
+        let base = results.records.first();
         let base = base.map_or(Value::Null, |record| record.config.clone());
         let first = leaves.first().cloned().unwrap_or_default();
         let differing = |own: &BTreeMap<String, Value>| {
@@ -122,7 +123,7 @@ fn remove(value: &mut Value, path: &str) {
 }
 
 /// The entries, one a setting: `<details>` with a row a cell.
-fn entries(study: &Study, settings: &Settings, environments: &Environments) -> Markup {
+fn entries(results: &ResultSet, settings: &Settings, environments: &Environments) -> Markup {
     let varying = settings.varying();
     let headers = [
         "Cell",
@@ -135,7 +136,7 @@ fn entries(study: &Study, settings: &Settings, environments: &Environments) -> M
     ];
     let number = |header| matches!(header, "Seed" | "Wall time").then_some("n");
     html! {
-        @for group in &study.groups {
+        @for group in &results.groups {
             @let mut name = vec![group.task.clone(), group.setting()];
             @let () = name.retain(|text| !text.is_empty());
             details.entry id=(anchor(group.index)) {
@@ -207,9 +208,9 @@ fn row(record: &Record, environments: &Environments) -> Markup {
 }
 
 /// Everything that the page's script shows of the records.
-fn data(study: &Study, settings: &Settings, environments: &Environments) -> Value {
+fn data(results: &ResultSet, settings: &Settings, environments: &Environments) -> Value {
     let values = || {
-        let methods = study.records.iter().flat_map(|record| &record.methods);
+        let methods = results.records.iter().flat_map(|record| &record.methods);
         methods.flat_map(|method| &method.metrics)
     };
     // with its cases in most cells, which are said once
@@ -225,11 +226,11 @@ fn data(study: &Study, settings: &Settings, environments: &Environments) -> Valu
         })
         .collect();
     let title = |name: &str| find(name).map_or(name.to_owned(), Metric::label);
-    let name = |label: &String| study.palette.style(label).name;
-    let records = study.records.iter();
+    let name = |label: &String| results.palette.style(label).name;
+    let records = results.records.iter();
     let axes = distinct(records.flat_map(|record| record.cell.axes.keys()));
     let of_record = |record: &&Record| {
-        let own = study.records.iter().zip(&settings.own);
+        let own = results.records.iter().zip(&settings.own);
         let mut own = own.filter(|(other, _)| std::ptr::eq(**other, *record));
         let methods = record.methods.iter();
         let mut value = json!({
@@ -238,7 +239,7 @@ fn data(study: &Study, settings: &Settings, environments: &Environments) -> Valu
             "env": environments.of(record),
             "started": record.provenance.started,
             "seconds": short(record.provenance.seconds, DIGITS),
-            "m": methods.map(|m| method(study, &metrics, m)).collect::<Vec<_>>(),
+            "m": methods.map(|m| method(results, &metrics, m)).collect::<Vec<_>>(),
         });
         if let Some((_, own)) = own.next().filter(|(_, own)| !own.is_empty()) {
             let gone: Vec<_> = own.iter().filter(|o| o.1.is_none()).map(|o| o.0).collect();
@@ -256,7 +257,7 @@ fn data(study: &Study, settings: &Settings, environments: &Environments) -> Valu
         }
         value
     };
-    let entries: Map<String, Value> = study
+    let entries: Map<String, Value> = results
         .groups
         .iter()
         .map(|group| {
@@ -270,9 +271,9 @@ fn data(study: &Study, settings: &Settings, environments: &Environments) -> Valu
         })
         .collect();
     json!({
-        "experiment": study.records.first().map(|record| &record.experiment),
-        "methods": study.methods,
-        "names": study.methods.iter().map(name).collect::<Vec<_>>(),
+        "experiment": results.records.first().map(|record| &record.experiment),
+        "methods": results.methods,
+        "names": results.methods.iter().map(name).collect::<Vec<_>>(),
         "metrics": metrics.iter().map(|(name, _)| name).collect::<Vec<_>>(),
         "titles": metrics.iter().map(|(name, _)| title(name)).collect::<Vec<_>>(),
         "cases": metrics.iter().map(|(_, cases)| cases).collect::<Vec<_>>(),
@@ -284,8 +285,8 @@ fn data(study: &Study, settings: &Settings, environments: &Environments) -> Valu
 
 /// `[method, error, [[value, low, high, cases, undefined], …], [prepare, apply, score], [bytes …], residual,
 /// iterations, solver, not converged, scores not finite]`, without the `null` and `0` at its end.
-fn method(study: &Study, metrics: &[(&str, usize)], record: &MethodRecord) -> Value {
-    let mut labels = study.methods.iter();
+fn method(results: &ResultSet, metrics: &[(&str, usize)], record: &MethodRecord) -> Value {
+    let mut labels = results.methods.iter();
     let error = match record.status {
         Status::Ok => Value::Null,
         Status::Failed => json!(record.error.as_deref().unwrap_or("no reason recorded")),
@@ -356,16 +357,16 @@ mod tests {
     fn shared_settings_are_said_once_and_the_others_where_they_differ() {
         let mut records = synthetic::layers();
         records[3].config["lora"] = json!({"rank": 2});
-        let study = Study::new(&records);
-        let settings = Settings::new(&study);
+        let results = ResultSet::new(&records);
+        let settings = Settings::new(&results);
         assert_eq!(settings.varying(), ["influence.damping", "lora.rank"]);
         let shared = settings.shared.to_string();
         assert!(
             shared.contains("digits") && !shared.contains("damping"),
             "{shared}"
         );
-        let environments = Environments::new(&study);
-        let data = data(&study, &settings, &environments);
+        let environments = Environments::new(&results);
+        let data = data(&results, &settings, &environments);
         let list = data["entries"].as_object().expect("by their anchors");
         assert_eq!(list.len(), 8);
         let all: Vec<&Value> = list
@@ -380,12 +381,12 @@ mod tests {
     #[test]
     fn numbers_of_a_method_keep_their_places() {
         let records = synthetic::rank();
-        let study = Study::new(&records);
-        let (settings, environments) = (Settings::new(&study), Environments::new(&study));
-        let data = data(&study, &settings, &environments);
+        let results = ResultSet::new(&records);
+        let (settings, environments) = (Settings::new(&results), Environments::new(&results));
+        let data = data(&results, &settings, &environments);
         // LiSSA at rank 1 of digits: undefined in all its cases
         let cell = &data["entries"]["e0"]["records"][0];
-        let at = study
+        let at = results
             .methods
             .iter()
             .position(|m| m == "lissa")

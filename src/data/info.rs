@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Facts of the model.
+/// Metadata of the model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ModelFacts {
+pub struct ModelInfo {
     /// Name, e.g. `transformer`.
     pub name: String,
     /// All parameters.
@@ -20,12 +20,12 @@ pub struct ModelFacts {
     pub commit: Option<String>,
     /// Dropout outside the adapters while fine-tuning; not there in records from before it was applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub base_dropout: Option<BaseDropoutFacts>,
+    pub base_dropout: Option<BaseDropoutInfo>,
 }
 
 /// Probabilities of dropout outside the adapters.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BaseDropoutFacts {
+pub struct BaseDropoutInfo {
     /// Of embeddings, attention outputs and feed-forward outputs.
     pub hidden: f64,
     /// Of attention weights.
@@ -36,7 +36,7 @@ pub struct BaseDropoutFacts {
 
 /// The fine-tune.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TrainingFacts {
+pub struct TrainingInfo {
     /// Wall time; of the original run when it came from the cache.
     pub seconds: f64,
     /// Whether it was read from the cache.
@@ -46,12 +46,12 @@ pub struct TrainingFacts {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub accuracy_of: String,
     /// One entry an epoch.
-    pub epochs: Vec<EpochFacts>,
+    pub epochs: Vec<EpochInfo>,
 }
 
 /// One epoch of the fine-tune.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EpochFacts {
+pub struct EpochInfo {
     /// From 1.
     pub epoch: usize,
     /// Mean training loss over the epoch (dropout on), nats.

@@ -9,21 +9,21 @@ use maud::{Markup, PreEscaped, html};
 
 use super::markup::{clean, how};
 use super::section::{Part, Section};
+use crate::report::data::{ResultSet, cell_name};
 use crate::report::number;
-use crate::report::study::{Study, cell_name};
-use crate::results::record::{ImageFacts, QueryImage, Record, SampleFacts, ScoredImage};
+use crate::results::record::{ImageInfo, QueryImage, Record, SampleInfo, ScoredImage};
 
 /// Pictures of the records, whose files are in `root`; of the seeds of a setting the first. Empty when there are none.
-pub fn section(study: &Study, root: Option<&Path>) -> Section {
-    let firsts = study.groups.iter().filter_map(|group| {
+pub fn section(results: &ResultSet, root: Option<&Path>) -> Section {
+    let firsts = results.groups.iter().filter_map(|group| {
         let mut records = group.records.iter();
         records.find(|record| !record.samples.is_empty() || !record.by_image.is_empty())
     });
     let mut gallery = Gallery::default();
     let parts = firsts.map(|record| Part {
         id: format!("pictures-{}", record.cell.id),
-        title: cell_name(study, record),
-        body: cell(study, record, &mut gallery),
+        title: cell_name(results, record),
+        body: cell(results, record, &mut gallery),
     });
     let mut section = Section::of_parts("pictures", "Pictures", "", parts);
     if !gallery.files.is_empty() {
@@ -32,14 +32,14 @@ pub fn section(study: &Study, root: Option<&Path>) -> Section {
     section
 }
 
-fn cell(study: &Study, record: &Record, gallery: &mut Gallery) -> Markup {
+fn cell(results: &ResultSet, record: &Record, gallery: &mut Gallery) -> Markup {
     html! {
         (samples(&record.samples, gallery))
         @if !record.by_image.is_empty() {
             (how("For some queries, the training images that every method calls most helpful (lowest scores first) and most \
                   harmful (highest first), with their scores. A green frame: the query's class; red: another."))
         }
-        @for query in &record.by_image { (of_query(study, query, gallery)) }
+        @for query in &record.by_image { (of_query(results, query, gallery)) }
     }
 }
 
@@ -60,7 +60,7 @@ fn table(headers: [&str; 3], rows: &[(String, [Markup; 2])]) -> Markup {
 }
 
 /// A query image with its most helpful and most harmful training images, a row per method.
-fn of_query(study: &Study, query: &QueryImage, gallery: &mut Gallery) -> Markup {
+fn of_query(results: &ResultSet, query: &QueryImage, gallery: &mut Gallery) -> Markup {
     let own = gallery.image(&query.image.picture, &described(&query.image));
     let kind = |scored: &ScoredImage| match (&query.image.class, &scored.image.class) {
         (Some(own), Some(class)) if own == class => "scored own",
@@ -79,7 +79,7 @@ fn of_query(study: &Study, query: &QueryImage, gallery: &mut Gallery) -> Markup 
     };
     let methods = query.methods.iter();
     let rows = methods.map(|method| {
-        let name = study.palette.style(&method.label).name;
+        let name = results.palette.style(&method.label).name;
         (name, [scored(&method.helpful), scored(&method.harmful)])
     });
     let rows: Vec<_> = rows.collect();
@@ -90,7 +90,7 @@ fn of_query(study: &Study, query: &QueryImage, gallery: &mut Gallery) -> Markup 
 }
 
 /// Caption and class of an image.
-fn described(image: &ImageFacts) -> String {
+fn described(image: &ImageInfo) -> String {
     match &image.class {
         Some(class) => format!("{} ({class})", image.text),
         None => image.text.clone(),
@@ -98,7 +98,7 @@ fn described(image: &ImageFacts) -> String {
 }
 
 /// Samples before and after, a row per caption.
-fn samples(samples: &[SampleFacts], gallery: &mut Gallery) -> Markup {
+fn samples(samples: &[SampleInfo], gallery: &mut Gallery) -> Markup {
     let rows = samples.iter().map(|sample| {
         let pictures = [&sample.before, &sample.after].map(|files| {
             html! { @for file in files { (gallery.image(file, &sample.prompt)) } }
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn extreme_images_stand_with_their_scores_by_method() {
-        let image = |file: &str, class: &str| ImageFacts {
+        let image = |file: &str, class: &str| ImageInfo {
             file: file.to_owned(),
             text: "a cat".to_owned(),
             class: Some(class.to_owned()),
@@ -178,7 +178,7 @@ mod tests {
                 harmful: vec![scored("q.png", "cartoon", 1.5)],
             }],
         }];
-        let html = section(&Study::new(&records), None).body.0;
+        let html = section(&ResultSet::new(&records), None).body.0;
         for part in [
             "<b>Query 7</b><br>a cat (sketch)",
             "<th scope=\"row\">Hessian-free</th>",
@@ -197,12 +197,14 @@ mod tests {
         std::fs::write(folder.path().join("a.png"), "foo").expect("written");
         let mut records = synthetic::glue();
         records.truncate(1);
-        records[0].samples = vec![SampleFacts {
+        records[0].samples = vec![SampleInfo {
             prompt: "a <cat>".to_owned(),
             before: vec!["a.png".to_owned()],
             after: vec!["none.png".to_owned()],
         }];
-        let html = section(&Study::new(&records), Some(folder.path())).body.0;
+        let html = section(&ResultSet::new(&records), Some(folder.path()))
+            .body
+            .0;
         assert!(
             html.contains(".p0{background-image:url(data:image/png;base64,Zm9v)}"),
             "{html}"
@@ -211,6 +213,6 @@ mod tests {
         assert!(html.contains(image), "{html}");
         assert!(html.contains("1 picture files are not there"), "{html}");
         records[0].samples.clear();
-        assert!(section(&Study::new(&records), None).body.0.is_empty());
+        assert!(section(&ResultSet::new(&records), None).body.0.is_empty());
     }
 }

@@ -5,14 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use super::aggregate::{aggregate, value};
-use super::study::{Group, Study};
+use super::{Group, ResultSet, aggregate, value};
 use crate::metrics::contrast::Contrast;
 use crate::metrics::interval::mean;
 use crate::metrics::paired::{Difference, PAIRED};
 use crate::metrics::ranking::{Ranking, hurdle};
 use crate::metrics::{Direction, Metric, find};
-use crate::results::record::{PairingFacts, Record, Status};
+use crate::results::record::{PairingInfo, Record, Status};
 
 /// What pairs of methods are compared over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,13 +130,13 @@ impl Comparison<'_> {
 }
 
 /// The headline metrics that two methods or more have here.
-pub fn compared_metrics(study: &Study) -> Vec<&'static Metric> {
+pub fn compared_metrics(results: &ResultSet) -> Vec<&'static Metric> {
     let known = |metric: &&Metric| {
         let with_value = |label: &&str| {
-            let mut records = study.records.iter();
+            let mut records = results.records.iter();
             records.any(|record| value(record, label, metric.name).is_some())
         };
-        let methods = study.compared(metric);
+        let methods = results.compared(metric);
         methods.into_iter().filter(|l| with_value(l)).count() > 1
     };
     PAIRED
@@ -174,15 +173,19 @@ pub fn by_task(groups: &[&Group], of: &dyn Fn(&Group, &Record) -> Option<f64>) -
 }
 
 /// Compares the methods over the cells of these groups; `None` where fewer than two methods have a value.
-pub fn compare<'s>(study: &'s Study, groups: &[&Group], metric: &Metric) -> Option<Comparison<'s>> {
-    let labels = study.compared(metric);
+pub fn compare<'s>(
+    results: &'s ResultSet,
+    groups: &[&Group],
+    metric: &Metric,
+) -> Option<Comparison<'s>> {
+    let labels = results.compared(metric);
     let single = match groups {
         [group] if group.records.len() == 1 => group.records.first(),
         _ => None,
     };
     let within = single.and_then(|record| {
-        let mut facts = record.pairing.iter();
-        facts.find(|facts| facts.metric == metric.name)
+        let mut info = record.pairing.iter();
+        info.find(|info| info.metric == metric.name)
     });
     let raw = |record: &Record, label: &str| value(record, label, metric.name);
     let logarithms = metric.is_factor() && {
@@ -224,7 +227,7 @@ pub fn compare_by<'s>(
     groups: &[&Group],
     labels: Vec<&'s str>,
     higher: bool,
-    within: Option<&PairingFacts>,
+    within: Option<&PairingInfo>,
     of: &dyn Fn(&Record, &str) -> Option<f64>,
 ) -> Option<Comparison<'s>> {
     let task_means = |tasks: &[Vec<f64>]| {
@@ -244,7 +247,7 @@ pub fn compare_by<'s>(
         })
     };
     let ranking = Ranking::new(labels.len(), higher, |i, j| match within {
-        Some(facts) => recorded(facts, labels[i], labels[j]),
+        Some(info) => recorded(info, labels[i], labels[j]),
         None => Contrast::of_fixed_tasks(&by_pair(i, j)),
     });
     let cells = by_task(groups, &|_, _| Some(0.0));
@@ -256,7 +259,7 @@ pub fn compare_by<'s>(
         })
     });
     let units = match (within, pairs, several) {
-        (Some(facts), ..) => Units::Cell(facts.over.clone()),
+        (Some(info), ..) => Units::Cell(info.over.clone()),
         (_, 0 | 1, _) => Units::One,
         (.., false) => Units::Seeds(pairs),
         (.., true) => Units::Tasks(cells.len(), pairs),
@@ -274,13 +277,13 @@ pub fn compare_by<'s>(
 }
 
 /// What a cell recorded of a pair: value of the first less that of the second.
-fn recorded(facts: &PairingFacts, first: &str, second: &str) -> Option<Contrast> {
-    let at = |label: &str| facts.methods.iter().position(|known| known == label);
+fn recorded(info: &PairingInfo, first: &str, second: &str) -> Option<Contrast> {
+    let at = |label: &str| info.methods.iter().position(|known| known == label);
     let (a, b) = (at(first)?, at(second)?);
     let pick = |table: &[Vec<Option<f64>>]| *table.get(a.max(b))?.get(a.min(b))?;
     let found = Contrast::of_cell(Difference {
-        value: pick(&facts.differences),
-        error: pick(&facts.errors),
+        value: pick(&info.differences),
+        error: pick(&info.errors),
     })?;
     Some(if a > b { found } else { found.reversed() })
 }
@@ -302,17 +305,17 @@ pub fn change(
 
 #[cfg(test)]
 mod tests {
-    use super::super::synthetic;
     use super::*;
-    use crate::results::record::PairingFacts;
+    use crate::report::synthetic;
+    use crate::results::record::PairingInfo;
 
     #[test]
     fn pairs_are_by_seed_and_the_undefined_have_no_rank() {
         let records = synthetic::rank();
-        let study = Study::new(&records);
+        let results = ResultSet::new(&records);
         let metric = find("pearson").expect("listed");
-        let groups: Vec<&Group> = study.groups.iter().collect();
-        let one = compare(&study, &groups[..1], metric).expect("ten methods");
+        let groups: Vec<&Group> = results.groups.iter().collect();
+        let one = compare(&results, &groups[..1], metric).expect("ten methods");
         assert_eq!(one.units, Units::Seeds(3));
         assert!(!one.labels.contains(&"exact"));
         // LiSSA is undefined at rank 1: 300 cases, and no rank
@@ -337,7 +340,7 @@ mod tests {
         assert!((contrast.difference - mean(&d).expect("three")).abs() < 1e-12);
         assert_eq!(contrast.freedom, Some(2.0));
         // one cell failed as a whole, and a method in one cell of each task
-        let all = compare(&study, &groups, metric).expect("ten methods");
+        let all = compare(&results, &groups, metric).expect("ten methods");
         assert_eq!((all.units.clone(), all.failed), (Units::Tasks(2, 6), 3));
         let best = all.best().expect("a best");
         assert_eq!(all.labels[best], "datainf:group_size=32");
@@ -364,9 +367,9 @@ mod tests {
     #[test]
     fn times_are_compared_by_their_ratios() {
         let records = synthetic::rank();
-        let study = Study::new(&records);
-        let group = &study.groups[0];
-        let found = compare(&study, &[group], find("total_seconds").expect("listed"));
+        let results = ResultSet::new(&records);
+        let group = &results.groups[0];
+        let found = compare(&results, &[group], find("total_seconds").expect("listed"));
         let found = found.expect("methods with times");
         assert!(found.labels.contains(&"exact"));
         for (label, value) in found.labels.iter().zip(&found.values) {
@@ -381,10 +384,10 @@ mod tests {
         let mut records = synthetic::rank();
         let metric = find("pearson").expect("listed");
         let has_exact = |records: &[Record]| {
-            let study = Study::new(records);
-            let groups: Vec<&Group> = study.groups.iter().collect();
-            let found = compare(&study, &groups, metric).expect("methods");
-            assert_eq!(found.labels, study.compared(metric));
+            let results = ResultSet::new(records);
+            let groups: Vec<&Group> = results.groups.iter().collect();
+            let found = compare(&results, &groups, metric).expect("methods");
+            assert_eq!(found.labels, results.compared(metric));
             found.labels.contains(&"exact")
         };
         assert!(!has_exact(&records));
@@ -393,14 +396,14 @@ mod tests {
         }
         assert!(has_exact(&records));
         let auc = find("detection_auc").expect("listed");
-        assert!(Study::new(&records).compared(auc).contains(&"exact"));
+        assert!(ResultSet::new(&records).compared(auc).contains(&"exact"));
     }
 
     #[test]
     fn one_seed_has_what_its_record_tells() {
         let mut records = synthetic::single();
         let metric = find("detection_auc").expect("listed");
-        let bare = Study::new(&records);
+        let bare = ResultSet::new(&records);
         let groups: Vec<&Group> = bare.groups.iter().collect();
         let found = compare(&bare, &groups, metric).expect("methods");
         assert_eq!(
@@ -409,16 +412,16 @@ mod tests {
         );
         assert!(found.support().contains("no interval"));
         // the record's order is not that of the settings
-        records[0].pairing = vec![PairingFacts {
+        records[0].pairing = vec![PairingInfo {
             metric: "detection_auc".to_owned(),
             over: "examples".to_owned(),
             methods: vec!["datainf".to_owned(), "exact".to_owned()],
             differences: vec![vec![], vec![Some(0.5)]],
             errors: vec![vec![], vec![Some(0.01)]],
         }];
-        let study = Study::new(&records);
-        let groups: Vec<&Group> = study.groups.iter().collect();
-        let found = compare(&study, &groups, metric).expect("methods");
+        let results = ResultSet::new(&records);
+        let groups: Vec<&Group> = results.groups.iter().collect();
+        let found = compare(&results, &groups, metric).expect("methods");
         assert_eq!(found.units, Units::Cell("examples".to_owned()));
         assert_eq!(found.best().map(|i| found.labels[i]), Some("exact"));
         assert_eq!(found.ranking.ranks(0), Some((1, 1)));

@@ -8,14 +8,14 @@ use crate::report::synthetic;
 #[test]
 fn cells_that_differ_in_their_seed_are_one_group() {
     let records = synthetic::rank();
-    let study = Study::new(&records);
-    assert_eq!((study.groups.len(), study.failed()), (8, 1));
-    assert!(study.groups.iter().all(|group| group.records.len() == 3));
+    let results = ResultSet::new(&records);
+    assert_eq!((results.groups.len(), results.failed()), (8, 1));
+    assert!(results.groups.iter().all(|group| group.records.len() == 3));
     assert_eq!(
-        study.methods[..3],
+        results.methods[..3],
         ["exact", "datainf", "datainf:group_size=8"]
     );
-    let slices = study.slices(Some("lora.rank"));
+    let slices = results.slices(Some("lora.rank"));
     assert_eq!(
         slices
             .iter()
@@ -28,7 +28,7 @@ fn cells_that_differ_in_their_seed_are_one_group() {
             .iter()
             .all(|slice| slice.groups.len() == 4 && slice.held.is_empty())
     );
-    let held: Vec<_> = study
+    let held: Vec<_> = results
         .slices(None)
         .iter()
         .map(|slice| (slice.held.clone(), slice.groups.len()))
@@ -39,17 +39,17 @@ fn cells_that_differ_in_their_seed_are_one_group() {
 #[test]
 fn settings_swept_together_are_one_axis() {
     let records = synthetic::size();
-    let study = Study::new(&records);
+    let results = ResultSet::new(&records);
     assert_eq!(
-        study
+        results
             .sweeps()
             .iter()
             .map(|axis| axis.key.as_str())
             .collect::<Vec<_>>(),
         ["task.train"]
     );
-    assert_eq!(study.slices(Some("task.train"))[0].groups.len(), 5);
-    assert_eq!(study.slices(None)[0].held, "n = 10,000, m = 200");
+    assert_eq!(results.slices(Some("task.train"))[0].groups.len(), 5);
+    assert_eq!(results.slices(None)[0].held, "n = 10,000, m = 200");
 }
 
 #[test]
@@ -60,17 +60,17 @@ fn types_of_numbers_stand_in_order_of_their_precision() {
         let dtype = ["f32", "bf16", "f16"][record.cell.index % 3];
         record.cell.axes.insert(DTYPE.into(), json!(dtype));
     }
-    let study = Study::new(&records);
-    assert_eq!(study.sweeps()[0].key, DTYPE);
-    let slices = study.slices(Some(DTYPE));
+    let results = ResultSet::new(&records);
+    assert_eq!(results.sweeps()[0].key, DTYPE);
+    let slices = results.slices(Some(DTYPE));
     let numbers = slices[0].groups.iter().filter_map(|g| g.number(DTYPE));
     let names: Vec<String> = numbers.filter_map(|n| tick_text(DTYPE, n)).collect();
     assert_eq!(names, ["bf16 (8)", "f16 (11)", "f32 (24)"]);
-    assert_eq!(study.slices(None)[0].held, "dtype = f32 (24)");
+    assert_eq!(results.slices(None)[0].held, "dtype = f32 (24)");
     assert_eq!(tick_text("lora.rank", 1.0), None);
-    assert!(!study.exact_is_measured());
+    assert!(!results.exact_is_measured());
     records[0].config = json!({"store": {"reference": "f32"}});
-    assert!(Study::new(&records).exact_is_measured());
+    assert!(ResultSet::new(&records).exact_is_measured());
 }
 
 #[test]
@@ -84,15 +84,15 @@ fn an_exact_method_whose_selection_failed_stays_the_reference_and_keeps_its_metr
     record.methods.insert(place + 1, second);
     let metric = crate::metrics::find("pearson").expect("listed");
     let told = |records: &[Record]| {
-        let study = Study::new(records);
-        let group = &study.groups[0];
-        let compared: Vec<String> = study
+        let results = ResultSet::new(records);
+        let group = &results.groups[0];
+        let compared: Vec<String> = results
             .compared(metric)
             .iter()
             .map(ToString::to_string)
             .collect();
-        let auc = crate::report::aggregate::aggregate(group, "exact", "detection_auc");
-        let seconds = crate::report::aggregate::value(&records[0], "exact", "total_seconds");
+        let auc = super::aggregate(group, "exact", "detection_auc");
+        let seconds = super::value(&records[0], "exact", "total_seconds");
         (compared, auc, seconds)
     };
     let before = told(&records);
@@ -130,21 +130,21 @@ fn values_read_as_words() {
 #[test]
 fn tasks_of_glue_go_by_their_names() {
     let records = synthetic::glue();
-    let study = Study::new(&records);
-    let axes: Vec<&str> = study.axes.iter().map(|axis| axis.key.as_str()).collect();
+    let results = ResultSet::new(&records);
+    let axes: Vec<&str> = results.axes.iter().map(|axis| axis.key.as_str()).collect();
     assert_eq!(axes, ["lora.rank"]);
-    let slices = study.slices(Some("lora.rank"));
+    let slices = results.slices(Some("lora.rank"));
     let titles: Vec<&str> = slices.iter().map(|slice| slice.title.as_str()).collect();
     assert_eq!(titles, ["MRPC", "SST-2", "WNLI", "QQP"]);
     assert!(slices.iter().all(|slice| slice.groups.len() == 4));
-    assert_eq!(study.groups[1].setting(), "rank r = 2");
+    assert_eq!(results.groups[1].setting(), "rank r = 2");
 }
 
 #[test]
 fn layers_are_counted_also_in_failed_cells() {
     let records = synthetic::layers();
-    let study = Study::new(&records);
-    let slices = study.slices(Some("lora.layers"));
+    let results = ResultSet::new(&records);
+    let slices = results.slices(Some("lora.layers"));
     assert_eq!(slices.len(), 1);
     assert_eq!(
         slices[0]
@@ -157,7 +157,7 @@ fn layers_are_counted_also_in_failed_cells() {
     let mut failed = records.clone();
     failed.iter_mut().for_each(|record| record.model = None);
     assert_eq!(
-        Study::new(&failed).groups[2].number("lora.layers"),
+        ResultSet::new(&failed).groups[2].number("lora.layers"),
         Some(3.0)
     );
 }

@@ -2,28 +2,28 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::decomposition::DecompositionFacts;
+use crate::metrics::decomposition::DecompositionInfo;
 use crate::metrics::{Curve, MetricValue};
 
 /// What retraining found, whatever the method.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct GroundTruthFacts {
+pub struct GroundTruthInfo {
     /// Wall time of the retrainings that do not depend on a method and were not in the cache.
     pub seconds: f64,
     /// Without one example.
-    pub leave_one_out: Option<LeaveOneOutFacts>,
+    pub leave_one_out: Option<LeaveOneOutInfo>,
     /// On random subsets, one entry a share.
-    pub subsets: Vec<SubsetFacts>,
+    pub subsets: Vec<SubsetInfo>,
     /// Selection and removal with all examples and with random choices; those of a method stand with it.
     pub curves: Vec<Curve>,
     /// The gaps between methods and retraining, in parts; not there when the settings ask for none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub decomposition: Option<DecompositionFacts>,
+    pub decomposition: Option<DecompositionInfo>,
 }
 
 /// Retraining without one example.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LeaveOneOutFacts {
+pub struct LeaveOneOutInfo {
     /// Examples left out.
     pub examples: usize,
     /// Retrainings without each.
@@ -38,7 +38,7 @@ pub struct LeaveOneOutFacts {
 
 /// Retraining on random subsets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SubsetFacts {
+pub struct SubsetInfo {
     /// Share of the examples that a subset keeps, percent.
     pub percent: u32,
     /// Subsets.

@@ -4,18 +4,18 @@ use maud::{Markup, html};
 
 use super::markup::clean;
 use super::section::{Part, Section};
+use crate::report::data::{ResultSet, cell_name};
 use crate::report::number;
-use crate::report::study::{Study, cell_name};
 use crate::results::record::{ExampleByToken, Extreme, MethodByToken};
 
 /// The examples that `outputs.tokens` asked for; empty when there are none.
-pub fn section(study: &Study) -> Section {
-    let mut cells = study.records.clone();
+pub fn section(results: &ResultSet) -> Section {
+    let mut cells = results.records.clone();
     cells.retain(|record| !record.by_token.is_empty());
     let parts = cells.into_iter().map(|record| Part {
         id: format!("tokens-{}", record.cell.id),
-        title: cell_name(study, record),
-        body: html! { @for one in &record.by_token { (example(study, one)) } },
+        title: cell_name(results, record),
+        body: html! { @for one in &record.by_token { (example(results, one)) } },
     });
     let about = "For the first queries the training example that helps most and the one that harms most, by the method \
                  named. A token's colour is what it adds to the example's score: the stronger, the more, over the largest of the \
@@ -24,7 +24,7 @@ pub fn section(study: &Study) -> Section {
     Section::of_parts("tokens", "Influence by token", about, parts)
 }
 
-fn example(study: &Study, example: &ExampleByToken) -> Markup {
+fn example(results: &ResultSet, example: &ExampleByToken) -> Markup {
     let extreme = match example.extreme {
         Extreme::MostHelpful => "helps",
         Extreme::MostHarmful => "harms",
@@ -33,13 +33,13 @@ fn example(study: &Study, example: &ExampleByToken) -> Markup {
     methods.sort_by_key(|method| method.label != example.by);
     let (first, rest) = methods.split_at(methods.len().min(1));
     let show = |methods: &[&MethodByToken]| {
-        html! { @for method in methods { (tokens(study, example, method)) } }
+        html! { @for method in methods { (tokens(results, example, method)) } }
     };
     html! {
         div.by-token {
             p {
                 "Query " (example.query) ": training example " (example.example) " " (extreme) " most by "
-                (study.palette.style(&example.by).name) "."
+                (results.palette.style(&example.by).name) "."
             }
             (quoted("Query", &example.asked))
             (quoted("Example, before its predicted tokens", &example.given))
@@ -55,7 +55,7 @@ fn quoted(what: &str, text: &str) -> Markup {
 }
 
 /// The tokens in colours, with their scores to be read on hovering.
-fn tokens(study: &Study, example: &ExampleByToken, method: &MethodByToken) -> Markup {
+fn tokens(results: &ResultSet, example: &ExampleByToken, method: &MethodByToken) -> Markup {
     let sizes = method.scores.iter().map(|score| score.abs());
     let sizes = sizes.filter(|size| size.is_finite());
     let largest = sizes.fold(f64::MIN_POSITIVE, f64::max);
@@ -67,7 +67,7 @@ fn tokens(study: &Study, example: &ExampleByToken, method: &MethodByToken) -> Ma
     };
     html! {
         p.tokens {
-            b { (study.palette.style(&method.label).name) } " "
+            b { (results.palette.style(&method.label).name) } " "
             (number::significant(method.scores.iter().sum(), 3)) ": "
             @for (token, &score) in example.tokens.iter().zip(&method.scores) {
                 span title=(format!("{score:.3e}")) style=(colour(score)) {
@@ -82,10 +82,10 @@ fn tokens(study: &Study, example: &ExampleByToken, method: &MethodByToken) -> Ma
 mod tests {
     use super::*;
     use crate::report::synthetic;
-    use crate::results::record::TokenFacts;
+    use crate::results::record::TokenInfo;
 
-    fn token(position: u32, text: Option<&str>) -> TokenFacts {
-        TokenFacts {
+    fn token(position: u32, text: Option<&str>) -> TokenInfo {
+        TokenInfo {
             position,
             token: 40 + position,
             text: text.map(str::to_owned),
@@ -113,7 +113,7 @@ mod tests {
                 method("datainf", &[-4.0, 1.0, f64::NAN]),
             ],
         }];
-        let html = section(&Study::new(&records)).body.0;
+        let html = section(&ResultSet::new(&records)).body.0;
         assert!(
             html.contains("Query 2: training example 17 helps most by DataInf."),
             "{html}"
@@ -139,6 +139,6 @@ mod tests {
         let [first, second] = ["<b>DataInf</b>", "<b>Exact</b> 3.00"].map(|t| html.find(t));
         assert!(first < second && first.is_some(), "{html}");
         records[0].by_token.clear();
-        assert!(section(&Study::new(&records)).body.0.is_empty());
+        assert!(section(&ResultSet::new(&records)).body.0.is_empty());
     }
 }
