@@ -242,7 +242,7 @@ fn what_is_not_read_is_named() {
                 let at = find(bytes, "general.architecture") + 20 + 4 + 8;
                 bytes[at..at + 5].copy_from_slice(b"llamo");
             }),
-            "x.gguf: `general.architecture` is \"llamo\"; allowed: \"llama\", \"qwen2\", \"qwen3\"; did you mean \"llama\"?",
+            "x.gguf: `general.architecture` is \"llamo\"; allowed: \"llama\", \"qwen2\", \"qwen3\"; did you mean `llama`?",
         ),
     ] {
         assert!(text.starts_with(said), "{text}\n{said}");

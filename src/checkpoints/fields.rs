@@ -186,10 +186,7 @@ impl Fields {
             None => Ok(None),
             Some(Value::String(word)) if allowed.contains(&word.as_str()) => Ok(Some(word)),
             Some(other) => {
-                let meant = other
-                    .as_str()
-                    .and_then(|word| input::nearest(word, allowed));
-                let meant = meant.map(|word| format!("; did you mean \"{word}\"?"));
+                let meant = other.as_str().map(|word| input::or_meant(word, allowed));
                 let allowed = allowed.iter().map(|word| format!("\"{word}\""));
                 let allowed = allowed.collect::<Vec<_>>().join(", ");
                 Err(self.unsupported(field, other, allowed + &meant.unwrap_or_default()))

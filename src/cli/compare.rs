@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use infbench::input::nearest;
+use infbench::input::{nearest, suggestion};
 use infbench::report::compare::compare as compare_results;
 
 use super::common::{Global, bad, print};
@@ -76,10 +76,7 @@ fn missing(path: &Path) -> miette::Report {
     match name.and_then(|name| nearest(&name, &known)) {
         Some(near) => {
             let near = parent.map_or_else(|| PathBuf::from(near), |parent| parent.join(near));
-            miette::miette!(
-                help = format!("did you mean `{}`?", near.display()),
-                "{message}"
-            )
+            miette::miette!(help = suggestion(near.display()), "{message}")
         }
         None => bad(message),
     }

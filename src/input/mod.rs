@@ -16,7 +16,7 @@ mod read;
 pub use error::InputError;
 pub use foreign::explain;
 pub use home::expand_home;
-pub use nearest::nearest;
+pub use nearest::{did_you_mean, nearest, or_meant, suggestion};
 pub use problem::Problem;
 pub use quote::{listed, quote, quote_name, shorten};
 pub use read::{bytes, decode, json, json_problem, parse_json, text};

@@ -11,13 +11,31 @@ pub fn nearest<'a>(found: &str, allowed: &[&'a str]) -> Option<&'a str> {
     (close || (found.len() >= 3 && best.starts_with(found))).then_some(best)
 }
 
+/// `did you mean `name`?`, when a name of `allowed` is near enough to `found`.
+pub fn did_you_mean(found: &str, allowed: &[&str]) -> Option<String> {
+    nearest(found, allowed).map(suggestion)
+}
+
+/// [`did_you_mean`] after the end of a sentence: `; did you mean `name`?`, or nothing.
+pub fn or_meant(found: &str, allowed: &[&str]) -> String {
+    did_you_mean(found, allowed).map_or_else(String::new, |question| format!("; {question}"))
+}
+
+/// The question whether `name` was meant.
+pub fn suggestion(name: impl std::fmt::Display) -> String {
+    format!("did you mean `{name}`?")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn nearest_needs_to_be_near() {
-        assert_eq!(nearest("datinf", &["exact", "datainf"]), Some("datainf"));
-        assert_eq!(nearest("zebra", &["exact", "datainf"]), None);
+    fn a_name_is_suggested_when_it_is_near() {
+        let allowed = ["exact", "datainf"];
+        let question = did_you_mean("datinf", &allowed);
+        assert_eq!(question.as_deref(), Some("did you mean `datainf`?"));
+        assert_eq!(or_meant("Exct", &allowed), "; did you mean `exact`?");
+        assert_eq!(or_meant("zebra", &allowed), "");
     }
 }

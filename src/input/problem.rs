@@ -1,6 +1,6 @@
 //! What is wrong with a value.
 
-use super::nearest::nearest;
+use super::nearest::did_you_mean;
 use super::quote::quote;
 
 /// What is wrong with a value, before its place in a file is known.
@@ -34,14 +34,10 @@ impl Problem {
         allowed: impl IntoIterator<Item = &'a str>,
     ) -> Self {
         let allowed: Vec<&str> = allowed.into_iter().collect();
-        let problem = Self::new(format!(
-            "unknown {kind} `{}`; allowed: {}",
-            quote(found),
-            allowed.join(", ")
-        ));
-        match nearest(found, &allowed) {
-            Some(name) => problem.with_help(format!("did you mean `{name}`?")),
-            None => problem,
+        let (found_as, all) = (quote(found), allowed.join(", "));
+        Self {
+            message: format!("unknown {kind} `{found_as}`; allowed: {all}"),
+            help: did_you_mean(found, &allowed),
         }
     }
 }

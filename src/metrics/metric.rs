@@ -88,6 +88,13 @@ impl Metric {
         !(is_reference && self.needs.contains(&Need::Exact))
     }
 
+    /// Whether it asks how near or how cheap an approximation of influence is, and not what any scores find: of these a
+    /// control may be listed, but is never the best.
+    pub fn is_of_approximations(&self) -> bool {
+        let exact = |need: &Need| matches!(need, Need::Exact | Need::ExactAtDefault);
+        !self.is_computed() || self.needs.iter().any(exact)
+    }
+
     /// Whether it is positive without a bound (time, memory, relative error): means and differences are then those of
     /// the logarithms, as long as no value is 0.
     pub fn is_factor(&self) -> bool {

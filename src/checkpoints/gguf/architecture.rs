@@ -2,7 +2,7 @@
 
 use super::error::GgufError;
 use super::metadata::Metadata;
-use crate::input::nearest;
+use crate::input::or_meant;
 
 /// Architectures that are read. Mistral is "llama" in llama.cpp.
 const ARCHITECTURES: [&str; 3] = ["llama", "qwen2", "qwen3"];
@@ -18,9 +18,7 @@ pub(super) fn architecture(metadata: &Metadata) -> Result<&'static str, GgufErro
     let known = ARCHITECTURES.into_iter().find(|known| *known == found);
     known.ok_or_else(|| {
         let allowed = ARCHITECTURES.map(|name| format!("\"{name}\"")).join(", ");
-        let meant = nearest(found, &ARCHITECTURES)
-            .map_or_else(String::new, |name| format!("; did you mean \"{name}\"?"));
-        metadata.unsupported(KEY, allowed + &meant)
+        metadata.unsupported(KEY, allowed + &or_meant(found, &ARCHITECTURES))
     })
 }
 

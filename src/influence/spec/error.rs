@@ -1,6 +1,6 @@
 //! What is wrong with a method as written.
 
-use crate::input::quote;
+use crate::input::{quote, suggestion};
 
 /// What is wrong with a method as written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,7 +66,7 @@ pub enum MethodError {
 }
 
 fn suggest(closest: &Option<&str>) -> String {
-    closest.map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"))
+    closest.map_or_else(String::new, |name| format!(" ({})", suggestion(name)))
 }
 
 fn options(allowed: &[&str]) -> String {

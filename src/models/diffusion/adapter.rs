@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::checkpoints::diffusers_lora::{self, Layout, LoraFile, LoraFileError, LoraMatrices};
-use crate::input::{nearest, quote_name};
+use crate::input::{or_meant, quote_name};
 use crate::models::lora::settings::LoraInit;
 use crate::models::peft::{self, PeftError};
 use crate::models::{AdapterShape, Array, Model, ModelError, Role, Weights};
@@ -80,11 +80,9 @@ pub fn load(path: &Path, model: &mut Model) -> Result<(), UnetAdapterError> {
         let found = [adapter.outputs, adapter.inputs];
         let Some(&expected) = known.get(&module) else {
             let names: Vec<&str> = known.keys().map(String::as_str).collect();
-            let near = nearest(&module, &names);
             return Err(UnetAdapterError::Module {
                 path: path.to_owned(),
-                did_you_mean: near
-                    .map_or(String::new(), |near| format!("; did you mean `{near}`?")),
+                did_you_mean: or_meant(&module, &names),
                 module,
             });
         };

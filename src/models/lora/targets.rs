@@ -15,7 +15,7 @@ use super::layers::{EMPTY, Wrong, layers};
 use super::settings::{LoraConfig, TargetModules};
 use crate::checkpoints::peft::Modules;
 use crate::checkpoints::peft::modules::{PATTERN, split_layer};
-use crate::input::{Problem, listed, nearest, quote, quote_name};
+use crate::input::{Problem, did_you_mean, listed, nearest, quote, quote_name};
 use crate::models::network::Network;
 
 /// The linear layers of `network` that carry adapters by `lora`, in the order of a forward pass. `prefix` is what PEFT
@@ -152,13 +152,12 @@ fn no_such_module(network: &dyn Network, targets: &TargetModules, found: &str) -
             None => problem,
         };
     }
-    let problem = Problem::new(format!(
-        "the model has no linear layer `{}` that can carry an adapter; it has: {has}",
-        quote(found)
-    ));
-    match nearest(found, &known) {
-        Some(name) => problem.with_help(format!("did you mean `{name}`?")),
-        None => problem,
+    Problem {
+        message: format!(
+            "the model has no linear layer `{}` that can carry an adapter; it has: {has}",
+            quote(found)
+        ),
+        help: did_you_mean(found, &known),
     }
 }
 

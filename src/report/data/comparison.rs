@@ -11,6 +11,7 @@ use crate::metrics::interval::mean;
 use crate::metrics::paired::{Difference, PAIRED};
 use crate::metrics::ranking::{Ranking, hurdle};
 use crate::metrics::{Direction, Metric, find};
+use crate::results::methods::is_control;
 use crate::results::record::{PairingInfo, Record, Status};
 
 /// What pairs of methods are compared over.
@@ -43,32 +44,48 @@ pub struct Comparison<'s> {
     pub undefined: (usize, usize),
     /// Methods of cells that failed, the cells' own failures included.
     pub failed: usize,
+    /// Those that may be called the best: all but the controls where the metric is about approximations.
+    candidates: Vec<bool>,
     higher: bool,
 }
 
 impl Comparison<'_> {
-    /// The method with the best value among those that may be the best.
+    /// The method with the best value among the candidates that may be the best.
     pub fn best(&self) -> Option<usize> {
-        let able = |i: &usize| self.ranking.may_be_best(*i);
+        let able = |i: &usize| self.candidates[*i] && self.may_be_best(*i);
         self.order().into_iter().find(able)
     }
 
     /// The methods that are not told apart from the best, the better values first.
     pub fn alike(&self) -> Vec<usize> {
-        let best = self.best();
-        let other = |i: &usize| Some(*i) != best && self.ranking.may_be_best(*i);
-        self.order().into_iter().filter(other).collect()
+        let (best, above) = (self.best(), self.above());
+        self.those(|i| Some(i) != best && self.may_be_best(i) && !above.contains(&i))
     }
 
-    /// The methods that are told apart as worse than another, the better values first.
+    /// The methods that are told apart as worse than a candidate, the better values first.
     pub fn worse(&self) -> Vec<usize> {
-        let beaten = |i: &usize| self.ranking.has(*i) && !self.ranking.may_be_best(*i);
-        self.order().into_iter().filter(beaten).collect()
+        self.those(|i| self.ranking.has(i) && !self.may_be_best(i))
     }
 
-    /// Whether the best is told apart from every other method.
+    /// The controls that are told apart from the best as better still: of an approximation they say nothing, of the
+    /// metric much.
+    pub fn above(&self) -> Vec<usize> {
+        let best = self.best();
+        self.those(|i| best.is_some_and(|best| self.ranking.beats(i, best)))
+    }
+
+    fn may_be_best(&self, method: usize) -> bool {
+        self.ranking.may_be_best(method, |i| self.candidates[i])
+    }
+
+    fn those(&self, wanted: impl Fn(usize) -> bool) -> Vec<usize> {
+        self.order().into_iter().filter(|&i| wanted(i)).collect()
+    }
+
+    /// Whether the best is told apart from every other method, as better.
     pub fn is_decided(&self) -> bool {
-        self.ranking.can_tell() && self.best().is_some() && self.alike().is_empty()
+        let others = self.alike().is_empty() && self.above().is_empty();
+        self.ranking.can_tell() && self.best().is_some() && others
     }
 
     /// Why nothing can be told apart, where that is so.
@@ -202,6 +219,9 @@ pub fn compare<'s>(
     };
     let higher = metric.direction != Direction::Lower;
     let mut found = compare_by(groups, labels, higher, within, &of)?;
+    if metric.is_of_approximations() {
+        found.candidates = found.labels.iter().map(|l| !is_control(l)).collect();
+    }
     if logarithms {
         let geometric = |value: &mut Option<f64>| *value = value.map(f64::exp);
         found.values.iter_mut().for_each(geometric);
@@ -265,6 +285,7 @@ pub fn compare_by<'s>(
         (.., true) => Units::Tasks(cells.len(), pairs),
     };
     Some(Comparison {
+        candidates: vec![true; labels.len()],
         labels,
         values,
         ranking,
@@ -356,7 +377,7 @@ mod tests {
         assert_eq!(contrast.expect("two tasks").freedom, Some(1.0));
         // every ranked method is the best, not told apart from it, or worse
         for found in [&one, &all] {
-            let mut parts = [found.alike(), found.worse()].concat();
+            let mut parts = [found.alike(), found.worse(), found.above()].concat();
             parts.extend(found.best());
             parts.sort_unstable();
             let ranked = (0..found.labels.len()).filter(|&i| found.ranking.has(i));
@@ -397,6 +418,50 @@ mod tests {
         assert!(has_exact(&records));
         let auc = find("detection_auc").expect("listed");
         assert!(ResultSet::new(&records).compared(auc).contains(&"exact"));
+    }
+
+    #[test]
+    fn a_control_is_listed_but_never_the_nearest_or_the_cheapest() {
+        let mut records = synthetic::rank();
+        // one method becomes a control that has the first place by every metric
+        for record in &mut records {
+            let first = 1e-3 * (1.0 + record.cell.seed as f64);
+            let mut methods = record.methods.iter_mut();
+            let Some(method) = methods.find(|m| m.label == "datainf:group_size=32") else {
+                continue;
+            };
+            method.label = "token_bags:of=text".to_owned();
+            for value in &mut method.metrics {
+                value.value = Some(match find(&value.metric).map(|m| m.direction) {
+                    Some(Direction::Lower) => first,
+                    _ => 1.0 - first,
+                });
+            }
+            if let Some(seconds) = &mut method.seconds {
+                (seconds.prepare, seconds.apply, seconds.score) = (0.0, 0.0, 1e-6 * first);
+            }
+        }
+        let results = ResultSet::new(&records);
+        let groups: Vec<&Group> = results.groups.iter().collect();
+        for (metric, is_best) in [
+            ("pearson", false),
+            ("relative_error", false),
+            ("total_seconds", false),
+            // what any scores find is another question
+            ("detection_auc", true),
+        ] {
+            let found = compare(&results, &groups, find(metric).expect("listed")).expect("methods");
+            let control = found.labels.iter().position(|l| is_control(l));
+            let control = control.expect("it is listed");
+            let best = found.best().expect("a method");
+            assert_eq!(found.order()[0], control, "{metric}");
+            assert_eq!(best == control, is_best, "{metric}");
+            let above = found.above().contains(&control);
+            assert_eq!(above, found.ranking.beats(control, best), "{metric}");
+            let listed = above || found.alike().contains(&control);
+            assert!(listed || is_best, "{metric}");
+            assert!(!found.worse().contains(&control), "{metric}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::metrics::Metric;
 use crate::metrics::contrast::Contrast;
 use crate::report::data::{Comparison, Group, ResultSet, Units, compare, compared_metrics};
 use crate::report::number::{self, MISSING};
+use crate::results::methods::is_control;
 
 /// Heading of the methods that may be as good as the best.
 pub const NOT_TOLD_APART: &str = "Not told apart from the best";
@@ -54,12 +55,18 @@ pub fn best(results: &ResultSet) -> Option<Table> {
             (true, false) => names.join("; "),
         }
     };
-    let note = "Every pair of methods by its paired difference, the p-values of all pairs adjusted together (Holm): the best and those not told \
+    let mut note = "Every pair of methods by its paired difference, the p-values of all pairs adjusted together (Holm): the best and those not told \
                 apart from it hold all truly best methods with 95 % probability. With two seeds or more the pairs are compared over \
                 seeds (t), with one over what its record kept of queries, examples or subsets. In the rows of all settings a seed counts \
                 with the mean over its settings and a task with the mean over its seeds; the tasks are held fixed, so that the rows hold for \
                 these tasks, and the last column says how many pairs would be told apart were the tasks a sample of tasks. \"Undefined\" counts cases of all methods that have no value, \"failed\" cells and methods; a \
-                method without a value has no rank.";
+                method without a value has no rank."
+        .to_owned();
+    if results.methods.iter().any(|label| is_control(label)) {
+        note.push_str(
+            " By agreement with exact influence and by cost a control is listed, but never the best: the question is which method is.",
+        );
+    }
     Columns::new()
         .text("Metric", |row: &Compared| row.metric.title)
         .of_setting(results, |row| row.group)
@@ -78,7 +85,22 @@ pub fn best(results: &ResultSet) -> Option<Table> {
             Cell::share(row.found.undefined.0, row.found.undefined.1)
         })
         .count("Failed", |row| row.found.failed)
-        .text("What the data support", |row| row.found.support())
+        .text("What the data support", |row| {
+            let above: Vec<String> = row
+                .found
+                .above()
+                .iter()
+                .map(|&i| name(&row.found, i))
+                .collect();
+            match above.is_empty() {
+                true => row.found.support(),
+                false => format!(
+                    "{}; better still, but a control: {}",
+                    row.found.support(),
+                    above.join("; ")
+                ),
+            }
+        })
         .table(
             "Which methods are best",
             note,

@@ -6,7 +6,7 @@ use rand::seq::SliceRandom;
 use serde_json::{Map, Value};
 
 use super::source::ImageSource;
-use crate::input::{self, expand_home, listed, nearest, quote};
+use crate::input::{self, expand_home, listed, or_meant, quote};
 use crate::random;
 use crate::tasks::error::TaskError;
 use crate::tasks::glue::TextError;
@@ -174,7 +174,7 @@ fn two_lists<'a>(
         let known = classes.iter().position(|(known, _)| *known == name);
         let Some(known) = known else {
             let names: Vec<&str> = classes.iter().map(|(name, _)| name.as_str()).collect();
-            let near = did_you_mean(&name, &names);
+            let near = or_meant(&name, &names);
             let problem = format!(
                 "no training image has the {} `{}`{near}",
                 source.class,
@@ -222,11 +222,6 @@ fn too_few(
         path,
         problem: format!("has {found} {kind} images{of}; the settings ask for {asked}"),
     }
-}
-
-fn did_you_mean(found: &str, known: &[&str]) -> String {
-    let near = nearest(found, known);
-    near.map_or(String::new(), |near| format!("; did you mean `{near}`?"))
 }
 
 /// Images of every class drawn by the seed, in the order of the list.
@@ -350,7 +345,7 @@ impl<'s, 'a> File<'s, 'a> {
                 "names {} in `{place}`, which {} does not have{}",
                 quote(&name.to_string()),
                 self.listing.path().display(),
-                did_you_mean(text, &names)
+                or_meant(text, &names)
             )));
         };
         let own = self.listing.text(row, self.source.class)?;
