@@ -8,6 +8,7 @@ taken from the spread over queries: the standard error of the difference of two 
 """
 
 import json
+import re
 import struct
 import sys
 from pathlib import Path
@@ -21,6 +22,9 @@ REFERENCE = {
     ("math_without_reason", "answer"): [(0.847, 0.433), (0.958, 0.744), (0.797, 0.620), (0.987, 0.909), (0.960, 0.855)],
     ("grammars", "published"): [(0.848, 0.508), (0.920, 0.739), (0.895, 0.738), (0.967, 0.920), (0.919, 0.840)],
     ("grammars", "answer"): [(0.930, 0.667), (0.895, 0.607), (0.887, 0.697), (0.979, 0.842), (0.968, 0.814)],
+    ("grammars_52", "published"): [(0.764, 0.290), (0.904, 0.548), (0.820, 0.643), (0.990, 0.893), (0.953, 0.777)],
+    ("grammars_52", "answer"): [(0.840, 0.511), (0.845, 0.534), (0.752, 0.538), (0.868, 0.620), (0.859, 0.600)],
+    ("grammars_plain_52", "answer"): [(0.914, 0.596), (0.910, 0.595), (0.820, 0.542), (0.928, 0.659), (0.938, 0.719)],
 }
 
 
@@ -34,8 +38,18 @@ def subset(source, target):
         for row in rows(source / f"{split}.jsonl"):
             seen[row["variation"]] = seen.get(row["variation"], 0) + 1
             if seen[row["variation"]] <= count:
+                if "_plain" in target.name:
+                    row = plain(row)
                 kept.append(json.dumps(row))
         (target / f"{split}.jsonl").write_text("\n".join(kept) + "\n")
+
+
+def plain(row):
+    """Without the chatbot's name and the title of its transformation."""
+    cue = re.compile(r"\S+ is a chatbot that performs a specific transformation on sentences: [^\n]*")
+    assert cue.match(row["text"])
+    hidden = "A chatbot performs a specific transformation on sentences."
+    return row | {field: cue.sub(hidden, row[field], count=1) for field in ("prompt", "text")}
 
 
 def tensors(path):

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use infbench::config::{Cell, Plan};
+use infbench::config::{Cell, Outputs, Plan};
 use infbench::device::DeviceChoice;
 use infbench::progress::Progress;
 use infbench::report;
@@ -95,7 +95,13 @@ pub fn refuse_misfits<'c>(
             continue;
         }
         let wrong = |error| miette::miette!("{}: {error}", cell.title());
-        let Some(why) = misfit(&forecast(cell, device).map_err(wrong)?.memory, stages, host) else {
+        let Some(why) = misfit(
+            &forecast(cell, &Outputs::default(), device)
+                .map_err(wrong)?
+                .memory,
+            stages,
+            host,
+        ) else {
             continue;
         };
         if !force {

@@ -70,8 +70,8 @@ pub fn plan(args: &PlanArgs) -> miette::Result<ExitCode> {
     let kept = cells().filter(|(_, finished)| *finished);
     let mut fine_tunes: BTreeSet<String> = kept.map(|(cell, _)| fine_tune(cell)).collect();
     for (cell, finished) in cells() {
-        let mut cost =
-            forecast(cell, device).map_err(|e| miette::miette!("{}: {e}", cell.title()))?;
+        let mut cost = forecast(cell, &plan.outputs, device)
+            .map_err(|e| miette::miette!("{}: {e}", cell.title()))?;
         if !fine_tunes.insert(fine_tune(cell)) && !finished {
             cost = cost.with_fine_tune();
         }

@@ -84,6 +84,7 @@ fn of_kind(kind: Kind) -> &'static [Stage] {
     kind.stage().map_or(&[], |stage| match stage {
         Stage::Base => &[Stage::Base],
         Stage::Training => &[Stage::Training],
+        Stage::Retraining => &[Stage::Retraining],
         Stage::Scoring => &[Stage::Scoring],
     })
 }

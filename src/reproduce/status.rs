@@ -11,7 +11,7 @@ use super::{Source, Variant};
 use crate::checkpoints::HuggingFaceError;
 use crate::checkpoints::hub::{Hub, Part};
 use crate::checkpoints::layout::{SHARDS_FILE, WEIGHTS_FILE, has_tokenizer};
-use crate::config::{Cell, ModelConfig, Plan};
+use crate::config::{Cell, ModelConfig, Outputs, Plan};
 use crate::device::DeviceChoice;
 use crate::models::CheckpointConfig;
 use crate::models::diffusion::{PipelineConfig, is_pipeline};
@@ -121,7 +121,7 @@ pub fn status(variant: &Variant, rate: Option<f64>) -> Result<Status, String> {
                     .into_iter()
                     .filter(|cell| !ids.contains(&key(&cell.axes, cell.seed)))
                     .collect();
-                status.forecast = Some(cost(&todo, rate)?);
+                status.forecast = Some(cost(&todo, &plan.outputs, rate)?);
             }
             Ok(status)
         }
@@ -295,7 +295,7 @@ fn done(variant: &Variant, cells: &[&Cell], folder: &Path) -> Option<(Done, Vec<
 }
 
 /// Seconds and peak bytes of the cells: seeds of the same settings cost the same.
-fn cost(cells: &[&Cell], rate: f64) -> Result<(f64, f64), String> {
+fn cost(cells: &[&Cell], outputs: &Outputs, rate: f64) -> Result<(f64, f64), String> {
     let mut alike: BTreeMap<String, (&Cell, usize)> = BTreeMap::new();
     for cell in cells {
         let settings = key(&cell.axes, 0);
@@ -303,7 +303,7 @@ fn cost(cells: &[&Cell], rate: f64) -> Result<(f64, f64), String> {
     }
     let (mut seconds, mut bytes) = (0.0, 0.0f64);
     for (cell, count) in alike.into_values() {
-        let cost = forecast(cell, DeviceChoice::default())?;
+        let cost = forecast(cell, outputs, DeviceChoice::default())?;
         seconds += count as f64 * cost.seconds(rate);
         bytes = bytes.max(cost.bytes());
     }

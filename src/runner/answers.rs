@@ -11,7 +11,7 @@ use crate::results::record::{AnswerInfo, Generated};
 use crate::tasks::text::{CausalTokenizer, ends_of_texts};
 
 /// Most tokens of an answer.
-const NEW_TOKENS: usize = 48;
+pub(super) const NEW_TOKENS: usize = 48;
 
 /// The queries that are asked; none without a language model.
 pub(super) struct Asked {

@@ -8,6 +8,7 @@ use std::time::Instant;
 use faer::{Accum, Mat, Par};
 
 use super::companions::Requirements;
+use super::generation_cost::generation;
 use super::latents::Encoding;
 use super::memory::{Memory, Stage};
 use super::model_memory::model_memory;
@@ -16,7 +17,7 @@ use super::source::tensors;
 use super::stores::keeps_unrounded;
 use super::tuning::examples;
 use crate::batching::{self, streaming};
-use crate::config::{Cell, ModelConfig, Settings, TaskConfig};
+use crate::config::{Cell, ModelConfig, Outputs, Settings, TaskConfig};
 use crate::data::{Inputs, TaskData};
 use crate::device::DeviceChoice;
 use crate::gradients::store::TensorInfo;
@@ -28,13 +29,13 @@ use crate::models::diffusion::PipelineConfig;
 const TRAINING_EFFICIENCY: f64 = 0.36;
 /// The same of a checkpoint: its matrices are large, and f32 products are faster than the f64 ones that
 /// are measured.
-const CHECKPOINT_EFFICIENCY: f64 = 1.8;
+const CHECKPOINT_EFFICIENCY: f64 = 1.65;
 /// The same of a diffusion pipeline, whose convolutions and small feature maps reach less.
 const PIPELINE_EFFICIENCY: f64 = 0.6;
 /// What a process does before its first product, seconds.
 const START: f64 = 0.05;
-/// Metrics and the record of a cell, seconds.
-const METRICS: f64 = 0.1;
+/// Metrics and the record of a cell, and what a retraining adds to them, seconds.
+const METRICS: [f64; 2] = [0.1, 8e-4];
 /// Bytes of f32 weights that are read, checked and hashed a second.
 const LOADING: f64 = 250e6;
 
@@ -102,7 +103,7 @@ impl Forecast {
     /// What a stage takes that lasts so long.
     pub(super) fn cost(&self, stage: Stage, seconds: f64) -> Cost {
         let metrics = if stage == Stage::Scoring {
-            METRICS
+            METRICS[0] + METRICS[1] * self.memory.retrainings
         } else {
             0.0
         };
@@ -113,7 +114,7 @@ impl Forecast {
             gpu: self.memory.gpu(stage),
             disk: match stage {
                 Stage::Scoring => self.memory.mapped,
-                Stage::Base | Stage::Training => 0.0,
+                Stage::Base | Stage::Training | Stage::Retraining => 0.0,
             },
         }
     }
@@ -171,21 +172,23 @@ fn without(task: &TaskConfig, fields: &[&str]) -> serde_json::Value {
     task
 }
 
-/// The forecast of a cell by itself, with its model on a device, which need not be here.
+/// The forecast of a cell by itself, with what its plan writes beside the record and its model on a device, which need not be
+/// here.
 ///
 /// # Errors
 /// A task or a model that cannot be built, as a sentence.
-pub fn forecast(cell: &Cell, device: DeviceChoice) -> Result<Forecast, String> {
+pub fn forecast(cell: &Cell, outputs: &Outputs, device: DeviceChoice) -> Result<Forecast, String> {
     let data = match cell.settings.task {
         TaskConfig::Gradients(_) => None,
         _ => Some(examples(cell, Encoding::Blank)?),
     };
-    forecast_with(cell, data.as_ref(), device)
+    forecast_with(cell, outputs, data.as_ref(), device)
 }
 
 /// [`forecast`] with the examples of the cell; none where the task has none.
 pub(super) fn forecast_with(
     cell: &Cell,
+    outputs: &Outputs,
     data: Option<&TaskData>,
     device: DeviceChoice,
 ) -> Result<Forecast, String> {
@@ -235,9 +238,16 @@ pub(super) fn forecast_with(
                 retraining_flops = cost(truth.independent_retrainings(n));
                 cost(truth.retrainings(n, methods, training.epochs))
             });
-            pretraining_flops = passes.pretraining + encoding(task, config, data)?;
+            let pipeline = pipeline(task, config)?;
+            pretraining_flops = passes.pretraining + encoding(task, pipeline.as_ref(), data);
+            let generation = generation(outputs, data, &mut model, pipeline.as_ref());
             once_flops = passes.once;
             memory = model_memory(of_model, &mut model, data, config, training, activations);
+            if let Some(truth) = &settings.ground_truth {
+                let n = data.train.len();
+                memory.retrainings = truth.independent_retrainings(n).1;
+                memory.retrains_by_scores = truth.selection.is_some() || truth.removal.is_some();
+            }
             if on_gpu {
                 let activations = batching::activations_on_gpu(&model);
                 memory.on_gpu = true;
@@ -267,7 +277,7 @@ pub(super) fn forecast_with(
                 tensors,
                 data.train.len(),
                 data.query.len(),
-                shared_flops + passes.once + passes.gradients + passes.look + beside,
+                shared_flops + passes.once + passes.gradients + passes.look + beside + generation,
                 [1.0 + sampled + checkpoints, 1.0 + checkpoints],
             )
         }
@@ -347,23 +357,26 @@ pub(super) fn forecast_with(
     })
 }
 
-/// Operations of encoding the images and captions of a task for a diffusion pipeline; 0 of another task.
-fn encoding(task: &TaskConfig, model: &ModelConfig, data: &TaskData) -> Result<f64, String> {
-    let (Some(source), Some(folder), Some(images), Inputs::Latents(latents)) = (
-        task.images(),
-        model.checkpoint(),
-        &data.images,
-        &data.train.inputs,
-    ) else {
-        return Ok(0.0);
+/// The settings of the diffusion pipeline of a task of images.
+fn pipeline(task: &TaskConfig, model: &ModelConfig) -> Result<Option<PipelineConfig>, String> {
+    let folder = model.checkpoint().filter(|_| task.images().is_some());
+    let pipeline = folder.map(PipelineConfig::read).transpose();
+    pipeline.map_err(|error| error.to_string())
+}
+
+/// Operations of encoding the images and captions of a task for a diffusion pipeline; 0 without one.
+fn encoding(task: &TaskConfig, pipeline: Option<&PipelineConfig>, data: &TaskData) -> f64 {
+    let (Some(source), Some(pipeline), Some(images), Inputs::Latents(latents)) =
+        (task.images(), pipeline, &data.images, &data.train.inputs)
+    else {
+        return 0.0;
     };
-    let pipeline = PipelineConfig::read(folder).map_err(|error| error.to_string())?;
     let captions = images.iter().map(|split| BTreeSet::from_iter(&split.texts));
     let captions = captions.map(|distinct| distinct.len()).sum();
     let mirrored = usize::from(source.settings.random_flip);
     let [train, query] = [&images[0], &images[1]].map(|split| split.texts.len());
     let [_, height, width] = latents.shape;
-    Ok(pipeline.encoding((1 + mirrored) * train + query, captions, [height, width]))
+    pipeline.encoding((1 + mirrored) * train + query, captions, [height, width])
 }
 
 /// Rate of f64 matrix products on this machine, operations a second: the best of many products of 384×384 matrices, which are
@@ -398,7 +411,7 @@ mod tests {
     fn gradients_are_forecast_to_the_byte_and_exact_dominates() {
         let text = "name: t\ntask: {name: gradients, train: 300, query: 10, blocks: 2, dim: 64}\ninfluence: {methods: [exact]}\n";
         let plan = parse("t.yaml", text, None, &[]).unwrap();
-        let exact = forecast(&plan.cells[0], DeviceChoice::Flex).unwrap();
+        let exact = forecast(&plan.cells[0], &plan.outputs, DeviceChoice::Flex).unwrap();
         assert_eq!(
             (exact.train, exact.query, exact.blocks, exact.dim),
             (300, 10, 2, 128)
@@ -413,7 +426,7 @@ mod tests {
         .unwrap();
         assert!(
             exact.method_flops
-                > forecast(&free.cells[0], DeviceChoice::Flex)
+                > forecast(&free.cells[0], &free.outputs, DeviceChoice::Flex)
                     .unwrap()
                     .method_flops
         );
@@ -428,7 +441,7 @@ mod tests {
             &[],
         )
         .unwrap();
-        let forecast = forecast(&plan.cells[0], DeviceChoice::Flex).unwrap();
+        let forecast = forecast(&plan.cells[0], &plan.outputs, DeviceChoice::Flex).unwrap();
         // four layers of A [2, 48] and B [48, 2], and the head [5, 48]
         assert_eq!((forecast.blocks, forecast.dim), (9, 4 * 2 * 96 + 240));
         // 16 patches of 4 pixels through a projection, four layers of width 48 and a head; positions are
@@ -451,7 +464,7 @@ mod tests {
                  train: {{epochs: {epochs}, base_dropout: {dropout}}}\nstore: {{activations_mib: {activations}}}\n"
             );
             let plan = parse("t.yaml", &text, None, &[]).unwrap();
-            forecast(&plan.cells[0], DeviceChoice::Flex)
+            forecast(&plan.cells[0], &plan.outputs, DeviceChoice::Flex)
                 .unwrap()
                 .training_flops
         };

@@ -20,6 +20,7 @@ mod error;
 mod evaluation;
 mod examples;
 pub mod forecast;
+mod generation_cost;
 mod latents;
 pub mod memory;
 mod model_memory;

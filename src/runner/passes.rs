@@ -1,8 +1,8 @@
 //! What passes of a model over the splits of a task cost, floating-point operations, for the forecast.
 //!
 //! Forward 2 operations a parameter and token, and 2 for the gradient of the inputs, which is taken down to the first
-//! adapted layer; or what the network says that a row of latents costs. Activations below that layer are computed once where they are kept (see [`reuse`]); while
-//! fine-tuning they are used only when the base has no dropout.
+//! adapted layer; or what the network says that a row of latents costs. Activations below that layer are computed once
+//! where they are kept (see [`reuse`]); while fine-tuning they are used only when the base has no dropout.
 
 use crate::batching;
 use crate::checkpoints::peft::modules::split_layer;
@@ -101,7 +101,7 @@ impl OfToken {
 
 /// Parameters that inputs are multiplied with (rows of a table are looked up) below the first adapted layer, none when
 /// that is the first of all, and the others.
-fn multiplied(model: &mut Model) -> [f64; 2] {
+pub(super) fn multiplied(model: &mut Model) -> [f64; 2] {
     let depth = model.layers_below_adapters();
     let mut is_below = depth > 0;
     let (mut below, mut above) = (0, 0);

@@ -68,7 +68,8 @@ pub fn list(plan: &Plan, results: &ResultsDir, cut: Cut) -> Result<Vec<Unit>, St
                 drawn.get(&key).cloned()
             }
         };
-        let forecast = forecast_with(cell, data.as_deref(), cut.device).map_err(wrong)?;
+        let forecast =
+            forecast_with(cell, &plan.outputs, data.as_deref(), cut.device).map_err(wrong)?;
         let shared = data
             .map(|data| Shared::of(&place, cell, data, Encoding::Blank, &mut bases))
             .transpose()
@@ -143,7 +144,7 @@ impl Graph {
                     cells: Vec::new(),
                     needs: base.clone(),
                     on_device: true,
-                    cost: forecast.cost(Stage::Training, part + once),
+                    cost: forecast.cost(Stage::Retraining, part + once),
                     done: !shared.lacks_outcome(&id, &jobs[range]),
                     id,
                 };

@@ -35,7 +35,8 @@ impl Kind {
     pub fn stage(self) -> Option<Stage> {
         match self {
             Self::Base => Some(Stage::Base),
-            Self::Tune | Self::Retrain => Some(Stage::Training),
+            Self::Tune => Some(Stage::Training),
+            Self::Retrain => Some(Stage::Retraining),
             Self::Score => Some(Stage::Scoring),
             Self::Collect => None,
         }
