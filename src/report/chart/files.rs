@@ -6,6 +6,7 @@ use image::imageops::thumbnail;
 use image::{ImageFormat, RgbImage};
 use plotters::prelude::*;
 
+use super::compact::compact;
 use super::draw::drawing;
 use super::{Canvas, Chart, Layout, font, layout::WIDTH};
 use crate::atomic;
@@ -44,14 +45,11 @@ pub fn svg(chart: &Chart, title: &str) -> Result<String, ReportError> {
         .split_once("<svg")
         .and_then(|(_, rest)| rest.split_once('>'));
     let (_, body) = body.ok_or_else(|| drawing("no <svg> was written"))?;
-    let body = body.replace(
-        "font-family=\"sans-serif\"",
-        &format!("font-family=\"{SVG_FONTS}\""),
-    );
+    let body = compact(&body.replace(" font-family=\"sans-serif\"", ""));
     let title = maud::html! { (title) }.into_string();
     Ok(format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" aria-label=\"{title}\" width=\"{width}\" \
-         height=\"{height}\" viewBox=\"0 0 {} {}\">\n<title>{title}</title>{body}",
+         height=\"{height}\" viewBox=\"0 0 {} {}\" font-family=\"{SVG_FONTS}\">\n<title>{title}</title>{body}",
         FINE * width,
         FINE * height,
     ))

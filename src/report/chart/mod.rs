@@ -6,6 +6,7 @@
 //! ```
 
 mod axis;
+mod compact;
 mod draw;
 mod files;
 mod font;
