@@ -1,6 +1,7 @@
 //! Variants of one method that differ in numbers only: a knob, and what it is turned to.
 
 use super::palette::{MARKERS, Palette, Style};
+use super::parts::distinct;
 use crate::look::Given;
 
 /// Labels of one method that differ in numeric options only.
@@ -32,14 +33,12 @@ pub fn families<'l>(
             style.name = name(&key, &labels);
         }
         // points alone show no dash: two of one colour need two markers
-        let taken = |style: &Style| {
-            let looks = families.iter().map(|f| (f.style.colour, f.style.marker));
-            looks
-                .into_iter()
-                .any(|look| look == (style.colour, style.marker))
-        };
+        let looks: Vec<_> = families
+            .iter()
+            .map(|f| (f.style.colour, f.style.marker))
+            .collect();
         for marker in MARKERS {
-            if !taken(&style) {
+            if !looks.contains(&(style.colour, style.marker)) {
                 break;
             }
             style.marker = marker;
@@ -75,17 +74,12 @@ fn name(family: &str, labels: &[&str]) -> String {
         let default = if key == "group_size" { "1" } else { "default" };
         options.get(key).unwrap_or(default).to_owned()
     };
-    let mut keys: Vec<&str> = Vec::new();
-    for (key, _) in all
+    let numeric = all
         .iter()
         .flat_map(Given::iter)
-        .filter(|(_, value)| is_number(value))
-    {
-        let differs = all.iter().any(|o| value(o, key) != value(&all[0], key));
-        if differs && !keys.contains(&key) {
-            keys.push(key);
-        }
-    }
+        .filter(|(_, value)| is_number(value));
+    let mut keys = distinct(numeric.map(|(key, _)| key));
+    keys.retain(|key| all.iter().any(|o| value(o, key) != value(&all[0], key)));
     let values = all.iter().map(|options| {
         let values: Vec<String> = keys.iter().map(|key| value(options, key)).collect();
         values.join("·")
@@ -94,7 +88,7 @@ fn name(family: &str, labels: &[&str]) -> String {
         [first, .., last] if labels.len() > NAMED => format!("{first} to {last}"),
         few => few.join(", "),
     };
-    let bare = Palette::new([family]).style(family).name;
+    let bare = Palette::new([family]).name(family);
     let keys: Vec<String> = keys.iter().map(|key| key.replace('_', " ")).collect();
     format!("{bare}, {} {values}", keys.join("·"))
 }
@@ -105,16 +99,22 @@ mod tests {
 
     #[test]
     fn knobs_make_a_family_and_variants_do_not() {
-        assert_eq!(family("datainf"), family("datainf:group_size=8"));
-        assert_eq!(
-            family("lissa:iterations=5,scale=auto"),
-            family("lissa:scale=auto,iterations=50")
-        );
-        assert_ne!(family("lissa"), family("lissa:variant=code"));
-        assert_ne!(
-            family("datainf:group_size=8"),
-            family("datainf:group_size=8,shuffle=false")
-        );
+        for (a, b, same) in [
+            ("datainf", "datainf:group_size=8", true),
+            (
+                "lissa:iterations=5,scale=auto",
+                "lissa:scale=auto,iterations=50",
+                true,
+            ),
+            ("lissa", "lissa:variant=code", false),
+            (
+                "datainf:group_size=8",
+                "datainf:group_size=8,shuffle=false",
+                false,
+            ),
+        ] {
+            assert_eq!(family(a) == family(b), same, "{a} and {b}");
+        }
     }
 
     #[test]
@@ -128,10 +128,8 @@ mod tests {
             "nystrom:rank=4",
         ];
         let palette = Palette::new(labels);
-        let names: Vec<String> = families(labels, &palette)
-            .into_iter()
-            .map(|family| family.style.name)
-            .collect();
+        let names = families(labels, &palette).into_iter();
+        let names: Vec<String> = names.map(|family| family.style.name).collect();
         assert_eq!(
             names,
             [

@@ -8,8 +8,8 @@
 //! ([`compare`]).
 
 mod chart;
+mod colour_contrast;
 pub mod compare;
-mod contrast;
 mod data;
 mod document;
 mod error;

@@ -30,6 +30,23 @@ pub struct Style {
     pub dash: Dash,
 }
 
+impl Style {
+    /// A name with its look.
+    pub fn new(name: impl Into<String>, look: Look) -> Self {
+        Self {
+            name: name.into(),
+            colour: look.colour,
+            marker: look.marker,
+            dash: look.dash,
+        }
+    }
+
+    /// The look alone.
+    pub fn look(&self) -> Look {
+        Look::new(self.colour, self.marker, self.dash)
+    }
+}
+
 /// Styles of all methods of a report.
 #[derive(Clone, Debug, Default)]
 pub struct Palette {
@@ -54,71 +71,60 @@ impl Palette {
     /// labels never share colour, marker and dash all at once (up to 28 variants of one method).
     pub fn new<'a>(labels: impl IntoIterator<Item = &'a str>) -> Self {
         let mut styles: BTreeMap<String, Style> = BTreeMap::new();
-        let mut unknown: Vec<String> = Vec::new();
+        let mut unknown: Vec<&str> = Vec::new();
         for label in labels {
             if styles.contains_key(label) {
                 continue;
             }
             let (method, options) = Given::parse(label);
             let drawn = drawn_or_plain(method, &options);
-            let Look {
-                colour,
-                marker,
-                dash,
-            } = drawn.look.unwrap_or_else(|| {
-                let position = unknown
-                    .iter()
-                    .position(|name| name == method)
-                    .unwrap_or_else(|| {
-                        unknown.push(method.to_owned());
-                        unknown.len() - 1
-                    });
+            let look = drawn.look.unwrap_or_else(|| {
+                let known = unknown.iter().position(|name| *name == method);
+                let i = known.unwrap_or(unknown.len());
+                if known.is_none() {
+                    unknown.push(method);
+                }
+                let (row, column) = (i / OTHERS.len(), i % OTHERS.len());
                 Look::new(
-                    OTHERS[position % OTHERS.len()],
-                    MARKERS[position % MARKERS.len()],
-                    DASHES[position / OTHERS.len() % DASHES.len()],
+                    OTHERS[column],
+                    MARKERS[i % MARKERS.len()],
+                    DASHES[row % DASHES.len()],
                 )
             });
-            let mut style = Style {
-                name: name(&drawn, &options),
-                colour,
-                marker,
-                dash,
-            };
+            let mut style = Style::new(name(&drawn, &options), look);
             // A variant by an option that has no look of its own: the next marker, then the next dash.
-            let taken = |style: &Style| {
-                styles.values().any(|other| {
-                    (other.colour, other.marker, other.dash)
-                        == (style.colour, style.marker, style.dash)
-                })
-            };
+            let taken = |style: &Style| styles.values().any(|other| other.look() == style.look());
             for step in 1..=MARKERS.len() * DASHES.len() {
                 if !taken(&style) {
                     break;
                 }
-                let next = |all: usize, at: usize, by: usize| (at + by) % all;
-                let at = MARKERS.iter().position(|m| *m == marker).unwrap_or(0);
-                style.marker = MARKERS[next(MARKERS.len(), at, step)];
-                let at = DASHES.iter().position(|d| *d == dash).unwrap_or(0);
-                style.dash = DASHES[next(DASHES.len(), at, step / MARKERS.len() + 1)];
+                style.marker = after(&MARKERS, look.marker, step);
+                style.dash = after(&DASHES, look.dash, step / MARKERS.len() + 1);
             }
             styles.insert(label.to_owned(), style);
         }
         Self { styles }
     }
 
+    /// Name of a label for readers.
+    pub fn name(&self, label: &str) -> String {
+        self.style(label).name
+    }
+
     /// Style of a label; grey for one that the palette was not made with.
     pub fn style(&self, label: &str) -> Style {
         self.styles.get(label).cloned().unwrap_or_else(|| {
             let (method, options) = Given::parse(label);
-            Style {
-                name: name(&drawn_or_plain(method, &options), &options),
-                colour: GREY,
-                marker: Marker::Circle,
-                dash: Dash::Solid,
-            }
+            let name = name(&drawn_or_plain(method, &options), &options);
+            Style::new(name, Look::new(GREY, Marker::Circle, Dash::Solid))
         })
     }
+}
+
+/// What stands `step` places after one of `all`, which begin anew after the last.
+fn after<T: Copy + PartialEq>(all: &[T], one: T, step: usize) -> T {
+    let at = all.iter().position(|other| *other == one).unwrap_or(0);
+    all[(at + step) % all.len()]
 }
 
 /// As the method says; with a title of its name when no method of this version has it.
@@ -183,72 +189,54 @@ mod tests {
     ];
 
     #[test]
-    fn looks_are_distinct_and_do_not_depend_on_the_other_methods() {
-        let palette = Palette::new(LABELS);
-        for (i, a) in LABELS.iter().enumerate() {
-            for b in &LABELS[..i] {
-                let (a, b) = (palette.style(a), palette.style(b));
-                assert_ne!(
-                    (a.colour, a.marker, a.dash),
-                    (b.colour, b.marker, b.dash),
-                    "{} and {}",
-                    a.name,
-                    b.name
-                );
-                assert_ne!(a.name, b.name);
+    fn looks_and_names_are_distinct_and_do_not_depend_on_the_other_methods() {
+        let many: Vec<String> = (1..20).map(|k| format!("lissa:iterations={k}")).collect();
+        for labels in [LABELS.to_vec(), many.iter().map(String::as_str).collect()] {
+            let palette = Palette::new(labels.iter().copied());
+            for (i, a) in labels.iter().enumerate() {
+                for b in &labels[..i] {
+                    let (a, b) = (palette.style(a), palette.style(b));
+                    assert!(a.look() != b.look() && a.name != b.name, "{a:?} and {b:?}");
+                }
             }
         }
         for label in &LABELS[..5] {
-            assert_eq!(Palette::new([*label]).style(label), palette.style(label));
+            assert_eq!(
+                Palette::new([*label]).style(label),
+                Palette::new(LABELS).style(label)
+            );
         }
     }
 
     #[test]
     fn names_are_readable() {
         let palette = Palette::new(LABELS);
-        let names: Vec<String> = LABELS
-            .iter()
-            .map(|label| palette.style(label).name)
-            .collect();
-        assert_eq!(names[3], "DataInf, groups of 8");
-        assert_eq!(names[5], "DataInf, groups of 32, in order");
-        assert_eq!(names[10], "LiSSA (code)");
-        assert_eq!(names[11], "LiSSA, scaled, 100 steps");
-        assert_eq!(names[12], "Conjugate gradient, tolerance 1e-6");
-        assert_eq!(
-            names[13..],
-            [
-                "Conjugate gradient, Nyström preconditioner, rank 8",
-                "Conjugate gradient, diagonal preconditioner",
-                "Lanczos",
-                "Arnoldi, rank 16",
-                "Nyström, rank 8",
-                "HyperINF",
-                "HyperINF (published)",
-                "HyperINF (code)",
-                "K-FAC",
-                "EK-FAC",
-                "EK-FAC, sampled labels",
-                "TracIn",
-                "Gradient cosine",
-                "Random projection, dim 64",
-                "LoGra",
-                "True Hessian",
-                "True Hessian, absolute",
-            ]
-        );
-        assert_eq!(palette.style("élan").name, "élan");
-    }
-
-    #[test]
-    fn many_variants_of_one_method_stay_distinct() {
-        let labels: Vec<String> = (1..20).map(|k| format!("lissa:iterations={k}")).collect();
-        let palette = Palette::new(labels.iter().map(String::as_str));
-        let looks: std::collections::HashSet<_> = labels
-            .iter()
-            .map(|l| palette.style(l))
-            .map(|s| format!("{:?}{:?}", s.marker, s.dash))
-            .collect();
-        assert_eq!(looks.len(), labels.len());
+        for (label, expected) in [
+            (3, "DataInf, groups of 8"),
+            (5, "DataInf, groups of 32, in order"),
+            (10, "LiSSA (code)"),
+            (11, "LiSSA, scaled, 100 steps"),
+            (12, "Conjugate gradient, tolerance 1e-6"),
+            (13, "Conjugate gradient, Nyström preconditioner, rank 8"),
+            (14, "Conjugate gradient, diagonal preconditioner"),
+            (15, "Lanczos"),
+            (16, "Arnoldi, rank 16"),
+            (17, "Nyström, rank 8"),
+            (18, "HyperINF"),
+            (19, "HyperINF (published)"),
+            (20, "HyperINF (code)"),
+            (21, "K-FAC"),
+            (22, "EK-FAC"),
+            (23, "EK-FAC, sampled labels"),
+            (24, "TracIn"),
+            (25, "Gradient cosine"),
+            (26, "Random projection, dim 64"),
+            (27, "LoGra"),
+            (28, "True Hessian"),
+            (29, "True Hessian, absolute"),
+        ] {
+            assert_eq!(palette.name(LABELS[label]), expected);
+        }
+        assert_eq!(palette.name("élan"), "élan");
     }
 }

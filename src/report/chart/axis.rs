@@ -20,6 +20,29 @@ pub enum Scale {
     Log,
 }
 
+impl Scale {
+    /// What the scale is linear in.
+    fn forward(self, x: f64) -> f64 {
+        match self {
+            Self::Linear => x,
+            Self::Log => x.ln(),
+        }
+    }
+
+    /// The inverse of `forward`.
+    fn back(self, x: f64) -> f64 {
+        match self {
+            Self::Linear => x,
+            Self::Log => x.exp(),
+        }
+    }
+
+    /// Whether a value has a place on an axis without ends.
+    fn has(self, x: f64) -> bool {
+        self.forward(x).is_finite()
+    }
+}
+
 /// How tick labels are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Labels {
@@ -51,34 +74,29 @@ impl Axis {
         title: impl Into<String>,
         scale: Scale,
         (low, high): (f64, f64),
-        ticks: Vec<(f64, String)>,
+        ticks: impl IntoIterator<Item = (f64, String)>,
     ) -> Self {
         Self {
             title: title.into(),
             scale,
             low,
             high,
-            ticks,
+            ticks: ticks.into_iter().collect(),
             labels: Labels::Number,
         }
     }
 
     /// A linear axis over `[low, high]` with round ticks.
     pub fn linear(title: impl Into<String>, low: f64, high: f64) -> Self {
-        Self::new(
-            title,
-            Scale::Linear,
-            (low, high),
-            linear_ticks(low, high, 6),
-        )
+        let ticks = linear_ticks(low, high, 6);
+        Self::new(title, Scale::Linear, (low, high), ticks)
     }
 
     /// A log axis over `[low, high]`, both positive.
     pub fn log(title: impl Into<String>, low: f64, high: f64, labels: Labels) -> Self {
-        Self {
-            labels,
-            ..Self::new(title, Scale::Log, (low, high), log_ticks(low, high, labels))
-        }
+        let ticks = log_ticks(low, high, labels);
+        let axis = Self::new(title, Scale::Log, (low, high), ticks);
+        Self { labels, ..axis }
     }
 
     /// An axis with one named row for each of the names, the first on top.
@@ -86,7 +104,7 @@ impl Axis {
         let ticks = names.iter().enumerate();
         let ticks = ticks.map(|(i, name)| (-(i as f64), name.clone()));
         let ends = (0.5 - names.len() as f64, 0.5);
-        Self::new("", Scale::Linear, ends, ticks.collect())
+        Self::new("", Scale::Linear, ends, ticks)
     }
 
     /// An axis that shows all points and their intervals; intervals are cut where they would take more than half of it.
@@ -99,10 +117,7 @@ impl Axis {
         bounds: (Option<f64>, Option<f64>),
         labels: Labels,
     ) -> Option<Self> {
-        let points = points
-            .into_iter()
-            .map(|point| (point.value, point.interval));
-        let (low, high) = range(&points.collect::<Vec<_>>(), scale, bounds)?;
+        let (low, high) = range(points, scale, bounds)?;
         Some(match scale {
             Scale::Linear => Self::linear(title, low, high),
             Scale::Log => Self::log(title, low, high, labels),
@@ -123,10 +138,19 @@ impl Axis {
     /// An axis of this scale with a tick at each of the given distinct ascending values.
     pub fn at_values_on(title: impl Into<String>, values: &[f64], scale: Scale) -> Self {
         let ends = values.first().zip(values.last());
-        let (first, last) = ends.map_or((0.0, 1.0), |(first, last)| (*first, *last));
+        let (low, high) = ends.map_or((0.0, 1.0), |(low, high)| (*low, *high));
+        let (low, high) = match scale {
+            Scale::Log => {
+                let factor = (high / low).powf(0.07).max(1.05);
+                (low / factor, high * factor)
+            }
+            Scale::Linear => {
+                let pad = if high > low { 0.07 * (high - low) } else { 0.5 };
+                (low - pad, high + pad)
+            }
+        };
         let ticks = values.iter().map(|value| (*value, number::plain(*value)));
-        let ends = padded(first, last, scale, 0.07);
-        Self::new(title, scale, ends, ticks.collect())
+        Self::new(title, scale, (low, high), ticks)
     }
 
     /// An axis of epochs from 1 to `last`.
@@ -180,15 +204,15 @@ impl Axis {
     pub fn position(&self, value: f64) -> f64 {
         let t = match self.scale {
             Scale::Linear => (value - self.low) / (self.high - self.low),
-            Scale::Log if value <= 0.0 => 0.0,
             Scale::Log => (value / self.low).ln() / (self.high / self.low).ln(),
         };
-        t.clamp(0.0, 1.0)
+        // the logarithm of a negative number is none
+        if t.is_nan() { 0.0 } else { t.clamp(0.0, 1.0) }
     }
 
     /// Whether a value has a position; beyond the ends of the axis it is held there.
     pub fn can_show(&self, value: f64) -> bool {
-        value.is_finite() && (self.scale == Scale::Linear || value > 0.0)
+        self.scale.has(value)
     }
 
     /// Whether the axis reaches a value.
@@ -222,32 +246,32 @@ impl Ranged for Axis {
 }
 
 /// The range of [`Axis::fit`].
-fn range(
-    values: &[(f64, Option<(f64, f64)>)],
+fn range<'p>(
+    points: impl IntoIterator<Item = &'p DataPoint>,
     scale: Scale,
     bounds: (Option<f64>, Option<f64>),
 ) -> Option<(f64, f64)> {
-    let forward = |x: f64| if scale == Scale::Log { x.ln() } else { x };
-    let back = |x: f64| if scale == Scale::Log { x.exp() } else { x };
-    let usable = |x: &f64| x.is_finite() && (scale == Scale::Linear || *x > 0.0);
-    let extent = |list: &[f64]| {
-        let start = (f64::INFINITY, f64::NEG_INFINITY);
-        list.iter().fold(start, |(a, b), x| (a.min(*x), b.max(*x)))
+    let extent = |values: &[f64]| {
+        let low = values.iter().copied().reduce(f64::min)?;
+        Some((low, values.iter().copied().fold(low, f64::max)))
     };
-    let points = values.iter().map(|value| value.0).filter(usable);
-    let points: Vec<f64> = points.map(forward).collect();
-    if points.is_empty() {
-        return None;
+    let (mut values, mut all) = (Vec::new(), Vec::new());
+    for point in points {
+        let usable = |x: &f64| scale.has(*x);
+        let ends = point
+            .interval
+            .into_iter()
+            .flat_map(|(low, high)| [low, high]);
+        all.extend(ends.filter(usable).map(|x| scale.forward(x)));
+        values.extend(Some(point.value).filter(usable).map(|x| scale.forward(x)));
     }
-    let ends = values.iter().filter_map(|value| value.1);
-    let ends = ends.flat_map(|(low, high)| [low, high]).filter(usable);
-    let (mut low, mut high) = extent(&points);
+    let (mut low, mut high) = extent(&values)?;
     let smallest = match scale {
         Scale::Log => 0.7,
         Scale::Linear => 0.05_f64.max(0.05 * high.abs()),
     };
-    let all: Vec<f64> = points.into_iter().chain(ends.map(forward)).collect();
-    let (wide_low, wide_high) = extent(&all);
+    all.extend(values);
+    let (wide_low, wide_high) = extent(&all)?;
     let room = (high - low).max(smallest) / 2.0;
     (low, high) = (wide_low.max(low - room), wide_high.min(high + room));
     if high - low < smallest {
@@ -255,28 +279,13 @@ fn range(
         (low, high) = (middle - smallest / 2.0, middle + smallest / 2.0);
     }
     let pad = 0.06 * (high - low);
-    let least = bounds.0.map(forward).filter(|bound| bound.is_finite());
-    let low = least.map_or(low - pad, |bound| (low - pad).max(bound - pad / 2.0));
-    let most = bounds.1.map(forward);
-    let high = most.map_or(high + pad, |bound| (high + pad).min(bound + pad / 2.0));
-    Some((back(low), back(high)))
-}
-
-fn padded(low: f64, high: f64, scale: Scale, share: f64) -> (f64, f64) {
-    match scale {
-        Scale::Linear => {
-            let pad = if high > low {
-                share * (high - low)
-            } else {
-                0.5
-            };
-            (low - pad, high + pad)
-        }
-        Scale::Log => {
-            let factor = (high / low).powf(share).max(1.05);
-            (low / factor, high * factor)
-        }
-    }
+    let [least, most] = [bounds.0, bounds.1].map(|bound| bound.filter(|x| scale.has(*x)));
+    let least = least.map_or(f64::NEG_INFINITY, |x| scale.forward(x) - pad / 2.0);
+    let most = most.map_or(f64::INFINITY, |x| scale.forward(x) + pad / 2.0);
+    Some((
+        scale.back((low - pad).max(least)),
+        scale.back((high + pad).min(most)),
+    ))
 }
 
 /// At most `most` round numbers in `[low, high]`, chosen by plotters, with as many decimals as their step has.
@@ -287,39 +296,36 @@ fn linear_ticks(low: f64, high: f64, most: usize) -> Vec<(f64, String)> {
     let values = RangedCoordf64::from(low..high).key_points(most);
     let step = values.windows(2).map(|pair| pair[1] - pair[0]).next();
     let step = step.unwrap_or(high - low);
-    let decimals = (0..8).find(|places| {
+    let exact = |places: &i32| {
         let scaled = step * 10f64.powi(*places);
         (scaled - scaled.round()).abs() < 1e-6 * scaled
-    });
-    let label = |x: f64| {
-        if x.abs() >= 1e4 || (x != 0.0 && x.abs() < 1e-3) {
-            number::plain(x)
-        } else {
-            number::fixed(x, decimals.unwrap_or(8) as usize)
-        }
+    };
+    let decimals = (0..8).find(exact).unwrap_or(8) as usize;
+    let label = |x: f64| match x.abs() {
+        size if size >= 1e4 || (size != 0.0 && size < 1e-3) => number::plain(x),
+        _ => number::fixed(x, decimals),
     };
     values.into_iter().map(|x| (x, label(x))).collect()
 }
 
 /// Powers of ten; on a short axis 1, 2, 5 in each; on a very short one round numbers.
 fn log_ticks(low: f64, high: f64, labels: Labels) -> Vec<(f64, String)> {
-    let decades = (high / low).log10();
+    let ten = |exponent: i32| 10f64.powi(exponent);
     let first = (low.log10() - 1e-9).ceil() as i32;
     let last = (high.log10() + 1e-9).floor() as i32;
-    if decades >= 2.6 && last > first {
+    if (high / low).log10() >= 2.6 && last > first {
         let stride = ((last - first) / 6 + 1).max(1);
-        let exponents: Vec<i32> = (first..=last)
-            .filter(|exponent| exponent.rem_euclid(stride) == 0)
-            .collect();
-        let small = exponents.iter().all(|exponent| (-2..=3).contains(exponent));
-        let label = |exponent: i32| match labels {
-            Labels::Bytes => byte_label(10f64.powi(exponent)),
-            Labels::Number if small => number::plain(10f64.powi(exponent)),
+        let exponents = (first..=last).filter(|exponent| exponent.rem_euclid(stride) == 0);
+        let small = exponents
+            .clone()
+            .all(|exponent| (-2..=3).contains(&exponent));
+        let label = |exponent| match labels {
+            Labels::Bytes => byte_label(ten(exponent)),
+            Labels::Number if small => number::plain(ten(exponent)),
             Labels::Number => number::power_of_ten(exponent),
         };
         return exponents
-            .into_iter()
-            .map(|exponent| (10f64.powi(exponent), label(exponent)))
+            .map(|exponent| (ten(exponent), label(exponent)))
             .collect();
     }
     let label = |x: f64| match labels {
@@ -332,28 +338,20 @@ fn log_ticks(low: f64, high: f64, labels: Labels) -> Vec<(f64, String)> {
         &[1.0, 2.0, 5.0],
         &[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0],
     ] {
-        let values = (first - 1..=last)
-            .flat_map(|exponent| multiples.iter().map(move |m| m * 10f64.powi(exponent)));
-        let inside: Vec<f64> = values
-            .filter(|x| *x >= low * 0.999 && *x <= high * 1.001)
-            .collect();
+        let decades = first - 1..=last;
+        let values = decades.flat_map(|decade| multiples.iter().map(move |m| m * ten(decade)));
+        let inside = values.filter(|x| *x >= low * 0.999 && *x <= high * 1.001);
+        let inside: Vec<(f64, String)> = inside.map(|x| (x, label(x))).collect();
         if inside.len() >= 3 {
-            return inside.into_iter().map(|x| (x, label(x))).collect();
+            return inside;
         }
     }
-    linear_ticks(low, high, 4)
-        .into_iter()
-        .map(|(x, text)| {
-            (
-                x,
-                if labels == Labels::Bytes {
-                    byte_label(x)
-                } else {
-                    text
-                },
-            )
-        })
-        .collect()
+    let ticks = linear_ticks(low, high, 4).into_iter();
+    let relabelled = ticks.map(|(x, text)| match labels {
+        Labels::Bytes => (x, byte_label(x)),
+        Labels::Number => (x, text),
+    });
+    relabelled.collect()
 }
 
 fn byte_label(x: f64) -> String {
@@ -365,80 +363,66 @@ fn byte_label(x: f64) -> String {
 mod tests {
     use super::*;
 
-    fn texts(axis: &Axis) -> Vec<&str> {
-        axis.ticks.iter().map(|tick| tick.1.as_str()).collect()
-    }
-
     #[test]
     fn ticks_are_round_and_readable() {
-        assert_eq!(
-            texts(&Axis::linear("", 0.0, 1.0)),
-            ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]
-        );
-        assert_eq!(
-            texts(&Axis::linear("", 0.93, 1.003)),
-            ["0.94", "0.96", "0.98", "1.00"]
-        );
-        assert_eq!(
-            texts(&Axis::log("", 2e-4, 3.0, Labels::Number)),
-            ["10⁻³", "10⁻²", "10⁻¹", "10⁰"]
-        );
-        assert_eq!(
-            texts(&Axis::log("", 0.02, 300.0, Labels::Number)),
-            ["0.1", "1", "10", "100"]
-        );
-        assert_eq!(
-            texts(&Axis::log("", 9e4, 2e9, Labels::Bytes)),
-            ["100 kB", "1 MB", "10 MB", "100 MB", "1 GB"]
-        );
-        assert_eq!(
-            texts(&Axis::log("", 0.03, 0.3, Labels::Number)),
-            ["0.03", "0.1", "0.3"]
-        );
-        assert!(texts(&Axis::log("", 1e-16, 1e200, Labels::Number)).len() <= 8);
-        assert!(Axis::log("", 0.41, 0.47, Labels::Number).ticks.len() >= 2);
+        let log = |low, high, labels| Axis::log("", low, high, labels);
+        let (numbers, bytes) = (Labels::Number, Labels::Bytes);
+        let of = |axis: &Axis| {
+            axis.ticks
+                .iter()
+                .map(|tick| tick.1.clone())
+                .collect::<Vec<_>>()
+        };
+        for (axis, expected) in [
+            (Axis::linear("", 0.0, 1.0), "0.0 0.2 0.4 0.6 0.8 1.0"),
+            (Axis::linear("", 0.93, 1.003), "0.94 0.96 0.98 1.00"),
+            (log(2e-4, 3.0, numbers), "10⁻³ 10⁻² 10⁻¹ 10⁰"),
+            (log(0.02, 300.0, numbers), "0.1 1 10 100"),
+            (log(9e4, 2e9, bytes), "100 kB 1 MB 10 MB 100 MB 1 GB"),
+            (log(0.03, 0.3, numbers), "0.03 0.1 0.3"),
+            (Axis::at_values("", &[1.0, 2.0, 4.0, 8.0]), "1 2 4 8"),
+        ] {
+            assert_eq!(of(&axis).join(" "), expected);
+        }
+        assert!(of(&log(1e-16, 1e200, numbers)).len() <= 8);
+        assert!(of(&log(0.41, 0.47, numbers)).len() >= 2);
     }
 
     #[test]
     fn sweeps_are_logarithmic_when_they_span_it() {
         let axis = Axis::at_values("", &[1.0, 2.0, 4.0, 8.0]);
-        assert_eq!(
-            (axis.scale, texts(&axis)),
-            (Scale::Log, vec!["1", "2", "4", "8"])
-        );
-        assert!(
-            (axis.position(2.0) - axis.position(1.0) - (axis.position(8.0) - axis.position(4.0)))
-                .abs()
-                < 1e-12
-        );
-        assert_eq!(Axis::at_values("", &[0.0, 0.1, 0.2]).scale, Scale::Linear);
-        assert_eq!(Axis::at_values("", &[2.0, 3.0, 4.0]).scale, Scale::Linear);
+        let [one, two, four, eight] = [1.0, 2.0, 4.0, 8.0].map(|x| axis.position(x));
+        assert!((two - one - (eight - four)).abs() < 1e-12);
+        assert_eq!([-1.0, 0.0, 1e9].map(|x| axis.position(x)), [0.0, 0.0, 1.0]);
+        for (values, scale) in [
+            ([1.0, 2.0, 4.0], Scale::Log),
+            ([0.0, 0.1, 0.2], Scale::Linear),
+            ([2.0, 3.0, 4.0], Scale::Linear),
+        ] {
+            assert_eq!(Axis::at_values("", &values).scale, scale);
+        }
     }
 
     #[test]
     fn range_covers_points_and_cuts_huge_intervals() {
-        let (low, high) = range(
-            &[(0.5, Some((-9.0, 9.0))), (0.7, None)],
-            Scale::Linear,
-            (Some(-1.0), Some(1.0)),
-        )
-        .expect("points");
+        let range = |points: &[(f64, Option<(f64, f64)>)], scale, bounds| {
+            let points = points
+                .iter()
+                .map(|(x, ends)| DataPoint::from(*x).within(*ends));
+            super::range(&points.collect::<Vec<_>>(), scale, bounds)
+        };
+        let huge = [(0.5, Some((-9.0, 9.0))), (0.7, None)];
+        let (low, high) = range(&huge, Scale::Linear, (Some(-1.0), Some(1.0))).expect("points");
         assert!(
             low < 0.45 && low > 0.3 && high > 0.7 && high < 0.9,
             "{low} {high}"
         );
         let (low, high) = range(&[(1.0, None)], Scale::Log, (None, None)).expect("a point");
         assert!(low < 0.8 && high > 1.2);
-        assert_eq!(
-            range(&[(0.0, None), (f64::NAN, None)], Scale::Log, (None, None)),
-            None
-        );
-        let (_, high) = range(
-            &[(0.9, None), (1.0, None)],
-            Scale::Linear,
-            (None, Some(1.0)),
-        )
-        .expect("points");
+        let none = [(0.0, None), (f64::NAN, None)];
+        assert_eq!(range(&none, Scale::Log, (None, None)), None);
+        let ends = [(0.9, None), (1.0, None)];
+        let (_, high) = range(&ends, Scale::Linear, (None, Some(1.0))).expect("points");
         assert!(high > 1.0 && high < 1.01);
     }
 }

@@ -7,10 +7,10 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::layout::{FOOT, HEADING, LEFT, Layout, NOTE, RIGHT, TICK, TITLE};
 use super::{
-    Axis, Chart, DataPoint, Entry, LABEL, Layer, Panel, RecordRef, Stroke, font, short_name,
+    Axis, Chart, DataPoint, Entry, LABEL, Layer, NAME, Paint, Panel, RecordRef, Stroke, font,
 };
 use crate::report::error::ReportError;
-use crate::report::palette::{Colour, Dash, GREY, GRID, INK, Marker, Style};
+use crate::report::palette::{Colour, Dash, GREY, GRID, INK, Marker};
 
 type Drawn = Result<(), ReportError>;
 type Pixel = (i32, i32);
@@ -125,12 +125,6 @@ impl<B: DrawingBackend> Canvas<'_, B> {
         layer: &Layer,
         at: &dyn Fn(f64, f64) -> Pixel,
     ) -> Drawn {
-        let along = |points: &[(f64, f64)]| {
-            let shown = points
-                .iter()
-                .filter(|(px, py)| x.can_show(*px) && y.can_show(*py));
-            shown.map(|&(x, y)| at(x, y)).collect()
-        };
         match layer {
             Layer::Points {
                 style,
@@ -138,23 +132,16 @@ impl<B: DrawingBackend> Canvas<'_, B> {
                 joined,
                 dodge,
             } => {
-                let shown = |(px, py): &(DataPoint, DataPoint)| {
-                    x.can_show(px.value) && y.can_show(py.value)
-                };
-                let points: Vec<Option<&(DataPoint, DataPoint)>> = points
-                    .iter()
-                    .map(|point| point.as_ref().filter(|point| shown(point)))
-                    .collect();
+                let shown = |(px, py): &&Point| x.can_show(px.value) && y.can_show(py.value);
+                let points = points.iter().map(|point| point.as_ref().filter(shown));
+                let points: Vec<Option<&Point>> = points.collect();
                 let dodge = self.size(*dodge);
                 let at = |x: f64, y: f64| (at(x, y).0 + dodge, at(x, y).1);
-                let record = |(x, y): &'_ (DataPoint, DataPoint)| {
-                    x.record.clone().or_else(|| y.record.clone())
-                };
                 let first = points.iter().flatten().find_map(|point| record(point));
                 let mut meaning = Meaning {
                     series: &style.name,
                     colour: style.colour,
-                    key: key(chart, style),
+                    key: key(chart, &style.name),
                     method: first.and_then(|record| record.method),
                     link: None,
                 };
@@ -166,14 +153,18 @@ impl<B: DrawingBackend> Canvas<'_, B> {
                         self.stroke(run.map(|(x, y)| at(x.value, y.value)).collect(), stroke)?;
                     }
                 }
-                for (px, py) in points.into_iter().flatten() {
+                for point in points.into_iter().flatten() {
+                    let (px, py) = point;
                     let numbers = match (y.title.is_empty(), joined) {
-                        (true, _) => format!("{}: {}", x.title, words(x, px)),
-                        (_, true) => format!("{}: {}", x.show_tick(px.value), words(y, py)),
-                        (_, false) => format!("{}; {}", words(x, px), words(y, py)),
+                        (true, _) => format!("{}: {}", x.title, words(x, x.show(px.value), px)),
+                        (_, joined) => format!(
+                            "{}{} {}",
+                            words(x, x.show_tick(px.value), px),
+                            if *joined { ':' } else { ';' },
+                            words(y, y.show(py.value), py)
+                        ),
                     };
-                    let record = px.record.as_ref().or(py.record.as_ref());
-                    meaning.link = record.map(|record| (numbers, record));
+                    meaning.link = record(point).map(|record| (numbers, record));
                     (self.begin)(Some(&meaning));
                     if let Some((low, high)) = px.interval {
                         let ends = [at(low, py.value), at(high, py.value)];
@@ -188,36 +179,28 @@ impl<B: DrawingBackend> Canvas<'_, B> {
                 }
                 Ok(())
             }
-            Layer::Line {
+            Layer::Shape {
                 points,
-                stroke,
+                paint,
                 series,
             } => {
-                let meaning = series.as_ref().map(|(style, record)| Meaning {
-                    series: &style.name,
-                    colour: style.colour,
-                    key: key(chart, style),
-                    method: record.method,
-                    link: Some((String::new(), record)),
-                });
-                (self.begin)(meaning.as_ref());
-                self.stroke(along(points), *stroke)
-            }
-            Layer::Area {
-                points,
-                colour,
-                opacity,
-                bar,
-            } => {
-                let meaning = bar.as_ref().map(|(name, numbers, record)| Meaning {
+                let (Paint::Stroke(Stroke { colour, .. }) | Paint::Fill(colour, _)) = *paint;
+                let meaning = series.as_ref().map(|(name, numbers, record)| Meaning {
                     series: name,
-                    colour: *colour,
-                    key: chart.legend.iter().position(|entry| entry.name == *name),
+                    colour,
+                    key: key(chart, name),
                     method: record.method,
                     link: Some((numbers.clone(), record)),
                 });
                 (self.begin)(meaning.as_ref());
-                self.fill(along(points), *colour, *opacity)
+                let points = points
+                    .iter()
+                    .filter(|(px, py)| x.can_show(*px) && y.can_show(*py));
+                let points = points.map(|&(x, y)| at(x, y)).collect();
+                match *paint {
+                    Paint::Stroke(stroke) => self.stroke(points, stroke),
+                    Paint::Fill(colour, opacity) => self.fill(points, colour, opacity),
+                }
             }
             Layer::Word { y, text } => {
                 let (left, middle) = at(x.low, *y);
@@ -336,18 +319,25 @@ impl<B: DrawingBackend> Canvas<'_, B> {
 }
 
 /// The entry of the legend that a series belongs to.
-fn key(chart: &Chart, style: &Style) -> Option<usize> {
-    let name = short_name(style);
-    chart.legend.iter().position(|entry| entry.name == name)
+fn key(chart: &Chart, name: &str) -> Option<usize> {
+    let short = font::shorten(name, LABEL, NAME);
+    let mut entries = chart.legend.iter();
+    entries.position(|entry| entry.name == name || entry.name == short)
+}
+
+/// x and y.
+type Point = (DataPoint, DataPoint);
+
+/// The records of a point.
+fn record((x, y): &Point) -> Option<&RecordRef> {
+    x.record.as_ref().or(y.record.as_ref())
 }
 
 /// `0.912 [0.900, 0.925]`
-fn words(axis: &Axis, point: &DataPoint) -> String {
-    let value = axis.show(point.value);
-    match point.interval {
-        Some((low, high)) => format!("{value} [{}, {}]", axis.show(low), axis.show(high)),
-        None => value,
-    }
+fn words(axis: &Axis, value: String, point: &DataPoint) -> String {
+    point.interval.map_or(value.clone(), |(low, high)| {
+        format!("{value} [{}, {}]", axis.show(low), axis.show(high))
+    })
 }
 
 fn rgb([r, g, b]: Colour) -> RGBColor {

@@ -115,6 +115,15 @@ impl Stroke {
     }
 }
 
+/// How a shape is painted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Paint {
+    /// Its outline is stroked.
+    Stroke(Stroke),
+    /// It is filled, with an opacity of 0–1.
+    Fill(Colour, f64),
+}
+
 /// Something that a panel shows, in the coordinates of its axes. Layers are drawn in their order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Layer {
@@ -129,25 +138,14 @@ pub enum Layer {
         /// Pixels to the right, so that intervals of several series do not cover one another.
         dodge: f64,
     },
-    /// A line without markers.
-    Line {
+    /// A line or a polygon.
+    Shape {
         /// Its vertices.
         points: Vec<(f64, f64)>,
         /// Its look.
-        stroke: Stroke,
-        /// The series that it is, with its records; `None` for a reference line.
-        series: Option<(Style, RecordRef)>,
-    },
-    /// A filled polygon.
-    Area {
-        /// Its vertices.
-        points: Vec<(f64, f64)>,
-        /// Colour.
-        colour: Colour,
-        /// Opacity, 0–1.
-        opacity: f64,
-        /// Series, numbers and records of a bar; `None` for a band.
-        bar: Option<(String, String, RecordRef)>,
+        paint: Paint,
+        /// Name of the series that it shows, its numbers (may be empty) and records; `None` for a reference.
+        series: Option<(String, String, RecordRef)>,
     },
     /// A word at the left end of a row.
     Word {
@@ -180,23 +178,33 @@ impl Layer {
         }
     }
 
-    /// A reference line.
-    pub fn line(points: impl Into<Vec<(f64, f64)>>, stroke: Stroke) -> Self {
-        Self::Line {
+    /// A shape that stands for no series.
+    pub fn shape(points: impl Into<Vec<(f64, f64)>>, paint: Paint) -> Self {
+        Self::Shape {
             points: points.into(),
-            stroke,
+            paint,
             series: None,
         }
     }
 
+    /// A reference line.
+    pub fn line(points: impl Into<Vec<(f64, f64)>>, stroke: Stroke) -> Self {
+        Self::shape(points, Paint::Stroke(stroke))
+    }
+
     /// A band between two curves over the same abscissae.
     pub fn band(lower: &[(f64, f64)], upper: &[(f64, f64)], colour: Colour) -> Self {
-        Self::Area {
-            points: lower.iter().chain(upper.iter().rev()).copied().collect(),
-            colour,
-            opacity: 0.13,
-            bar: None,
-        }
+        let points: Vec<_> = lower.iter().chain(upper.iter().rev()).copied().collect();
+        Self::shape(points, Paint::Fill(colour, 0.13))
+    }
+
+    /// A grey line at a value, drawn between the ends `at` gives it, over a band for its interval.
+    pub fn level(value: &DataPoint, at: impl Fn(f64) -> [(f64, f64); 2]) -> Vec<Self> {
+        let band = value
+            .interval
+            .map(|(low, high)| Self::band(&at(low), &at(high), GREY));
+        let line = Self::line(at(value.value), Stroke::reference(Dash::Solid));
+        band.into_iter().chain([line]).collect()
     }
 }
 
@@ -222,6 +230,11 @@ impl Panel {
             y,
             layers: Vec::new(),
         }
+    }
+
+    /// Ends of a vertical line, from the top.
+    pub fn upright(&self, x: f64) -> [(f64, f64); 2] {
+        [(x, self.y.high), (x, self.y.low)]
     }
 }
 
@@ -256,6 +269,14 @@ impl Entry {
             colour: style.colour,
             marker: Some(style.marker),
             dash: Some(style.dash),
+        }
+    }
+
+    /// A method's marker alone.
+    pub fn dot(style: &Style) -> Self {
+        Self {
+            dash: None,
+            ..Self::method(style)
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Group, ResultSet, method};
 use crate::measure::StageSeconds;
 use crate::metrics::interval::{mean, t_interval};
-use crate::metrics::{MetricValue, find};
+use crate::metrics::{Curve, MetricValue, find};
 use crate::progress::plural;
 use crate::report::number;
 use crate::results::record::{Record, Status};
@@ -204,16 +204,21 @@ pub fn has_values(results: &ResultSet, metric: &str) -> bool {
     results.groups.iter().any(any)
 }
 
-/// Where a curve of a cell ends: that of a method, or of a choice that needs none (`full` or `random`).
-pub fn curve_end(record: &Record, label: &str, curve: &str) -> Option<f64> {
-    let own = method(record, label).into_iter();
-    let own = own.flat_map(|method| &method.curves);
-    let of_all = record.ground_truth.iter();
-    let of_all = of_all.flat_map(|truth| &truth.curves);
-    let name = format!("{curve}/{label}");
-    let found = own.clone().find(|known| known.name == curve);
-    let found = found.or_else(|| of_all.clone().find(|known| known.name == name));
-    found?.y.last().copied().filter(|y| y.is_finite())
+/// A curve of a cell: that of a method, or of a choice that needs none (`full` or `random`).
+pub fn curve<'r>(record: &'r Record, label: &str, curve: &str) -> Option<&'r Curve> {
+    let own = method(record, label).map(|method| &method.curves);
+    let found = own.and_then(|own| own.iter().find(|known| known.name == curve));
+    found.or_else(|| {
+        let name = format!("{curve}/{label}");
+        let mut of_all = record.ground_truth.as_ref()?.curves.iter();
+        of_all.find(|known| known.name == name)
+    })
+}
+
+/// Where a curve of a cell ends.
+pub fn curve_end(record: &Record, label: &str, name: &str) -> Option<f64> {
+    let last = curve(record, label, name)?.y.last();
+    last.copied().filter(|y| y.is_finite())
 }
 
 /// Counts what figures leave out, for the line below them.

@@ -18,7 +18,7 @@ use names::DTYPES;
 
 pub use aggregate::{
     Aggregate, MissingData, Reading, aggregate, aggregate_by, aggregate_cell, aggregate_value,
-    curve_end, has_values, value,
+    curve, curve_end, has_values, value,
 };
 pub use comparison::{
     Comparison, Units, by_task, change, compare, compare_by, compared_metrics, seeds_by_task,

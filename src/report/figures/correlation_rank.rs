@@ -18,22 +18,21 @@ pub fn draw(results: &ResultSet) -> Outcome {
         1 | 2 | 4 => 2,
         _ => 3,
     };
-    let mut draft = Draft::new(results, columns, 240.0);
+    let mut draft = Draft::new(columns, 240.0);
     for (metric, kind) in [
         ("pearson_mean_query", "mean query"),
         ("pearson", "per query"),
     ] {
         for slice in &slices {
             let lead = format!("{}, {kind}: closest to exact", slice.title);
-            if let Some(panel) = draft.along(slice, RANK, metric, &lead, None) {
+            if let Some(panel) = draft.along(results, slice, RANK, metric, &lead, None) {
                 panel.title = format!("{} – {kind}", slice.title);
                 panel.y.title = "Pearson r with exact".to_owned();
             }
         }
     }
-    draft.legend(compared(results, "pearson"));
-    let missing = draft.missing(slices.iter().flat_map(|slice| &slice.groups));
-    draft.note(&[&missing]);
+    draft.legend(results, compared(results, "pearson"));
+    draft.count(slices.iter().flat_map(|slice| &slice.groups));
     draft.held = slices
         .first()
         .map_or(String::new(), |slice| slice.held.clone());
@@ -42,13 +41,7 @@ pub fn draw(results: &ResultSet) -> Outcome {
         "\"Mean query\" is influence on the mean query loss, as in the paper's Figure 1; \"per query\" is the mean of r over the queries.",
         &draft.intervals(),
         "Intervals longer than half of the axis are cut. Methods are set slightly apart along x.",
-        &draft.held(),
-        &missing,
     ];
-    draft.outcome(
-        "correlation_rank",
-        TITLE,
-        &text,
-        "no cell has a defined correlation with exact (`pearson_mean_query` or `pearson`)",
-    )
+    let empty = "no cell has a defined correlation with exact (`pearson_mean_query` or `pearson`)";
+    draft.outcome("correlation_rank", TITLE, &text, empty)
 }

@@ -1,8 +1,8 @@
 //! Agreement against the damping: with retraining, and with exact influence at the default damping.
 
+use super::by_method::ceiling;
 use super::draft::Draft;
-use super::retraining::ceiling;
-use super::{Outcome, has_values, slug};
+use super::{Outcome, has_values, named};
 use crate::config::influence::DEFAULT_DAMPING;
 use crate::metrics::find;
 use crate::report::chart::{Entry, Layer, Stroke};
@@ -25,8 +25,8 @@ pub const METRICS: [&str; 6] = [
 /// One figure a task; nothing where the damping was not swept or nothing but agreement at each damping by itself
 /// was taken.
 pub fn draw(results: &ResultSet) -> Vec<Outcome> {
-    let metrics: Vec<&str> = METRICS
-        .into_iter()
+    let metrics = METRICS.into_iter();
+    let metrics: Vec<&str> = metrics
         .filter(|metric| has_values(results, metric))
         .collect();
     if metrics.is_empty() || !results.sweeps().iter().any(|axis| axis.key == DAMPING) {
@@ -41,8 +41,9 @@ pub fn draw(results: &ResultSet) -> Vec<Outcome> {
 }
 
 fn of_slice(results: &ResultSet, metrics: &[&str], slice: &Slice, several: bool) -> Outcome {
-    let mut draft = Draft::new(results, 2, 250.0);
-    let mut has_ceiling = false;
+    let mut draft = Draft::new(2, 250.0);
+    let mark = Entry::line("default c = 0.1", INK, Dash::Dashed);
+    let mut legend = vec![mark];
     for metric in metrics {
         // the retrainings know nothing of the damping, and exact influence has no ceiling
         let group = slice.groups.first();
@@ -50,34 +51,29 @@ fn of_slice(results: &ResultSet, metrics: &[&str], slice: &Slice, several: bool)
         let most = group.and_then(|group| ceiling(group, metric));
         let title = find(metric).map_or(*metric, |metric| metric.title);
         let lead = format!("{title}: best");
-        let Some(panel) = draft.along(slice, DAMPING, metric, &lead, most.as_ref()) else {
-            continue;
-        };
-        let mut below = Vec::new();
-        if let Some(most) = most {
-            has_ceiling = true;
-            let across = |y: f64| [(panel.x.low, y), (panel.x.high, y)];
-            if let Some((low, high)) = most.interval {
-                below.push(Layer::band(&across(low), &across(high), GREY));
-            }
-            below.push(Layer::line(
-                across(most.value),
-                Stroke::reference(Dash::Solid),
-            ));
+        let panel = draft.along(results, slice, DAMPING, metric, &lead, most.as_ref());
+        let Some(panel) = panel else { continue };
+        let across = |y: f64| [(panel.x.low, y), (panel.x.high, y)];
+        let mut below: Vec<Layer> = most
+            .iter()
+            .flat_map(|most| Layer::level(most, across))
+            .collect();
+        if most.is_some() && legend.len() == 1 {
+            legend.push(Entry::line("noise ceiling", GREY, Dash::Solid));
         }
         if panel.x.shows(DEFAULT_DAMPING) {
-            let upright = [panel.y.low, panel.y.high].map(|y| (DEFAULT_DAMPING, y));
-            below.push(Layer::line(upright, Stroke::new(INK, 1.3, Dash::Dashed)));
+            let [high, low] = panel.upright(DEFAULT_DAMPING);
+            below.push(Layer::line(
+                [low, high],
+                Stroke::new(INK, 1.3, Dash::Dashed),
+            ));
         }
         panel.layers.splice(0..0, below);
     }
     draft.chart.columns = draft.chart.panels.len().min(2);
-    draft.legend_of_all();
-    let mark = Entry::line("default c = 0.1", INK, Dash::Dashed);
-    let ceiling = has_ceiling.then(|| Entry::line("noise ceiling", GREY, Dash::Solid));
-    draft.chart.legend.extend([mark].into_iter().chain(ceiling));
-    let missing = draft.missing(&slice.groups);
-    draft.note(&[&missing]);
+    draft.legend(results, results.methods.iter().map(String::as_str));
+    draft.chart.legend.extend(legend);
+    draft.count(&slice.groups);
     draft.held.clone_from(&slice.held);
     let text = [
         &format!(
@@ -87,23 +83,15 @@ fn of_slice(results: &ResultSet, metrics: &[&str], slice: &Slice, several: bool)
         ),
         &draft.intervals(),
         "Methods are set slightly apart along x.",
-        &draft.held(),
-        &missing,
     ];
-    let (mut id, mut title) = (
-        "damping".to_owned(),
-        "Agreement against the damping".to_owned(),
-    );
-    if several {
-        id.push_str(&format!("_{}", slug(&slice.title)));
-        title.push_str(&format!(": {}", slice.title));
-    }
+    let (id, title) = named("damping", "Agreement against the damping", slice, several);
     draft.outcome(id, title, &text, "no agreement is defined")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::chart::Paint;
     use crate::report::synthetic;
 
     #[test]
@@ -115,7 +103,7 @@ mod tests {
         };
         for panel in &figure.chart.panels {
             let is_mark = |layer: &&Layer| {
-                matches!(layer, Layer::Line { points, stroke, .. }
+                matches!(layer, Layer::Shape { points, paint: Paint::Stroke(stroke), .. }
                     if stroke.colour == INK && points.iter().all(|point| point.0 == DEFAULT_DAMPING))
             };
             assert_eq!(panel.layers.iter().filter(is_mark).count(), 1);

@@ -1,13 +1,15 @@
 //! The gap to retraining in parts: a bar a method.
 
 use super::draft::Draft;
-use super::{Outcome, slug};
+use super::{Outcome, findings, references, slug, why_missing};
 use crate::metrics::decomposition::Switch;
 use crate::metrics::find;
-use crate::report::chart::{Axis, DataPoint, Entry, Layer, Panel, RecordRef, Stroke, short_name};
-use crate::report::data::{Aggregate, Group, ResultSet};
+use crate::report::chart::{
+    Axis, DataPoint, Entry, Layer, Paint, Panel, RecordRef, Stroke, short_name,
+};
+use crate::report::data::{Aggregate, Group, ResultSet, Slice};
 use crate::report::number;
-use crate::report::palette::{Colour, Dash, INK, Marker, Style, WHITE};
+use crate::report::palette::{Colour, Dash, INK, Look, Marker, Style, WHITE};
 use crate::report::parts::{Gaps, MethodGap, Part, distinct, of_group};
 use crate::report::tables::damping_text;
 
@@ -22,79 +24,65 @@ const CAP: f64 = 2.5 / ROW;
 /// Intervals of parts that are shorter than this share of the axis are in the table alone.
 const SHOWN: f64 = 0.006;
 
-/// Title, what is held, the cells, and their gaps.
-type Panels<'p> = (&'p str, &'p str, &'p Group<'p>, Gaps);
+/// The task, what is held, the cells, and their gaps.
+type Row<'s, 'r> = (String, String, &'s Group<'r>, Gaps);
 
 /// One figure a metric, with a panel a task; nothing where no gap was split.
 pub fn draw(results: &ResultSet) -> Vec<Outcome> {
-    let slices = results.slices(None);
-    let panels: Vec<Panels> = slices
-        .iter()
-        .filter_map(|slice| Some((slice, *slice.groups.first()?)))
-        .flat_map(|(slice, group)| {
-            let gaps = of_group(group).into_iter();
-            gaps.map(move |gaps| (slice.title.as_str(), slice.held.as_str(), group, gaps))
-        })
-        .collect();
-    distinct(panels.iter().map(|(.., gaps)| gaps.metric.clone()))
-        .into_iter()
-        .map(|metric| {
-            let own = panels.iter().filter(|(.., gaps)| gaps.metric == metric);
-            of_metric(results, &metric, &own.collect::<Vec<_>>())
-        })
-        .collect()
+    let of_slice = |(slice, group): (Slice, _)| {
+        let gaps = of_group(group).into_iter();
+        gaps.map(move |gaps| (slice.title.clone(), slice.held.clone(), group, gaps))
+    };
+    let all: Vec<Row> = references(results).into_iter().flat_map(of_slice).collect();
+    let metrics = distinct(all.iter().map(|(.., gaps)| gaps.metric.as_str())).into_iter();
+    let figures = metrics.map(|metric| {
+        let own = all.iter().filter(|(.., gaps)| gaps.metric == metric);
+        of_metric(results, metric, &own.collect::<Vec<_>>())
+    });
+    figures.collect()
 }
 
-fn of_metric(results: &ResultSet, metric: &str, panels: &[&Panels]) -> Outcome {
+fn of_metric(results: &ResultSet, metric: &str, rows: &[&Row]) -> Outcome {
     let name = find(metric).map_or(metric, |metric| metric.title);
     let title = format!("Where the gap to retraining comes from: {name}");
-    let all = || panels.iter().flat_map(|(.., gaps)| &gaps.methods);
+    let all = || rows.iter().flat_map(|(.., gaps)| &gaps.methods);
     if all().all(|method| method.gap.value.is_none()) {
         return Outcome::omitted(title, "no gap is defined");
     }
-    let most = panels.iter().map(|(.., gaps)| gaps.methods.len()).max();
-    let mut draft = Draft::new(results, 1, ROW * most.unwrap_or(1) as f64);
+    let most = rows.iter().map(|(.., gaps)| gaps.methods.len()).max();
+    let mut draft = Draft::new(1, ROW * most.unwrap_or(1) as f64);
     draft.aggregates = all().map(|method| method.gap).collect();
-    let gap = Style {
-        name: "the gap: all parts together".to_owned(),
-        colour: INK,
-        marker: Marker::Diamond,
-        dash: Dash::Solid,
-    };
-    for (title, held, group, gaps) in panels {
-        if draft.held.is_empty() {
-            draft.held = (*held).to_owned();
-        }
+    draft.held = rows
+        .first()
+        .map_or(String::new(), |(_, held, ..)| held.clone());
+    let look = Look::new(INK, Marker::Diamond, Dash::Solid);
+    let gap = Style::new("the gap: all parts together", look);
+    for (task, _, group, gaps) in rows {
         let names = gaps.methods.iter();
         let names = names.map(|method| short_name(&results.palette.style(&method.label)));
         let (low, high) = extent(gaps);
         let x = Axis::linear(format!("Gap to retraining: 1 − {name}"), low, high);
-        let mut panel = Panel::new(*title, x, Axis::rows(&names.collect::<Vec<_>>()));
+        let mut panel = Panel::new(task, x, Axis::rows(&names.collect::<Vec<_>>()));
         for (row, method) in gaps.methods.iter().enumerate() {
             let record = results.origin(group, Some(&method.label));
             let layers = row_layers(method, (&panel.x, -(row as f64)), record, &gap);
             panel.layers.extend(layers);
-            draft.findings.extend(sentence(results, title, method));
+            draft.findings.extend(sentence(results, task, method));
         }
-        let zero = [(0.0, panel.y.high), (0.0, panel.y.low)];
-        let zero = Layer::line(zero, Stroke::new(INK, 1.2, Dash::Solid));
+        let zero = Layer::line(panel.upright(0.0), Stroke::new(INK, 1.2, Dash::Solid));
         panel.layers.push(zero);
         draft.chart.panels.push(panel);
     }
     let parts = all().flat_map(|method| &method.parts);
-    let mut kinds = distinct(parts.map(|part| (part.switches.clone(), part.title.clone())));
+    let mut kinds = distinct(parts.map(|part| (&part.switches, &part.title)));
     kinds.sort();
-    let parts = kinds.iter().map(|(switches, title)| Entry {
-        name: title.clone(),
-        colour: colour(switches),
+    let parts = kinds.into_iter().map(|(switches, title)| Entry {
         marker: Some(Marker::Square),
         dash: None,
+        ..Entry::line(title, colour(switches), Dash::Solid)
     });
-    draft
-        .chart
-        .legend
-        .extend(parts.chain([Entry::method(&gap)]));
-    let mut dampings = distinct(panels.iter().flat_map(|(.., gaps)| gaps.dampings.clone()));
+    draft.chart.legend = parts.chain([Entry::method(&gap)]).collect();
+    let mut dampings = distinct(rows.iter().flat_map(|(.., gaps)| gaps.dampings.clone()));
     dampings.sort_by(f64::total_cmp);
     let dampings: Vec<String> = dampings.into_iter().map(number::plain).collect();
     let text = [
@@ -109,7 +97,6 @@ fn of_metric(results: &ResultSet, metric: &str, panels: &[&Panels]) -> Outcome {
         &draft.intervals(),
         "Thin bars are the intervals of the parts, paired: both rungs on the same resamples or seeds.",
         &damping_text(results),
-        &draft.held(),
         &undefined_text(&draft.aggregates),
     ];
     let id = format!("decomposition_{}", slug(metric));
@@ -128,11 +115,11 @@ fn row_layers(
     for (part, from, loss) in bars(method) {
         let to = from + loss;
         let ends = part.loss.low.zip(part.loss.high);
-        layers.push(Layer::Area {
+        let numbers = numbers(&DataPoint::from(loss).within(ends));
+        layers.push(Layer::Shape {
             points: vec![(from, top), (to, top), (to, bottom), (from, bottom)],
-            colour: colour(&part.switches),
-            opacity: 1.0,
-            bar: Some((part.title.clone(), numbers(loss, ends), record.clone())),
+            paint: Paint::Fill(colour(&part.switches), 1.0),
+            series: Some((part.title.clone(), numbers, record.clone())),
         });
         let ends = ends.filter(|_| loss.abs() > SHOWN * (x.high - x.low));
         intervals.extend(ends.map(|(low, high)| (from + low, from + high)));
@@ -145,51 +132,41 @@ fn row_layers(
         for (colour, width) in [(WHITE, 3.4), (INK, 1.2)] {
             let stroke = Stroke::new(colour, width, Dash::Solid);
             layers.push(Layer::line([(low, y), (high, y)], stroke));
-            for end in [low, high].into_iter().filter(|end| x.shows(*end)) {
-                layers.push(Layer::line([(end, y - CAP), (end, y + CAP)], stroke));
-            }
+            let caps = [low, high].into_iter().filter(|end| x.shows(*end));
+            layers.extend(caps.map(|end| Layer::line([(end, y - CAP), (end, y + CAP)], stroke)));
         }
     }
-    layers.push(match method.gap.value {
-        Some(value) => {
-            let interval = method.gap.low.zip(method.gap.high);
-            let point = DataPoint::from(value).within(interval);
-            Layer::dots(gap, [(point.with_record(Some(record)), (y - GAP).into())])
-        }
+    layers.push(match point(method) {
+        Some(point) => Layer::dots(gap, [(point.with_record(Some(record)), (y - GAP).into())]),
         None => Layer::Word {
             y,
-            text: if method.gap.failed > 0 {
-                "failed"
-            } else {
-                "undefined"
-            }
-            .to_owned(),
+            text: why_missing(&method.gap).to_owned(),
         },
     });
     layers
 }
 
+/// The gap of a method.
+fn point(method: &MethodGap) -> Option<DataPoint> {
+    let interval = method.gap.low.zip(method.gap.high);
+    Some(DataPoint::from(method.gap.value?).within(interval))
+}
+
 /// `0.123 [0.100, 0.150]`
-fn numbers(value: f64, interval: Option<(f64, f64)>) -> String {
-    let three = |x| number::fixed(x, 3);
-    match interval {
-        Some((low, high)) => format!("{} [{}, {}]", three(value), three(low), three(high)),
-        None => three(value),
-    }
+fn numbers(point: &DataPoint) -> String {
+    findings::with_interval(point, |x| number::fixed(x, 3))
 }
 
 /// The gap of a method and the largest of its parts.
 fn sentence(results: &ResultSet, title: &str, method: &MethodGap) -> Option<String> {
-    let gap = method.gap.value?;
     let parts = method.parts.iter();
     let (part, loss) = parts
         .filter_map(|part| Some((&part.title, part.loss.value?)))
         .max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()))?;
-    let interval = method.gap.low.zip(method.gap.high);
     Some(format!(
         "{title}, {}: the gap is {}; the largest part is {part} ({}).",
-        results.palette.style(&method.label).name,
-        numbers(gap, interval),
+        results.palette.name(&method.label),
+        numbers(&point(method)?),
         number::fixed(loss, 3)
     ))
 }
@@ -237,10 +214,8 @@ fn extent(gaps: &Gaps) -> (f64, f64) {
     }
     let high = if high > low { high } else { 1.0 };
     let room = 0.03 * (high - low);
-    (
-        if low < 0.0 { low - room } else { -room / 3.0 },
-        high + room,
-    )
+    let low = if low < 0.0 { low - room } else { -room / 3.0 };
+    (low, high + room)
 }
 
 /// Tol's muted scheme, which any colour vision can tell apart, and greys at both ends of the ladder. A part of
@@ -288,17 +263,11 @@ mod tests {
             assert_eq!(ids, ["decomposition_loo_pearson", "decomposition_lds_50"]);
             let gaps = of_group(&results.groups[0]);
             let (low, high) = extent(&gaps[0]);
-            let first = &gaps[0].methods[0];
-            let sum = |of: fn(f64) -> f64| -> f64 {
-                first
-                    .parts
-                    .iter()
-                    .filter_map(|p| p.loss.value)
-                    .map(of)
-                    .sum()
-            };
-            assert!(sum(|x| x.min(0.0)) < 0.0 && low < sum(|x| x.min(0.0)));
-            assert!(high > sum(|x| x.max(0.0)));
+            let losses = gaps[0].methods[0].parts.iter();
+            let losses: Vec<f64> = losses.filter_map(|part| part.loss.value).collect();
+            let least: f64 = losses.iter().map(|x| x.min(0.0)).sum();
+            assert!(least < 0.0 && low < least);
+            assert!(high > losses.iter().map(|x| x.max(0.0)).sum::<f64>());
         }
         let none = synthetic::rank();
         assert!(draw(&ResultSet::new(&none)).is_empty());

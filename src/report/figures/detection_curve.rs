@@ -1,9 +1,9 @@
 //! Share of flipped labels found against share of examples inspected.
 
 use super::draft::Draft;
-use super::{Outcome, findings};
-use crate::metrics::interval::{mean, t_interval};
-use crate::report::chart::{Axis, DataPoint, Entry, Layer, Panel, Stroke};
+use super::{Outcome, findings, mean_point, references};
+use crate::metrics::interval::mean;
+use crate::report::chart::{Axis, DataPoint, Entry, Layer, Paint, Panel, Stroke};
 use crate::report::data::{Group, ResultSet, compare_by, method};
 use crate::report::number;
 use crate::report::palette::{Dash, GREY};
@@ -17,79 +17,60 @@ const BANDS: usize = 8;
 /// Abscissae of the mean curve.
 const STEPS: usize = 100;
 
-struct Band {
-    mean: Vec<(f64, f64)>,
-    low: Vec<(f64, f64)>,
-    high: Vec<(f64, f64)>,
-    seeds: usize,
-}
-
-/// The curves of a group's methods.
-type Bands<'s> = Vec<(&'s str, Band)>;
+/// A method, the mean over seeds of its curve with intervals, and how many seeds these are.
+type Mean<'s> = (&'s str, Vec<(f64, DataPoint)>, usize);
 
 /// One panel a task at the reference setting.
 pub fn draw(results: &ResultSet) -> Outcome {
-    let mut draft = Draft::new(results, 1, 380.0);
-    let mut content: Vec<(&Group, Bands)> = Vec::new();
-    let slices = results.slices(None);
-    for slice in &slices {
-        let Some(group) = slice.groups.first() else {
-            continue;
-        };
-        let bands = results.methods.iter();
-        let bands: Bands = bands
-            .filter_map(|label| Some((label.as_str(), band(group, label)?)))
+    let mut draft = Draft::new(1, 380.0);
+    let mut content: Vec<(&Group, Vec<Mean>)> = Vec::new();
+    for (slice, group) in references(results) {
+        let curves = results.methods.iter();
+        let curves: Vec<Mean> = curves
+            .filter_map(|label| mean_curve(group, label))
             .collect();
-        if bands.is_empty() {
+        if curves.is_empty() {
             continue;
         }
         draft.missing.group(group);
         for label in &results.methods {
-            let own = bands.iter().find(|(other, _)| other == label);
-            let found = own.map_or(0, |(_, band)| band.seeds);
+            let own = curves.iter().find(|(other, ..)| other == label);
+            let found = own.map_or(0, |(.., seeds)| *seeds);
             draft
                 .missing
-                .curve(&results.palette.style(label).name, group, found);
+                .curve(&results.palette.name(label), group, found);
         }
-        draft.held.clone_from(&slice.held);
         draft
             .findings
-            .extend(sentence(results, group, &slice.title, &bands));
+            .extend(sentence(results, group, &slice.title, &curves));
         let x = Axis::linear("Share of examples inspected", 0.0, 1.0);
         let y = Axis::linear("Share of flipped labels found", 0.0, 1.0);
-        draft
-            .chart
-            .panels
-            .push(Panel::new(slice.title.clone(), x, y));
-        content.push((group, bands));
+        draft.chart.panels.push(Panel::new(slice.title, x, y));
+        draft.held = slice.held;
+        content.push((group, curves));
     }
     if content.len() > 1 {
         (draft.chart.columns, draft.chart.height) = (2, 300.0);
     }
-    let is_shown = |label: &&String| {
-        let mut bands = content.iter().flat_map(|(_, bands)| bands);
-        bands.any(|(other, _)| other == label)
-    };
-    let shown: Vec<&String> = results.methods.iter().filter(is_shown).collect();
-    for ((group, bands), panel) in content.iter().zip(&mut draft.chart.panels) {
-        panel.layers = layers(results, group, bands, shown.len() > BANDS);
+    let all = || content.iter().flat_map(|(_, curves)| curves);
+    let mut shown: Vec<&str> = results.methods.iter().map(String::as_str).collect();
+    shown.retain(|label| all().any(|(other, ..)| other == label));
+    let few = shown.len() <= BANDS;
+    for ((group, curves), panel) in content.iter().zip(&mut draft.chart.panels) {
+        panel.layers = layers(results, group, curves, few);
     }
-    draft.legend(shown.iter().map(|label| label.as_str()));
+    draft.legend(results, shown);
     for entry in &mut draft.chart.legend {
         entry.marker = None;
     }
     let random = Entry::line("random order", GREY, Dash::Dashed);
     let ideal = Entry::line("ideal", GREY, Dash::Solid);
     draft.chart.legend.extend([random, ideal]);
-    let missing = draft.missing.text().unwrap_or_default();
-    draft.note(&[&missing]);
-    let seeds = content.iter().flat_map(|(_, bands)| bands);
-    let bands = match seeds.map(|(_, band)| band.seeds).max() {
+    let bands = match all().map(|(.., seeds)| *seeds).max() {
         Some(seeds) if seeds > 1 => {
-            let whose = if shown.len() > BANDS {
-                ", of exact and DataInf alone so that the lines can be seen"
-            } else {
-                ""
+            let whose = match few {
+                true => "",
+                false => ", of exact and DataInf alone so that the lines can be seen",
             };
             format!("Lines: mean of {seeds} seeds; bands: 95 % t-interval at each point{whose}.")
         }
@@ -98,43 +79,42 @@ pub fn draw(results: &ResultSet) -> Outcome {
     let text = [
         "Training examples are inspected from the most harmful down, by influence on the mean query loss. The steeper the rise, the fewer labels must be checked.",
         &bands,
-        &draft.held(),
-        &missing,
     ];
     let empty = "no cell has a `detection` curve at the reference setting";
     draft.outcome("detection_curve", TITLE, &text, empty)
 }
 
-/// Random and ideal order, bands, and the curves over them.
-fn layers(results: &ResultSet, group: &Group, bands: &Bands, some_have_bands: bool) -> Vec<Layer> {
-    let mut layers = vec![Layer::line(
-        [(0.0, 0.0), (1.0, 1.0)],
-        Stroke::reference(Dash::Dashed),
-    )];
-    if let Some(share) = flipped_share(group) {
-        let ideal = [(0.0, 0.0), (share, 1.0), (1.0, 1.0)];
-        layers.push(Layer::line(ideal, Stroke::reference(Dash::Solid)));
-    }
-    for (label, band) in bands {
-        let banded = !some_have_bands || ["exact", "datainf"].contains(label);
-        if banded && !band.low.is_empty() {
-            let colour = results.palette.style(label).colour;
-            layers.push(Layer::band(&band.low, &band.high, colour));
-        }
-    }
-    layers.extend(bands.iter().map(|(label, band)| {
+/// Random and ideal order, bands (of two methods unless there are few), and the curves over them.
+fn layers(results: &ResultSet, group: &Group, curves: &[Mean], few: bool) -> Vec<Layer> {
+    let reference = |points: &[_], dash| Layer::line(points, Stroke::reference(dash));
+    let mut layers = vec![reference(&[(0.0, 0.0), (1.0, 1.0)], Dash::Dashed)];
+    let ideal = flipped_share(group).map(|share| [(0.0, 0.0), (share, 1.0), (1.0, 1.0)]);
+    layers.extend(ideal.map(|ideal| reference(&ideal, Dash::Solid)));
+    let mut lines = Vec::new();
+    for (label, curve, _) in curves {
         let style = results.palette.style(label);
-        Layer::Line {
-            points: band.mean.clone(),
-            stroke: Stroke::new(style.colour, 2.2, style.dash),
-            series: Some((style, results.origin(group, Some(label)))),
+        let ends = curve.iter().filter_map(|(x, y)| Some((*x, y.interval?)));
+        let (low, high): (Vec<_>, Vec<_>) =
+            ends.map(|(x, (low, high))| ((x, low), (x, high))).unzip();
+        if (few || ["exact", "datainf"].contains(label)) && !low.is_empty() {
+            layers.push(Layer::band(&low, &high, style.colour));
         }
-    }));
+        lines.push(Layer::Shape {
+            points: curve.iter().map(|(x, y)| (*x, y.value)).collect(),
+            paint: Paint::Stroke(Stroke::new(style.colour, 2.2, style.dash)),
+            series: Some((
+                style.name,
+                String::new(),
+                results.origin(group, Some(label)),
+            )),
+        });
+    }
+    layers.extend(lines);
     layers
 }
 
 /// What is found by inspecting as many examples as there are flipped labels.
-fn sentence(results: &ResultSet, group: &Group, title: &str, bands: &Bands) -> Option<String> {
+fn sentence(results: &ResultSet, group: &Group, title: &str, curves: &[Mean]) -> Option<String> {
     let share = flipped_share(group)?;
     let step = (share * STEPS as f64).round() as usize;
     let labels = results.methods.iter().map(String::as_str).collect();
@@ -142,18 +122,15 @@ fn sentence(results: &ResultSet, group: &Group, title: &str, bands: &Bands) -> O
         curve(record, label)?.get(step).copied()
     })?;
     let point = |label: &str| {
-        let (_, band) = bands.iter().find(|(other, _)| *other == label)?;
-        let ends = band.low.get(step).zip(band.high.get(step));
-        let interval = ends.map(|(low, high)| (low.1, high.1));
-        Some(DataPoint::from(band.mean.get(step)?.1).within(interval))
+        let (_, curve, _) = curves.iter().find(|(other, ..)| *other == label)?;
+        Some(curve.get(step)?.1.clone())
     };
     let percent = |x: f64| format!("{} %", number::fixed(100.0 * x, 0));
-    let name = |label: &str| results.palette.style(label).name;
+    let name = |label: &str| results.palette.name(label);
     let best = findings::best(&found, name, point, percent)?;
+    let share = percent(share);
     Some(format!(
-        "{title}: inspecting {} of the examples, as many as are flipped, finds most with {best}; in random order {}.",
-        percent(share),
-        percent(share)
+        "{title}: inspecting {share} of the examples, as many as are flipped, finds most with {best}; in random order {share}."
     ))
 }
 
@@ -168,45 +145,33 @@ fn curve(record: &Record, label: &str) -> Option<Vec<f64>> {
     usable.then(|| (0..=STEPS).map(at).collect())
 }
 
-/// Mean curve over seeds on a common grid, with its pointwise interval.
-fn band(group: &Group, label: &str) -> Option<Band> {
+/// Mean curve over seeds on the common grid; `None` without any.
+fn mean_curve<'s>(group: &Group, label: &'s str) -> Option<Mean<'s>> {
     let records = group.records.iter();
     let curves: Vec<Vec<f64>> = records.filter_map(|record| curve(record, label)).collect();
-    let mut band = Band {
-        mean: Vec::new(),
-        low: Vec::new(),
-        high: Vec::new(),
-        seeds: curves.len(),
+    let at = |step: usize| {
+        let values = curves.iter().map(|curve| curve[step]);
+        let point = mean_point(values, (Some(0.0), Some(1.0)))?;
+        Some((step as f64 / STEPS as f64, point))
     };
-    for step in 0..=STEPS {
-        let x = step as f64 / STEPS as f64;
-        let values: Vec<f64> = curves.iter().map(|curve| curve[step]).collect();
-        band.mean.push((x, mean(&values)?));
-        if let Some(interval) = t_interval(&values) {
-            band.low.push((x, interval.low.clamp(0.0, 1.0)));
-            band.high.push((x, interval.high.clamp(0.0, 1.0)));
-        }
-    }
-    Some(band)
+    let points: Option<Vec<_>> = (0..=STEPS).map(at).collect();
+    Some((label, points?, curves.len()))
 }
 
 /// Linear interpolation at `at`; the abscissae ascend.
 fn interpolate(x: &[f64], y: &[f64], at: f64) -> f64 {
     let above = x.partition_point(|value| *value < at).clamp(1, x.len() - 1);
     let (x0, x1, y0, y1) = (x[above - 1], x[above], y[above - 1], y[above]);
-    if x1 <= x0 {
-        y1
-    } else {
-        y0 + (y1 - y0) * ((at - x0) / (x1 - x0)).clamp(0.0, 1.0)
+    match x1 > x0 {
+        true => y0 + (y1 - y0) * ((at - x0) / (x1 - x0)).clamp(0.0, 1.0),
+        false => y1,
     }
 }
 
 fn flipped_share(group: &Group) -> Option<f64> {
-    let shares: Vec<f64> = group
-        .records
-        .iter()
-        .filter_map(|record| record.task.as_ref())
-        .filter_map(|task| Some(task.flipped? as f64 / task.train as f64))
+    let tasks = group.records.iter().filter_map(|r| r.task.as_ref());
+    let shares = tasks.filter_map(|task| Some(task.flipped? as f64 / task.train as f64));
+    let shares: Vec<f64> = shares
         .filter(|share| *share > 0.0 && *share < 1.0)
         .collect();
     mean(&shares)

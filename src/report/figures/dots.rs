@@ -1,7 +1,7 @@
 //! Rows of methods, columns of metrics, a dot with its interval in each.
 
-use super::draft::Draft;
-use super::{Outcome, findings, metric_axis};
+use super::draft::{Draft, point};
+use super::{Outcome, findings, has_values, metric_axis, references, why_missing};
 use crate::metrics::find;
 use crate::report::chart::{Axis, DataPoint, Entry, Layer, Panel, Stroke, short_name};
 use crate::report::data::{Aggregate, Group, ResultSet, compare};
@@ -12,127 +12,107 @@ use crate::report::palette::{Dash, GREY};
 const ROW: f64 = 24.0;
 
 /// What a figure of dots shows.
-pub struct Dots<'d> {
+pub struct Dots {
     /// File name without ending.
-    pub id: &'d str,
+    pub id: &'static str,
     /// Heading.
-    pub title: &'d str,
+    pub title: &'static str,
     /// What it is, for the caption.
-    pub text: &'d str,
-    /// One column of panels each.
-    pub metrics: &'d [&'d str],
+    pub text: &'static str,
+    /// One column of panels each, as far as they were taken.
+    pub metrics: &'static [&'static str],
+    /// Shown beside them.
+    pub beside: &'static [&'static str],
     /// Where guesses lie by a metric, if anywhere: a dashed line.
     pub chance: fn(&str) -> Option<f64>,
     /// What a method could reach at most by a metric, if known: a line with a band for its interval.
     pub ceiling: fn(&Group, &str) -> Option<DataPoint>,
-    /// Why there is no figure when no metric has a value at the reference setting.
-    pub empty: &'d str,
+    /// Why there is no figure when none of the metrics was taken; `None` says nothing of it.
+    pub without: Option<&'static str>,
 }
 
 /// One row of panels a task, at the reference setting.
-pub fn draw(results: &ResultSet, dots: &Dots) -> Outcome {
-    let mut draft = Draft::new(results, dots.metrics.len(), 0.0);
-    for slice in results.slices(None) {
-        let Some(group) = slice.groups.first() else {
-            continue;
-        };
-        let mut of = |metric: &&str| {
+pub fn draw(results: &ResultSet, dots: &Dots) -> Option<Outcome> {
+    let metrics = dots.metrics.iter().copied();
+    let mut metrics: Vec<&str> = metrics
+        .filter(|metric| has_values(results, metric))
+        .collect();
+    if metrics.is_empty() {
+        return Some(Outcome::omitted(dots.title, dots.without?));
+    }
+    metrics.extend(dots.beside);
+    let mut draft = Draft::new(metrics.len(), ROW * results.methods.len() as f64 + 8.0);
+    for (slice, group) in references(results) {
+        let mut of = |metric: &&str| -> Vec<Aggregate> {
             let methods = results.methods.iter();
             methods
-                .map(|label| draft.measure(group, label, metric))
+                .map(|label| draft.measure(results, group, label, metric))
                 .collect()
         };
-        let values: Vec<Vec<Aggregate>> = dots.metrics.iter().map(&mut of).collect();
-        if !values[0].iter().any(Aggregate::applies) {
+        let numbers: Vec<Vec<Aggregate>> = metrics.iter().map(&mut of).collect();
+        if !numbers[0].iter().any(Aggregate::applies) {
             continue;
         }
         draft.missing.group(group);
-        draft.held.clone_from(&slice.held);
-        for (column, (metric, found)) in dots.metrics.iter().zip(&values).enumerate() {
-            let points: Vec<Option<DataPoint>> = results
-                .methods
-                .iter()
-                .zip(found)
-                .map(|(label, result)| draft.point(group, Some(label), result))
-                .collect();
+        draft.held = slice.held;
+        for (column, (metric, numbers)) in metrics.iter().zip(&numbers).enumerate() {
+            let methods = results.methods.iter().zip(numbers);
+            let points = methods.map(|(label, result)| point(results, group, Some(label), result));
+            let points: Vec<Option<DataPoint>> = points.collect();
             let most = (dots.ceiling)(group, metric);
-            let mut panel = rows(results, column == 0, metric, &points, most.as_ref());
-            panel.title.clone_from(&slice.title);
-            panel.layers = underlay(&panel, (dots.chance)(metric), most.as_ref());
+            let name = |label: &String| match column {
+                0 => short_name(&results.palette.style(label)),
+                _ => String::new(),
+            };
+            let names: Vec<String> = results.methods.iter().map(name).collect();
+            // without a value the axis is drawn over an arbitrary range, with a word at every row
+            let x = metric_axis(metric, points.iter().flatten().chain(&most));
+            let x = x.unwrap_or_else(|| Axis {
+                ticks: Vec::new(),
+                ..Axis::linear(*metric, 0.0, 1.0)
+            });
+            let mut panel = Panel::new(slice.title.clone(), x, Axis::rows(&names));
+            let ceiling = most
+                .iter()
+                .flat_map(|most| Layer::level(most, |x| panel.upright(x)));
+            let mut layers: Vec<Layer> = ceiling.collect();
+            if let Some(chance) =
+                (dots.chance)(metric).filter(|x| panel.x.can_show(*x) && panel.x.shows(*x))
+            {
+                layers.push(Layer::line(
+                    panel.upright(chance),
+                    Stroke::reference(Dash::Dashed),
+                ));
+            }
             for (row, (label, point)) in results.methods.iter().zip(&points).enumerate() {
                 let y = -(row as f64);
-                let style = results.palette.style(label);
-                panel.layers.push(match point {
-                    Some(point) => Layer::dots(&style, [(point.clone(), y.into())]),
+                layers.push(match point {
+                    Some(point) => {
+                        Layer::dots(&results.palette.style(label), [(point.clone(), y.into())])
+                    }
                     None => Layer::Word {
                         y,
-                        text: why_missing(&found[row]).to_owned(),
+                        text: why_missing(&numbers[row]).to_owned(),
                     },
                 });
             }
+            panel.layers = layers;
             let said = sentence(results, group, &slice.title, metric, &points, most.as_ref());
             draft.findings.extend(said);
-            let is_new = draft.chart.legend.is_empty() && most.is_some();
-            let ceiling = is_new.then(|| Entry::line("noise ceiling", GREY, Dash::Solid));
-            draft.chart.legend.extend(ceiling);
+            if draft.chart.legend.is_empty() && most.is_some() {
+                let ceiling = Entry::line("noise ceiling", GREY, Dash::Solid);
+                draft.chart.legend.push(ceiling);
+            }
             draft.chart.panels.push(panel);
         }
     }
-    draft.chart.height = ROW * results.methods.len() as f64 + 8.0;
-    let missing = draft.missing.text().unwrap_or_default();
-    draft.note(&[&missing]);
-    let text = [dots.text, &draft.intervals(), &draft.held(), &missing];
-    draft.outcome(dots.id, dots.title, &text, dots.empty)
-}
-
-/// An empty panel with a row a method, which are named in the first column.
-fn rows(
-    results: &ResultSet,
-    is_first: bool,
-    metric: &str,
-    points: &[Option<DataPoint>],
-    most: Option<&DataPoint>,
-) -> Panel {
-    let name = |label: &String| match is_first {
-        true => short_name(&results.palette.style(label)),
-        false => String::new(),
-    };
-    let names: Vec<String> = results.methods.iter().map(name).collect();
-    // without a value the axis is drawn over an arbitrary range, with a word at every row
-    let x = metric_axis(metric, points.iter().flatten().chain(most)).unwrap_or_else(|| Axis {
-        ticks: Vec::new(),
-        ..Axis::linear(metric, 0.0, 1.0)
-    });
-    Panel::new("", x, Axis::rows(&names))
-}
-
-fn underlay(panel: &Panel, chance: Option<f64>, most: Option<&DataPoint>) -> Vec<Layer> {
-    let upright = |x: f64| [(x, panel.y.high), (x, panel.y.low)];
-    let mut layers = Vec::new();
-    if let Some(most) = most {
-        if let Some((low, high)) = most.interval {
-            layers.push(Layer::band(&upright(low), &upright(high), GREY));
-        }
-        layers.push(Layer::line(
-            upright(most.value),
-            Stroke::reference(Dash::Solid),
-        ));
-    }
-    if let Some(chance) = chance.filter(|x| panel.x.can_show(*x) && panel.x.shows(*x)) {
-        layers.push(Layer::line(
-            upright(chance),
-            Stroke::reference(Dash::Dashed),
-        ));
-    }
-    layers
-}
-
-fn why_missing(result: &Aggregate) -> &'static str {
-    match (result.undefined, result.failed) {
-        (1.., _) => "undefined",
-        (0, 1..) => "failed",
-        (0, 0) => "not taken",
-    }
+    let text = [dots.text, &draft.intervals()];
+    Some(draft.outcome(
+        dots.id,
+        dots.title,
+        &text,
+        "no value at the reference setting",
+    ))
 }
 
 /// The best by a metric, with what it is held against.
@@ -145,7 +125,7 @@ fn sentence(
     most: Option<&DataPoint>,
 ) -> Option<String> {
     let found = find(metric)?;
-    let name = |label: &str| results.palette.style(label).name;
+    let name = |label: &str| results.palette.name(label);
     let point = |label: &str| {
         let at = results.methods.iter().position(|other| other == label)?;
         points[at].clone()
@@ -154,10 +134,13 @@ fn sentence(
     let comparison = compare(results, &[group], found)?;
     let best = findings::best(&comparison, name, point, show)?;
     let first = comparison.best().map(|i| comparison.labels[i]);
-    let others = ["exact", "datainf"].into_iter().filter_map(|subject| {
-        let known = results.methods.iter().any(|label| label == subject) && first != Some(subject);
+    let others = ["exact", "datainf"].into_iter().filter(|subject| {
+        let known = results.methods.iter().any(|label| label == subject);
+        known && first != Some(subject)
+    });
+    let others = others.map(|subject| {
         let value = point(subject).map_or(MISSING.to_owned(), |point| show(point.value));
-        known.then(|| format!("{} {value}", name(subject)))
+        format!("{} {value}", name(subject))
     });
     let ceiling = most.map(|most| format!("noise ceiling {}", findings::with_interval(most, show)));
     let rest: Vec<String> = others.chain(ceiling).collect();

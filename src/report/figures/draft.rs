@@ -1,20 +1,21 @@
 //! A figure while it is collected: its panels, what they show in words, and what is missing from them.
 
 use super::findings;
-use super::shared::{caption, change_between, compared, dodge, interval_text, metric_axis};
+use super::shared::{caption, change_between, compared, interval_text, metric_axis};
 use super::{Figure, Outcome};
+use crate::look::{Colour, Dash, Look, Marker};
 use crate::metrics::{Metric, find};
 use crate::report::chart::{Axis, Chart, DataPoint, Entry, Layer, Panel, Scale, Series, points};
 use crate::report::data::{
     Aggregate, Comparison, DTYPE, Group, MissingData, ResultSet, Slice, aggregate, aggregate_cell,
     axis_short, axis_title, compare, tick_text, value,
 };
-use crate::report::palette::{Colour, Dash, Marker, Style};
+use crate::report::palette::Style;
 use crate::results::record::Record;
 
 /// A figure without a caption.
-pub struct Draft<'s> {
-    results: &'s ResultSet<'s>,
+#[derive(Default)]
+pub struct Draft {
     /// What is drawn.
     pub chart: Chart,
     /// What there is to be seen.
@@ -27,55 +28,72 @@ pub struct Draft<'s> {
     pub held: String,
 }
 
-impl<'s> Draft<'s> {
+/// A line of a panel: its look, its points, and its offset in pixels (see [`dodge`]).
+pub type Line = (Style, Series, f64);
+
+/// Horizontal offset in pixels of the `place`-th of `count` lines, which keeps their intervals apart.
+pub fn dodge(place: usize, count: usize) -> f64 {
+    let step = (18.0 / count.max(1) as f64).min(4.0);
+    (place as f64 - (count as f64 - 1.0) / 2.0) * step
+}
+
+/// A number as a point that links to the records of its group.
+pub fn point(
+    results: &ResultSet,
+    group: &Group,
+    label: Option<&str>,
+    of: &Aggregate,
+) -> Option<DataPoint> {
+    let point = DataPoint::from(of.value?).within(of.low.zip(of.high));
+    Some(point.with_record(Some(results.origin(group, label))))
+}
+
+impl Draft {
     /// Without panels yet, which get `columns` columns and plots `height` pixels high.
-    pub fn new(results: &'s ResultSet<'s>, columns: usize, height: f64) -> Self {
+    pub fn new(columns: usize, height: f64) -> Self {
+        let chart = Chart {
+            columns,
+            height,
+            ..Chart::default()
+        };
         Self {
-            results,
-            chart: Chart {
-                columns,
-                height,
-                ..Chart::default()
-            },
-            findings: Vec::new(),
-            missing: MissingData::default(),
-            aggregates: Vec::new(),
-            held: String::new(),
+            chart,
+            ..Self::default()
         }
     }
 
     /// A metric of a method at a setting.
-    pub fn measure(&mut self, group: &Group, label: &str, metric: &str) -> Aggregate {
+    pub fn measure(
+        &mut self,
+        results: &ResultSet,
+        group: &Group,
+        label: &str,
+        metric: &str,
+    ) -> Aggregate {
         let result = aggregate(group, label, metric);
-        let name = self.results.palette.style(label).name;
-        self.missing.number(&name, group, &result);
+        self.missing
+            .number(&results.palette.name(label), group, &result);
         self.aggregates.push(result);
         result
-    }
-
-    /// The number as a point that links to the records of its group.
-    pub fn point(&self, group: &Group, label: Option<&str>, of: &Aggregate) -> Option<DataPoint> {
-        let point = DataPoint::from(of.value?).within(of.low.zip(of.high));
-        Some(point.with_record(Some(self.results.origin(group, label))))
     }
 
     /// Adds a panel of a metric along a swept setting, with a line a method, and the sentence `{lead} is {methods}`.
     /// `also` is shown by the vertical axis, too. Without a value there is no panel.
     pub fn along(
         &mut self,
+        results: &ResultSet,
         slice: &Slice,
         key: &str,
         metric: &str,
         lead: &str,
         also: Option<&DataPoint>,
     ) -> Option<&mut Panel> {
-        let results = self.results;
-        let labels = compared(results, metric);
         let mut series: Vec<(&str, Series)> = Vec::new();
-        for label in &labels {
+        for label in compared(results, metric) {
             let of = |group: &&Group| {
-                let result = self.measure(group, label, metric);
-                Some((group.number(key)?, self.point(group, Some(label), &result)))
+                let result = self.measure(results, group, label, metric);
+                let point = point(results, group, Some(label), &result);
+                Some((group.number(key)?, point))
             };
             series.push((label, slice.groups.iter().filter_map(of).collect()));
         }
@@ -87,26 +105,22 @@ impl<'s> Draft<'s> {
                 *text = named;
             }
         }
-        self.findings
-            .extend(sentence(results, slice, key, metric, &series, lead));
-        let mut panel = Panel::new("", x, y);
+        let said = sentence(results, slice, key, metric, &series, lead);
+        self.findings.extend(said);
         // a method stands at its place among all, so that it is the same in panels that lack some
         let all = &results.methods;
-        panel.layers = series
-            .into_iter()
-            .map(|(label, series)| {
-                let place = all.iter().position(|other| other == label);
-                let dodge = dodge(place.unwrap_or(0), all.len());
-                Layer::series(&results.palette.style(label), series, dodge)
-            })
-            .collect();
-        self.chart.panels.push(panel);
-        self.chart.panels.last_mut()
+        let lines = series.into_iter().map(|(label, series)| {
+            let place = all.iter().position(|other| other == label);
+            let dodge = dodge(place.unwrap_or(0), all.len());
+            (results.palette.style(label), series, dodge)
+        });
+        Some(self.lines("", (x, y), lines))
     }
 
     /// A number of the cells themselves along a swept setting.
     pub fn of_cells(
         &mut self,
+        results: &ResultSet,
         slice: &Slice,
         key: &str,
         pick: impl Fn(&Record) -> Option<f64>,
@@ -115,71 +129,52 @@ impl<'s> Draft<'s> {
             let x = group.number(key)?;
             let result = aggregate_cell(group, &pick);
             self.aggregates.push(result);
-            Some((x, self.point(group, None, &result)))
+            Some((x, point(results, group, None, &result)))
         };
         slice.groups.iter().filter_map(&mut of).collect()
     }
 
-    /// Adds a panel with a line a style.
+    /// Adds a panel of lines.
     pub fn lines(
         &mut self,
         title: &str,
         (x, y): (Axis, Axis),
-        lines: Vec<(usize, &Style, Series)>,
-        count: usize,
-    ) {
-        let mut panel = Panel::new(title, x, y);
-        let layer = |(place, style, series)| Layer::series(style, series, dodge(place, count));
-        panel.layers = lines.into_iter().map(layer).collect();
-        self.chart.panels.push(panel);
+        lines: impl IntoIterator<Item = Line>,
+    ) -> &mut Panel {
+        let layers = lines.into_iter();
+        let layers = layers.map(|(style, series, dodge)| Layer::series(&style, series, dodge));
+        self.chart.panels.push(Panel {
+            layers: layers.collect(),
+            ..Panel::new(title, x, y)
+        });
+        let last = self.chart.panels.len() - 1;
+        &mut self.chart.panels[last]
     }
 
     /// Methods in the legend.
-    pub fn legend<'l>(&mut self, labels: impl IntoIterator<Item = &'l str>) {
-        let entry = |label| Entry::method(&self.results.palette.style(label));
+    pub fn legend<'l>(&mut self, results: &ResultSet, labels: impl IntoIterator<Item = &'l str>) {
+        let entry = |label| Entry::method(&results.palette.style(label));
         self.chart.legend.extend(labels.into_iter().map(entry));
     }
 
-    /// All methods in the legend.
-    pub fn legend_of_all(&mut self) {
-        self.legend(self.results.methods.iter().map(String::as_str));
-    }
-
-    /// Counts the cells of groups; what is missing in a sentence, which is empty when nothing is.
-    pub fn missing<'g, 'r: 'g>(
-        &mut self,
-        groups: impl IntoIterator<Item = &'g &'g Group<'r>>,
-    ) -> String {
-        let groups = groups.into_iter();
-        groups.for_each(|group| self.missing.group(group));
-        self.missing.text().unwrap_or_default()
-    }
-
-    /// Notes below the figure; empty ones are left out.
-    pub fn note(&mut self, texts: &[&str]) {
-        let texts = texts.iter().filter(|text| !text.is_empty());
-        self.chart
-            .notes
-            .extend(texts.map(|text| (*text).to_owned()));
+    /// Counts the cells of groups, for what is missing.
+    pub fn count<'g, 'r: 'g>(&mut self, groups: impl IntoIterator<Item = &'g &'g Group<'r>>) {
+        groups
+            .into_iter()
+            .for_each(|group| self.missing.group(group));
     }
 
     /// Values of 0 or less, which a logarithmic axis cannot show.
     pub fn off_axis(&self) -> usize {
-        let log = self
-            .chart
-            .panels
-            .iter()
-            .filter(|panel| panel.y.scale == Scale::Log);
-        let off = log
+        let panels = self.chart.panels.iter();
+        let log = panels.filter(|panel| panel.y.scale == Scale::Log);
+        let points = log
             .flat_map(|panel| &panel.layers)
-            .map(|layer| match layer {
-                Layer::Points { points, .. } => {
-                    let all = points.iter().flatten();
-                    all.filter(|(_, y)| y.value <= 0.0).count()
-                }
-                _ => 0,
+            .flat_map(|layer| match layer {
+                Layer::Points { points, .. } => points.as_slice(),
+                _ => &[],
             });
-        off.sum()
+        points.flatten().filter(|(_, y)| y.value <= 0.0).count()
     }
 
     /// How the intervals were made.
@@ -187,30 +182,39 @@ impl<'s> Draft<'s> {
         interval_text(&self.aggregates)
     }
 
-    /// What is held.
-    pub fn held(&self) -> String {
-        match self.held.as_str() {
-            "" => String::new(),
-            held => format!("Held: {held}."),
-        }
-    }
-
-    /// The figure with the sentences of its caption; `empty` says why there is none when there is no panel.
+    /// The figure, its caption the sentences of `text` with what is held and what is missing, which is also noted below
+    /// the drawing; `empty` says why there is none when there is no panel.
     pub fn outcome(
-        self,
+        mut self,
         id: impl Into<String>,
         title: impl Into<String>,
         text: &[&str],
         empty: &str,
     ) -> Outcome {
+        let title = title.into();
         if self.chart.panels.is_empty() {
-            return Outcome::omitted(title, empty);
+            return Outcome::Omitted {
+                title,
+                reason: empty.to_owned(),
+            };
         }
+        let held = match self.held.as_str() {
+            "" => String::new(),
+            held => format!("Held: {held}."),
+        };
+        let missing = self.missing.text();
+        self.chart.notes.splice(0..0, missing.clone());
+        let rest = [held, missing.unwrap_or_default()];
+        let text: Vec<&str> = text
+            .iter()
+            .copied()
+            .chain(rest.iter().map(|s| s.as_str()))
+            .collect();
         Outcome::Drawn(Box::new(Figure {
             id: id.into(),
-            title: title.into(),
+            title,
             findings: self.findings,
-            caption: caption(text),
+            caption: caption(&text),
             chart: self.chart,
         }))
     }
@@ -231,17 +235,13 @@ fn sentence(
         DTYPE => "bits a number".to_owned(),
         key => axis_short(key),
     };
-    let places: Vec<(f64, Comparison)> = slice
-        .groups
-        .iter()
-        .filter_map(|group| Some((group.number(key)?, compare(results, &[group], found)?)))
-        .collect();
-    let name = |label: &str| results.palette.style(label).name;
-    let first = findings::winners(&places, name, &x)?;
-    let subject = if found.is_computed() {
-        "datainf"
-    } else {
-        "exact"
+    let groups = slice.groups.iter();
+    let place = |group: &&Group| Some((group.number(key)?, compare(results, &[group], found)?));
+    let places: Vec<(f64, Comparison)> = groups.filter_map(place).collect();
+    let first = findings::winners(&places, |label| results.palette.name(label), &x)?;
+    let subject = match found.is_computed() {
+        true => "datainf",
+        false => "exact",
     };
     let line = series.iter().find(|(label, _)| *label == subject);
     let change = line.and_then(|(label, series)| {
@@ -253,13 +253,12 @@ fn sentence(
                 value
             })
         };
-        let known = change_between(slice, series, &of);
-        findings::change(series, &x, |value| findings::show(metric, value), known)
+        let difference = change_between(slice, series, &of);
+        let show = |value| findings::show(metric, value);
+        let change = findings::change(series, &x, show, difference)?;
+        Some(format!("; {} {change}", results.palette.name(subject)))
     });
-    let change = change.map_or(String::new(), |change| {
-        format!("; {} {change}", name(subject))
-    });
-    Some(format!("{lead} is {first}{change}."))
+    Some(format!("{lead} is {first}{}.", change.unwrap_or_default()))
 }
 
 /// The distinct values of a swept setting, ascending.
@@ -292,13 +291,7 @@ const MARKERS: [Marker; 4] = [Marker::Circle, Marker::Square, Marker::Up, Marker
 /// One style for each of the names, of which there are [`MOST`] at most.
 pub fn styles(names: impl ExactSizeIterator<Item = String>) -> Vec<Style> {
     let count = names.len();
-    names
-        .enumerate()
-        .map(|(i, name)| Style {
-            name,
-            colour: COLOURS[i * MOST / count],
-            marker: MARKERS[i % MARKERS.len()],
-            dash: Dash::Solid,
-        })
-        .collect()
+    let look = |i: usize| Look::new(COLOURS[i * MOST / count], MARKERS[i % 4], Dash::Solid);
+    let names = names.enumerate();
+    names.map(|(i, name)| Style::new(name, look(i))).collect()
 }

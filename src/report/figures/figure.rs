@@ -32,23 +32,6 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Drawn, with what is to be seen in it.
-    pub fn drawn(
-        id: &str,
-        title: &str,
-        findings: Vec<String>,
-        caption: String,
-        chart: Chart,
-    ) -> Self {
-        Self::Drawn(Box::new(Figure {
-            id: id.to_owned(),
-            title: title.to_owned(),
-            findings,
-            caption,
-            chart,
-        }))
-    }
-
     /// Not drawn.
     pub fn omitted(title: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Omitted {

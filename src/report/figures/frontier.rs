@@ -1,9 +1,9 @@
 //! What accuracy costs: correlation with exact against time and memory.
 
-use super::draft::Draft;
-use super::{Outcome, agreement, findings, has_values, metric_axis};
+use super::draft::{Draft, point};
+use super::{Outcome, agreement, findings, has_values, metric_axis, references};
 use crate::report::chart::{DataPoint, Entry, Layer, Panel, Stroke};
-use crate::report::data::{Group, ResultSet, aggregate};
+use crate::report::data::{ResultSet, aggregate};
 use crate::report::families::{Family, families};
 use crate::report::palette::Dash;
 
@@ -22,80 +22,52 @@ pub fn draw(results: &ResultSet) -> Outcome {
         return Outcome::omitted(TITLE, "no cell has times or memory");
     }
     let families = families(results.methods.iter().map(String::as_str), &results.palette);
-    let mut draft = Draft::new(results, costs.len(), 260.0);
-    for slice in results.slices(None) {
-        let Some(group) = slice.groups.first() else {
-            continue;
-        };
+    let mut draft = Draft::new(costs.len(), 260.0);
+    for (slice, group) in references(results) {
         draft.missing.group(group);
-        draft.held.clone_from(&slice.held);
-        for cost in &costs {
-            let points = both(
-                results,
-                &mut draft,
-                group,
-                (cost, metric),
-                *cost == costs[0],
-            );
+        for (column, cost) in costs.iter().enumerate() {
+            let mut of = |label: &'_ String| {
+                // what is missing is counted once, not with every cost
+                let accuracy = match column {
+                    0 => draft.measure(results, group, label, metric),
+                    _ => aggregate(group, label, metric),
+                };
+                let price = aggregate(group, label, cost);
+                draft.aggregates.push(price);
+                let [x, y] = [price, accuracy].map(|of| point(results, group, Some(label), &of));
+                Some((label.clone(), x?, y?))
+            };
+            let points: Vec<Placed> = results.methods.iter().filter_map(&mut of).collect();
             let axes = metric_axis(cost, points.iter().map(|p| &p.1))
                 .zip(metric_axis(metric, points.iter().map(|p| &p.2)));
             if let Some((x, y)) = axes {
-                draft
-                    .findings
-                    .extend(front(results, &slice.title, cost, metric, &points));
+                let said = front(results, &slice.title, cost, metric, &points);
+                draft.findings.extend(said);
                 let mut panel = Panel::new(slice.title.clone(), x, y);
                 panel.layers = families.iter().flat_map(|f| layers(f, &points)).collect();
                 draft.chart.panels.push(panel);
             }
         }
+        draft.held = slice.held;
     }
-    let entries = families.iter().map(|family| Entry {
-        dash: None,
-        ..Entry::method(&family.style)
-    });
+    let entries = families.iter().map(|family| Entry::dot(&family.style));
     draft.chart.legend.extend(entries);
-    let missing = draft.missing.text().unwrap_or_default();
-    draft.note(&[&missing]);
     let text = [
         "Up and to the left is better. Exact stands at r = 1 at its own cost. Variants of one method that differ in a number (group size, steps, rank, dimensions) are one line, in the order of the settings.",
         "Seconds for all scores without gradients; memory is the peak above what was resident before.",
         &draft.intervals(),
-        &draft.held(),
-        &missing,
     ];
     let empty = "no method has both a correlation and a cost at the reference setting";
     draft.outcome("accuracy_cost", TITLE, &text, empty)
 }
 
 /// A method's cost and accuracy.
-type Placed<'s> = (&'s str, DataPoint, DataPoint);
-
-/// The methods that have both; what is missing is counted once, not with every cost.
-fn both<'s>(
-    results: &'s ResultSet,
-    draft: &mut Draft,
-    group: &Group,
-    (cost, metric): (&str, &str),
-    is_first: bool,
-) -> Vec<Placed<'s>> {
-    let mut of = |label: &'s String| {
-        let accuracy = match is_first {
-            true => draft.measure(group, label, metric),
-            false => aggregate(group, label, metric),
-        };
-        let price = aggregate(group, label, cost);
-        draft.aggregates.push(price);
-        let of = |result| draft.point(group, Some(label), result);
-        Some((label.as_str(), of(&price)?, of(&accuracy)?))
-    };
-    results.methods.iter().filter_map(&mut of).collect()
-}
+type Placed = (String, DataPoint, DataPoint);
 
 /// The points of a family, and the line between them as the settings turn the knob.
 fn layers(family: &Family, points: &[Placed]) -> [Layer; 2] {
-    let own = points
-        .iter()
-        .filter(|(label, ..)| family.labels.contains(label));
+    let own = points.iter();
+    let own = own.filter(|(label, ..)| family.labels.contains(&label.as_str()));
     let own: Vec<_> = own.map(|(_, x, y)| (x.clone(), y.clone())).collect();
     let places: Vec<(f64, f64)> = own.iter().map(|(x, y)| (x.value, y.value)).collect();
     let stroke = Stroke {
@@ -115,14 +87,13 @@ fn front(
 ) -> Option<String> {
     let mut order: Vec<&Placed> = points.iter().collect();
     order.sort_by(|a, b| a.1.value.total_cmp(&b.1.value));
-    let mut best = f64::NEG_INFINITY;
-    let mut front = Vec::new();
+    let (mut best, mut front) = (f64::NEG_INFINITY, Vec::new());
     for (label, x, y) in order {
         if y.value > best {
             best = y.value;
             front.push(format!(
                 "{} ({} for {})",
-                results.palette.style(label).name,
+                results.palette.name(label),
                 findings::show(metric, y.value),
                 findings::show(cost, x.value)
             ));
@@ -133,10 +104,8 @@ fn front(
     } else {
         "time"
     };
-    (!front.is_empty()).then(|| {
-        format!(
-            "{title}, nothing takes less {what} and is closer to exact than: {}.",
-            front.join(", ")
-        )
-    })
+    let front = (!front.is_empty()).then(|| front.join(", "))?;
+    Some(format!(
+        "{title}, nothing takes less {what} and is closer to exact than: {front}."
+    ))
 }

@@ -1,72 +1,66 @@
 //! The figures: one file each. A figure is drawn only when its data are there; otherwise the report
 //! says why it is missing.
 
+mod by_method;
 mod correlation_rank;
 pub mod damping;
 mod decomposition;
-mod detection;
 mod detection_curve;
 mod dots;
-mod draft;
+pub mod draft;
 mod figure;
 pub mod findings;
 mod frontier;
-mod retraining;
-mod retrieval;
 mod selection;
 mod shared;
 mod sweep;
 mod training;
 mod training_cost;
 
-use super::data::{ResultSet, has_values};
 use super::tables::damping_text;
+use crate::report::data::{ResultSet, has_values};
 use shared::{
-    Bounds, caption, change_between, compared, lower_first, mean_point, metric_axis, slug,
+    Bounds, caption, change_between, compared, lower_first, metric_axis, named, references, slug,
+    why_missing,
 };
 
 pub use figure::{Figure, Outcome};
-pub use shared::agreement;
+pub use shared::{agreement, mean_point};
 
 /// All figures, in the order of the report.
 pub fn all(results: &ResultSet) -> Vec<Outcome> {
-    let mut outcomes = vec![
-        correlation_rank::draw(results),
-        detection::draw(results),
-        detection_curve::draw(results),
-    ];
+    let mut outcomes = vec![correlation_rank::draw(results)];
+    outcomes.extend(dots::draw(results, &by_method::DETECTION));
+    outcomes.push(detection_curve::draw(results));
     outcomes.extend(sweep::draw(results));
-    outcomes.extend([frontier::draw(results), retrieval::draw(results)]);
-    outcomes.extend(retraining::draw(results));
+    outcomes.push(frontier::draw(results));
+    let dots = [
+        by_method::RETRIEVAL,
+        by_method::LDS,
+        by_method::LEAVE_ONE_OUT,
+    ];
+    outcomes.extend(dots.iter().filter_map(|figure| dots::draw(results, figure)));
     outcomes.extend(decomposition::draw(results));
     outcomes.extend(damping::draw(results));
     outcomes.extend(selection::draw(results));
     // what follows is about training alone; everything before it has a damping
-    outcomes
-        .iter_mut()
-        .for_each(|outcome| say_damping(results, outcome));
+    let with_damping = outcomes.len();
     outcomes.push(training::draw(results));
     outcomes.extend(training_cost::draw(results));
-    for outcome in &mut outcomes {
+    for (i, outcome) in outcomes.iter_mut().enumerate() {
+        let Outcome::Drawn(figure) = outcome else {
+            continue;
+        };
+        let said = &mut figure.caption;
+        if i < with_damping && !said.contains("amping") {
+            *said = caption(&[said, &damping_text(results)]);
+        }
         // every figure says what it leaves out, also when that is nothing
-        if let Outcome::Drawn(figure) = outcome
-            && !figure.caption.contains("Missing: ")
-        {
-            figure
-                .caption
-                .push_str(" Missing: nothing, no cell failed and no value is undefined.");
+        if !said.contains("Missing: ") {
+            said.push_str(" Missing: nothing, no cell failed and no value is undefined.");
         }
     }
     outcomes
-}
-
-/// Adds the damping to a caption that does not speak of it.
-fn say_damping(results: &ResultSet, outcome: &mut Outcome) {
-    if let Outcome::Drawn(figure) = outcome
-        && !figure.caption.contains("amping")
-    {
-        figure.caption = caption(&[&figure.caption, &damping_text(results)]);
-    }
 }
 
 #[cfg(test)]
@@ -91,15 +85,9 @@ mod tests {
     }
 
     #[test]
-    fn acronyms_keep_their_capitals() {
-        assert_eq!(
-            (lower_first("LoRA rank r"), lower_first("Adapted layers")),
-            ("LoRA rank r".to_owned(), "adapted layers".to_owned())
-        );
-    }
-
-    #[test]
-    fn slugs_are_file_names() {
+    fn acronyms_keep_their_capitals_and_slugs_are_file_names() {
+        assert_eq!(lower_first("LoRA rank r"), "LoRA rank r");
+        assert_eq!(lower_first("Adapted layers"), "adapted layers");
         assert_eq!(slug("sweep task.train, a = {b}"), "sweep_task_train_a_b");
     }
 }

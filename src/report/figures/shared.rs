@@ -1,22 +1,23 @@
 //! What figures share: axes of metrics, sentences of captions.
 
-use super::findings::Change;
-use crate::metrics::interval::{mean, t_interval};
+use crate::metrics::interval::{Interval, mean, t_interval};
 use crate::metrics::{Direction, find};
 use crate::report::chart::{Axis, DataPoint, Labels, Scale, Series};
-use crate::report::data::{Aggregate, ResultSet, Slice, change as paired_change, has_values};
+use crate::report::data::{Aggregate, Group, ResultSet, Slice, change, has_values};
 use crate::results::record::Record;
 
 /// The metric that stands for agreement with exact: per query when it was taken, else the mean query's.
 pub fn agreement(results: &ResultSet) -> Option<&'static str> {
-    [
-        "pearson",
-        "spearman",
-        "pearson_mean_query",
-        "spearman_mean_query",
-    ]
-    .into_iter()
-    .find(|metric| has_values(results, metric))
+    let mean_query = ["pearson_mean_query", "spearman_mean_query"];
+    let mut metrics = ["pearson", "spearman"].into_iter().chain(mean_query);
+    metrics.find(|metric| has_values(results, metric))
+}
+
+/// Every task at its reference setting.
+pub fn references<'s, 'r>(results: &'s ResultSet<'r>) -> Vec<(Slice<'r, 's>, &'s Group<'r>)> {
+    let slices = results.slices(None).into_iter();
+    let first = |slice: Slice<'r, 's>| slice.groups.first().copied().map(|group| (slice, group));
+    slices.filter_map(first).collect()
 }
 
 /// Methods that a metric says something about (see [`ResultSet::compared`]).
@@ -24,20 +25,16 @@ pub fn compared<'s>(results: &'s ResultSet, metric: &str) -> Vec<&'s str> {
     find(metric).map_or_else(Vec::new, |metric| results.compared(metric))
 }
 
-/// What is known of the change of a number of the cells between the first and the last group that a line shows.
+/// The interval of the change of a number of the cells between the first and the last group that a line shows.
 pub fn change_between(
     slice: &Slice,
     series: &Series,
     of: &dyn Fn(&Record) -> Option<f64>,
-) -> Change {
-    let mut shown = slice
-        .groups
-        .iter()
-        .zip(series)
-        .filter(|(_, (_, point))| point.is_some())
-        .map(|(group, _)| *group);
-    let ends = shown.next().zip(shown.next_back());
-    Change::paired(ends.and_then(|(first, last)| paired_change(first, last, of)))
+) -> Option<Interval> {
+    let all = slice.groups.iter().zip(series);
+    let mut shown = all.filter(|(_, (_, point))| point.is_some());
+    let (first, last) = (shown.next()?.0, shown.next_back()?.0);
+    change(first, last, of)?.interval()
 }
 
 /// Least and largest possible value.
@@ -52,83 +49,65 @@ pub fn mean_point(values: impl IntoIterator<Item = f64>, bounds: Bounds) -> Opti
     Some(DataPoint::from(mean(&values)?).within(interval))
 }
 
-/// Logarithmic for what is unbounded and better small: errors, times, memory.
-pub fn scale_of(metric: &str) -> Scale {
-    match find(metric) {
-        Some(metric) if metric.direction == Direction::Lower && metric.range.1.is_none() => {
-            Scale::Log
-        }
-        _ => Scale::Linear,
-    }
-}
-
-/// Axis of a metric over the given points; `None` when none of them can be shown.
+/// Axis of a metric over the given points, logarithmic for what is unbounded and better small (errors, times, memory);
+/// `None` when none of them can be shown.
 pub fn metric_axis<'p>(
     metric: &str,
     points: impl IntoIterator<Item = &'p DataPoint>,
 ) -> Option<Axis> {
-    let scale = scale_of(metric);
-    let (low, high) = find(metric).map_or((None, None), |metric| metric.range);
-    let bounds = (low.filter(|_| scale == Scale::Linear), high);
-    let (title, labels) = match find(metric) {
-        // Ticks carry the unit.
-        Some(metric) if metric.unit == "bytes" => (metric.title.to_owned(), Labels::Bytes),
-        Some(metric) => (metric.label(), Labels::Number),
-        None => (metric.to_owned(), Labels::Number),
+    let Some(metric) = find(metric) else {
+        return Axis::fit(metric, points, Scale::Linear, (None, None), Labels::Number);
     };
-    Axis::fit(title, points, scale, bounds, labels)
+    let (low, high) = metric.range;
+    let (scale, low) = match (metric.direction, high) {
+        (Direction::Lower, None) => (Scale::Log, None),
+        _ => (Scale::Linear, low),
+    };
+    let (title, labels) = match metric.unit {
+        // Ticks carry the unit.
+        "bytes" => (metric.title.to_owned(), Labels::Bytes),
+        _ => (metric.label(), Labels::Number),
+    };
+    Axis::fit(title, points, scale, (low, high), labels)
 }
 
 /// How the intervals of these numbers were made.
 pub fn interval_text<'a>(aggregates: impl IntoIterator<Item = &'a Aggregate>) -> String {
-    let (mut fewest, mut most, mut own) = (usize::MAX, 0, false);
-    for aggregate in aggregates
-        .into_iter()
-        .filter(|aggregate| aggregate.value.is_some())
-    {
-        if aggregate.over_seeds {
-            fewest = fewest.min(aggregate.seeds);
-            most = most.max(aggregate.seeds);
-        } else {
-            own |= aggregate.low.is_some();
+    let known = aggregates.into_iter().filter(|known| known.value.is_some());
+    let (over_seeds, single): (Vec<&Aggregate>, Vec<&Aggregate>) =
+        known.partition(|known| known.over_seeds);
+    let own = single.iter().any(|known| known.low.is_some());
+    let seeds = || over_seeds.iter().map(|known| known.seeds);
+    let text = match (seeds().min().zip(seeds().max()), own) {
+        (Some((fewest, most)), _) => {
+            let seeds = match fewest == most {
+                true => most.to_string(),
+                false => format!("{fewest} to {most}"),
+            };
+            let rest = if own {
+                "; where there is one seed, the interval within its cell"
+            } else {
+                ""
+            };
+            return format!("Bars: 95 % t-interval over {seeds} seeds{rest}.");
         }
-    }
-    let seeds = if fewest == most {
-        format!("{most}")
-    } else {
-        format!("{fewest} to {most}")
+        (None, true) => "One seed: bars are the 95 % interval within the cell.",
+        (None, false) => "No intervals: one seed.",
     };
-    match (most > 0, own) {
-        (true, true) => format!(
-            "Bars: 95 % t-interval over {seeds} seeds; where there is one seed, the interval within its cell."
-        ),
-        (true, false) => format!("Bars: 95 % t-interval over {seeds} seeds."),
-        (false, true) => "One seed: bars are the 95 % interval within the cell.".to_owned(),
-        (false, false) => "No intervals: one seed.".to_owned(),
-    }
+    text.to_owned()
 }
 
 /// Joins the sentences of a caption.
 pub fn caption(parts: &[&str]) -> String {
-    parts
-        .iter()
-        .filter(|part| !part.is_empty())
-        .copied()
-        .collect::<Vec<_>>()
-        .join(" ")
+    let parts = parts.iter().copied().filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join(" ")
 }
 
 /// A file name from any text.
 pub fn slug(text: &str) -> String {
-    let mut slug = String::new();
-    for c in text.chars() {
-        if c.is_ascii_alphanumeric() {
-            slug.push(c.to_ascii_lowercase());
-        } else if !slug.ends_with('_') && !slug.is_empty() {
-            slug.push('_');
-        }
-    }
-    slug.trim_end_matches('_').to_owned()
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    words.join("_").to_ascii_lowercase()
 }
 
 /// Lowers a first letter, unless its word has other capitals (LoRA).
@@ -143,8 +122,22 @@ pub fn lower_first(text: &str) -> String {
     }
 }
 
-/// Horizontal offsets in pixels that keep `count` methods' intervals apart.
-pub fn dodge(position: usize, count: usize) -> f64 {
-    let step = (18.0 / count.max(1) as f64).min(4.0);
-    (position as f64 - (count as f64 - 1.0) / 2.0) * step
+/// Id and title of a figure of one slice, which they name where there are several.
+pub fn named(id: &str, title: &str, slice: &Slice, several: bool) -> (String, String) {
+    match several {
+        true => (
+            format!("{id}_{}", slug(&slice.title)),
+            format!("{title}: {}", slice.title),
+        ),
+        false => (id.to_owned(), title.to_owned()),
+    }
+}
+
+/// A word for a number that is not there.
+pub fn why_missing(number: &Aggregate) -> &'static str {
+    match (number.undefined, number.failed) {
+        (1.., _) => "undefined",
+        (0, 1..) => "failed",
+        (0, 0) => "not taken",
+    }
 }

@@ -1,9 +1,9 @@
 //! Correlation, error, detection, time and memory against any numeric setting that was swept.
 
 use super::draft::{Draft, values};
-use super::{Outcome, has_values, lower_first, slug};
+use super::{Outcome, has_values, lower_first, named, slug};
 use crate::metrics::find;
-use crate::report::data::{ResultSet, Slice, axis_title};
+use crate::report::data::{ResultSet, Slice, SweptAxis, axis_title};
 
 const METRICS: [&str; 5] = [
     "relative_error",
@@ -22,42 +22,39 @@ pub fn draw(results: &ResultSet) -> Vec<Outcome> {
             "no numeric setting was swept over two values or more",
         )];
     }
-    let mut outcomes = Vec::new();
-    for axis in sweeps {
+    let of_axis = |axis: &SweptAxis| {
         let slices = results.slices(Some(&axis.key));
-        for slice in &slices {
-            outcomes.push(draw_slice(results, &axis.key, slice, slices.len() > 1));
-        }
-    }
-    outcomes
+        let drawn = slices.iter();
+        let drawn = drawn.map(|slice| draw_slice(results, &axis.key, slice, slices.len() > 1));
+        drawn.collect::<Vec<_>>()
+    };
+    sweeps.into_iter().flat_map(of_axis).collect()
 }
 
 fn draw_slice(results: &ResultSet, key: &str, slice: &Slice, several: bool) -> Outcome {
-    let name = lower_first(&axis_title(key));
-    let mut title = format!("Agreement and cost against {name}");
-    let mut id = format!("sweep_{}", slug(key));
-    if several {
-        title.push_str(&format!(": {}", slice.title));
-        id.push_str(&format!("_{}", slug(&slice.title)));
-    }
+    let title = format!(
+        "Agreement and cost against {}",
+        lower_first(&axis_title(key))
+    );
+    let (id, title) = named(&format!("sweep_{}", slug(key)), &title, slice, several);
     if values(&slice.groups, key).len() < 2 {
         let reason = format!("only one value of `{key}` among these cells");
         return Outcome::omitted(title, reason);
     }
-    let mut draft = Draft::new(results, 2, 190.0);
+    let mut draft = Draft::new(2, 190.0);
     let metrics = super::agreement(results).into_iter().chain(METRICS);
     for metric in metrics.filter(|metric| has_values(results, metric)) {
         let lead = find(metric).map_or(metric, |metric| metric.title);
         // the vertical axis names the metric: a heading would repeat it
-        draft.along(slice, key, metric, &format!("{lead}: best"), None);
+        draft.along(results, slice, key, metric, &format!("{lead}: best"), None);
     }
-    draft.legend_of_all();
-    let missing = draft.missing(&slice.groups);
+    draft.legend(results, results.methods.iter().map(String::as_str));
+    draft.count(&slice.groups);
     let off = match draft.off_axis() {
-        0 => String::new(),
-        zeros => format!("{zeros} values of exactly 0 are off a log axis."),
+        0 => None,
+        zeros => Some(format!("{zeros} values of exactly 0 are off a log axis.")),
     };
-    draft.note(&[&missing, &off]);
+    draft.chart.notes.extend(off.clone());
     draft.held.clone_from(&slice.held);
     let reference = if results.exact_is_measured() {
         "The reference is exact influence on the gradients in f32, before they were rounded: the error of exact is that of the storage."
@@ -71,9 +68,7 @@ fn draw_slice(results: &ResultSet, key: &str, slice: &Slice, several: bool) -> O
         ),
         "Runtime is for all scores, gradients not included; memory is the peak above what was resident before.",
         &draft.intervals(),
-        &draft.held(),
-        &missing,
-        &off,
+        &off.unwrap_or_default(),
     ];
     draft.outcome(id, title, &text, "no metric has a value here")
 }

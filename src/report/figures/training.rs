@@ -1,13 +1,13 @@
 //! Training curves: accuracy and loss after each epoch.
 
+use crate::report::data::{Group, ResultSet};
 use std::collections::BTreeSet;
 
-use super::draft::{Draft, MOST, styles};
+use super::draft::{Draft, Line, MOST, dodge, styles};
 use super::{Bounds, Outcome, findings, lower_first, mean_point};
-use crate::report::chart::{Axis, DataPoint, Entry, Labels, Scale, Series, points};
-use crate::report::data::{Group, MissingData, ResultSet};
+use crate::report::chart::{Axis, Entry, Labels, Scale, Series, points};
 use crate::report::number;
-use crate::report::palette::Style;
+use crate::report::parts::distinct;
 use crate::results::record::{EpochInfo, TrainingInfo};
 
 const TITLE: &str = "Fine-tuning: query accuracy and loss by epoch";
@@ -25,52 +25,37 @@ pub fn draw(results: &ResultSet) -> Outcome {
     if trained.is_empty() {
         return Outcome::omitted(TITLE, "no cell was fine-tuned");
     }
-    let (mut tasks, mut settings) = (Vec::<&str>::new(), Vec::<String>::new());
-    for group in &trained {
-        if !tasks.contains(&group.task.as_str()) {
-            tasks.push(&group.task);
-        }
-        if !settings.contains(&group.setting()) {
-            settings.push(group.setting());
-        }
-    }
+    let tasks = distinct(trained.iter().map(|group| group.task.as_str()));
+    let mut settings = distinct(trained.iter().map(|group| group.setting()));
     let all = settings.len();
     settings.truncate(MOST);
     let styles = styles(settings.iter().cloned());
-    let mut draft = Draft::new(results, 2, 170.0);
+    let mut draft = Draft::new(2, 170.0);
     let accuracy: Pick = |epoch| epoch.query_accuracy;
+    let loss: Pick = |epoch| Some(epoch.query_loss);
     for task in &tasks {
-        for (title, pick, bounds) in [
-            (results.accuracy_title(), accuracy, (Some(0.0), Some(1.0))),
-            (
-                "Query loss (nats)",
-                |epoch| Some(epoch.query_loss),
-                (Some(0.0), None),
-            ),
+        for (title, pick, most) in [
+            (results.accuracy_title(), accuracy, Some(1.0)),
+            ("Query loss (nats)", loss, None),
         ] {
+            let bounds = (Some(0.0), most);
             // a setting's line has the same look in every task
             let line = |group: &&Group| {
                 let setting = group.setting();
                 let place = settings.iter().position(|other| *other == setting)?;
-                Some((
-                    place,
-                    &styles[place],
-                    by_epoch(results, group, pick, bounds),
-                ))
+                let series = by_epoch(results, group, pick, bounds);
+                Some((styles[place].clone(), series, dodge(place, styles.len())))
             };
             let own = trained.iter().filter(|group| group.task == *task);
-            let lines: Vec<(usize, &Style, Series)> = own.filter_map(line).collect();
-            let shown = points(lines.iter().map(|(.., series)| series));
+            let lines: Vec<Line> = own.filter_map(line).collect();
+            let shown = points(lines.iter().map(|(_, series, _)| series));
             let y = Axis::fit(title, shown, Scale::Linear, bounds, Labels::Number);
             let Some(y) = y else { continue };
-            let x = lines
-                .iter()
-                .flat_map(|(.., series)| series)
-                .map(|(x, _)| *x);
-            let x = Axis::epochs(x.fold(1.0, f64::max));
+            let x = lines.iter().flat_map(|(_, series, _)| series);
+            let x = Axis::epochs(x.map(|(x, _)| *x).fold(1.0, f64::max));
             draft.findings.extend(sentence(task, title, &lines));
             let heading = if tasks.len() > 1 { task } else { "" };
-            draft.lines(heading, (x, y), lines, styles.len());
+            draft.lines(heading, (x, y), lines);
         }
     }
     // one setting alone has no name, and needs none
@@ -80,12 +65,13 @@ pub fn draw(results: &ResultSet) -> Outcome {
         true => format!("The first {MOST} of {all} settings are shown."),
         false => String::new(),
     };
-    let mut missing = MissingData::default();
-    results.groups.iter().for_each(|group| missing.group(group));
+    results
+        .groups
+        .iter()
+        .for_each(|group| draft.missing.group(group));
     let text = [
         "After each epoch, on the queries; all methods share the fine-tune. Mean over seeds with its 95 % t-interval.",
         &rest,
-        &missing.text().unwrap_or_default(),
         &not_finite(&trained),
     ];
     let empty = "no epoch has a finite accuracy or loss";
@@ -93,32 +79,26 @@ pub fn draw(results: &ResultSet) -> Outcome {
 }
 
 /// Where the curves end: the highest and the lowest.
-fn sentence(task: &str, title: &str, lines: &[(usize, &Style, Series)]) -> Option<String> {
-    let mut ends: Vec<(&str, &DataPoint)> = lines
-        .iter()
-        .filter_map(|(_, style, series)| {
-            let last = series.iter().rev().find_map(|(_, point)| point.as_ref())?;
-            Some((style.name.as_str(), last))
-        })
-        .collect();
-    ends.sort_by(|a, b| b.1.value.total_cmp(&a.1.value));
-    let text = |(name, point): &(&str, &DataPoint)| {
-        let value = findings::with_interval(point, |x| number::fixed(x, 3));
-        match *name {
-            "" => value,
-            name => format!("{value} ({name})"),
-        }
+fn sentence(task: &str, title: &str, lines: &[Line]) -> Option<String> {
+    let end = |(style, series, _): &'_ Line| {
+        let last = series.iter().rev().find_map(|(_, point)| point.clone())?;
+        let text = findings::with_interval(&last, |x| number::fixed(x, 3));
+        Some((
+            last.value,
+            match style.name.as_str() {
+                "" => text,
+                name => format!("{text} ({name})"),
+            },
+        ))
     };
-    let what = lower_first(title);
-    Some(match ends.as_slice() {
+    let mut ends: Vec<(f64, String)> = lines.iter().filter_map(end).collect();
+    ends.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let range = match ends.as_slice() {
         [] => return None,
-        [only] => format!("{task}, {what} ends at {}.", text(only)),
-        [first, .., last] => format!(
-            "{task}, {what} ends between {} and {}.",
-            text(last),
-            text(first)
-        ),
-    })
+        [(_, only)] => format!("at {only}"),
+        [(_, most), .., (_, least)] => format!("between {least} and {most}"),
+    };
+    Some(format!("{task}, {} ends {range}.", lower_first(title)))
 }
 
 /// Epochs whose accuracy or loss is NaN or infinite: they are in no mean.
@@ -131,12 +111,10 @@ fn not_finite(groups: &[&Group]) -> String {
         let accuracy = epoch.query_accuracy.is_none_or(f64::is_finite);
         bad += usize::from(!(accuracy && epoch.query_loss.is_finite()));
     }
-    match bad {
-        0 => String::new(),
-        _ => {
-            format!("Missing: {bad} of {all} epochs have an accuracy or a loss that is not finite.")
-        }
+    if bad == 0 {
+        return String::new();
     }
+    format!("Missing: {bad} of {all} epochs have an accuracy or a loss that is not finite.")
 }
 
 fn by_epoch(results: &ResultSet, group: &Group, pick: Pick, bounds: Bounds) -> Series {

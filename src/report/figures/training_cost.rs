@@ -1,6 +1,6 @@
 //! What a fine-tune and its gradients take, against a setting that was swept. No method has a part in it.
 
-use super::draft::{Draft, MOST, styles, values};
+use super::draft::{Draft, MOST, dodge, styles, values};
 use super::{Outcome, change_between, findings, lower_first, slug};
 use crate::report::chart::{Axis, DataPoint, Entry, Labels, Scale, Series, points};
 use crate::report::data::{LAYERS, ResultSet, Slice, axis_short, axis_title};
@@ -20,17 +20,17 @@ type Pick = fn(&Record) -> Option<f64>;
 
 /// The panels: title, kind, number.
 const NUMBERS: [(&str, Kind, Pick); 4] = [
-    ("Fine-tuning (s)", Kind::Seconds, |record| {
-        Some(record.training.as_ref()?.seconds)
+    ("Fine-tuning (s)", Kind::Seconds, |r| {
+        Some(r.training.as_ref()?.seconds)
     }),
-    ("Taking gradients (s)", Kind::Seconds, |record| {
-        Some(record.gradients.as_ref()?.seconds)
+    ("Taking gradients (s)", Kind::Seconds, |r| {
+        Some(r.gradients.as_ref()?.seconds)
     }),
-    ("Training gradients", Kind::Bytes, |record| {
-        Some(record.gradients.as_ref()?.bytes as f64)
+    ("Training gradients", Kind::Bytes, |r| {
+        Some(r.gradients.as_ref()?.bytes as f64)
     }),
-    ("Accuracy at the end", Kind::Share, |record| {
-        record.training.as_ref()?.epochs.last()?.query_accuracy
+    ("Accuracy at the end", Kind::Share, |r| {
+        r.training.as_ref()?.epochs.last()?.query_accuracy
     }),
 ];
 
@@ -67,13 +67,13 @@ fn draw_axis(results: &ResultSet, key: &str) -> Outcome {
     let styles = styles(slices.iter().map(|slice| slice.title.clone()));
     let groups = || slices.iter().flat_map(|slice| &slice.groups);
     let x_values = values(groups(), key);
-    let mut draft = Draft::new(results, 2, 190.0);
+    let mut draft = Draft::new(2, 190.0);
     for (label, kind, pick) in NUMBERS {
         let label = match kind {
             Kind::Share => format!("{} at the end", results.accuracy_title()),
             Kind::Seconds | Kind::Bytes => label.to_owned(),
         };
-        let of = |slice: &Slice| draft.of_cells(slice, key, pick);
+        let of = |slice: &Slice| draft.of_cells(results, slice, key, pick);
         let series: Vec<Series> = slices.iter().map(of).collect();
         let shown: Vec<&DataPoint> = points(&series).collect();
         let Some(y) = axis(&label, kind, &shown) else {
@@ -91,8 +91,8 @@ fn draw_axis(results: &ResultSet, key: &str) -> Outcome {
         });
         draft.findings.extend(said);
         let lines = series.into_iter().zip(&styles).enumerate();
-        let lines = lines.map(|(place, (series, style))| (place, style, series));
-        draft.lines("", (x, y), lines.collect(), styles.len());
+        let lines = lines.map(|(i, (line, style))| (style.clone(), line, dodge(i, styles.len())));
+        draft.lines("", (x, y), lines);
     }
     draft.chart.legend.extend(styles.iter().map(Entry::method));
     let rest = match all > MOST {
@@ -102,13 +102,11 @@ fn draw_axis(results: &ResultSet, key: &str) -> Outcome {
     draft.held = slices
         .first()
         .map_or(String::new(), |slice| slice.held.clone());
-    let missing = draft.missing(groups());
+    draft.count(groups());
     let text = [
         "Wall time of the fine-tune and of taking all training and query gradients, the size of the training gradients, and the accuracy after the last epoch.",
         &draft.intervals(),
-        &draft.held(),
         &rest,
-        &missing,
     ];
     let id = format!("training_cost_{}", slug(key));
     draft.outcome(id, title, &text, "no cell has a time or an accuracy")

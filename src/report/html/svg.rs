@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::rc::Rc;
 
+use maud::{Markup, PreEscaped, html};
 use plotters::drawing::IntoDrawingArea;
 use plotters::style::FontTransform;
 use plotters::style::text_anchor::{HPos, VPos};
@@ -15,6 +16,7 @@ use plotters_backend::{
 
 use super::markup::escape;
 use super::theme::Colours;
+use crate::progress::count;
 use crate::report::chart::{Bounds, Canvas, Chart, Entry, Layout, Meaning};
 use crate::report::palette::{Colour, INK};
 
@@ -94,74 +96,52 @@ struct Writer<'c> {
     origin: BackendCoord,
     size: (u32, u32),
     colours: &'c mut Colours,
-    group: Option<Group>,
+    /// Name and method of the open group of a series, and the class of its colour.
+    group: Option<(String, Option<usize>, String)>,
     is_linked: bool,
     /// Strokes of one look, which are one path.
-    stroke: Option<(Look, Path)>,
-}
-
-/// The open group of a series.
-struct Group {
-    name: String,
-    method: Option<usize>,
-    /// Class of its colour.
-    class: String,
+    stroke: Option<(Look, String)>,
 }
 
 /// What strokes of one path share: colour, opacity, width.
 type Look = ((u8, u8, u8), f64, u32);
 
 impl Writer<'_> {
+    /// Writes the start of an element, which [`Writer::begin`] ends.
+    fn open(&mut self, element: &Markup) {
+        let start = element.0.rsplit_once("</").map_or("", |(start, _)| start);
+        self.text.push_str(start);
+    }
+
     /// Ends what was begun before, and opens the group of a series and the link of a point.
     fn begin(&mut self, meaning: Option<&Meaning>) {
         self.end_stroke();
         if std::mem::take(&mut self.is_linked) {
             self.text.push_str("</a>");
         }
-        let is_other = |group: &Group| meaning.is_none_or(|meaning| meaning.series != group.name);
-        if self.group.as_ref().is_some_and(is_other) {
+        let is_other = |name: &str| meaning.is_none_or(|meaning| meaning.series != name);
+        if self.group.take_if(|(name, ..)| is_other(name)).is_some() {
             self.text.push_str("</g>");
-            self.group = None;
         }
         let Some(meaning) = meaning else { return };
-        let attribute = |name: &str, value: Option<usize>| {
-            value.map_or(String::new(), |value| format!(" {name}=\"{value}\""))
-        };
         if self.group.is_none() {
             let class = self.colours.class(meaning.colour);
-            let (key, method) = (
-                attribute("data-k", meaning.key),
-                attribute("data-m", meaning.method),
-            );
-            let name = escape(meaning.series);
-            let _ = write!(
-                self.text,
-                "<g class=\"s {class}\"{key}{method} data-n=\"{name}\">"
-            );
-            self.group = Some(Group {
-                name: meaning.series.to_owned(),
-                method: meaning.method,
-                class,
+            let name = PreEscaped(escape(meaning.series));
+            self.open(&html! {
+                g class={ "s " (class) } data-k=[meaning.key] data-m=[meaning.method] data-n=(name) {}
             });
+            self.group = Some((meaning.series.to_owned(), meaning.method, class));
         }
         if let Some((numbers, record)) = &meaning.link {
-            let known = self.group.as_ref().and_then(|group| group.method);
+            let known = self.group.as_ref().and_then(|(_, method, _)| *method);
             let own = record.method.filter(|method| Some(*method) != known);
-            let records = match record.records {
-                1 => "1 record".to_owned(),
-                count => format!("{count} records"),
-            };
-            let said = match numbers.as_str() {
-                "" => records,
-                numbers => format!("{numbers}; {records}"),
-            };
-            let _ = write!(
-                self.text,
-                "<a href=\"#{}\"{} aria-label=\"{}\">",
-                escape(&record.anchor),
-                attribute("data-m", own),
-                escape(&said)
-            );
+            let records = count(record.records, "record");
+            let mut parts = vec![numbers.as_str(), &records];
+            parts.retain(|part| !part.is_empty());
+            let (to, label) = (escape(&record.anchor), escape(&parts.join("; ")));
+            self.open(&html! {
+                a href={ "#" (PreEscaped(to)) } data-m=[own] aria-label=(PreEscaped(label)) {}
+            });
             self.is_linked = true;
         }
     }
@@ -176,56 +156,19 @@ impl Writer<'_> {
                 width => format!(" stroke-width=\"{}\"", tenths(width as i32)),
             };
             let opacity = opacity(colour);
-            let _ = write!(
-                self.text,
-                "<path{class}{width}{opacity} d=\"{}\"/>",
-                path.text
-            );
+            let _ = write!(self.text, "<path{class}{width}{opacity} d=\"{path}\"/>");
         }
     }
 
     /// The classes of a shape as an attribute: its kind, and its colour unless the group has it.
     fn class(&mut self, kind: &str, colour: BackendColor) -> String {
         let class = self.colours.class(rgb(colour));
-        let inherited = self
-            .group
-            .as_ref()
-            .is_some_and(|group| group.class == class);
+        let group = self.group.as_ref();
+        let inherited = group.is_some_and(|(.., known)| *known == class);
         match [kind, if inherited { "" } else { &class }].join(" ").trim() {
             "" => String::new(),
             classes => format!(" class=\"{classes}\""),
         }
-    }
-
-    fn stroke(
-        &mut self,
-        points: impl IntoIterator<Item = BackendCoord>,
-        colour: BackendColor,
-        width: u32,
-    ) {
-        let look = (colour.rgb, colour.alpha, width);
-        if self
-            .stroke
-            .as_ref()
-            .is_some_and(|(other, _)| *other != look)
-        {
-            self.end_stroke();
-        }
-        let (_, path) = self.stroke.get_or_insert_with(|| (look, Path::default()));
-        path.polyline(points, self.origin);
-    }
-
-    fn polygon(&mut self, points: impl IntoIterator<Item = BackendCoord>, colour: BackendColor) {
-        self.end_stroke();
-        let class = self.class("", colour);
-        let mut path = Path::default();
-        path.polyline(points, self.origin);
-        let _ = write!(
-            self.text,
-            "<path{class}{} d=\"{}z\"/>",
-            opacity(colour),
-            path.text
-        );
     }
 
     fn place(&self, (x, y): BackendCoord) -> (String, String) {
@@ -250,8 +193,7 @@ impl DrawingBackend for PageBackend<'_> {
 
     fn draw_pixel(&mut self, (x, y): BackendCoord, colour: BackendColor) -> Written {
         let corners = [(x, y), (x + 1, y), (x + 1, y + 1), (x, y + 1)];
-        self.0.borrow_mut().polygon(corners, colour);
-        Ok(())
+        self.fill_polygon(corners, &colour)
     }
 
     fn draw_line<S: BackendStyle>(
@@ -268,23 +210,20 @@ impl DrawingBackend for PageBackend<'_> {
         path: I,
         style: &S,
     ) -> Written {
-        let (colour, width) = (style.color(), style.stroke_width());
-        self.0.borrow_mut().stroke(path, colour, width);
-        Ok(())
-    }
-
-    fn draw_rect<S: BackendStyle>(
-        &mut self,
-        (x0, y0): BackendCoord,
-        (x1, y1): BackendCoord,
-        style: &S,
-        fill: bool,
-    ) -> Written {
-        let corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)];
-        match fill {
-            true => self.fill_polygon(corners, style),
-            false => self.draw_path(corners.into_iter().chain([(x0, y0)]), style),
+        let mut writer = self.0.borrow_mut();
+        let colour = style.color();
+        let look = (colour.rgb, colour.alpha, style.stroke_width());
+        if writer
+            .stroke
+            .as_ref()
+            .is_some_and(|(other, _)| *other != look)
+        {
+            writer.end_stroke();
         }
+        let origin = writer.origin;
+        let (_, text) = writer.stroke.get_or_insert_with(|| (look, String::new()));
+        polyline(text, path, origin);
+        Ok(())
     }
 
     fn fill_polygon<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(
@@ -292,7 +231,13 @@ impl DrawingBackend for PageBackend<'_> {
         corners: I,
         style: &S,
     ) -> Written {
-        self.0.borrow_mut().polygon(corners, style.color());
+        let mut writer = self.0.borrow_mut();
+        writer.end_stroke();
+        let class = writer.class("", style.color());
+        let mut path = String::new();
+        polyline(&mut path, corners, writer.origin);
+        let opacity = opacity(style.color());
+        let _ = write!(writer.text, "<path{class}{opacity} d=\"{path}z\"/>");
         Ok(())
     }
 
@@ -332,11 +277,8 @@ impl DrawingBackend for PageBackend<'_> {
         };
         let drop = (drop * em * FINE).round() as i32;
         let is_turned = matches!(style.transform(), FontTransform::Rotate270);
-        let (x, y) = writer.place(if is_turned {
-            (x + drop, y)
-        } else {
-            (x, y + drop)
-        });
+        let (right, down) = if is_turned { (drop, 0) } else { (0, drop) };
+        let (x, y) = writer.place((x + right, y + down));
         let turn = match is_turned {
             true => format!(" transform=\"rotate(-90 {x} {y})\""),
             false => String::new(),
@@ -363,8 +305,7 @@ impl DrawingBackend for PageBackend<'_> {
 }
 
 fn rgb(colour: BackendColor) -> Colour {
-    let (r, g, b) = colour.rgb;
-    [r, g, b]
+    colour.rgb.into()
 }
 
 fn opacity(colour: BackendColor) -> String {
@@ -374,27 +315,24 @@ fn opacity(colour: BackendColor) -> String {
     }
 }
 
-/// Path data in tenths of a pixel, relative after the first point.
-#[derive(Default)]
-struct Path {
-    text: String,
-}
-
-impl Path {
-    fn polyline(&mut self, points: impl IntoIterator<Item = BackendCoord>, origin: BackendCoord) {
-        let mut last: Option<BackendCoord> = None;
-        for (x, y) in points {
-            let at = (x - origin.0, y - origin.1);
-            let _ = match last.map(|before| (at.0 - before.0, at.1 - before.1)) {
-                None => write!(self.text, "M{} {}", tenths(at.0), tenths(at.1)),
-                Some((0, 0)) => Ok(()),
-                Some((dx, 0)) => write!(self.text, "h{}", tenths(dx)),
-                Some((0, dy)) => write!(self.text, "v{}", tenths(dy)),
-                Some((dx, dy)) if dy < 0 => write!(self.text, "l{}{}", tenths(dx), tenths(dy)),
-                Some((dx, dy)) => write!(self.text, "l{} {}", tenths(dx), tenths(dy)),
-            };
-            last = Some(at);
-        }
+/// Appends path data in tenths of a pixel, relative after the first point.
+fn polyline(
+    text: &mut String,
+    points: impl IntoIterator<Item = BackendCoord>,
+    origin: BackendCoord,
+) {
+    let mut last: Option<BackendCoord> = None;
+    for (x, y) in points {
+        let at = (x - origin.0, y - origin.1);
+        let _ = match last.map(|before| (at.0 - before.0, at.1 - before.1)) {
+            None => write!(text, "M{} {}", tenths(at.0), tenths(at.1)),
+            Some((0, 0)) => Ok(()),
+            Some((dx, 0)) => write!(text, "h{}", tenths(dx)),
+            Some((0, dy)) => write!(text, "v{}", tenths(dy)),
+            Some((dx, dy)) if dy < 0 => write!(text, "l{}{}", tenths(dx), tenths(dy)),
+            Some((dx, dy)) => write!(text, "l{} {}", tenths(dx), tenths(dy)),
+        };
+        last = Some(at);
     }
 }
 
@@ -412,36 +350,21 @@ fn tenths(x: i32) -> String {
 mod tests {
     use super::*;
     use crate::report::chart::{Axis, DataPoint, Layer, Panel, RecordRef, Stroke};
-    use crate::report::palette::{Dash, Marker, Style};
+    use crate::report::palette::{Dash, Look, Marker, Style};
 
     #[test]
     fn numbers_are_short() {
-        let of = [
-            (120, "12"),
-            (-5, "-.5"),
-            (123, "12.3"),
-            (0, "0"),
-            (-123, "-12.3"),
-        ];
-        for (x, text) in of {
-            assert_eq!(tenths(x), text);
-        }
-        let mut path = Path::default();
-        path.polyline(
-            [(100, 50), (200, 50), (200, 50), (210, 40), (220, 60)],
-            (100, 0),
-        );
-        assert_eq!(path.text, "M0 5h10l1-1l1 2");
+        let numbers = [120, -5, 123, 0, -123].map(tenths);
+        assert_eq!(numbers, ["12", "-.5", "12.3", "0", "-12.3"]);
+        let mut path = String::new();
+        let points = [(100, 50), (200, 50), (200, 50), (210, 40), (220, 60)];
+        polyline(&mut path, points, (100, 0));
+        assert_eq!(path, "M0 5h10l1-1l1 2");
     }
 
     #[test]
     fn a_point_links_to_its_records_and_strokes_of_one_look_are_one_path() {
-        let style = Style {
-            name: "A & B".to_owned(),
-            colour: [1, 2, 3],
-            marker: Marker::Plus,
-            dash: Dash::Dotted,
-        };
+        let style = Style::new("A & B", Look::new([1, 2, 3], Marker::Plus, Dash::Dotted));
         let record = RecordRef {
             anchor: "e7".to_owned(),
             method: Some(2),
@@ -450,13 +373,9 @@ mod tests {
         let axis = || Axis::linear("z", 0.0, 1.0);
         let point = DataPoint::from(0.5).with_record(Some(record));
         let mut panel = Panel::new("", axis(), axis());
-        panel.layers.push(Layer::line(
-            [(0.0, 0.0), (1.0, 1.0)],
-            Stroke::reference(Dash::Solid),
-        ));
-        panel
-            .layers
-            .push(Layer::series(&style, vec![(0.2, Some(point))], 0.0));
+        let diagonal = Layer::line([(0.0, 0.0), (1.0, 1.0)], Stroke::reference(Dash::Solid));
+        let series = Layer::series(&style, vec![(0.2, Some(point))], 0.0);
+        panel.layers = vec![diagonal, series];
         let chart = Chart {
             columns: 2,
             height: 50.0,
@@ -471,17 +390,9 @@ mod tests {
         let link = "<a href=\"#e7\" aria-label=\"0.2: 0.500; 3 records\"><path class=\"l\"";
         assert!(text.contains(&format!("{group}{link}")), "{text}");
         // the two strokes of the marker; all lines of the grid
-        let marker = text.split("records\">").nth(1).expect("a point");
-        assert_eq!(
-            marker
-                .split("</a>")
-                .next()
-                .expect("closed")
-                .matches('M')
-                .count(),
-            2,
-            "{text}"
-        );
+        let (_, marker) = text.split_once("records\">").expect("a point");
+        let (marker, _) = marker.split_once("</a>").expect("closed");
+        assert_eq!(marker.matches('M').count(), 2, "{text}");
         assert_eq!(text.matches("class=\"l grid\"").count(), 1, "{text}");
         assert!(text.ends_with("</a></g></svg>") && text.contains("a &lt;b&gt;"));
         assert!(!text.contains("elsewhere") && text.contains(" transform=\"rotate(-90 "));

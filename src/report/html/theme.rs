@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::report::contrast::{LIGHT, hex, on_dark, on_light};
+use crate::report::colour_contrast::{LIGHT, hex, on_dark, on_light};
 use crate::report::palette::{Colour, GREY, GRID, INK};
 
 /// Name, on light, on dark: of the page itself.
@@ -80,7 +80,7 @@ impl Colours {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::contrast::{DARK, GRAPHIC, ratio};
+    use crate::report::colour_contrast::{DARK, GRAPHIC, ratio};
 
     fn ground(name: &str) -> [Colour; 2] {
         let found = GROUND.iter().find(|(other, ..)| *other == name);

@@ -1,30 +1,25 @@
 //! A quantity of the cases along one varied setting, the others as in the base.
 
-use crate::metrics::interval::{mean, t_interval};
 use crate::metrics::slope::growth;
 use crate::report::chart::{DataPoint, RecordRef, Series};
+use crate::report::figures::mean_point;
 use crate::report::number;
 use crate::results::theory::{CaseRecord, Quantities, TheoryResults};
 
 /// The cases along an axis, as (x, case).
 pub fn cases<'r>(results: &'r TheoryResults, axis: &str) -> Vec<(f64, &'r CaseRecord)> {
-    let others_as_base = |case: &CaseRecord| {
+    let as_base = |case: &CaseRecord| {
         let names = case.axes.keys().chain(results.base_axes.keys());
-        names
-            .filter(|name| *name != axis)
-            .all(|name| case.axes.get(name) == results.base_axes.get(name))
+        let mut others = names.filter(|name| *name != axis);
+        others.all(|name| case.axes.get(name) == results.base_axes.get(name))
     };
     let at = |case: &CaseRecord| match axis {
         "train" => Some(case.n as f64),
         "dim" => Some(case.d as f64),
         _ => case.axes.get(axis).copied(),
     };
-    let mut cases: Vec<(f64, &CaseRecord)> = results
-        .cases
-        .iter()
-        .filter(|case| others_as_base(case))
-        .filter_map(|case| Some((at(case)?, case)))
-        .collect();
+    let cases = results.cases.iter().filter(|case| as_base(case));
+    let mut cases: Vec<_> = cases.filter_map(|case| Some((at(case)?, case))).collect();
     cases.sort_by(|a, b| a.0.total_cmp(&b.0));
     cases
 }
@@ -32,17 +27,15 @@ pub fn cases<'r>(results: &'r TheoryResults, axis: &str) -> Vec<(f64, &'r CaseRe
 /// Where the cases at a value of an axis are listed on the page.
 pub fn origin(results: &TheoryResults, axis: &str, x: f64) -> RecordRef {
     let along = cases(results, axis);
-    let records = along.iter().filter(|(at, _)| *at == x).count();
     let varied = results.varied.iter().position(|varied| varied.axis == axis);
     let value = values(&along).iter().position(|value| *value == x);
-    let anchor = match varied.zip(value) {
-        Some((axis, value)) => anchor(axis, value),
-        None => BASE.to_owned(),
-    };
     RecordRef {
-        anchor,
+        anchor: match varied.zip(value) {
+            Some((axis, value)) => anchor(axis, value),
+            None => BASE.to_owned(),
+        },
         method: None,
-        records,
+        records: along.iter().filter(|(at, _)| *at == x).count(),
     }
 }
 
@@ -69,58 +62,48 @@ pub fn series(
     cases: &[(f64, &CaseRecord)],
     of: impl Fn(&Quantities) -> f64,
 ) -> Series {
-    values(cases)
-        .into_iter()
-        .map(|x| {
-            let logs: Vec<f64> = cases
-                .iter()
-                .filter(|(at, _)| *at == x)
-                .filter_map(|(_, case)| case.quantities.as_ref())
-                .map(|quantities| of(quantities).ln())
-                .filter(|log| log.is_finite())
-                .collect();
-            let interval = t_interval(&logs).map(|i| (i.low.exp(), i.high.exp()));
-            let point = mean(&logs).map(|centre| DataPoint::from(centre.exp()).within(interval));
-            (
-                x,
-                point.map(|point| point.with_record(Some(origin(results, axis, x)))),
-            )
-        })
-        .collect()
+    let at = |x: f64| {
+        let here = cases.iter().filter(|(at, _)| *at == x);
+        let known = here.filter_map(|(_, case)| case.quantities.as_ref());
+        let logarithm = mean_point(known.map(|q| of(q).ln()), (None, None))?;
+        let interval = logarithm
+            .interval
+            .map(|(low, high)| (low.exp(), high.exp()));
+        let point = DataPoint::from(logarithm.value.exp()).within(interval);
+        Some(point.with_record(Some(origin(results, axis, x))))
+    };
+    values(cases).into_iter().map(|x| (x, at(x))).collect()
 }
 
 /// The exponent of a series with its interval, e.g. `−0.02 [−0.10, 0.06]`; `None` for an axis with zeros.
 pub fn slope(series: &Series) -> Option<String> {
-    let points: Vec<(f64, f64)> = series
-        .iter()
-        .filter_map(|(x, point)| Some((*x, point.as_ref()?.value)))
-        .collect();
-    let slope = growth(&points)?;
+    let points = series.iter();
+    let points = points.filter_map(|(x, point)| Some((*x, point.as_ref()?.value)));
+    let slope = growth(&points.collect::<Vec<_>>())?;
     let two = |value: f64| number::fixed(if value.abs() < 5e-3 { 0.0 } else { value }, 2);
-    Some(match slope.interval {
-        Some(i) => format!("{} [{}, {}]", two(slope.value), two(i.low), two(i.high)),
-        None => two(slope.value),
-    })
+    let interval = slope
+        .interval
+        .map(|i| format!(" [{}, {}]", two(i.low), two(i.high)));
+    Some(two(slope.value) + &interval.unwrap_or_default())
 }
+
+/// Axes: title, name in a sentence.
+const AXES: [(&str, &str, &str); 5] = [
+    ("train", "Examples n", "n"),
+    ("dim", "Block size d", "d"),
+    ("damping", "c in λ = c · tr F/d", "c"),
+    ("spectrum_decay", "Spectrum decay p", "spectrum_decay"),
+    ("norm_tail", "Spread of ln ‖g‖", "norm_tail"),
+];
 
 /// How an axis is called.
 pub fn title(axis: &str) -> &str {
-    match axis {
-        "train" => "Examples n",
-        "dim" => "Block size d",
-        "damping" => "c in λ = c · tr F/d",
-        "spectrum_decay" => "Spectrum decay p",
-        "norm_tail" => "Spread of ln ‖g‖",
-        other => other,
-    }
+    let known = AXES.iter().find(|known| known.0 == axis);
+    known.map_or(axis, |known| known.1)
 }
 
 /// How an axis is called in a sentence.
 pub fn short(axis: &str) -> &str {
-    match axis {
-        "train" => "n",
-        "dim" => "d",
-        "damping" => "λ",
-        other => other,
-    }
+    let known = AXES.iter().find(|known| known.0 == axis);
+    known.map_or(axis, |known| known.2)
 }

@@ -2,123 +2,111 @@
 
 use super::along::{cases, series, short, slope, title, values};
 use crate::metrics::Direction;
-use crate::report::chart::{Axis, Chart, Entry, Labels, Layer, Panel, Scale, Series, points};
+use crate::report::chart::{Axis, Entry, Labels, Scale, Series, points};
 use crate::report::figures::Outcome;
-use crate::report::figures::findings::{self, Change};
+use crate::report::figures::draft::{Draft, Line};
+use crate::report::figures::findings;
 use crate::report::number;
-use crate::report::palette::{Colour, Dash, Marker, Style};
+use crate::report::palette::{Colour, Dash, GREY, Look, Marker, Style};
 use crate::results::theory::{Quantities, TheoryResults};
 
-/// A curve: how it looks, and its value.
-struct Curve {
-    name: &'static str,
-    colour: Colour,
-    marker: Marker,
-    dash: Dash,
-    of: fn(&Quantities) -> f64,
-}
+/// A curve: its name, how it looks, and its value.
+type Curve = (&'static str, Colour, Marker, Dash, fn(&Quantities) -> f64);
 
-impl Curve {
-    const fn new(
-        name: &'static str,
-        (colour, marker, dash): (Colour, Marker, Dash),
-        of: fn(&Quantities) -> f64,
-    ) -> Self {
-        Self {
-            name,
-            colour,
-            marker,
-            dash,
-            of,
-        }
-    }
-}
+/// The lines along a setting, by the names of their curves.
+type Named<'l> = [(String, &'l Series)];
 
-const ERROR: Curve = Curve::new(
-    "measured ‖D − E‖",
-    ([0, 0, 0], Marker::Circle, Dash::Solid),
-    |q| q.error,
-);
+const THEOREM: &str = "Theorem 1";
+const CEILING: &str = "ceiling";
+const ERROR: &str = "measured ‖D − E‖";
 
-const BOUNDS: [Curve; 5] = [
-    Curve::new(
-        "Theorem 1",
-        ([0xd5, 0x5e, 0x00], Marker::Cross, Dash::Dotted),
+const CURVES: [Curve; 6] = [
+    (
+        THEOREM,
+        [0xd5, 0x5e, 0x00],
+        Marker::Cross,
+        Dash::Dotted,
         |q| q.theorem,
     ),
-    Curve::new(
+    (
         "second order",
-        ([0xe6, 0x9f, 0x00], Marker::Square, Dash::Dashed),
+        [0xe6, 0x9f, 0x00],
+        Marker::Square,
+        Dash::Dashed,
         |q| q.second_order,
     ),
-    Curve::new(
+    (
         "second order through E",
-        ([0x00, 0x9e, 0x73], Marker::Diamond, Dash::LongDashes),
+        [0x00, 0x9e, 0x73],
+        Marker::Diamond,
+        Dash::LongDashes,
         |q| q.second_order_inner,
     ),
-    Curve::new(
-        "ceiling",
-        ([0x00, 0x72, 0xb2], Marker::Up, Dash::Dashed),
-        |q| q.ceiling,
-    ),
-    Curve::new(
-        "from below",
-        ([0x6b, 0x6b, 0x6b], Marker::Down, Dash::Dotted),
-        |q| q.second_order_lower,
-    ),
+    (CEILING, [0x00, 0x72, 0xb2], Marker::Up, Dash::Dashed, |q| {
+        q.ceiling
+    }),
+    ("from below", GREY, Marker::Down, Dash::Dotted, |q| {
+        q.second_order_lower
+    }),
+    (ERROR, [0, 0, 0], Marker::Circle, Dash::Solid, |q| q.error),
 ];
-
-impl Curve {
-    fn style(&self) -> Style {
-        Style {
-            name: self.name.to_owned(),
-            colour: self.colour,
-            marker: self.marker,
-            dash: self.dash,
-        }
-    }
-}
 
 /// Error and bounds.
 pub fn errors(results: &TheoryResults) -> Outcome {
-    let curves: Vec<&Curve> = BOUNDS.iter().chain([&ERROR]).collect();
-    figure(
+    let mut draft = Draft::new(2, 210.0);
+    panels(
         results,
-        "theory_bounds",
-        "Error of swapping inverse and mean, beside its bounds",
+        &mut draft,
         "Spectral norm · λ",
-        &curves,
-        |curve, quantities| (curve.of)(quantities),
+        &CURVES,
+        |own, _| own,
         above,
-    )
+    );
+    let heading = "Error of swapping inverse and mean, beside its bounds";
+    finish(draft, "theory_bounds", heading, &CURVES)
+}
+
+/// Measured error over each bound: 1 is tight.
+pub fn tightness(results: &TheoryResults) -> Outcome {
+    let (mut draft, bounds) = (Draft::new(2, 210.0), &CURVES[..4]);
+    let share = |own, error| error / own;
+    panels(
+        results,
+        &mut draft,
+        "measured / bound",
+        bounds,
+        share,
+        tightest,
+    );
+    let heading = "How much of each bound is used";
+    finish(draft, "theory_tightness", heading, bounds)
+}
+
+fn style((name, colour, marker, dash, _): &Curve) -> Style {
+    Style::new(*name, Look::new(*colour, *marker, *dash))
+}
+
+/// How a line goes along a setting.
+fn change(x: &str, lines: &Named, name: &str) -> Option<String> {
+    let (_, line) = lines.iter().find(|(known, _)| known == name)?;
+    findings::change(line, x, |value| number::significant(value, 2), None)
 }
 
 /// How the measured error goes along a setting, and how far above it Theorem 1 and the ceiling stand.
-fn above(x: &str, curves: &[&Curve], lines: &[Series]) -> Option<String> {
-    let of = |name: &str| {
-        let at = curves.iter().position(|curve| curve.name == name)?;
-        Some(&lines[at])
+fn above(x: &str, lines: &Named) -> Option<String> {
+    let of = |name: &str| lines.iter().find(|(known, _)| known == name);
+    let factor = |name: &&str| {
+        let pairs = of(name)?.1.iter().zip(of(ERROR)?.1);
+        let ratios = pairs.filter_map(|((_, bound), (_, error))| {
+            Some(bound.as_ref()?.value / error.as_ref()?.value)
+        });
+        let ends = (f64::INFINITY, 0.0_f64);
+        let (low, high) = ratios.fold(ends, |(low, high), x| (low.min(x), high.max(x)));
+        let [from, to] = [low, high].map(|x| number::significant(x, 2));
+        (high > 0.0).then(|| format!("{name} is {from} to {to} times it"))
     };
-    let error = of(ERROR.name)?;
-    let change = findings::change(
-        error,
-        x,
-        |value| number::significant(value, 2),
-        Change::Unknown,
-    )?;
-    let factors: Vec<String> = ["Theorem 1", "ceiling"]
-        .into_iter()
-        .filter_map(|name| {
-            let ratios = of(name)?.iter().zip(error).filter_map(|(bound, error)| {
-                Some(bound.1.as_ref()?.value / error.1.as_ref()?.value)
-            });
-            let (low, high) = ratios.fold((f64::INFINITY, 0.0_f64), |(low, high), ratio| {
-                (low.min(ratio), high.max(ratio))
-            });
-            let show = |x: f64| number::significant(x, 2);
-            (high > 0.0).then(|| format!("{name} is {} to {} times it", show(low), show(high)))
-        })
-        .collect();
+    let factors: Vec<String> = [THEOREM, CEILING].iter().filter_map(factor).collect();
+    let change = change(x, lines, ERROR)?;
     Some(format!(
         "Along {x}, the measured error {change}; {}.",
         factors.join(", ")
@@ -126,103 +114,71 @@ fn above(x: &str, curves: &[&Curve], lines: &[Series]) -> Option<String> {
 }
 
 /// Which bound is the tightest along a setting, and how much of Theorem 1 is used.
-fn tightest(x: &str, curves: &[&Curve], lines: &[Series]) -> Option<String> {
-    let named: Vec<(String, &Series)> = curves
-        .iter()
-        .zip(lines)
-        .map(|(curve, line)| (curve.name.to_owned(), line))
-        .collect();
-    let first = findings::leaders(&named, Direction::Higher, x)?;
-    let theorem = named.iter().find(|(name, _)| name == "Theorem 1");
-    let change = theorem
-        .and_then(|(_, line)| {
-            let show = |value| number::significant(value, 2);
-            findings::change(line, x, show, Change::Unknown)
-        })
-        .map_or(String::new(), |change| format!("; Theorem 1 {change}"));
-    Some(format!("Tightest is {first}{change}."))
+fn tightest(x: &str, lines: &Named) -> Option<String> {
+    let first = findings::leaders(lines, Direction::Higher, x)?;
+    let change = change(x, lines, THEOREM).map(|change| format!("; {THEOREM} {change}"));
+    Some(format!(
+        "Tightest is {first}{}.",
+        change.unwrap_or_default()
+    ))
 }
 
-/// Measured error over each bound: 1 is tight.
-pub fn tightness(results: &TheoryResults) -> Outcome {
-    let curves: Vec<&Curve> = BOUNDS.iter().take(4).collect();
-    figure(
-        results,
-        "theory_tightness",
-        "How much of each bound is used",
-        "measured / bound",
-        &curves,
-        |curve, quantities| quantities.error / (curve.of)(quantities),
-        tightest,
-    )
-}
-
-fn figure(
+/// A panel a varied setting, with the curves as `value` makes them of their own and the error's.
+fn panels(
     results: &TheoryResults,
-    id: &str,
-    heading: &str,
+    draft: &mut Draft,
     y_title: &str,
-    curves: &[&Curve],
-    value: impl Fn(&Curve, &Quantities) -> f64,
-    sentence: impl Fn(&str, &[&Curve], &[Series]) -> Option<String>,
-) -> Outcome {
-    let (mut panels, mut notes) = (Vec::new(), Vec::new());
-    let mut seen = Vec::new();
+    curves: &[Curve],
+    value: fn(f64, f64) -> f64,
+    sentence: fn(&str, &Named) -> Option<String>,
+) {
     for varied in &results.varied {
         let along = cases(results, &varied.axis);
         let x = values(&along);
         if x.len() < 2 {
             continue;
         }
-        let lines: Vec<Series> = curves
-            .iter()
-            .map(|curve| {
-                series(results, &varied.axis, &along, |quantities| {
-                    value(curve, quantities)
-                })
-            })
-            .collect();
+        let line = |curve: &Curve| {
+            let of = |q: &Quantities| value((curve.4)(q), q.error);
+            series(results, &varied.axis, &along, of)
+        };
+        let lines: Vec<Series> = curves.iter().map(line).collect();
         let bounds = (None, None);
         let y = Axis::fit(y_title, points(&lines), Scale::Log, bounds, Labels::Number);
         let Some(y) = y else { continue };
-        let slopes: Vec<String> = curves
-            .iter()
-            .zip(&lines)
-            .filter_map(|(curve, line)| Some(format!("{} {}", curve.name, slope(line)?)))
+        let named = curves.iter().zip(&lines);
+        let named: Vec<_> = named
+            .map(|(curve, line)| (curve.0.to_owned(), line))
             .collect();
+        let slopes = named.iter();
+        let slopes = slopes.filter_map(|(name, line)| Some(format!("{name} {}", slope(line)?)));
+        let slopes: Vec<String> = slopes.collect();
         if !slopes.is_empty() {
-            notes.push(format!(
-                "Slope in {}: {}.",
-                short(&varied.axis),
-                slopes.join(", ")
-            ));
+            let x = match short(&varied.axis) {
+                // to which λ is proportional
+                "c" => "λ",
+                x => x,
+            };
+            let note = format!("Slope in {x}: {}.", slopes.join(", "));
+            draft.chart.notes.push(note);
         }
-        // the values are those of c, to which λ is proportional
-        let name = match varied.axis.as_str() {
-            "damping" => "c",
-            axis => short(axis),
-        };
-        seen.extend(sentence(name, curves, &lines));
-        let mut panel = Panel::new("", Axis::at_values(title(&varied.axis), &x), y);
-        let layer = |(series, curve): (Series, &&Curve)| Layer::series(&curve.style(), series, 0.0);
-        panel.layers = lines.into_iter().zip(curves).map(layer).collect();
-        panels.push(panel);
+        draft.findings.extend(sentence(short(&varied.axis), &named));
+        let lines = curves.iter().zip(lines);
+        let lines = lines.map(|(curve, line)| -> Line { (style(curve), line, 0.0) });
+        draft.lines("", (Axis::at_values(title(&varied.axis), &x), y), lines);
     }
-    if panels.is_empty() {
-        return Outcome::omitted(heading, "no setting was varied over two values");
-    }
-    let caption = format!(
-        "In units of 1/λ, so that λ⁻³ is a slope of −2. Each panel varies one setting; the others are as in the base. Points: geometric mean over seeds and \
-         blocks; bars: 95 % t-interval of the logarithm. {}",
-        notes.join(" ")
-    );
-    let legend = curves.iter().map(|curve| Entry::method(&curve.style()));
-    let chart = Chart {
-        columns: 2,
-        height: 210.0,
-        panels,
-        legend: legend.collect(),
-        notes,
-    };
-    Outcome::drawn(id, heading, seen, caption, chart)
+}
+
+fn finish(mut draft: Draft, id: &str, heading: &str, curves: &[Curve]) -> Outcome {
+    let legend = curves.iter().map(|curve| Entry::method(&style(curve)));
+    draft.chart.legend = legend.collect();
+    let text = "In units of 1/λ, so that λ⁻³ is a slope of −2. Each panel varies one setting; the others are as in the base. \
+                Points: geometric mean over seeds and blocks; bars: 95 % t-interval of the logarithm.";
+    let notes = draft.chart.notes.join(" ");
+    draft.outcome(
+        id,
+        heading,
+        &[text, &notes],
+        "no setting was varied over two values",
+    )
 }

@@ -1,16 +1,21 @@
 //! Time and memory against n, d and L: Table 1, measured.
 
 use crate::metrics::Direction;
-use crate::report::chart::{
-    Axis, Chart, DataPoint, Entry, Labels, Layer, Panel, RecordRef, Scale, Series, points,
-};
-use crate::report::figures::Outcome;
-use crate::report::figures::findings::{self, Change};
+use crate::report::chart::{Axis, DataPoint, Entry, Labels, RecordRef, Scale, Series, points};
+use crate::report::figures::draft::Draft;
+use crate::report::figures::{Outcome, findings};
 use crate::report::number;
 use crate::report::palette::Palette;
+use crate::report::parts::distinct;
 use crate::results::theory::{GrowthRecord, TheoryResults};
 
-const TITLE: &str = "Growth of time and memory";
+/// What is measured, the title of its axis, its labels, and how a value is shown.
+type Cost = (&'static str, &'static str, Labels, fn(f64) -> String);
+
+const COSTS: [Cost; 2] = [
+    ("time", "Time (s)", Labels::Number, number::seconds),
+    ("memory", "Peak memory", Labels::Bytes, number::bytes),
+];
 
 /// Titles of the axes of the sizes.
 const SIZES: [(&str, &str); 3] = [
@@ -21,28 +26,15 @@ const SIZES: [(&str, &str); 3] = [
 
 /// Panels: time, then memory, along each size.
 pub fn draw(results: &TheoryResults) -> Outcome {
-    let mut methods: Vec<&str> = Vec::new();
-    for growth in &results.growth {
-        if !methods.contains(&growth.method.as_str()) {
-            methods.push(&growth.method);
-        }
-    }
+    let methods = distinct(results.growth.iter().map(|growth| growth.method.as_str()));
     let palette = Palette::new(methods.iter().copied());
-    let (mut panels, mut seen) = (Vec::new(), Vec::new());
-    let time = (
-        "time",
-        "Time (s)",
-        Labels::Number,
-        number::seconds as fn(f64) -> String,
-    );
-    let memory = ("memory", "Peak memory", Labels::Bytes, number::bytes as _);
-    for (cost, title, labels, show) in [time, memory] {
+    let mut draft = Draft::new(3, 170.0);
+    for (cost, title, labels, show) in COSTS {
         for (axis, name) in SIZES {
-            let lines: Vec<(&str, Series)> = results
-                .growth
-                .iter()
-                .enumerate()
-                .filter(|(_, g)| g.cost == cost && g.axis == axis && !g.points.is_empty())
+            let rows = results.growth.iter().enumerate();
+            let rows =
+                rows.filter(|(_, g)| g.cost == cost && g.axis == axis && !g.points.is_empty());
+            let lines: Vec<(&str, Series)> = rows
                 .map(|(row, growth)| (growth.method.as_str(), line(row, growth)))
                 .collect();
             let shown = points(lines.iter().map(|(_, series)| series));
@@ -50,43 +42,32 @@ pub fn draw(results: &TheoryResults) -> Outcome {
                 continue;
             };
             let x: Vec<f64> = lines[0].1.iter().map(|(x, _)| *x).collect();
-            let named = lines
-                .iter()
-                .map(|(method, series)| (palette.style(method).name, series));
+            let named = lines.iter();
+            let named = named.map(|(method, series)| (palette.name(method), series));
             let named: Vec<(String, &Series)> = named.collect();
             if let Some(least) = findings::leaders(&named, Direction::Lower, axis) {
                 let change = |(name, series): &(String, &Series)| {
-                    let change = findings::change(series, axis, show, Change::Unknown)?;
+                    let change = findings::change(series, axis, show, None)?;
                     Some(format!("{name} {change}"))
                 };
                 let changes: Vec<String> = named.iter().filter_map(change).collect();
                 let changes = changes.join("; ");
-                seen.push(format!(
-                    "{cost} along {axis}: least with {least}; {changes}."
-                ));
+                let seen = format!("{cost} along {axis}: least with {least}; {changes}.");
+                draft.findings.push(seen);
             }
-            let mut panel = Panel::new("", Axis::at_values(name, &x), y);
-            let layer = |(method, series)| Layer::series(&palette.style(method), series, 0.0);
-            panel.layers = lines.into_iter().map(layer).collect();
-            panels.push(panel);
+            let lines = lines.into_iter();
+            let lines = lines.map(|(method, series)| (palette.style(method), series, 0.0));
+            draft.lines("", (Axis::at_values(name, &x), y), lines);
         }
     }
-    if panels.is_empty() {
-        return Outcome::omitted(TITLE, "time and memory were not measured");
-    }
-    let text = "(F + λI)⁻¹v of one query on random gradients: median time and peak memory of prepare and apply. Along each \
-                size the others are held at their middle value.";
     let legend = methods
         .iter()
         .map(|method| Entry::method(&palette.style(method)));
-    let chart = Chart {
-        columns: 3,
-        height: 170.0,
-        panels,
-        legend: legend.collect(),
-        notes: Vec::new(),
-    };
-    Outcome::drawn("theory_growth", TITLE, seen, text.to_owned(), chart)
+    draft.chart.legend = legend.collect();
+    let text = "(F + λI)⁻¹v of one query on random gradients: median time and peak memory of prepare and apply. Along each \
+                size the others are held at their middle value.";
+    let empty = "time and memory were not measured";
+    draft.outcome("theory_growth", "Growth of time and memory", &[text], empty)
 }
 
 /// The points of a measured growth; they link to its row of the table.

@@ -68,87 +68,12 @@ fn figures(results: &TheoryResults) -> Vec<Outcome> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
-    use crate::results::environment::provenance;
-    use crate::results::theory::{CaseRecord, GrowthRecord, Quantities, SCHEMA, Varied, Verdict};
+    use crate::results::theory::load;
 
     fn results() -> TheoryResults {
-        let axes =
-            |d: f64, c: f64| BTreeMap::from([("dim".to_owned(), d), ("damping".to_owned(), c)]);
-        let mut cases = Vec::new();
-        let settings = [
-            (64.0, 0.1),
-            (256.0, 0.1),
-            (1024.0, 0.1),
-            (64.0, 1.0),
-            (64.0, 10.0),
-        ];
-        for (d, c) in settings {
-            for seed in 0..3u64 {
-                let wobble = 1.0 + 0.01 * seed as f64;
-                cases.push(CaseRecord {
-                    block: "block.0".to_owned(),
-                    seed: Some(seed),
-                    axes: axes(d, c),
-                    n: 32,
-                    d: d as usize,
-                    lambda: 1.0,
-                    error: None,
-                    quantities: Some(Quantities {
-                        error: 0.5 * wobble,
-                        ceiling: 0.99,
-                        second_order: 3e3 * d * wobble,
-                        second_order_inner: 40.0,
-                        second_order_lower: 1e-5,
-                        theorem: 1e4 * d * d,
-                        score: 0.1,
-                        taken: 0.9,
-                        condition: 99.0,
-                    }),
-                    groups: vec![(1, 0.5), (2, 0.4), (16, 0.1), (32, 0.0)],
-                    findings: Vec::new(),
-                });
-            }
-        }
-        let growth = ["exact", "lissa", "datainf"]
-            .into_iter()
-            .flat_map(|method| ["n", "d", "L"].map(|axis| (method, axis)))
-            .flat_map(|(method, axis)| ["time", "memory"].map(|cost| (method, axis, cost)))
-            .map(|(method, axis, cost)| GrowthRecord {
-                method: method.to_owned(),
-                axis: axis.to_owned(),
-                cost: cost.to_owned(),
-                points: vec![(100.0, 1e-3), (1000.0, 1e-2), (4000.0, 5e-2)],
-                slope: Some(1.0),
-                interval: Some((0.9, 1.1)),
-                exponent: 1.0,
-                verdict: Verdict::Holds,
-                reason: None,
-            })
-            .collect();
-        TheoryResults {
-            schema: SCHEMA,
-            experiment: "t".to_owned(),
-            description: String::new(),
-            provenance: provenance("none", 1),
-            base: serde_json::Value::Null,
-            base_axes: axes(64.0, 0.1),
-            varied: vec![
-                Varied {
-                    axis: "dim".to_owned(),
-                    values: vec![64.0, 256.0, 1024.0],
-                },
-                Varied {
-                    axis: "damping".to_owned(),
-                    values: vec![0.1, 1.0, 10.0],
-                },
-            ],
-            claims: Vec::new(),
-            cases,
-            growth,
-        }
+        let folder = Path::new("tests/fixtures/theory_synthetic");
+        load(folder).unwrap().expect("a fixture")
     }
 
     #[test]

@@ -193,8 +193,7 @@ pub fn cases(results: &TheoryResults) -> Option<Table> {
         .count("d", |case| case.d)
         .number("λ", three, |case| Some(case.lambda))
         .each(axes, |columns, axis| {
-            let header = if axis == "damping" { "c" } else { short(axis) };
-            columns.number(header, number::plain, |case| case.axes.get(axis).copied())
+            columns.number(short(axis), number::plain, |case| case.axes.get(axis).copied())
         })
         .each(quantities, |columns, (header, of)| {
             columns.number(header, three, move |case| case.quantities.as_ref().map(of))
