@@ -178,6 +178,12 @@ impl Layer {
         }
     }
 
+    /// A word in a row.
+    pub fn word(y: f64, text: &str) -> Self {
+        let text = text.to_owned();
+        Self::Word { y, text }
+    }
+
     /// A shape that stands for no series.
     pub fn shape(points: impl Into<Vec<(f64, f64)>>, paint: Paint) -> Self {
         Self::Shape {

@@ -32,10 +32,7 @@ pub fn draw(results: &ResultSet) -> Outcome {
         }
     }
     draft.legend(results, compared(results, "pearson"));
-    draft.count(slices.iter().flat_map(|slice| &slice.groups));
-    draft.held = slices
-        .first()
-        .map_or(String::new(), |slice| slice.held.clone());
+    slices.iter().for_each(|slice| draft.covers(slice));
     let text = [
         "Pearson's r between each method's scores and exact influence; 1 is perfect.",
         "\"Mean query\" is influence on the mean query loss, as in the paper's Figure 1; \"per query\" is the mean of r over the queries.",

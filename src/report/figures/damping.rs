@@ -2,7 +2,7 @@
 
 use super::by_method::ceiling;
 use super::draft::Draft;
-use super::{Outcome, has_values, named};
+use super::{Outcome, named, taken};
 use crate::config::influence::DEFAULT_DAMPING;
 use crate::metrics::find;
 use crate::report::chart::{Entry, Layer, Stroke};
@@ -25,19 +25,14 @@ pub const METRICS: [&str; 6] = [
 /// One figure a task; nothing where the damping was not swept or nothing but agreement at each damping by itself
 /// was taken.
 pub fn draw(results: &ResultSet) -> Vec<Outcome> {
-    let metrics = METRICS.into_iter();
-    let metrics: Vec<&str> = metrics
-        .filter(|metric| has_values(results, metric))
-        .collect();
+    let metrics = taken(results, &METRICS);
     if metrics.is_empty() || !results.sweeps().iter().any(|axis| axis.key == DAMPING) {
         return Vec::new();
     }
     let slices = results.slices(Some(DAMPING));
     let several = slices.len() > 1;
-    let drawn = slices.iter();
-    drawn
-        .map(|slice| of_slice(results, &metrics, slice, several))
-        .collect()
+    let draw = |slice| of_slice(results, &metrics, slice, several);
+    slices.iter().map(draw).collect()
 }
 
 fn of_slice(results: &ResultSet, metrics: &[&str], slice: &Slice, several: bool) -> Outcome {
@@ -54,27 +49,22 @@ fn of_slice(results: &ResultSet, metrics: &[&str], slice: &Slice, several: bool)
         let panel = draft.along(results, slice, DAMPING, metric, &lead, most.as_ref());
         let Some(panel) = panel else { continue };
         let across = |y: f64| [(panel.x.low, y), (panel.x.high, y)];
-        let mut below: Vec<Layer> = most
-            .iter()
-            .flat_map(|most| Layer::level(most, across))
-            .collect();
+        let below = most.iter().flat_map(|most| Layer::level(most, across));
+        let mut below: Vec<Layer> = below.collect();
         if most.is_some() && legend.len() == 1 {
             legend.push(Entry::line("noise ceiling", GREY, Dash::Solid));
         }
         if panel.x.shows(DEFAULT_DAMPING) {
             let [high, low] = panel.upright(DEFAULT_DAMPING);
-            below.push(Layer::line(
-                [low, high],
-                Stroke::new(INK, 1.3, Dash::Dashed),
-            ));
+            let dashed = Stroke::new(INK, 1.3, Dash::Dashed);
+            below.push(Layer::line([low, high], dashed));
         }
         panel.layers.splice(0..0, below);
     }
     draft.chart.columns = draft.chart.panels.len().min(2);
     draft.legend(results, results.methods.iter().map(String::as_str));
     draft.chart.legend.extend(legend);
-    draft.count(&slice.groups);
-    draft.held.clone_from(&slice.held);
+    draft.covers(slice);
     let text = [
         &format!(
             "Every method at each c in λ = c · mean eigenvalue of each block's Fisher ({}), against the same \

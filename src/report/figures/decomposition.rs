@@ -7,7 +7,7 @@ use crate::metrics::find;
 use crate::report::chart::{
     Axis, DataPoint, Entry, Layer, Paint, Panel, RecordRef, Stroke, short_name,
 };
-use crate::report::data::{Aggregate, Group, ResultSet, Slice};
+use crate::report::data::{Group, ResultSet, Slice};
 use crate::report::number;
 use crate::report::palette::{Colour, Dash, INK, Look, Marker, Style, WHITE};
 use crate::report::parts::{Gaps, MethodGap, Part, distinct, of_group};
@@ -24,22 +24,22 @@ const CAP: f64 = 2.5 / ROW;
 /// Intervals of parts that are shorter than this share of the axis are in the table alone.
 const SHOWN: f64 = 0.006;
 
-/// The task, what is held, the cells, and their gaps.
-type Row<'s, 'r> = (String, String, &'s Group<'r>, Gaps);
+/// A task at its reference setting with its gaps by one metric.
+type Row<'s, 'r> = (Slice<'r, 's>, &'s Group<'r>, Gaps);
 
 /// One figure a metric, with a panel a task; nothing where no gap was split.
 pub fn draw(results: &ResultSet) -> Vec<Outcome> {
-    let of_slice = |(slice, group): (Slice, _)| {
+    let mut all: Vec<Row> = Vec::new();
+    for (slice, group) in references(results) {
         let gaps = of_group(group).into_iter();
-        gaps.map(move |gaps| (slice.title.clone(), slice.held.clone(), group, gaps))
-    };
-    let all: Vec<Row> = references(results).into_iter().flat_map(of_slice).collect();
-    let metrics = distinct(all.iter().map(|(.., gaps)| gaps.metric.as_str())).into_iter();
-    let figures = metrics.map(|metric| {
-        let own = all.iter().filter(|(.., gaps)| gaps.metric == metric);
+        all.extend(gaps.map(|gaps| (slice.clone(), group, gaps)));
+    }
+    let metrics = distinct(all.iter().map(|(.., gaps)| gaps.metric.as_str()));
+    let of_metric = |metric: &&str| {
+        let own = all.iter().filter(|(.., gaps)| gaps.metric == *metric);
         of_metric(results, metric, &own.collect::<Vec<_>>())
-    });
-    figures.collect()
+    };
+    metrics.iter().map(of_metric).collect()
 }
 
 fn of_metric(results: &ResultSet, metric: &str, rows: &[&Row]) -> Outcome {
@@ -51,23 +51,24 @@ fn of_metric(results: &ResultSet, metric: &str, rows: &[&Row]) -> Outcome {
     }
     let most = rows.iter().map(|(.., gaps)| gaps.methods.len()).max();
     let mut draft = Draft::new(1, ROW * most.unwrap_or(1) as f64);
-    draft.aggregates = all().map(|method| method.gap).collect();
-    draft.held = rows
-        .first()
-        .map_or(String::new(), |(_, held, ..)| held.clone());
     let look = Look::new(INK, Marker::Diamond, Dash::Solid);
     let gap = Style::new("the gap: all parts together", look);
-    for (task, _, group, gaps) in rows {
-        let names = gaps.methods.iter();
-        let names = names.map(|method| short_name(&results.palette.style(&method.label)));
+    for (slice, group, gaps) in rows {
+        draft.covers(slice);
+        let styles = gaps.methods.iter().map(|m| results.palette.style(&m.label));
+        let styles: Vec<Style> = styles.collect();
+        let names: Vec<String> = styles.iter().map(short_name).collect();
         let (low, high) = extent(gaps);
         let x = Axis::linear(format!("Gap to retraining: 1 − {name}"), low, high);
-        let mut panel = Panel::new(task, x, Axis::rows(&names.collect::<Vec<_>>()));
-        for (row, method) in gaps.methods.iter().enumerate() {
+        let mut panel = Panel::new(&slice.title, x, Axis::rows(&names));
+        for (row, (method, Style { name, .. })) in gaps.methods.iter().zip(&styles).enumerate() {
+            draft.missing.number(name, group, &method.gap);
+            draft.aggregates.push(method.gap);
             let record = results.origin(group, Some(&method.label));
             let layers = row_layers(method, (&panel.x, -(row as f64)), record, &gap);
             panel.layers.extend(layers);
-            draft.findings.extend(sentence(results, task, method));
+            let said = sentence(&slice.title, name, method);
+            draft.findings.extend(said);
         }
         let zero = Layer::line(panel.upright(0.0), Stroke::new(INK, 1.2, Dash::Solid));
         panel.layers.push(zero);
@@ -97,7 +98,7 @@ fn of_metric(results: &ResultSet, metric: &str, rows: &[&Row]) -> Outcome {
         &draft.intervals(),
         "Thin bars are the intervals of the parts, paired: both rungs on the same resamples or seeds.",
         &damping_text(results),
-        &undefined_text(&draft.aggregates),
+        "A query that is undefined on some rung is in no part.",
     ];
     let id = format!("decomposition_{}", slug(metric));
     draft.outcome(id, title, &text, "")
@@ -138,10 +139,7 @@ fn row_layers(
     }
     layers.push(match point(method) {
         Some(point) => Layer::dots(gap, [(point.with_record(Some(record)), (y - GAP).into())]),
-        None => Layer::Word {
-            y,
-            text: why_missing(&method.gap).to_owned(),
-        },
+        None => Layer::word(y, why_missing(&method.gap)),
     });
     layers
 }
@@ -158,29 +156,14 @@ fn numbers(point: &DataPoint) -> String {
 }
 
 /// The gap of a method and the largest of its parts.
-fn sentence(results: &ResultSet, title: &str, method: &MethodGap) -> Option<String> {
+fn sentence(task: &str, name: &str, method: &MethodGap) -> Option<String> {
     let parts = method.parts.iter();
-    let (part, loss) = parts
-        .filter_map(|part| Some((&part.title, part.loss.value?)))
-        .max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()))?;
+    let losses = parts.filter_map(|part| Some((&part.title, part.loss.value?)));
+    let (part, loss) = losses.max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()))?;
+    let (gap, loss) = (numbers(&point(method)?), number::fixed(loss, 3));
     Some(format!(
-        "{title}, {}: the gap is {}; the largest part is {part} ({}).",
-        results.palette.name(&method.label),
-        numbers(&point(method)?),
-        number::fixed(loss, 3)
+        "{task}, {name}: the gap is {gap}; the largest part is {part} ({loss})."
     ))
-}
-
-fn undefined_text(gaps: &[Aggregate]) -> String {
-    let sum = |of: fn(&Aggregate) -> usize| gaps.iter().map(of).sum::<usize>();
-    match sum(|gap| gap.undefined) {
-        0 => String::new(),
-        undefined => format!(
-            "{} of {} queries, counted by method, are undefined on some rung and in no part.",
-            number::plain(undefined as f64),
-            number::plain(sum(|gap| gap.cases) as f64)
-        ),
-    }
 }
 
 /// The bars of a method with where each begins and how far it goes: losses to the right from 0, gains to the left.

@@ -32,7 +32,7 @@ pub fn draw(results: &ResultSet) -> Outcome {
         if curves.is_empty() {
             continue;
         }
-        draft.missing.group(group);
+        draft.covers(&slice);
         for label in &results.methods {
             let own = curves.iter().find(|(other, ..)| other == label);
             let found = own.map_or(0, |(.., seeds)| *seeds);
@@ -46,7 +46,6 @@ pub fn draw(results: &ResultSet) -> Outcome {
         let x = Axis::linear("Share of examples inspected", 0.0, 1.0);
         let y = Axis::linear("Share of flipped labels found", 0.0, 1.0);
         draft.chart.panels.push(Panel::new(slice.title, x, y));
-        draft.held = slice.held;
         content.push((group, curves));
     }
     if content.len() > 1 {

@@ -1,7 +1,7 @@
 //! Rows of methods, columns of metrics, a dot with its interval in each.
 
 use super::draft::{Draft, point};
-use super::{Outcome, findings, has_values, metric_axis, references, why_missing};
+use super::{Outcome, findings, metric_axis, references, taken, why_missing};
 use crate::metrics::find;
 use crate::report::chart::{Axis, DataPoint, Entry, Layer, Panel, Stroke, short_name};
 use crate::report::data::{Aggregate, Group, ResultSet, compare};
@@ -33,10 +33,7 @@ pub struct Dots {
 
 /// One row of panels a task, at the reference setting.
 pub fn draw(results: &ResultSet, dots: &Dots) -> Option<Outcome> {
-    let metrics = dots.metrics.iter().copied();
-    let mut metrics: Vec<&str> = metrics
-        .filter(|metric| has_values(results, metric))
-        .collect();
+    let mut metrics = taken(results, dots.metrics);
     if metrics.is_empty() {
         return Some(Outcome::omitted(dots.title, dots.without?));
     }
@@ -53,8 +50,7 @@ pub fn draw(results: &ResultSet, dots: &Dots) -> Option<Outcome> {
         if !numbers[0].iter().any(Aggregate::applies) {
             continue;
         }
-        draft.missing.group(group);
-        draft.held = slice.held;
+        draft.covers(&slice);
         for (column, (metric, numbers)) in metrics.iter().zip(&numbers).enumerate() {
             let methods = results.methods.iter().zip(numbers);
             let points = methods.map(|(label, result)| point(results, group, Some(label), result));
@@ -72,28 +68,19 @@ pub fn draw(results: &ResultSet, dots: &Dots) -> Option<Outcome> {
                 ..Axis::linear(*metric, 0.0, 1.0)
             });
             let mut panel = Panel::new(slice.title.clone(), x, Axis::rows(&names));
-            let ceiling = most
-                .iter()
-                .flat_map(|most| Layer::level(most, |x| panel.upright(x)));
+            let ceiling = most.iter();
+            let ceiling = ceiling.flat_map(|most| Layer::level(most, |x| panel.upright(x)));
             let mut layers: Vec<Layer> = ceiling.collect();
-            if let Some(chance) =
-                (dots.chance)(metric).filter(|x| panel.x.can_show(*x) && panel.x.shows(*x))
-            {
-                layers.push(Layer::line(
-                    panel.upright(chance),
-                    Stroke::reference(Dash::Dashed),
-                ));
+            let shows = |x: &f64| panel.x.can_show(*x) && panel.x.shows(*x);
+            if let Some(chance) = (dots.chance)(metric).filter(shows) {
+                let dashed = Stroke::reference(Dash::Dashed);
+                layers.push(Layer::line(panel.upright(chance), dashed));
             }
             for (row, (label, point)) in results.methods.iter().zip(&points).enumerate() {
-                let y = -(row as f64);
+                let (y, style) = (-(row as f64), results.palette.style(label));
                 layers.push(match point {
-                    Some(point) => {
-                        Layer::dots(&results.palette.style(label), [(point.clone(), y.into())])
-                    }
-                    None => Layer::Word {
-                        y,
-                        text: why_missing(&numbers[row]).to_owned(),
-                    },
+                    Some(point) => Layer::dots(&style, [(point.clone(), y.into())]),
+                    None => Layer::word(y, why_missing(&numbers[row])),
                 });
             }
             panel.layers = layers;
@@ -107,12 +94,8 @@ pub fn draw(results: &ResultSet, dots: &Dots) -> Option<Outcome> {
         }
     }
     let text = [dots.text, &draft.intervals()];
-    Some(draft.outcome(
-        dots.id,
-        dots.title,
-        &text,
-        "no value at the reference setting",
-    ))
+    let empty = "no value at the reference setting";
+    Some(draft.outcome(dots.id, dots.title, &text, empty))
 }
 
 /// The best by a metric, with what it is held against.
@@ -143,10 +126,6 @@ fn sentence(
         format!("{} {value}", name(subject))
     });
     let ceiling = most.map(|most| format!("noise ceiling {}", findings::with_interval(most, show)));
-    let rest: Vec<String> = others.chain(ceiling).collect();
-    let rest = match rest.is_empty() {
-        true => String::new(),
-        false => format!(" ({})", rest.join("; ")),
-    };
+    let rest = findings::aside(others.chain(ceiling));
     Some(format!("{title}, {}: best is {best}{rest}.", found.title))
 }

@@ -51,15 +51,9 @@ pub fn point(
 impl Draft {
     /// Without panels yet, which get `columns` columns and plots `height` pixels high.
     pub fn new(columns: usize, height: f64) -> Self {
-        let chart = Chart {
-            columns,
-            height,
-            ..Chart::default()
-        };
-        Self {
-            chart,
-            ..Self::default()
-        }
+        let mut draft = Self::default();
+        (draft.chart.columns, draft.chart.height) = (columns, height);
+        draft
     }
 
     /// A metric of a method at a setting.
@@ -157,23 +151,24 @@ impl Draft {
         self.chart.legend.extend(labels.into_iter().map(entry));
     }
 
-    /// Counts the cells of groups, for what is missing.
-    pub fn count<'g, 'r: 'g>(&mut self, groups: impl IntoIterator<Item = &'g &'g Group<'r>>) {
-        groups
-            .into_iter()
-            .for_each(|group| self.missing.group(group));
+    /// Counts the cells of a slice that is shown, and says what is held there.
+    pub fn covers(&mut self, slice: &Slice) {
+        let groups = slice.groups.iter();
+        groups.for_each(|group| self.missing.group(group));
+        if self.held.is_empty() {
+            self.held.clone_from(&slice.held);
+        }
     }
 
     /// Values of 0 or less, which a logarithmic axis cannot show.
     pub fn off_axis(&self) -> usize {
         let panels = self.chart.panels.iter();
         let log = panels.filter(|panel| panel.y.scale == Scale::Log);
-        let points = log
-            .flat_map(|panel| &panel.layers)
-            .flat_map(|layer| match layer {
-                Layer::Points { points, .. } => points.as_slice(),
-                _ => &[],
-            });
+        let points = log.flat_map(|panel| &panel.layers);
+        let points = points.flat_map(|layer| match layer {
+            Layer::Points { points, .. } => points.as_slice(),
+            _ => &[],
+        });
         points.flatten().filter(|(_, y)| y.value <= 0.0).count()
     }
 
@@ -198,23 +193,17 @@ impl Draft {
                 reason: empty.to_owned(),
             };
         }
-        let held = match self.held.as_str() {
-            "" => String::new(),
-            held => format!("Held: {held}."),
-        };
         let missing = self.missing.text();
         self.chart.notes.splice(0..0, missing.clone());
-        let rest = [held, missing.unwrap_or_default()];
-        let text: Vec<&str> = text
-            .iter()
-            .copied()
-            .chain(rest.iter().map(|s| s.as_str()))
-            .collect();
+        let held = Some(self.held).filter(|held| !held.is_empty());
+        let held = held.map(|held| format!("Held: {held}."));
+        let rest = [held, missing].map(Option::unwrap_or_default);
+        let text = text.iter().copied().chain(rest.iter().map(String::as_str));
         Outcome::Drawn(Box::new(Figure {
             id: id.into(),
             title,
             findings: self.findings,
-            caption: caption(&text),
+            caption: caption(text),
             chart: self.chart,
         }))
     }
@@ -239,20 +228,13 @@ fn sentence(
     let place = |group: &&Group| Some((group.number(key)?, compare(results, &[group], found)?));
     let places: Vec<(f64, Comparison)> = groups.filter_map(place).collect();
     let first = findings::winners(&places, |label| results.palette.name(label), &x)?;
-    let subject = match found.is_computed() {
-        true => "datainf",
-        false => "exact",
-    };
+    let is_computed = found.is_computed();
+    let subject = if is_computed { "datainf" } else { "exact" };
     let line = series.iter().find(|(label, _)| *label == subject);
     let change = line.and_then(|(label, series)| {
-        let of = |record: &Record| {
-            let value = value(record, label, metric)?;
-            Some(if Metric::is_factor(found) {
-                value.ln()
-            } else {
-                value
-            })
-        };
+        let is_factor = Metric::is_factor(found);
+        let scaled = |x: f64| if is_factor { x.ln() } else { x };
+        let of = |record: &Record| value(record, label, metric).map(scaled);
         let difference = change_between(slice, series, &of);
         let show = |value| findings::show(metric, value);
         let change = findings::change(series, &x, show, difference)?;

@@ -145,6 +145,15 @@ pub fn list(names: &[String]) -> String {
     }
 }
 
+/// ` (A; B)`
+pub fn aside(parts: impl IntoIterator<Item = String>) -> String {
+    let parts: Vec<String> = parts.into_iter().collect();
+    match parts.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", parts.join("; ")),
+    }
+}
+
 /// `LiSSA, scaled, 0.89 [0.88, 0.90]; not told apart from it: A and B`
 pub fn best(
     comparison: &Comparison,

@@ -1,7 +1,7 @@
 //! What accuracy costs: correlation with exact against time and memory.
 
 use super::draft::{Draft, point};
-use super::{Outcome, agreement, findings, has_values, metric_axis, references};
+use super::{Outcome, agreement, findings, metric_axis, references, taken};
 use crate::report::chart::{DataPoint, Entry, Layer, Panel, Stroke};
 use crate::report::data::{ResultSet, aggregate};
 use crate::report::families::{Family, families};
@@ -14,17 +14,14 @@ pub fn draw(results: &ResultSet) -> Outcome {
     let Some(metric) = agreement(results) else {
         return Outcome::omitted(TITLE, "no cell has a correlation with exact");
     };
-    let costs: Vec<&str> = ["total_seconds", "peak_bytes"]
-        .into_iter()
-        .filter(|cost| has_values(results, cost))
-        .collect();
+    let costs = taken(results, &["total_seconds", "peak_bytes"]);
     if costs.is_empty() {
         return Outcome::omitted(TITLE, "no cell has times or memory");
     }
     let families = families(results.methods.iter().map(String::as_str), &results.palette);
     let mut draft = Draft::new(costs.len(), 260.0);
     for (slice, group) in references(results) {
-        draft.missing.group(group);
+        draft.covers(&slice);
         for (column, cost) in costs.iter().enumerate() {
             let mut of = |label: &'_ String| {
                 // what is missing is counted once, not with every cost
@@ -48,7 +45,6 @@ pub fn draw(results: &ResultSet) -> Outcome {
                 draft.chart.panels.push(panel);
             }
         }
-        draft.held = slice.held;
     }
     let entries = families.iter().map(|family| Entry::dot(&family.style));
     draft.chart.legend.extend(entries);

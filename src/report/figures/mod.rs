@@ -18,10 +18,10 @@ mod training;
 mod training_cost;
 
 use super::tables::damping_text;
-use crate::report::data::{ResultSet, has_values};
+use crate::report::data::ResultSet;
 use shared::{
     Bounds, caption, change_between, compared, lower_first, metric_axis, named, references, slug,
-    why_missing,
+    taken, why_missing,
 };
 
 pub use figure::{Figure, Outcome};
@@ -53,7 +53,7 @@ pub fn all(results: &ResultSet) -> Vec<Outcome> {
         };
         let said = &mut figure.caption;
         if i < with_damping && !said.contains("amping") {
-            *said = caption(&[said, &damping_text(results)]);
+            *said = caption([said.as_str(), &damping_text(results)]);
         }
         // every figure says what it leaves out, also when that is nothing
         if !said.contains("Missing: ") {

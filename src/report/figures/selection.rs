@@ -11,35 +11,24 @@ use crate::report::palette::{Dash, GREY, Look, Marker, Style};
 const TITLE: &str = "Choosing training data by influence";
 
 /// Curve in the records, titles of the axes, largest value.
-const CURVES: [(&str, &str, &str, Option<f64>); 2] = [
-    ("selection_accuracy", "Epoch", "Query accuracy", Some(1.0)),
-    (
-        "removal_loss",
-        "Share taken away, most helpful first",
-        "Query loss (nats)",
-        None,
-    ),
+const CURVES: [(&str, [&str; 2], Option<f64>); 2] = [
+    ("selection_accuracy", ["Epoch", "Query accuracy"], Some(1.0)),
+    ("removal_loss", [SHARE, "Query loss (nats)"], None),
 ];
+const SHARE: &str = "Share taken away, most helpful first";
 
 /// What methods are held against: ending of the curve's name, name in the legend, look.
-const BASELINES: [(&str, &str, Look); 2] = [
-    (
-        "full",
-        "all examples",
-        Look::new(GREY, Marker::Circle, Dash::Solid),
-    ),
-    (
-        "random",
-        "random choice",
-        Look::new(GREY, Marker::Square, Dash::Dashed),
-    ),
+const BASELINES: [(&str, &str, Marker, Dash); 2] = [
+    ("full", "all examples", Marker::Circle, Dash::Solid),
+    ("random", "random choice", Marker::Square, Dash::Dashed),
 ];
 
 /// The look of a method or a baseline.
 fn style(results: &ResultSet, label: &str) -> Style {
-    let baseline = BASELINES.iter().find(|known| known.0 == label);
-    let own = |(_, name, look): &(&str, &str, Look)| Style::new(*name, *look);
-    baseline.map_or_else(|| results.palette.style(label), own)
+    match BASELINES.iter().find(|known| known.0 == label) {
+        Some((_, name, marker, dash)) => Style::new(*name, Look::new(GREY, *marker, *dash)),
+        None => results.palette.style(label),
+    }
 }
 
 /// One row a task at the reference setting: accuracy by epoch on the choice, loss by share taken away. Nothing
@@ -51,7 +40,7 @@ pub fn draw(results: &ResultSet) -> Option<Outcome> {
     let mut drawn: Vec<&str> = Vec::new();
     for (slice, group) in references(results) {
         let before = draft.chart.panels.len();
-        for (name, x_title, y_title, most) in CURVES {
+        for (name, [x_title, y_title], most) in CURVES {
             let bounds = (Some(0.0), most);
             let mut lines: Vec<(&str, Series)> = Vec::new();
             for label in &all {
@@ -72,9 +61,8 @@ pub fn draw(results: &ResultSet) -> Option<Outcome> {
             let Some(y) = y else { continue };
             for label in &results.methods {
                 let own = group.records.iter().filter_map(|r| curve(r, label, name));
-                draft
-                    .missing
-                    .curve(&results.palette.name(label), group, own.count());
+                let label = results.palette.name(label);
+                draft.missing.curve(&label, group, own.count());
             }
             let ends = lines.iter().flat_map(|(_, series)| series);
             let last = ends.map(|(x, _)| *x).fold(0.0, f64::max);
@@ -89,19 +77,17 @@ pub fn draw(results: &ResultSet) -> Option<Outcome> {
                 lower_first(x_title.split(',').next().unwrap_or(x_title)),
                 number::plain(last)
             );
-            draft
-                .findings
-                .extend(sentence(results, group, name, &what, &lines));
+            let said = sentence(results, group, name, &what, &lines);
+            draft.findings.extend(said);
             drawn.extend(lines.iter().map(|(label, _)| label));
             let (count, lines) = (lines.len(), lines.into_iter().enumerate());
             let lines = lines.map(|(place, (label, series))| {
                 (style(results, label), series, dodge(place, count))
             });
             draft.lines(&slice.title, (x, y), lines);
-            draft.held.clone_from(&slice.held);
         }
         if draft.chart.panels.len() > before {
-            draft.missing.group(group);
+            draft.covers(&slice);
         }
     }
     if draft.chart.panels.is_empty() {
@@ -142,15 +128,11 @@ fn sentence(
         curve_end(record, label, name)
     })?;
     let best = findings::best(&found, |label| style(results, label).name, point, show)?;
-    let others = BASELINES.iter().filter_map(|(label, text, _)| {
+    let others = BASELINES.iter().filter_map(|(label, text, ..)| {
         let value = findings::with_interval(&point(label)?, show);
         Some(format!("{text} {value}"))
     });
-    let others: Vec<String> = others.collect();
-    let others = match others.is_empty() {
-        true => String::new(),
-        false => format!(" ({})", others.join("; ")),
-    };
+    let others = findings::aside(others);
     Some(format!("{what}: highest is {best}{others}."))
 }
 

@@ -13,11 +13,20 @@ pub fn agreement(results: &ResultSet) -> Option<&'static str> {
     metrics.find(|metric| has_values(results, metric))
 }
 
+/// Those of some metrics that any cell has.
+pub fn taken(results: &ResultSet, metrics: &[&'static str]) -> Vec<&'static str> {
+    let mut metrics = metrics.to_vec();
+    metrics.retain(|metric| has_values(results, metric));
+    metrics
+}
+
 /// Every task at its reference setting.
 pub fn references<'s, 'r>(results: &'s ResultSet<'r>) -> Vec<(Slice<'r, 's>, &'s Group<'r>)> {
-    let slices = results.slices(None).into_iter();
-    let first = |slice: Slice<'r, 's>| slice.groups.first().copied().map(|group| (slice, group));
-    slices.filter_map(first).collect()
+    let first = |mut slice: Slice<'r, 's>| {
+        slice.groups.truncate(1);
+        Some((slice.clone(), *slice.groups.first()?))
+    };
+    results.slices(None).into_iter().filter_map(first).collect()
 }
 
 /// Methods that a metric says something about (see [`ResultSet::compared`]).
@@ -78,28 +87,22 @@ pub fn interval_text<'a>(aggregates: impl IntoIterator<Item = &'a Aggregate>) ->
         known.partition(|known| known.over_seeds);
     let own = single.iter().any(|known| known.low.is_some());
     let seeds = || over_seeds.iter().map(|known| known.seeds);
-    let text = match (seeds().min().zip(seeds().max()), own) {
-        (Some((fewest, most)), _) => {
-            let seeds = match fewest == most {
-                true => most.to_string(),
-                false => format!("{fewest} to {most}"),
-            };
-            let rest = if own {
-                "; where there is one seed, the interval within its cell"
-            } else {
-                ""
-            };
-            return format!("Bars: 95 % t-interval over {seeds} seeds{rest}.");
-        }
-        (None, true) => "One seed: bars are the 95 % interval within the cell.",
-        (None, false) => "No intervals: one seed.",
-    };
-    text.to_owned()
+    let seeds = seeds().min().zip(seeds().max());
+    let seeds = seeds.map(|(fewest, most)| match fewest == most {
+        true => format!("Bars: 95 % t-interval over {most} seeds"),
+        false => format!("Bars: 95 % t-interval over {fewest} to {most} seeds"),
+    });
+    match (seeds, own) {
+        (Some(bars), false) => bars + ".",
+        (Some(bars), true) => bars + "; where there is one seed, the interval within its cell.",
+        (None, true) => "One seed: bars are the 95 % interval within the cell.".to_owned(),
+        (None, false) => "No intervals: one seed.".to_owned(),
+    }
 }
 
 /// Joins the sentences of a caption.
-pub fn caption(parts: &[&str]) -> String {
-    let parts = parts.iter().copied().filter(|part| !part.is_empty());
+pub fn caption<'t>(parts: impl IntoIterator<Item = &'t str>) -> String {
+    let parts = parts.into_iter().filter(|part| !part.is_empty());
     parts.collect::<Vec<_>>().join(" ")
 }
 
@@ -124,13 +127,11 @@ pub fn lower_first(text: &str) -> String {
 
 /// Id and title of a figure of one slice, which they name where there are several.
 pub fn named(id: &str, title: &str, slice: &Slice, several: bool) -> (String, String) {
-    match several {
-        true => (
-            format!("{id}_{}", slug(&slice.title)),
-            format!("{title}: {}", slice.title),
-        ),
-        false => (id.to_owned(), title.to_owned()),
+    if !several {
+        return (id.to_owned(), title.to_owned());
     }
+    let own = &slice.title;
+    (format!("{id}_{}", slug(own)), format!("{title}: {own}"))
 }
 
 /// A word for a number that is not there.

@@ -1,7 +1,7 @@
 //! Correlation, error, detection, time and memory against any numeric setting that was swept.
 
 use super::draft::{Draft, values};
-use super::{Outcome, has_values, lower_first, named, slug};
+use super::{Outcome, lower_first, named, slug, taken};
 use crate::metrics::find;
 use crate::report::data::{ResultSet, Slice, SweptAxis, axis_title};
 
@@ -32,30 +32,25 @@ pub fn draw(results: &ResultSet) -> Vec<Outcome> {
 }
 
 fn draw_slice(results: &ResultSet, key: &str, slice: &Slice, several: bool) -> Outcome {
-    let title = format!(
-        "Agreement and cost against {}",
-        lower_first(&axis_title(key))
-    );
+    let what = lower_first(&axis_title(key));
+    let title = format!("Agreement and cost against {what}");
     let (id, title) = named(&format!("sweep_{}", slug(key)), &title, slice, several);
     if values(&slice.groups, key).len() < 2 {
         let reason = format!("only one value of `{key}` among these cells");
         return Outcome::omitted(title, reason);
     }
     let mut draft = Draft::new(2, 190.0);
-    let metrics = super::agreement(results).into_iter().chain(METRICS);
-    for metric in metrics.filter(|metric| has_values(results, metric)) {
+    let agreement = super::agreement(results).into_iter();
+    for metric in agreement.chain(taken(results, &METRICS)) {
         let lead = find(metric).map_or(metric, |metric| metric.title);
         // the vertical axis names the metric: a heading would repeat it
         draft.along(results, slice, key, metric, &format!("{lead}: best"), None);
     }
     draft.legend(results, results.methods.iter().map(String::as_str));
-    draft.count(&slice.groups);
-    let off = match draft.off_axis() {
-        0 => None,
-        zeros => Some(format!("{zeros} values of exactly 0 are off a log axis.")),
-    };
+    draft.covers(slice);
+    let zeros = Some(draft.off_axis()).filter(|zeros| *zeros > 0);
+    let off = zeros.map(|zeros| format!("{zeros} values of exactly 0 are off a log axis."));
     draft.chart.notes.extend(off.clone());
-    draft.held.clone_from(&slice.held);
     let reference = if results.exact_is_measured() {
         "The reference is exact influence on the gradients in f32, before they were rounded: the error of exact is that of the storage."
     } else {

@@ -61,17 +61,12 @@ pub fn draw(results: &ResultSet) -> Outcome {
     // one setting alone has no name, and needs none
     let named = styles.iter().filter(|style| !style.name.is_empty());
     draft.chart.legend.extend(named.map(Entry::method));
-    let rest = match all > MOST {
-        true => format!("The first {MOST} of {all} settings are shown."),
-        false => String::new(),
-    };
-    results
-        .groups
-        .iter()
-        .for_each(|group| draft.missing.group(group));
+    let rest = (all > MOST).then(|| format!("The first {MOST} of {all} settings are shown."));
+    let groups = results.groups.iter();
+    groups.for_each(|group| draft.missing.group(group));
     let text = [
         "After each epoch, on the queries; all methods share the fine-tune. Mean over seeds with its 95 % t-interval.",
-        &rest,
+        &rest.unwrap_or_default(),
         &not_finite(&trained),
     ];
     let empty = "no epoch has a finite accuracy or loss";

@@ -3,33 +3,25 @@
 use super::draft::{Draft, MOST, dodge, styles, values};
 use super::{Outcome, change_between, findings, lower_first, slug};
 use crate::report::chart::{Axis, DataPoint, Entry, Labels, Scale, Series, points};
-use crate::report::data::{LAYERS, ResultSet, Slice, axis_short, axis_title};
+use crate::report::data::{LAYERS, ResultSet, Slice, SweptAxis, axis_short, axis_title};
 use crate::report::number;
 use crate::results::record::Record;
-
-/// How a number is shown.
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    Seconds,
-    Bytes,
-    Share,
-}
 
 /// A number of a cell.
 type Pick = fn(&Record) -> Option<f64>;
 
-/// The panels: title, kind, number.
-const NUMBERS: [(&str, Kind, Pick); 4] = [
-    ("Fine-tuning (s)", Kind::Seconds, |r| {
+/// The panels: title, unit (none of a share), number.
+const NUMBERS: [(&str, &str, Pick); 4] = [
+    ("Fine-tuning (s)", "s", |r| {
         Some(r.training.as_ref()?.seconds)
     }),
-    ("Taking gradients (s)", Kind::Seconds, |r| {
+    ("Taking gradients (s)", "s", |r| {
         Some(r.gradients.as_ref()?.seconds)
     }),
-    ("Training gradients", Kind::Bytes, |r| {
+    ("Training gradients", "bytes", |r| {
         Some(r.gradients.as_ref()?.bytes as f64)
     }),
-    ("Accuracy at the end", Kind::Share, |r| {
+    ("", "", |r| {
         r.training.as_ref()?.epochs.last()?.query_accuracy
     }),
 ];
@@ -52,10 +44,8 @@ pub fn draw(results: &ResultSet) -> Vec<Outcome> {
         let reason = "no numeric setting of the fine-tune was swept over two values or more";
         return vec![Outcome::omitted(TITLE, reason)];
     }
-    sweeps
-        .iter()
-        .map(|axis| draw_axis(results, &axis.key))
-        .collect()
+    let draw = |axis: &&SweptAxis| draw_axis(results, &axis.key);
+    sweeps.iter().map(draw).collect()
 }
 
 fn draw_axis(results: &ResultSet, key: &str) -> Outcome {
@@ -65,18 +55,17 @@ fn draw_axis(results: &ResultSet, key: &str) -> Outcome {
     let all = slices.len();
     slices.truncate(MOST);
     let styles = styles(slices.iter().map(|slice| slice.title.clone()));
-    let groups = || slices.iter().flat_map(|slice| &slice.groups);
-    let x_values = values(groups(), key);
+    let x_values = values(slices.iter().flat_map(|slice| &slice.groups), key);
     let mut draft = Draft::new(2, 190.0);
-    for (label, kind, pick) in NUMBERS {
-        let label = match kind {
-            Kind::Share => format!("{} at the end", results.accuracy_title()),
-            Kind::Seconds | Kind::Bytes => label.to_owned(),
+    for (label, unit, pick) in NUMBERS {
+        let label = match label {
+            "" => format!("{} at the end", results.accuracy_title()),
+            label => label.to_owned(),
         };
         let of = |slice: &Slice| draft.of_cells(results, slice, key, pick);
         let series: Vec<Series> = slices.iter().map(of).collect();
         let shown: Vec<&DataPoint> = points(&series).collect();
-        let Some(y) = axis(&label, kind, &shown) else {
+        let Some(y) = axis(&label, unit, &shown) else {
             continue;
         };
         let x = match key {
@@ -86,7 +75,7 @@ fn draw_axis(results: &ResultSet, key: &str) -> Outcome {
         };
         let what = lower_first(label.trim_end_matches(" (s)"));
         let said = slices.iter().zip(&series).filter_map(|(slice, series)| {
-            let change = change(slice, series, key, kind, pick)?;
+            let change = change(slice, series, key, unit, pick)?;
             Some(format!("{}, {what}: {change}.", slice.title))
         });
         draft.findings.extend(said);
@@ -95,53 +84,44 @@ fn draw_axis(results: &ResultSet, key: &str) -> Outcome {
         draft.lines("", (x, y), lines);
     }
     draft.chart.legend.extend(styles.iter().map(Entry::method));
-    let rest = match all > MOST {
-        true => format!("The first {MOST} of {all} lines are shown."),
-        false => String::new(),
-    };
-    draft.held = slices
-        .first()
-        .map_or(String::new(), |slice| slice.held.clone());
-    draft.count(groups());
+    let rest = (all > MOST).then(|| format!("The first {MOST} of {all} lines are shown."));
+    slices.iter().for_each(|slice| draft.covers(slice));
     let text = [
         "Wall time of the fine-tune and of taking all training and query gradients, the size of the training gradients, and the accuracy after the last epoch.",
         &draft.intervals(),
-        &rest,
+        &rest.unwrap_or_default(),
     ];
     let id = format!("training_cost_{}", slug(key));
     draft.outcome(id, title, &text, "no cell has a time or an accuracy")
 }
 
 /// How a line goes from its first to its last value.
-fn change(slice: &Slice, series: &Series, key: &str, kind: Kind, pick: Pick) -> Option<String> {
-    let show = |x: f64| match kind {
-        Kind::Seconds => number::seconds(x),
-        Kind::Bytes => number::bytes(x),
-        Kind::Share => number::fixed(x, 3),
+fn change(slice: &Slice, series: &Series, key: &str, unit: &str, pick: Pick) -> Option<String> {
+    let show = |x: f64| match unit {
+        "s" => number::seconds(x),
+        "bytes" => number::bytes(x),
+        _ => number::fixed(x, 3),
     };
-    let of = |record: &Record| match kind {
-        Kind::Share => pick(record),
-        Kind::Seconds | Kind::Bytes => pick(record).map(f64::ln),
-    };
-    let known = change_between(slice, series, &of);
-    findings::change(series, &axis_short(key), show, known)
+    let scaled = |x: f64| if unit.is_empty() { x } else { x.ln() };
+    let difference = change_between(slice, series, &|record| pick(record).map(scaled));
+    findings::change(series, &axis_short(key), show, difference)
 }
 
 /// Times start at 0, so that heights compare, unless they differ by a factor of 10.
-fn axis(title: &str, kind: Kind, points: &[&DataPoint]) -> Option<Axis> {
+fn axis(title: &str, unit: &str, points: &[&DataPoint]) -> Option<Axis> {
     let positive = || points.iter().map(|point| point.value).filter(|x| *x > 0.0);
     let factor = positive().fold(0.0, f64::max) / positive().fold(f64::INFINITY, f64::min);
-    let fit =
-        |scale, bounds, labels| Axis::fit(title, points.iter().copied(), scale, bounds, labels);
-    match kind {
-        Kind::Share => fit(Scale::Linear, (Some(0.0), Some(1.0)), Labels::Number),
-        Kind::Bytes => fit(Scale::Log, (None, None), Labels::Bytes),
-        Kind::Seconds if factor >= 10.0 => fit(Scale::Log, (None, None), Labels::Number),
-        Kind::Seconds => {
-            let axis = fit(Scale::Linear, (Some(0.0), None), Labels::Number)?;
-            Some(Axis::linear(title, 0.0, axis.high))
-        }
-    }
+    let (scale, bounds, labels) = match unit {
+        "bytes" => (Scale::Log, (None, None), Labels::Bytes),
+        "s" if factor >= 10.0 => (Scale::Log, (None, None), Labels::Number),
+        "s" => (Scale::Linear, (Some(0.0), None), Labels::Number),
+        _ => (Scale::Linear, (Some(0.0), Some(1.0)), Labels::Number),
+    };
+    let axis = Axis::fit(title, points.iter().copied(), scale, bounds, labels)?;
+    Some(match (unit, scale) {
+        ("s", Scale::Linear) => Axis::linear(title, 0.0, axis.high),
+        _ => axis,
+    })
 }
 
 #[cfg(test)]
@@ -153,7 +133,7 @@ mod tests {
         let axis = |values: &[f64]| {
             let points: Vec<DataPoint> = values.iter().map(|x| DataPoint::from(*x)).collect();
             let points: Vec<&DataPoint> = points.iter().collect();
-            axis("t", Kind::Seconds, &points).map(|axis| (axis.scale, axis.low))
+            axis("t", "s", &points).map(|axis| (axis.scale, axis.low))
         };
         assert_eq!(axis(&[2.0, 3.0]), Some((Scale::Linear, 0.0)));
         assert_eq!(axis(&[1.0, 30.0]).map(|found| found.0), Some(Scale::Log));

@@ -7,11 +7,11 @@ use crate::report::figures::Outcome;
 use crate::report::figures::draft::{Draft, Line};
 use crate::report::figures::findings;
 use crate::report::number;
-use crate::report::palette::{Colour, Dash, GREY, Look, Marker, Style};
+use crate::report::palette::{Dash, GREY, Look, Marker, Style};
 use crate::results::theory::{Quantities, TheoryResults};
 
-/// A curve: its name, how it looks, and its value.
-type Curve = (&'static str, Colour, Marker, Dash, fn(&Quantities) -> f64);
+/// A curve: its name, and its value.
+type Curve = (&'static str, fn(&Quantities) -> f64);
 
 /// The lines along a setting, by the names of their curves.
 type Named<'l> = [(String, &'l Series)];
@@ -21,34 +21,22 @@ const CEILING: &str = "ceiling";
 const ERROR: &str = "measured ‖D − E‖";
 
 const CURVES: [Curve; 6] = [
-    (
-        THEOREM,
-        [0xd5, 0x5e, 0x00],
-        Marker::Cross,
-        Dash::Dotted,
-        |q| q.theorem,
-    ),
-    (
-        "second order",
-        [0xe6, 0x9f, 0x00],
-        Marker::Square,
-        Dash::Dashed,
-        |q| q.second_order,
-    ),
-    (
-        "second order through E",
-        [0x00, 0x9e, 0x73],
-        Marker::Diamond,
-        Dash::LongDashes,
-        |q| q.second_order_inner,
-    ),
-    (CEILING, [0x00, 0x72, 0xb2], Marker::Up, Dash::Dashed, |q| {
-        q.ceiling
-    }),
-    ("from below", GREY, Marker::Down, Dash::Dotted, |q| {
-        q.second_order_lower
-    }),
-    (ERROR, [0, 0, 0], Marker::Circle, Dash::Solid, |q| q.error),
+    (THEOREM, |q| q.theorem),
+    ("second order", |q| q.second_order),
+    ("second order through E", |q| q.second_order_inner),
+    (CEILING, |q| q.ceiling),
+    ("from below", |q| q.second_order_lower),
+    (ERROR, |q| q.error),
+];
+
+/// Their looks.
+const LOOKS: [Look; 6] = [
+    Look::new([0xd5, 0x5e, 0x00], Marker::Cross, Dash::Dotted),
+    Look::new([0xe6, 0x9f, 0x00], Marker::Square, Dash::Dashed),
+    Look::new([0x00, 0x9e, 0x73], Marker::Diamond, Dash::LongDashes),
+    Look::new([0x00, 0x72, 0xb2], Marker::Up, Dash::Dashed),
+    Look::new(GREY, Marker::Down, Dash::Dotted),
+    Look::new([0, 0, 0], Marker::Circle, Dash::Solid),
 ];
 
 /// Error and bounds.
@@ -82,8 +70,10 @@ pub fn tightness(results: &TheoryResults) -> Outcome {
     finish(draft, "theory_tightness", heading, bounds)
 }
 
-fn style((name, colour, marker, dash, _): &Curve) -> Style {
-    Style::new(*name, Look::new(*colour, *marker, *dash))
+/// The looks of the first curves.
+fn styles(curves: &[Curve]) -> impl Iterator<Item = Style> {
+    let curves = curves.iter().zip(LOOKS);
+    curves.map(|((name, _), look)| Style::new(*name, look))
 }
 
 /// How a line goes along a setting.
@@ -139,7 +129,7 @@ fn panels(
             continue;
         }
         let line = |curve: &Curve| {
-            let of = |q: &Quantities| value((curve.4)(q), q.error);
+            let of = |q: &Quantities| value((curve.1)(q), q.error);
             series(results, &varied.axis, &along, of)
         };
         let lines: Vec<Series> = curves.iter().map(line).collect();
@@ -163,15 +153,14 @@ fn panels(
             draft.chart.notes.push(note);
         }
         draft.findings.extend(sentence(short(&varied.axis), &named));
-        let lines = curves.iter().zip(lines);
-        let lines = lines.map(|(curve, line)| -> Line { (style(curve), line, 0.0) });
+        let lines = styles(curves).zip(lines);
+        let lines = lines.map(|(style, line)| -> Line { (style, line, 0.0) });
         draft.lines("", (Axis::at_values(title(&varied.axis), &x), y), lines);
     }
 }
 
 fn finish(mut draft: Draft, id: &str, heading: &str, curves: &[Curve]) -> Outcome {
-    let legend = curves.iter().map(|curve| Entry::method(&style(curve)));
-    draft.chart.legend = legend.collect();
+    draft.chart.legend = styles(curves).map(|style| Entry::method(&style)).collect();
     let text = "In units of 1/λ, so that λ⁻³ is a slope of −2. Each panel varies one setting; the others are as in the base. \
                 Points: geometric mean over seeds and blocks; bars: 95 % t-interval of the logarithm.";
     let notes = draft.chart.notes.join(" ");
