@@ -1,4 +1,4 @@
-//! Loss curves of a training that is no cell: a panel a stage.
+//! Loss curves of a training that is no cell: a panel per stage.
 
 use super::ReportError;
 use super::chart::{self, Axis, Chart, DataPoint, Labels, Layer, Panel, Scale, Series};

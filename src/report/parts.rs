@@ -10,7 +10,7 @@ pub struct Gaps {
     pub metric: String,
     /// c of the upper rungs, ascending: several when the seeds chose different ones.
     pub dampings: Vec<f64>,
-    /// One entry a method, in the order of the settings.
+    /// One entry per method, in the order of the settings.
     pub methods: Vec<MethodGap>,
 }
 
@@ -22,7 +22,7 @@ pub struct MethodGap {
     pub gap: Aggregate,
     /// The parts, from the truth down.
     pub parts: Vec<Part>,
-    /// Why a cell has none, one entry a reason.
+    /// Why a cell has none, one entry per reason.
     pub problems: Vec<String>,
 }
 
@@ -37,7 +37,7 @@ pub struct Part {
     pub loss: Aggregate,
     /// How far the scores move.
     pub size: Aggregate,
-    /// What the records say of it, one entry a remark.
+    /// What the records say of it, one entry per remark.
     pub notes: Vec<String>,
 }
 

@@ -15,7 +15,7 @@ pub const FAMILY: FontFamily<'static> = FontFamily::SansSerif;
 /// (ascent − descent)/em of the font: plotters' bitmaps scale glyphs by this height, not by the em.
 pub const HEIGHT: f64 = 1.164;
 
-/// Makes the font known to plotters, once a process.
+/// Makes the font known to plotters, once per process.
 ///
 /// # Errors
 /// When the embedded file is not a font that plotters reads.

@@ -1,4 +1,4 @@
-//! The figures with a dot a method: detection of flipped labels and runtime (the content of the paper's Figure 2),
+//! The figures with a dot per method: detection of flipped labels and runtime (the content of the paper's Figure 2),
 //! retrieval of the query's class, and influence against retraining, below its noise ceiling.
 
 use super::dots::Dots;

@@ -7,7 +7,7 @@ use crate::report::data::ResultSet;
 const TITLE: &str = "Correlation with exact influence against LoRA rank";
 const RANK: &str = "lora.rank";
 
-/// One panel a task and measure: the mean query's correlation, as in the paper, and the mean over queries.
+/// One panel per task and measure: the mean query's correlation, as in the paper, and the mean over queries.
 pub fn draw(results: &ResultSet) -> Outcome {
     if !results.sweeps().iter().any(|axis| axis.key == RANK) {
         return Outcome::omitted(TITLE, "no sweep over `lora.rank` with two values or more");

@@ -22,7 +22,7 @@ pub const METRICS: [&str; 6] = [
     "pearson_default_damping",
 ];
 
-/// One figure a task; nothing where the damping was not swept or nothing but agreement at each damping by itself
+/// One figure per task; nothing where the damping was not swept or nothing but agreement at each damping by itself
 /// was taken.
 pub fn draw(results: &ResultSet) -> Vec<Outcome> {
     let metrics = taken(results, &METRICS);

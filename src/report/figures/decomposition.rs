@@ -1,4 +1,4 @@
-//! The gap to retraining in parts: a bar a method.
+//! The gap to retraining in parts: a bar per method.
 
 use super::draft::Draft;
 use super::{Outcome, findings, references, slug, why_missing};
@@ -27,7 +27,7 @@ const SHOWN: f64 = 0.006;
 /// A task at its reference setting with its gaps by one metric.
 type Row<'s, 'r> = (Slice<'r, 's>, &'s Group<'r>, Gaps);
 
-/// One figure a metric, with a panel a task; nothing where no gap was split.
+/// One figure per metric, with a panel per task; nothing where no gap was split.
 pub fn draw(results: &ResultSet) -> Vec<Outcome> {
     let mut all: Vec<Row> = Vec::new();
     for (slice, group) in references(results) {

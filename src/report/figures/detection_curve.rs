@@ -20,7 +20,7 @@ const STEPS: usize = 100;
 /// A method, the mean over seeds of its curve with intervals, and how many seeds these are.
 type Mean<'s> = (&'s str, Vec<(f64, DataPoint)>, usize);
 
-/// One panel a task at the reference setting.
+/// One panel per task at the reference setting.
 pub fn draw(results: &ResultSet) -> Outcome {
     let mut draft = Draft::new(1, 380.0);
     let mut content: Vec<(&Group, Vec<Mean>)> = Vec::new();

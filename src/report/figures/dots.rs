@@ -31,7 +31,7 @@ pub struct Dots {
     pub without: Option<&'static str>,
 }
 
-/// One row of panels a task, at the reference setting.
+/// One row of panels per task, at the reference setting.
 pub fn draw(results: &ResultSet, dots: &Dots) -> Option<Outcome> {
     let mut metrics = taken(results, dots.metrics);
     if metrics.is_empty() {

@@ -71,7 +71,7 @@ impl Draft {
         result
     }
 
-    /// Adds a panel of a metric along a swept setting, with a line a method, and the sentence `{lead} is {methods}`.
+    /// Adds a panel of a metric along a swept setting, with a line per method, and the sentence `{lead} is {methods}`.
     /// `also` is shown by the vertical axis, too. Without a value there is no panel.
     pub fn along(
         &mut self,
@@ -254,10 +254,10 @@ pub fn values<'g, 'r: 'g>(
     values
 }
 
-/// Lines a panel shows that stand for settings, not for methods.
+/// Most lines of a panel whose lines stand for settings, not for methods.
 pub const MOST: usize = 8;
 
-/// From dark to light, one a line: not the methods' colours.
+/// From dark to light, one per line: not the methods' colours.
 const COLOURS: [Colour; MOST] = [
     [0x44, 0x01, 0x54],
     [0x46, 0x32, 0x7e],

@@ -9,7 +9,7 @@ use crate::report::palette::Dash;
 
 const TITLE: &str = "Accuracy against cost";
 
-/// One row of panels a task at the reference setting: correlation against seconds, and against bytes.
+/// One row of panels per task at the reference setting: correlation against seconds, and against bytes.
 pub fn draw(results: &ResultSet) -> Outcome {
     let Some(metric) = agreement(results) else {
         return Outcome::omitted(TITLE, "no cell has a correlation with exact");

@@ -57,7 +57,7 @@ pub fn all(results: &ResultSet) -> Vec<Outcome> {
         }
         // every figure says what it leaves out, also when that is nothing
         if !said.contains("Missing: ") {
-            said.push_str(" Missing: nothing, no cell failed and no value is undefined.");
+            said.push_str(" No failures or undefined values.");
         }
     }
     outcomes

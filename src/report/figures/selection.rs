@@ -31,7 +31,7 @@ fn style(results: &ResultSet, label: &str) -> Style {
     }
 }
 
-/// One row a task at the reference setting: accuracy by epoch on the choice, loss by share taken away. Nothing
+/// One row per task at the reference setting: accuracy by epoch on the choice, loss by share taken away. Nothing
 /// where nothing was retrained.
 pub fn draw(results: &ResultSet) -> Option<Outcome> {
     let mut draft = Draft::new(2, 230.0);

@@ -15,7 +15,7 @@ const TITLE: &str = "Fine-tuning: query accuracy and loss by epoch";
 /// A number of an epoch of a cell's fine-tune.
 type Pick = fn(&EpochInfo) -> Option<f64>;
 
-/// A row of panels a task: accuracy and loss, one line a setting, mean over seeds.
+/// A row of panels per task: accuracy and loss, one line per setting, mean over seeds.
 pub fn draw(results: &ResultSet) -> Outcome {
     let is_trained = |group: &&Group| {
         let mut runs = group.records.iter().filter_map(|r| r.training.as_ref());

@@ -26,7 +26,7 @@ const NUMBERS: [(&str, &str, Pick); 4] = [
     }),
 ];
 
-/// One figure a swept setting, one line a task.
+/// One figure per swept setting, one line per task.
 pub fn draw(results: &ResultSet) -> Vec<Outcome> {
     const TITLE: &str = "Fine-tuning and gradients against a swept setting";
     if results

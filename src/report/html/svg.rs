@@ -1,5 +1,5 @@
 //! A backend of plotters that writes a figure's panels into the page: compact SVG whose colours are variables of the page,
-//! with a group a series and a link a point.
+//! with a group per series and a link per point.
 
 use std::cell::RefCell;
 use std::convert::Infallible;

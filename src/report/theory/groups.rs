@@ -18,7 +18,7 @@ const LOOKS: [Look; 6] = [
     Look::new(GREY, Marker::Cross, Dash::Solid),
 ];
 
-/// One line a damping, the rest as in the base.
+/// One line per damping, the rest as in the base.
 pub fn draw(results: &TheoryResults) -> Outcome {
     let along = cases(results, "damping");
     let line_at = |factor: f64| {

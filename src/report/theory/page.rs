@@ -48,7 +48,7 @@ fn titled(table: &Table) -> Markup {
     html! { h3 { (table.title) } (how(&table.note)) (body(table)) }
 }
 
-/// A part a claim: what it says, what is measured, where it is nearest to its bound.
+/// A part per claim: what it says, what is measured, where it is nearest to its bound.
 pub fn claims(results: &TheoryResults) -> Section {
     let parts = results.claims.iter().map(|claim| Part {
         id: format!("claim-{}", claim.name),
@@ -88,7 +88,7 @@ fn verdict(results: &TheoryResults, claim: &ClaimRecord) -> Markup {
     }
 }
 
-/// The cases that points stand on, an entry a value of a varied setting, and the table of all of them.
+/// The cases that points stand on, an entry per value of a varied setting, and the table of all of them.
 pub fn entries(results: &TheoryResults) -> (Section, Value) {
     let position = |case: &CaseRecord| {
         let mut cases = results.cases.iter();

@@ -50,7 +50,7 @@ pub fn verdict_class(verdict: Verdict) -> Option<&'static str> {
     }
 }
 
-/// A verdict a claim.
+/// One verdict per claim.
 pub fn verdicts(results: &TheoryResults) -> Option<Table> {
     type Of = fn(&Worst) -> f64;
     let worst: [(&str, Of); 3] = [
@@ -97,7 +97,7 @@ pub fn verdicts(results: &TheoryResults) -> Option<Table> {
         )
 }
 
-/// The cases of the base: a line a block, the geometric mean over seeds. `None` without any.
+/// The cases of the base: a line per block, the geometric mean over seeds. `None` without any.
 pub fn base(results: &TheoryResults) -> Option<Table> {
     let quantities: [Quantity; 8] = [
         ("λ‖D − E‖", |q| q.error),
