@@ -1,7 +1,7 @@
 //! Variants of one method that differ in numbers only: a knob, and what it is turned to.
 
+use super::data::distinct;
 use super::palette::{MARKERS, Palette, Style};
-use super::parts::distinct;
 use crate::look::Given;
 
 /// Labels of one method that differ in numeric options only.

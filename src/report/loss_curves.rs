@@ -1,7 +1,7 @@
 //! Loss curves of a training that is no cell: a panel per stage.
 
 use super::ReportError;
-use super::chart::{self, Axis, Chart, DataPoint, Labels, Layer, Panel, Scale, Series};
+use super::chart::{self, Axis, AxisScale, Chart, DataPoint, Layer, Panel, Series, TickLabels};
 use super::palette::Palette;
 
 /// A stage of a training.
@@ -31,7 +31,7 @@ pub fn draw(title: &str, curves: &[LossCurve]) -> Result<String, ReportError> {
             .zip(points)
             .collect();
         let shown = chart::points([&series]);
-        let (scale, labels) = (Scale::Log, Labels::Number);
+        let (scale, labels) = (AxisScale::Log, TickLabels::Number);
         let y = Axis::fit("Training loss", shown, scale, (None, None), labels)?;
         let last = curve.steps.last().map_or(1.0, |&step| step as f64);
         let mut panel = Panel::new(curve.stage, Axis::linear("Step", 0.0, 1.02 * last), y);

@@ -15,12 +15,12 @@ mod document;
 mod error;
 mod families;
 mod figures;
+mod gap_decomposition;
 mod html;
 pub mod loss_curves;
 mod number;
 mod palette;
 pub mod paper;
-mod parts;
 mod summary;
 #[cfg(test)]
 #[path = "../../tests/synthetic/mod.rs"]

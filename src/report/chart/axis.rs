@@ -13,14 +13,14 @@ use crate::report::number;
 
 /// Spacing of values along an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scale {
+pub enum AxisScale {
     /// Equal differences.
     Linear,
     /// Equal ratios.
     Log,
 }
 
-impl Scale {
+impl AxisScale {
     /// What the scale is linear in.
     fn forward(self, x: f64) -> f64 {
         match self {
@@ -45,7 +45,7 @@ impl Scale {
 
 /// How tick labels are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Labels {
+pub enum TickLabels {
     /// Numbers; powers of ten on wide log axes.
     Number,
     /// Bytes with decimal prefixes.
@@ -58,7 +58,7 @@ pub struct Axis {
     /// What it shows, with its unit.
     pub title: String,
     /// Spacing.
-    pub scale: Scale,
+    pub scale: AxisScale,
     /// Lower end.
     pub low: f64,
     /// Upper end.
@@ -66,13 +66,13 @@ pub struct Axis {
     /// Ticks and their labels; a label may be empty.
     pub ticks: Vec<(f64, String)>,
     /// How values are written.
-    pub labels: Labels,
+    pub labels: TickLabels,
 }
 
 impl Axis {
     fn new(
         title: impl Into<String>,
-        scale: Scale,
+        scale: AxisScale,
         (low, high): (f64, f64),
         ticks: impl IntoIterator<Item = (f64, String)>,
     ) -> Self {
@@ -82,20 +82,20 @@ impl Axis {
             low,
             high,
             ticks: ticks.into_iter().collect(),
-            labels: Labels::Number,
+            labels: TickLabels::Number,
         }
     }
 
     /// A linear axis over `[low, high]` with round ticks.
     pub fn linear(title: impl Into<String>, low: f64, high: f64) -> Self {
         let ticks = linear_ticks(low, high, 6);
-        Self::new(title, Scale::Linear, (low, high), ticks)
+        Self::new(title, AxisScale::Linear, (low, high), ticks)
     }
 
     /// A log axis over `[low, high]`, both positive.
-    pub fn log(title: impl Into<String>, low: f64, high: f64, labels: Labels) -> Self {
+    pub fn log(title: impl Into<String>, low: f64, high: f64, labels: TickLabels) -> Self {
         let ticks = log_ticks(low, high, labels);
-        let axis = Self::new(title, Scale::Log, (low, high), ticks);
+        let axis = Self::new(title, AxisScale::Log, (low, high), ticks);
         Self { labels, ..axis }
     }
 
@@ -104,7 +104,7 @@ impl Axis {
         let ticks = names.iter().enumerate();
         let ticks = ticks.map(|(i, name)| (-(i as f64), name.clone()));
         let ends = (0.5 - names.len() as f64, 0.5);
-        Self::new("", Scale::Linear, ends, ticks)
+        Self::new("", AxisScale::Linear, ends, ticks)
     }
 
     /// An axis that shows all points and their intervals; intervals are cut where they would take more than half of it.
@@ -113,14 +113,14 @@ impl Axis {
     pub fn fit<'p>(
         title: impl Into<String>,
         points: impl IntoIterator<Item = &'p DataPoint>,
-        scale: Scale,
+        scale: AxisScale,
         bounds: (Option<f64>, Option<f64>),
-        labels: Labels,
+        labels: TickLabels,
     ) -> Option<Self> {
         let (low, high) = range(points, scale, bounds)?;
         Some(match scale {
-            Scale::Linear => Self::linear(title, low, high),
-            Scale::Log => Self::log(title, low, high, labels),
+            AxisScale::Linear => Self::linear(title, low, high),
+            AxisScale::Log => Self::log(title, low, high, labels),
         })
     }
 
@@ -129,22 +129,22 @@ impl Axis {
     pub fn at_values(title: impl Into<String>, values: &[f64]) -> Self {
         let wide = |ends: (&f64, &f64)| *ends.0 > 0.0 && ends.1 / ends.0 >= 4.0;
         let scale = match values.first().zip(values.last()).is_some_and(wide) {
-            true => Scale::Log,
-            false => Scale::Linear,
+            true => AxisScale::Log,
+            false => AxisScale::Linear,
         };
         Self::at_values_on(title, values, scale)
     }
 
     /// An axis of this scale with a tick at each of the given distinct ascending values.
-    pub fn at_values_on(title: impl Into<String>, values: &[f64], scale: Scale) -> Self {
+    pub fn at_values_on(title: impl Into<String>, values: &[f64], scale: AxisScale) -> Self {
         let ends = values.first().zip(values.last());
         let (low, high) = ends.map_or((0.0, 1.0), |(low, high)| (*low, *high));
         let (low, high) = match scale {
-            Scale::Log => {
+            AxisScale::Log => {
                 let factor = (high / low).powf(0.07).max(1.05);
                 (low / factor, high * factor)
             }
-            Scale::Linear => {
+            AxisScale::Linear => {
                 let pad = if high > low { 0.07 * (high - low) } else { 0.5 };
                 (low - pad, high + pad)
             }
@@ -187,8 +187,8 @@ impl Axis {
     /// A value with three digits, and the unit that the ticks have.
     pub fn show(&self, value: f64) -> String {
         match self.labels {
-            Labels::Bytes => number::bytes(value),
-            Labels::Number => number::significant(value, 3),
+            TickLabels::Bytes => number::bytes(value),
+            TickLabels::Number => number::significant(value, 3),
         }
     }
 
@@ -203,8 +203,8 @@ impl Axis {
     /// Position of a value along the axis: 0 at `low`, 1 at `high`; values beyond are held at the ends.
     pub fn position(&self, value: f64) -> f64 {
         let t = match self.scale {
-            Scale::Linear => (value - self.low) / (self.high - self.low),
-            Scale::Log => (value / self.low).ln() / (self.high / self.low).ln(),
+            AxisScale::Linear => (value - self.low) / (self.high - self.low),
+            AxisScale::Log => (value / self.low).ln() / (self.high / self.low).ln(),
         };
         // the logarithm of a negative number is none
         if t.is_nan() { 0.0 } else { t.clamp(0.0, 1.0) }
@@ -248,7 +248,7 @@ impl Ranged for Axis {
 /// The range of [`Axis::fit`].
 fn range<'p>(
     points: impl IntoIterator<Item = &'p DataPoint>,
-    scale: Scale,
+    scale: AxisScale,
     bounds: (Option<f64>, Option<f64>),
 ) -> Option<(f64, f64)> {
     let extent = |values: &[f64]| {
@@ -267,8 +267,8 @@ fn range<'p>(
     }
     let (mut low, mut high) = extent(&values)?;
     let smallest = match scale {
-        Scale::Log => 0.7,
-        Scale::Linear => 0.05_f64.max(0.05 * high.abs()),
+        AxisScale::Log => 0.7,
+        AxisScale::Linear => 0.05_f64.max(0.05 * high.abs()),
     };
     all.extend(values);
     let (wide_low, wide_high) = extent(&all)?;
@@ -296,11 +296,8 @@ fn linear_ticks(low: f64, high: f64, most: usize) -> Vec<(f64, String)> {
     let values = RangedCoordf64::from(low..high).key_points(most);
     let step = values.windows(2).map(|pair| pair[1] - pair[0]).next();
     let step = step.unwrap_or(high - low);
-    let exact = |places: &i32| {
-        let scaled = step * 10f64.powi(*places);
-        (scaled - scaled.round()).abs() < 1e-6 * scaled
-    };
-    let decimals = (0..8).find(exact).unwrap_or(8) as usize;
+    // steps are 1, 2 or 5 times a power of ten
+    let decimals = (-step.log10() - 1e-9).ceil().max(0.0) as usize;
     let label = |x: f64| match x.abs() {
         size if size >= 1e4 || (size != 0.0 && size < 1e-3) => number::plain(x),
         _ => number::fixed(x, decimals),
@@ -309,7 +306,7 @@ fn linear_ticks(low: f64, high: f64, most: usize) -> Vec<(f64, String)> {
 }
 
 /// Powers of ten; on a short axis 1, 2, 5 in each; on a very short one round numbers.
-fn log_ticks(low: f64, high: f64, labels: Labels) -> Vec<(f64, String)> {
+fn log_ticks(low: f64, high: f64, labels: TickLabels) -> Vec<(f64, String)> {
     let ten = |exponent: i32| 10f64.powi(exponent);
     let first = (low.log10() - 1e-9).ceil() as i32;
     let last = (high.log10() + 1e-9).floor() as i32;
@@ -320,18 +317,18 @@ fn log_ticks(low: f64, high: f64, labels: Labels) -> Vec<(f64, String)> {
             .clone()
             .all(|exponent| (-2..=3).contains(&exponent));
         let label = |exponent| match labels {
-            Labels::Bytes => byte_label(ten(exponent)),
-            Labels::Number if small => number::plain(ten(exponent)),
-            Labels::Number => number::power_of_ten(exponent),
+            TickLabels::Bytes => byte_label(ten(exponent)),
+            TickLabels::Number if small => number::plain(ten(exponent)),
+            TickLabels::Number => number::power_of_ten(exponent),
         };
         return exponents
             .map(|exponent| (ten(exponent), label(exponent)))
             .collect();
     }
     let label = |x: f64| match labels {
-        Labels::Bytes => byte_label(x),
-        Labels::Number if (1e-3..1e5).contains(&x) => number::plain(x),
-        Labels::Number => number::significant(x, 1),
+        TickLabels::Bytes => byte_label(x),
+        TickLabels::Number if (1e-3..1e5).contains(&x) => number::plain(x),
+        TickLabels::Number => number::significant(x, 1),
     };
     for multiples in [
         &[1.0, 3.0][..],
@@ -348,8 +345,8 @@ fn log_ticks(low: f64, high: f64, labels: Labels) -> Vec<(f64, String)> {
     }
     let ticks = linear_ticks(low, high, 4).into_iter();
     let relabelled = ticks.map(|(x, text)| match labels {
-        Labels::Bytes => (x, byte_label(x)),
-        Labels::Number => (x, text),
+        TickLabels::Bytes => (x, byte_label(x)),
+        TickLabels::Number => (x, text),
     });
     relabelled.collect()
 }
@@ -366,7 +363,7 @@ mod tests {
     #[test]
     fn ticks_are_round_and_readable() {
         let log = |low, high, labels| Axis::log("", low, high, labels);
-        let (numbers, bytes) = (Labels::Number, Labels::Bytes);
+        let (numbers, bytes) = (TickLabels::Number, TickLabels::Bytes);
         let of = |axis: &Axis| {
             axis.ticks
                 .iter()
@@ -395,9 +392,9 @@ mod tests {
         assert!((two - one - (eight - four)).abs() < 1e-12);
         assert_eq!([-1.0, 0.0, 1e9].map(|x| axis.position(x)), [0.0, 0.0, 1.0]);
         for (values, scale) in [
-            ([1.0, 2.0, 4.0], Scale::Log),
-            ([0.0, 0.1, 0.2], Scale::Linear),
-            ([2.0, 3.0, 4.0], Scale::Linear),
+            ([1.0, 2.0, 4.0], AxisScale::Log),
+            ([0.0, 0.1, 0.2], AxisScale::Linear),
+            ([2.0, 3.0, 4.0], AxisScale::Linear),
         ] {
             assert_eq!(Axis::at_values("", &values).scale, scale);
         }
@@ -412,17 +409,17 @@ mod tests {
             super::range(&points.collect::<Vec<_>>(), scale, bounds)
         };
         let huge = [(0.5, Some((-9.0, 9.0))), (0.7, None)];
-        let (low, high) = range(&huge, Scale::Linear, (Some(-1.0), Some(1.0))).expect("points");
+        let (low, high) = range(&huge, AxisScale::Linear, (Some(-1.0), Some(1.0))).expect("points");
         assert!(
             low < 0.45 && low > 0.3 && high > 0.7 && high < 0.9,
             "{low} {high}"
         );
-        let (low, high) = range(&[(1.0, None)], Scale::Log, (None, None)).expect("a point");
+        let (low, high) = range(&[(1.0, None)], AxisScale::Log, (None, None)).expect("a point");
         assert!(low < 0.8 && high > 1.2);
         let none = [(0.0, None), (f64::NAN, None)];
-        assert_eq!(range(&none, Scale::Log, (None, None)), None);
+        assert_eq!(range(&none, AxisScale::Log, (None, None)), None);
         let ends = [(0.9, None), (1.0, None)];
-        let (_, high) = range(&ends, Scale::Linear, (None, Some(1.0))).expect("points");
+        let (_, high) = range(&ends, AxisScale::Linear, (None, Some(1.0))).expect("points");
         assert!(high > 1.0 && high < 1.01);
     }
 }

@@ -16,7 +16,7 @@ mod texts;
 
 use super::palette::{Colour, Dash, GREY, Marker, Style};
 
-pub use axis::{Axis, Labels, Scale};
+pub use axis::{Axis, AxisScale, TickLabels};
 pub use draw::{Canvas, Meaning};
 pub use files::{png, svg};
 pub use layout::{Bounds, Layout};

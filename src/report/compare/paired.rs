@@ -7,9 +7,9 @@ use crate::metrics::METRICS;
 use crate::metrics::contrast::Contrast;
 use crate::metrics::interval::mean;
 use crate::progress::count;
+use crate::report::data::distinct;
 use crate::report::data::{seeds_by_task, task_name, value};
 use crate::report::number::{self, MISSING};
-use crate::report::parts::distinct;
 use crate::report::tables::Columns;
 use crate::results::record::Record;
 

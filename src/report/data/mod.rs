@@ -276,6 +276,17 @@ impl<'a> ResultSet<'a> {
     }
 }
 
+/// Each once, in the order of their first places.
+pub fn distinct<T: PartialEq>(all: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut found = Vec::new();
+    for one in all {
+        if !found.contains(&one) {
+            found.push(one);
+        }
+    }
+    found
+}
+
 /// One method of one cell.
 pub fn method<'r>(record: &'r Record, label: &str) -> Option<&'r MethodRecord> {
     record.methods.iter().find(|method| method.label == label)

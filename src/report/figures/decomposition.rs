@@ -7,10 +7,11 @@ use crate::metrics::find;
 use crate::report::chart::{
     Axis, DataPoint, Entry, Layer, Paint, Panel, RecordRef, Stroke, short_name,
 };
+use crate::report::data::distinct;
 use crate::report::data::{Group, ResultSet, Slice};
+use crate::report::gap_decomposition::{GapComponent, GapDecomposition, MethodGap, of_group};
 use crate::report::number;
 use crate::report::palette::{Colour, Dash, INK, Look, Marker, Style, WHITE};
-use crate::report::parts::{Gaps, MethodGap, Part, distinct, of_group};
 use crate::report::tables::damping_text;
 
 /// Pixels of a row; heights within it are in shares of it, downwards from its middle.
@@ -25,7 +26,7 @@ const CAP: f64 = 2.5 / ROW;
 const SHOWN: f64 = 0.006;
 
 /// A task at its reference setting with its gaps by one metric.
-type Row<'s, 'r> = (Slice<'r, 's>, &'s Group<'r>, Gaps);
+type Row<'s, 'r> = (Slice<'r, 's>, &'s Group<'r>, GapDecomposition);
 
 /// One figure per metric, with a panel per task; nothing where no gap was split.
 pub fn draw(results: &ResultSet) -> Vec<Outcome> {
@@ -167,7 +168,7 @@ fn sentence(task: &str, name: &str, method: &MethodGap) -> Option<String> {
 }
 
 /// The bars of a method with where each begins and how far it goes: losses to the right from 0, gains to the left.
-fn bars(method: &MethodGap) -> impl Iterator<Item = (&Part, f64, f64)> {
+fn bars(method: &MethodGap) -> impl Iterator<Item = (&GapComponent, f64, f64)> {
     let (mut right, mut left) = (0.0, 0.0);
     method.parts.iter().filter_map(move |part| {
         let loss = part.loss.value?;
@@ -179,7 +180,7 @@ fn bars(method: &MethodGap) -> impl Iterator<Item = (&Part, f64, f64)> {
 }
 
 /// Range of x: 0, all bars and all gaps, with their intervals unless these go far beyond the bars.
-fn extent(gaps: &Gaps) -> (f64, f64) {
+fn extent(gaps: &GapDecomposition) -> (f64, f64) {
     let (mut low, mut high) = (0.0f64, 0.0f64);
     let mut ends = Vec::new();
     for method in &gaps.methods {

@@ -5,7 +5,9 @@ use super::shared::{caption, change_between, compared, interval_text, metric_axi
 use super::{Figure, Outcome};
 use crate::look::{Colour, Dash, Look, Marker};
 use crate::metrics::{Metric, find};
-use crate::report::chart::{Axis, Chart, DataPoint, Entry, Layer, Panel, Scale, Series, points};
+use crate::report::chart::{
+    Axis, AxisScale, Chart, DataPoint, Entry, Layer, Panel, Series, points,
+};
 use crate::report::data::{
     Aggregate, Comparison, DTYPE, Group, MissingData, ResultSet, Slice, aggregate, aggregate_cell,
     axis_short, axis_title, compare, tick_text, value,
@@ -163,7 +165,7 @@ impl Draft {
     /// Values of 0 or less, which a logarithmic axis cannot show.
     pub fn off_axis(&self) -> usize {
         let panels = self.chart.panels.iter();
-        let log = panels.filter(|panel| panel.y.scale == Scale::Log);
+        let log = panels.filter(|panel| panel.y.scale == AxisScale::Log);
         let points = log.flat_map(|panel| &panel.layers);
         let points = points.flat_map(|layer| match layer {
             Layer::Points { points, .. } => points.as_slice(),

@@ -3,7 +3,7 @@
 use super::draft::{Draft, dodge};
 use super::{Bounds, Outcome, findings, lower_first, mean_point, references};
 use crate::metrics::Curve;
-use crate::report::chart::{Axis, Entry, Labels, Scale, Series, points};
+use crate::report::chart::{Axis, AxisScale, Entry, Series, TickLabels, points};
 use crate::report::data::{Aggregate, Group, ResultSet, compare_by, curve, curve_end};
 use crate::report::number;
 use crate::report::palette::{Dash, GREY, Look, Marker, Style};
@@ -57,7 +57,13 @@ pub fn draw(results: &ResultSet) -> Option<Outcome> {
                 }
             }
             let shown = points(lines.iter().map(|(_, series)| series));
-            let y = Axis::fit(y_title, shown, Scale::Linear, bounds, Labels::Number);
+            let y = Axis::fit(
+                y_title,
+                shown,
+                AxisScale::Linear,
+                bounds,
+                TickLabels::Number,
+            );
             let Some(y) = y else { continue };
             for label in &results.methods {
                 let own = group.records.iter().filter_map(|r| curve(r, label, name));

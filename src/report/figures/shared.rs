@@ -2,7 +2,7 @@
 
 use crate::metrics::interval::{Interval, mean, t_interval};
 use crate::metrics::{Direction, find};
-use crate::report::chart::{Axis, DataPoint, Labels, Scale, Series};
+use crate::report::chart::{Axis, AxisScale, DataPoint, Series, TickLabels};
 use crate::report::data::{Aggregate, Group, ResultSet, Slice, change, has_values};
 use crate::results::record::Record;
 
@@ -65,17 +65,23 @@ pub fn metric_axis<'p>(
     points: impl IntoIterator<Item = &'p DataPoint>,
 ) -> Option<Axis> {
     let Some(metric) = find(metric) else {
-        return Axis::fit(metric, points, Scale::Linear, (None, None), Labels::Number);
+        return Axis::fit(
+            metric,
+            points,
+            AxisScale::Linear,
+            (None, None),
+            TickLabels::Number,
+        );
     };
     let (low, high) = metric.range;
     let (scale, low) = match (metric.direction, high) {
-        (Direction::Lower, None) => (Scale::Log, None),
-        _ => (Scale::Linear, low),
+        (Direction::Lower, None) => (AxisScale::Log, None),
+        _ => (AxisScale::Linear, low),
     };
     let (title, labels) = match metric.unit {
         // Ticks carry the unit.
-        "bytes" => (metric.title.to_owned(), Labels::Bytes),
-        _ => (metric.label(), Labels::Number),
+        "bytes" => (metric.title.to_owned(), TickLabels::Bytes),
+        _ => (metric.label(), TickLabels::Number),
     };
     Axis::fit(title, points, scale, (low, high), labels)
 }

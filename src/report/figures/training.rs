@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use super::draft::{Draft, Line, MOST, dodge, styles};
 use super::{Bounds, Outcome, findings, lower_first, mean_point};
-use crate::report::chart::{Axis, Entry, Labels, Scale, Series, points};
+use crate::report::chart::{Axis, AxisScale, Entry, Series, TickLabels, points};
+use crate::report::data::distinct;
 use crate::report::number;
-use crate::report::parts::distinct;
 use crate::results::record::{EpochInfo, TrainingInfo};
 
 const TITLE: &str = "Fine-tuning: query accuracy and loss by epoch";
@@ -49,7 +49,7 @@ pub fn draw(results: &ResultSet) -> Outcome {
             let own = trained.iter().filter(|group| group.task == *task);
             let lines: Vec<Line> = own.filter_map(line).collect();
             let shown = points(lines.iter().map(|(_, series, _)| series));
-            let y = Axis::fit(title, shown, Scale::Linear, bounds, Labels::Number);
+            let y = Axis::fit(title, shown, AxisScale::Linear, bounds, TickLabels::Number);
             let Some(y) = y else { continue };
             let x = lines.iter().flat_map(|(_, series, _)| series);
             let x = Axis::epochs(x.map(|(x, _)| *x).fold(1.0, f64::max));

@@ -2,7 +2,7 @@
 
 use super::draft::{Draft, MOST, dodge, styles, values};
 use super::{Outcome, change_between, findings, lower_first, slug};
-use crate::report::chart::{Axis, DataPoint, Entry, Labels, Scale, Series, points};
+use crate::report::chart::{Axis, AxisScale, DataPoint, Entry, Series, TickLabels, points};
 use crate::report::data::{LAYERS, ResultSet, Slice, SweptAxis, axis_short, axis_title};
 use crate::report::number;
 use crate::results::record::Record;
@@ -70,7 +70,7 @@ fn draw_axis(results: &ResultSet, key: &str) -> Outcome {
         };
         let x = match key {
             // so that what grows with every layer is a straight line
-            LAYERS => Axis::at_values_on(name.clone(), &x_values, Scale::Linear),
+            LAYERS => Axis::at_values_on(name.clone(), &x_values, AxisScale::Linear),
             _ => Axis::at_values(name.clone(), &x_values),
         };
         let what = lower_first(label.trim_end_matches(" (s)"));
@@ -112,14 +112,18 @@ fn axis(title: &str, unit: &str, points: &[&DataPoint]) -> Option<Axis> {
     let positive = || points.iter().map(|point| point.value).filter(|x| *x > 0.0);
     let factor = positive().fold(0.0, f64::max) / positive().fold(f64::INFINITY, f64::min);
     let (scale, bounds, labels) = match unit {
-        "bytes" => (Scale::Log, (None, None), Labels::Bytes),
-        "s" if factor >= 10.0 => (Scale::Log, (None, None), Labels::Number),
-        "s" => (Scale::Linear, (Some(0.0), None), Labels::Number),
-        _ => (Scale::Linear, (Some(0.0), Some(1.0)), Labels::Number),
+        "bytes" => (AxisScale::Log, (None, None), TickLabels::Bytes),
+        "s" if factor >= 10.0 => (AxisScale::Log, (None, None), TickLabels::Number),
+        "s" => (AxisScale::Linear, (Some(0.0), None), TickLabels::Number),
+        _ => (
+            AxisScale::Linear,
+            (Some(0.0), Some(1.0)),
+            TickLabels::Number,
+        ),
     };
     let axis = Axis::fit(title, points.iter().copied(), scale, bounds, labels)?;
     Some(match (unit, scale) {
-        ("s", Scale::Linear) => Axis::linear(title, 0.0, axis.high),
+        ("s", AxisScale::Linear) => Axis::linear(title, 0.0, axis.high),
         _ => axis,
     })
 }
@@ -135,8 +139,11 @@ mod tests {
             let points: Vec<&DataPoint> = points.iter().collect();
             axis("t", "s", &points).map(|axis| (axis.scale, axis.low))
         };
-        assert_eq!(axis(&[2.0, 3.0]), Some((Scale::Linear, 0.0)));
-        assert_eq!(axis(&[1.0, 30.0]).map(|found| found.0), Some(Scale::Log));
+        assert_eq!(axis(&[2.0, 3.0]), Some((AxisScale::Linear, 0.0)));
+        assert_eq!(
+            axis(&[1.0, 30.0]).map(|found| found.0),
+            Some(AxisScale::Log)
+        );
         assert_eq!(axis(&[]), None);
     }
 }

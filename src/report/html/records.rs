@@ -14,9 +14,9 @@ use super::section::Section;
 use super::table::brief;
 use crate::metrics::{Metric, find};
 use crate::progress::count;
+use crate::report::data::distinct;
 use crate::report::data::{ResultSet, anchor, value_text};
 use crate::report::number::{self, MISSING};
-use crate::report::parts::distinct;
 use crate::report::tables::{damping_text, record_anchor};
 use crate::results::record::{MethodRecord, Record, Status};
 

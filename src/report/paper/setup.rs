@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::items::Item;
 use crate::config::words;
+use crate::report::data::distinct;
 use crate::report::data::{ResultSet, task_name, value_text};
 use crate::report::number::{self, MISSING};
-use crate::report::parts::distinct;
 use crate::results::record::Record;
 
 /// A setting that decides what is fine-tuned and measured: its name in the paper's setups, the fields of an experiment that

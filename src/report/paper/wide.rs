@@ -3,9 +3,9 @@
 use super::items::Item;
 use super::page::{number_text, shown};
 use super::rows::Row;
+use crate::report::data::distinct;
 use crate::report::number::MISSING;
 use crate::report::palette::Palette;
-use crate::report::parts::distinct;
 use crate::report::tables::{Cell, Columns, Table};
 
 /// A row per task, setting and measure.

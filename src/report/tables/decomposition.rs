@@ -4,16 +4,19 @@ use super::cells::value_cell;
 use super::{Cell, Columns, Table, damping_text};
 use crate::config::influence::DEFAULT_DAMPING;
 use crate::metrics::find;
+use crate::report::data::distinct;
 use crate::report::data::{Group, ResultSet, aggregate_cell};
+use crate::report::gap_decomposition::{
+    GapComponent, GapDecomposition, MethodGap, ladder, of_group, remarks,
+};
 use crate::report::number::{self, MISSING};
-use crate::report::parts::{Gaps, MethodGap, Part, distinct, ladder, of_group, remarks};
 use crate::results::record::Record;
 
 /// How the entries are to be read.
 const READING: &str = "Mean over seeds ± half of the 95 % t-interval; with one seed, the value and its paired bootstrap interval over examples or subsets and queries in brackets.";
 
 /// A setting with its gaps by one metric.
-type Row<'s, 'a> = (&'s Group<'a>, Gaps);
+type Row<'s, 'a> = (&'s Group<'a>, GapDecomposition);
 
 /// The three tables: what the agreement loses on each rung, how far the scores move there, and the agreement at every
 /// candidate for the upper rungs' c; none where no gap was split.
@@ -50,11 +53,11 @@ pub fn tables(results: &ResultSet) -> Vec<Table> {
     tables.into_iter().flatten().collect()
 }
 
-fn metric_title(gaps: &Gaps) -> String {
+fn metric_title(gaps: &GapDecomposition) -> String {
     find(&gaps.metric).map_or(gaps.metric.clone(), |metric| metric.title.to_owned())
 }
 
-fn dampings(gaps: &Gaps) -> Cell {
+fn dampings(gaps: &GapDecomposition) -> Cell {
     let texts: Vec<String> = gaps.dampings.iter().copied().map(number::plain).collect();
     Cell::sorted(texts.join(", "), gaps.dampings.first().copied())
 }
@@ -72,7 +75,7 @@ fn of_parts(
         methods.map(move |method| (row, method))
     });
     // retraining has no scores: what is switched at the top has no size
-    let shown = |part: &&Part| losses || part.size.applies();
+    let shown = |part: &&GapComponent| losses || part.size.applies();
     let parts = rows.clone().flat_map(|(_, method)| &method.parts);
     let parts = parts.filter(shown);
     let mut kinds = distinct(parts.map(|part| (part.switches.clone(), part.title.clone())));

@@ -2,7 +2,7 @@
 
 use super::along::{cases, series, short, slope, title, values};
 use crate::metrics::Direction;
-use crate::report::chart::{Axis, Entry, Labels, Scale, Series, points};
+use crate::report::chart::{Axis, AxisScale, Entry, Series, TickLabels, points};
 use crate::report::figures::Outcome;
 use crate::report::figures::draft::{Draft, Line};
 use crate::report::figures::findings;
@@ -134,7 +134,13 @@ fn panels(
         };
         let lines: Vec<Series> = curves.iter().map(line).collect();
         let bounds = (None, None);
-        let y = Axis::fit(y_title, points(&lines), Scale::Log, bounds, Labels::Number);
+        let y = Axis::fit(
+            y_title,
+            points(&lines),
+            AxisScale::Log,
+            bounds,
+            TickLabels::Number,
+        );
         let Some(y) = y else { continue };
         let named = curves.iter().zip(&lines);
         let named: Vec<_> = named

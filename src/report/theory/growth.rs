@@ -1,20 +1,22 @@
 //! Time and memory against n, d and L: Table 1, measured.
 
 use crate::metrics::Direction;
-use crate::report::chart::{Axis, DataPoint, Entry, Labels, RecordRef, Scale, Series, points};
+use crate::report::chart::{
+    Axis, AxisScale, DataPoint, Entry, RecordRef, Series, TickLabels, points,
+};
+use crate::report::data::distinct;
 use crate::report::figures::draft::Draft;
 use crate::report::figures::{Outcome, findings};
 use crate::report::number;
 use crate::report::palette::Palette;
-use crate::report::parts::distinct;
 use crate::results::theory::{GrowthRecord, TheoryResults};
 
 /// What is measured, the title of its axis, its labels, and how a value is shown.
-type Cost = (&'static str, &'static str, Labels, fn(f64) -> String);
+type Cost = (&'static str, &'static str, TickLabels, fn(f64) -> String);
 
 const COSTS: [Cost; 2] = [
-    ("time", "Time (s)", Labels::Number, number::seconds),
-    ("memory", "Peak memory", Labels::Bytes, number::bytes),
+    ("time", "Time (s)", TickLabels::Number, number::seconds),
+    ("memory", "Peak memory", TickLabels::Bytes, number::bytes),
 ];
 
 /// Titles of the axes of the sizes.
@@ -38,7 +40,7 @@ pub fn draw(results: &TheoryResults) -> Outcome {
                 .map(|(row, growth)| (growth.method.as_str(), line(row, growth)))
                 .collect();
             let shown = points(lines.iter().map(|(_, series)| series));
-            let Some(y) = Axis::fit(title, shown, Scale::Log, (None, None), labels) else {
+            let Some(y) = Axis::fit(title, shown, AxisScale::Log, (None, None), labels) else {
                 continue;
             };
             let x: Vec<f64> = lines[0].1.iter().map(|(x, _)| *x).collect();

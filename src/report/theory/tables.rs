@@ -2,8 +2,8 @@
 
 use super::along::short;
 use crate::metrics::interval::mean;
+use crate::report::data::distinct;
 use crate::report::number::{self, MISSING};
-use crate::report::parts::distinct;
 use crate::report::tables::{Cell, Columns, Table};
 use crate::results::theory::{CaseRecord, ClaimRecord, GrowthRecord, Quantities};
 use crate::results::theory::{TheoryResults, Verdict, Worst};

@@ -1,11 +1,11 @@
 //! The gaps between methods and retraining in parts, over the seeds of a group.
 
-use super::data::{Aggregate, Group, aggregate_value};
+use super::data::{Aggregate, Group, aggregate_value, distinct};
 use crate::metrics::decomposition::{LadderInfo, MethodParts, PartInfo, Switch};
 use crate::results::record::Record;
 
 /// The gaps by one metric.
-pub struct Gaps {
+pub struct GapDecomposition {
     /// The metric's name.
     pub metric: String,
     /// c of the upper rungs, ascending: several when the seeds chose different ones.
@@ -21,14 +21,14 @@ pub struct MethodGap {
     /// 1 − agreement.
     pub gap: Aggregate,
     /// The parts, from the truth down.
-    pub parts: Vec<Part>,
+    pub parts: Vec<GapComponent>,
     /// Why a cell has none, one entry per reason.
     pub problems: Vec<String>,
 }
 
 /// One part of a gap.
 #[derive(Clone)]
-pub struct Part {
+pub struct GapComponent {
     /// What is switched.
     pub switches: Vec<Switch>,
     /// Name for readers.
@@ -42,7 +42,7 @@ pub struct Part {
 }
 
 /// The gaps of a group's cells; none when nothing was split.
-pub fn of_group(group: &Group) -> Vec<Gaps> {
+pub fn of_group(group: &Group) -> Vec<GapDecomposition> {
     let all = group.records.iter().flat_map(|record| ladders(record));
     let metrics = distinct(all.clone().map(|ladder| &ladder.metric));
     let of_metric = |metric: &String| {
@@ -51,7 +51,7 @@ pub fn of_group(group: &Group) -> Vec<Gaps> {
         dampings.sort_by(f64::total_cmp);
         let labels = distinct(own.flat_map(|l| &l.methods).map(|method| &method.method));
         let methods = labels.into_iter();
-        Gaps {
+        GapDecomposition {
             metric: metric.clone(),
             dampings,
             methods: methods.map(|l| method_gap(group, metric, l)).collect(),
@@ -75,7 +75,7 @@ fn method_gap(group: &Group, metric: &str, label: &str) -> MethodGap {
             let mut parts = own(record)?.parts.iter();
             parts.find(|part| part.switches == *switches)
         };
-        Part {
+        GapComponent {
             title: same().next().map_or_else(String::new, PartInfo::title),
             loss: aggregate_value(group, |record| Some(&pick(record)?.loss)),
             size: aggregate_value(group, |record| pick(record)?.size.as_ref()),
@@ -103,19 +103,8 @@ pub fn ladder<'r>(record: &'r Record, metric: &str) -> Option<&'r LadderInfo> {
     all.find(|ladder| ladder.metric == metric)
 }
 
-/// Each once, in the order of their first places.
-pub fn distinct<T: PartialEq>(all: impl IntoIterator<Item = T>) -> Vec<T> {
-    let mut found = Vec::new();
-    for one in all {
-        if !found.contains(&one) {
-            found.push(one);
-        }
-    }
-    found
-}
-
 /// What the records remark on the parts of these gaps, and why methods have none: one sentence each.
-pub fn remarks<'g>(gaps: impl IntoIterator<Item = &'g Gaps>) -> Vec<String> {
+pub fn remarks<'g>(gaps: impl IntoIterator<Item = &'g GapDecomposition>) -> Vec<String> {
     let methods = gaps.into_iter().flat_map(|gaps| &gaps.methods);
     distinct(methods.flat_map(|method| {
         let notes = method.parts.iter().flat_map(|part| {
