@@ -21,29 +21,19 @@ pub const HEIGHT: f64 = 1.164;
 /// When the embedded file is not a font that plotters reads.
 pub fn register() -> Result<(), ReportError> {
     static DONE: OnceLock<bool> = OnceLock::new();
-    let done =
-        *DONE.get_or_init(|| register_font(FAMILY.as_str(), FontStyle::Normal, FONT).is_ok());
-    if done {
-        Ok(())
-    } else {
-        Err(ReportError::Drawing(
-            "the embedded font cannot be read".to_owned(),
-        ))
-    }
+    let known = || register_font(FAMILY.as_str(), FontStyle::Normal, FONT).is_ok();
+    let problem = || ReportError::Drawing("the embedded font cannot be read".to_owned());
+    DONE.get_or_init(known).then_some(()).ok_or_else(problem)
 }
 
 /// Width of a text in pixels at `em` pixels an em.
 pub fn width(text: &str, em: f64) -> f64 {
     // Measured large, since plotters rounds to whole pixels.
     const LARGE: f64 = 200.0;
-    if register().is_err() {
-        return 0.6 * em * text.chars().count() as f64;
-    }
     let font = (FAMILY, LARGE * HEIGHT).into_font();
-    font.layout_box(text)
-        .map_or(0.6 * em * text.chars().count() as f64, |(low, high)| {
-            f64::from(high.0 - low.0) * em / LARGE
-        })
+    let measured = register().ok().and_then(|()| font.layout_box(text).ok());
+    let guess = || 0.6 * em * text.chars().count() as f64;
+    measured.map_or_else(guess, |(low, high)| f64::from(high.0 - low.0) * em / LARGE)
 }
 
 /// Breaks a text into lines of at most `limit` pixels, at spaces.

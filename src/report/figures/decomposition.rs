@@ -64,7 +64,7 @@ fn of_metric(results: &ResultSet, metric: &str, rows: &[&Row]) -> Outcome {
         let mut panel = Panel::new(&slice.title, x, Axis::rows(&names));
         for (row, (method, Style { name, .. })) in gaps.methods.iter().zip(&styles).enumerate() {
             draft.missing.number(name, group, &method.gap);
-            draft.aggregates.push(method.gap);
+            draft.counts(&method.gap);
             let record = results.origin(group, Some(&method.label));
             let layers = row_layers(method, (&panel.x, -(row as f64)), record, &gap);
             panel.layers.extend(layers);

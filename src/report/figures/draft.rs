@@ -1,7 +1,7 @@
 //! A figure while it is collected: its panels, what they show in words, and what is missing from them.
 
 use super::findings;
-use super::shared::{caption, change_between, compared, interval_text, metric_axis};
+use super::shared::{caption, change_between, compared, metric_axis};
 use super::{Figure, Outcome};
 use crate::look::{Colour, Dash, Look, Marker};
 use crate::metrics::{Metric, find};
@@ -24,8 +24,10 @@ pub struct Draft {
     pub findings: Vec<String>,
     /// What is missing.
     pub missing: MissingData,
-    /// The numbers, for what is said of their intervals.
-    pub aggregates: Vec<Aggregate>,
+    /// Seeds of the numbers that are means over seeds, for what is said of their intervals.
+    pub seeds: Vec<usize>,
+    /// Whether a number of a single cell has an interval.
+    has_own: bool,
     /// Settings that are held.
     pub held: String,
 }
@@ -69,8 +71,17 @@ impl Draft {
         let result = aggregate(group, label, metric);
         self.missing
             .number(&results.palette.name(label), group, &result);
-        self.aggregates.push(result);
+        self.counts(&result);
         result
+    }
+
+    /// Counts a number, for what is said of the intervals.
+    pub fn counts(&mut self, number: &Aggregate) {
+        match number.value {
+            None => {}
+            Some(_) if number.over_seeds => self.seeds.push(number.seeds),
+            Some(_) => self.has_own |= number.low.is_some(),
+        }
     }
 
     /// Adds a panel of a metric along a swept setting, with a line per method, and the sentence `{lead} is {methods}`.
@@ -124,7 +135,7 @@ impl Draft {
         let mut of = |group: &&Group| {
             let x = group.number(key)?;
             let result = aggregate_cell(group, &pick);
-            self.aggregates.push(result);
+            self.counts(&result);
             Some((x, point(results, group, None, &result)))
         };
         slice.groups.iter().filter_map(&mut of).collect()
@@ -176,7 +187,17 @@ impl Draft {
 
     /// How the intervals were made.
     pub fn intervals(&self) -> String {
-        interval_text(&self.aggregates)
+        let ends = self.seeds.iter().min().zip(self.seeds.iter().max());
+        let bars = ends.map(|(fewest, most)| match fewest == most {
+            true => format!("Bars: 95 % t-interval over {most} seeds"),
+            false => format!("Bars: 95 % t-interval over {fewest} to {most} seeds"),
+        });
+        match (bars, self.has_own) {
+            (Some(bars), false) => bars + ".",
+            (Some(bars), true) => bars + "; where there is one seed, the interval within its cell.",
+            (None, true) => "One seed: bars are the 95 % interval within the cell.".to_owned(),
+            (None, false) => "No intervals: one seed.".to_owned(),
+        }
     }
 
     /// The figure, its caption the sentences of `text` with what is held and what is missing, which is also noted below

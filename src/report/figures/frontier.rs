@@ -30,7 +30,7 @@ pub fn draw(results: &ResultSet) -> Outcome {
                     _ => aggregate(group, label, metric),
                 };
                 let price = aggregate(group, label, cost);
-                draft.aggregates.push(price);
+                draft.counts(&price);
                 let [x, y] = [price, accuracy].map(|of| point(results, group, Some(label), &of));
                 Some((label.clone(), x?, y?))
             };

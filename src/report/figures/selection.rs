@@ -4,7 +4,7 @@ use super::draft::{Draft, dodge};
 use super::{Bounds, Outcome, findings, lower_first, mean_point, references};
 use crate::metrics::Curve;
 use crate::report::chart::{Axis, AxisScale, Entry, Series, TickLabels, points};
-use crate::report::data::{Aggregate, Group, ResultSet, compare_by, curve, curve_end};
+use crate::report::data::{Group, ResultSet, compare_by, curve, curve_end};
 use crate::report::number;
 use crate::report::palette::{Dash, GREY, Look, Marker, Style};
 
@@ -48,12 +48,8 @@ pub fn draw(results: &ResultSet) -> Option<Outcome> {
                 let curves: Vec<&Curve> = curves.collect();
                 if let Some(series) = series(results, group, label, &curves, bounds) {
                     lines.push((label, series));
-                    draft.aggregates.push(Aggregate {
-                        value: Some(0.0),
-                        over_seeds: curves.len() > 1,
-                        seeds: curves.len(),
-                        ..Aggregate::default()
-                    });
+                    let count = curves.len();
+                    draft.seeds.extend((count > 1).then_some(count));
                 }
             }
             let shown = points(lines.iter().map(|(_, series)| series));

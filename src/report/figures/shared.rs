@@ -86,26 +86,6 @@ pub fn metric_axis<'p>(
     Axis::fit(title, points, scale, (low, high), labels)
 }
 
-/// How the intervals of these numbers were made.
-pub fn interval_text<'a>(aggregates: impl IntoIterator<Item = &'a Aggregate>) -> String {
-    let known = aggregates.into_iter().filter(|known| known.value.is_some());
-    let (over_seeds, single): (Vec<&Aggregate>, Vec<&Aggregate>) =
-        known.partition(|known| known.over_seeds);
-    let own = single.iter().any(|known| known.low.is_some());
-    let seeds = || over_seeds.iter().map(|known| known.seeds);
-    let seeds = seeds().min().zip(seeds().max());
-    let seeds = seeds.map(|(fewest, most)| match fewest == most {
-        true => format!("Bars: 95 % t-interval over {most} seeds"),
-        false => format!("Bars: 95 % t-interval over {fewest} to {most} seeds"),
-    });
-    match (seeds, own) {
-        (Some(bars), false) => bars + ".",
-        (Some(bars), true) => bars + "; where there is one seed, the interval within its cell.",
-        (None, true) => "One seed: bars are the 95 % interval within the cell.".to_owned(),
-        (None, false) => "No intervals: one seed.".to_owned(),
-    }
-}
-
 /// Joins the sentences of a caption.
 pub fn caption<'t>(parts: impl IntoIterator<Item = &'t str>) -> String {
     let parts = parts.into_iter().filter(|part| !part.is_empty());
