@@ -167,6 +167,8 @@ fn lora() -> LoraConfig {
         alpha: Some(1.0),
         targets: TargetModules::names(["to_q", "to_k", "to_v", "to_out.0"]),
         layers: LayerSelection::Every(AllLayers::All),
+        // as in diffusers' scripts
+        dropout: 0.0,
         ..LoraConfig::default()
     }
 }
