@@ -6,20 +6,19 @@
 //! forbids the network, `HF_ENDPOINT` and `HF_TOKEN` are honoured.
 
 mod download;
+mod files;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hf_hub::{Cache, Repo};
-use serde_json::Value;
 use thiserror::Error;
 
 use super::gguf;
-use super::layout::{
-    CONFIG_FILE, SHARDS_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE, has_tokenizer,
-};
+use super::layout::TOKENIZER_CONFIG_FILE;
 use crate::input::expand_home;
+use files::missing;
 
 /// Revision of a model when none is given.
 pub const REVISION: &str = "main";
@@ -184,8 +183,9 @@ impl Hub {
                     commit: Some(commit.clone()),
                 };
                 // settings of the tokenizer that were never asked for: older programs took tokenizer.json alone
-                let told = located.folder.join(TOKENIZER_CONFIG_FILE).exists()
-                    || absent(&model, &commit, TOKENIZER_CONFIG_FILE).exists();
+                let [settings, ..] = files::settings(&|name| located.folder.join(name).exists());
+                let told = located.folder.join(&settings).exists()
+                    || absent(&model, &commit, &settings).exists();
                 if told || self.offline {
                     return Ok(located);
                 }
@@ -248,32 +248,6 @@ fn is_there(path: &Path) -> bool {
     path.metadata().is_ok_and(|about| about.len() > 0)
 }
 
-/// Files that a snapshot lacks. Of shards, those that the index names; a broken index names none.
-fn missing(folder: &Path, part: Part) -> Vec<String> {
-    let mut names = vec![CONFIG_FILE.to_owned()];
-    let tokenizer = folder.join(TOKENIZER_FILE);
-    if !has_tokenizer(folder) || (tokenizer.exists() && !is_there(&tokenizer)) {
-        names.push(TOKENIZER_FILE.to_owned());
-    }
-    if part == Part::Whole && !is_there(&folder.join(WEIGHTS_FILE)) {
-        match std::fs::read(folder.join(SHARDS_FILE)) {
-            Err(_) => names.push(WEIGHTS_FILE.to_owned()),
-            Ok(bytes) => {
-                let index: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-                let files = index["weight_map"].as_object().into_iter().flatten();
-                let mut shards: Vec<String> = files
-                    .filter_map(|(_, file)| file.as_str().map(str::to_owned))
-                    .collect();
-                shards.sort();
-                shards.dedup();
-                names.extend(shards);
-            }
-        }
-    }
-    names.retain(|name| !is_there(&folder.join(name)));
-    names
-}
-
 /// The checkpoints of an experiment: each is looked up once, however many cells it has.
 #[derive(Debug)]
 pub struct Checkpoints {
@@ -315,6 +289,7 @@ impl Checkpoints {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checkpoints::layout::{CONFIG_FILE, SHARDS_FILE, TOKENIZER_FILE};
 
     const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -379,6 +354,61 @@ mod tests {
             locate(Some("../main"), Part::Whole),
             Err(HubError::Revision { .. })
         ));
+    }
+
+    #[test]
+    fn a_pipeline_is_its_parts_in_folders() {
+        let cache = tempfile::tempdir().unwrap();
+        let model = cache.path().join("models--org--name");
+        let snapshot = model.join("snapshots").join(COMMIT);
+        std::fs::create_dir_all(model.join("refs")).unwrap();
+        std::fs::write(model.join("refs/main"), COMMIT).unwrap();
+        let hub = offline(cache.path());
+        let touch = |name: &str, text: &str| {
+            let path = snapshot.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let locate = |part| hub.locate(Path::new("org/name"), None, part);
+        let lacks = |part, names: &str| {
+            let error = locate(part).unwrap_err().to_string();
+            assert!(
+                error.contains(&format!("does not hold {names}.")),
+                "{error}"
+            );
+        };
+        touch("model_index.json", "{}");
+        lacks(
+            Part::Description,
+            "scheduler/scheduler_config.json, unet/config.json, vae/config.json, text_encoder/config.json, tokenizer/tokenizer.json",
+        );
+        for name in ["vocab.json", "merges.txt"] {
+            touch(&format!("tokenizer/{name}"), "{}");
+        }
+        for part in ["unet", "vae", "text_encoder"] {
+            touch(&format!("{part}/config.json"), "{}");
+        }
+        touch("scheduler/scheduler_config.json", "{}");
+        let found = Located {
+            folder: snapshot.clone(),
+            commit: Some(COMMIT.to_owned()),
+        };
+        assert_eq!(locate(Part::Description), Ok(found.clone()));
+        lacks(
+            Part::Whole,
+            "unet/diffusion_pytorch_model.safetensors, vae/diffusion_pytorch_model.safetensors, text_encoder/model.safetensors",
+        );
+        // shards, half precision and a whole file
+        touch(
+            "unet/diffusion_pytorch_model.safetensors.index.json",
+            r#"{"weight_map": {"a": "1.safetensors", "b": "2.safetensors"}}"#,
+        );
+        touch("unet/1.safetensors", "1");
+        touch("vae/diffusion_pytorch_model.fp16.safetensors", "1");
+        touch("text_encoder/model.safetensors", "1");
+        lacks(Part::Whole, "unet/2.safetensors");
+        touch("unet/2.safetensors", "1");
+        assert_eq!(locate(Part::Whole), Ok(found));
     }
 
     #[test]

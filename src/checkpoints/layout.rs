@@ -34,6 +34,23 @@ pub const WEIGHTS_FILE: &str = "model.safetensors";
 /// Name of the list of files of weights in shards.
 pub const SHARDS_FILE: &str = "model.safetensors.index.json";
 
+/// The list of the parts of a diffusion pipeline, in diffusers' layout.
+pub const PIPELINE_FILE: &str = "model_index.json";
+/// Folders of the parts of a pipeline.
+pub const UNET: &str = "unet";
+/// See [`UNET`].
+pub const VAE: &str = "vae";
+/// See [`UNET`].
+pub const TEXT_ENCODER: &str = "text_encoder";
+/// See [`UNET`].
+pub const TOKENIZER: &str = "tokenizer";
+/// See [`UNET`].
+pub const SCHEDULER: &str = "scheduler";
+/// Start of the names of the weights of UNet and autoencoder.
+pub const PIPELINE_STEM: &str = "diffusion_pytorch_model";
+/// Name of the file in the scheduler's folder.
+pub const SCHEDULER_FILE: &str = "scheduler_config.json";
+
 /// How the name of a file in llama.cpp's format ends.
 pub const GGUF: &str = "gguf";
 

@@ -375,14 +375,18 @@ fn other_weights(folder: &Path) -> String {
     }
 }
 
-/// The safetensors files in a folder, sorted.
+/// The safetensors files in a folder, sorted; those in half precision (`variant="fp16"`) where there are no others.
 fn list(folder: &Path, stem: &'static str) -> Result<Vec<PathBuf>, ShardsError> {
     let single = folder.join(format!("{stem}.safetensors"));
     if single.is_file() {
         return Ok(vec![single]);
     }
     let index = folder.join(format!("{stem}.safetensors.index.json"));
+    let half = folder.join(format!("{stem}.fp16.safetensors"));
     if !index.is_file() {
+        if half.is_file() {
+            return Ok(vec![half]);
+        }
         return Err(ShardsError::NoWeights {
             folder: folder.to_owned(),
             stem,

@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use super::error::PretrainingError;
 use super::settings::PipelineSettings;
 use crate::atomic;
-use crate::checkpoints::layout::CONFIG_FILE;
-use crate::models::diffusion::pipeline::{SCHEDULER, TEXT_ENCODER, TOKENIZER, UNET, VAE};
-use crate::models::diffusion::schedule::SCHEDULER_FILE;
+use crate::checkpoints::layout::{
+    CONFIG_FILE, PIPELINE_FILE, PIPELINE_STEM, SCHEDULER, SCHEDULER_FILE, TEXT_ENCODER, TOKENIZER,
+    UNET, VAE,
+};
 use crate::models::files;
 use crate::models::parameter::{Parameter, Role, export};
 use crate::tasks::text::train::TokenizerFiles;
@@ -63,7 +64,7 @@ impl Folder {
             "unet": ["diffusers", "UNet2DConditionModel"],
             "vae": ["diffusers", "AutoencoderKL"],
         });
-        self.json("model_index.json", &index)
+        self.json(PIPELINE_FILE, &index)
     }
 
     /// Writes the weights of a part; `prefix` goes before their names.
@@ -75,7 +76,7 @@ impl Folder {
     ) -> Result<(), PretrainingError> {
         let stem = match part {
             TEXT_ENCODER => "model",
-            _ => "diffusion_pytorch_model",
+            _ => PIPELINE_STEM,
         };
         let weights = export(parameters, &[Role::Base]).into_iter();
         let weights = weights.map(|(name, array)| (format!("{prefix}{name}"), array));

@@ -1,17 +1,15 @@
 //! Downloads into the cache of the Hugging Face hub.
 
 use std::fs::{File, TryLockError};
-use std::path::Path;
+use std::path::{Component, Path};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 
 use hf_hub::api::Progress;
 use hf_hub::api::sync::{Api, ApiBuilder, ApiError};
 use hf_hub::{Cache, Repo, RepoType};
 
-use super::{Hub, Located, Part, absent, is_commit, is_there, missing};
-use crate::checkpoints::layout::{
-    CONFIG_FILE, SHARDS_FILE, TOKENIZER_FILE, TOKENIZER_SETTINGS, TOKENIZERS, WEIGHTS_FILE,
-};
+use super::{Hub, Located, Part, absent, files, is_commit, is_there, missing};
+use crate::checkpoints::layout::TOKENIZER_FILE;
 
 impl Hub {
     /// Downloads what `part` needs of a model and is not in the cache.
@@ -40,31 +38,20 @@ impl Hub {
         let folder = cached.pointer_path(&commit);
         let names: Vec<String> = info.siblings.into_iter().map(|s| s.rfilename).collect();
         let has = |name: &str| names.iter().any(|known| known == name);
-        let mut wanted = vec![CONFIG_FILE];
-        let tokenizer = TOKENIZERS
-            .into_iter()
-            .find(|names| names.iter().all(|name| has(name)));
-        wanted.extend(tokenizer.unwrap_or(&[TOKENIZER_FILE]));
-        if part == Part::Whole {
-            wanted.push(if has(WEIGHTS_FILE) {
-                WEIGHTS_FILE
-            } else {
-                SHARDS_FILE
-            });
-        }
+        let wanted = files::needed(part, &has);
         if let Some(name) = wanted.iter().find(|name| !has(name)) {
-            return Err(match *name {
-                SHARDS_FILE => format!("it has neither {WEIGHTS_FILE} nor {SHARDS_FILE}"),
-                TOKENIZER_FILE => {
-                    format!("it has no {TOKENIZER_FILE} and no older files of a tokenizer")
+            return Err(match name.strip_suffix(".safetensors") {
+                Some(stem) => format!("it has neither {name} nor {stem}.safetensors.index.json"),
+                None if name.ends_with(TOKENIZER_FILE) => {
+                    format!("it has no {name} and no older files of a tokenizer")
                 }
-                name => format!("it has no {name}"),
+                None => format!("it has no {name}"),
             });
         }
-        let fetch = |name: &str| self.fetch(&api, repo(&commit), &folder, name);
-        wanted.into_iter().try_for_each(fetch)?;
+        let fetch = |name: &String| self.fetch(&api, repo(&commit), &folder, name);
+        wanted.iter().try_for_each(fetch)?;
         let model = cache.join(Repo::model(id.to_owned()).folder_name());
-        for name in TOKENIZER_SETTINGS {
+        for name in &files::settings(&has) {
             if has(name) {
                 fetch(name)?;
             } else {
@@ -73,9 +60,7 @@ impl Hub {
             }
         }
         // the index names the shards
-        missing(&folder, part)
-            .iter()
-            .try_for_each(|name| fetch(name))?;
+        missing(&folder, part).iter().try_for_each(fetch)?;
         if revision != commit {
             let named = Cache::new(cache.to_owned()).repo(repo(revision));
             named.create_ref(&commit).map_err(|e| e.to_string())?;
@@ -87,7 +72,11 @@ impl Hub {
     }
 
     fn fetch(&self, api: &Api, repo: Repo, folder: &Path, name: &str) -> Result<(), String> {
-        if name.contains(['/', '\\']) {
+        let plain = Path::new(name).components();
+        let plain = plain
+            .into_iter()
+            .all(|part| matches!(part, Component::Normal(_)));
+        if !plain || name.contains('\\') || name.split('/').count() > 2 {
             return Err(format!("its index names the file `{name}`"));
         }
         let path = folder.join(name);
@@ -208,6 +197,7 @@ mod tests {
 
     use super::super::HubError;
     use super::*;
+    use crate::checkpoints::layout::SHARDS_FILE;
 
     const COMMIT: &str = "89abcdef0123456789abcdef0123456789abcdef";
 
@@ -391,6 +381,50 @@ mod tests {
             offline.locate(Path::new("org/name"), None, Part::Description),
             Ok(found)
         );
+    }
+
+    #[test]
+    fn of_a_pipeline_what_is_read_is_downloaded() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut files: Vec<(&str, String)> = [
+            "model_index.json",
+            "scheduler/scheduler_config.json",
+            "unet/config.json",
+            "unet/diffusion_pytorch_model.safetensors",
+            "unet/diffusion_pytorch_model.fp16.safetensors",
+            "vae/config.json",
+            "vae/diffusion_pytorch_model.fp16.safetensors",
+            "text_encoder/config.json",
+            "text_encoder/model.safetensors",
+            "text_encoder/pytorch_model.bin",
+            "tokenizer/vocab.json",
+            "tokenizer/merges.txt",
+            "tokenizer/tokenizer_config.json",
+            "safety_checker/model.safetensors",
+            "v1-5-pruned.safetensors",
+        ]
+        .map(|name| (name, name.to_owned()))
+        .into();
+        let online = hub(folder.path(), serve(files.clone()));
+        let path = PathBuf::from("org/name");
+        let found = online.locate(&path, None, Part::Description).unwrap();
+        let has = |name: &str| found.folder.join(name).is_file();
+        assert!(has("unet/config.json") && has("tokenizer/tokenizer_config.json"));
+        assert!(!has("unet/diffusion_pytorch_model.safetensors"));
+        assert_eq!(online.locate(&path, None, Part::Whole), Ok(found.clone()));
+        let has = |name: &str| found.folder.join(name).is_file();
+        let not_read = [
+            "unet/diffusion_pytorch_model.fp16.safetensors",
+            "text_encoder/pytorch_model.bin",
+            "safety_checker/model.safetensors",
+            "v1-5-pruned.safetensors",
+        ];
+        files.retain(|(name, _)| !not_read.contains(name));
+        for (name, text) in &files {
+            let there = std::fs::read_to_string(found.folder.join(name)).unwrap();
+            assert_eq!(&there, text);
+        }
+        assert!(!not_read.into_iter().any(has));
     }
 
     #[test]

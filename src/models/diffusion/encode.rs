@@ -7,7 +7,8 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::Vae;
 use super::error::PipelineError;
-use super::pipeline::{PipelineConfig, TEXT_ENCODER, VAE};
+use super::pipeline::PipelineConfig;
+use crate::checkpoints::layout::{TEXT_ENCODER, VAE};
 use crate::data::{CaptionedImages, Latents, Moments, Picture, Posterior};
 use crate::models::Pass;
 use crate::models::parameter::to_f32;

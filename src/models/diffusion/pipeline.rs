@@ -9,34 +9,24 @@ use super::parts::Parts;
 use super::{
     ClipText, ClipTextConfig, Schedule, Unet, UnetConfig, Vae, VaeConfig, cost, vae_config,
 };
+use crate::checkpoints::layout::{
+    PIPELINE_FILE, PIPELINE_STEM, SCHEDULER, TEXT_ENCODER, UNET, VAE,
+};
 use crate::checkpoints::shards::{Naming, Shards};
 use crate::models::batch::InputShape;
 use crate::models::error::ModelError;
 use crate::models::load;
 use crate::models::model::Model;
 
-/// Folders of a pipeline.
-pub const UNET: &str = "unet";
-/// See [`UNET`].
-pub const VAE: &str = "vae";
-/// See [`UNET`].
-pub const TEXT_ENCODER: &str = "text_encoder";
-/// See [`UNET`].
-pub const TOKENIZER: &str = "tokenizer";
-/// See [`UNET`].
-pub const SCHEDULER: &str = "scheduler";
-/// Start of the names of diffusers' weights.
-const STEM: &str = "diffusion_pytorch_model";
-
 /// Names of a UNet's weights.
 const UNET_NAMING: Naming = Naming {
-    stem: STEM,
+    stem: PIPELINE_STEM,
     prefix: "",
     today: str::to_owned,
 };
 /// Names of an autoencoder's weights.
 const VAE_NAMING: Naming = Naming {
-    stem: STEM,
+    stem: PIPELINE_STEM,
     prefix: "",
     today: vae_config::today,
 };
@@ -53,7 +43,7 @@ pub const ATTENTION: [&str; 4] = ["to_q", "to_k", "to_v", "to_out.0"];
 
 /// Whether a folder holds a diffusion pipeline, whole or in part, and not another checkpoint.
 pub fn is_pipeline(folder: &Path) -> bool {
-    folder.join(UNET).is_dir() || folder.join("model_index.json").is_file()
+    folder.join(UNET).is_dir() || folder.join(PIPELINE_FILE).is_file()
 }
 
 /// Settings of all parts of a pipeline, which fit each other.
@@ -165,7 +155,7 @@ impl PipelineConfig {
     /// Floating-point operations of encoding so many images, whose latents have these heights and widths, and captions.
     pub fn encoding(&self, images: usize, captions: usize, latents: [usize; 2]) -> f64 {
         let size = latents.map(|side| side * self.vae.factor());
-        images as f64 * cost::autoencoder(&self.vae, size)
+        images as f64 * cost::encoder(&self.vae, size)
             + captions as f64 * cost::text_encoder(&self.text)
     }
 

@@ -11,11 +11,9 @@ use burn::tensor::Tensor;
 use serde_json::Value;
 
 use super::settings::positive;
+use crate::checkpoints::layout::SCHEDULER_FILE;
 use crate::checkpoints::{Fields, HuggingFaceError};
 use crate::data::Prediction;
-
-/// File of the settings.
-pub const SCHEDULER_FILE: &str = "scheduler_config.json";
 
 /// How the timesteps of a sampler are spread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,13 +5,9 @@ use std::path::Path;
 use super::tokenizer;
 use super::{Encoder, TokenizerError};
 use crate::checkpoints::Fields;
-use crate::checkpoints::layout::{CONFIG_FILE, TOKENIZER_CONFIG_FILE};
+use crate::checkpoints::layout::{CONFIG_FILE, TEXT_ENCODER, TOKENIZER, TOKENIZER_CONFIG_FILE};
 use crate::input::quote;
 
-/// Folder of the tokenizer in a pipeline.
-const TOKENIZER: &str = "tokenizer";
-/// Folder of the text encoder in a pipeline.
-const TEXT_ENCODER: &str = "text_encoder";
 /// What transformers writes as `model_max_length` where there is no limit is far above this.
 const NO_LIMIT: f64 = 1e15;
 
