@@ -5,7 +5,7 @@
 //! [`Resolve`], so that settings and files are checked in one order. In: the path of a YAML file. Out: a [`Plan`], every
 //! cell of which can run, to [`crate::runner`]; or one error with its line.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::checkpoints::HuggingFaceError;
 use crate::checkpoints::hub::{Checkpoints, Hub, HubError, Part};
@@ -16,13 +16,15 @@ use crate::config::resolve::{Resolve, Violation};
 use crate::config::theory::{self, TheoryPlan};
 use crate::config::{ModelConfig, Plan, TaskConfig, grid};
 use crate::data::Reads;
-use crate::input::{self, InputError, Problem};
+use crate::input::{self, InputError, Problem, expand_home};
 use crate::models::CheckpointConfig;
 use crate::models::Model;
 use crate::models::diffusion::{PipelineConfig, is_pipeline};
 use crate::models::huggingface::HuggingFaceConfig;
+use crate::pretraining::outline;
 use crate::tasks::image_folder::ImageSource;
 use crate::tasks::text::CaptionEncoder;
+use tempfile::TempDir;
 
 /// What helps where a pipeline is missing.
 const NO_PIPELINE: &str = "scripts/get-icons.sh and `infbench pretrain experiments/pipeline_icons32.yaml` make a small one, models/sd-icons32 (docs/diffusion.md)";
@@ -48,11 +50,37 @@ pub fn parse(
     profile: Option<&str>,
     overrides: &[String],
 ) -> Result<Plan, Box<ConfigError>> {
-    let mut here = Here {
-        checkpoints: Checkpoints::new(Hub::from_env(), Part::Description),
-        tasks: Vec::new(),
-    };
-    grid::plan(file, text, profile, overrides, &mut here)
+    grid::plan(file, text, profile, overrides, &mut Here::new(None))
+}
+
+/// A pipeline of an experiment that is not there yet: `infbench run` trains it first.
+#[derive(Debug)]
+pub struct Untrained {
+    /// Where it will be.
+    pub path: PathBuf,
+    /// The settings by which it is trained, `model.pretrain`.
+    pub settings: PathBuf,
+    /// Floating-point operations of its training.
+    pub operations: f64,
+    /// Its shapes, without weights.
+    outline: TempDir,
+}
+
+/// [`load`] for a forecast: pipelines that `infbench run` trains first need not be there. The plan takes their shapes from
+/// their settings, as long as what is returned beside it lives.
+///
+/// # Errors
+/// As [`load`].
+pub fn foresee(
+    path: &Path,
+    profile: Option<&str>,
+    overrides: &[String],
+) -> miette::Result<(Plan, Vec<Untrained>)> {
+    let text = read(path).map_err(|error| miette::miette!("{error}"))?;
+    let mut here = Here::new(Some(Vec::new()));
+    let file = path.display().to_string();
+    let plan = grid::plan(&file, &text, profile, overrides, &mut here).map_err(|error| *error)?;
+    Ok((plan, here.untrained.unwrap_or_default()))
 }
 
 /// [`load`] by settings alone, whatever files they name.
@@ -122,6 +150,76 @@ struct Here {
     checkpoints: Checkpoints,
     /// The tasks whose files are there.
     tasks: Vec<TaskConfig>,
+    /// Pipelines that are still to be trained, where the plan may do without their weights.
+    untrained: Option<Vec<Untrained>>,
+}
+
+impl Here {
+    fn new(untrained: Option<Vec<Untrained>>) -> Self {
+        Self {
+            checkpoints: Checkpoints::new(Hub::from_env(), Part::Description),
+            tasks: Vec::new(),
+            untrained,
+        }
+    }
+
+    /// Has the shapes of a pipeline that is still to be trained stand for it.
+    fn outline(
+        &mut self,
+        checkpoint: &mut CheckpointConfig,
+        settings: &Path,
+    ) -> Result<(), Violation> {
+        let path = &checkpoint.path;
+        let Some(untrained) = &mut self.untrained else {
+            let (path, settings) = (path.display(), settings.display());
+            let problem = Problem::new(format!("the pipeline {path} is not there yet"));
+            let help = format!(
+                "`infbench run` without --units trains it first, as `infbench pretrain {settings} --out {path}` does"
+            );
+            return Err(("model.path", problem.with_help(help)));
+        };
+        let is_known = |known: &&Untrained| known.path == *path && known.settings == settings;
+        let folder = match untrained.iter().find(is_known) {
+            Some(known) => known.outline.path().to_owned(),
+            None => {
+                let wrong = "model.pretrain";
+                let text = read(settings).map_err(at(wrong))?;
+                let plan = pretraining::parse(&settings.display().to_string(), &text);
+                let outlined = tempfile::tempdir().map_err(at(wrong))?;
+                let operations = outline(&plan.map_err(at(wrong))?.pipeline, outlined.path());
+                let folder = outlined.path().to_owned();
+                untrained.push(Untrained {
+                    path: path.clone(),
+                    settings: settings.to_owned(),
+                    operations: operations.map_err(at(wrong))?,
+                    outline: outlined,
+                });
+                folder
+            }
+        };
+        checkpoint.lie_in(folder);
+        Ok(())
+    }
+
+    /// Looks up where a checkpoint lies.
+    fn locate(
+        &mut self,
+        task: &TaskConfig,
+        checkpoint: &mut CheckpointConfig,
+    ) -> Result<(), Violation> {
+        let located = checkpoint.locate(&mut self.checkpoints);
+        located.map_err(|error| {
+            let field = match error {
+                HubError::Revision { .. } => "model.revision",
+                _ => "model.path",
+            };
+            let problem = Problem::new(error.to_string());
+            match task.images() {
+                Some(_) => (field, problem.with_help(NO_PIPELINE)),
+                None => (field, problem),
+            }
+        })
+    }
 }
 
 /// Holds the pipeline in `folder` against a task of images.
@@ -162,25 +260,12 @@ impl Resolve for Here {
         checkpoint: &mut CheckpointConfig,
     ) -> Result<Option<Model>, Violation> {
         let model = "model.path";
-        checkpoint
-            .locate(&mut self.checkpoints)
-            .map_err(|error| match error {
-                HubError::Revision { .. } => at("model.revision")(error),
-                error => at(model)(error),
-            })
-            .map_err(
-                |(field, problem)| match (task.images(), &checkpoint.pretrain) {
-                    (Some(_), Some(settings)) => {
-                        let settings = settings.display();
-                        let help = format!(
-                            "`infbench run` trains it first, as `infbench pretrain {settings}` does"
-                        );
-                        (field, problem.with_help(help))
-                    }
-                    (Some(_), None) => (field, problem.with_help(NO_PIPELINE)),
-                    (None, _) => (field, problem),
-                },
-            )?;
+        let is_there = expand_home(&checkpoint.path).is_dir();
+        let settings = checkpoint.pretrain.clone();
+        match settings.filter(|_| task.images().is_some() && !is_there) {
+            Some(settings) => self.outline(checkpoint, &settings)?,
+            None => self.locate(task, checkpoint)?,
+        }
         let folder = checkpoint.folder();
         if let Some(source) = task.images() {
             pipeline(folder, &source)?;

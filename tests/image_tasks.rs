@@ -434,6 +434,105 @@ fn samples_are_those_of_the_command(bench: &Bench, record: &Value) {
     assert_ne!(drawn[0], drawn[2]);
 }
 
+/// A pipeline that is still to be trained is forecast by its settings; what needs its weights says that it is not there. The
+/// hub is not asked for it.
+#[test]
+fn a_pipeline_that_is_not_there_yet_is_forecast_by_its_settings() {
+    let bench = Bench::new();
+    // of the shapes of the pipeline that is there
+    let pipeline = "name: small
+pipeline:
+  images: {path: nowhere/metadata.jsonl, resolution: 16}
+  autoencoder: {channels: [8, 8], groups: 4}
+  text_encoder: {vocabulary: 600, length: 9, hidden: 8, ffn: 16, layers: 1, heads: 2}
+  unet: {channels: [8, 16], attends: [true, true], groups: 4, heads: 2}
+";
+    bench.write("small.yaml", pipeline);
+    let model = json!({"path": "models/small", "pretrain": "small.yaml"});
+    let experiment = bench.experiment(&json!({}), &json!({"model": model}));
+    bench.write("t.yaml", &experiment.to_string());
+    let plan = |more: &[&str]| {
+        let mut command = Command::cargo_bin("infbench").unwrap();
+        command.current_dir(bench.0.path()).args(["plan", "t.yaml"]);
+        // where nobody listens
+        command.env("HF_ENDPOINT", "http://127.0.0.1:9").args(more);
+        command
+    };
+    let output = plan(&[]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
+    let said = "The pipeline models/small is not there yet: `infbench run` trains it first by small.yaml, about ";
+    assert!(text.contains(said), "{text}");
+    let words: Vec<&str> = text.lines().nth(1).unwrap().split_whitespace().collect();
+    // three training images and two queries of three styles
+    assert!(words.windows(2).any(|pair| pair == ["9", "6"]), "{text}");
+    assert!(!text.contains("hub"), "{text}");
+    assert!(!bench.path("models").exists());
+    let units = message(&mut plan(&["--units"]));
+    assert!(
+        units.contains("the pipeline models/small is not there yet"),
+        "{units}"
+    );
+    assert!(
+        units.contains("as `infbench pretrain small.yaml --out models/small` does"),
+        "{units}"
+    );
+    assert!(!units.contains("hub"), "{units}");
+    // settings that are wrong are named
+    bench.write(
+        "small.yaml",
+        &pipeline.replace("groups: 4, heads: 2", "groups: 3, heads: 2"),
+    );
+    let wrong = message(&mut plan(&[]));
+    assert!(
+        wrong.contains("model.pretrain") && wrong.contains("unet.groups"),
+        "{wrong}"
+    );
+}
+
+/// A pipeline in the cache of the Hugging Face hub, by its id; images are not looked at again for a forecast.
+#[test]
+fn a_pipeline_of_the_hub_comes_from_the_cache() {
+    const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+    let bench = Bench::new();
+    let snapshot = format!("hub/models--org--small/snapshots/{COMMIT}");
+    copy(&bench.path("pipeline"), &bench.path(&snapshot));
+    fs::create_dir_all(bench.path("hub/models--org--small/refs")).unwrap();
+    bench.write("hub/models--org--small/refs/main", COMMIT);
+    bench.write(&format!("{snapshot}/model_index.json"), "{}");
+    // as `hf download --include "*.fp16.safetensors"` leaves it
+    let weights = bench.path(&snapshot).join("vae/diffusion_pytorch_model");
+    fs::rename(
+        weights.with_extension("safetensors"),
+        weights.with_extension("fp16.safetensors"),
+    )
+    .unwrap();
+    let by_id = json!({"model": {"path": "org/small"}});
+    let experiment = bench.experiment(&json!({}), &by_id);
+    let run = |experiment: &Value| {
+        let mut command = bench.run(experiment);
+        command.env("HF_HUB_CACHE", bench.path("hub"));
+        command.env("HF_HUB_OFFLINE", "1");
+        command
+    };
+    run(&experiment).assert().success();
+    let by_id = bench.records();
+    assert_eq!(by_id[0]["model"]["commit"], COMMIT);
+    fs::remove_dir_all(bench.path("out")).unwrap();
+    run(&bench.experiment(&json!({}), &json!({})))
+        .assert()
+        .success();
+    let by_folder = bench.records();
+    let auc = |records: &[Value]| metric(&records[0], "datainf", "class_auc");
+    assert_eq!(auc(&by_id), auc(&by_folder));
+    fs::remove_file(bench.path(&snapshot).join("text_encoder/config.json")).unwrap();
+    let lacks = message(&mut run(&experiment));
+    assert!(
+        lacks.contains("does not hold text_encoder/config.json"),
+        "{lacks}"
+    );
+}
+
 #[test]
 fn what_is_wrong_is_named_with_its_file_and_nothing_runs() {
     let bench = Bench::new();

@@ -8,6 +8,7 @@ use infbench::config::{Cell, Outputs, Plan};
 use infbench::device::DeviceChoice;
 use infbench::progress::Progress;
 use infbench::report;
+use infbench::resolve::Untrained;
 use infbench::results::Record;
 use infbench::runner::forecast::forecast;
 use infbench::runner::memory::{Host, Stage, misfit};
@@ -62,6 +63,23 @@ impl ExperimentArgs {
         infbench::resolve::describe(&self.experiment, self.profile.as_deref(), &self.overrides)
     }
 
+    /// [`Self::load`] for a forecast, and the pipelines that are to be trained first.
+    ///
+    /// # Errors
+    /// The first wrong setting.
+    pub fn foresee(&self) -> miette::Result<(Plan, PathBuf, Vec<Untrained>)> {
+        let (plan, untrained) =
+            infbench::resolve::foresee(&self.experiment, self.profile.as_deref(), &self.overrides)?;
+        let out = self.folder(&plan);
+        Ok((plan, out, untrained))
+    }
+
+    /// The folder for the results.
+    fn folder(&self, plan: &Plan) -> PathBuf {
+        let given = self.out.clone();
+        given.unwrap_or_else(|| PathBuf::from("runs").join(plan.folder()))
+    }
+
     /// The plan, and the folder for its results.
     ///
     /// # Errors
@@ -69,10 +87,7 @@ impl ExperimentArgs {
     pub fn load(&self) -> miette::Result<(infbench::config::Plan, PathBuf)> {
         let plan =
             infbench::resolve::load(&self.experiment, self.profile.as_deref(), &self.overrides)?;
-        let out = self
-            .out
-            .clone()
-            .unwrap_or_else(|| PathBuf::from("runs").join(plan.folder()));
+        let out = self.folder(&plan);
         Ok((plan, out))
     }
 }

@@ -8,8 +8,9 @@ use clap::Args;
 use infbench::config::Cell;
 use infbench::measure::{duration, size};
 use infbench::progress::plural;
+use infbench::resolve::Untrained;
 use infbench::results::ResultsDir;
-use infbench::runner::forecast::{fine_tune, forecast, product_rate};
+use infbench::runner::forecast::{fine_tune, forecast, pipeline_seconds, product_rate};
 use infbench::runner::memory::{Host, Stage};
 
 use super::common::{ExperimentArgs, print, refuse_misfits};
@@ -35,9 +36,9 @@ pub struct PlanArgs {
 
 /// Prints the cells of an experiment with their forecast; writes nothing.
 pub fn plan(args: &PlanArgs) -> miette::Result<ExitCode> {
-    let (plan, out) = args.experiment.load()?;
-    let (device, host) = (args.cut.device, Host::here(&out));
     if args.units {
+        let (plan, out) = args.experiment.load()?;
+        let (device, host) = (args.cut.device, Host::here(&out));
         let units = args.cut.units(&plan, &out)?;
         print(&if args.json {
             json(&units)
@@ -48,6 +49,8 @@ pub fn plan(args: &PlanArgs) -> miette::Result<ExitCode> {
         refuse_misfits(stages(&plan, todo), device, host, args.force)?;
         return Ok(ExitCode::SUCCESS);
     }
+    let (plan, out, untrained) = args.experiment.foresee()?;
+    let (device, host) = (args.cut.device, Host::here(&out));
     let results = ResultsDir::read(&out);
     let rate = product_rate();
     let width = plan
@@ -114,6 +117,21 @@ pub fn plan(args: &PlanArgs) -> miette::Result<ExitCode> {
         plural(plan.cells.len()),
         out.display()
     );
+    for Untrained {
+        path,
+        settings,
+        operations,
+        ..
+    } in &untrained
+    {
+        let training = pipeline_seconds(*operations, rate);
+        seconds += training;
+        let (path, settings, training) = (path.display(), settings.display(), duration(training));
+        let _ = writeln!(
+            text,
+            "The pipeline {path} is not there yet: `infbench run` trains it first by {settings}, about {training}"
+        );
+    }
     let _ = writeln!(
         text,
         "To do: about {}, peak memory about {} (forecast at {:.0} GFLOP/s, measured just now; an order of magnitude)",

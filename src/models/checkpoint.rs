@@ -79,6 +79,14 @@ impl CheckpointConfig {
         Ok(())
     }
 
+    /// Takes its files from `folder`, whatever `path` says.
+    pub fn lie_in(&mut self, folder: PathBuf) {
+        self.located = Some(Located {
+            folder,
+            commit: None,
+        });
+    }
+
     /// Where the files are: `path` itself, or a folder of the cache.
     pub fn folder(&self) -> &Path {
         let located = self.located.as_ref();

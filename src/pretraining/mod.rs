@@ -11,6 +11,7 @@ mod dataset;
 mod denoiser;
 mod error;
 mod folder;
+mod outline;
 mod record;
 mod run;
 pub mod settings;
@@ -18,6 +19,7 @@ mod state;
 mod training;
 
 pub use error::PretrainingError;
+pub use outline::outline;
 pub use record::{PretrainingRecord, StageRecord};
 pub use run::{Outcome, RECORD, is_of_others, pretrain};
 pub use settings::PipelineSettings;

@@ -56,7 +56,10 @@ fn of_images(
     encoding: Encoding,
 ) -> Result<TaskData, ExamplesError> {
     let pipeline = PipelineConfig::read(folder)?;
-    let data = source.read(folder, seed)?;
+    let data = match encoding {
+        Encoding::Blank => source.outline(folder, seed)?,
+        Encoding::By(..) => source.read(folder, seed)?,
+    };
     let settings = source.settings;
     let [train, query] = &data.splits;
     let [mut train_latents, query_latents] = latents(

@@ -172,6 +172,11 @@ fn without(task: &TaskConfig, fields: &[&str]) -> serde_json::Value {
     task
 }
 
+/// Seconds of so many floating-point operations of a diffusion pipeline, at a rate of matrix products, operations a second.
+pub fn pipeline_seconds(operations: f64, rate: f64) -> f64 {
+    operations / (PIPELINE_EFFICIENCY * rate)
+}
+
 /// The forecast of a cell by itself, with what its plan writes beside the record and its model on a device, which need not be
 /// here.
 ///

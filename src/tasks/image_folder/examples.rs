@@ -53,6 +53,33 @@ impl ImageSource<'_> {
     /// Lists, splits, captions or images that are not as they should be, fewer images than asked for, a tokenizer that
     /// does not fit the pipeline.
     pub fn read(&self, pipeline: &Path, seed: u64) -> Result<ImageData, TaskError> {
+        self.with_pictures(pipeline, seed, |part, size| {
+            part.listing
+                .pictures(&part.rows, Some(size), self.settings.fit)
+        })
+    }
+
+    /// [`Self::read`] without a look at the images, which have their size and no pixels: what a forecast needs.
+    ///
+    /// # Errors
+    /// As [`Self::read`], but for images.
+    pub fn outline(&self, pipeline: &Path, seed: u64) -> Result<ImageData, TaskError> {
+        self.with_pictures(pipeline, seed, |part, size| {
+            let blank = Picture {
+                width: size,
+                height: size,
+                rgb: Vec::new(),
+            };
+            Ok(vec![blank; part.rows.len()])
+        })
+    }
+
+    fn with_pictures(
+        &self,
+        pipeline: &Path,
+        seed: u64,
+        pictures: impl Fn(&Chosen, usize) -> Result<Vec<Picture>, TextError>,
+    ) -> Result<ImageData, TaskError> {
         let text = |error: TokenizerError| TaskError::from(TextError::from(error));
         let size = match self.settings.resolution {
             Some(size) => size,
@@ -71,12 +98,9 @@ impl ImageSource<'_> {
                 whole: captions.words,
             });
             truncated += captions.truncated;
-            let pictures = part
-                .listing
-                .pictures(&part.rows, Some(size), self.settings.fit)?;
             Ok::<_, TaskError>(CaptionedImages {
                 files: part.rows.iter().map(|row| row.name.clone()).collect(),
-                pictures,
+                pictures: pictures(part, size)?,
                 texts,
                 captions: captions.ids,
             })
@@ -122,7 +146,7 @@ fn shown(images: &CaptionedImages, names: &[String], classes: &[usize]) -> Shown
 /// An image with no side longer than [`PREVIEW`].
 fn preview(picture: &Picture) -> Picture {
     let longest = picture.width.max(picture.height);
-    if longest <= PREVIEW {
+    if longest <= PREVIEW || picture.rgb.is_empty() {
         return picture.clone();
     }
     let side = |side: usize| (side * PREVIEW).div_ceil(longest);
