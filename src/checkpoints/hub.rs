@@ -18,6 +18,7 @@ use thiserror::Error;
 use super::gguf;
 use super::layout::TOKENIZER_CONFIG_FILE;
 use crate::input::expand_home;
+pub use files::Part;
 use files::missing;
 
 /// Revision of a model when none is given.
@@ -58,15 +59,6 @@ pub enum HubError {
         /// Why not.
         reason: String,
     },
-}
-
-/// How much of a checkpoint is needed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// Its settings and tokenizer.
-    Description,
-    /// The weights, too.
-    Whole,
 }
 
 /// Where a checkpoint lies.
@@ -241,11 +233,6 @@ fn is_commit(text: &str) -> bool {
 /// Where Hugging Face's tools note that a commit of a model has no such file.
 fn absent(model: &Path, commit: &str, name: &str) -> PathBuf {
     model.join(".no_exist").join(commit).join(name)
-}
-
-/// Whether a file of the cache is there, and not empty as a full disk or a crash leaves it.
-fn is_there(path: &Path) -> bool {
-    path.metadata().is_ok_and(|about| about.len() > 0)
 }
 
 /// The checkpoints of an experiment: each is looked up once, however many cells it has.

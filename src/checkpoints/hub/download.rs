@@ -8,7 +8,8 @@ use hf_hub::api::Progress;
 use hf_hub::api::sync::{Api, ApiBuilder, ApiError};
 use hf_hub::{Cache, Repo, RepoType};
 
-use super::{Hub, Located, Part, absent, files, is_commit, is_there, missing};
+use super::files::{self, Part, is_there, missing};
+use super::{Hub, Located, absent, is_commit};
 use crate::checkpoints::layout::TOKENIZER_FILE;
 
 impl Hub {

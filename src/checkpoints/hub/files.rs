@@ -4,11 +4,19 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Part, is_there};
 use crate::checkpoints::layout::{
     CONFIG_FILE, PIPELINE_FILE, PIPELINE_STEM, SCHEDULER, SCHEDULER_FILE, TEXT_ENCODER, TOKENIZER,
     TOKENIZER_SETTINGS, TOKENIZERS, UNET, VAE,
 };
+
+/// How much of a checkpoint is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Its settings and tokenizer.
+    Description,
+    /// The weights, too.
+    Whole,
+}
 
 /// How the name of a list of shards ends.
 const INDEX: &str = ".safetensors.index.json";
@@ -85,4 +93,9 @@ fn shards(folder: &Path, name: &str) -> Vec<String> {
     files.sort();
     files.dedup();
     files
+}
+
+/// Whether a file of the cache is there, and not empty as a full disk or a crash leaves it.
+pub(super) fn is_there(path: &Path) -> bool {
+    path.metadata().is_ok_and(|about| about.len() > 0)
 }

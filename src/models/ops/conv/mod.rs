@@ -13,26 +13,10 @@ use burn::tensor::{Shape, Tensor, module};
 use burn_backend::tensor::FloatTensor;
 use rayon::prelude::*;
 
+pub use self::products::Window;
 use self::products::{Sizes, ZERO};
 use super::gemm;
 use super::host::{self, Host, Input, Vjp, on_host};
-
-/// What an output looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// Height and width.
-    pub side: usize,
-    /// Distance between the windows of neighbours.
-    pub stride: usize,
-    /// Zeros put before and after every row and column.
-    pub padding: (usize, usize),
-}
-
-impl Window {
-    fn outputs(self, inputs: usize) -> usize {
-        (inputs + self.padding.0 + self.padding.1 - self.side) / self.stride + 1
-    }
-}
 
 /// Σ over channels and windows of weight · x, and bias.
 ///

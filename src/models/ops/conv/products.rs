@@ -5,9 +5,26 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::Window;
 use crate::models::ops::gemm::{self, Matrix, gemm, initialised};
 use crate::models::ops::simd;
+
+/// What an output looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Height and width.
+    pub side: usize,
+    /// Distance between the windows of neighbours.
+    pub stride: usize,
+    /// Zeros put before and after every row and column.
+    pub padding: (usize, usize),
+}
+
+impl Window {
+    /// Points out of so many in, along a side.
+    pub fn outputs(self, inputs: usize) -> usize {
+        (inputs + self.padding.0 + self.padding.1 - self.side) / self.stride + 1
+    }
+}
 
 /// Numbers in the windows that are laid out at a time.
 const TILE: usize = 1 << 20;
