@@ -13,7 +13,7 @@ use super::{ReportError, chart};
 use crate::atomic;
 
 /// A report: of a run, of a theory experiment, or of an item of the paper beside ours.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Report {
     /// Heading.
     pub title: String,
@@ -42,9 +42,10 @@ pub(super) struct Report {
 }
 
 /// What a Markdown file shows of the figures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum FiguresInText {
     /// Nothing.
+    #[default]
     None,
     /// Them and their captions.
     Captions,
@@ -53,7 +54,7 @@ pub(super) enum FiguresInText {
 }
 
 /// Names of a report's files.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Names {
     /// The Markdown file.
     pub markdown: String,
@@ -69,23 +70,12 @@ impl Report {
     /// Without any content yet, with the names of its Markdown file and its page.
     pub fn new(markdown: impl Into<String>, page: impl Into<String>) -> Self {
         Self {
-            title: String::new(),
-            about: String::new(),
-            head: html! {},
-            text: Vec::new(),
-            figures: Vec::new(),
-            omitted: Vec::new(),
-            in_text: FiguresInText::None,
-            tables: Vec::new(),
-            tables_first: false,
-            sections: Vec::new(),
-            data: Value::Null,
             names: Names {
                 markdown: markdown.into(),
                 page: page.into(),
-                csv: None,
-                prefix: String::new(),
+                ..Names::default()
             },
+            ..Self::default()
         }
     }
 
@@ -121,8 +111,10 @@ impl Report {
             }
         }
         if self.in_text == FiguresInText::Findings && !self.omitted.is_empty() {
-            let items = self.omitted.iter();
-            let items = items.map(|(title, reason)| format!("{title}: {reason}."));
+            let items = self
+                .omitted
+                .iter()
+                .map(|(title, reason)| format!("{title}: {reason}."));
             let _ = write!(text, "\n{}", Table::list("Not drawn", "", items).markdown());
         }
         text
@@ -156,14 +148,13 @@ impl Report {
             let id = format!("figure-{}", drawn.id);
             section.add_own(id, &drawn.title, figure(drawn, colours));
         }
-        let reasons = html! {
-            ul { @for (title, reason) in &self.omitted { li { (title) ": " (inline(reason)) "." } } }
-        };
         if !self.omitted.is_empty() {
             section.add(Part {
                 id: "omitted".to_owned(),
                 title: "Not drawn".to_owned(),
-                body: reasons,
+                body: html! {
+                    ul { @for (title, reason) in &self.omitted { li { (title) ": " (inline(reason)) "." } } }
+                },
             });
         }
         section
@@ -211,8 +202,7 @@ impl Report {
             chart::png(drawing, path)?;
         }
         let drawings = drawings.into_iter().map(|(path, _)| path);
-        Ok(drawings
-            .chain(files.into_iter().map(|(path, _)| path))
-            .collect())
+        let files = files.into_iter().map(|(path, _)| path);
+        Ok(drawings.chain(files).collect())
     }
 }

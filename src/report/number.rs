@@ -3,18 +3,24 @@
 /// What stands for a missing number.
 pub const MISSING: &str = "–";
 
-/// `10⁻³` for −3.
-pub fn power_of_ten(exponent: i32) -> String {
-    format!("10{}", superscript(exponent))
+/// Texts with commas between them, without the empty ones.
+pub fn list(texts: impl IntoIterator<Item = impl ToString>) -> String {
+    let mut texts: Vec<String> = texts.into_iter().map(|text| text.to_string()).collect();
+    texts.retain(|text| !text.is_empty());
+    texts.join(", ")
 }
 
-fn superscript(number: i32) -> String {
+/// A text, or that there is none.
+pub fn or_missing(text: Option<String>) -> String {
+    text.unwrap_or_else(|| MISSING.to_owned())
+}
+
+/// `10⁻³` for −3.
+pub fn power_of_ten(exponent: i32) -> String {
     const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
-    number
-        .to_string()
-        .chars()
-        .map(|c| c.to_digit(10).map_or('⁻', |digit| DIGITS[digit as usize]))
-        .collect()
+    let raised = |c: char| c.to_digit(10).map_or('⁻', |digit| DIGITS[digit as usize]);
+    let exponent = exponent.to_string();
+    "10".chars().chain(exponent.chars().map(raised)).collect()
 }
 
 /// `digits` significant digits; a power of ten outside 10⁻³…10⁵.
@@ -27,18 +33,10 @@ pub fn significant(x: f64, digits: usize) -> String {
     }
     // The exponent after rounding: 9.996 has three digits as 10.0.
     let scientific = format!("{:.*e}", digits - 1, x);
-    let (mantissa, exponent) = scientific
-        .split_once('e')
-        .expect("exponent format has an e");
-    let exponent: i32 = exponent
-        .parse()
-        .expect("exponent format has an integer exponent");
+    let (mantissa, exponent) = scientific.split_once('e').expect("the format has an e");
+    let exponent: i32 = exponent.parse().expect("a whole number");
     if (-3..5).contains(&exponent) {
-        minus(&format!(
-            "{:.*}",
-            (digits as i32 - 1 - exponent).max(0) as usize,
-            x
-        ))
+        fixed(x, (digits as i32 - 1 - exponent).max(0) as usize)
     } else {
         format!("{}·{}", minus(mantissa), power_of_ten(exponent))
     }
@@ -69,17 +67,14 @@ pub fn plain(x: f64) -> String {
         return significant(x, 3);
     }
     let text = format!("{}", (x * 1e6).round() / 1e6);
-    let (whole, rest) = text
-        .split_once('.')
-        .map_or((text.as_str(), String::new()), |(whole, rest)| {
-            (whole, format!(".{rest}"))
-        });
-    let (sign, digits) = whole
-        .strip_prefix('-')
-        .map_or(("", whole), |digits| ("−", digits));
+    let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
+    let (sign, digits) = match whole.strip_prefix('-') {
+        Some(digits) => ("−", digits),
+        None => ("", whole),
+    };
     let mut grouped = String::new();
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             grouped.push(',');
         }
         grouped.push(digit);

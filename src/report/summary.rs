@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use super::data::{Group, ResultSet, has_values};
+use super::number;
 use super::tables::{Columns, Entry, Table, cut, damping_text, metric_cell};
 use crate::metrics::{Metric, find};
-use crate::progress::plural;
+use crate::progress::count;
 use crate::results::record::Record;
 
 /// Columns, where any cell has them; short names since a terminal is narrow.
@@ -45,19 +46,10 @@ pub fn summary(records: &[Record]) -> String {
     }
     let mut text = String::new();
     for group in &groups {
-        let seeds = group.records.len();
-        let mut heading = vec![group.task.clone(), group.setting()];
-        heading.retain(|text| !text.is_empty());
-        let failed = match group.failed() {
-            0 => String::new(),
-            failed => format!(", {failed} failed"),
-        };
-        let _ = writeln!(
-            text,
-            "{} ({seeds} seed{}{failed})",
-            heading.join(", "),
-            plural(seeds)
-        );
+        let failed = Some(group.failed()).filter(|failed| *failed > 0);
+        let failed = failed.map_or(String::new(), |failed| format!(", {failed} failed"));
+        let seeds = count(group.records.len(), "seed");
+        let _ = writeln!(text, "{} ({seeds}{failed})", group.name());
         if let Some(table) = table(&results, group, &columns) {
             text.push_str(&table.text("  "));
         }
@@ -88,7 +80,7 @@ fn table(results: &ResultSet, group: &Group, columns: &[(&'static Metric, &str)]
     let rows = results.methods.iter().map(|label| (label, entry(label)));
     Columns::new()
         .text("method", |(label, _): &(&String, Entry)| {
-            cut(&results.palette.style(label).name, LONGEST_NAME)
+            cut(&results.name(label), LONGEST_NAME)
         })
         .each(columns.iter().enumerate(), |all, (i, (metric, short))| {
             all.add(*short, move |(_, entry)| {
@@ -106,8 +98,7 @@ fn table(results: &ResultSet, group: &Group, columns: &[(&'static Metric, &str)]
                 (entry.undefined().0, "undefined"),
             ];
             let counts = counts.iter().filter(|(count, _)| *count > 0);
-            let parts: Vec<String> = counts.map(|(n, what)| format!("{n} {what}")).collect();
-            parts.join(", ")
+            number::list(counts.map(|(count, what)| format!("{count} {what}")))
         })
         .table("", "", rows)
 }

@@ -27,12 +27,9 @@ pub fn lines<'v>(pairs: impl Iterator<Item = [&'v Value; 2]>) -> Vec<String> {
             }
         });
     }
-    let text = |(line, cells): (String, usize)| {
-        if cells == all {
-            line
-        } else {
-            format!("{line} ({} of {all})", count(cells, "cell"))
-        }
+    let text = |(line, cells): (String, usize)| match cells == all {
+        true => line,
+        false => format!("{line} ({} of {all})", count(cells, "cell")),
     };
     found.into_iter().map(text).collect()
 }
@@ -55,10 +52,7 @@ mod tests {
         ];
         assert_eq!(lines(pairs), expected);
         assert!(lines([[&cells[0], &cells[0]]].into_iter()).is_empty());
-        let (a, b) = (
-            json!({"bytes": 25276502016_u64}),
-            json!({"bytes": 25276510208_u64}),
-        );
+        let [a, b] = [25276502016_u64, 25276510208].map(|bytes| json!({"bytes": bytes}));
         let expected = ["bytes: 25276502016 → 25276510208"];
         assert_eq!(lines([[&a, &b]].into_iter()), expected);
     }

@@ -68,10 +68,10 @@ pub fn compare(a: &Path, b: &Path, tolerance: f64) -> Result<Compared, CompareEr
         found.values(&x.place, &x.results, &y.results);
         files += tensors::beside(&x.tensors, &y.tensors, &mut found)?;
     }
-    let records: Vec<_> = pairs
+    let records = pairs
         .iter()
-        .filter_map(|[x, y]| x.record.as_ref().zip(y.record.as_ref()))
-        .collect();
+        .filter_map(|[x, y]| x.record.as_ref().zip(y.record.as_ref()));
+    let records: Vec<_> = records.collect();
     text.push_str(&paired::tables(&records));
 
     let alone = matched.alone();
@@ -80,11 +80,8 @@ pub fn compare(a: &Path, b: &Path, tolerance: f64) -> Result<Compared, CompareEr
     if let Some(first) = &found.first {
         let _ = writeln!(text, "First difference: {}", shown(first));
     }
-    if let Some(largest) = found
-        .largest
-        .as_ref()
-        .filter(|d| Some(*d) != found.first.as_ref())
-    {
+    let largest = found.largest.as_ref();
+    if let Some(largest) = largest.filter(|largest| Some(*largest) != found.first.as_ref()) {
         let _ = writeln!(text, "Largest difference: {}", shown(largest));
     }
     Ok(Compared {
@@ -102,40 +99,34 @@ fn verdict(
     alone: usize,
     same_settings: bool,
 ) -> String {
-    let shown = |n: usize, what: &str| {
-        let number = number::plain(n as f64);
-        format!("{number} {what}{}", plural(n))
-    };
-    let kind = match pairs.first() {
-        Some([item, _]) if item.record.is_none() => "result",
-        _ => "cell",
-    };
+    let plain = |n: usize| number::plain(n as f64);
+    let shown = |n: usize, what: &str| format!("{} {what}{}", plain(n), plural(n));
+    let is_result = pairs.first().is_some_and(|[item, _]| item.record.is_none());
+    let kind = if is_result { "result" } else { "cell" };
     let files = match files {
         0 => String::new(),
         files => format!(" and {} of tensors", shown(files, "file")),
     };
-    let values = shown(found.values, "value");
-    let cells = format!("{values}{files} in {}", shown(pairs.len(), kind));
-    let beyond = number::plain(found.beyond as f64);
-    if found.beyond > 0 && found.tolerance > 0.0 {
-        let limit = found.tolerance;
-        format!("DIFFERENT: {beyond} of {cells} differ by more than {limit:e} (relative).")
-    } else if found.beyond > 0 {
-        format!("DIFFERENT: {beyond} of {cells} differ.")
-    } else if alone > 0 {
-        let alone = shown(alone, "cell");
-        format!(
-            "DIFFERENT: {alone} only on one side; no difference beyond the tolerance in {cells}."
-        )
-    } else if found.different > 0 {
-        format!(
-            "Equal within {:e} (relative): {} of {cells} differ by less.",
-            found.tolerance,
-            number::plain(found.different as f64)
-        )
-    } else if same_settings {
-        format!("Same bytes outside timings: {cells}.")
-    } else {
-        format!("Same results outside timings, though settings differ: {cells}.")
+    let cells = format!(
+        "{}{files} in {}",
+        shown(found.values, "value"),
+        shown(pairs.len(), kind)
+    );
+    let (beyond, limit) = (plain(found.beyond), found.tolerance);
+    match () {
+        () if found.beyond > 0 && limit > 0.0 => {
+            format!("DIFFERENT: {beyond} of {cells} differ by more than {limit:e} (relative).")
+        }
+        () if found.beyond > 0 => format!("DIFFERENT: {beyond} of {cells} differ."),
+        () if alone > 0 => format!(
+            "DIFFERENT: {} only on one side; no difference beyond the tolerance in {cells}.",
+            shown(alone, "cell")
+        ),
+        () if found.different > 0 => format!(
+            "Equal within {limit:e} (relative): {} of {cells} differ by less.",
+            plain(found.different)
+        ),
+        () if same_settings => format!("Same bytes outside timings: {cells}."),
+        () => format!("Same results outside timings, though settings differ: {cells}."),
     }
 }

@@ -77,14 +77,13 @@ fn interval(found: &Paired, show: impl Fn(f64) -> String) -> String {
 }
 
 fn metrics(pairs: &[Pair], labels: &[&str]) -> String {
-    let computed = || METRICS.iter().filter(|metric| metric.is_computed());
-    let all = labels.iter().flat_map(|label| {
-        computed().filter_map(move |metric| {
-            let found = paired(pairs, |record| value(record, label, metric.name))?;
-            Some((*label, metric.name, found))
-        })
-    });
-    let mut found: Vec<(&str, &str, Paired)> = all.collect();
+    let mut found: Vec<(&str, &str, Paired)> = Vec::new();
+    for label in labels {
+        for metric in METRICS.iter().filter(|metric| metric.is_computed()) {
+            let of = |record: &Record| value(record, label, metric.name);
+            found.extend(paired(pairs, of).map(|paired| (*label, metric.name, paired)));
+        }
+    }
     let all = found.len();
     found.retain(|(.., paired)| !paired.same);
     if all == 0 {
@@ -112,20 +111,13 @@ fn metrics(pairs: &[Pair], labels: &[&str]) -> String {
         .text("95 % interval", |(.., found)| interval(found, three))
         .count("cells", |(.., found)| found.cells)
         .table("", "", &found);
-    if let Some(table) = table {
-        text.push_str(&format!(
-            "; the others, paired by task and seed ({}{over}):\n{}",
-            count(blocks, "pair"),
-            table.text("  ")
-        ));
-    } else {
-        text.push('\n');
-    }
+    text += &table.map_or("\n".to_owned(), |table| {
+        let (blocks, table) = (count(blocks, "pair"), table.text("  "));
+        format!("; the others, paired by task and seed ({blocks}{over}):\n{table}")
+    });
     for (label, metric, paired) in found.iter().filter(|(.., paired)| paired.one_sided > 0) {
         let cells = count(paired.one_sided, "cell");
-        text.push_str(&format!(
-            "  {label} {metric}: only one side has a value in {cells}\n"
-        ));
+        text += &format!("  {label} {metric}: only one side has a value in {cells}\n");
     }
     text
 }
@@ -134,30 +126,23 @@ fn metrics(pairs: &[Pair], labels: &[&str]) -> String {
 fn times(pairs: &[Pair], labels: &[&str]) -> String {
     type Seconds = fn(&Record) -> Option<f64>;
     let of_cells: [(&str, Seconds); 4] = [
-        ("the whole cell", |record| Some(record.provenance.seconds)),
+        ("the whole cell", |r| Some(r.provenance.seconds)),
         // a fine-tune from the cache keeps the time of the run that made it
-        ("fine-tune", |record| {
-            let training = record.training.as_ref()?;
-            (!training.cached).then_some(training.seconds)
+        ("fine-tune", |r| {
+            let training = r.training.as_ref().filter(|training| !training.cached);
+            Some(training?.seconds)
         }),
-        ("gradients", |record| {
-            Some(record.gradients.as_ref()?.seconds)
-        }),
-        ("retraining", |record| {
-            Some(record.ground_truth.as_ref()?.seconds)
-        }),
+        ("gradients", |r| Some(r.gradients.as_ref()?.seconds)),
+        ("retraining", |r| Some(r.ground_truth.as_ref()?.seconds)),
     ];
     let ln = |seconds: Option<f64>| seconds.filter(|s| *s > 0.0).map(f64::ln);
-    let cells = of_cells
-        .iter()
-        .map(|(name, of)| (*name, paired(pairs, |r| ln(of(r)))));
+    let cells = of_cells.map(|(name, of)| (name, paired(pairs, |r| ln(of(r)))));
     let methods = labels.iter().map(|label| {
         let seconds = |record: &Record| ln(value(record, label, "total_seconds"));
         (*label, paired(pairs, seconds))
     });
-    let rows = cells
-        .chain(methods)
-        .filter_map(|(name, found)| Some((name, found?)));
+    let rows = cells.into_iter().chain(methods);
+    let rows = rows.filter_map(|(name, found)| Some((name, found?)));
     let seconds = |x: f64| number::seconds(x.exp());
     let factor = |x: f64| number::significant(x.exp(), 3);
     let table = Columns::new()
@@ -202,15 +187,15 @@ mod tests {
         assert!((found.contrast.freedom.expect("few") - 4.0).abs() < 1e-9);
         assert_eq!((found.tasks, found.blocks), (2, 6));
         let text = tables(&pairs);
-        assert!(
-            text.contains("datainf") && text.contains("pearson"),
-            "{text}"
-        );
-        assert!(text.contains("(6 pairs, the 2 tasks held fixed)"), "{text}");
-        assert!(
-            text.contains("the whole cell") && text.contains("1.00"),
-            "{text}"
-        );
+        for part in [
+            "datainf",
+            "pearson",
+            "(6 pairs, the 2 tasks held fixed)",
+            "the whole cell",
+            "1.00",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
         let same: Vec<Pair> = before.iter().zip(&before).collect();
         assert!(!tables(&same).contains("the others"));
         assert_eq!(tables(&[]), "");

@@ -15,6 +15,15 @@ use crate::results::theory;
 /// Cells named that only one side has.
 const NAMED: usize = 8;
 
+/// Files of a folder that stand for it.
+const FILES: [&str; 5] = [
+    "theory.json",
+    "theory.json.gz",
+    "records.jsonl",
+    "records.jsonl.gz",
+    "results.jsonl",
+];
+
 /// One thing that has a twin on the other side: a cell, the findings of a theory experiment, a file of scores.
 pub struct Item {
     /// File and cell, for messages.
@@ -44,9 +53,6 @@ impl Side {
     /// # Errors
     /// What is no result, and what cannot be read.
     pub fn read(path: &Path) -> Result<Self, CompareError> {
-        let unknown = || CompareError::Unknown {
-            path: path.to_owned(),
-        };
         let side = |kind, items| Self {
             path: path.to_owned(),
             kind,
@@ -54,17 +60,13 @@ impl Side {
         };
         if path.is_file() {
             let is_tensors = path.extension().is_some_and(|e| e == "safetensors");
+            let folder = path.parent().filter(|parent| parent.is_dir());
             return match path.file_name().and_then(|name| name.to_str()) {
-                Some(
-                    "theory.json" | "theory.json.gz" | "records.jsonl" | "records.jsonl.gz"
-                    | "results.jsonl",
-                ) => Self::read(
-                    path.parent()
-                        .filter(|p| p.is_dir())
-                        .unwrap_or(Path::new(".")),
-                ),
+                Some(name) if FILES.contains(&name) => Self::read(folder.unwrap_or(Path::new("."))),
                 _ if is_tensors => Ok(side("scores", vec![scores(path)?])),
-                _ => Err(unknown()),
+                _ => Err(CompareError::Unknown {
+                    path: path.to_owned(),
+                }),
             };
         }
         if let Some(findings) = theory::load_json(path)? {
@@ -100,22 +102,22 @@ fn cell(root: &Path, entry: Entry) -> Item {
         mut value,
         record,
     } = entry;
-    let id = record.cell.id.clone();
-    let mut settings = Map::new();
-    for key in ["schema", "experiment", "profile", "description"] {
-        settings.insert(key.to_owned(), take(&mut value, key));
-    }
+    let mut settings = taken(
+        &mut value,
+        &["schema", "experiment", "profile", "description"],
+    );
     settings.insert("cell.index".to_owned(), json!(record.cell.index));
     if let Value::Object(config) = take(&mut value, "config") {
         settings.extend(config);
     }
     take(&mut value, "cell");
+    let id = &record.cell.id;
     Item {
         place: format!("{place}, {} ({id})", title(&record)),
         settings: settings.into(),
-        environment: environment(take(&mut value, "provenance")),
+        environment: environment(&mut value),
         results: value,
-        tensors: tensors::of_cell(root, &id),
+        tensors: tensors::of_cell(root, id),
         record: Some(record),
     }
 }
@@ -129,44 +131,29 @@ fn title(record: &Record) -> String {
 
 /// A theory experiment in parts. Table 1 is measured anew: only what it says of which method is compared.
 fn findings_item(root: &Path, mut value: Value) -> Item {
-    let mut settings = Map::new();
-    for key in [
+    let asked = [
         "schema",
         "experiment",
         "description",
         "base",
         "base_axes",
         "varied",
-    ] {
-        settings.insert(key.to_owned(), take(&mut value, key));
+    ];
+    let settings = taken(&mut value, &asked).into();
+    let environment = environment(&mut value);
+    for entry in value["growth"].as_array_mut().into_iter().flatten() {
+        taken(entry, &["points", "slope", "interval", "verdict", "reason"]);
     }
-    let environment = environment(take(&mut value, "provenance"));
-    let list = |value: &mut Value, key: &str| match take(value, key) {
-        Value::Array(list) => list,
-        _ => Vec::new(),
-    };
-    let growth = list(&mut value, "growth").into_iter().map(|mut entry| {
-        for key in ["points", "slope", "interval", "verdict", "reason"] {
-            take(&mut entry, key);
-        }
-        entry
-    });
-    let growth: Vec<Value> = growth.collect();
-    let timed = theory::TIMED;
-    let claims = list(&mut value, "claims").into_iter().map(|mut claim| {
-        if claim["name"] == timed {
-            for key in ["verdict", "held", "violated", "untested", "reason", "worst"] {
-                take(&mut claim, key);
-            }
-        }
-        claim
-    });
-    let claims: Vec<Value> = claims.collect();
-    value["claims"] = claims.into();
-    value["growth"] = growth.into();
+    let claims = value["claims"].as_array_mut().into_iter().flatten();
+    for claim in claims.filter(|claim| claim["name"] == theory::TIMED) {
+        taken(
+            claim,
+            &["verdict", "held", "violated", "untested", "reason", "worst"],
+        );
+    }
     Item {
         place: root.join("theory.json").display().to_string(),
-        settings: settings.into(),
+        settings,
         environment,
         results: value,
         tensors: Vec::new(),
@@ -176,47 +163,23 @@ fn findings_item(root: &Path, mut value: Value) -> Item {
 
 /// A file of scores in parts; its metadata are JSON texts, and may be missing.
 fn scores(path: &Path) -> Result<Item, CompareError> {
-    let mut metadata = tensors::metadata(path)?;
-    let mut text = |key: &str| {
-        let text = metadata.remove(key);
-        text.map_or(Value::Null, |text| {
-            serde_json::from_str(&text).unwrap_or(Value::from(text))
-        })
-    };
-    let (settings, environment) = (text("settings"), text("infbench"));
+    let metadata = tensors::metadata(path)?.into_iter();
+    let read = |text: String| serde_json::from_str(&text).unwrap_or(Value::from(text));
+    let mut results: Value = metadata.map(|(key, text)| (key, read(text))).collect();
     Ok(Item {
         place: path.display().to_string(),
-        settings,
-        environment,
-        results: serde_json::to_value(&metadata)
-            .map(parsed)
-            .unwrap_or_default(),
+        settings: take(&mut results, "settings"),
+        environment: take(&mut results, "infbench"),
+        results,
         tensors: vec![("scores".to_owned(), path.to_owned())],
         record: None,
     })
 }
 
-/// JSON texts read as JSON.
-fn parsed(value: Value) -> Value {
-    let Value::Object(map) = value else {
-        return value;
-    };
-    let read = |value: Value| {
-        let text = value
-            .as_str()
-            .and_then(|text| serde_json::from_str(text).ok());
-        text.unwrap_or(value)
-    };
-    map.into_iter()
-        .map(|(key, value)| (key, read(value)))
-        .collect()
-}
-
-/// An environment without its times.
-fn environment(mut provenance: Value) -> Value {
-    for key in ["started", "seconds"] {
-        take(&mut provenance, key);
-    }
+/// The environment of a record or a theory experiment, without its times.
+fn environment(value: &mut Value) -> Value {
+    let mut provenance = take(value, "provenance");
+    taken(&mut provenance, &["started", "seconds"]);
     provenance
 }
 
@@ -225,6 +188,12 @@ fn take(value: &mut Value, key: &str) -> Value {
     let map = value.as_object_mut();
     map.and_then(|map| map.shift_remove(key))
         .unwrap_or_default()
+}
+
+/// Removes fields; null for those that are not there.
+fn taken(value: &mut Value, keys: &[&str]) -> Map<String, Value> {
+    let keys = keys.iter().map(|key| ((*key).to_owned(), take(value, key)));
+    keys.collect()
 }
 
 /// Which items of two sides belong together.
@@ -276,11 +245,8 @@ impl Matched<'_> {
 
     /// Which cells are compared, and which are not; nothing of what has no cells.
     pub fn text(&self) -> String {
-        let mut items = self
-            .pairs
-            .iter()
-            .flatten()
-            .chain(self.alone.iter().flatten());
+        let pairs = self.pairs.iter().flatten();
+        let mut items = pairs.chain(self.alone.iter().flatten());
         if items.all(|item| item.record.is_none()) {
             return String::new();
         }

@@ -30,13 +30,13 @@ fn open(path: &Path) -> Result<Mmap, CompareError> {
     let file = File::open(path).map_err(|e| broken(path)(&e))?;
     // SAFETY: the file is read only; results are replaced by renaming, never written in place.
     let map = unsafe { Mmap::map(&file) }.map_err(|e| broken(path)(&e))?;
-    match SafeTensors::read_metadata(&map) {
-        Ok(_) => Ok(map),
-        Err(error) => Err(match input::explain(path, &map, "a safetensors file") {
-            Some(found) => found.into(),
-            None => broken(path)(&error),
-        }),
-    }
+    let Err(error) = SafeTensors::read_metadata(&map) else {
+        return Ok(map);
+    };
+    Err(match input::explain(path, &map, "a safetensors file") {
+        Some(found) => found.into(),
+        None => broken(path)(&error),
+    })
 }
 
 /// What is written beside the tensors of a file.
@@ -128,18 +128,14 @@ fn kind(view: &TensorView) -> Value {
 
 fn tensor(place: &str, a: &TensorView, b: &TensorView, found: &mut Differences) {
     let kinds = [Some(kind(a)), Some(kind(b))];
-    if kinds[0] != kinds[1] {
-        found.values += 1;
-        found.add(|| place.to_owned(), kinds, f64::INFINITY);
-        return;
-    }
     let size: usize = a.shape().iter().product();
-    if a.data() == b.data() {
+    let same_kind = kinds[0] == kinds[1];
+    if same_kind && a.data() == b.data() {
         found.values += size;
         return;
     }
-    let (Some(x), Some(y)) = (numbers(a), numbers(b)) else {
-        found.values += size;
+    let (Some(x), Some(y), true) = (numbers(a), numbers(b), same_kind) else {
+        found.values += if same_kind { size } else { 1 };
         found.add(|| place.to_owned(), kinds, f64::INFINITY);
         return;
     };
@@ -149,12 +145,8 @@ fn tensor(place: &str, a: &TensorView, b: &TensorView, found: &mut Differences) 
     };
     let scale = largest(&x).max(largest(&y));
     for (i, (x, y)) in x.iter().zip(&y).enumerate() {
-        found.number(
-            || format!("{place}{:?}", index(i, a.shape())),
-            *x,
-            *y,
-            scale,
-        );
+        let place = || format!("{place}{:?}", index(i, a.shape()));
+        found.number(place, *x, *y, scale);
     }
 }
 
@@ -170,12 +162,8 @@ fn index(mut i: usize, shape: &[usize]) -> Vec<usize> {
 /// The numbers of a tensor; `None` for a type that has none.
 fn numbers(view: &TensorView) -> Option<Vec<f64>> {
     fn read<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f64) -> Vec<f64> {
-        bytes
-            .as_chunks::<N>()
-            .0
-            .iter()
-            .map(|chunk| number(*chunk))
-            .collect()
+        let chunks = bytes.as_chunks::<N>().0.iter();
+        chunks.map(|chunk| number(*chunk)).collect()
     }
     let bytes = view.data();
     match view.dtype() {

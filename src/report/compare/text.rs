@@ -12,11 +12,9 @@ const LONGEST: usize = 60;
 /// `a.jsonl:1, lora.rank=1 seed=0, methods[exact].non_finite: 0 → 1`
 pub fn shown(difference: &Difference) -> String {
     let [a, b] = &difference.values;
-    let relative = if difference.relative.is_finite() {
-        format!(" (relative {:.2e})", difference.relative)
-    } else {
-        String::new()
-    };
+    let finite = difference.relative.is_finite();
+    let relative = finite.then(|| format!(" (relative {:.2e})", difference.relative));
+    let relative = relative.unwrap_or_default();
     format!(
         "{}: {} → {}{relative}",
         difference.place,
@@ -27,18 +25,16 @@ pub fn shown(difference: &Difference) -> String {
 
 /// A value with all its digits.
 pub fn exact(value: Option<&Value>) -> String {
-    value.map_or_else(
-        || "nothing".to_owned(),
-        |value| cut(&value.to_string(), LONGEST),
-    )
+    value.map_or("nothing".to_owned(), |value| {
+        cut(&value.to_string(), LONGEST)
+    })
 }
 
 /// A setting in few words.
 pub fn setting(value: Option<&Value>) -> String {
-    value.map_or_else(
-        || "nothing".to_owned(),
-        |value| cut(&value_text(value), LONGEST),
-    )
+    value.map_or("nothing".to_owned(), |value| {
+        cut(&value_text(value), LONGEST)
+    })
 }
 
 /// A heading with its lines, or that nothing changed.

@@ -88,12 +88,9 @@ impl Reading {
     /// By one method in one cell; `metric` is computed or measured.
     fn of_method(record: &Record, label: &str, metric: &str) -> Self {
         let Some(method) = method(record, label) else {
-            return match record.status {
-                Status::Failed => Self::Failed,
-                Status::Ok => Self::Nothing,
-            };
+            return Self::Nothing;
         };
-        if record.status == Status::Failed || !method.has_scores() {
+        if !method.has_scores() {
             return Self::Failed;
         }
         let seconds = |pick: fn(&StageSeconds) -> f64| method.seconds.as_ref().map(pick);
@@ -113,7 +110,7 @@ impl Reading {
     }
 }
 
-/// Aggregates what every cell of a group says of a number between the ends of `range`.
+/// Aggregates what every cell of a group that did not fail says of a number between the ends of `range`.
 pub fn aggregate_by<'r>(
     group: &Group<'r>,
     range: (Option<f64>, Option<f64>),
@@ -122,7 +119,11 @@ pub fn aggregate_by<'r>(
     let mut result = Aggregate::default();
     let (mut values, mut own) = (Vec::new(), None);
     for record in &group.records {
-        match of(record) {
+        let reading = match record.status {
+            Status::Failed => Reading::Failed,
+            Status::Ok => of(record),
+        };
+        match reading {
             Reading::Failed => result.failed += 1,
             Reading::Nothing => {}
             Reading::Taken {
@@ -169,9 +170,8 @@ pub fn aggregate(group: &Group, label: &str, metric: &str) -> Aggregate {
 
 /// Aggregates a number of the cell itself, e.g. the accuracy after the last epoch.
 pub fn aggregate_cell(group: &Group, number: impl Fn(&Record) -> Option<f64>) -> Aggregate {
-    aggregate_by(group, (None, None), |record| match record.status {
-        Status::Failed => Reading::Failed,
-        Status::Ok => Reading::measured(number(record)),
+    aggregate_by(group, (None, None), |record| {
+        Reading::measured(number(record))
     })
 }
 
@@ -180,28 +180,28 @@ pub fn aggregate_value<'r>(
     group: &Group<'r>,
     pick: impl Fn(&'r Record) -> Option<&'r MetricValue>,
 ) -> Aggregate {
-    aggregate_by(group, (None, None), |record| match record.status {
-        Status::Failed => Reading::Failed,
-        Status::Ok => pick(record).map_or(Reading::Nothing, Reading::of_metric),
-    })
+    let of = |found: Option<&MetricValue>| found.map_or(Reading::Nothing, Reading::of_metric);
+    aggregate_by(group, (None, None), |record| of(pick(record)))
 }
 
 /// The finite value of a metric of one method in one cell; `None` when the cell failed, the method has no scores, or
 /// it is undefined.
 pub fn value(record: &Record, label: &str, metric: &str) -> Option<f64> {
     match Reading::of_method(record, label, metric) {
-        Reading::Taken { value, .. } => value,
+        Reading::Taken { value, .. } if record.status == Status::Ok => value,
         _ => None,
     }
 }
 
 /// Whether any method of any cell has a value or an undefined case of the metric.
 pub fn has_values(results: &ResultSet, metric: &str) -> bool {
-    let any = |group| {
-        let mut labels = results.methods.iter();
-        labels.any(|label| aggregate(group, label, metric).applies())
+    let has = |group| {
+        results
+            .methods
+            .iter()
+            .any(|l| aggregate(group, l, metric).applies())
     };
-    results.groups.iter().any(any)
+    results.groups.iter().any(has)
 }
 
 /// A curve of a cell: that of a method, or of a choice that needs none (`full` or `random`).
@@ -317,23 +317,18 @@ mod tests {
         let records = synthetic::rank();
         let results = ResultSet::new(&records);
         let group = &results.groups[0];
-        let values: Vec<f64> = group
-            .records
-            .iter()
-            .filter_map(|r| method(r, "datainf")?.metrics[0].value)
-            .collect();
+        let own = |r: &&Record| method(r, "datainf")?.metrics[0].value;
+        let values: Vec<f64> = group.records.iter().filter_map(own).collect();
         let result = aggregate(group, "datainf", "pearson");
-        assert_eq!(
-            (result.value, result.seeds, result.over_seeds),
-            (Some(values.iter().sum::<f64>() / 3.0), 3, true)
-        );
         // t(2 degrees of freedom) = 4.302653 (tables).
         let mean = values.iter().sum::<f64>() / 3.0;
         let deviation = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 2.0).sqrt();
-        assert!(
-            (result.high.expect("three seeds") - mean - 4.302653 * deviation / 3f64.sqrt()).abs()
-                < 1e-6
+        let half = 4.302653 * deviation / 3f64.sqrt();
+        assert_eq!(
+            (result.value, result.seeds, result.over_seeds),
+            (Some(mean), 3, true)
         );
+        assert!((result.high.expect("three seeds") - mean - half).abs() < 1e-6);
 
         let single = synthetic::single();
         let results = ResultSet::new(&single);
@@ -350,23 +345,13 @@ mod tests {
         let records = synthetic::rank();
         let results = ResultSet::new(&records);
         let of = |rank: f64| {
-            results
-                .groups
-                .iter()
-                .find(|g| g.task == "digits" && g.number("lora.rank") == Some(rank))
-                .expect("swept")
+            let is = |g: &&Group| g.task == "digits" && g.number("lora.rank") == Some(rank);
+            results.groups.iter().find(is).expect("swept")
         };
         assert_eq!(aggregate(of(8.0), "exact", "total_seconds").failed, 1);
         let undefined = aggregate(of(1.0), "lissa", "pearson");
-        assert_eq!(
-            (
-                undefined.value,
-                undefined.low,
-                undefined.cases,
-                undefined.undefined
-            ),
-            (None, None, 300, 300)
-        );
+        assert_eq!((undefined.value, undefined.low), (None, None));
+        assert_eq!((undefined.cases, undefined.undefined), (300, 300));
         assert!(undefined.applies());
 
         let mut missing = MissingData::default();

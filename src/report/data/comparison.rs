@@ -12,7 +12,7 @@ use crate::metrics::paired::{Difference, PAIRED};
 use crate::metrics::ranking::{Ranking, hurdle};
 use crate::metrics::{Direction, Metric, find};
 use crate::results::methods::is_control;
-use crate::results::record::{PairingInfo, Record, Status};
+use crate::results::record::{PairingInfo, Record};
 
 /// What pairs of methods are compared over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,24 +99,17 @@ impl Comparison<'_> {
 
     /// The methods with a value, the better first.
     fn order(&self) -> Vec<usize> {
-        let mut order: Vec<(usize, f64)> = self
-            .values
-            .iter()
-            .enumerate()
-            .filter_map(|(i, value)| Some((i, (*value)?)))
-            .collect();
-        order.sort_by(|a, b| match self.higher {
-            true => b.1.total_cmp(&a.1),
-            false => a.1.total_cmp(&b.1),
-        });
+        let values = self.values.iter().enumerate();
+        let mut order: Vec<(usize, f64)> = values.filter_map(|(i, x)| Some((i, (*x)?))).collect();
+        let sign = if self.higher { -1.0 } else { 1.0 };
+        order.sort_by(|a, b| (sign * a.1).total_cmp(&(sign * b.1)));
         order.into_iter().map(|(i, _)| i).collect()
     }
 
     /// The method that the others are held against beside the best: exact, else DataInf.
     pub fn reference(&self) -> Option<usize> {
-        ["exact", "datainf"]
-            .into_iter()
-            .find_map(|name| self.labels.iter().position(|label| *label == name))
+        let at = |name| self.labels.iter().position(|label| *label == name);
+        at("exact").or_else(|| at("datainf"))
     }
 
     /// What the data can and cannot say, in a sentence.
@@ -149,18 +142,19 @@ impl Comparison<'_> {
 /// The headline metrics that two methods or more have here.
 pub fn compared_metrics(results: &ResultSet) -> Vec<&'static Metric> {
     let known = |metric: &&Metric| {
-        let with_value = |label: &&str| {
+        let has_value = |label: &&str| {
             let mut records = results.records.iter();
             records.any(|record| value(record, label, metric.name).is_some())
         };
-        let methods = results.compared(metric);
-        methods.into_iter().filter(|l| with_value(l)).count() > 1
+        results
+            .compared(metric)
+            .into_iter()
+            .filter(has_value)
+            .count()
+            > 1
     };
-    PAIRED
-        .iter()
-        .filter_map(|name| find(name))
-        .filter(known)
-        .collect()
+    let metrics = PAIRED.iter().filter_map(|name| find(name));
+    metrics.filter(known).collect()
 }
 
 /// Numbers with their task and seed, by task: its seeds, each the mean of its numbers. Cells of one task and seed share
@@ -171,10 +165,7 @@ pub fn seeds_by_task<T: Ord>(numbers: impl IntoIterator<Item = (T, u64, f64)>) -
         let seeds = tasks.entry(task).or_default();
         seeds.entry(seed).or_default().push(number);
     }
-    let means = |seeds: BTreeMap<u64, Vec<f64>>| {
-        let means = seeds.values().filter_map(|own| mean(own));
-        means.collect()
-    };
+    let means = |seeds: BTreeMap<_, Vec<f64>>| seeds.values().filter_map(|own| mean(own)).collect();
     tasks.into_values().map(means).collect()
 }
 
@@ -200,19 +191,16 @@ pub fn compare<'s>(
         [group] if group.records.len() == 1 => group.records.first(),
         _ => None,
     };
-    let within = single.and_then(|record| {
-        let mut info = record.pairing.iter();
-        info.find(|info| info.metric == metric.name)
-    });
+    let mut pairings = single.into_iter().flat_map(|record| &record.pairing);
+    let within = pairings.find(|info| info.metric == metric.name);
     let raw = |record: &Record, label: &str| value(record, label, metric.name);
-    let logarithms = metric.is_factor() && {
-        let mut records = groups.iter().flat_map(|group| &group.records);
-        records.all(|record| {
-            labels
-                .iter()
-                .all(|label| raw(record, label).is_none_or(|x| x > 0.0))
-        })
+    let positive = |record: &&Record| {
+        labels
+            .iter()
+            .all(|label| raw(record, label).is_none_or(|x| x > 0.0))
     };
+    let mut records = groups.iter().flat_map(|group| &group.records);
+    let logarithms = metric.is_factor() && records.all(|record| positive(&record));
     let of = |record: &Record, label: &str| match logarithms {
         true => raw(record, label).map(f64::ln),
         false => raw(record, label),
@@ -223,8 +211,10 @@ pub fn compare<'s>(
         found.candidates = found.labels.iter().map(|l| !is_control(l)).collect();
     }
     if logarithms {
-        let geometric = |value: &mut Option<f64>| *value = value.map(f64::exp);
-        found.values.iter_mut().for_each(geometric);
+        found
+            .values
+            .iter_mut()
+            .for_each(|value| *value = value.map(f64::exp));
     }
     for group in groups {
         for label in &found.labels {
@@ -232,12 +222,8 @@ pub fn compare<'s>(
             found.undefined.0 += result.undefined;
             found.undefined.1 += result.cases;
         }
-        let failures = |record: &&Record| {
-            let methods = record.methods.iter();
-            let own = methods.filter(|method| !method.has_scores()).count();
-            own + usize::from(record.status == Status::Failed)
-        };
-        found.failed += group.records.iter().map(failures).sum::<usize>();
+        let methods = group.records.iter().flat_map(|record| &record.methods);
+        found.failed += group.failed() + methods.filter(|method| !method.has_scores()).count();
     }
     Some(found)
 }
@@ -328,53 +314,52 @@ pub fn change(
 mod tests {
     use super::*;
     use crate::report::synthetic;
-    use crate::results::record::PairingInfo;
+
+    /// The comparison over these groups.
+    fn over<'s>(results: &'s ResultSet, groups: usize, metric: &str) -> Comparison<'s> {
+        let groups: Vec<&Group> = results.groups.iter().take(groups).collect();
+        compare(results, &groups, find(metric).expect("listed")).expect("methods")
+    }
+
+    fn place(found: &Comparison, label: &str) -> usize {
+        let place = found.labels.iter().position(|l| *l == label);
+        place.expect("a method")
+    }
 
     #[test]
     fn pairs_are_by_seed_and_the_undefined_have_no_rank() {
         let records = synthetic::rank();
         let results = ResultSet::new(&records);
-        let metric = find("pearson").expect("listed");
-        let groups: Vec<&Group> = results.groups.iter().collect();
-        let one = compare(&results, &groups[..1], metric).expect("ten methods");
+        let one = over(&results, 1, "pearson");
         assert_eq!(one.units, Units::Seeds(3));
         assert!(!one.labels.contains(&"exact"));
         // LiSSA is undefined at rank 1: 300 cases, and no rank
-        let lissa = one
-            .labels
-            .iter()
-            .position(|l| *l == "lissa")
-            .expect("a method");
+        let lissa = place(&one, "lissa");
         assert_eq!((one.values[lissa], one.ranking.ranks(lissa)), (None, None));
         assert_eq!((one.undefined.0, one.failed), (300, 0));
-        let of = |label: &str, seed: usize| value(groups[0].records[seed], label, "pearson");
-        let d = |seed| Some(of("datainf", seed)? - of("hessian_free", seed)?);
-        let d: Vec<f64> = (0..3).filter_map(d).collect();
-        let at = |label: &str| {
-            one.labels
-                .iter()
-                .position(|l| *l == label)
-                .expect("a method")
-        };
-        let contrast = one.ranking.contrast(at("datainf"), at("hessian_free"));
-        let contrast = contrast.expect("three seeds");
-        assert!((contrast.difference - mean(&d).expect("three")).abs() < 1e-12);
+        let [datainf, free] = ["datainf", "hessian_free"].map(|label| place(&one, label));
+        let seeds = results.groups[0].records.iter();
+        let d = seeds.filter_map(|r| {
+            Some(value(r, "datainf", "pearson")? - value(r, "hessian_free", "pearson")?)
+        });
+        let contrast = one.ranking.contrast(datainf, free).expect("three seeds");
+        let expected = mean(&d.collect::<Vec<_>>()).expect("three");
+        assert!((contrast.difference - expected).abs() < 1e-12);
         assert_eq!(contrast.freedom, Some(2.0));
         // one cell failed as a whole, and a method in one cell of each task
-        let all = compare(&results, &groups, metric).expect("ten methods");
+        let all = over(&results, usize::MAX, "pearson");
         assert_eq!((all.units.clone(), all.failed), (Units::Tasks(2, 6), 3));
-        let best = all.best().expect("a best");
-        assert_eq!(all.labels[best], "datainf:group_size=32");
+        assert_eq!(all.best(), Some(place(&all, "datainf:group_size=32")));
         let support = all.support();
+        let start = "2 tasks held fixed, 6 pairs of task and seed: ";
         assert!(
-            support.starts_with("2 tasks held fixed, 6 pairs of task and seed: ")
-                && support.contains("as a sample of tasks, "),
+            support.starts_with(start) && support.contains("as a sample of tasks, "),
             "{support}"
         );
         // with two tasks as a sample there is one degree of freedom
         let sampled = all.sampled.as_ref().expect("two tasks");
-        let contrast = sampled.contrast(at("datainf"), at("hessian_free"));
-        assert_eq!(contrast.expect("two tasks").freedom, Some(1.0));
+        let contrast = sampled.contrast(datainf, free).expect("two tasks");
+        assert_eq!(contrast.freedom, Some(1.0));
         // every ranked method is the best, not told apart from it, or worse
         for found in [&one, &all] {
             let mut parts = [found.alike(), found.worse(), found.above()].concat();
@@ -389,12 +374,10 @@ mod tests {
     fn times_are_compared_by_their_ratios() {
         let records = synthetic::rank();
         let results = ResultSet::new(&records);
-        let group = &results.groups[0];
-        let found = compare(&results, &[group], find("total_seconds").expect("listed"));
-        let found = found.expect("methods with times");
+        let found = over(&results, 1, "total_seconds");
         assert!(found.labels.contains(&"exact"));
         for (label, value) in found.labels.iter().zip(&found.values) {
-            let expected = aggregate(group, label, "total_seconds").value;
+            let expected = aggregate(&results.groups[0], label, "total_seconds").value;
             let (value, expected) = (value.expect("timed"), expected.expect("timed"));
             assert!((value / expected - 1.0).abs() < 1e-12, "{label}");
         }
@@ -403,21 +386,20 @@ mod tests {
     #[test]
     fn exact_is_compared_where_the_reference_is_another_and_only_then() {
         let mut records = synthetic::rank();
-        let metric = find("pearson").expect("listed");
-        let has_exact = |records: &[Record]| {
+        let has_exact = |records: &[Record], metric: &str| {
             let results = ResultSet::new(records);
-            let groups: Vec<&Group> = results.groups.iter().collect();
-            let found = compare(&results, &groups, metric).expect("methods");
-            assert_eq!(found.labels, results.compared(metric));
+            let found = over(&results, usize::MAX, metric);
+            assert_eq!(
+                found.labels,
+                results.compared(find(metric).expect("listed"))
+            );
             found.labels.contains(&"exact")
         };
-        assert!(!has_exact(&records));
+        assert!(!has_exact(&records, "pearson"));
         for record in &mut records {
             record.config["store"]["reference"] = "f32".into();
         }
-        assert!(has_exact(&records));
-        let auc = find("detection_auc").expect("listed");
-        assert!(ResultSet::new(&records).compared(auc).contains(&"exact"));
+        assert!(has_exact(&records, "pearson") && has_exact(&records, "detection_auc"));
     }
 
     #[test]
@@ -442,7 +424,6 @@ mod tests {
             }
         }
         let results = ResultSet::new(&records);
-        let groups: Vec<&Group> = results.groups.iter().collect();
         for (metric, is_best) in [
             ("pearson", false),
             ("relative_error", false),
@@ -450,9 +431,8 @@ mod tests {
             // what any scores find is another question
             ("detection_auc", true),
         ] {
-            let found = compare(&results, &groups, find(metric).expect("listed")).expect("methods");
-            let control = found.labels.iter().position(|l| is_control(l));
-            let control = control.expect("it is listed");
+            let found = over(&results, usize::MAX, metric);
+            let control = place(&found, "token_bags:of=text");
             let best = found.best().expect("a method");
             assert_eq!(found.order()[0], control, "{metric}");
             assert_eq!(best == control, is_best, "{metric}");
@@ -467,15 +447,10 @@ mod tests {
     #[test]
     fn one_seed_has_what_its_record_tells() {
         let mut records = synthetic::single();
-        let metric = find("detection_auc").expect("listed");
-        let bare = ResultSet::new(&records);
-        let groups: Vec<&Group> = bare.groups.iter().collect();
-        let found = compare(&bare, &groups, metric).expect("methods");
-        assert_eq!(
-            (found.units.clone(), found.ranking.can_tell()),
-            (Units::One, false)
-        );
-        assert!(found.support().contains("no interval"));
+        let results = ResultSet::new(&records);
+        let found = over(&results, 1, "detection_auc");
+        assert_eq!(found.units, Units::One);
+        assert!(!found.ranking.can_tell() && found.support().contains("no interval"));
         // the record's order is not that of the settings
         records[0].pairing = vec![PairingInfo {
             metric: "detection_auc".to_owned(),
@@ -485,10 +460,9 @@ mod tests {
             errors: vec![vec![], vec![Some(0.01)]],
         }];
         let results = ResultSet::new(&records);
-        let groups: Vec<&Group> = results.groups.iter().collect();
-        let found = compare(&results, &groups, metric).expect("methods");
+        let found = over(&results, 1, "detection_auc");
         assert_eq!(found.units, Units::Cell("examples".to_owned()));
-        assert_eq!(found.best().map(|i| found.labels[i]), Some("exact"));
+        assert_eq!(found.best(), Some(place(&found, "exact")));
         assert_eq!(found.ranking.ranks(0), Some((1, 1)));
         assert_eq!(found.ranking.count(), 2);
     }

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::metrics::Metric;
 use crate::report::chart::RecordRef;
+use crate::report::number;
 use crate::report::palette::Palette;
 use crate::results::record::{MethodRecord, Record, Status};
 use names::DTYPES;
@@ -50,47 +51,51 @@ impl Group<'_> {
     /// `store.dtype` its place among the types.
     pub fn number(&self, key: &str) -> Option<f64> {
         let value = self.axis(key)?;
-        if key == DTYPE {
-            let mut types = DTYPES.iter();
-            let place = types.position(|(name, _)| value.as_str() == Some(*name));
-            return place.map(|place| place as f64);
+        match key {
+            DTYPE => {
+                let place = DTYPES.iter().position(|(name, _)| value == name);
+                place.map(|place| place as f64)
+            }
+            LAYERS => {
+                let mut models = self.records.iter().filter_map(|r| r.model.as_ref());
+                let counted = models.next().map(|model| model.adapted_layers as f64);
+                counted.or_else(|| layers(value))
+            }
+            _ => value.as_f64(),
         }
-        if key != LAYERS {
-            return value.as_f64();
-        }
-        let counted = self
-            .records
-            .iter()
-            .find_map(|record| record.model.as_ref())
-            .map(|model| model.adapted_layers as f64);
-        counted.or_else(|| match value {
-            Value::Array(list) => Some(list.len() as f64),
-            Value::Object(map) => match (map.get("from"), map.get("to")) {
-                (Some(from), Some(to)) => Some(to.as_f64()? - from.as_f64()? + 1.0),
-                _ => map.get("last").or(map.get("first")).and_then(Value::as_f64),
-            },
-            _ => None,
-        })
     }
 
     /// Cells that failed.
     pub fn failed(&self) -> usize {
-        self.records
-            .iter()
-            .filter(|record| record.status == Status::Failed)
-            .count()
+        let failed = |record: &&&Record| record.status == Status::Failed;
+        self.records.iter().filter(failed).count()
     }
 
     /// The settings as text: `rank r = 4, n = 1,000`; empty when nothing was swept.
     pub fn setting(&self) -> String {
-        let shown = self
-            .axes
-            .iter()
-            .filter(|(key, value)| !(key == "task.name" || key == "task" && !value.is_null()));
-        shown
-            .map(|(key, value)| format!("{} = {}", axis_short(key), value_text(value)))
-            .collect::<Vec<_>>()
-            .join(", ")
+        let is_task =
+            |key: &str, value: &Value| key == "task.name" || key == "task" && !value.is_null();
+        let shown = self.axes.iter().filter(|(key, value)| !is_task(key, value));
+        number::list(
+            shown.map(|(key, value)| format!("{} = {}", axis_short(key), value_text(value))),
+        )
+    }
+
+    /// Task and settings.
+    pub fn name(&self) -> String {
+        number::list([self.task.clone(), self.setting()])
+    }
+}
+
+/// How many layers a setting chooses, where that is told without the model.
+fn layers(value: &Value) -> Option<f64> {
+    match value {
+        Value::Array(list) => Some(list.len() as f64),
+        Value::Object(map) => match (map.get("from"), map.get("to")) {
+            (Some(from), Some(to)) => Some(to.as_f64()? - from.as_f64()? + 1.0),
+            _ => map.get("last").or(map.get("first"))?.as_f64(),
+        },
+        _ => None,
     }
 }
 
@@ -117,14 +122,11 @@ pub fn cell_name(results: &ResultSet, record: &Record) -> String {
             .iter()
             .any(|other| std::ptr::eq(*other, record))
     };
-    let mut parts = Vec::new();
-    if let Some(group) = results.groups.iter().find(own) {
-        parts.push(group.task.clone());
-        parts.push(group.setting());
-        parts.retain(|part| !part.is_empty());
-    }
-    parts.push(format!("seed {}", record.cell.seed));
-    parts.join(", ")
+    let group = results.groups.iter().find(own).map(Group::name);
+    number::list([
+        group.unwrap_or_default(),
+        format!("seed {}", record.cell.seed),
+    ])
 }
 
 /// Id of a group's entry on the page.
@@ -136,101 +138,114 @@ impl<'a> ResultSet<'a> {
     /// Sorts and groups; the order in which the records come does not matter.
     pub fn new(records: &'a [Record]) -> Self {
         let mut sorted: Vec<&Record> = records.iter().collect();
-        sorted.sort_by(|a, b| {
-            let key = |r: &'a Record| (&r.experiment, r.cell.index, r.cell.seed, &r.cell.id);
-            key(a).cmp(&key(b))
-        });
-        let (mut groups, mut axes, mut methods): (Vec<Group>, Vec<SweptAxis>, Vec<String>) =
-            (Vec::new(), Vec::new(), Vec::new());
-        for record in &sorted {
-            let pairs: Vec<(String, Value)> = record
-                .cell
-                .axes
-                .iter()
-                .map(|(k, v)| (k.clone(), v.clone()))
-                .collect();
-            let task = task_name(record);
-            for (key, value) in &pairs {
-                let numeric = value.is_number() || key == LAYERS || key == DTYPE;
-                match axes.iter_mut().find(|axis| axis.key == *key) {
-                    Some(axis) => axis.numeric &= numeric,
-                    None => axes.push(SweptAxis {
-                        key: key.clone(),
-                        numeric,
-                    }),
-                }
-            }
-            match groups
-                .iter_mut()
-                .find(|group| group.task == task && group.axes == pairs)
-            {
-                Some(group) => group.records.push(record),
-                None => groups.push(Group {
-                    index: groups.len(),
-                    task,
-                    axes: pairs,
-                    records: vec![record],
+        sorted.sort_by_key(|r| (&r.experiment, r.cell.index, r.cell.seed, &r.cell.id));
+        let mut results = Self {
+            records: sorted,
+            groups: Vec::new(),
+            axes: Vec::new(),
+            methods: Vec::new(),
+            palette: Palette::new([]),
+        };
+        for record in results.records.clone() {
+            results.add(record);
+        }
+        results.drop_told_axes();
+        results.palette = Palette::new(results.methods.iter().map(String::as_str));
+        results
+    }
+
+    /// Adds a record to its group, its settings to the axes and its methods to the list, in the order of the settings.
+    fn add(&mut self, record: &'a Record) {
+        let axes = record.cell.axes.iter();
+        let axes: Vec<(String, Value)> = axes.map(|(k, v)| (k.clone(), v.clone())).collect();
+        for (key, value) in &axes {
+            let numeric = value.is_number() || key == LAYERS || key == DTYPE;
+            match self.axes.iter_mut().find(|axis| axis.key == *key) {
+                Some(axis) => axis.numeric &= numeric,
+                None => self.axes.push(SweptAxis {
+                    key: key.clone(),
+                    numeric,
                 }),
             }
-            // Merges the cell's methods into the list, keeping the order of the settings.
-            let mut at = 0;
-            for method in &record.methods {
-                match methods.iter().position(|label| *label == method.label) {
-                    Some(position) => at = position + 1,
-                    None => {
-                        methods.insert(at.min(methods.len()), method.label.clone());
-                        at += 1;
-                    }
+        }
+        let task = task_name(record);
+        let mut groups = self.groups.iter_mut();
+        match groups.find(|group| group.task == task && group.axes == axes) {
+            Some(group) => group.records.push(record),
+            None => self.groups.push(Group {
+                index: self.groups.len(),
+                task,
+                axes,
+                records: vec![record],
+            }),
+        }
+        let mut at = 0;
+        for method in &record.methods {
+            at = match self.place(&method.label) {
+                Some(place) => place + 1,
+                None => {
+                    at = at.min(self.methods.len());
+                    self.methods.insert(at, method.label.clone());
+                    at + 1
                 }
-            }
-        }
-        // which of GLUE's tasks a cell has, and its folder, is told by the task's name
-        let told = |axis: &SweptAxis| {
-            let same = |group: &Group, other: &Group| {
-                group.task != other.task || group.axis(&axis.key) == other.axis(&axis.key)
             };
-            let mut pairs = groups
+        }
+    }
+
+    /// Drops the settings that the task's name tells: which of GLUE's tasks a cell has, and its folder.
+    fn drop_told_axes(&mut self) {
+        let is_told = |axis: &SweptAxis| {
+            let mut pairs = self
+                .groups
                 .iter()
-                .flat_map(|a| groups.iter().map(move |b| (a, b)));
-            !axis.numeric && axis.key.starts_with("task.") && pairs.all(|(a, b)| same(a, b))
+                .flat_map(|a| self.groups.iter().map(move |b| (a, b)));
+            let same = |(a, b): (&Group, &Group)| {
+                a.task != b.task || a.axis(&axis.key) == b.axis(&axis.key)
+            };
+            !axis.numeric && axis.key.starts_with("task.") && pairs.all(same)
         };
-        let told: Vec<String> = axes
-            .iter()
-            .filter(|axis| told(axis))
-            .map(|axis| axis.key.clone())
-            .collect();
-        axes.retain(|axis| !told.contains(&axis.key));
-        for group in &mut groups {
-            group.axes.retain(|(key, _)| !told.contains(key));
+        let kept = |axis: &&SweptAxis| !is_told(axis);
+        self.axes = self.axes.iter().filter(kept).cloned().collect();
+        for group in &mut self.groups {
+            group
+                .axes
+                .retain(|(key, _)| self.axes.iter().any(|axis| axis.key == *key));
         }
-        let palette = Palette::new(methods.iter().map(String::as_str));
-        Self {
-            records: sorted,
-            groups,
-            axes,
-            methods,
-            palette,
-        }
+    }
+
+    /// Position of a method's label.
+    pub fn place(&self, label: &str) -> Option<usize> {
+        self.methods.iter().position(|other| other == label)
+    }
+
+    /// Name of a method for readers.
+    pub fn name(&self, label: &str) -> String {
+        self.palette.style(label).name
+    }
+
+    /// How many seeds there are.
+    pub fn seeds(&self) -> usize {
+        let seeds = self.records.iter().map(|record| record.cell.seed);
+        seeds.collect::<BTreeSet<u64>>().len()
     }
 
     /// Where a number of a group comes from; of one method when a label is given.
     pub fn origin(&self, group: &Group, label: Option<&str>) -> RecordRef {
         RecordRef {
             anchor: anchor(group.index),
-            method: label.and_then(|label| self.methods.iter().position(|other| other == label)),
+            method: label.and_then(|label| self.place(label)),
             records: group.records.len(),
         }
     }
 
     /// What `query_accuracy` is, in a few words: of examples, or of the tokens that a language model has to predict.
     pub fn accuracy_title(&self) -> &'static str {
-        let units: BTreeSet<&str> = self
+        let trained = self
             .records
             .iter()
-            .filter_map(|record| record.training.as_ref())
-            .map(|training| training.accuracy_of.as_str())
-            .filter(|unit| !unit.is_empty())
-            .collect();
+            .filter_map(|record| record.training.as_ref());
+        let mut units: BTreeSet<&str> = trained.map(|own| own.accuracy_of.as_str()).collect();
+        units.remove("");
         let of_tokens = units.contains("target tokens");
         match (of_tokens, units.len()) {
             (true, 1) => "Share of tokens right",
@@ -252,8 +267,8 @@ impl<'a> ResultSet<'a> {
 
     /// Whether exact influence itself is held against exact on gradients that were not rounded.
     pub fn exact_is_measured(&self) -> bool {
-        let reference = |record: &&&Record| record.config["store"]["reference"] == "f32";
-        self.records.iter().any(|record| reference(&record))
+        let mut records = self.records.iter();
+        records.any(|record| record.config["store"]["reference"] == "f32")
     }
 
     /// Whether a method's own scores are what the others are held against: exact influence (the first, where there are
@@ -285,6 +300,12 @@ pub fn distinct<T: PartialEq>(all: impl IntoIterator<Item = T>) -> Vec<T> {
         }
     }
     found
+}
+
+/// Methods that failed in one cell.
+pub fn failed_methods(record: &Record) -> usize {
+    let failed = |method: &&MethodRecord| method.status == Status::Failed;
+    record.methods.iter().filter(failed).count()
 }
 
 /// One method of one cell.

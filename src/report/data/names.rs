@@ -95,16 +95,20 @@ pub fn value_text(value: &Value) -> String {
         Value::Object(map) if map.get("name").is_some_and(Value::is_string) => {
             value_text(&map["name"])
         }
-        Value::Object(map) => {
-            let fields: Vec<String> = map
-                .iter()
-                .map(|(k, v)| format!("{k} {}", value_text(v)))
-                .collect();
-            // layers from 1 to 3
-            let range = map.len() == 2 && map.contains_key("from") && map.contains_key("to");
-            fields.join(if range { " " } else { ", " })
+        // layers from 1 to 3
+        Value::Object(map)
+            if map.len() == 2 && map.contains_key("from") && map.contains_key("to") =>
+        {
+            format!(
+                "from {} to {}",
+                value_text(&map["from"]),
+                value_text(&map["to"])
+            )
         }
-        Value::Array(list) => list.iter().map(value_text).collect::<Vec<_>>().join(", "),
+        Value::Object(map) => {
+            number::list(map.iter().map(|(k, v)| format!("{k} {}", value_text(v))))
+        }
+        Value::Array(list) => number::list(list.iter().map(value_text)),
         other => other.to_string(),
     }
 }

@@ -5,49 +5,44 @@ use serde_json::json;
 use super::*;
 use crate::report::synthetic;
 
+fn titles<'s>(slices: &'s [Slice]) -> Vec<&'s str> {
+    slices.iter().map(|slice| slice.title.as_str()).collect()
+}
+
+fn keys<'s>(axes: impl IntoIterator<Item = &'s SweptAxis>) -> Vec<&'s str> {
+    axes.into_iter().map(|axis| axis.key.as_str()).collect()
+}
+
 #[test]
 fn cells_that_differ_in_their_seed_are_one_group() {
     let records = synthetic::rank();
     let results = ResultSet::new(&records);
-    assert_eq!((results.groups.len(), results.failed()), (8, 1));
+    assert_eq!(
+        (results.groups.len(), results.failed(), results.seeds()),
+        (8, 1, 3)
+    );
     assert!(results.groups.iter().all(|group| group.records.len() == 3));
     assert_eq!(
         results.methods[..3],
         ["exact", "datainf", "datainf:group_size=8"]
     );
     let slices = results.slices(Some("lora.rank"));
-    assert_eq!(
-        slices
-            .iter()
-            .map(|slice| slice.title.as_str())
-            .collect::<Vec<_>>(),
-        ["digits", "sentences"]
-    );
+    assert_eq!(titles(&slices), ["digits", "sentences"]);
     assert!(
         slices
             .iter()
-            .all(|slice| slice.groups.len() == 4 && slice.held.is_empty())
+            .all(|s| s.groups.len() == 4 && s.held.is_empty())
     );
-    let held: Vec<_> = results
-        .slices(None)
-        .iter()
-        .map(|slice| (slice.held.clone(), slice.groups.len()))
-        .collect();
-    assert_eq!(held, vec![("rank r = 4".to_owned(), 1); 2]);
+    for slice in results.slices(None) {
+        assert_eq!((slice.held.as_str(), slice.groups.len()), ("rank r = 4", 1));
+    }
 }
 
 #[test]
 fn settings_swept_together_are_one_axis() {
     let records = synthetic::size();
     let results = ResultSet::new(&records);
-    assert_eq!(
-        results
-            .sweeps()
-            .iter()
-            .map(|axis| axis.key.as_str())
-            .collect::<Vec<_>>(),
-        ["task.train"]
-    );
+    assert_eq!(keys(results.sweeps()), ["task.train"]);
     assert_eq!(results.slices(Some("task.train"))[0].groups.len(), 5);
     assert_eq!(results.slices(None)[0].held, "n = 10,000, m = 200");
 }
@@ -86,11 +81,8 @@ fn an_exact_method_whose_selection_failed_stays_the_reference_and_keeps_its_metr
     let told = |records: &[Record]| {
         let results = ResultSet::new(records);
         let group = &results.groups[0];
-        let compared: Vec<String> = results
-            .compared(metric)
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let compared = results.compared(metric).into_iter();
+        let compared: Vec<String> = compared.map(str::to_owned).collect();
         let auc = super::aggregate(group, "exact", "detection_auc");
         let seconds = super::value(&records[0], "exact", "total_seconds");
         (compared, auc, seconds)
@@ -131,33 +123,24 @@ fn values_read_as_words() {
 fn tasks_of_glue_go_by_their_names() {
     let records = synthetic::glue();
     let results = ResultSet::new(&records);
-    let axes: Vec<&str> = results.axes.iter().map(|axis| axis.key.as_str()).collect();
-    assert_eq!(axes, ["lora.rank"]);
+    assert_eq!(keys(&results.axes), ["lora.rank"]);
     let slices = results.slices(Some("lora.rank"));
-    let titles: Vec<&str> = slices.iter().map(|slice| slice.title.as_str()).collect();
-    assert_eq!(titles, ["MRPC", "SST-2", "WNLI", "QQP"]);
+    assert_eq!(titles(&slices), ["MRPC", "SST-2", "WNLI", "QQP"]);
     assert!(slices.iter().all(|slice| slice.groups.len() == 4));
-    assert_eq!(results.groups[1].setting(), "rank r = 2");
+    assert_eq!(results.groups[1].name(), "MRPC, rank r = 2");
 }
 
 #[test]
 fn layers_are_counted_also_in_failed_cells() {
-    let records = synthetic::layers();
+    let mut records = synthetic::layers();
     let results = ResultSet::new(&records);
-    let slices = results.slices(Some("lora.layers"));
+    let slices = results.slices(Some(LAYERS));
     assert_eq!(slices.len(), 1);
-    assert_eq!(
-        slices[0]
-            .groups
-            .iter()
-            .filter_map(|group| group.number("lora.layers"))
-            .collect::<Vec<_>>(),
-        [1.0, 2.0, 3.0, 4.0]
-    );
-    let mut failed = records.clone();
-    failed.iter_mut().for_each(|record| record.model = None);
-    assert_eq!(
-        ResultSet::new(&failed).groups[2].number("lora.layers"),
-        Some(3.0)
-    );
+    let counted = slices[0]
+        .groups
+        .iter()
+        .filter_map(|group| group.number(LAYERS));
+    assert_eq!(counted.collect::<Vec<_>>(), [1.0, 2.0, 3.0, 4.0]);
+    records.iter_mut().for_each(|record| record.model = None);
+    assert_eq!(ResultSet::new(&records).groups[2].number(LAYERS), Some(3.0));
 }

@@ -69,16 +69,14 @@ mod tests {
         let one = section(&ResultSet::new(&records));
         let html = &one.body.0;
         assert_eq!(html.matches("<section").count(), 1);
-        assert!(html.contains("<dt>Query 4</dt>"), "{html}");
-        assert!(
-            html.contains(">Reverse &lt;i&gt;: a b -&gt;</dd>"),
-            "{html}"
-        );
-        assert!(html.contains(">I am …</dd>"), "{html}");
-        assert!(
-            html.contains("<dt>After</dt><dd class=\"tokens\">b a</dd>"),
-            "{html}"
-        );
+        for part in [
+            "<dt>Query 4</dt>",
+            ">Reverse &lt;i&gt;: a b -&gt;</dd>",
+            ">I am …</dd>",
+            "<dt>After</dt><dd class=\"tokens\">b a</dd>",
+        ] {
+            assert!(html.contains(part), "{part}: {html}");
+        }
         records[0].answers[0].after.text = "c".to_owned();
         let two = section(&ResultSet::new(&records)).body.0;
         assert_eq!(two.matches("<section").count(), 2);

@@ -39,7 +39,7 @@ fn example(results: &ResultSet, example: &ExampleByToken) -> Markup {
         div.by-token {
             p {
                 "Query " (example.query) ": training example " (example.example) " " (extreme) " most by "
-                (results.palette.style(&example.by).name) "."
+                (results.name(&example.by)) "."
             }
             (quoted("Query", &example.asked))
             (quoted("Example, before its predicted tokens", &example.given))
@@ -67,7 +67,7 @@ fn tokens(results: &ResultSet, example: &ExampleByToken, method: &MethodByToken)
     };
     html! {
         p.tokens {
-            b { (results.palette.style(&method.label).name) } " "
+            b { (results.name(&method.label)) } " "
             (number::significant(method.scores.iter().sum(), 3)) ": "
             @for (token, &score) in example.tokens.iter().zip(&method.scores) {
                 span title=(format!("{score:.3e}")) style=(colour(score)) {
@@ -114,28 +114,17 @@ mod tests {
             ],
         }];
         let html = section(&ResultSet::new(&records)).body.0;
-        assert!(
-            html.contains("Query 2: training example 17 helps most by DataInf."),
-            "{html}"
-        );
-        assert!(
-            html.contains("var(--good) 50%,transparent)\"> a&lt;b</span>"),
-            "{html}"
-        );
-        assert!(
-            html.contains("<b>Query:</b> what is &lt;b&gt;?</p>"),
-            "{html}"
-        );
+        for part in [
+            "Query 2: training example 17 helps most by DataInf.",
+            "var(--good) 50%,transparent)\"> a&lt;b</span>",
+            "<b>Query:</b> what is &lt;b&gt;?</p>",
+            // a quarter of the largest; without a text the id
+            "var(--bad) 13%,transparent)\">#44 </span>",
+            "var(--bad) 0%,transparent)\">!</span>",
+        ] {
+            assert!(html.contains(part), "{part}: {html}");
+        }
         assert!(!html.contains("before its predicted"), "{html}");
-        // a quarter of the largest; without a text the id
-        assert!(
-            html.contains("var(--bad) 13%,transparent)\">#44 </span>"),
-            "{html}"
-        );
-        assert!(
-            html.contains("var(--bad) 0%,transparent)\">!</span>"),
-            "{html}"
-        );
         let [first, second] = ["<b>DataInf</b>", "<b>Exact</b> 3.00"].map(|t| html.find(t));
         assert!(first < second && first.is_some(), "{html}");
         records[0].by_token.clear();

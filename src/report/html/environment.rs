@@ -40,10 +40,8 @@ impl Environments {
 
     /// A table, one column an environment.
     pub fn html(&self) -> Markup {
-        let shown = |value: String| match value.is_empty() {
-            true => MISSING.to_owned(),
-            false => value,
-        };
+        let shown =
+            |value: String| number::or_missing(Some(value).filter(|value| !value.is_empty()));
         html! {
             div.scroll tabindex="0" role="region" aria-label="Environments" {
                 table {
@@ -75,29 +73,32 @@ type Row = (&'static str, fn(&Provenance) -> String);
 const ROWS: [Row; 8] = [
     ("Version of infbench", |p| p.version.clone()),
     ("Commit", |p| {
-        let none = "not in a repository".to_owned();
-        p.commit.clone().unwrap_or(none)
+        known(p.commit.as_ref(), "not in a repository")
     }),
-    ("Processor", |p| {
-        p.cpu.clone().unwrap_or_else(|| "unknown".into())
-    }),
+    ("Processor", |p| known(p.cpu.as_ref(), "unknown")),
     ("Logical CPUs, threads used", |p| {
-        format!("{}, {}", p.cores, p.threads)
+        number::list([p.cores, p.threads])
     }),
     ("Memory", |p| {
-        p.memory_bytes
-            .map_or("unknown".into(), |bytes| number::bytes(bytes as f64))
+        known(
+            p.memory_bytes.map(|bytes| number::bytes(bytes as f64)),
+            "unknown",
+        )
     }),
     ("Device of the model", |p| p.device.clone()),
     ("System", |p| p.os.clone()),
     ("Libraries", |p| {
-        let libraries = p.libraries.iter();
-        libraries
-            .map(|(name, version)| format!("{name} {}", value_text(version)))
-            .collect::<Vec<_>>()
-            .join(", ")
+        number::list(
+            p.libraries
+                .iter()
+                .map(|(name, version)| format!("{name} {}", value_text(version))),
+        )
     }),
 ];
+
+fn known(text: Option<impl ToString>, otherwise: &str) -> String {
+    text.map_or_else(|| otherwise.to_owned(), |text| text.to_string())
+}
 
 /// What cells have in common that ran on the same machine with the same program.
 fn without_time(provenance: &Provenance) -> Provenance {
@@ -109,25 +110,23 @@ fn without_time(provenance: &Provenance) -> Provenance {
 }
 
 /// A cell's gradients in words.
-pub fn facts(record: &Record) -> String {
+pub fn gradients_text(record: &Record) -> String {
     let Some(gradients) = &record.gradients else {
         return MISSING.to_owned();
     };
-    let padding = gradients.padding.map_or(String::new(), |share| {
-        format!(", {} % padding", number::fixed(100.0 * share, 1))
-    });
-    let lambdas = gradients.blocks.iter().map(|block| block.lambda);
-    let (low, high) = lambdas.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| {
-        (a.min(x), b.max(x))
-    });
+    let padding = gradients
+        .padding
+        .map(|share| format!(", {} % padding", number::fixed(100.0 * share, 1)));
+    let lambdas = || gradients.blocks.iter().map(|block| block.lambda);
     format!(
-        "{} blocks, λ between {} and {}; {} in {} ({} examples/s{padding}, {})",
+        "{} blocks, λ between {} and {}; {} in {} ({} examples/s{}, {})",
         gradients.blocks.len(),
-        number::significant(low, 3),
-        number::significant(high, 3),
+        number::significant(lambdas().fold(f64::INFINITY, f64::min), 3),
+        number::significant(lambdas().fold(f64::NEG_INFINITY, f64::max), 3),
         number::bytes(gradients.bytes as f64),
         number::seconds(gradients.seconds),
         number::significant(gradients.examples_per_second, 3),
+        padding.unwrap_or_default(),
         gradients.storage
     )
 }

@@ -8,14 +8,13 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
-use super::environment::{Environments, facts};
+use super::environment::{Environments, gradients_text};
 use super::markup::{bad, how};
 use super::section::Section;
 use super::table::brief;
 use crate::metrics::{Metric, find};
 use crate::progress::count;
-use crate::report::data::distinct;
-use crate::report::data::{ResultSet, anchor, value_text};
+use crate::report::data::{ResultSet, anchor, distinct, failed_methods, value_text};
 use crate::report::number::{self, MISSING};
 use crate::report::tables::{damping_text, record_anchor};
 use crate::results::record::{MethodRecord, Record, Status};
@@ -60,10 +59,9 @@ struct Settings {
 impl Settings {
     /// Of the records, in their order.
     fn new(results: &ResultSet) -> Self {
-        let leaves: Vec<BTreeMap<String, Value>> =
-            results.records.iter().map(|r| flat(r)).collect();
-        let base = results.records.first();
-        let base = base.map_or(Value::Null, |record| record.config.clone());
+        let leaves: Vec<_> = results.records.iter().map(|r| flat(r)).collect();
+        let base = results.records.first().map(|record| record.config.clone());
+        let base = base.unwrap_or_default();
         let first = leaves.first().cloned().unwrap_or_default();
         let differing = |own: &BTreeMap<String, Value>| {
             let paths = first.keys().chain(own.keys());
@@ -137,10 +135,8 @@ fn entries(results: &ResultSet, settings: &Settings, environments: &Environments
     let number = |header| matches!(header, "Seed" | "Wall time").then_some("n");
     html! {
         @for group in &results.groups {
-            @let mut name = vec![group.task.clone(), group.setting()];
-            @let () = name.retain(|text| !text.is_empty());
             details.entry id=(anchor(group.index)) {
-                summary { (name.join(", ")) " · " (count(group.records.len(), "record")) (trouble(&group.records)) }
+                summary { (group.name()) " · " (count(group.records.len(), "record")) (trouble(&group.records)) }
                 @if !varying.is_empty() {
                     @let leaves = flat(group.records[0]);
                     p.how {
@@ -166,7 +162,7 @@ fn entries(results: &ResultSet, settings: &Settings, environments: &Environments
 /// What failed among the records of a setting.
 fn trouble(records: &[&Record]) -> Markup {
     let failed = records.iter().filter(|r| r.status == Status::Failed);
-    let (cells, methods) = (
+    let (cells, methods): (usize, usize) = (
         failed.count(),
         records.iter().map(|r| failed_methods(r)).sum(),
     );
@@ -178,11 +174,6 @@ fn trouble(records: &[&Record]) -> Markup {
         parts.push(format!("{} of a method", count(methods, "failure")));
     }
     html! { @if !parts.is_empty() { " " (bad(&parts.join(", "))) } }
-}
-
-fn failed_methods(record: &Record) -> usize {
-    let methods = record.methods.iter();
-    methods.filter(|m| m.status == Status::Failed).count()
 }
 
 fn row(record: &Record, environments: &Environments) -> Markup {
@@ -202,7 +193,7 @@ fn row(record: &Record, environments: &Environments) -> Markup {
             td { (record.provenance.started) }
             td.n { (number::seconds(record.provenance.seconds)) }
             td { a href={ "#env-" (environment) } { "environment " (environment) } }
-            td { (facts(record)) }
+            td { (gradients_text(record)) }
         }
     }
 }
@@ -214,19 +205,18 @@ fn data(results: &ResultSet, settings: &Settings, environments: &Environments) -
         methods.flat_map(|method| &method.metrics)
     };
     // with its cases in most cells, which are said once
-    let metrics: Vec<(&str, usize)> = distinct(values().map(|value| value.metric.as_str()))
-        .into_iter()
-        .map(|metric| {
-            let mut times: BTreeMap<usize, usize> = BTreeMap::new();
-            for value in values().filter(|value| value.metric == metric) {
-                *times.entry(value.cases).or_default() += 1;
-            }
-            let most = times.into_iter().max_by_key(|(_, times)| *times);
-            (metric, most.map_or(0, |(cases, _)| cases))
-        })
-        .collect();
+    let names = distinct(values().map(|value| value.metric.as_str()));
+    let usual = |metric: &str| {
+        let mut times: BTreeMap<usize, usize> = BTreeMap::new();
+        for value in values().filter(|value| value.metric == metric) {
+            *times.entry(value.cases).or_default() += 1;
+        }
+        let most = times.into_iter().max_by_key(|(_, times)| *times);
+        most.map_or(0, |(cases, _)| cases)
+    };
+    let metrics: Vec<(&str, usize)> = names.into_iter().map(|name| (name, usual(name))).collect();
     let title = |name: &str| find(name).map_or(name.to_owned(), Metric::label);
-    let name = |label: &String| results.palette.style(label).name;
+    let name = |label: &String| results.name(label);
     let records = results.records.iter();
     let axes = distinct(records.flat_map(|record| record.cell.axes.keys()));
     let of_record = |record: &&Record| {
@@ -242,14 +232,16 @@ fn data(results: &ResultSet, settings: &Settings, environments: &Environments) -
             "m": methods.map(|m| method(results, &metrics, m)).collect::<Vec<_>>(),
         });
         if let Some((_, own)) = own.next().filter(|(_, own)| !own.is_empty()) {
-            let gone: Vec<_> = own.iter().filter(|o| o.1.is_none()).map(|o| o.0).collect();
-            value["set"] = json!(
-                own.iter()
-                    .filter(|o| o.1.is_some())
-                    .collect::<BTreeMap<_, _>>()
-            );
-            if !gone.is_empty() {
-                value["unset"] = json!(gone);
+            let (mut set, mut unset) = (Map::new(), Vec::new());
+            for (path, own) in own {
+                match own {
+                    Some(own) => _ = set.insert(path.clone(), own.clone()),
+                    None => unset.push(path),
+                }
+            }
+            value["set"] = set.into();
+            if !unset.is_empty() {
+                value["unset"] = json!(unset);
             }
         }
         if record.status == Status::Failed {
@@ -257,19 +249,16 @@ fn data(results: &ResultSet, settings: &Settings, environments: &Environments) -
         }
         value
     };
-    let entries: Map<String, Value> = results
-        .groups
-        .iter()
-        .map(|group| {
-            let own = &group.records[0].cell.axes;
-            let entry = json!({
-                "task": group.task,
-                "axes": axes.iter().map(|axis| own.get(*axis)).collect::<Vec<_>>(),
-                "records": group.records.iter().map(of_record).collect::<Vec<_>>(),
-            });
-            (anchor(group.index), entry)
-        })
-        .collect();
+    let entries = results.groups.iter().map(|group| {
+        let own = &group.records[0].cell.axes;
+        let entry = json!({
+            "task": group.task,
+            "axes": axes.iter().map(|axis| own.get(*axis)).collect::<Vec<_>>(),
+            "records": group.records.iter().map(of_record).collect::<Vec<_>>(),
+        });
+        (anchor(group.index), entry)
+    });
+    let entries: Map<String, Value> = entries.collect();
     json!({
         "experiment": results.records.first().map(|record| &record.experiment),
         "methods": results.methods,
@@ -286,7 +275,6 @@ fn data(results: &ResultSet, settings: &Settings, environments: &Environments) -
 /// `[method, error, [[value, low, high, cases, undefined], …], [prepare, apply, score], [bytes …], residual,
 /// iterations, solver, not converged, scores not finite]`, without the `null` and `0` at its end.
 fn method(results: &ResultSet, metrics: &[(&str, usize)], record: &MethodRecord) -> Value {
-    let mut labels = results.methods.iter();
     let error = match record.status {
         Status::Ok => Value::Null,
         Status::Failed => json!(record.error.as_deref().unwrap_or("no reason recorded")),
@@ -297,11 +285,9 @@ fn method(results: &ResultSet, metrics: &[(&str, usize)], record: &MethodRecord)
         let Some(value) = values.find(|v| v.metric == *metric && v.cases > 0) else {
             return Value::Null;
         };
-        let mut list = vec![
-            rounded(value.value, DIGITS),
-            rounded(value.low, END_DIGITS),
-            rounded(value.high, END_DIGITS),
-        ];
+        let ends = [value.low, value.high].map(|end| rounded(end, END_DIGITS));
+        let mut list = vec![rounded(value.value, DIGITS)];
+        list.extend(ends);
         if value.cases != *usual || value.undefined > 0 {
             list.extend([json!(value.cases), json!(value.undefined)]);
         }
@@ -312,7 +298,7 @@ fn method(results: &ResultSet, metrics: &[(&str, usize)], record: &MethodRecord)
     let evidence = &record.evidence;
     let tail = |count: usize| if count > 0 { json!(count) } else { Value::Null };
     trimmed(vec![
-        json!(labels.position(|label| *label == record.label)),
+        json!(results.place(&record.label)),
         error,
         trimmed(values.collect()),
         json!(seconds.map(|s| [s.prepare, s.apply, s.score].map(|x| short(x, END_DIGITS)))),
@@ -369,10 +355,8 @@ mod tests {
         let data = data(&results, &settings, &environments);
         let list = data["entries"].as_object().expect("by their anchors");
         assert_eq!(list.len(), 8);
-        let all: Vec<&Value> = list
-            .values()
-            .flat_map(|entry| entry["records"].as_array().expect("a list"))
-            .collect();
+        let records_of = |entry: &'_ Value| entry["records"].as_array().expect("a list").clone();
+        let all: Vec<Value> = list.values().flat_map(records_of).collect();
         assert_eq!(all.len(), records.len());
         let with = |key: &str| all.iter().filter(|r| r["set"].get(key).is_some()).count();
         assert_eq!((with("influence.damping"), with("lora.rank")), (8, 1));
@@ -386,11 +370,7 @@ mod tests {
         let data = data(&results, &settings, &environments);
         // LiSSA at rank 1 of digits: undefined in all its cases
         let cell = &data["entries"]["e0"]["records"][0];
-        let at = results
-            .methods
-            .iter()
-            .position(|m| m == "lissa")
-            .expect("listed");
+        let at = results.place("lissa").expect("listed");
         let lissa = &cell["m"][at];
         assert_eq!(lissa[0], at);
         assert_eq!(lissa[2][0], json!([null, null, null, 100, 100]));

@@ -14,27 +14,20 @@ pub fn body(table: &Table) -> Markup {
     of_class(table, "data")
 }
 
-/// [`body`] of a table that is short enough to need no tools.
-pub fn short(table: &Table) -> Markup {
-    of_class(table, "lead")
-}
-
-fn of_class(table: &Table, class: &str) -> Markup {
+/// [`body`], of a class of the style sheet: `data` has the script's tools, `lead` is short enough to need none.
+pub fn of_class(table: &Table, class: &str) -> Markup {
     if table.headers.is_empty() {
         let texts = table.rows.iter().flatten().map(|cell| &cell.text);
         return html! { ul { (items(texts)) } };
     }
     let number = |column| table.is_numeric(column).then_some("n");
     let id = |row| table.row_ids.map(|prefix| format!("{prefix}{row}"));
+    let headers = table.headers.iter().enumerate();
     html! {
         div.scroll tabindex="0" role="region" aria-label=(table.title) {
             table class=(class) {
                 thead {
-                    tr {
-                        @for (column, header) in table.headers.iter().enumerate() {
-                            th scope="col" class=[number(column)] { (header) }
-                        }
-                    }
+                    tr { @for (i, header) in headers { th scope="col" class=[number(i)] { (header) } } }
                 }
                 tbody {
                     @for (i, row) in table.rows.iter().enumerate() {

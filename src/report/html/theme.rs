@@ -51,7 +51,6 @@ impl Colours {
     pub fn style(&self) -> String {
         let mut rules = String::new();
         let (mut light, mut dark) = (String::new(), String::new());
-        let names = GROUND.map(|(name, ..)| name.to_owned());
         for (name, on_light, on_dark) in GROUND {
             let _ = write!(light, "--{name}:{};", hex(on_light));
             let _ = write!(dark, "--{name}:{};", hex(on_dark));
@@ -61,10 +60,7 @@ impl Colours {
             let _ = write!(dark, "--k{i}:{};", hex(on_dark(*colour)));
             let _ = write!(rules, ".c{i}{{--c:var(--k{i})}}");
         }
-        for name in names
-            .iter()
-            .filter(|name| ["ink", "soft", "grid", "card"].contains(&name.as_str()))
-        {
+        for name in ["card", "ink", "soft", "grid"] {
             let _ = write!(rules, ".{name}{{--c:var(--{name})}}");
         }
         format!(

@@ -145,20 +145,16 @@ mod tests {
 
     #[test]
     fn a_setup_has_what_the_one_has_that_it_is_like() {
-        let figure = find("figure-1").expect("listed").setup_on("glue");
-        assert_eq!((&*figure["rank"], &*figure["batch"]), ("1, 2, 4", "32"));
-        let table = find("table-2").expect("listed");
-        assert_eq!(table.setup_on("grammars")["rank"], "8");
-        let subjects = table.setup_on("subjects");
-        assert_eq!(
-            (&*subjects["rank"], &*subjects["batch"]),
-            ("4", "1 × 4 accumulated")
-        );
-        assert!(
-            find("table-1")
-                .expect("listed")
-                .setup_on("styles")
-                .is_empty()
-        );
+        let setup = |item, task| find(item).expect("listed").setup_on(task);
+        for (item, task, what, value) in [
+            ("figure-1", "glue", "rank", "1, 2, 4"),
+            ("figure-1", "glue", "batch", "32"),
+            ("table-2", "grammars", "rank", "8"),
+            ("table-2", "subjects", "rank", "4"),
+            ("table-2", "subjects", "batch", "1 × 4 accumulated"),
+        ] {
+            assert_eq!(setup(item, task)[what], value, "{item} {task}");
+        }
+        assert!(setup("table-1", "styles").is_empty());
     }
 }

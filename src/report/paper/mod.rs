@@ -8,21 +8,19 @@ mod questions;
 mod rows;
 mod setup;
 mod theory;
-mod wide;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use maud::html;
 
-use super::data::ResultSet;
+use super::data::{ResultSet, failed_methods};
 use super::document::{FiguresInText, Names, Report};
 use super::figures::Outcome;
 use super::html::{items as list_items, record_sections};
 use super::tables::{Table, clean};
 use super::{ReportError, figures, number, tables};
-use crate::progress::plural;
-use crate::results::record::{Record, Status};
+use crate::progress::count;
+use crate::results::record::Record;
 use crate::results::theory::TheoryResults;
 use items::Item;
 
@@ -67,24 +65,22 @@ pub fn write(
         "Each is asked beforehand and answered by a difference within every seed, so that no p-value is adjusted for the others. For one setting the interval is over its seeds. Over all settings a seed counts with the mean over its settings and a task with the mean over its seeds; with the tasks held fixed only seeds are random, and the interval holds for these tasks; with the tasks as a sample it holds for tasks like these.",
         answers,
     );
-    let wide = item
-        .is_wide
-        .then(|| wide::section(item, &rows, &results.palette));
+    let wide = || page::wide(item, &rows, &results.palette);
     let tables = [
         Some(questions).filter(|questions| !questions.rows.is_empty()),
-        wide.flatten(),
+        item.is_wide.then(wide).flatten(),
         Some(page::numbers(&rows, &results.palette)),
         page::settings(&settings),
     ];
     let tables = tables.into_iter().flatten().collect();
     let mut report = report(item, name, &facts, tables, page::csv(item, &rows));
-    let is_of_item = |outcome: &Outcome| {
-        let Outcome::Drawn(figure) = outcome else {
-            return false;
-        };
-        item.figure.as_ref().is_some_and(|wanted| {
-            figure.id == *wanted || wanted == SWEEP && figure.id.starts_with(SWEEP)
-        })
+    let is_wanted = |id: &str| {
+        let wanted = item.figure.as_deref();
+        wanted.is_some_and(|wanted| id == wanted || wanted == SWEEP && id.starts_with(SWEEP))
+    };
+    let is_of_item = |outcome: &Outcome| match outcome {
+        Outcome::Drawn(figure) => is_wanted(&figure.id),
+        Outcome::Omitted { .. } => false,
     };
     report.add_figures(figures::all(&results).into_iter().filter(is_of_item));
     let (records, data) = record_sections(&results);
@@ -140,13 +136,12 @@ fn terminal(report: &Report, facts: &[String]) -> String {
     let mut text = format!("{}\n\n", report.title);
     for table in &report.tables {
         let mut shown = table.clone();
-        if !table.headers.is_empty() {
-            let paper = table.headers.iter().position(|header| header == "Paper");
-            let has = |at: usize, row: &Vec<tables::Cell>| row[at].text != number::MISSING;
-            shown
-                .rows
-                .retain(|row| paper.is_some_and(|at| has(at, row)));
-        }
+        let paper = table.headers.iter().position(|header| header == "Paper");
+        let has_paper =
+            |row: &Vec<tables::Cell>| paper.is_some_and(|at| row[at].text != number::MISSING);
+        shown
+            .rows
+            .retain(|row| table.headers.is_empty() || has_paper(row));
         if !shown.rows.is_empty() {
             text.push_str(&format!("{}\n", shown.text("")));
         }
@@ -158,21 +153,18 @@ fn terminal(report: &Report, facts: &[String]) -> String {
 /// Where the numbers come from.
 fn run_facts(results: &ResultSet) -> String {
     let first = &results.records[0];
-    let profile = first.profile.as_ref();
-    let profile = profile.map_or(String::new(), |p| format!(", profile `{p}`"));
-    let seeds: BTreeSet<u64> = results.records.iter().map(|r| r.cell.seed).collect();
-    let (cells, seeds) = (results.records.len(), seeds.len());
+    let profile = first.profile.as_ref().map(|p| format!(", profile `{p}`"));
     let provenance = &first.provenance;
     let commit = provenance.commit.as_deref();
-    let commit = commit.map_or(String::new(), |commit| {
-        format!(", commit {}", &commit[..commit.len().min(10)])
-    });
+    let commit = commit.map(|commit| format!(", commit {}", &commit[..commit.len().min(10)]));
     format!(
-        "Experiment `{}`{profile}: {cells} cell{}, {seeds} seed{}, started {}{commit}, on {} ({}), {} threads.",
+        "Experiment `{}`{}: {}, {}, started {}{}, on {} ({}), {} threads.",
         first.experiment,
-        plural(cells),
-        plural(seeds),
+        profile.unwrap_or_default(),
+        count(results.records.len(), "cell"),
+        count(results.seeds(), "seed"),
         provenance.started,
+        commit.unwrap_or_default(),
         provenance.device,
         provenance.cpu.as_deref().unwrap_or("unknown processor"),
         provenance.threads,
@@ -181,8 +173,11 @@ fn run_facts(results: &ResultSet) -> String {
 
 /// Failed cells and methods, undefined values and the paper's numbers without a counterpart.
 fn missing(results: &ResultSet, rows: &[rows::Row]) -> String {
-    let methods = results.records.iter().flat_map(|record| &record.methods);
-    let failed = methods.filter(|m| m.status == Status::Failed).count();
+    let failed: usize = results
+        .records
+        .iter()
+        .map(|record| failed_methods(record))
+        .sum();
     let ours = rows.iter().filter_map(|row| row.ours);
     let (undefined, cases) = ours.fold((0, 0), |(u, c), a| (u + a.undefined, c + a.cases));
     let alone = rows.iter().filter(|row| row.ours.is_none()).count();
@@ -230,9 +225,8 @@ mod tests {
             "{csv}"
         );
         assert_eq!(csv.lines().count(), 1 + 16 * 9);
-        assert!(
-            csv.contains("\nfigure-1,MRPC,rank r = 1,datainf,pearson_mean_query,0.64,,Figure 1,0.")
-        );
+        let row = "\nfigure-1,MRPC,rank r = 1,datainf,pearson_mean_query,0.64,,Figure 1,0.";
+        assert!(csv.contains(row), "{csv}");
         let html = read("html");
         assert!(html.contains("<svg") && html.contains("0.640") && !html.contains("src=\"http"));
         assert!(found.text.contains("0.640") && found.text.contains("What differs"));

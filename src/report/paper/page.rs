@@ -1,16 +1,16 @@
-//! The numbers of an item beside ours: as a table for readers, and as CSV.
+//! The numbers of an item beside ours: as tables for readers, and as CSV.
 
 use super::items::Item;
 use super::rows::{Gap, Row};
 use super::setup::Setting;
 use crate::metrics::find;
-use crate::report::data::Aggregate;
+use crate::report::data::{Aggregate, distinct};
 use crate::report::number::{self, MISSING};
 use crate::report::palette::Palette;
 use crate::report::tables::{Cell, Columns, Table, metric_cell};
 
 /// A number of the paper.
-pub fn number_text(x: f64, metric: &str) -> String {
+fn number_text(x: f64, metric: &str) -> String {
     match find(metric).map(|metric| metric.unit) {
         Some("s") => number::seconds(x),
         _ if metric == "time_ratio" => number::significant(x, 3),
@@ -19,7 +19,7 @@ pub fn number_text(x: f64, metric: &str) -> String {
 }
 
 /// A number of ours with its interval.
-pub fn shown(metric: &str, ours: &Aggregate) -> String {
+fn shown(metric: &str, ours: &Aggregate) -> String {
     // accuracies and ratios are no metrics of records: shown as the one that they are like
     let like = match metric {
         "selection_accuracy" => "detection_auc",
@@ -31,7 +31,7 @@ pub fn shown(metric: &str, ours: &Aggregate) -> String {
 
 /// Text that may be missing, sorted by the number that it begins with.
 fn cell(text: Option<String>) -> Cell {
-    Cell::parsed(text.unwrap_or(MISSING.to_owned()))
+    Cell::parsed(number::or_missing(text))
 }
 
 /// The paper's numbers beside ours.
@@ -46,11 +46,9 @@ pub fn numbers(rows: &[Row], palette: &Palette) -> Table {
         })
         .text("Measure", |row| row.title())
         .add("Paper", |row| {
-            cell(row.paper.map(|number| {
-                let deviation = number.deviation.map_or(String::new(), |d| {
-                    format!(" (deviation {})", number::fixed(d, 3))
-                });
-                format!("{}{deviation}", number_text(number.value, &row.metric))
+            cell(row.paper.map(|paper| {
+                let deviation = paper.deviation.map(|d| format!(" (deviation {})", number::fixed(d, 3)));
+                number_text(paper.value, &row.metric) + &deviation.unwrap_or_default()
             }))
         })
         .add("Here", |row| {
@@ -76,10 +74,56 @@ fn gap(gap: Gap) -> String {
         false => number::fixed(x, 3),
     };
     let sign = if gap.ratio { "× " } else { "" };
-    let interval = gap.interval.map_or(String::new(), |(low, high)| {
-        format!(" [{}, {}]", show(low), show(high))
-    });
+    let interval = gap
+        .interval
+        .map(|(low, high)| format!(" [{}, {}]", show(low), show(high)));
+    let interval = interval.unwrap_or_default();
     format!("{sign}{}{interval}", show(gap.value))
+}
+
+/// The numbers with a column per method: the paper's methods with its numbers beside ours, then those that it lacks. A row per
+/// task, setting and measure.
+pub fn wide(item: &Item, rows: &[Row], palette: &Palette) -> Option<Table> {
+    let place = |row: &Row| [row.task.clone(), row.setting.clone(), row.metric.clone()];
+    let mut methods = distinct(rows.iter().map(|row| &row.method));
+    // the paper's own methods first
+    methods.sort_by_key(|method| !item.methods.contains(method));
+    let find = move |line: &&Row, method: &String| {
+        let mut rows = rows.iter();
+        rows.find(|row| place(row) == place(line) && row.method == *method)
+    };
+    let mut lines: Vec<&Row> = Vec::new();
+    for row in rows {
+        if lines.iter().all(|line| place(line) != place(row)) {
+            lines.push(row);
+        }
+    }
+    Columns::new()
+        .text("Task", |line: &&Row| &line.task)
+        .add("Setting", |line| Cell::parsed(line.setting_text()))
+        .text("Measure", |line| line.title())
+        .each(methods, |columns, method| {
+            let name = palette.style(method).name;
+            let ours = move |line: &&Row| {
+                let ours = find(line, method).and_then(|row| row.ours);
+                cell(ours.map(|ours| shown(&line.metric, &ours)))
+            };
+            if !item.methods.contains(method) {
+                return columns.add(name, ours);
+            }
+            let paper = move |line: &&Row| {
+                let paper = find(line, method).and_then(|row| row.paper);
+                cell(paper.map(|number| number_text(number.value, &line.metric)))
+            };
+            columns
+                .add(format!("{name}, paper"), paper)
+                .add(format!("{name}, here"), ours)
+        })
+        .table(
+            "The table",
+            "Mean over seeds ± half of the 95 % t-interval; with one seed the interval within the cell in brackets. Exact influence, which the paper does not have, and controls that look at no gradient stand beside its methods.",
+            lines,
+        )
 }
 
 /// The paper's settings beside ours; `None` of an item without a fine-tune.
@@ -134,4 +178,38 @@ pub fn csv(item: &Item, rows: &[Row]) -> Table {
             None => "",
         })
         .whole("", "", rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{items, rows};
+    use super::*;
+    use crate::report::data::ResultSet;
+    use crate::report::synthetic;
+
+    #[test]
+    fn every_method_has_a_column_and_the_papers_two() {
+        let records = synthetic::retraining(2);
+        let results = ResultSet::new(&records);
+        let item = items::find("table-2").expect("listed");
+        let rows = rows::rows(item, &results);
+        let table = wide(item, &rows, &results.palette).expect("rows");
+        let column = |name: &str| table.headers.iter().position(|header| header == name);
+        let paper = column("DataInf, paper").expect("a column");
+        assert_eq!(column("DataInf, here"), Some(paper + 1));
+        let styles = table
+            .rows
+            .iter()
+            .filter(|row| row[0].text == "style generation");
+        let styles: Vec<_> = styles
+            .map(|row| [&*row[paper].text, &*row[paper + 1].text])
+            .collect();
+        assert_eq!((styles.len(), styles[0]), (2, ["0.820", MISSING]));
+        assert!(
+            table
+                .rows
+                .iter()
+                .all(|row| row.len() == table.headers.len())
+        );
+    }
 }

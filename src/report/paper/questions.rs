@@ -80,14 +80,12 @@ impl Finding {
 
 /// The findings of an item that the records can say something about.
 pub fn findings(item: &Item, results: &ResultSet) -> Vec<Finding> {
-    let questions = item.questions.iter();
-    questions
-        .map(|question| finding(question, results))
-        .collect()
+    let answer = |question| finding(question, results);
+    item.questions.iter().map(answer).collect()
 }
 
 fn finding(question: &Question, results: &ResultSet) -> Finding {
-    let name = |label: &str| results.palette.style(label).name;
+    let name = |label: &str| results.name(label);
     let title = |metric: &str| find(metric).map_or(metric.to_owned(), |m| m.title.to_owned());
     match question {
         Question::Better(metric, better, worse) => {
@@ -139,18 +137,18 @@ fn falls(results: &ResultSet, subject: &str, of: &dyn Fn(&Record) -> Option<f64>
         number::plain(low),
         number::plain(high)
     );
-    let tasks: BTreeSet<&str> = results.groups.iter().map(|g| g.task.as_str()).collect();
-    let differences = tasks.into_iter().map(|task| {
+    let names: BTreeSet<&str> = results.groups.iter().map(|g| g.task.as_str()).collect();
+    let differences = names.into_iter().map(|task| {
         // with the other swept settings as they are, each at its lowest and highest rank
         let at = |wanted: f64| {
             let own = |group: &&Group| group.task == task && rank(group) == Some(wanted);
             by_seed(results.groups.iter().filter(own), of)
         };
         let (first, last) = (at(low), at(high));
-        let pairs = first.iter();
-        pairs
-            .filter_map(|(seed, value)| Some(value - last.get(seed)?))
-            .collect()
+        let pairs = first
+            .iter()
+            .filter_map(|(seed, value)| Some(value - last.get(seed)?));
+        pairs.collect()
     });
     let mut tasks: Vec<Vec<f64>> = differences.collect();
     tasks.retain(|differences| !differences.is_empty());
@@ -176,10 +174,10 @@ fn by_seed<'g, 'r: 'g>(
         let own = seeds.entry(record.cell.seed).or_default();
         own.extend(of(record));
     }
-    let means = seeds.into_iter();
-    means
-        .filter_map(|(seed, own)| Some((seed, mean(&own)?)))
-        .collect()
+    let means = seeds
+        .into_iter()
+        .filter_map(|(seed, own)| Some((seed, mean(&own)?)));
+    means.collect()
 }
 
 #[cfg(test)]
@@ -195,15 +193,9 @@ mod tests {
         let found = findings(items::find("figure-1").expect("listed"), &results);
         // DataInf is .27 above Hessian-free in these records, noise ± .025
         let better = &found[0];
-        assert_eq!(better.counts.iter().sum::<usize>(), 16);
-        assert!(
-            better.counts[0] >= 14 && better.counts[1] == 0,
-            "{better:?}"
-        );
-        assert_eq!(
-            better.tasks.iter().map(Vec::len).collect::<Vec<_>>(),
-            [3; 4]
-        );
+        let [yes, no, open] = better.counts;
+        assert!(yes + no + open == 16 && yes >= 14 && no == 0, "{better:?}");
+        assert!(better.tasks.len() == 4 && better.tasks.iter().all(|seeds| seeds.len() == 3));
         let text = better.text();
         for part in [
             "says yes in 1",
@@ -217,11 +209,7 @@ mod tests {
         assert_eq!(falls.counts.iter().sum::<usize>(), 4);
         let overall = Contrast::of_fixed_tasks(&falls.tasks).expect("four tasks");
         assert!(overall.difference > 0.1, "{falls:?}");
-        assert!(
-            falls.statement.contains("rank 1 than at 8"),
-            "{}",
-            falls.statement
-        );
+        assert!(falls.statement.contains("rank 1 than at 8"), "{falls:?}");
     }
 
     #[test]
@@ -229,11 +217,8 @@ mod tests {
         let records = synthetic::hopeless();
         let results = ResultSet::new(&records);
         let found = findings(items::find("figure-1").expect("listed"), &results);
-        assert!(
-            found
-                .iter()
-                .all(|f| f.tasks.is_empty() && f.counts == [0; 3])
-        );
+        let nothing = |f: &Finding| f.tasks.is_empty() && f.counts == [0; 3];
+        assert!(found.iter().all(nothing));
         assert_eq!(found[0].text(), "no setting has both");
         assert!(found[2].statement.ends_with("(one rank here)"));
     }

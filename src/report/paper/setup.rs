@@ -6,9 +6,8 @@ use serde_json::Value;
 
 use super::items::Item;
 use crate::config::words;
-use crate::report::data::distinct;
-use crate::report::data::{ResultSet, task_name, value_text};
-use crate::report::number::{self, MISSING};
+use crate::report::data::{ResultSet, distinct, task_name, value_text};
+use crate::report::number;
 use crate::results::record::Record;
 
 /// A setting that decides what is fine-tuned and measured: its name in the paper's setups, the fields of an experiment that
@@ -122,11 +121,11 @@ impl Setting {
 
 /// The paper's settings beside ours; none of an item that has no fine-tune.
 pub fn settings(item: &Item, results: &ResultSet) -> Vec<Setting> {
-    let task = results
+    let mut tasks = results
         .records
         .iter()
-        .find_map(|record| record.task.as_ref());
-    let setup = item.setup_on(task.map_or("", |task| task.name.as_str()));
+        .filter_map(|record| record.task.as_ref());
+    let setup = item.setup_on(tasks.next().map_or("", |task| &task.name));
     let compared = COMPARED.iter().filter(|_| !setup.is_empty());
     let setting = |Compared(what, fields, here): &Compared| Setting {
         what,
@@ -148,7 +147,7 @@ pub fn sentence(settings: &[Setting]) -> String {
             .iter()
             .filter(move |setting| setting.same() == same)
     };
-    let names = |same| those(same).map(|s| s.what).collect::<Vec<_>>().join(", ");
+    let names = |same| number::list(those(same).map(|setting| setting.what));
     let differs = those(Some(false)).map(|setting| {
         let paper = setting.paper.as_deref().unwrap_or_default();
         format!("{} {} instead of {paper}", setting.what, setting.here)
@@ -196,8 +195,7 @@ fn plain(record: &Record, path: &str) -> Option<String> {
 }
 
 fn runs(results: &ResultSet) -> String {
-    let seeds: BTreeSet<u64> = results.records.iter().map(|r| r.cell.seed).collect();
-    seeds.len().to_string()
+    results.seeds().to_string()
 }
 
 fn learning_rate(record: &Record) -> Option<String> {
@@ -250,10 +248,9 @@ fn matrices(record: &Record) -> Option<String> {
 fn ranks(results: &ResultSet) -> String {
     let rank = |record: &&Record| field(record, "lora.rank")?.as_u64();
     let ranks: BTreeSet<u64> = results.records.iter().filter_map(rank).collect();
-    let ranks: Vec<String> = ranks.iter().map(u64::to_string).collect();
     match ranks.is_empty() {
         true => NOT_RECORDED.to_owned(),
-        false => ranks.join(", "),
+        false => number::list(ranks),
     }
 }
 
@@ -277,21 +274,15 @@ fn flipped(record: &Record) -> Option<String> {
 /// A checkpoint by its folder's name, others by kind, shape, pretraining and size.
 fn models(results: &ResultSet) -> String {
     let known = results.records.iter().filter_map(|record| {
+        let size = || record.model.as_ref().map(|model| model.parameters);
         let own = checkpoint(record).map(|text| (text, None));
-        own.or_else(|| {
-            Some((
-                network(record)?,
-                record.model.as_ref().map(|m| m.parameters),
-            ))
-        })
+        own.or_else(|| Some((network(record)?, size())))
     });
     let known: Vec<(String, Option<usize>)> = known.collect();
     let texts = distinct(known.iter().map(|(text, _)| text)).into_iter();
     let texts = texts.map(|text| {
         let same = known.iter().filter(|(other, _)| other == text);
-        let mut sizes: Vec<usize> = same.filter_map(|(_, size)| *size).collect();
-        sizes.sort_unstable();
-        sizes.dedup();
+        let sizes: BTreeSet<usize> = same.filter_map(|(_, size)| *size).collect();
         let sizes: Vec<String> = sizes.iter().map(|x| number::plain(*x as f64)).collect();
         match &sizes[..] {
             [] => text.clone(),
@@ -299,14 +290,11 @@ fn models(results: &ResultSet) -> String {
             [low, .., high] => format!("{text} of {low} to {high} parameters"),
         }
     });
-    or_missing(texts.collect())
+    some_of(texts.collect())
 }
 
-fn or_missing(texts: Vec<String>) -> String {
-    match texts.is_empty() {
-        true => MISSING.to_owned(),
-        false => texts.join(", "),
-    }
+fn some_of(texts: Vec<String>) -> String {
+    number::or_missing((!texts.is_empty()).then(|| texts.join(", ")))
 }
 
 /// The kind of a model by its settings; that of a checkpoint may be left out.
@@ -385,7 +373,7 @@ fn examples(results: &ResultSet) -> String {
             _ => format!("{train} for training and {query} queries"),
         })
     });
-    or_missing(distinct(texts))
+    some_of(distinct(texts))
 }
 
 #[cfg(test)]

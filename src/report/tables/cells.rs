@@ -23,14 +23,6 @@ pub fn value_cell(result: &Aggregate) -> Cell {
 
 /// `0.912 ± 0.013`, `44.3 ms ×÷ 1.4`, `0.912 [0.90, 0.92]`, or `–`.
 pub fn metric_cell(metric: &Metric, result: &Aggregate) -> Cell {
-    if metric.range.1.is_some() {
-        let unit = match metric.unit {
-            "" => String::new(),
-            unit => format!(" {unit}"),
-        };
-        let three = |x: f64| number::fixed(x, 3);
-        return with_interval(result, three, three, &unit);
-    }
     let value = result.value.unwrap_or(f64::NAN);
     let (factor, unit) = match metric.unit {
         "s" => number::second_unit(value),
@@ -41,6 +33,10 @@ pub fn metric_cell(metric: &Metric, result: &Aggregate) -> Cell {
         "" => String::new(),
         unit => format!(" {unit}"),
     };
+    if metric.range.1.is_some() {
+        let three = |x: f64| number::fixed(x, 3);
+        return with_interval(result, three, three, &unit);
+    }
     // half widths have the decimals of the value; beside a power of ten they keep their own
     let alike = (1e-3..1e5).contains(&(value * factor).abs());
     let half = |half: f64| match alike {
@@ -77,11 +73,8 @@ fn with_interval(
 
 /// `−0.021 ± 0.013`
 pub fn difference(contrast: &Contrast) -> Cell {
-    let value = number::fixed(contrast.difference, 3);
-    let text = match half_width(contrast) {
-        Some(half) => format!("{value} ± {half}"),
-        None => value,
-    };
+    let half = half_width(contrast).map_or(String::new(), |half| format!(" ± {half}"));
+    let text = number::fixed(contrast.difference, 3) + &half;
     Cell::sorted(text, contrast.difference)
 }
 
@@ -98,41 +91,32 @@ mod tests {
 
     #[test]
     fn cells_show_intervals_units_and_what_is_missing() {
-        let seeds = Aggregate {
-            value: Some(0.9123),
-            low: Some(0.9),
-            high: Some(0.9246),
+        let seeds = |value, low, high| Aggregate {
+            value: Some(value),
+            low: Some(low),
+            high: Some(high),
             over_seeds: true,
-            seeds: 3,
             ..Aggregate::default()
         };
+        let of_seeds = seeds(0.9123, 0.9, 0.9246);
         let single = Aggregate {
             over_seeds: false,
-            ..seeds
+            ..of_seeds
         };
         let factor = Aggregate {
-            value: Some(20.0),
-            low: Some(10.0),
-            high: Some(40.0),
             factor: true,
-            ..seeds
-        };
-        let milliseconds = Aggregate {
-            value: Some(0.0123),
-            low: Some(0.0113),
-            high: Some(0.0133),
-            ..seeds
-        };
-        let undefined = Aggregate {
-            undefined: 3,
-            ..Aggregate::default()
+            ..seeds(20.0, 10.0, 40.0)
         };
         for (metric, result, text) in [
-            ("pearson", seeds, "0.912 ± 0.012"),
+            ("pearson", of_seeds, "0.912 ± 0.012"),
             ("pearson", single, "0.912 [0.900, 0.925]"),
             ("relative_error", factor, "20.0 ×÷ 2.0"),
-            ("total_seconds", milliseconds, "12.3 ± 1.0 ms"),
-            ("pearson", undefined, MISSING),
+            (
+                "total_seconds",
+                seeds(0.0123, 0.0113, 0.0133),
+                "12.3 ± 1.0 ms",
+            ),
+            ("pearson", Aggregate::default(), MISSING),
         ] {
             let metric = find(metric).expect("listed");
             assert_eq!(metric_cell(metric, &result).text, text);

@@ -32,11 +32,13 @@ impl<'c, R: 'c> Columns<'c, R> {
         let axes = axes.filter(|key| *key != "task.name");
         axes.fold(self.add("Task", task), |columns, key| {
             columns.add(axis_title(key), move |row| {
-                let group = group(row);
-                let value = group.and_then(|group| Some((group, group.axis(key)?)));
-                value.map_or(Cell::text(MISSING), |(group, value)| {
-                    Cell::sorted(value_text(value), group.number(key))
-                })
+                let shown = |group: &Group| {
+                    Some(Cell::sorted(
+                        value_text(group.axis(key)?),
+                        group.number(key),
+                    ))
+                };
+                group(row).and_then(shown).unwrap_or(Cell::text(MISSING))
             })
         })
     }

@@ -65,15 +65,15 @@ pub fn table(results: &ResultSet) -> Option<Table> {
     let mut rows = Vec::new();
     for slice in &slices {
         for metric in METRICS.iter().filter_map(|name| find(name)) {
-            rows.extend(results.methods.iter().map(|label| Tuned {
-                slice,
-                metric,
-                label,
-                tried: {
-                    let groups = slice.groups.iter();
-                    let all = groups.map(|group| (*group, aggregate(group, label, metric.name)));
-                    all.filter(|(_, result)| result.applies()).collect()
-                },
+            rows.extend(results.methods.iter().map(|label| {
+                let groups = slice.groups.iter();
+                let tried = groups.map(|group| (*group, aggregate(group, label, metric.name)));
+                Tuned {
+                    slice,
+                    metric,
+                    label,
+                    tried: tried.filter(|(_, result)| result.applies()).collect(),
+                }
             }));
         }
     }
@@ -81,7 +81,7 @@ pub fn table(results: &ResultSet) -> Option<Table> {
     Columns::new()
         .text("Task", |row: &Tuned| row.slice.title.clone())
         .text("Metric", |row| row.metric.title)
-        .text("Method", |row| results.palette.style(row.label).name)
+        .text("Method", |row| results.name(row.label))
         .add("At the default c = 0.1", |row| row.shown(row.default()))
         .number("Best c", number::plain, |row| Some(factor(row.best()?.0)))
         .add("At the best c", |row| row.shown(row.best()))
@@ -109,10 +109,8 @@ mod tests {
         let results = ResultSet::new(&records);
         let table = table(&results).expect("the damping was swept");
         let row = |metric: &str, method: &str| {
-            let found = table
-                .rows
-                .iter()
-                .find(|row| row[1].text == metric && row[2].text == method);
+            let mut rows = table.rows.iter();
+            let found = rows.find(|row| row[1].text == metric && row[2].text == method);
             found.expect("a row").clone()
         };
         // synthetic agreement is best at 1

@@ -33,21 +33,10 @@ pub fn tables(results: &ResultSet) -> Vec<Table> {
     let sizes = format!(
         "1 − Pearson's r between the scores above and below the switch, over training examples, mean over queries: its size, whether it leads nearer to retraining or away. {READING}"
     );
+    let of_parts = |title, note: &str, losses| of_parts(results, &rows, title, note, losses);
     let tables = [
-        of_parts(
-            results,
-            &rows,
-            "The gap to retraining in parts",
-            losses.trim_end(),
-            true,
-        ),
-        of_parts(
-            results,
-            &rows,
-            "How far each switch moves the scores",
-            &sizes,
-            false,
-        ),
+        of_parts("The gap to retraining in parts", losses.trim_end(), true),
+        of_parts("How far each switch moves the scores", &sizes, false),
         candidates(results, &rows),
     ];
     tables.into_iter().flatten().collect()
@@ -58,8 +47,8 @@ fn metric_title(gaps: &GapDecomposition) -> String {
 }
 
 fn dampings(gaps: &GapDecomposition) -> Cell {
-    let texts: Vec<String> = gaps.dampings.iter().copied().map(number::plain).collect();
-    Cell::sorted(texts.join(", "), gaps.dampings.first().copied())
+    let texts = number::list(gaps.dampings.iter().copied().map(number::plain));
+    Cell::sorted(texts, gaps.dampings.first().copied())
 }
 
 /// A row a setting, metric and method, a column a part.
@@ -84,9 +73,7 @@ fn of_parts(
         .of_setting(results, |(row, _): &(&Row, &MethodGap)| Some(row.0))
         .text("Metric", |(row, _)| metric_title(&row.1))
         .add("Upper rungs' c", |(row, _)| dampings(&row.1))
-        .text("Method", |(_, method)| {
-            results.palette.style(&method.label).name
-        })
+        .text("Method", |(_, method)| results.name(&method.label))
         .and_if(losses, |columns| {
             columns.add("Gap", |(_, method)| value_cell(&method.gap))
         })
@@ -126,10 +113,7 @@ fn candidates(results: &ResultSet, rows: &[Row]) -> Option<Table> {
         .of_setting(results, |row: &&Row| Some(row.0))
         .text("Metric", |row| metric_title(&row.1))
         .each(columns, |columns, c| {
-            let default = match c {
-                DEFAULT_DAMPING => " (default)",
-                _ => "",
-            };
+            let default = if c == DEFAULT_DAMPING { " (default)" } else { "" };
             let header = format!("c = {}{default}", number::plain(c));
             columns.add(header, move |(group, gaps)| {
                 value_cell(&aggregate_cell(group, |record| {

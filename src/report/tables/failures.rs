@@ -17,13 +17,8 @@ const DATA: [Told; 4] = [
     ("texts are the same as an earlier one", |t| t.duplicates),
 ];
 
-/// A failure: what of a record, and why.
-struct Failure<'s, 'a> {
-    group: &'s Group<'a>,
-    record: &'a Record,
-    what: String,
-    why: String,
-}
+/// What of a record failed, and why.
+type Failure<'s, 'a> = (&'s Group<'a>, &'a Record, String, String);
 
 /// What failed of a record, and why.
 fn of_record(results: &ResultSet, record: &Record) -> Vec<(String, String)> {
@@ -32,14 +27,17 @@ fn of_record(results: &ResultSet, record: &Record) -> Vec<(String, String)> {
     if record.status == Status::Failed {
         found.push(("the whole cell".to_owned(), why(&record.error)));
     }
-    let counts = DATA.map(|(what, of)| (record.task.as_ref().map_or(0, of), what));
-    let counts = counts.iter().filter(|(count, _)| *count > 0);
-    found.extend(counts.map(|(count, what)| ("the data".to_owned(), format!("{count} {what}"))));
+    for (what, of) in DATA {
+        match record.task.as_ref().map_or(0, of) {
+            0 => {}
+            count => found.push(("the data".to_owned(), format!("{count} {what}"))),
+        }
+    }
     let reasons = record.no_reference.iter();
     found.extend(reasons.map(|why| ("the reference".to_owned(), why.clone())));
     let methods = record.methods.iter();
     let failed = methods.filter(|method| method.status == Status::Failed);
-    found.extend(failed.map(|m| (results.palette.style(&m.label).name, why(&m.error))));
+    found.extend(failed.map(|m| (results.name(&m.label), why(&m.error))));
     found
 }
 
@@ -49,25 +47,19 @@ pub fn table(results: &ResultSet) -> Option<Table> {
     for group in &results.groups {
         for record in &group.records {
             let found = of_record(results, record).into_iter();
-            rows.extend(found.map(|(what, why)| Failure {
-                group,
-                record,
-                what,
-                why,
-            }));
+            rows.extend(found.map(|(what, why)| (group, *record, what, why)));
         }
     }
     Columns::new()
-        .add("Cell", |row: &Failure| {
-            Cell::text(row.record.cell.id.clone()).link(record_anchor(row.record))
+        .add("Cell", |(_, record, ..): &Failure| {
+            Cell::text(record.cell.id.clone()).link(record_anchor(record))
         })
-        .of_setting(results, |row| Some(row.group))
-        .add("Seed", |row| {
-            let seed = row.record.cell.seed;
-            Cell::sorted(seed.to_string(), seed as f64)
+        .of_setting(results, |row| Some(row.0))
+        .add("Seed", |(_, record, ..)| {
+            Cell::sorted(record.cell.seed.to_string(), record.cell.seed as f64)
         })
-        .text("What", |row| row.what.clone())
-        .text("Why", |row| row.why.clone())
+        .text("What", |row| row.2.clone())
+        .text("Why", |row| row.3.clone())
         .table(
             "Failures",
             "Every cell and method that ended in an error; none is in any mean. Rows of data files that could not be read were passed over. Exact influence that failed or did not converge is no reference: the metrics against it are undefined, and counted as such.",

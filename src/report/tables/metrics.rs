@@ -4,7 +4,7 @@ use super::cells::{arrow, metric_cell};
 use super::{Cell, Columns, Table, damping_text};
 use crate::metrics::{METRICS, Metric};
 use crate::report::data::{Aggregate, Group, ResultSet, aggregate, has_values, method};
-use crate::report::number::{self, MISSING};
+use crate::report::number;
 use crate::results::record::MethodRecord;
 
 /// How the entries with ± and brackets are to be read.
@@ -66,7 +66,7 @@ fn columns<'c, 'a: 'c>(
 ) -> Columns<'c, Entry<'c, 'a>> {
     let columns = Columns::new()
         .of_setting(results, |row: &Entry<'c, 'a>| Some(row.group))
-        .text("Method", |row| results.palette.style(row.label).name);
+        .text("Method", |row| results.name(row.label));
     columns.each(metrics.iter().enumerate(), |columns, (i, &metric)| {
         columns.add(header(metric), move |row| {
             metric_cell(metric, row.result(i))
@@ -79,16 +79,12 @@ pub fn table(results: &ResultSet, title: &str, metrics: &[&'static Metric]) -> O
     let mut used = metrics.to_vec();
     used.retain(|metric| has_values(results, metric.name));
     let compared: Vec<Vec<&str>> = used.iter().map(|metric| results.compared(metric)).collect();
-    let labels = results.methods.iter().map(String::as_str);
-    let labels: Vec<&str> = labels
-        .filter(|label| compared.iter().any(|known| known.contains(label)))
-        .collect();
+    let mut labels: Vec<&str> = results.methods.iter().map(String::as_str).collect();
+    labels.retain(|label| compared.iter().any(|known| known.contains(label)));
     let groups = results.groups.iter();
     let rows = groups.flat_map(|group| labels.iter().map(|l| Entry::new(group, l, &used)));
-    let what: Vec<String> = used
-        .iter()
-        .map(|metric| format!("{}: {}.", metric.title, metric.summary))
-        .collect();
+    let what = used.iter().map(|m| format!("{}: {}.", m.title, m.summary));
+    let what: Vec<String> = what.collect();
     columns(results, &used, |metric| {
         format!("{} {}", metric.label(), arrow(metric))
     })
@@ -108,11 +104,9 @@ pub fn table(results: &ResultSet, title: &str, metrics: &[&'static Metric]) -> O
 /// Time, memory and what the solvers say of their own answers: one row a setting and method.
 pub fn cost(results: &ResultSet) -> Option<Table> {
     let metrics: Vec<&Metric> = METRICS.iter().filter(|m| !m.is_computed()).collect();
-    let groups = results.groups.iter();
-    let rows = groups.flat_map(|group| {
-        let labels = results.methods.iter();
-        labels.map(|label| Entry::new(group, label, &metrics))
-    });
+    let entries = |group| results.methods.iter().map(move |l| (group, l));
+    let rows = results.groups.iter().flat_map(entries);
+    let rows = rows.map(|(group, label)| Entry::new(group, label, &metrics));
     let note = format!(
         "Wall time by stage for all scores (gradients not included), peak memory above what was resident before, and what each solver says of its own answer: the largest ‖(F+λI)x − v‖/‖v‖ over blocks, queries and seeds. Geometric mean over seeds ×÷ the factor of its 95 % t-interval. {}",
         damping_text(results)
@@ -122,10 +116,11 @@ pub fn cost(results: &ResultSet) -> Option<Table> {
         .add("Largest residual", |row| {
             let residuals = row.methods().filter_map(|m| m.evidence.residual);
             let not_finite = row.methods().any(|m| m.evidence.not_finite());
-            Cell::maybe(residuals.max_by(f64::total_cmp), |r| match not_finite {
+            let shown = |r| match not_finite {
                 true => "not finite".to_owned(),
                 false => number::significant(r, 2),
-            })
+            };
+            Cell::maybe(residuals.max_by(f64::total_cmp), shown)
         })
         .number("Iterations", number::plain, |row| {
             let iterations = row.methods().filter_map(|m| m.evidence.iterations);
@@ -152,15 +147,12 @@ fn solvers(row: &Entry) -> String {
     let of = |method: &MethodRecord| {
         let solver = method.evidence.solver.clone()?;
         Some(match method.evidence.negative {
-            Some([negative, all]) => format!("{solver}, {negative} of {all} negative"),
+            Some([less, all]) => format!("{solver}, {less} of {all} negative"),
             None => solver,
         })
     };
     let mut solvers: Vec<String> = row.methods().filter_map(of).collect();
     solvers.sort_unstable();
     solvers.dedup();
-    match solvers.is_empty() {
-        true => MISSING.to_owned(),
-        false => solvers.join(", "),
-    }
+    number::or_missing((!solvers.is_empty()).then(|| solvers.join(", ")))
 }

@@ -8,13 +8,11 @@ mod failures;
 mod metrics;
 mod ranking;
 mod scaling;
-mod settings;
 mod setup;
 mod table;
 
 use super::data::ResultSet;
 use crate::metrics::{METRICS, Metric, Need};
-use settings::factor;
 
 pub use cells::{arrow, half_width, metric_cell};
 pub use columns::{Columns, record_anchor};
@@ -22,18 +20,15 @@ pub use metrics::Entry;
 pub use ranking::NOT_TOLD_APART;
 #[cfg(test)]
 pub use ranking::best;
-pub use settings::damping_text;
+pub use setup::damping_text;
 pub use table::{Cell, Table, clean, cut};
 
 /// All tables that have something to say.
 pub fn all(results: &ResultSet) -> Vec<Table> {
     let agreement = |title: &str, with: &dyn Fn(&Need) -> bool| {
         let needs = |metric: &&Metric| metric.needs.iter().any(with);
-        metrics::table(
-            results,
-            title,
-            &METRICS.iter().filter(needs).collect::<Vec<_>>(),
-        )
+        let metrics: Vec<&Metric> = METRICS.iter().filter(needs).collect();
+        metrics::table(results, title, &metrics)
     };
     let of_metrics = [
         agreement("Agreement with exact influence", &|n| *n == Need::Exact),

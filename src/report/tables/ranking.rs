@@ -26,34 +26,33 @@ fn comparisons<'s, 'a>(
     let every: Vec<&Group> = results.groups.iter().collect();
     let all = (every.len() > 1).then_some(None).into_iter();
     let settings: Vec<Option<&Group>> = all.chain(groups.iter().copied().map(Some)).collect();
-    let metrics = compared_metrics(results).into_iter();
-    let pairs = metrics.flat_map(|metric| settings.iter().map(move |group| (metric, *group)));
-    pairs
-        .filter_map(|(metric, group)| {
-            let found = match group {
-                Some(group) => compare(results, &[group], metric),
-                None => compare(results, &every, metric),
-            };
-            found.map(|found| Compared {
+    let mut rows = Vec::new();
+    for metric in compared_metrics(results) {
+        for &group in &settings {
+            let groups = group.as_ref().map_or(&every[..], std::slice::from_ref);
+            let found = compare(results, groups, metric);
+            rows.extend(found.map(|found| Compared {
                 metric,
                 group,
                 found,
-            })
-        })
-        .collect()
+            }));
+        }
+    }
+    rows
 }
 
 /// One row a metric and setting: the best, and those that cannot be told apart from it.
 pub fn best(results: &ResultSet) -> Option<Table> {
     let groups: Vec<&Group> = results.groups.iter().collect();
-    let name = |found: &Comparison, i: usize| results.palette.style(found.labels[i]).name;
-    let list = |row: &Compared, methods: &[usize]| {
-        let names: Vec<String> = methods.iter().map(|&i| name(&row.found, i)).collect();
-        match (row.found.ranking.can_tell(), names.is_empty()) {
-            (false, _) => MISSING.to_owned(),
-            (true, true) => "none".to_owned(),
-            (true, false) => names.join("; "),
-        }
+    let name = |found: &Comparison, i: usize| results.name(found.labels[i]);
+    let names = |row: &Compared, methods: Vec<usize>| {
+        let names = methods.into_iter().map(|i| name(&row.found, i));
+        names.collect::<Vec<_>>().join("; ")
+    };
+    let list = move |row: &Compared, methods: Vec<usize>| match names(row, methods) {
+        _ if !row.found.ranking.can_tell() => MISSING.to_owned(),
+        none if none.is_empty() => "none".to_owned(),
+        names => names,
     };
     let mut note = "Every pair of methods by its paired difference, the p-values of all pairs adjusted together (Holm): the best and those not told \
                 apart from it hold all truly best methods with 95 % probability. With two seeds or more the pairs are compared over \
@@ -71,33 +70,25 @@ pub fn best(results: &ResultSet) -> Option<Table> {
         .text("Metric", |row: &Compared| row.metric.title)
         .of_setting(results, |row| row.group)
         .text("Best", |row| {
-            let best = row.found.best();
-            best.map_or(MISSING.to_owned(), |i| name(&row.found, i))
+            number::or_missing(row.found.best().map(|i| name(&row.found, i)))
         })
         .number("Its value", three, |row| {
             row.found.values[row.found.best()?]
         })
-        .text(NOT_TOLD_APART, |row| list(row, &row.found.alike()))
+        .text(NOT_TOLD_APART, |row| list(row, row.found.alike()))
         .text("Told apart as worse than another", |row| {
-            list(row, &row.found.worse())
+            list(row, row.found.worse())
         })
         .add("Undefined", |row| {
             Cell::share(row.found.undefined.0, row.found.undefined.1)
         })
         .count("Failed", |row| row.found.failed)
         .text("What the data support", |row| {
-            let above: Vec<String> = row
-                .found
-                .above()
-                .iter()
-                .map(|&i| name(&row.found, i))
-                .collect();
-            match above.is_empty() {
-                true => row.found.support(),
-                false => format!(
-                    "{}; better still, but a control: {}",
-                    row.found.support(),
-                    above.join("; ")
+            match names(row, row.found.above()) {
+                none if none.is_empty() => row.found.support(),
+                above => format!(
+                    "{}; better still, but a control: {above}",
+                    row.found.support()
                 ),
             }
         })
@@ -118,35 +109,30 @@ fn against<'c, 'r: 'c, 's: 'c, 'a: 'c>(
     other: fn(&Comparison) -> Option<usize>,
 ) -> Columns<'c, Row<'r, 's, 'a>> {
     let other = move |(row, i): &Row| other(&row.found).filter(|other| other != i);
+    let less = move |row: &Row| less(row.0.found.ranking.contrast(row.1, other(row)?));
+    let p = move |row: &Row| row.0.found.ranking.adjusted(row.1, other(row)?);
     columns
-        .add(header, move |row| {
-            let ranking = &row.0.found.ranking;
-            less(other(row).and_then(|other| ranking.contrast(row.1, other)))
-        })
-        .number("p (Holm)", p_text, move |row| {
-            row.0.found.ranking.adjusted(row.1, other(row)?)
-        })
+        .add(header, move |row| less(row).unwrap_or(Cell::text(MISSING)))
+        .number("p (Holm)", p_text, p)
 }
 
-fn less(contrast: Option<Contrast>) -> Cell {
-    contrast.map_or(Cell::text(MISSING), |contrast| difference(&contrast))
+fn less(contrast: Option<Contrast>) -> Option<Cell> {
+    contrast.as_ref().map(difference)
 }
 
 /// One row a metric, reference setting and method: its distance to the best and to the reference, and its ranks.
 pub fn differences(results: &ResultSet) -> Option<Table> {
     let slices = results.slices(None).into_iter();
     let groups: Vec<&Group> = slices.flat_map(|slice| slice.groups).collect();
-    let several = results
-        .groups
-        .iter()
-        .any(|g| g.task != results.groups[0].task);
+    let mut tasks = results.groups.iter().map(|group| &group.task);
+    let several = tasks.any(|task| *task != results.groups[0].task);
     let all = comparisons(results, &groups);
     let rows = all.iter().flat_map(|row| {
         let methods = 0..row.found.labels.len();
         let ranked = methods.filter(|&i| row.found.ranking.has(i));
         ranked.map(move |i| (row, i))
     });
-    let name = |row: &Compared, i: usize| results.palette.style(row.found.labels[i]).name;
+    let name = |row: &Compared, i: usize| results.name(row.found.labels[i]);
     let columns = Columns::new()
         .text("Metric", |(row, _): &Row| row.metric.title)
         .of_setting(results, |(row, _)| row.group)
@@ -154,8 +140,7 @@ pub fn differences(results: &ResultSet) -> Option<Table> {
         .number("Value", three, |(row, i)| row.found.values[*i]);
     let columns = against(columns, "Less the best", |found| found.best());
     let columns = columns.text("Reference", |(row, _)| {
-        let reference = row.found.reference();
-        reference.map_or(MISSING.to_owned(), |i| name(row, i))
+        number::or_missing(row.found.reference().map(|i| name(row, i)))
     });
     let columns = against(columns, "Less the reference", |found| found.reference())
         .add("Rank", |(row, i)| match row.found.ranking.ranks(*i) {
@@ -177,7 +162,8 @@ pub fn differences(results: &ResultSet) -> Option<Table> {
             columns.add("Less the best, tasks as a sample", |(row, i)| {
                 let best = row.found.best().filter(|best| best != i);
                 let sampled = row.found.sampled.as_ref().zip(best);
-                less(sampled.and_then(|(sampled, best)| sampled.contrast(*i, best)))
+                let found = sampled.and_then(|(sampled, best)| sampled.contrast(*i, best));
+                less(found).unwrap_or(Cell::text(MISSING))
             })
         });
     let note = "Differences are paired: both methods on the same seeds, queries, examples and subsets. ± is half of the 95 % interval of that \

@@ -2,7 +2,7 @@
 
 use super::{Cell, Columns, Table};
 use crate::metrics::slope::{Slope, growth};
-use crate::report::data::{DTYPE, ResultSet, SweptAxis, aggregate, axis_title};
+use crate::report::data::{DTYPE, Group, ResultSet, SweptAxis, aggregate, axis_title};
 use crate::report::number::{self, MISSING};
 
 /// Fewest settings that a slope is fitted to.
@@ -26,25 +26,26 @@ struct Row<'s> {
 /// One row a numeric setting, slice and method; `None` without a setting of three values or more.
 pub fn table(results: &ResultSet) -> Option<Table> {
     let mut rows = Vec::new();
-    let numeric = |axis: &&SweptAxis| axis.numeric && axis.key != DTYPE;
+    let is_numeric = |axis: &&SweptAxis| axis.numeric && axis.key != DTYPE;
     for x in results
         .axes
         .iter()
-        .filter(numeric)
+        .filter(is_numeric)
         .map(|axis| axis.key.as_str())
     {
         for slice in results.slices(Some(x)) {
+            let slope = |label: &str, metric| {
+                let point = |group: &&Group| {
+                    Some((group.number(x)?, aggregate(group, label, metric).value?))
+                };
+                let points: Vec<(f64, f64)> = slice.groups.iter().filter_map(point).collect();
+                growth(&points).filter(|slope| slope.points >= FEWEST)
+            };
             rows.extend(results.methods.iter().map(|label| Row {
                 x,
                 at: [slice.title.as_str(), slice.held.as_str()].join("; "),
                 label,
-                exponents: COSTS.map(|(_, metric)| {
-                    let points = slice.groups.iter().filter_map(|group| {
-                        Some((group.number(x)?, aggregate(group, label, metric).value?))
-                    });
-                    let slope = growth(&points.collect::<Vec<_>>());
-                    slope.filter(|slope| slope.points >= FEWEST)
-                }),
+                exponents: COSTS.map(|(_, metric)| slope(label, metric)),
             }));
         }
     }
@@ -52,7 +53,7 @@ pub fn table(results: &ResultSet) -> Option<Table> {
     Columns::new()
         .text("Setting x", |row: &Row| axis_title(row.x))
         .text("At", |row| row.at.trim_end_matches("; ").to_owned())
-        .text("Method", |row| results.palette.style(row.label).name)
+        .text("Method", |row| results.name(row.label))
         .each(COSTS.iter().enumerate(), |columns, (i, (header, _))| {
             columns.add(*header, move |row| slope_cell(row.exponents[i].as_ref()))
         })
@@ -73,9 +74,10 @@ pub fn table(results: &ResultSet) -> Option<Table> {
 fn slope_cell(slope: Option<&Slope>) -> Cell {
     let two = |x: f64| number::fixed(x, 2);
     slope.map_or(Cell::text(MISSING), |slope| {
-        let interval = slope.interval.map_or(String::new(), |i| {
-            format!(" [{}, {}]", two(i.low), two(i.high))
-        });
+        let ends = slope
+            .interval
+            .map(|i| format!(" [{}, {}]", two(i.low), two(i.high)));
+        let interval = ends.unwrap_or_default();
         Cell::sorted(format!("{}{interval}", two(slope.value)), slope.value)
     })
 }

@@ -1,7 +1,7 @@
-//! What each setting consists of: examples, model, gradients.
+//! What each setting consists of: examples, model, gradients, damping.
 
 use super::cells::value_cell;
-use super::{Cell, Columns, Table, factor};
+use super::{Cell, Columns, Table};
 use crate::report::data::{Group, ResultSet, aggregate_cell};
 use crate::report::number;
 use crate::results::record::{CompanionInfo, Record};
@@ -93,11 +93,35 @@ pub fn table(results: &ResultSet) -> Option<Table> {
         })
         .add("Seeds", |group| {
             let seeds = group.records.len();
-            let text = match group.failed() {
-                0 => seeds.to_string(),
-                failed => format!("{seeds} ({failed} failed)"),
-            };
-            Cell::sorted(text, seeds as f64)
+            let failed = Some(group.failed()).filter(|failed| *failed > 0);
+            let failed = failed.map_or(String::new(), |failed| format!(" ({failed} failed)"));
+            Cell::sorted(format!("{seeds}{failed}"), seeds as f64)
         })
         .table("Settings, model and gradients", note, &results.groups)
+}
+
+/// Damping of all cells in words: the default is always told apart from a tuned one.
+pub fn damping_text(results: &ResultSet) -> String {
+    let records = results.records.iter();
+    let mut factors: Vec<f64> = records.filter_map(|record| factor(record)).collect();
+    factors.sort_by(f64::total_cmp);
+    factors.dedup();
+    match factors[..] {
+        [] => "Damping: not recorded.".to_owned(),
+        [0.1] => "Damping: λ = 0.1 · mean eigenvalue of each block's Fisher, the paper's default."
+            .to_owned(),
+        _ => {
+            let text = |c: &f64| match c {
+                0.1 => "0.1 (the paper's default)".to_owned(),
+                c => number::plain(*c),
+            };
+            let list = number::list(factors.iter().map(text));
+            format!("Damping: λ = c · mean eigenvalue of each block's Fisher, c = {list}.")
+        }
+    }
+}
+
+/// c of a cell.
+pub fn factor(record: &Record) -> Option<f64> {
+    record.config.get("influence")?.get("damping")?.as_f64()
 }

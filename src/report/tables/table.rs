@@ -55,12 +55,12 @@ impl Cell {
     /// `3 of 1,200`; `0` of none.
     pub fn share(part: usize, all: usize) -> Self {
         let [shown, of] = [part, all].map(|count| number::plain(count as f64));
-        let text = if part > 0 {
-            format!("{shown} of {of}")
+        let of = if part > 0 {
+            format!(" of {of}")
         } else {
-            shown
+            String::new()
         };
-        Self::sorted(text, part as f64)
+        Self::sorted(shown + &of, part as f64)
     }
 
     /// Leads to an id on the page.
@@ -129,15 +129,22 @@ impl Table {
             text.extend(items.map(|item| format!("- {}\n", clean(&item.text))));
             return text;
         }
-        let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
-        text.push_str(&line(self.headers.iter().map(|h| clean(h)).collect()));
-        let rule = |column| match self.is_numeric(column) {
-            true => "---:".to_owned(),
-            false => "---".to_owned(),
+        let mut line = |cells: Vec<String>| text.push_str(&format!("| {} |\n", cells.join(" | ")));
+        line(self.headers.iter().map(|h| clean(h)).collect());
+        let rule = |column| {
+            if self.is_numeric(column) {
+                "---:"
+            } else {
+                "---"
+            }
         };
-        text.push_str(&line((0..self.headers.len()).map(rule).collect()));
+        line(
+            (0..self.headers.len())
+                .map(|i| rule(i).to_owned())
+                .collect(),
+        );
         for row in &self.rows {
-            text.push_str(&line(row.iter().map(|cell| clean(&cell.text)).collect()));
+            line(row.iter().map(|cell| clean(&cell.text)).collect());
         }
         text
     }
@@ -146,9 +153,8 @@ impl Table {
     pub fn text(&self, indent: &str) -> String {
         if self.headers.is_empty() {
             let items = self.rows.iter().flatten();
-            return items
-                .map(|item| format!("{indent}- {}\n", item.text))
-                .collect();
+            let item = |item: &Cell| format!("{indent}- {}\n", item.text);
+            return items.map(item).collect();
         }
         let mut table = comfy_table::Table::new();
         table.load_style(presets::NOTHING);
@@ -162,23 +168,22 @@ impl Table {
                 column.set_cell_alignment(CellAlignment::Right);
             }
         }
-        let lines = table.lines();
-        lines
-            .map(|line| format!("{indent}{}\n", line.trim_end()))
-            .collect()
+        let line = |line: String| format!("{indent}{}\n", line.trim_end());
+        table.lines().map(line).collect()
     }
 
     /// As CSV: headers and the texts of the rows.
     pub fn csv(&self) -> String {
         let mut writer = csv::Writer::from_writer(Vec::new());
-        let texts = self.rows.iter().map(|row| row.iter().map(|c| &c.text));
-        let write = || -> csv::Result<()> {
-            writer.write_record(&self.headers)?;
-            texts
-                .into_iter()
-                .try_for_each(|row| writer.write_record(row))
-        };
-        write().expect("memory takes every row, and rows are of one length");
+        let rows = self
+            .rows
+            .iter()
+            .map(|row| row.iter().map(|cell| &cell.text).collect());
+        for row in std::iter::once(self.headers.iter().collect::<Vec<_>>()).chain(rows) {
+            writer
+                .write_record(row)
+                .expect("memory takes every row, and rows are of one length");
+        }
         let bytes = writer.into_inner().expect("memory takes every row");
         String::from_utf8(bytes).expect("every field is text")
     }

@@ -24,10 +24,8 @@ fn paper_s() -> Vec<Record> {
 
 fn text(records: &[Record]) -> String {
     let results = ResultSet::new(records);
-    sentence(&settings(
-        items::find("figure-1").expect("listed"),
-        &results,
-    ))
+    let item = items::find("figure-1").expect("listed");
+    sentence(&settings(item, &results))
 }
 
 #[test]
@@ -45,10 +43,8 @@ fn what_differs_and_what_does_not_is_told_apart() {
     // in a single cell, and in a record from before there was such a setting
     records[5].config["lora"]["init"] = json!("gaussian");
     let last = records.len() - 1;
-    records[last].config["train"]
-        .as_object_mut()
-        .expect("a mapping")
-        .remove("base_dropout");
+    let train = records[last].config["train"].as_object_mut();
+    train.expect("a mapping").remove("base_dropout");
     let found = text(&records);
     for part in [
         "initialisation of the adapters kaiming, gaussian instead of kaiming",
@@ -89,6 +85,14 @@ fn change(config: &mut Value, pointer: &str) {
     config.pointer_mut(parent).expect("a mapping")[own] = other;
 }
 
+/// The fields of a definition in the schema.
+fn fields_of(definition: &Value) -> Vec<String> {
+    let own = definition["properties"].as_object();
+    own.into_iter()
+        .flat_map(|own| own.keys().cloned())
+        .collect()
+}
+
 #[test]
 fn whatever_field_is_changed_is_said() {
     let base = text(&paper_s());
@@ -125,15 +129,8 @@ fn whatever_field_of_a_model_is_changed_is_said() {
         let schema = crate::config::schema::schema();
         let kinds = schema["$defs"]["ModelConfig"]["oneOf"].as_array();
         let own = |kind: &&Value| kind.to_string().contains(&format!("\"{name}\""));
-        let kind = kinds
-            .and_then(|kinds| kinds.iter().find(own))
-            .expect("listed");
-        let mut fields: Vec<String> = kind["properties"]
-            .as_object()
-            .expect("fields")
-            .keys()
-            .cloned()
-            .collect();
+        let kind = kinds.and_then(|kinds| kinds.iter().find(own));
+        let mut fields = fields_of(kind.expect("listed"));
         assert!(fields.len() > 2, "{name}: {fields:?}");
         let pretrain = model.get("pretrain").and_then(Value::as_object);
         let pretrain = pretrain.into_iter().flat_map(|fields| fields.keys());
@@ -157,12 +154,6 @@ fn whatever_field_of_a_model_is_changed_is_said() {
 #[test]
 fn every_field_of_lora_train_and_model_is_compared_or_decides_nothing() {
     let schema = crate::config::schema::schema();
-    let fields_of = |definition: &Value| -> Vec<String> {
-        let own = definition["properties"].as_object();
-        own.into_iter()
-            .flat_map(|own| own.keys().cloned())
-            .collect()
-    };
     let mut fields: Vec<String> = Vec::new();
     for (at, definition) in [("lora", "LoraConfig"), ("train", "TrainConfig")] {
         let own = fields_of(&schema["$defs"][definition]);
@@ -178,11 +169,10 @@ fn every_field_of_lora_train_and_model_is_compared_or_decides_nothing() {
     }
     fields.sort();
     fields.dedup();
-    let listed: Vec<&str> = COMPARED
+    let compared = COMPARED
         .iter()
-        .flat_map(|compared| compared.1.iter().copied())
-        .chain(IDLE)
-        .collect();
+        .flat_map(|compared| compared.1.iter().copied());
+    let listed: Vec<&str> = compared.chain(IDLE).collect();
     for field in &fields {
         let times = listed.iter().filter(|known| *known == field).count();
         assert_eq!(
