@@ -80,7 +80,7 @@ fn table(results: &ResultSet, group: &Group, columns: &[(&'static Metric, &str)]
     let rows = results.methods.iter().map(|label| (label, entry(label)));
     Columns::new()
         .text("method", |(label, _): &(&String, Entry)| {
-            cut(&results.name(label), LONGEST_NAME)
+            cut(&results.palette.name(label), LONGEST_NAME)
         })
         .each(columns.iter().enumerate(), |all, (i, (metric, short))| {
             all.add(*short, move |(_, entry)| {

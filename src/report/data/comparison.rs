@@ -74,6 +74,15 @@ impl Comparison<'_> {
         self.those(|i| best.is_some_and(|best| self.ranking.beats(i, best)))
     }
 
+    /// `; better still, but a control: A`, with the names of [`Comparison::above`]; empty without any.
+    pub fn better_controls(&self, name: impl Fn(&str) -> String) -> String {
+        let above: Vec<String> = self.above().iter().map(|&i| name(self.labels[i])).collect();
+        match above.is_empty() {
+            true => String::new(),
+            false => format!("; better still, but a control: {}", above.join("; ")),
+        }
+    }
+
     fn may_be_best(&self, method: usize) -> bool {
         self.ranking.may_be_best(method, |i| self.candidates[i])
     }
@@ -200,7 +209,7 @@ pub fn compare<'s>(
             .all(|label| raw(record, label).is_none_or(|x| x > 0.0))
     };
     let mut records = groups.iter().flat_map(|group| &group.records);
-    let logarithms = metric.is_factor() && records.all(|record| positive(&record));
+    let logarithms = metric.is_factor() && records.all(positive);
     let of = |record: &Record, label: &str| match logarithms {
         true => raw(record, label).map(f64::ln),
         false => raw(record, label),
@@ -438,6 +447,13 @@ mod tests {
             assert_eq!(best == control, is_best, "{metric}");
             let above = found.above().contains(&control);
             assert_eq!(above, found.ranking.beats(control, best), "{metric}");
+            let text = found.better_controls(str::to_owned);
+            assert_eq!(
+                text.ends_with("a control: token_bags:of=text"),
+                above,
+                "{metric}"
+            );
+            assert!(above || metric != "total_seconds");
             let listed = above || found.alike().contains(&control);
             assert!(listed || is_best, "{metric}");
             assert!(!found.worse().contains(&control), "{metric}");

@@ -218,11 +218,6 @@ impl<'a> ResultSet<'a> {
         self.methods.iter().position(|other| other == label)
     }
 
-    /// Name of a method for readers.
-    pub fn name(&self, label: &str) -> String {
-        self.palette.style(label).name
-    }
-
     /// How many seeds there are.
     pub fn seeds(&self) -> usize {
         let seeds = self.records.iter().map(|record| record.cell.seed);

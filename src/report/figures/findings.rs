@@ -170,7 +170,8 @@ pub fn best(
         None => format!("not told apart from it: {}", list(&alike)),
     };
     let value = with_interval(&point(best)?, show);
-    Some(format!("{}, {value}; {rest}", name(best)))
+    let controls = comparison.better_controls(&name);
+    Some(format!("{}, {value}; {rest}{controls}", name(best)))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use crate::report::chart::{DataPoint, Entry, Layer, Panel, Stroke};
 use crate::report::data::{ResultSet, aggregate};
 use crate::report::families::{Family, families};
 use crate::report::palette::Dash;
+use crate::results::methods::is_control;
 
 const TITLE: &str = "Accuracy against cost";
 
@@ -81,7 +82,15 @@ fn front(
     metric: &str,
     points: &[Placed],
 ) -> Option<String> {
-    let mut order: Vec<&Placed> = points.iter().collect();
+    // of approximations a control says nothing
+    let mut order: Vec<&Placed> = points
+        .iter()
+        .filter(|point| !is_control(&point.0))
+        .collect();
+    let nothing = match order.len() == points.len() {
+        true => "nothing",
+        false => "no method that looks at gradients",
+    };
     order.sort_by(|a, b| a.1.value.total_cmp(&b.1.value));
     let (mut best, mut front) = (f64::NEG_INFINITY, Vec::new());
     for (label, x, y) in order {
@@ -102,6 +111,6 @@ fn front(
     };
     let front = (!front.is_empty()).then(|| front.join(", "))?;
     Some(format!(
-        "{title}, nothing takes less {what} and is closer to exact than: {front}."
+        "{title}, {nothing} takes less {what} and is closer to exact than: {front}."
     ))
 }

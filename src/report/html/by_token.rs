@@ -39,7 +39,7 @@ fn example(results: &ResultSet, example: &ExampleByToken) -> Markup {
         div.by-token {
             p {
                 "Query " (example.query) ": training example " (example.example) " " (extreme) " most by "
-                (results.name(&example.by)) "."
+                (results.palette.name(&example.by)) "."
             }
             (quoted("Query", &example.asked))
             (quoted("Example, before its predicted tokens", &example.given))
@@ -67,7 +67,7 @@ fn tokens(results: &ResultSet, example: &ExampleByToken, method: &MethodByToken)
     };
     html! {
         p.tokens {
-            b { (results.name(&method.label)) } " "
+            b { (results.palette.name(&method.label)) } " "
             (number::significant(method.scores.iter().sum(), 3)) ": "
             @for (token, &score) in example.tokens.iter().zip(&method.scores) {
                 span title=(format!("{score:.3e}")) style=(colour(score)) {

@@ -123,7 +123,7 @@ fn lead<'s, 'a>(
 }
 
 fn columns<'s, 'a>(results: &'s ResultSet<'a>) -> Columns<'s, Lead<'s, 'a>> {
-    let name = move |row: &Lead, at: usize| results.name(row.found.labels[at]);
+    let name = move |row: &Lead, at: usize| results.palette.name(row.found.labels[at]);
     let shown = |row: &Lead, label: &str| match row.found.labels.contains(&label) {
         true => metric_cell(
             row.metric,

@@ -79,7 +79,7 @@ fn of_query(results: &ResultSet, query: &QueryImage, gallery: &mut Gallery) -> M
     };
     let methods = query.methods.iter();
     let rows = methods.map(|method| {
-        let name = results.name(&method.label);
+        let name = results.palette.name(&method.label);
         (name, [scored(&method.helpful), scored(&method.harmful)])
     });
     let rows: Vec<_> = rows.collect();

@@ -216,7 +216,7 @@ fn data(results: &ResultSet, settings: &Settings, environments: &Environments) -
     };
     let metrics: Vec<(&str, usize)> = names.into_iter().map(|name| (name, usual(name))).collect();
     let title = |name: &str| find(name).map_or(name.to_owned(), Metric::label);
-    let name = |label: &String| results.name(label);
+    let name = |label: &String| results.palette.name(label);
     let records = results.records.iter();
     let axes = distinct(records.flat_map(|record| record.cell.axes.keys()));
     let of_record = |record: &&Record| {

@@ -42,7 +42,7 @@ pub fn numbers(rows: &[Row], palette: &Palette) -> Table {
         .text("Method", |row| match row.method.as_str() {
             "full" => "all examples".to_owned(),
             "random" => "random choice".to_owned(),
-            label => palette.style(label).name,
+            label => palette.name(label),
         })
         .text("Measure", |row| row.title())
         .add("Paper", |row| {
@@ -103,7 +103,7 @@ pub fn wide(item: &Item, rows: &[Row], palette: &Palette) -> Option<Table> {
         .add("Setting", |line| Cell::parsed(line.setting_text()))
         .text("Measure", |line| line.title())
         .each(methods, |columns, method| {
-            let name = palette.style(method).name;
+            let name = palette.name(method);
             let ours = move |line: &&Row| {
                 let ours = find(line, method).and_then(|row| row.ours);
                 cell(ours.map(|ours| shown(&line.metric, &ours)))

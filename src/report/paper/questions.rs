@@ -85,7 +85,7 @@ pub fn findings(item: &Item, results: &ResultSet) -> Vec<Finding> {
 }
 
 fn finding(question: &Question, results: &ResultSet) -> Finding {
-    let name = |label: &str| results.name(label);
+    let name = |label: &str| results.palette.name(label);
     let title = |metric: &str| find(metric).map_or(metric.to_owned(), |m| m.title.to_owned());
     match question {
         Question::Better(metric, better, worse) => {

@@ -81,7 +81,7 @@ pub fn table(results: &ResultSet) -> Option<Table> {
     Columns::new()
         .text("Task", |row: &Tuned| row.slice.title.clone())
         .text("Metric", |row| row.metric.title)
-        .text("Method", |row| results.name(row.label))
+        .text("Method", |row| results.palette.name(row.label))
         .add("At the default c = 0.1", |row| row.shown(row.default()))
         .number("Best c", number::plain, |row| Some(factor(row.best()?.0)))
         .add("At the best c", |row| row.shown(row.best()))

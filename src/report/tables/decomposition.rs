@@ -73,7 +73,7 @@ fn of_parts(
         .of_setting(results, |(row, _): &(&Row, &MethodGap)| Some(row.0))
         .text("Metric", |(row, _)| metric_title(&row.1))
         .add("Upper rungs' c", |(row, _)| dampings(&row.1))
-        .text("Method", |(_, method)| results.name(&method.label))
+        .text("Method", |(_, method)| results.palette.name(&method.label))
         .and_if(losses, |columns| {
             columns.add("Gap", |(_, method)| value_cell(&method.gap))
         })

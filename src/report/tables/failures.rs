@@ -37,7 +37,7 @@ fn of_record(results: &ResultSet, record: &Record) -> Vec<(String, String)> {
     found.extend(reasons.map(|why| ("the reference".to_owned(), why.clone())));
     let methods = record.methods.iter();
     let failed = methods.filter(|method| method.status == Status::Failed);
-    found.extend(failed.map(|m| (results.name(&m.label), why(&m.error))));
+    found.extend(failed.map(|m| (results.palette.name(&m.label), why(&m.error))));
     found
 }
 

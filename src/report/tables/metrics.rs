@@ -66,7 +66,7 @@ fn columns<'c, 'a: 'c>(
 ) -> Columns<'c, Entry<'c, 'a>> {
     let columns = Columns::new()
         .of_setting(results, |row: &Entry<'c, 'a>| Some(row.group))
-        .text("Method", |row| results.name(row.label));
+        .text("Method", |row| results.palette.name(row.label));
     columns.each(metrics.iter().enumerate(), |columns, (i, &metric)| {
         columns.add(header(metric), move |row| {
             metric_cell(metric, row.result(i))

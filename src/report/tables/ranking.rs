@@ -44,7 +44,7 @@ fn comparisons<'s, 'a>(
 /// One row a metric and setting: the best, and those that cannot be told apart from it.
 pub fn best(results: &ResultSet) -> Option<Table> {
     let groups: Vec<&Group> = results.groups.iter().collect();
-    let name = |found: &Comparison, i: usize| results.name(found.labels[i]);
+    let name = |found: &Comparison, i: usize| results.palette.name(found.labels[i]);
     let names = |row: &Compared, methods: Vec<usize>| {
         let names = methods.into_iter().map(|i| name(&row.found, i));
         names.collect::<Vec<_>>().join("; ")
@@ -84,13 +84,10 @@ pub fn best(results: &ResultSet) -> Option<Table> {
         })
         .count("Failed", |row| row.found.failed)
         .text("What the data support", |row| {
-            match names(row, row.found.above()) {
-                none if none.is_empty() => row.found.support(),
-                above => format!(
-                    "{}; better still, but a control: {above}",
-                    row.found.support()
-                ),
-            }
+            row.found.support()
+                + &row
+                    .found
+                    .better_controls(|label| results.palette.name(label))
         })
         .table(
             "Which methods are best",
@@ -132,7 +129,7 @@ pub fn differences(results: &ResultSet) -> Option<Table> {
         let ranked = methods.filter(|&i| row.found.ranking.has(i));
         ranked.map(move |i| (row, i))
     });
-    let name = |row: &Compared, i: usize| results.name(row.found.labels[i]);
+    let name = |row: &Compared, i: usize| results.palette.name(row.found.labels[i]);
     let columns = Columns::new()
         .text("Metric", |(row, _): &Row| row.metric.title)
         .of_setting(results, |(row, _)| row.group)

@@ -53,7 +53,7 @@ pub fn table(results: &ResultSet) -> Option<Table> {
     Columns::new()
         .text("Setting x", |row: &Row| axis_title(row.x))
         .text("At", |row| row.at.trim_end_matches("; ").to_owned())
-        .text("Method", |row| results.name(row.label))
+        .text("Method", |row| results.palette.name(row.label))
         .each(COSTS.iter().enumerate(), |columns, (i, (header, _))| {
             columns.add(*header, move |row| slope_cell(row.exponents[i].as_ref()))
         })
