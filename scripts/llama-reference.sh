@@ -4,7 +4,7 @@
 #   scripts/llama-reference.sh DATA [OUT]     DATA holds datainf_grammars, datainf_math_without_reason
 #
 # The first 20 training texts and 5 queries per class of the authors' files; adapters of rank 8 on queries and values of
-# all layers, ten steps on all texts (or, in the sets that end in _52, 52 steps of 16 texts; grammars_plain has prompts
+# all layers, ten steps on all texts (or, in the sets that end in _52, 52 steps of 64 texts; grammars_plain has prompts
 # without the chatbot's name and the title). `infbench run` fine-tunes and saves the adapter, `infbench gradients` takes the
 # gradients of both losses, `infbench score` scores them, and scripts/llama_reference.py sets class AUC and recall, computed
 # by NumPy, beside the reference and beside the run's own numbers. About 10 minutes of processor time a set.
@@ -19,7 +19,7 @@ methods=(exact datainf datainf:group_size=16 hessian_free grad_cos)
 mkdir -p "$out"
 for set in ${SETS:-math_without_reason grammars grammars_52 grammars_plain_52}; do
   steps=(10 200)
-  [[ $set != *_52 ]] || steps=(4 16)
+  [[ $set != *_52 ]] || steps=(13 64)
   from=${set%_52}
   dir=$out/$set
   mkdir -p "$dir"
