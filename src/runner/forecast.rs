@@ -31,7 +31,7 @@ const TRAINING_EFFICIENCY: f64 = 0.36;
 /// are measured.
 const CHECKPOINT_EFFICIENCY: f64 = 1.65;
 /// The same of a diffusion pipeline, whose convolutions and small feature maps reach less.
-const PIPELINE_EFFICIENCY: f64 = 0.6;
+const PIPELINE_EFFICIENCY: f64 = 0.7;
 /// What a process does before its first product, seconds.
 const START: f64 = 0.05;
 /// Metrics and the record of a cell, and what a retraining adds to them, seconds.

@@ -43,7 +43,7 @@ fn answers(count: usize, data: &TaskData, model: &mut Model) -> f64 {
     }
 }
 
-/// Predictions at every step, two with guidance, and the decoder, which costs about as much as the encoder.
+/// Predictions at every step, two with guidance, and the decoder.
 fn samples(
     outputs: &Outputs,
     data: &TaskData,
@@ -68,5 +68,5 @@ fn samples(
     };
     let [_, height, width] = latents.shape;
     let steps = settings.sampling.steps as f64;
-    drawn as f64 * guided * steps * row.forward + pipeline.encoding(drawn, 0, [height, width])
+    drawn as f64 * guided * steps * row.forward + pipeline.decoding(drawn, [height, width])
 }

@@ -159,6 +159,12 @@ impl PipelineConfig {
             + captions as f64 * cost::text_encoder(&self.text)
     }
 
+    /// Floating-point operations of so many images from latents of these heights and widths.
+    pub fn decoding(&self, images: usize, latents: [usize; 2]) -> f64 {
+        let size = latents.map(|side| side * self.vae.factor());
+        images as f64 * cost::decoder(&self.vae, size)
+    }
+
     /// The folder of a part.
     pub fn part(&self, name: &str) -> PathBuf {
         self.folder.join(name)
