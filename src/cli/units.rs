@@ -81,12 +81,9 @@ pub fn stages_of<'p>(
 }
 
 fn of_kind(kind: Kind) -> &'static [Stage] {
-    kind.stage().map_or(&[], |stage| match stage {
-        Stage::Base => &[Stage::Base],
-        Stage::Training => &[Stage::Training],
-        Stage::Retraining => &[Stage::Retraining],
-        Stage::Scoring => &[Stage::Scoring],
-    })
+    let all: &'static [Stage] = &Stage::ALL;
+    let alone = |stage: Stage| &all[stage as usize..=stage as usize];
+    kind.stage().map_or(&[], alone)
 }
 
 /// The units as JSON: what the table says, without what is left out or rounded there.

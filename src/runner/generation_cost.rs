@@ -26,7 +26,8 @@ pub(super) fn generation(
 
 /// Prompts as a whole, then a pass over all weights for every new token.
 fn answers(count: usize, data: &TaskData, model: &mut Model) -> f64 {
-    let Some(texts) = data.texts.as_ref().filter(|_| count > 0) else {
+    let texts = data.texts.as_ref();
+    let Some(texts) = texts.filter(|texts| count > 0 && !texts.questions.is_empty()) else {
         return 0.0;
     };
     let order = first_of_classes(texts.questions.len(), data.truth.query_classes.as_deref());
@@ -36,11 +37,7 @@ fn answers(count: usize, data: &TaskData, model: &mut Model) -> f64 {
         .collect();
     let rows = prompts.iter().sum::<usize>() + NEW_TOKENS * prompts.len().max(ROWS_OF_A_READ);
     let parameters: f64 = multiplied(model).iter().sum();
-    if prompts.is_empty() {
-        0.0
-    } else {
-        2.0 * parameters * rows as f64
-    }
+    2.0 * parameters * rows as f64
 }
 
 /// Predictions at every step, two with guidance, and the decoder.

@@ -65,7 +65,11 @@ pub(super) fn needed(part: Part, has: &dyn Fn(&str) -> bool) -> Vec<String> {
 
 /// Files that change a tokenizer, where there are any.
 pub(super) fn settings(has: &dyn Fn(&str) -> bool) -> [String; 4] {
-    let folder = if has(PIPELINE_FILE) { "tokenizer/" } else { "" };
+    let folder = if has(PIPELINE_FILE) {
+        format!("{TOKENIZER}/")
+    } else {
+        String::new()
+    };
     TOKENIZER_SETTINGS.map(|name| format!("{folder}{name}"))
 }
 
