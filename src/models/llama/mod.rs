@@ -11,6 +11,7 @@ mod layer;
 mod mlp;
 mod network;
 mod positions;
+mod read_ahead;
 mod rms_norm;
 mod rope;
 mod rotation;

@@ -1,24 +1,19 @@
 //! Layers that are read when it is their turn: from the mapped files, or, on a GPU with room for them in the type of these
 //! files, from there.
 
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::thread::JoinHandle;
-
 use burn::tensor::{DType, Device};
 
 use super::layer::Layer;
+use super::read_ahead::ReadAhead;
 use crate::checkpoints::shards::ShardsError;
 use crate::models::load::Narrow;
-
-/// What [`Source::fetch`] expects.
-const HELD: &str = "nobody panics while holding it";
 
 /// Where the layers of a network come from.
 #[derive(Debug)]
 pub struct Source {
-    origin: Arc<Origin>,
-    state: Mutex<State>,
+    layers: ReadAhead<Layer>,
+    /// Bytes of the layers that are kept on the device.
+    resident: u64,
 }
 
 /// Where weights are.
@@ -29,13 +24,6 @@ struct Origin {
     /// Blank, or on the device without rounding.
     layers: Vec<Layer>,
     resident: bool,
-}
-
-/// What is in memory.
-#[derive(Debug, Default)]
-struct State {
-    current: Option<(usize, Layer)>,
-    next: Option<(usize, JoinHandle<Layer>)>,
 }
 
 impl Source {
@@ -67,21 +55,14 @@ impl Source {
             origin.resident = true;
         }
         Ok(Self {
-            origin: Arc::new(origin),
-            state: Mutex::default(),
+            resident: origin.bytes_kept(),
+            layers: ReadAhead::new(move |index| origin.read(index)),
         })
     }
 
     /// Bytes of the layers that are kept on the device.
     pub fn resident(&self) -> u64 {
-        if !self.origin.resident {
-            return 0;
-        }
-        let bytes = |mut layer: Layer| -> u64 {
-            let parameters = layer.parameters();
-            parameters.iter().map(|p| p.slot.bytes()).sum()
-        };
-        self.origin.layers.iter().cloned().map(bytes).sum()
+        self.resident
     }
 
     /// A layer with its weights in f32, without adapters; `next` is read meanwhile. The last one given and `next` are all
@@ -90,28 +71,23 @@ impl Source {
     /// # Panics
     /// When the files have become unreadable.
     pub fn fetch(&self, index: usize, next: Option<usize>) -> Layer {
-        let mut state = self.state.lock().expect(HELD);
-        let layer = match state.current.take() {
-            Some((current, layer)) if current == index => layer,
-            _ => match state.next.take() {
-                Some((read, thread)) if read == index => {
-                    thread.join().expect("weights were found to be readable")
-                }
-                _ => self.origin.read(index),
-            },
-        };
-        state.current = Some((index, layer.clone()));
-        let pending = state.next.as_ref().map(|(pending, _)| *pending);
-        if let Some(next) = next.filter(|next| pending != Some(*next)) {
-            let origin = self.origin.clone();
-            // another one that is still being read is given up
-            state.next = Some((next, std::thread::spawn(move || origin.read(next))));
-        }
-        layer
+        self.layers.fetch(index, next)
     }
 }
 
 impl Origin {
+    /// Of the layers that are on the device without rounding.
+    fn bytes_kept(&self) -> u64 {
+        if !self.resident {
+            return 0;
+        }
+        let bytes = |mut layer: Layer| -> u64 {
+            let parameters = layer.parameters();
+            parameters.iter().map(|p| p.slot.bytes()).sum()
+        };
+        self.layers.iter().cloned().map(bytes).sum()
+    }
+
     fn read(&self, index: usize) -> Layer {
         let layer = self.layer(index);
         layer.unwrap_or_else(|error| panic!("weights that were readable no longer are: {error}"))
