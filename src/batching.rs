@@ -151,6 +151,9 @@ const TOKENS: usize = 512;
 /// The most bytes that activations of [`TOKENS`] positions may take on a thread; where they would take more, it takes half as
 /// many (SmolLM2-135M: a third less memory at the peak, and no slower).
 const MOST_OF_A_THREAD: u64 = 1 << 30;
+/// How many times as many points of latents libtorch takes on the CPU: a UNet has many small operations, of which each costs
+/// libtorch some microseconds (small model: gradients at 1.4 times the rate per processor second).
+const LIBTORCH_POINTS: usize = 4;
 /// Most positions at a time on a GPU, which wants many at once.
 const TOKENS_ON_GPU: usize = 16_384;
 /// What a layer keeps of a position for the backward pass, and what lies about besides, over its width.
@@ -181,11 +184,14 @@ fn bytes_of_a_position(model: &Model) -> u64 {
     (model.layers() * model.width()) as u64 * BYTES_OF_A_POSITION
 }
 
-/// How many positions to take at a time: on the CPU `TOKENS` or half of them, on a GPU as many as fit into the memory that
+/// How many positions to take at a time: on the CPU `TOKENS`, half of them or some times as many, on a GPU as many as fit into the memory that
 /// [`device::gpu_memory`] allows.
 pub fn tokens_at_a_time(model: &Model) -> usize {
     let of_a_position = bytes_of_a_position(model);
     if ops::in_memory(model.device()) {
+        if ops::by_libtorch(model.device()) && model.row_cost([1, 1], 1).is_some() {
+            return LIBTORCH_POINTS * TOKENS;
+        }
         let many = TOKENS as u64 * of_a_position > MOST_OF_A_THREAD;
         return if many { TOKENS / 2 } else { TOKENS };
     }

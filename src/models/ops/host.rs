@@ -84,6 +84,11 @@ pub fn in_memory(device: &Device) -> bool {
     of(device.as_dispatch()) != Place::Elsewhere
 }
 
+/// Whether tensors of a device lie in libtorch's memory on the CPU.
+pub fn by_libtorch(device: &Device) -> bool {
+    !matches!(of(device.as_dispatch()), Place::Flex | Place::Elsewhere)
+}
+
 fn of(device: &DispatchDevice) -> Place {
     match device {
         DispatchDevice::Flex(_) => Place::Flex,

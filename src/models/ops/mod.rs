@@ -22,7 +22,7 @@ mod simd;
 pub use activation::{gelu, silu};
 pub use attention::{Attend, Reach, attention};
 pub use conv::{Window, conv2d};
-pub use host::in_memory;
+pub use host::{by_libtorch, in_memory};
 pub use layer_norm::layer_norm;
 pub use linear::{linear, linear_back, linear_onto};
 pub use outer::{adapter_gradients, weight_gradients};
