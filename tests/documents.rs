@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use infbench::report;
+use infbench::report::{self, ReportOptions};
 use infbench::results::{load, theory};
 use rayon::prelude::*;
 use regex::Regex;
@@ -15,6 +15,17 @@ const MOST: u64 = 12 << 20;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The folders of results, whose tables and figures are those of their records.
+fn results() -> Vec<PathBuf> {
+    let results = fs::read_dir(root().join("results")).expect("results");
+    let mut folders: Vec<PathBuf> = results
+        .map(|entry| entry.expect("readable").path())
+        .collect();
+    folders.retain(|folder| folder.is_dir() && !folder.ends_with("reproduce"));
+    folders.sort();
+    folders
 }
 
 /// Every file below a folder but for what git ignores.
@@ -112,12 +123,7 @@ fn results_hold_compressed_records_tables_and_figures_and_weigh_little() {
 
 #[test]
 fn committed_tables_are_those_of_the_committed_records() {
-    let results = fs::read_dir(root().join("results")).expect("results");
-    let mut folders: Vec<PathBuf> = results
-        .map(|entry| entry.expect("readable").path())
-        .collect();
-    folders.retain(|folder| folder.is_dir() && !folder.ends_with("reproduce"));
-    folders.sort();
+    let folders = results();
     let checked = folders.par_iter().map(|folder| {
         let (name, drawn) = match theory::load(folder).expect("readable findings") {
             Some(findings) => ("theory.md", report::theory::markdown(&findings)),
@@ -134,4 +140,38 @@ fn committed_tables_are_those_of_the_committed_records() {
     });
     let wrong: Vec<String> = checked.flatten().collect();
     assert!(folders.len() > 25 && wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn committed_figures_are_those_of_the_committed_records() {
+    let mut folders = results();
+    folders.retain(|folder| folder.join("figures").is_dir());
+    let checked = folders.par_iter().flat_map(|folder| {
+        let out = tempfile::tempdir().expect("a temporary folder");
+        match theory::load(folder).expect("readable findings") {
+            Some(findings) => {
+                report::theory::write(&findings, out.path()).expect("drawn");
+            }
+            None => {
+                let records = load(folder).expect("readable records");
+                let options = ReportOptions {
+                    png: false,
+                    ..ReportOptions::default()
+                };
+                report::write(&records, out.path(), &options).expect("drawn");
+            }
+        }
+        let mut committed = Vec::new();
+        files(&folder.join("figures"), &mut committed);
+        committed.retain(|path| path.extension().is_some_and(|e| e == "svg"));
+        assert!(!committed.is_empty(), "{}", folder.display());
+        let differs = |path: &PathBuf| {
+            let drawn = out.path().join(path.strip_prefix(folder).expect("below"));
+            fs::read(path).expect("committed") != fs::read(drawn).unwrap_or_default()
+        };
+        committed.retain(differs);
+        committed
+    });
+    let wrong: Vec<PathBuf> = checked.collect();
+    assert!(folders.len() > 5 && wrong.is_empty(), "{wrong:#?}");
 }

@@ -332,6 +332,7 @@ fn the_terminal_summary_is_aligned_and_complete() {
         );
     }
     assert!(report::summary(&synthetic::hopeless()).contains("1 failed"));
+    assert_eq!(report::summary(&[]), "No records.\n");
 }
 
 #[test]

@@ -20,6 +20,12 @@ pub struct Interval {
     pub high: f64,
 }
 
+impl From<Interval> for (f64, f64) {
+    fn from(Interval { low, high }: Interval) -> Self {
+        (low, high)
+    }
+}
+
 /// Mean of the values; `None` of none.
 pub fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::figures::{Figure, Outcome};
-use super::html::{Colours, Page, Part, Section, body, figure, how, inline};
+use super::html::{Colours, Page, Part, Section, figure, inline};
 use super::tables::{Table, clean};
 use super::{ReportError, chart};
 use crate::atomic;
@@ -83,8 +83,8 @@ impl Report {
     pub fn add_figures(&mut self, outcomes: impl IntoIterator<Item = Outcome>) {
         for outcome in outcomes {
             match outcome {
-                Outcome::Drawn(figure) => self.figures.push(*figure),
-                Outcome::Omitted { title, reason } => self.omitted.push((title, reason)),
+                Ok(figure) => self.figures.push(figure),
+                Err(omitted) => self.omitted.push(omitted),
             }
         }
     }
@@ -162,11 +162,7 @@ impl Report {
 
     fn tables_section(&self) -> Section {
         let tables = self.tables.iter().enumerate();
-        let parts = tables.map(|(i, table)| Part {
-            id: format!("table-{i}"),
-            title: table.title.clone(),
-            body: html! { (how(&table.note)) (body(table)) },
-        });
+        let parts = tables.map(|(i, table)| Part::of_table(format!("table-{i}"), table));
         Section::of_parts("tables", "Tables", "", parts)
     }
 

@@ -1,6 +1,6 @@
 //! The gaps between methods and retraining in parts, over the seeds of a group.
 
-use super::data::{Aggregate, Group, aggregate_value, distinct};
+use super::data::{Aggregate, Group, aggregate_value, ascending, distinct};
 use crate::metrics::decomposition::{LadderInfo, MethodParts, PartInfo, Switch};
 use crate::results::record::Record;
 
@@ -47,8 +47,7 @@ pub fn of_group(group: &Group) -> Vec<GapDecomposition> {
     let metrics = distinct(all.clone().map(|ladder| &ladder.metric));
     let of_metric = |metric: &String| {
         let own = all.clone().filter(|ladder| ladder.metric == *metric);
-        let mut dampings = distinct(own.clone().map(|ladder| ladder.damping));
-        dampings.sort_by(f64::total_cmp);
+        let dampings = ascending(own.clone().map(|ladder| ladder.damping));
         let labels = distinct(own.flat_map(|l| &l.methods).map(|method| &method.method));
         let methods = labels.into_iter();
         GapDecomposition {

@@ -1,7 +1,7 @@
 //! Loss curves of a training that is no cell: a panel per stage.
 
 use super::ReportError;
-use super::chart::{self, Axis, AxisScale, Chart, DataPoint, Layer, Panel, Series, TickLabels};
+use super::chart::{self, Axis, AxisScale, Chart, DataPoint, Layer, Panel, Series, UNLIMITED};
 use super::palette::Palette;
 
 /// A stage of a training.
@@ -22,17 +22,12 @@ pub struct LossCurve<'a> {
 pub fn draw(title: &str, curves: &[LossCurve]) -> Result<String, ReportError> {
     let style = Palette::new(["loss"]).style("loss");
     let panel = |curve: &LossCurve| {
-        let points = curve.losses.iter().map(|loss| Some(DataPoint::from(*loss)));
-        let points = points.map(|point| point.filter(|point| point.value.is_finite()));
-        let series: Series = curve
-            .steps
-            .iter()
-            .map(|&step| step as f64)
-            .zip(points)
-            .collect();
+        let points = curve.steps.iter().zip(curve.losses);
+        let finite = |loss: f64| loss.is_finite().then(|| DataPoint::from(loss));
+        let points = points.map(|(&step, &loss)| (step as f64, finite(loss)));
+        let series: Series = points.collect();
         let shown = chart::points([&series]);
-        let (scale, labels) = (AxisScale::Log, TickLabels::Number);
-        let y = Axis::fit("Training loss", shown, scale, (None, None), labels)?;
+        let y = Axis::fit("Training loss", shown, AxisScale::Log, UNLIMITED)?;
         let last = curve.steps.last().map_or(1.0, |&step| step as f64);
         let mut panel = Panel::new(curve.stage, Axis::linear("Step", 0.0, 1.02 * last), y);
         panel.layers.push(Layer::series(&style, series, 0.0));

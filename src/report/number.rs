@@ -10,8 +10,17 @@ pub fn list(texts: impl IntoIterator<Item = impl ToString>) -> String {
     texts.join(", ")
 }
 
+/// ` [0.88, 0.90]` behind a value; nothing without an interval.
+pub fn ends(interval: Option<impl Into<(f64, f64)>>, show: impl Fn(f64) -> String) -> String {
+    interval.map_or(String::new(), |interval| {
+        let (low, high) = interval.into();
+        format!(" [{}, {}]", show(low), show(high))
+    })
+}
+
 /// A text, or that there is none.
-pub fn or_missing(text: Option<String>) -> String {
+pub fn or_missing(text: impl Into<Option<String>>) -> String {
+    let text = text.into().filter(|text| !text.is_empty());
     text.unwrap_or_else(|| MISSING.to_owned())
 }
 
@@ -128,53 +137,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn significant_digits() {
-        for (x, text) in [
-            (0.0, "0"),
-            (1.0, "1.00"),
-            (9.996, "10.0"),
-            (0.012345, "0.0123"),
-            (-0.5, "−0.500"),
-            (123456.0, "1.23·10⁵"),
-            (1234.0, "1234"),
-            (0.00012, "1.20·10⁻⁴"),
-            (f64::NAN, MISSING),
-            (f64::INFINITY, MISSING),
+    fn numbers_are_short_and_carry_their_units() {
+        for (found, text) in [
+            (significant(0.0, 3), "0"),
+            (significant(1.0, 3), "1.00"),
+            (significant(9.996, 3), "10.0"),
+            (significant(0.012345, 3), "0.0123"),
+            (significant(-0.5, 3), "−0.500"),
+            (significant(123456.0, 3), "1.23·10⁵"),
+            (significant(1234.0, 3), "1234"),
+            (significant(0.00012, 3), "1.20·10⁻⁴"),
+            (significant(f64::NAN, 3), MISSING),
+            (significant(f64::INFINITY, 3), MISSING),
+            (plain(10000.0), "10,000"),
+            (plain(500.0), "500"),
+            (plain(0.25), "0.25"),
+            (plain(-1234567.0), "−1,234,567"),
+            (plain(1e-9), "1.00·10⁻⁹"),
+            (fixed(-0.0001, 2), "0.00"),
+            (fixed(0.5, 3), "0.500"),
+            (seconds(0.0123), "12.3 ms"),
+            (seconds(75.0), "75.0 s"),
+            (seconds(2e-6), "2.00 µs"),
+            (bytes(512.0), "512 B"),
+            (bytes(4.56e6), "4.56 MB"),
         ] {
-            assert_eq!(significant(x, 3), text);
+            assert_eq!(found, text);
         }
-    }
-
-    #[test]
-    fn plain_numbers_and_units() {
-        for (x, text) in [
-            (10000.0, "10,000"),
-            (500.0, "500"),
-            (0.25, "0.25"),
-            (-1234567.0, "−1,234,567"),
-            (1e-9, "1.00·10⁻⁹"),
-        ] {
-            assert_eq!(plain(x), text);
-        }
-        assert_eq!(
-            (
-                decimals(12.34, 3),
-                decimals(1234.0, 3),
-                decimals(0.01234, 3)
-            ),
-            (1, 0, 4)
-        );
-        assert_eq!(
-            (fixed(-0.0001, 2), fixed(0.5, 3)),
-            ("0.00".to_owned(), "0.500".to_owned())
-        );
-        assert_eq!(
-            (seconds(0.0123), seconds(75.0), seconds(2e-6)),
-            ("12.3 ms".into(), "75.0 s".into(), "2.00 µs".into())
-        );
-        assert_eq!(
-            (bytes(512.0), bytes(4.56e6)),
-            ("512 B".into(), "4.56 MB".into())
-        );
+        let shown = [12.34, 1234.0, 0.01234].map(|x| decimals(x, 3));
+        assert_eq!(shown, [1, 0, 4]);
     }
 }

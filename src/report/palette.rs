@@ -22,28 +22,15 @@ pub const GRID: Colour = [0xe4, 0xe4, 0xe4];
 pub struct Style {
     /// Name for readers.
     pub name: String,
-    /// Colour.
-    pub colour: Colour,
-    /// Marker.
-    pub marker: Marker,
-    /// Dash of its lines.
-    pub dash: Dash,
+    /// Colour, marker and dash.
+    pub look: Look,
 }
 
 impl Style {
     /// A name with its look.
     pub fn new(name: impl Into<String>, look: Look) -> Self {
-        Self {
-            name: name.into(),
-            colour: look.colour,
-            marker: look.marker,
-            dash: look.dash,
-        }
-    }
-
-    /// The look alone.
-    pub fn look(&self) -> Look {
-        Look::new(self.colour, self.marker, self.dash)
+        let name = name.into();
+        Self { name, look }
     }
 }
 
@@ -93,13 +80,13 @@ impl Palette {
             });
             let mut style = Style::new(name(&drawn, &options), look);
             // A variant by an option that has no look of its own: the next marker, then the next dash.
-            let taken = |style: &Style| styles.values().any(|other| other.look() == style.look());
+            let taken = |style: &Style| styles.values().any(|other| other.look == style.look);
             for step in 1..=MARKERS.len() * DASHES.len() {
                 if !taken(&style) {
                     break;
                 }
-                style.marker = after(&MARKERS, look.marker, step);
-                style.dash = after(&DASHES, look.dash, step / MARKERS.len() + 1);
+                style.look.marker = after(&MARKERS, look.marker, step);
+                style.look.dash = after(&DASHES, look.dash, step / MARKERS.len() + 1);
             }
             styles.insert(label.to_owned(), style);
         }
@@ -155,87 +142,74 @@ fn name(drawn: &Drawn, options: &Given<'_>) -> String {
 mod tests {
     use super::*;
 
-    const LABELS: [&str; 30] = [
-        "exact",
-        "datainf",
-        "datainf:group_size=2",
-        "datainf:group_size=8",
-        "datainf:group_size=32",
-        "datainf:group_size=32,shuffle=false",
-        "hessian_free",
-        "hessian_free_block_weighted",
-        "diagonal_fisher",
-        "lissa",
-        "lissa:variant=code",
-        "lissa:scale=auto,iterations=100",
-        "conjugate_gradient:tolerance=1e-6",
-        "conjugate_gradient:preconditioner=nystrom,rank=8",
-        "conjugate_gradient:preconditioner=diagonal",
-        "lanczos",
-        "arnoldi:rank=16",
-        "nystrom:rank=8",
-        "hyperinf",
-        "hyperinf:variant=published",
-        "hyperinf:variant=code",
-        "kfac",
-        "ekfac",
-        "ekfac:labels=sampled",
-        "tracin",
-        "grad_cos",
-        "random_projection:dim=64",
-        "logra",
-        "true_hessian",
-        "true_hessian:negative=absolute",
+    /// Labels and their names.
+    const NAMES: [(&str, &str); 30] = [
+        ("exact", "Exact"),
+        ("datainf", "DataInf"),
+        ("datainf:group_size=2", "DataInf, groups of 2"),
+        ("datainf:group_size=8", "DataInf, groups of 8"),
+        ("datainf:group_size=32", "DataInf, groups of 32"),
+        (
+            "datainf:group_size=32,shuffle=false",
+            "DataInf, groups of 32, in order",
+        ),
+        ("hessian_free", "Hessian-free"),
+        ("hessian_free_block_weighted", "Hessian-free, 1/λ per block"),
+        ("diagonal_fisher", "Diagonal Fisher"),
+        ("lissa", "LiSSA (paper)"),
+        ("lissa:variant=code", "LiSSA (code)"),
+        (
+            "lissa:scale=auto,iterations=100",
+            "LiSSA, scaled, 100 steps",
+        ),
+        (
+            "conjugate_gradient:tolerance=1e-6",
+            "Conjugate gradient, tolerance 1e-6",
+        ),
+        (
+            "conjugate_gradient:preconditioner=nystrom,rank=8",
+            "Conjugate gradient, Nyström preconditioner, rank 8",
+        ),
+        (
+            "conjugate_gradient:preconditioner=diagonal",
+            "Conjugate gradient, diagonal preconditioner",
+        ),
+        ("lanczos", "Lanczos"),
+        ("arnoldi:rank=16", "Arnoldi, rank 16"),
+        ("nystrom:rank=8", "Nyström, rank 8"),
+        ("hyperinf", "HyperINF"),
+        ("hyperinf:variant=published", "HyperINF (published)"),
+        ("hyperinf:variant=code", "HyperINF (code)"),
+        ("kfac", "K-FAC"),
+        ("ekfac", "EK-FAC"),
+        ("ekfac:labels=sampled", "EK-FAC, sampled labels"),
+        ("tracin", "TracIn"),
+        ("grad_cos", "Gradient cosine"),
+        ("random_projection:dim=64", "Random projection, dim 64"),
+        ("logra", "LoGra"),
+        ("true_hessian", "True Hessian"),
+        ("true_hessian:negative=absolute", "True Hessian, absolute"),
     ];
 
     #[test]
     fn looks_and_names_are_distinct_and_do_not_depend_on_the_other_methods() {
         let many: Vec<String> = (1..20).map(|k| format!("lissa:iterations={k}")).collect();
-        for labels in [LABELS.to_vec(), many.iter().map(String::as_str).collect()] {
+        let known = NAMES.map(|(label, _)| label);
+        for labels in [known.to_vec(), many.iter().map(String::as_str).collect()] {
             let palette = Palette::new(labels.iter().copied());
             for (i, a) in labels.iter().enumerate() {
                 for b in &labels[..i] {
                     let (a, b) = (palette.style(a), palette.style(b));
-                    assert!(a.look() != b.look() && a.name != b.name, "{a:?} and {b:?}");
+                    assert!(a.look != b.look && a.name != b.name, "{a:?} and {b:?}");
                 }
             }
         }
-        for label in &LABELS[..5] {
-            assert_eq!(
-                Palette::new([*label]).style(label),
-                Palette::new(LABELS).style(label)
-            );
+        let palette = Palette::new(known);
+        for (label, name) in NAMES {
+            assert_eq!(palette.name(label), name);
         }
-    }
-
-    #[test]
-    fn names_are_readable() {
-        let palette = Palette::new(LABELS);
-        for (label, expected) in [
-            (3, "DataInf, groups of 8"),
-            (5, "DataInf, groups of 32, in order"),
-            (10, "LiSSA (code)"),
-            (11, "LiSSA, scaled, 100 steps"),
-            (12, "Conjugate gradient, tolerance 1e-6"),
-            (13, "Conjugate gradient, Nyström preconditioner, rank 8"),
-            (14, "Conjugate gradient, diagonal preconditioner"),
-            (15, "Lanczos"),
-            (16, "Arnoldi, rank 16"),
-            (17, "Nyström, rank 8"),
-            (18, "HyperINF"),
-            (19, "HyperINF (published)"),
-            (20, "HyperINF (code)"),
-            (21, "K-FAC"),
-            (22, "EK-FAC"),
-            (23, "EK-FAC, sampled labels"),
-            (24, "TracIn"),
-            (25, "Gradient cosine"),
-            (26, "Random projection, dim 64"),
-            (27, "LoGra"),
-            (28, "True Hessian"),
-            (29, "True Hessian, absolute"),
-        ] {
-            assert_eq!(palette.name(LABELS[label]), expected);
+        for label in &known[..5] {
+            assert_eq!(Palette::new([*label]).style(label), palette.style(label));
         }
         assert_eq!(palette.name("élan"), "élan");
     }

@@ -18,6 +18,8 @@ pub enum AxisScale {
     Linear,
     /// Equal ratios.
     Log,
+    /// Equal ratios of bytes, written with decimal prefixes.
+    LogBytes,
 }
 
 impl AxisScale {
@@ -25,7 +27,7 @@ impl AxisScale {
     fn forward(self, x: f64) -> f64 {
         match self {
             Self::Linear => x,
-            Self::Log => x.ln(),
+            Self::Log | Self::LogBytes => x.ln(),
         }
     }
 
@@ -33,7 +35,7 @@ impl AxisScale {
     fn back(self, x: f64) -> f64 {
         match self {
             Self::Linear => x,
-            Self::Log => x.exp(),
+            Self::Log | Self::LogBytes => x.exp(),
         }
     }
 
@@ -43,14 +45,11 @@ impl AxisScale {
     }
 }
 
-/// How tick labels are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TickLabels {
-    /// Numbers; powers of ten on wide log axes.
-    Number,
-    /// Bytes with decimal prefixes.
-    Bytes,
-}
+/// Least and largest possible value.
+pub type Limits = (Option<f64>, Option<f64>);
+
+/// Of what has none.
+pub const UNLIMITED: Limits = (None, None);
 
 /// An axis.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,8 +64,6 @@ pub struct Axis {
     pub high: f64,
     /// Ticks and their labels; a label may be empty.
     pub ticks: Vec<(f64, String)>,
-    /// How values are written.
-    pub labels: TickLabels,
 }
 
 impl Axis {
@@ -76,27 +73,28 @@ impl Axis {
         (low, high): (f64, f64),
         ticks: impl IntoIterator<Item = (f64, String)>,
     ) -> Self {
+        let (title, ticks) = (title.into(), ticks.into_iter().collect());
         Self {
-            title: title.into(),
+            title,
             scale,
             low,
             high,
-            ticks: ticks.into_iter().collect(),
-            labels: TickLabels::Number,
+            ticks,
         }
     }
 
     /// A linear axis over `[low, high]` with round ticks.
     pub fn linear(title: impl Into<String>, low: f64, high: f64) -> Self {
-        let ticks = linear_ticks(low, high, 6);
-        Self::new(title, AxisScale::Linear, (low, high), ticks)
+        Self::over(title, AxisScale::Linear, (low, high))
     }
 
-    /// A log axis over `[low, high]`, both positive.
-    pub fn log(title: impl Into<String>, low: f64, high: f64, labels: TickLabels) -> Self {
-        let ticks = log_ticks(low, high, labels);
-        let axis = Self::new(title, AxisScale::Log, (low, high), ticks);
-        Self { labels, ..axis }
+    /// An axis over a range, positive unless the scale is linear, with round ticks.
+    fn over(title: impl Into<String>, scale: AxisScale, (low, high): (f64, f64)) -> Self {
+        let ticks = match scale {
+            AxisScale::Linear => linear_ticks(low, high, 6),
+            _ => log_ticks(low, high, scale),
+        };
+        Self::new(title, scale, (low, high), ticks)
     }
 
     /// An axis with one named row for each of the names, the first on top.
@@ -108,20 +106,16 @@ impl Axis {
     }
 
     /// An axis that shows all points and their intervals; intervals are cut where they would take more than half of it.
-    /// Half a padding stays beyond a bound, so that a point on it is whole. `None` without a finite (on a log scale:
+    /// Half a padding stays beyond a limit, so that a point on it is whole. `None` without a finite (on a log scale:
     /// positive) value.
     pub fn fit<'p>(
         title: impl Into<String>,
         points: impl IntoIterator<Item = &'p DataPoint>,
         scale: AxisScale,
-        bounds: (Option<f64>, Option<f64>),
-        labels: TickLabels,
+        limits: Limits,
     ) -> Option<Self> {
-        let (low, high) = range(points, scale, bounds)?;
-        Some(match scale {
-            AxisScale::Linear => Self::linear(title, low, high),
-            AxisScale::Log => Self::log(title, low, high, labels),
-        })
+        let range = range(points, scale, limits)?;
+        Some(Self::over(title, scale, range))
     }
 
     /// An axis with a tick at each of the given distinct ascending values: logarithmic when they are
@@ -140,13 +134,13 @@ impl Axis {
         let ends = values.first().zip(values.last());
         let (low, high) = ends.map_or((0.0, 1.0), |(low, high)| (*low, *high));
         let (low, high) = match scale {
-            AxisScale::Log => {
-                let factor = (high / low).powf(0.07).max(1.05);
-                (low / factor, high * factor)
-            }
             AxisScale::Linear => {
                 let pad = if high > low { 0.07 * (high - low) } else { 0.5 };
                 (low - pad, high + pad)
+            }
+            _ => {
+                let factor = (high / low).powf(0.07).max(1.05);
+                (low / factor, high * factor)
             }
         };
         let ticks = values.iter().map(|value| (*value, number::plain(*value)));
@@ -186,9 +180,9 @@ impl Axis {
 
     /// A value with three digits, and the unit that the ticks have.
     pub fn show(&self, value: f64) -> String {
-        match self.labels {
-            TickLabels::Bytes => number::bytes(value),
-            TickLabels::Number => number::significant(value, 3),
+        match self.scale {
+            AxisScale::LogBytes => number::bytes(value),
+            _ => number::significant(value, 3),
         }
     }
 
@@ -204,7 +198,7 @@ impl Axis {
     pub fn position(&self, value: f64) -> f64 {
         let t = match self.scale {
             AxisScale::Linear => (value - self.low) / (self.high - self.low),
-            AxisScale::Log => (value / self.low).ln() / (self.high / self.low).ln(),
+            _ => (value / self.low).ln() / (self.high / self.low).ln(),
         };
         // the logarithm of a negative number is none
         if t.is_nan() { 0.0 } else { t.clamp(0.0, 1.0) }
@@ -249,26 +243,23 @@ impl Ranged for Axis {
 fn range<'p>(
     points: impl IntoIterator<Item = &'p DataPoint>,
     scale: AxisScale,
-    bounds: (Option<f64>, Option<f64>),
+    limits: Limits,
 ) -> Option<(f64, f64)> {
     let extent = |values: &[f64]| {
         let low = values.iter().copied().reduce(f64::min)?;
         Some((low, values.iter().copied().fold(low, f64::max)))
     };
+    let scaled = |x: f64| Some(scale.forward(x)).filter(|x| x.is_finite());
     let (mut values, mut all) = (Vec::new(), Vec::new());
     for point in points {
-        let usable = |x: &f64| scale.has(*x);
-        let ends = point
-            .interval
-            .into_iter()
-            .flat_map(|(low, high)| [low, high]);
-        all.extend(ends.filter(usable).map(|x| scale.forward(x)));
-        values.extend(Some(point.value).filter(usable).map(|x| scale.forward(x)));
+        values.extend(scaled(point.value));
+        let ends = point.interval.map_or([f64::NAN; 2], <[f64; 2]>::from);
+        all.extend(ends.into_iter().filter_map(scaled));
     }
     let (mut low, mut high) = extent(&values)?;
     let smallest = match scale {
-        AxisScale::Log => 0.7,
         AxisScale::Linear => 0.05_f64.max(0.05 * high.abs()),
+        _ => 0.7,
     };
     all.extend(values);
     let (wide_low, wide_high) = extent(&all)?;
@@ -279,7 +270,7 @@ fn range<'p>(
         (low, high) = (middle - smallest / 2.0, middle + smallest / 2.0);
     }
     let pad = 0.06 * (high - low);
-    let [least, most] = [bounds.0, bounds.1].map(|bound| bound.filter(|x| scale.has(*x)));
+    let [least, most] = [limits.0, limits.1].map(|bound| bound.filter(|x| scale.has(*x)));
     let least = least.map_or(f64::NEG_INFINITY, |x| scale.forward(x) - pad / 2.0);
     let most = most.map_or(f64::INFINITY, |x| scale.forward(x) + pad / 2.0);
     Some((
@@ -306,29 +297,25 @@ fn linear_ticks(low: f64, high: f64, most: usize) -> Vec<(f64, String)> {
 }
 
 /// Powers of ten; on a short axis 1, 2, 5 in each; on a very short one round numbers.
-fn log_ticks(low: f64, high: f64, labels: TickLabels) -> Vec<(f64, String)> {
+fn log_ticks(low: f64, high: f64, scale: AxisScale) -> Vec<(f64, String)> {
     let ten = |exponent: i32| 10f64.powi(exponent);
     let first = (low.log10() - 1e-9).ceil() as i32;
     let last = (high.log10() + 1e-9).floor() as i32;
     if (high / low).log10() >= 2.6 && last > first {
         let stride = ((last - first) / 6 + 1).max(1);
         let exponents = (first..=last).filter(|exponent| exponent.rem_euclid(stride) == 0);
-        let small = exponents
-            .clone()
-            .all(|exponent| (-2..=3).contains(&exponent));
-        let label = |exponent| match labels {
-            TickLabels::Bytes => byte_label(ten(exponent)),
-            TickLabels::Number if small => number::plain(ten(exponent)),
-            TickLabels::Number => number::power_of_ten(exponent),
+        let small = exponents.clone().all(|e| (-2..=3).contains(&e));
+        let label = |exponent| match scale {
+            AxisScale::LogBytes => byte_label(ten(exponent)),
+            _ if small => number::plain(ten(exponent)),
+            _ => number::power_of_ten(exponent),
         };
-        return exponents
-            .map(|exponent| (ten(exponent), label(exponent)))
-            .collect();
+        return exponents.map(|e| (ten(e), label(e))).collect();
     }
-    let label = |x: f64| match labels {
-        TickLabels::Bytes => byte_label(x),
-        TickLabels::Number if (1e-3..1e5).contains(&x) => number::plain(x),
-        TickLabels::Number => number::significant(x, 1),
+    let label = |x: f64| match scale {
+        AxisScale::LogBytes => byte_label(x),
+        _ if (1e-3..1e5).contains(&x) => number::plain(x),
+        _ => number::significant(x, 1),
     };
     for multiples in [
         &[1.0, 3.0][..],
@@ -344,9 +331,9 @@ fn log_ticks(low: f64, high: f64, labels: TickLabels) -> Vec<(f64, String)> {
         }
     }
     let ticks = linear_ticks(low, high, 4).into_iter();
-    let relabelled = ticks.map(|(x, text)| match labels {
-        TickLabels::Bytes => (x, byte_label(x)),
-        TickLabels::Number => (x, text),
+    let relabelled = ticks.map(|(x, text)| match scale {
+        AxisScale::LogBytes => (x, byte_label(x)),
+        _ => (x, text),
     });
     relabelled.collect()
 }
@@ -362,27 +349,27 @@ mod tests {
 
     #[test]
     fn ticks_are_round_and_readable() {
-        let log = |low, high, labels| Axis::log("", low, high, labels);
-        let (numbers, bytes) = (TickLabels::Number, TickLabels::Bytes);
-        let of = |axis: &Axis| {
+        let over = |scale, low, high| Axis::over("", scale, (low, high));
+        let [linear, log, bytes] = [AxisScale::Linear, AxisScale::Log, AxisScale::LogBytes];
+        let labels = |axis: Axis| {
             axis.ticks
-                .iter()
-                .map(|tick| tick.1.clone())
+                .into_iter()
+                .map(|tick| tick.1)
                 .collect::<Vec<_>>()
         };
         for (axis, expected) in [
-            (Axis::linear("", 0.0, 1.0), "0.0 0.2 0.4 0.6 0.8 1.0"),
-            (Axis::linear("", 0.93, 1.003), "0.94 0.96 0.98 1.00"),
-            (log(2e-4, 3.0, numbers), "10⁻³ 10⁻² 10⁻¹ 10⁰"),
-            (log(0.02, 300.0, numbers), "0.1 1 10 100"),
-            (log(9e4, 2e9, bytes), "100 kB 1 MB 10 MB 100 MB 1 GB"),
-            (log(0.03, 0.3, numbers), "0.03 0.1 0.3"),
+            (over(linear, 0.0, 1.0), "0.0 0.2 0.4 0.6 0.8 1.0"),
+            (over(linear, 0.93, 1.003), "0.94 0.96 0.98 1.00"),
+            (over(log, 2e-4, 3.0), "10⁻³ 10⁻² 10⁻¹ 10⁰"),
+            (over(log, 0.02, 300.0), "0.1 1 10 100"),
+            (over(bytes, 9e4, 2e9), "100 kB 1 MB 10 MB 100 MB 1 GB"),
+            (over(log, 0.03, 0.3), "0.03 0.1 0.3"),
             (Axis::at_values("", &[1.0, 2.0, 4.0, 8.0]), "1 2 4 8"),
         ] {
-            assert_eq!(of(&axis).join(" "), expected);
+            assert_eq!(labels(axis).join(" "), expected);
         }
-        assert!(of(&log(1e-16, 1e200, numbers)).len() <= 8);
-        assert!(of(&log(0.41, 0.47, numbers)).len() >= 2);
+        assert!(labels(over(log, 1e-16, 1e200)).len() <= 8);
+        assert!(labels(over(log, 0.41, 0.47)).len() >= 2);
     }
 
     #[test]
@@ -402,23 +389,16 @@ mod tests {
 
     #[test]
     fn range_covers_points_and_cuts_huge_intervals() {
-        let range = |points: &[(f64, Option<(f64, f64)>)], scale, bounds| {
-            let points = points
-                .iter()
-                .map(|(x, ends)| DataPoint::from(*x).within(*ends));
-            super::range(&points.collect::<Vec<_>>(), scale, bounds)
-        };
-        let huge = [(0.5, Some((-9.0, 9.0))), (0.7, None)];
+        let point = |x: f64, interval| DataPoint::from(x).within(interval);
+        let range = |points: &[DataPoint], scale, limits| super::range(points, scale, limits);
+        let huge = [point(0.5, Some((-9.0, 9.0))), point(0.7, None)];
         let (low, high) = range(&huge, AxisScale::Linear, (Some(-1.0), Some(1.0))).expect("points");
-        assert!(
-            low < 0.45 && low > 0.3 && high > 0.7 && high < 0.9,
-            "{low} {high}"
-        );
-        let (low, high) = range(&[(1.0, None)], AxisScale::Log, (None, None)).expect("a point");
+        assert!((0.3..0.45).contains(&low) && (0.7..0.9).contains(&high));
+        let (low, high) = range(&[1.0.into()], AxisScale::Log, UNLIMITED).expect("a point");
         assert!(low < 0.8 && high > 1.2);
-        let none = [(0.0, None), (f64::NAN, None)];
-        assert_eq!(range(&none, AxisScale::Log, (None, None)), None);
-        let ends = [(0.9, None), (1.0, None)];
+        let none = [0.0, f64::NAN].map(DataPoint::from);
+        assert_eq!(range(&none, AxisScale::Log, UNLIMITED), None);
+        let ends = [0.9, 1.0].map(DataPoint::from);
         let (_, high) = range(&ends, AxisScale::Linear, (None, Some(1.0))).expect("points");
         assert!(high > 1.0 && high < 1.01);
     }

@@ -10,6 +10,7 @@ use super::{
     Axis, Chart, DataPoint, Entry, LABEL, Layer, NAME, Paint, Panel, RecordRef, Stroke, font,
 };
 use crate::report::error::ReportError;
+use crate::report::number;
 use crate::report::palette::{Colour, Dash, GREY, GRID, INK, Marker};
 
 type Drawn = Result<(), ReportError>;
@@ -140,14 +141,14 @@ impl<B: DrawingBackend> Canvas<'_, B> {
                 let first = points.iter().flatten().find_map(|point| record(point));
                 let mut meaning = Meaning {
                     series: &style.name,
-                    colour: style.colour,
+                    colour: style.look.colour,
                     key: key(chart, &style.name),
                     method: first.and_then(|record| record.method),
                     link: None,
                 };
                 (self.begin)(Some(&meaning));
                 if *joined {
-                    let stroke = Stroke::new(style.colour, 2.0, style.dash);
+                    let stroke = Stroke::new(style.look.colour, 2.0, style.look.dash);
                     for run in points.split(Option::is_none) {
                         let run = run.iter().flatten();
                         self.stroke(run.map(|(x, y)| at(x.value, y.value)).collect(), stroke)?;
@@ -168,14 +169,19 @@ impl<B: DrawingBackend> Canvas<'_, B> {
                     (self.begin)(Some(&meaning));
                     if let Some((low, high)) = px.interval {
                         let ends = [at(low, py.value), at(high, py.value)];
-                        self.interval(ends, [x.shows(low), x.shows(high)], style.colour)?;
+                        self.interval(ends, [x.shows(low), x.shows(high)], style.look.colour)?;
                     }
                     if let Some((low, high)) = py.interval {
                         let ends = [at(px.value, low), at(px.value, high)];
-                        self.interval(ends, [y.shows(low), y.shows(high)], style.colour)?;
+                        self.interval(ends, [y.shows(low), y.shows(high)], style.look.colour)?;
                     }
                     let radius = RADIUS[usize::from(!joined)];
-                    self.marker(at(px.value, py.value), style.marker, radius, style.colour)?;
+                    self.marker(
+                        at(px.value, py.value),
+                        style.look.marker,
+                        radius,
+                        style.look.colour,
+                    )?;
                 }
                 Ok(())
             }
@@ -335,9 +341,7 @@ fn record((x, y): &Point) -> Option<&RecordRef> {
 
 /// `0.912 [0.900, 0.925]`
 fn words(axis: &Axis, value: String, point: &DataPoint) -> String {
-    point.interval.map_or(value.clone(), |(low, high)| {
-        format!("{value} [{}, {}]", axis.show(low), axis.show(high))
-    })
+    value + &number::ends(point.interval, |x| axis.show(x))
 }
 
 fn rgb([r, g, b]: Colour) -> RGBColor {

@@ -6,7 +6,6 @@
 //! ```
 
 mod axis;
-mod compact;
 mod draw;
 mod files;
 mod font;
@@ -16,7 +15,7 @@ mod texts;
 
 use super::palette::{Colour, Dash, GREY, Marker, Style};
 
-pub use axis::{Axis, AxisScale, TickLabels};
+pub use axis::{Axis, AxisScale, Limits, UNLIMITED};
 pub use draw::{Canvas, Meaning};
 pub use files::{png, svg};
 pub use layout::{Bounds, Layout};
@@ -68,8 +67,8 @@ impl DataPoint {
     }
 
     /// With the records it comes from.
-    pub fn with_record(mut self, record: Option<RecordRef>) -> Self {
-        self.record = record;
+    pub fn with_record(mut self, record: RecordRef) -> Self {
+        self.record = Some(record);
         self
     }
 }
@@ -272,9 +271,9 @@ impl Entry {
     pub fn method(style: &Style) -> Self {
         Self {
             name: short_name(style),
-            colour: style.colour,
-            marker: Some(style.marker),
-            dash: Some(style.dash),
+            colour: style.look.colour,
+            marker: Some(style.look.marker),
+            dash: Some(style.look.dash),
         }
     }
 

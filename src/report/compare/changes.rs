@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::text::{exact, setting};
 use crate::progress::count;
+use crate::report::data::entry;
 use crate::results::difference::walk;
 
 /// A line for every distinct change, with the number of cells that it concerns where that is not all of them.
@@ -20,11 +21,7 @@ pub fn lines<'v>(pairs: impl Iterator<Item = [&'v Value; 2]>) -> Vec<String> {
             if before == after {
                 (before, after) = (exact(a), exact(b)); // rounded alike
             }
-            let line = format!("{path}: {before} → {after}");
-            match found.iter_mut().find(|(known, _)| *known == line) {
-                Some((_, count)) => *count += 1,
-                None => found.push((line, 1)),
-            }
+            *entry(&mut found, format!("{path}: {before} → {after}")) += 1;
         });
     }
     let text = |(line, cells): (String, usize)| match cells == all {

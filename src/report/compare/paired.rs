@@ -7,8 +7,7 @@ use crate::metrics::METRICS;
 use crate::metrics::contrast::Contrast;
 use crate::metrics::interval::mean;
 use crate::progress::count;
-use crate::report::data::distinct;
-use crate::report::data::{seeds_by_task, task_name, value};
+use crate::report::data::{by_task, distinct, task_name, value};
 use crate::report::number::{self, MISSING};
 use crate::report::tables::Columns;
 use crate::results::record::Record;
@@ -48,7 +47,7 @@ fn paired(pairs: &[Pair], of: impl Fn(&Record) -> Option<f64>) -> Option<Paired>
             _ => one_sided += 1,
         }
     }
-    let differences = seeds_by_task(differences);
+    let differences = by_task(differences);
     Some(Paired {
         contrast: Contrast::of_fixed_tasks(&differences)?,
         same: a == b && one_sided == 0,
@@ -70,10 +69,10 @@ pub fn tables(pairs: &[Pair]) -> String {
 
 /// `[0.010, 0.020]`
 fn interval(found: &Paired, show: impl Fn(f64) -> String) -> String {
-    let interval = found.contrast.interval();
-    interval.map_or(MISSING.to_owned(), |i| {
-        format!("[{}, {}]", show(i.low), show(i.high))
-    })
+    match number::ends(found.contrast.interval(), show).trim_start() {
+        "" => MISSING.to_owned(),
+        ends => ends.to_owned(),
+    }
 }
 
 fn metrics(pairs: &[Pair], labels: &[&str]) -> String {

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Group, ResultSet, method};
+use super::{Group, ResultSet, entry, method};
 use crate::measure::StageSeconds;
 use crate::metrics::interval::{mean, t_interval};
 use crate::metrics::{Curve, MetricValue, find};
 use crate::progress::plural;
+use crate::report::chart::DataPoint;
 use crate::report::number;
 use crate::results::record::{Record, Status};
 
@@ -15,10 +16,8 @@ use crate::results::record::{Record, Status};
 pub struct Aggregate {
     /// Mean over the seeds where it is defined; geometric when `factor` says so.
     pub value: Option<f64>,
-    /// Lower end of the 95 % interval.
-    pub low: Option<f64>,
-    /// Upper end.
-    pub high: Option<f64>,
+    /// Its 95 % interval.
+    pub interval: Option<(f64, f64)>,
     /// Whether the interval is over seeds (otherwise it is the single cell's own).
     pub over_seeds: bool,
     /// Whether mean and interval were taken of the logarithms, so that the interval is a factor up and
@@ -38,6 +37,11 @@ impl Aggregate {
     /// Whether there is anything to say: a value, or a failure to have one.
     pub fn applies(&self) -> bool {
         self.value.is_some() || self.undefined > 0
+    }
+
+    /// Value and interval.
+    pub fn point(&self) -> Option<DataPoint> {
+        Some(DataPoint::from(self.value?).within(self.interval))
     }
 }
 
@@ -143,7 +147,7 @@ pub fn aggregate_by<'r>(
     result.over_seeds = values.len() > 1;
     result.factor =
         result.over_seeds && range == (Some(0.0), None) && values.iter().all(|x| *x > 0.0);
-    let (value, interval) = if result.factor {
+    (result.value, result.interval) = if result.factor {
         let logarithms: Vec<f64> = values.iter().map(|x| x.ln()).collect();
         let ends = t_interval(&logarithms).map(|i| (i.low.exp(), i.high.exp()));
         (mean(&logarithms).map(f64::exp), ends)
@@ -156,8 +160,6 @@ pub fn aggregate_by<'r>(
     } else {
         (mean(&values), own.filter(|_| values.len() == 1))
     };
-    result.value = value;
-    (result.low, result.high) = interval.unzip();
     result
 }
 
@@ -226,14 +228,13 @@ pub fn curve_end(record: &Record, label: &str, name: &str) -> Option<f64> {
 pub struct MissingData {
     cells: usize,
     failed_cells: usize,
-    methods: Vec<MissingOfMethod>,
+    methods: Vec<(String, MissingOfMethod)>,
     curves: Vec<String>,
 }
 
 /// What is missing of one method.
 #[derive(Clone, Debug, Default)]
 struct MissingOfMethod {
-    name: String,
     /// Failures by group: counted once, however many metrics are shown.
     failed: BTreeMap<usize, usize>,
     undefined: usize,
@@ -249,15 +250,7 @@ impl MissingData {
 
     /// Counts one number of one method, by its pretty name.
     pub fn number(&mut self, name: &str, group: &Group, aggregate: &Aggregate) {
-        let known = self.methods.iter().position(|gap| gap.name == name);
-        let at = known.unwrap_or_else(|| {
-            self.methods.push(MissingOfMethod {
-                name: name.to_owned(),
-                ..MissingOfMethod::default()
-            });
-            self.methods.len() - 1
-        });
-        let gap = &mut self.methods[at];
+        let gap = entry(&mut self.methods, name.to_owned());
         let failed = aggregate.failed.saturating_sub(group.failed());
         gap.failed.insert(group.index, failed);
         gap.undefined += aggregate.undefined;
@@ -282,12 +275,10 @@ impl MissingData {
     pub fn text(&self) -> Option<String> {
         let mut parts = Vec::new();
         if self.failed_cells > 0 {
-            parts.push(format!(
-                "{} of {} cells failed",
-                self.failed_cells, self.cells
-            ));
+            let (failed, all) = (self.failed_cells, self.cells);
+            parts.push(format!("{failed} of {all} cells failed"));
         }
-        for gap in &self.methods {
+        for (name, gap) in &self.methods {
             let mut missing = Vec::new();
             let failed: usize = gap.failed.values().sum();
             if failed > 0 {
@@ -298,7 +289,7 @@ impl MissingData {
                 missing.push(format!("{undefined} of {all} values undefined"));
             }
             if !missing.is_empty() {
-                parts.push(format!("{}: {}", gap.name, missing.join(", ")));
+                parts.push(format!("{name}: {}", missing.join(", ")));
             }
         }
         parts.extend(self.curves.iter().cloned());
@@ -328,15 +319,16 @@ mod tests {
             (result.value, result.seeds, result.over_seeds),
             (Some(mean), 3, true)
         );
-        assert!((result.high.expect("three seeds") - mean - half).abs() < 1e-6);
+        let (_, high) = result.interval.expect("three seeds");
+        assert!((high - mean - half).abs() < 1e-6);
 
         let single = synthetic::single();
         let results = ResultSet::new(&single);
         let result = aggregate(&results.groups[0], "datainf", "pearson");
         let own = &single[0].methods[1].metrics[0];
         assert_eq!(
-            (result.value, result.low, result.high, result.over_seeds),
-            (own.value, own.low, own.high, false)
+            (result.value, result.interval, result.over_seeds),
+            (own.value, own.low.zip(own.high), false)
         );
     }
 
@@ -350,7 +342,7 @@ mod tests {
         };
         assert_eq!(aggregate(of(8.0), "exact", "total_seconds").failed, 1);
         let undefined = aggregate(of(1.0), "lissa", "pearson");
-        assert_eq!((undefined.value, undefined.low), (None, None));
+        assert_eq!((undefined.value, undefined.interval), (None, None));
         assert_eq!((undefined.cases, undefined.undefined), (300, 300));
         assert!(undefined.applies());
 

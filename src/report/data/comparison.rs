@@ -166,27 +166,39 @@ pub fn compared_metrics(results: &ResultSet) -> Vec<&'static Metric> {
     metrics.filter(known).collect()
 }
 
-/// Numbers with their task and seed, by task: its seeds, each the mean of its numbers. Cells of one task and seed share
-/// data and are no independent draws.
-pub fn seeds_by_task<T: Ord>(numbers: impl IntoIterator<Item = (T, u64, f64)>) -> Vec<Vec<f64>> {
+/// Numbers with their task and seed: of every task and seed their mean. Cells of one task and seed share data and are no
+/// independent draws.
+pub fn means_by_seed<T: Ord>(
+    numbers: impl IntoIterator<Item = (T, u64, f64)>,
+) -> BTreeMap<T, BTreeMap<u64, f64>> {
     let mut tasks: BTreeMap<T, BTreeMap<u64, Vec<f64>>> = BTreeMap::new();
     for (task, seed, number) in numbers {
         let seeds = tasks.entry(task).or_default();
         seeds.entry(seed).or_default().push(number);
     }
-    let means = |seeds: BTreeMap<_, Vec<f64>>| seeds.values().filter_map(|own| mean(own)).collect();
-    tasks.into_values().map(means).collect()
+    let own = |(seed, numbers): (_, Vec<f64>)| Some((seed, mean(&numbers)?));
+    let of_task =
+        |(task, seeds): (_, BTreeMap<_, _>)| (task, seeds.into_iter().filter_map(own).collect());
+    tasks.into_iter().map(of_task).collect()
 }
 
-/// A number of every cell where it is defined, by task and seed.
-pub fn by_task(groups: &[&Group], of: &dyn Fn(&Group, &Record) -> Option<f64>) -> Vec<Vec<f64>> {
-    let numbers = groups.iter().flat_map(|group| {
-        group.records.iter().filter_map(|record| {
-            let number = of(group, record).filter(|x| x.is_finite())?;
+/// A number of every cell where it is defined.
+pub fn numbers<'g>(
+    groups: &'g [&Group],
+    of: &'g dyn Fn(&Record) -> Option<f64>,
+) -> impl Iterator<Item = (&'g str, u64, f64)> {
+    groups.iter().flat_map(move |group| {
+        group.records.iter().filter_map(move |record| {
+            let number = of(record).filter(|x| x.is_finite())?;
             Some((group.task.as_str(), record.cell.seed, number))
         })
-    });
-    seeds_by_task(numbers)
+    })
+}
+
+/// Of every task the means of [`means_by_seed`].
+pub fn by_task<T: Ord>(numbers: impl IntoIterator<Item = (T, u64, f64)>) -> Vec<Vec<f64>> {
+    let tasks = means_by_seed(numbers).into_values();
+    tasks.map(|seeds| seeds.into_values().collect()).collect()
 }
 
 /// Compares the methods over the cells of these groups; `None` where fewer than two methods have a value.
@@ -251,21 +263,21 @@ pub fn compare_by<'s>(
     };
     let values: Vec<Option<f64>> = labels
         .iter()
-        .map(|label| task_means(&by_task(groups, &|_, record| of(record, label))))
+        .map(|label| task_means(&by_task(numbers(groups, &|record| of(record, label)))))
         .collect();
     if values.iter().flatten().count() < 2 {
         return None;
     }
     let by_pair = |i: usize, j: usize| {
-        by_task(groups, &|_, record| {
+        by_task(numbers(groups, &|record| {
             Some(of(record, labels[i])? - of(record, labels[j])?)
-        })
+        }))
     };
     let ranking = Ranking::new(labels.len(), higher, |i, j| match within {
         Some(info) => recorded(info, labels[i], labels[j]),
         None => Contrast::of_fixed_tasks(&by_pair(i, j)),
     });
-    let cells = by_task(groups, &|_, _| Some(0.0));
+    let cells = by_task(numbers(groups, &|_| Some(0.0)));
     let pairs = cells.iter().map(Vec::len).sum();
     let several = cells.len() > 1;
     let sampled = several.then(|| {

@@ -22,9 +22,12 @@ pub use aggregate::{
     curve, curve_end, has_values, value,
 };
 pub use comparison::{
-    Comparison, Units, by_task, change, compare, compare_by, compared_metrics, seeds_by_task,
+    Comparison, Units, by_task, change, compare, compare_by, compared_metrics, means_by_seed,
+    numbers,
 };
-pub use names::{DTYPE, LAYERS, axis_short, axis_title, task_name, tick_text, value_text};
+pub use names::{
+    DTYPE, LAYERS, axis_short, axis_title, metric_title, task_name, tick_text, value_text,
+};
 pub use slices::{Slice, SweptAxis};
 
 /// Cells with the same settings, one a seed.
@@ -150,7 +153,7 @@ impl<'a> ResultSet<'a> {
             results.add(record);
         }
         results.drop_told_axes();
-        results.palette = Palette::new(results.methods.iter().map(String::as_str));
+        results.palette = Palette::new(results.labels());
         results
     }
 
@@ -211,6 +214,11 @@ impl<'a> ResultSet<'a> {
                 .axes
                 .retain(|(key, _)| self.axes.iter().any(|axis| axis.key == *key));
         }
+    }
+
+    /// The labels of the methods.
+    pub fn labels(&self) -> impl Iterator<Item = &str> + Clone {
+        self.methods.iter().map(String::as_str)
     }
 
     /// Position of a method's label.
@@ -295,6 +303,24 @@ pub fn distinct<T: PartialEq>(all: impl IntoIterator<Item = T>) -> Vec<T> {
         }
     }
     found
+}
+
+/// What is known of a key; with nothing known yet when it is new.
+pub fn entry<K: PartialEq, V: Default>(all: &mut Vec<(K, V)>, key: K) -> &mut V {
+    let known = all.iter().position(|(other, _)| *other == key);
+    let at = known.unwrap_or(all.len());
+    if known.is_none() {
+        all.push((key, V::default()));
+    }
+    &mut all[at].1
+}
+
+/// The distinct ones, ascending.
+pub fn ascending(numbers: impl IntoIterator<Item = f64>) -> Vec<f64> {
+    let mut numbers: Vec<f64> = numbers.into_iter().collect();
+    numbers.sort_by(f64::total_cmp);
+    numbers.dedup();
+    numbers
 }
 
 /// Methods that failed in one cell.

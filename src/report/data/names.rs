@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::metrics::find;
 use crate::report::number;
 use crate::results::record::Record;
 
@@ -66,6 +67,11 @@ const SETTINGS: [(&str, &str, &str); 14] = [
     ("train.lr", "Learning rate", "lr"),
     (DTYPE, "Stored gradients (bits of precision)", "dtype"),
 ];
+
+/// Title of a metric.
+pub fn metric_title(name: &str) -> &str {
+    find(name).map_or(name, |metric| metric.title)
+}
 
 /// Axis label of a swept setting.
 pub fn axis_title(key: &str) -> String {

@@ -1,14 +1,12 @@
 //! The gap to retraining in parts: a bar per method.
 
 use super::draft::Draft;
-use super::{Outcome, findings, references, slug, why_missing};
+use super::{Outcome, findings, omitted, references, slug, why_missing};
 use crate::metrics::decomposition::Switch;
-use crate::metrics::find;
 use crate::report::chart::{
     Axis, DataPoint, Entry, Layer, Paint, Panel, RecordRef, Stroke, short_name,
 };
-use crate::report::data::distinct;
-use crate::report::data::{Group, ResultSet, Slice};
+use crate::report::data::{Group, ResultSet, Slice, ascending, distinct, metric_title};
 use crate::report::gap_decomposition::{GapComponent, GapDecomposition, MethodGap, of_group};
 use crate::report::number;
 use crate::report::palette::{Colour, Dash, INK, Look, Marker, Style, WHITE};
@@ -44,11 +42,11 @@ pub fn draw(results: &ResultSet) -> Vec<Outcome> {
 }
 
 fn of_metric(results: &ResultSet, metric: &str, rows: &[&Row]) -> Outcome {
-    let name = find(metric).map_or(metric, |metric| metric.title);
+    let name = metric_title(metric);
     let title = format!("Where the gap to retraining comes from: {name}");
     let all = || rows.iter().flat_map(|(.., gaps)| &gaps.methods);
     if all().all(|method| method.gap.value.is_none()) {
-        return Outcome::omitted(title, "no gap is defined");
+        return omitted(title, "no gap is defined");
     }
     let most = rows.iter().map(|(.., gaps)| gaps.methods.len()).max();
     let mut draft = Draft::new(1, ROW * most.unwrap_or(1) as f64);
@@ -84,9 +82,8 @@ fn of_metric(results: &ResultSet, metric: &str, rows: &[&Row]) -> Outcome {
         ..Entry::line(title, colour(switches), Dash::Solid)
     });
     draft.chart.legend = parts.chain([Entry::method(&gap)]).collect();
-    let mut dampings = distinct(rows.iter().flat_map(|(.., gaps)| gaps.dampings.clone()));
-    dampings.sort_by(f64::total_cmp);
-    let dampings: Vec<String> = dampings.into_iter().map(number::plain).collect();
+    let dampings = ascending(rows.iter().flat_map(|(.., gaps)| gaps.dampings.clone()));
+    let dampings = number::list(dampings.into_iter().map(number::plain));
     let text = [
         "A ladder of scores leads from the retraining truth to each method, one switch a rung; a part is what the \
          agreement with retraining loses on its rung. Parts that lose stand right of 0, parts that win left of it; \
@@ -94,7 +91,7 @@ fn of_metric(results: &ResultSet, metric: &str, rows: &[&Row]) -> Outcome {
         &format!(
             "Rungs above the damping's have c = {}, at which influence by the ladder's upper end agrees best with \
              retraining; the damping's part is the step to the cell's own c.",
-            dampings.join(", ")
+            dampings
         ),
         &draft.intervals(),
         "Thin bars are the intervals of the parts, paired: both rungs on the same resamples or seeds.",
@@ -116,7 +113,7 @@ fn row_layers(
     let (mut layers, mut intervals) = (Vec::new(), Vec::new());
     for (part, from, loss) in bars(method) {
         let to = from + loss;
-        let ends = part.loss.low.zip(part.loss.high);
+        let ends = part.loss.interval;
         let numbers = numbers(&DataPoint::from(loss).within(ends));
         layers.push(Layer::Shape {
             points: vec![(from, top), (to, top), (to, bottom), (from, bottom)],
@@ -138,17 +135,11 @@ fn row_layers(
             layers.extend(caps.map(|end| Layer::line([(end, y - CAP), (end, y + CAP)], stroke)));
         }
     }
-    layers.push(match point(method) {
-        Some(point) => Layer::dots(gap, [(point.with_record(Some(record)), (y - GAP).into())]),
+    layers.push(match method.gap.point() {
+        Some(point) => Layer::dots(gap, [(point.with_record(record), (y - GAP).into())]),
         None => Layer::word(y, why_missing(&method.gap)),
     });
     layers
-}
-
-/// The gap of a method.
-fn point(method: &MethodGap) -> Option<DataPoint> {
-    let interval = method.gap.low.zip(method.gap.high);
-    Some(DataPoint::from(method.gap.value?).within(interval))
 }
 
 /// `0.123 [0.100, 0.150]`
@@ -161,7 +152,7 @@ fn sentence(task: &str, name: &str, method: &MethodGap) -> Option<String> {
     let parts = method.parts.iter();
     let losses = parts.filter_map(|part| Some((&part.title, part.loss.value?)));
     let (part, loss) = losses.max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()))?;
-    let (gap, loss) = (numbers(&point(method)?), number::fixed(loss, 3));
+    let (gap, loss) = (numbers(&method.gap.point()?), number::fixed(loss, 3));
     Some(format!(
         "{task}, {name}: the gap is {gap}; the largest part is {part} ({loss})."
     ))
@@ -186,9 +177,10 @@ fn extent(gaps: &GapDecomposition) -> (f64, f64) {
     for method in &gaps.methods {
         for (part, from, loss) in bars(method) {
             (low, high) = (low.min(from + loss), high.max(from + loss));
-            ends.extend([part.loss.low, part.loss.high].map(|end| from + end.unwrap_or(0.0)));
+            let (low, high) = part.loss.interval.unwrap_or_default();
+            ends.extend([from + low, from + high]);
         }
-        ends.extend([method.gap.low, method.gap.high].map(|end| end.unwrap_or(0.0)));
+        ends.extend(<[f64; 2]>::from(method.gap.interval.unwrap_or_default()));
         high = high.max(method.gap.value.unwrap_or(0.0));
     }
     let far = 0.2 * (high - low);
@@ -223,37 +215,10 @@ fn colour(switches: &[Switch]) -> Colour {
 mod tests {
     use super::*;
     use crate::metrics::decomposition::SWITCHES;
-    use crate::report::synthetic;
 
     #[test]
     fn every_part_has_a_colour_of_its_own() {
         let colours = distinct(SWITCHES.map(|switch| colour(&[switch])));
         assert_eq!(colours.len(), SWITCHES.len());
-    }
-
-    #[test]
-    fn a_figure_a_metric_with_losses_right_and_gains_left_of_zero() {
-        for seeds in [1, 3] {
-            let records = synthetic::decomposition(seeds);
-            let results = ResultSet::new(&records);
-            let drawn = draw(&results);
-            let ids: Vec<&str> = drawn
-                .iter()
-                .map(|outcome| match outcome {
-                    Outcome::Drawn(figure) => figure.id.as_str(),
-                    Outcome::Omitted { reason, .. } => reason,
-                })
-                .collect();
-            assert_eq!(ids, ["decomposition_loo_pearson", "decomposition_lds_50"]);
-            let gaps = of_group(&results.groups[0]);
-            let (low, high) = extent(&gaps[0]);
-            let losses = gaps[0].methods[0].parts.iter();
-            let losses: Vec<f64> = losses.filter_map(|part| part.loss.value).collect();
-            let least: f64 = losses.iter().map(|x| x.min(0.0)).sum();
-            assert!(least < 0.0 && low < least);
-            assert!(high > losses.iter().map(|x| x.max(0.0)).sum::<f64>());
-        }
-        let none = synthetic::rank();
-        assert!(draw(&ResultSet::new(&none)).is_empty());
     }
 }

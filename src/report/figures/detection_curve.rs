@@ -1,9 +1,9 @@
 //! Share of flipped labels found against share of examples inspected.
 
 use super::draft::Draft;
-use super::{Outcome, findings, mean_point, references};
+use super::{Outcome, findings, mean_series, references};
 use crate::metrics::interval::mean;
-use crate::report::chart::{Axis, DataPoint, Entry, Layer, Paint, Panel, Stroke};
+use crate::report::chart::{Axis, Entry, Layer, Paint, Panel, Series, Stroke};
 use crate::report::data::{Group, ResultSet, compare_by, method};
 use crate::report::number;
 use crate::report::palette::{Dash, GREY};
@@ -18,31 +18,29 @@ const BANDS: usize = 8;
 const STEPS: usize = 100;
 
 /// A method, the mean over seeds of its curve with intervals, and how many seeds these are.
-type Mean<'s> = (&'s str, Vec<(f64, DataPoint)>, usize);
+type Mean<'s> = (&'s str, Series, usize);
 
 /// One panel per task at the reference setting.
 pub fn draw(results: &ResultSet) -> Outcome {
     let mut draft = Draft::new(1, 380.0);
     let mut content: Vec<(&Group, Vec<Mean>)> = Vec::new();
     for (slice, group) in references(results) {
-        let curves = results.methods.iter();
-        let curves: Vec<Mean> = curves
-            .filter_map(|label| mean_curve(group, label))
+        let labels = results.labels();
+        let curves: Vec<Mean> = labels
+            .filter_map(|label| mean_curve(results, group, label))
             .collect();
         if curves.is_empty() {
             continue;
         }
         draft.covers(&slice);
-        for label in &results.methods {
-            let own = curves.iter().find(|(other, ..)| other == label);
+        for label in results.labels() {
+            let own = curves.iter().find(|(other, ..)| *other == label);
             let found = own.map_or(0, |(.., seeds)| *seeds);
-            draft
-                .missing
-                .curve(&results.palette.name(label), group, found);
+            let name = results.palette.name(label);
+            draft.missing.curve(&name, group, found);
         }
-        draft
-            .findings
-            .extend(sentence(results, group, &slice.title, &curves));
+        let said = sentence(results, group, &slice.title, &curves);
+        draft.findings.extend(said);
         let x = Axis::linear("Share of examples inspected", 0.0, 1.0);
         let y = Axis::linear("Share of flipped labels found", 0.0, 1.0);
         draft.chart.panels.push(Panel::new(slice.title, x, y));
@@ -52,7 +50,7 @@ pub fn draw(results: &ResultSet) -> Outcome {
         (draft.chart.columns, draft.chart.height) = (2, 300.0);
     }
     let all = || content.iter().flat_map(|(_, curves)| curves);
-    let mut shown: Vec<&str> = results.methods.iter().map(String::as_str).collect();
+    let mut shown: Vec<&str> = results.labels().collect();
     shown.retain(|label| all().any(|(other, ..)| other == label));
     let few = shown.len() <= BANDS;
     for ((group, curves), panel) in content.iter().zip(&mut draft.chart.panels) {
@@ -92,15 +90,16 @@ fn layers(results: &ResultSet, group: &Group, curves: &[Mean], few: bool) -> Vec
     let mut lines = Vec::new();
     for (label, curve, _) in curves {
         let style = results.palette.style(label);
-        let ends = curve.iter().filter_map(|(x, y)| Some((*x, y.interval?)));
+        let points = curve.iter().filter_map(|(x, y)| Some((*x, y.as_ref()?)));
+        let ends = points.clone().filter_map(|(x, y)| Some((x, y.interval?)));
         let (low, high): (Vec<_>, Vec<_>) =
             ends.map(|(x, (low, high))| ((x, low), (x, high))).unzip();
         if (few || ["exact", "datainf"].contains(label)) && !low.is_empty() {
-            layers.push(Layer::band(&low, &high, style.colour));
+            layers.push(Layer::band(&low, &high, style.look.colour));
         }
         lines.push(Layer::Shape {
-            points: curve.iter().map(|(x, y)| (*x, y.value)).collect(),
-            paint: Paint::Stroke(Stroke::new(style.colour, 2.2, style.dash)),
+            points: points.map(|(x, y)| (x, y.value)).collect(),
+            paint: Paint::Stroke(Stroke::new(style.look.colour, 2.2, style.look.dash)),
             series: Some((
                 style.name,
                 String::new(),
@@ -116,13 +115,13 @@ fn layers(results: &ResultSet, group: &Group, curves: &[Mean], few: bool) -> Vec
 fn sentence(results: &ResultSet, group: &Group, title: &str, curves: &[Mean]) -> Option<String> {
     let share = flipped_share(group)?;
     let step = (share * STEPS as f64).round() as usize;
-    let labels = results.methods.iter().map(String::as_str).collect();
+    let labels = results.labels().collect();
     let found = compare_by(&[group], labels, true, None, &|record, label| {
         curve(record, label)?.get(step).copied()
     })?;
     let point = |label: &str| {
         let (_, curve, _) = curves.iter().find(|(other, ..)| *other == label)?;
-        Some(curve.get(step)?.1.clone())
+        curve.get(step)?.1.clone()
     };
     let percent = |x: f64| format!("{} %", number::fixed(100.0 * x, 0));
     let name = |label: &str| results.palette.name(label);
@@ -145,16 +144,14 @@ fn curve(record: &Record, label: &str) -> Option<Vec<f64>> {
 }
 
 /// Mean curve over seeds on the common grid; `None` without any.
-fn mean_curve<'s>(group: &Group, label: &'s str) -> Option<Mean<'s>> {
+fn mean_curve<'s>(results: &ResultSet, group: &Group, label: &'s str) -> Option<Mean<'s>> {
     let records = group.records.iter();
     let curves: Vec<Vec<f64>> = records.filter_map(|record| curve(record, label)).collect();
-    let at = |step: usize| {
-        let values = curves.iter().map(|curve| curve[step]);
-        let point = mean_point(values, (Some(0.0), Some(1.0)))?;
-        Some((step as f64 / STEPS as f64, point))
-    };
-    let points: Option<Vec<_>> = (0..=STEPS).map(at).collect();
-    Some((label, points?, curves.len()))
+    let points = curves.iter().flat_map(|curve| curve.iter().enumerate());
+    let points = points.map(|(step, y)| (step as f64 / STEPS as f64, *y));
+    let record = results.origin(group, Some(label));
+    let series = mean_series(points, (Some(0.0), Some(1.0)), &record);
+    (!curves.is_empty()).then_some((label, series, curves.len()))
 }
 
 /// Linear interpolation at `at`; the abscissae ascend.

@@ -1,16 +1,15 @@
 //! A figure while it is collected: its panels, what they show in words, and what is missing from them.
 
-use super::findings;
 use super::shared::{caption, change_between, compared, metric_axis};
-use super::{Figure, Outcome};
+use super::{Figure, Outcome, findings, omitted};
 use crate::look::{Colour, Dash, Look, Marker};
 use crate::metrics::{Metric, find};
 use crate::report::chart::{
-    Axis, AxisScale, Chart, DataPoint, Entry, Layer, Panel, Series, points,
+    Axis, AxisScale, Chart, DataPoint, Entry, Layer, Limits, Panel, Series, points,
 };
 use crate::report::data::{
     Aggregate, Comparison, DTYPE, Group, MissingData, ResultSet, Slice, aggregate, aggregate_cell,
-    axis_short, axis_title, compare, tick_text, value,
+    ascending, axis_short, axis_title, compare, tick_text, value,
 };
 use crate::report::palette::Style;
 use crate::results::record::Record;
@@ -48,8 +47,7 @@ pub fn point(
     label: Option<&str>,
     of: &Aggregate,
 ) -> Option<DataPoint> {
-    let point = DataPoint::from(of.value?).within(of.low.zip(of.high));
-    Some(point.with_record(Some(results.origin(group, label))))
+    Some(of.point()?.with_record(results.origin(group, label)))
 }
 
 impl Draft {
@@ -80,7 +78,7 @@ impl Draft {
         match number.value {
             None => {}
             Some(_) if number.over_seeds => self.seeds.push(number.seeds),
-            Some(_) => self.has_own |= number.low.is_some(),
+            Some(_) => self.has_own |= number.interval.is_some(),
         }
     }
 
@@ -132,13 +130,27 @@ impl Draft {
         key: &str,
         pick: impl Fn(&Record) -> Option<f64>,
     ) -> Series {
-        let mut of = |group: &&Group| {
+        let of = |group: &&Group| {
             let x = group.number(key)?;
             let result = aggregate_cell(group, &pick);
             self.counts(&result);
             Some((x, point(results, group, None, &result)))
         };
-        slice.groups.iter().filter_map(&mut of).collect()
+        slice.groups.iter().filter_map(of).collect()
+    }
+
+    /// Adds a panel of lines with a vertical axis that shows all of them; none where no point can be shown.
+    pub fn fitted(
+        &mut self,
+        title: &str,
+        x: Axis,
+        (y_title, scale, limits): (&str, AxisScale, Limits),
+        lines: impl IntoIterator<Item = Line>,
+    ) -> Option<&mut Panel> {
+        let lines: Vec<Line> = lines.into_iter().collect();
+        let shown = points(lines.iter().map(|(_, series, _)| series));
+        let y = Axis::fit(y_title, shown, scale, limits)?;
+        Some(self.lines(title, (x, y), lines))
     }
 
     /// Adds a panel of lines.
@@ -176,7 +188,7 @@ impl Draft {
     /// Values of 0 or less, which a logarithmic axis cannot show.
     pub fn off_axis(&self) -> usize {
         let panels = self.chart.panels.iter();
-        let log = panels.filter(|panel| panel.y.scale == AxisScale::Log);
+        let log = panels.filter(|panel| panel.y.scale != AxisScale::Linear);
         let points = log.flat_map(|panel| &panel.layers);
         let points = points.flat_map(|layer| match layer {
             Layer::Points { points, .. } => points.as_slice(),
@@ -211,10 +223,7 @@ impl Draft {
     ) -> Outcome {
         let title = title.into();
         if self.chart.panels.is_empty() {
-            return Outcome::Omitted {
-                title,
-                reason: empty.to_owned(),
-            };
+            return omitted(title, empty);
         }
         let missing = self.missing.text();
         self.chart.notes.splice(0..0, missing.clone());
@@ -222,13 +231,13 @@ impl Draft {
         let held = held.map(|held| format!("Held: {held}."));
         let rest = [held, missing].map(Option::unwrap_or_default);
         let text = text.iter().copied().chain(rest.iter().map(String::as_str));
-        Outcome::Drawn(Box::new(Figure {
+        Ok(Figure {
             id: id.into(),
             title,
             findings: self.findings,
             caption: caption(text),
             chart: self.chart,
-        }))
+        })
     }
 }
 
@@ -271,10 +280,7 @@ pub fn values<'g, 'r: 'g>(
     groups: impl IntoIterator<Item = &'g &'g Group<'r>>,
     key: &str,
 ) -> Vec<f64> {
-    let mut values: Vec<f64> = groups.into_iter().filter_map(|g| g.number(key)).collect();
-    values.sort_by(f64::total_cmp);
-    values.dedup();
-    values
+    ascending(groups.into_iter().filter_map(|g| g.number(key)))
 }
 
 /// Most lines of a panel whose lines stand for settings, not for methods.

@@ -17,26 +17,10 @@ pub struct Figure {
     pub chart: Chart,
 }
 
-/// A figure, or why there is none.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    /// Drawn.
-    Drawn(Box<Figure>),
-    /// Not drawn.
-    Omitted {
-        /// Heading that it would have had.
-        title: String,
-        /// Why.
-        reason: String,
-    },
-}
+/// A figure, or the heading that it would have had and why it is not drawn.
+pub type Outcome = Result<Figure, (String, String)>;
 
-impl Outcome {
-    /// Not drawn.
-    pub fn omitted(title: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::Omitted {
-            title: title.into(),
-            reason: reason.into(),
-        }
-    }
+/// A figure that is not drawn.
+pub fn omitted(title: impl Into<String>, reason: impl Into<String>) -> Outcome {
+    Err((title.into(), reason.into()))
 }

@@ -6,7 +6,7 @@
 use crate::metrics::interval::Interval;
 use crate::metrics::{Direction, find};
 use crate::report::chart::{DataPoint, Series};
-use crate::report::data::Comparison;
+use crate::report::data::{Comparison, ascending, entry};
 use crate::report::number;
 
 /// Names after which a list is cut.
@@ -24,10 +24,7 @@ pub fn show(metric: &str, value: f64) -> String {
 
 /// `0.89 [0.88, 0.90]`
 pub fn with_interval(point: &DataPoint, show: impl Fn(f64) -> String) -> String {
-    match point.interval {
-        Some((low, high)) => format!("{} [{}, {}]", show(point.value), show(low), show(high)),
-        None => show(point.value),
-    }
+    show(point.value) + &number::ends(point.interval, &show)
 }
 
 /// How a line goes from its first to its last value: `falls from 0.93 at rank r = 1 to 0.61 at 8`, where `difference`
@@ -62,9 +59,7 @@ pub fn change(
 pub fn leaders(lines: &[(String, &Series)], direction: Direction, x: &str) -> Option<String> {
     let points = lines.iter().flat_map(|(_, series)| series.iter());
     let points = points.filter(|(_, point)| point.is_some());
-    let mut places: Vec<f64> = points.map(|(at, _)| *at).collect();
-    places.sort_by(f64::total_cmp);
-    places.dedup();
+    let places = ascending(points.map(|(at, _)| *at));
     let first = |at: f64| {
         let values = lines.iter().filter_map(|(name, series)| {
             let (_, point) = series.iter().find(|(x, _)| *x == at)?;
@@ -111,11 +106,7 @@ pub fn winners(
 fn by_name(firsts: impl Iterator<Item = (f64, String)>, x: &str) -> Option<String> {
     let mut found: Vec<(String, Vec<String>)> = Vec::new();
     for (at, name) in firsts {
-        let at = number::plain(at);
-        match found.iter_mut().find(|(other, _)| *other == name) {
-            Some((_, places)) => places.push(at),
-            None => found.push((name, vec![at])),
-        }
+        entry(&mut found, name).push(number::plain(at));
     }
     match found.as_slice() {
         [] => None,
@@ -178,7 +169,7 @@ pub fn best(
 mod tests {
     use super::*;
     use crate::metrics::contrast::Contrast;
-    use crate::report::data::{ResultSet, aggregate, compare};
+    use crate::report::data::{ResultSet, compare};
     use crate::report::synthetic;
 
     fn mark(value: f64, half: f64) -> Option<DataPoint> {
@@ -241,46 +232,10 @@ mod tests {
     }
 
     #[test]
-    fn the_best_is_named_with_what_is_not_told_apart_from_it() {
-        let records = synthetic::rank();
-        let results = ResultSet::new(&records);
-        let metric = find("pearson").expect("listed");
-        let name = |label: &str| results.palette.name(label);
-        let groups: Vec<_> = results
-            .groups
-            .iter()
-            .filter(|g| g.task == "digits")
-            .collect();
-        let mut places = Vec::new();
-        for group in groups {
-            let found = compare(&results, &[group], metric).expect("methods");
-            let point = |label: &str| {
-                let value = aggregate(group, label, "pearson").value?;
-                mark(value, 0.0)
-            };
-            let text = best(&found, name, point, two).expect("a best");
-            assert!(text.starts_with("DataInf, groups of 32, 0.9"), "{text}");
-            let alike = found.alike();
-            let alike: Vec<String> = alike.iter().map(|i| name(found.labels[*i])).collect();
-            let rest = match alike.is_empty() {
-                true => "; told apart from every other".to_owned(),
-                false => format!("; not told apart from it: {}", list(&alike)),
-            };
-            assert!(text.ends_with(&rest), "{text}");
-            places.push((group.number("lora.rank").expect("swept"), found));
-        }
-        let text = winners(&places, name, "rank r").expect("a best");
-        assert!(
-            text.starts_with("DataInf, groups of 32 at every rank r (") && text.ends_with(')'),
-            "{text}"
-        );
-        let decided = places
-            .iter()
-            .filter(|(_, found)| found.is_decided())
-            .count();
-        assert_eq!(text.contains("nowhere"), decided == 0, "{text}");
+    fn lists_are_cut_and_one_seed_tells_nothing_apart() {
         let single = synthetic::single();
         let results = ResultSet::new(&single);
+        let metric = find("pearson").expect("listed");
         let found = compare(&results, &[&results.groups[0]], metric).expect("methods");
         let text = winners(&[(1.0, found)], str::to_owned, "r").expect("a best");
         assert!(

@@ -1,7 +1,7 @@
 //! What accuracy costs: correlation with exact against time and memory.
 
 use super::draft::{Draft, point};
-use super::{Outcome, agreement, findings, metric_axis, references, taken};
+use super::{Outcome, agreement, findings, metric_axis, omitted, references, taken};
 use crate::report::chart::{DataPoint, Entry, Layer, Panel, Stroke};
 use crate::report::data::{ResultSet, aggregate};
 use crate::report::families::{Family, families};
@@ -13,13 +13,13 @@ const TITLE: &str = "Accuracy against cost";
 /// One row of panels per task at the reference setting: correlation against seconds, and against bytes.
 pub fn draw(results: &ResultSet) -> Outcome {
     let Some(metric) = agreement(results) else {
-        return Outcome::omitted(TITLE, "no cell has a correlation with exact");
+        return omitted(TITLE, "no cell has a correlation with exact");
     };
     let costs = taken(results, &["total_seconds", "peak_bytes"]);
     if costs.is_empty() {
-        return Outcome::omitted(TITLE, "no cell has times or memory");
+        return omitted(TITLE, "no cell has times or memory");
     }
-    let families = families(results.methods.iter().map(String::as_str), &results.palette);
+    let families = families(results.labels(), &results.palette);
     let mut draft = Draft::new(costs.len(), 260.0);
     for (slice, group) in references(results) {
         draft.covers(&slice);
@@ -69,7 +69,7 @@ fn layers(family: &Family, points: &[Placed]) -> [Layer; 2] {
     let places: Vec<(f64, f64)> = own.iter().map(|(x, y)| (x.value, y.value)).collect();
     let stroke = Stroke {
         opacity: 0.45,
-        ..Stroke::new(family.style.colour, 1.6, Dash::Solid)
+        ..Stroke::new(family.style.look.colour, 1.6, Dash::Solid)
     };
     [Layer::line(places, stroke), Layer::dots(&family.style, own)]
 }

@@ -1,9 +1,6 @@
-//! The figures: one file each. A figure is drawn only when its data are there; otherwise the report
+//! The figures. A figure is drawn only when its data are there; otherwise the report
 //! says why it is missing.
 
-mod by_method;
-mod correlation_rank;
-pub mod damping;
 mod decomposition;
 mod detection_curve;
 mod dots;
@@ -13,15 +10,16 @@ pub mod findings;
 mod frontier;
 mod selection;
 mod shared;
-mod sweep;
+pub mod sweeps;
 mod training;
 mod training_cost;
 
 use super::tables::damping_text;
 use crate::report::data::ResultSet;
+use figure::omitted;
 use shared::{
-    Bounds, caption, change_between, compared, lower_first, metric_axis, named, references, slug,
-    taken, why_missing,
+    caption, change_between, compared, lower_first, mean_series, metric_axis, named, references,
+    slug, taken, why_missing,
 };
 
 pub use figure::{Figure, Outcome};
@@ -29,28 +27,26 @@ pub use shared::{agreement, mean_point};
 
 /// All figures, in the order of the report.
 pub fn all(results: &ResultSet) -> Vec<Outcome> {
-    let mut outcomes = vec![correlation_rank::draw(results)];
-    outcomes.extend(dots::draw(results, &by_method::DETECTION));
+    let mut outcomes = vec![sweeps::correlation_with_rank(results)];
+    outcomes.extend(dots::draw(results, &dots::DETECTION));
     outcomes.push(detection_curve::draw(results));
-    outcomes.extend(sweep::draw(results));
+    outcomes.extend(sweeps::every_setting(results));
     outcomes.push(frontier::draw(results));
-    let dots = [
-        by_method::RETRIEVAL,
-        by_method::LDS,
-        by_method::LEAVE_ONE_OUT,
-    ];
-    outcomes.extend(dots.iter().filter_map(|figure| dots::draw(results, figure)));
+    let by_method = [dots::RETRIEVAL, dots::LDS, dots::LEAVE_ONE_OUT];
+    outcomes.extend(
+        by_method
+            .iter()
+            .filter_map(|figure| dots::draw(results, figure)),
+    );
     outcomes.extend(decomposition::draw(results));
-    outcomes.extend(damping::draw(results));
+    outcomes.extend(sweeps::retraining_with_damping(results));
     outcomes.extend(selection::draw(results));
     // what follows is about training alone; everything before it has a damping
     let with_damping = outcomes.len();
     outcomes.push(training::draw(results));
     outcomes.extend(training_cost::draw(results));
     for (i, outcome) in outcomes.iter_mut().enumerate() {
-        let Outcome::Drawn(figure) = outcome else {
-            continue;
-        };
+        let Ok(figure) = outcome else { continue };
         let said = &mut figure.caption;
         if i < with_damping && !said.contains("amping") {
             *said = caption([said.as_str(), &damping_text(results)]);
@@ -72,10 +68,7 @@ mod tests {
     fn no_two_texts_of_a_figure_overlap_and_none_leaves_it() {
         let mut drawn = 0;
         for (name, records) in synthetic::all() {
-            for outcome in all(&ResultSet::new(&records)) {
-                let Outcome::Drawn(figure) = outcome else {
-                    continue;
-                };
+            for figure in all(&ResultSet::new(&records)).into_iter().flatten() {
                 drawn += 1;
                 crate::report::chart::check_texts(&figure.chart)
                     .unwrap_or_else(|problem| panic!("{name}/{}: {problem}", figure.id));

@@ -1,9 +1,8 @@
 //! Training on what a method calls helpful, and without it: the paper's Figure 7 and its opposite.
 
 use super::draft::{Draft, dodge};
-use super::{Bounds, Outcome, findings, lower_first, mean_point, references};
-use crate::metrics::Curve;
-use crate::report::chart::{Axis, AxisScale, Entry, Series, TickLabels, points};
+use super::{Outcome, findings, lower_first, mean_series, references};
+use crate::report::chart::{Axis, AxisScale, Entry, Series};
 use crate::report::data::{Group, ResultSet, compare_by, curve, curve_end};
 use crate::report::number;
 use crate::report::palette::{Dash, GREY, Look, Marker, Style};
@@ -35,39 +34,31 @@ fn style(results: &ResultSet, label: &str) -> Style {
 /// where nothing was retrained.
 pub fn draw(results: &ResultSet) -> Option<Outcome> {
     let mut draft = Draft::new(2, 230.0);
-    let methods = results.methods.iter().map(String::as_str);
+    let methods = results.labels();
     let all: Vec<&str> = methods.chain(BASELINES.map(|known| known.0)).collect();
     let mut drawn: Vec<&str> = Vec::new();
     for (slice, group) in references(results) {
         let before = draft.chart.panels.len();
         for (name, [x_title, y_title], most) in CURVES {
-            let bounds = (Some(0.0), most);
+            let limits = (Some(0.0), most);
+            let curves = |label| {
+                group
+                    .records
+                    .iter()
+                    .filter_map(move |r| curve(r, label, name))
+            };
             let mut lines: Vec<(&str, Series)> = Vec::new();
-            for label in &all {
-                let curves = group.records.iter().filter_map(|r| curve(r, label, name));
-                let curves: Vec<&Curve> = curves.collect();
-                if let Some(series) = series(results, group, label, &curves, bounds) {
-                    lines.push((label, series));
-                    let count = curves.len();
-                    draft.seeds.extend((count > 1).then_some(count));
-                }
+            for label in all.iter().filter(|label| curves(label).next().is_some()) {
+                let points = curves(label).flat_map(|curve| curve.x.iter().zip(&curve.y));
+                let points = points.map(|(x, y)| (*x, *y));
+                let record = results.origin(group, Some(label));
+                lines.push((label, mean_series(points, limits, &record)));
+                draft
+                    .seeds
+                    .extend(Some(curves(label).count()).filter(|seeds| *seeds > 1));
             }
-            let shown = points(lines.iter().map(|(_, series)| series));
-            let y = Axis::fit(
-                y_title,
-                shown,
-                AxisScale::Linear,
-                bounds,
-                TickLabels::Number,
-            );
-            let Some(y) = y else { continue };
-            for label in &results.methods {
-                let own = group.records.iter().filter_map(|r| curve(r, label, name));
-                let label = results.palette.name(label);
-                draft.missing.curve(&label, group, own.count());
-            }
-            let ends = lines.iter().flat_map(|(_, series)| series);
-            let last = ends.map(|(x, _)| *x).fold(0.0, f64::max);
+            let last = lines.iter().flat_map(|(_, series)| series);
+            let last = last.map(|(x, _)| *x).fold(0.0, f64::max);
             let x = match x_title {
                 "Epoch" => Axis::epochs(last),
                 _ => Axis::linear(x_title, -0.05 * last, 1.05 * last),
@@ -80,13 +71,26 @@ pub fn draw(results: &ResultSet) -> Option<Outcome> {
                 number::plain(last)
             );
             let said = sentence(results, group, name, &what, &lines);
+            let shown: Vec<&str> = lines.iter().map(|(label, _)| *label).collect();
+            let count = lines.len();
+            let lines = lines
+                .into_iter()
+                .enumerate()
+                .map(|(place, (label, series))| {
+                    (style(results, label), series, dodge(place, count))
+                });
+            let y = (y_title, AxisScale::Linear, limits);
+            if draft.fitted(&slice.title, x, y, lines).is_none() {
+                continue;
+            }
+            for label in &results.methods {
+                let found = curves(label).count();
+                draft
+                    .missing
+                    .curve(&results.palette.name(label), group, found);
+            }
             draft.findings.extend(said);
-            drawn.extend(lines.iter().map(|(label, _)| label));
-            let (count, lines) = (lines.len(), lines.into_iter().enumerate());
-            let lines = lines.map(|(place, (label, series))| {
-                (style(results, label), series, dodge(place, count))
-            });
-            draft.lines(&slice.title, (x, y), lines);
+            drawn.extend(shown);
         }
         if draft.chart.panels.len() > before {
             draft.covers(&slice);
@@ -123,7 +127,7 @@ fn sentence(
         series.last()?.1.clone()
     };
     let show = |value| number::fixed(value, 3);
-    let methods = results.methods.iter().map(String::as_str);
+    let methods = results.labels();
     let labels = methods.chain(["random"]).collect();
     // accuracy after choosing, and loss after taking away, are both high when the method is right
     let found = compare_by(&[group], labels, true, None, &|record, label| {
@@ -136,21 +140,4 @@ fn sentence(
     });
     let others = findings::aside(others);
     Some(format!("{what}: highest is {best}{others}."))
-}
-
-/// Mean over the seeds of curves with t-intervals; `None` when no cell has one.
-fn series(
-    results: &ResultSet,
-    group: &Group,
-    label: &str,
-    curves: &[&Curve],
-    bounds: Bounds,
-) -> Option<Series> {
-    let at = |(i, x): (usize, &f64)| {
-        let values = curves.iter().filter_map(|curve| curve.y.get(i).copied());
-        let record = || Some(results.origin(group, Some(label)));
-        let point = mean_point(values, bounds);
-        (*x, point.map(|point| point.with_record(record())))
-    };
-    Some(curves.first()?.x.iter().enumerate().map(at).collect())
 }

@@ -2,8 +2,8 @@
 
 use crate::metrics::interval::{Interval, mean, t_interval};
 use crate::metrics::{Direction, find};
-use crate::report::chart::{Axis, AxisScale, DataPoint, Series, TickLabels};
-use crate::report::data::{Aggregate, Group, ResultSet, Slice, change, has_values};
+use crate::report::chart::{Axis, AxisScale, DataPoint, Limits, RecordRef, Series};
+use crate::report::data::{Aggregate, Group, ResultSet, Slice, ascending, change, has_values};
 use crate::results::record::Record;
 
 /// The metric that stands for agreement with exact: per query when it was taken, else the mean query's.
@@ -46,16 +46,29 @@ pub fn change_between(
     change(first, last, of)?.interval()
 }
 
-/// Least and largest possible value.
-pub type Bounds = (Option<f64>, Option<f64>);
-
-/// The mean of the finite ones of some values with its t-interval, held within `bounds`.
-pub fn mean_point(values: impl IntoIterator<Item = f64>, bounds: Bounds) -> Option<DataPoint> {
+/// The mean of the finite ones of some values with its t-interval, held within `limits`.
+pub fn mean_point(values: impl IntoIterator<Item = f64>, limits: Limits) -> Option<DataPoint> {
     let values = values.into_iter().filter(|value| value.is_finite());
     let values: Vec<f64> = values.collect();
-    let clamp = |x: f64| x.max(bounds.0.unwrap_or(x)).min(bounds.1.unwrap_or(x));
+    let clamp = |x: f64| x.max(limits.0.unwrap_or(x)).min(limits.1.unwrap_or(x));
     let interval = t_interval(&values).map(|i| (clamp(i.low), clamp(i.high)));
     Some(DataPoint::from(mean(&values)?).within(interval))
+}
+
+/// [`mean_point`] at every x of some curves, one a seed; no point where no y is finite.
+pub fn mean_series(
+    curves: impl IntoIterator<Item = (f64, f64)>,
+    limits: Limits,
+    record: &RecordRef,
+) -> Series {
+    let all: Vec<(f64, f64)> = curves.into_iter().collect();
+    let at = |x: f64| {
+        let here = all.iter().filter(|(other, _)| *other == x);
+        let point = mean_point(here.map(|(_, y)| *y), limits);
+        (x, point.map(|point| point.with_record(record.clone())))
+    };
+    let places = ascending(all.iter().map(|(x, _)| *x));
+    places.into_iter().map(at).collect()
 }
 
 /// Axis of a metric over the given points, logarithmic for what is unbounded and better small (errors, times, memory);
@@ -64,26 +77,17 @@ pub fn metric_axis<'p>(
     metric: &str,
     points: impl IntoIterator<Item = &'p DataPoint>,
 ) -> Option<Axis> {
-    let Some(metric) = find(metric) else {
-        return Axis::fit(
-            metric,
-            points,
-            AxisScale::Linear,
-            (None, None),
-            TickLabels::Number,
-        );
-    };
+    let metric = find(metric)?;
     let (low, high) = metric.range;
-    let (scale, low) = match (metric.direction, high) {
-        (Direction::Lower, None) => (AxisScale::Log, None),
-        _ => (AxisScale::Linear, low),
+    let is_log = metric.direction == Direction::Lower && high.is_none();
+    let (title, scale) = match metric.unit {
+        // the ticks carry the unit
+        "bytes" => (metric.title.to_owned(), AxisScale::LogBytes),
+        _ if is_log => (metric.label(), AxisScale::Log),
+        _ => (metric.label(), AxisScale::Linear),
     };
-    let (title, labels) = match metric.unit {
-        // Ticks carry the unit.
-        "bytes" => (metric.title.to_owned(), TickLabels::Bytes),
-        _ => (metric.label(), TickLabels::Number),
-    };
-    Axis::fit(title, points, scale, (low, high), labels)
+    let low = low.filter(|_| scale == AxisScale::Linear);
+    Axis::fit(title, points, scale, (low, high))
 }
 
 /// Joins the sentences of a caption.

@@ -1,12 +1,9 @@
 //! Training curves: accuracy and loss after each epoch.
 
-use crate::report::data::{Group, ResultSet};
-use std::collections::BTreeSet;
-
 use super::draft::{Draft, Line, MOST, dodge, styles};
-use super::{Bounds, Outcome, findings, lower_first, mean_point};
-use crate::report::chart::{Axis, AxisScale, Entry, Series, TickLabels, points};
-use crate::report::data::distinct;
+use super::{Outcome, findings, lower_first, mean_series, omitted};
+use crate::report::chart::{Axis, AxisScale, Entry};
+use crate::report::data::{Group, ResultSet, distinct};
 use crate::report::number;
 use crate::results::record::{EpochInfo, TrainingInfo};
 
@@ -17,13 +14,10 @@ type Pick = fn(&EpochInfo) -> Option<f64>;
 
 /// A row of panels per task: accuracy and loss, one line per setting, mean over seeds.
 pub fn draw(results: &ResultSet) -> Outcome {
-    let is_trained = |group: &&Group| {
-        let mut runs = group.records.iter().filter_map(|r| r.training.as_ref());
-        runs.any(|training| !training.epochs.is_empty())
-    };
+    let is_trained = |group: &&Group| runs(group).any(|training| !training.epochs.is_empty());
     let trained: Vec<&Group> = results.groups.iter().filter(is_trained).collect();
     if trained.is_empty() {
-        return Outcome::omitted(TITLE, "no cell was fine-tuned");
+        return omitted(TITLE, "no cell was fine-tuned");
     }
     let tasks = distinct(trained.iter().map(|group| group.task.as_str()));
     let mut settings = distinct(trained.iter().map(|group| group.setting()));
@@ -38,24 +32,27 @@ pub fn draw(results: &ResultSet) -> Outcome {
             (results.accuracy_title(), accuracy, Some(1.0)),
             ("Query loss (nats)", loss, None),
         ] {
-            let bounds = (Some(0.0), most);
+            let limits = (Some(0.0), most);
             // a setting's line has the same look in every task
             let line = |group: &&Group| {
                 let setting = group.setting();
                 let place = settings.iter().position(|other| *other == setting)?;
-                let series = by_epoch(results, group, pick, bounds);
+                let points = runs(group).flat_map(|training| &training.epochs);
+                // what is not there is as little a number as what is not finite
+                let points = points.map(|e| (e.epoch as f64, pick(e).unwrap_or(f64::NAN)));
+                let series = mean_series(points, limits, &results.origin(group, None));
                 Some((styles[place].clone(), series, dodge(place, styles.len())))
             };
             let own = trained.iter().filter(|group| group.task == *task);
             let lines: Vec<Line> = own.filter_map(line).collect();
-            let shown = points(lines.iter().map(|(_, series, _)| series));
-            let y = Axis::fit(title, shown, AxisScale::Linear, bounds, TickLabels::Number);
-            let Some(y) = y else { continue };
             let x = lines.iter().flat_map(|(_, series, _)| series);
             let x = Axis::epochs(x.map(|(x, _)| *x).fold(1.0, f64::max));
-            draft.findings.extend(sentence(task, title, &lines));
+            let said = sentence(task, title, &lines);
             let heading = if tasks.len() > 1 { task } else { "" };
-            draft.lines(heading, (x, y), lines);
+            let drawn = draft.fitted(heading, x, (title, AxisScale::Linear, limits), lines);
+            if drawn.is_some() {
+                draft.findings.extend(said);
+            }
         }
     }
     // one setting alone has no name, and needs none
@@ -77,14 +74,11 @@ pub fn draw(results: &ResultSet) -> Outcome {
 fn sentence(task: &str, title: &str, lines: &[Line]) -> Option<String> {
     let end = |(style, series, _): &'_ Line| {
         let last = series.iter().rev().find_map(|(_, point)| point.clone())?;
-        let text = findings::with_interval(&last, |x| number::fixed(x, 3));
-        Some((
-            last.value,
-            match style.name.as_str() {
-                "" => text,
-                name => format!("{text} ({name})"),
-            },
-        ))
+        let mut text = findings::with_interval(&last, |x| number::fixed(x, 3));
+        if !style.name.is_empty() {
+            text = format!("{text} ({})", style.name);
+        }
+        Some((last.value, text))
     };
     let mut ends: Vec<(f64, String)> = lines.iter().filter_map(end).collect();
     ends.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -98,30 +92,23 @@ fn sentence(task: &str, title: &str, lines: &[Line]) -> Option<String> {
 
 /// Epochs whose accuracy or loss is NaN or infinite: they are in no mean.
 fn not_finite(groups: &[&Group]) -> String {
-    let records = groups.iter().flat_map(|group| &group.records);
-    let epochs = records.filter_map(|record| record.training.as_ref());
-    let (mut all, mut bad) = (0, 0);
-    for epoch in epochs.flat_map(|training| &training.epochs) {
-        all += 1;
+    let epochs = groups.iter().flat_map(|group| runs(group));
+    let epochs: Vec<&EpochInfo> = epochs.flat_map(|training| &training.epochs).collect();
+    let bad = epochs.iter().filter(|epoch| {
         let accuracy = epoch.query_accuracy.is_none_or(f64::is_finite);
-        bad += usize::from(!(accuracy && epoch.query_loss.is_finite()));
+        !(accuracy && epoch.query_loss.is_finite())
+    });
+    let (bad, all) = (bad.count(), epochs.len());
+    match bad {
+        0 => String::new(),
+        _ => {
+            format!("Missing: {bad} of {all} epochs have an accuracy or a loss that is not finite.")
+        }
     }
-    if bad == 0 {
-        return String::new();
-    }
-    format!("Missing: {bad} of {all} epochs have an accuracy or a loss that is not finite.")
 }
 
-fn by_epoch(results: &ResultSet, group: &Group, pick: Pick, bounds: Bounds) -> Series {
-    let runs = group.records.iter();
-    let runs: Vec<&TrainingInfo> = runs.filter_map(|run| run.training.as_ref()).collect();
-    let all = || runs.iter().flat_map(|training| &training.epochs);
-    let epochs: BTreeSet<usize> = all().map(|facts| facts.epoch).collect();
-    let at = |epoch: usize| {
-        let here = all().filter(|facts| facts.epoch == epoch);
-        let point = mean_point(here.filter_map(pick), bounds);
-        let record = || Some(results.origin(group, None));
-        (epoch as f64, point.map(|point| point.with_record(record())))
-    };
-    epochs.into_iter().map(at).collect()
+/// The fine-tunes of a group.
+fn runs<'r>(group: &Group<'r>) -> impl Iterator<Item = &'r TrainingInfo> {
+    let records = group.records.iter();
+    records.filter_map(|record| record.training.as_ref())
 }

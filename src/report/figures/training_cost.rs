@@ -1,8 +1,8 @@
 //! What a fine-tune and its gradients take, against a setting that was swept. No method has a part in it.
 
 use super::draft::{Draft, MOST, dodge, styles, values};
-use super::{Outcome, change_between, findings, lower_first, slug};
-use crate::report::chart::{Axis, AxisScale, DataPoint, Entry, Series, TickLabels, points};
+use super::{Outcome, change_between, findings, lower_first, omitted, slug};
+use crate::report::chart::{Axis, AxisScale, DataPoint, Entry, Series, UNLIMITED, points};
 use crate::report::data::{LAYERS, ResultSet, Slice, SweptAxis, axis_short, axis_title};
 use crate::report::number;
 use crate::results::record::Record;
@@ -29,12 +29,8 @@ const NUMBERS: [(&str, &str, Pick); 4] = [
 /// One figure per swept setting, one line per task.
 pub fn draw(results: &ResultSet) -> Vec<Outcome> {
     const TITLE: &str = "Fine-tuning and gradients against a swept setting";
-    if results
-        .records
-        .iter()
-        .all(|record| record.training.is_none())
-    {
-        return vec![Outcome::omitted(TITLE, "no cell was fine-tuned")];
+    if results.records.iter().all(|r| r.training.is_none()) {
+        return vec![omitted(TITLE, "no cell was fine-tuned")];
     }
     // influence has no part in the fine-tune, nor has how gradients are kept
     let mut sweeps = results.sweeps();
@@ -42,7 +38,7 @@ pub fn draw(results: &ResultSet) -> Vec<Outcome> {
     sweeps.retain(|axis| of_it(&axis.key));
     if sweeps.is_empty() {
         let reason = "no numeric setting of the fine-tune was swept over two values or more";
-        return vec![Outcome::omitted(TITLE, reason)];
+        return vec![omitted(TITLE, reason)];
     }
     let draw = |axis: &&SweptAxis| draw_axis(results, &axis.key);
     sweeps.iter().map(draw).collect()
@@ -111,17 +107,13 @@ fn change(slice: &Slice, series: &Series, key: &str, unit: &str, pick: Pick) -> 
 fn axis(title: &str, unit: &str, points: &[&DataPoint]) -> Option<Axis> {
     let positive = || points.iter().map(|point| point.value).filter(|x| *x > 0.0);
     let factor = positive().fold(0.0, f64::max) / positive().fold(f64::INFINITY, f64::min);
-    let (scale, bounds, labels) = match unit {
-        "bytes" => (AxisScale::Log, (None, None), TickLabels::Bytes),
-        "s" if factor >= 10.0 => (AxisScale::Log, (None, None), TickLabels::Number),
-        "s" => (AxisScale::Linear, (Some(0.0), None), TickLabels::Number),
-        _ => (
-            AxisScale::Linear,
-            (Some(0.0), Some(1.0)),
-            TickLabels::Number,
-        ),
+    let (scale, limits) = match unit {
+        "bytes" => (AxisScale::LogBytes, UNLIMITED),
+        "s" if factor >= 10.0 => (AxisScale::Log, UNLIMITED),
+        "s" => (AxisScale::Linear, (Some(0.0), None)),
+        _ => (AxisScale::Linear, (Some(0.0), Some(1.0))),
     };
-    let axis = Axis::fit(title, points.iter().copied(), scale, bounds, labels)?;
+    let axis = Axis::fit(title, points.iter().copied(), scale, limits)?;
     Some(match (unit, scale) {
         ("s", AxisScale::Linear) => Axis::linear(title, 0.0, axis.high),
         _ => axis,
@@ -140,10 +132,8 @@ mod tests {
             axis("t", "s", &points).map(|axis| (axis.scale, axis.low))
         };
         assert_eq!(axis(&[2.0, 3.0]), Some((AxisScale::Linear, 0.0)));
-        assert_eq!(
-            axis(&[1.0, 30.0]).map(|found| found.0),
-            Some(AxisScale::Log)
-        );
+        let scale = axis(&[1.0, 30.0]).map(|found| found.0);
+        assert_eq!(scale, Some(AxisScale::Log));
         assert_eq!(axis(&[]), None);
     }
 }

@@ -40,8 +40,6 @@ impl Environments {
 
     /// A table, one column an environment.
     pub fn html(&self) -> Markup {
-        let shown =
-            |value: String| number::or_missing(Some(value).filter(|value| !value.is_empty()));
         html! {
             div.scroll tabindex="0" role="region" aria-label="Environments" {
                 table {
@@ -57,7 +55,7 @@ impl Environments {
                         @for (name, of) in ROWS {
                             tr {
                                 th scope="row" { (name) }
-                                @for environment in &self.list { td { (shown(of(environment))) } }
+                                @for environment in &self.list { td { (number::or_missing(of(environment))) } }
                             }
                         }
                     }

@@ -161,7 +161,7 @@ fn columns<'s, 'a>(results: &'s ResultSet<'a>) -> Columns<'s, Lead<'s, 'a>> {
 mod tests {
     use super::*;
     use crate::metrics::METRICS;
-    use crate::report::figures::{Outcome, all};
+    use crate::report::figures::all;
     use crate::report::synthetic;
     use crate::report::tables::best;
     use crate::results::record::Record;
@@ -194,11 +194,8 @@ mod tests {
         let best = at("Best").expect("a column");
         let alike = at(NOT_TOLD_APART).expect("a column");
         let (mut wrong, mut rows) = (Vec::new(), 0);
-        let findings_of = |outcome| match outcome {
-            Outcome::Drawn(figure) => figure.findings,
-            Outcome::Omitted { .. } => Vec::new(),
-        };
-        let captions: Vec<String> = all(&results).into_iter().flat_map(findings_of).collect();
+        let figures = all(&results).into_iter().flatten();
+        let captions: Vec<String> = figures.flat_map(|figure| figure.findings).collect();
         for slice in &results.slices(None) {
             let group = anchor(slice.groups[0].index);
             for metric in METRICS {

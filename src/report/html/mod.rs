@@ -22,7 +22,6 @@ pub use headline::headline;
 pub use markup::{bad, how, inline, items};
 pub use records::sections as record_sections;
 pub use section::{Part, Section};
-pub use table::body;
 pub use theme::Colours;
 
 use std::path::Path;

@@ -11,12 +11,12 @@ use serde_json::{Map, Value, json};
 use super::environment::{Environments, gradients_text};
 use super::markup::{bad, how};
 use super::section::Section;
-use super::table::brief;
+use super::table::{brief, of_class};
 use crate::metrics::{Metric, find};
 use crate::progress::count;
 use crate::report::data::{ResultSet, anchor, distinct, failed_methods, value_text};
 use crate::report::number::{self, MISSING};
-use crate::report::tables::{damping_text, record_anchor};
+use crate::report::tables::{Cell, Columns, Table, damping_text, record_anchor};
 use crate::results::record::{MethodRecord, Record, Status};
 
 /// Significant digits of the embedded numbers.
@@ -123,16 +123,6 @@ fn remove(value: &mut Value, path: &str) {
 /// The entries, one a setting: `<details>` with a row a cell.
 fn entries(results: &ResultSet, settings: &Settings, environments: &Environments) -> Markup {
     let varying = settings.varying();
-    let headers = [
-        "Cell",
-        "Seed",
-        "Status",
-        "Started (UTC)",
-        "Wall time",
-        "Computed on",
-        "Gradients",
-    ];
-    let number = |header| matches!(header, "Seed" | "Wall time").then_some("n");
     html! {
         @for group in &results.groups {
             details.entry id=(anchor(group.index)) {
@@ -148,12 +138,7 @@ fn entries(results: &ResultSet, settings: &Settings, environments: &Environments
                         ". The others are " a href="#settings" { "shared by all cells" } "."
                     }
                 }
-                div.scroll tabindex="0" role="region" aria-label="Cells" {
-                    table {
-                        thead { tr { @for header in headers { th scope="col" class=[number(header)] { (header) } } } }
-                        tbody { @for record in &group.records { (row(record, environments)) } }
-                    }
-                }
+                (of_class(&cells(&group.records, environments), "lead"))
             }
         }
     }
@@ -176,25 +161,39 @@ fn trouble(records: &[&Record]) -> Markup {
     html! { @if !parts.is_empty() { " " (bad(&parts.join(", "))) } }
 }
 
-fn row(record: &Record, environments: &Environments) -> Markup {
-    let reason = || record.error.as_deref().unwrap_or("no reason recorded");
-    let environment = environments.of(record);
-    html! {
-        tr id=(record_anchor(record)) {
-            td { code { (record.cell.id) } }
-            td.n { (record.cell.seed) }
-            td {
-                @match (record.status, failed_methods(record)) {
-                    (Status::Failed, _) => { (bad("failed")) ": " (reason()) },
-                    (Status::Ok, 0) => { "ok" },
-                    (Status::Ok, failed) => { (bad(&format!("{} failed", count(failed, "method")))) },
-                }
-            }
-            td { (record.provenance.started) }
-            td.n { (number::seconds(record.provenance.seconds)) }
-            td { a href={ "#env-" (environment) } { "environment " (environment) } }
-            td { (gradients_text(record)) }
+/// A row a cell.
+fn cells(records: &[&Record], environments: &Environments) -> Table {
+    let status = |record: &&Record| {
+        let reason = || record.error.as_deref().unwrap_or("no reason recorded");
+        let (text, class) = match (record.status, failed_methods(record)) {
+            (Status::Failed, _) => (format!("failed: {}", reason()), Some("bad")),
+            (Status::Ok, 0) => ("ok".to_owned(), None),
+            (Status::Ok, failed) => (format!("{} failed", count(failed, "method")), Some("bad")),
+        };
+        Cell {
+            class,
+            ..Cell::text(text)
         }
+    };
+    let table = Columns::new()
+        .text("Cell", |record: &&Record| format!("`{}`", record.cell.id))
+        .add("Seed", |record| {
+            Cell::sorted(record.cell.seed.to_string(), record.cell.seed as f64)
+        })
+        .add("Status", status)
+        .text("Started (UTC)", |record| &record.provenance.started)
+        .number("Wall time", number::seconds, |record| {
+            Some(record.provenance.seconds)
+        })
+        .add("Computed on", |record| {
+            let environment = environments.of(record);
+            Cell::text(format!("environment {environment}")).link(format!("env-{environment}"))
+        })
+        .text("Gradients", |record| gradients_text(record))
+        .whole("Cells", "", records.iter().copied());
+    Table {
+        row_ids: records.iter().map(|record| record_anchor(record)).collect(),
+        ..table
     }
 }
 

@@ -3,6 +3,8 @@
 use maud::{Markup, html};
 
 use super::markup::how;
+use super::table::body;
+use crate::report::tables::Table;
 
 /// A part of the page with an entry in its table of contents.
 #[derive(Clone, Debug)]
@@ -26,6 +28,22 @@ pub struct Part {
     pub title: String,
     /// What stands below it.
     pub body: Markup,
+}
+
+impl Part {
+    /// A table below its note.
+    pub fn of_table(id: impl Into<String>, table: &Table) -> Self {
+        Self {
+            id: id.into(),
+            title: table.title.clone(),
+            body: html! { (how(&table.note)) (body(table)) },
+        }
+    }
+
+    /// With its heading.
+    pub fn html(&self) -> Markup {
+        html! { section id=(self.id) { h3 { (self.title) } (self.body) } }
+    }
 }
 
 impl Section {
@@ -58,7 +76,7 @@ impl Section {
 
     /// Adds a part.
     pub fn add(&mut self, part: Part) {
-        let body = html! { section id=(part.id) { h3 { (part.title) } (part.body) } };
+        let body = part.html();
         self.add_own(part.id, &part.title, body);
     }
 

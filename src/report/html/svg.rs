@@ -196,15 +196,6 @@ impl DrawingBackend for PageBackend<'_> {
         self.fill_polygon(corners, &colour)
     }
 
-    fn draw_line<S: BackendStyle>(
-        &mut self,
-        from: BackendCoord,
-        to: BackendCoord,
-        style: &S,
-    ) -> Written {
-        self.draw_path([from, to], style)
-    }
-
     fn draw_path<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(
         &mut self,
         path: I,
@@ -371,7 +362,7 @@ mod tests {
             records: 3,
         };
         let axis = || Axis::linear("z", 0.0, 1.0);
-        let point = DataPoint::from(0.5).with_record(Some(record));
+        let point = DataPoint::from(0.5).with_record(record);
         let mut panel = Panel::new("", axis(), axis());
         let diagonal = Layer::line([(0.0, 0.0), (1.0, 1.0)], Stroke::reference(Dash::Solid));
         let series = Layer::series(&style, vec![(0.2, Some(point))], 0.0);

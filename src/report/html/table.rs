@@ -21,7 +21,6 @@ pub fn of_class(table: &Table, class: &str) -> Markup {
         return html! { ul { (items(texts)) } };
     }
     let number = |column| table.is_numeric(column).then_some("n");
-    let id = |row| table.row_ids.map(|prefix| format!("{prefix}{row}"));
     let headers = table.headers.iter().enumerate();
     html! {
         div.scroll tabindex="0" role="region" aria-label=(table.title) {
@@ -31,7 +30,7 @@ pub fn of_class(table: &Table, class: &str) -> Markup {
                 }
                 tbody {
                     @for (i, row) in table.rows.iter().enumerate() {
-                        tr id=[id(i)] { @for cell in row { (show(cell)) } }
+                        tr id=[table.row_ids.get(i)] { @for cell in row { (show(cell)) } }
                     }
                 }
             }
@@ -73,7 +72,7 @@ mod tests {
     #[test]
     fn numbers_sort_by_their_value_and_cells_lead_to_their_records() {
         let mut table = Table::of_texts("T", "", ["Task", "Time", "Cell"], []);
-        table.row_ids = Some("g");
+        table.row_ids = vec!["g0".to_owned()];
         table.rows.push(vec![
             Cell::text("a < b").link("e1".to_owned()),
             Cell::sorted("1.23 ms", 0.0012345678),

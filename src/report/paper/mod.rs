@@ -15,7 +15,6 @@ use maud::html;
 
 use super::data::{ResultSet, failed_methods};
 use super::document::{FiguresInText, Names, Report};
-use super::figures::Outcome;
 use super::html::{items as list_items, record_sections};
 use super::tables::{Table, clean};
 use super::{ReportError, figures, number, tables};
@@ -78,11 +77,8 @@ pub fn write(
         let wanted = item.figure.as_deref();
         wanted.is_some_and(|wanted| id == wanted || wanted == SWEEP && id.starts_with(SWEEP))
     };
-    let is_of_item = |outcome: &Outcome| match outcome {
-        Outcome::Drawn(figure) => is_wanted(&figure.id),
-        Outcome::Omitted { .. } => false,
-    };
-    report.add_figures(figures::all(&results).into_iter().filter(is_of_item));
+    let drawn = figures::all(&results).into_iter().flatten();
+    report.figures = drawn.filter(|figure| is_wanted(&figure.id)).collect();
     let (records, data) = record_sections(&results);
     (report.sections, report.data) = (records.into(), data);
     save(&report, &facts, out)
@@ -188,49 +184,4 @@ fn missing(results: &ResultSet, rows: &[rows::Row]) -> String {
         number::plain(undefined as f64),
         number::plain(cases as f64),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::report::synthetic;
-
-    #[test]
-    fn a_page_has_numbers_answers_and_what_differs_in_three_forms() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let item = items::find("figure-1").expect("listed");
-        let found = write(item, &synthetic::glue(), "figure-1-laptop", folder.path());
-        let found = found.expect("written");
-        assert_eq!(found.files.len(), 4);
-        let read = |ending: &str| {
-            let path = folder.path().join(format!("figure-1-laptop.{ending}"));
-            std::fs::read_to_string(path).expect("written")
-        };
-        let page = read("md");
-        for part in [
-            "# Figure 1",
-            "| MRPC | rank r = 1 | DataInf | Pearson r with exact, mean query | 0.640 | 0.",
-            "Experiment `glue_rank`, profile `laptop`: 48 cells, 3 seeds",
-            "What differs here: ",
-            "Missing: 0 of 48 cells failed",
-            "with the 4 tasks held fixed, ± ",
-            "as a sample of tasks (12 pairs of task and seed)",
-            "![",
-        ] {
-            assert!(page.contains(part), "{part}: {page}");
-        }
-        let csv = read("csv");
-        assert!(
-            csv.starts_with("item,task,setting,method,metric,paper,"),
-            "{csv}"
-        );
-        assert_eq!(csv.lines().count(), 1 + 16 * 9);
-        let row = "\nfigure-1,MRPC,rank r = 1,datainf,pearson_mean_query,0.64,,Figure 1,0.";
-        assert!(csv.contains(row), "{csv}");
-        let html = read("html");
-        assert!(html.contains("<svg") && html.contains("0.640") && !html.contains("src=\"http"));
-        assert!(found.text.contains("0.640") && found.text.contains("What differs"));
-        let none = write(item, &[], "x", folder.path());
-        assert!(matches!(none, Err(ReportError::Empty)));
-    }
 }

@@ -74,11 +74,11 @@ fn gap(gap: Gap) -> String {
         false => number::fixed(x, 3),
     };
     let sign = if gap.ratio { "× " } else { "" };
-    let interval = gap
-        .interval
-        .map(|(low, high)| format!(" [{}, {}]", show(low), show(high)));
-    let interval = interval.unwrap_or_default();
-    format!("{sign}{}{interval}", show(gap.value))
+    format!(
+        "{sign}{}{}",
+        show(gap.value),
+        number::ends(gap.interval, show)
+    )
 }
 
 /// The numbers with a column per method: the paper's methods with its numbers beside ours, then those that it lacks. A row per
@@ -150,6 +150,7 @@ pub fn csv(item: &Item, rows: &[Row]) -> Table {
     fn text(x: Option<impl ToString>) -> String {
         x.map(|x| x.to_string()).unwrap_or_default()
     }
+    let here = |row: &Row| row.ours.and_then(|ours| ours.interval);
     let ends = |row: &Row| row.gap().and_then(|gap| gap.interval);
     Columns::new()
         .text("item", |_: &&Row| &item.name)
@@ -163,8 +164,8 @@ pub fn csv(item: &Item, rows: &[Row]) -> Table {
         })
         .text("paper_source", |row| text(row.paper.map(|p| &p.source)))
         .text("here", |row| text(row.ours.and_then(|ours| ours.value)))
-        .text("low", |row| text(row.ours.and_then(|ours| ours.low)))
-        .text("high", |row| text(row.ours.and_then(|ours| ours.high)))
+        .text("low", move |row| text(here(row).map(|ends| ends.0)))
+        .text("high", move |row| text(here(row).map(|ends| ends.1)))
         .text("seeds", |row| text(row.ours.map(|ours| ours.seeds)))
         .text("cases", |row| text(row.ours.map(|ours| ours.cases)))
         .text("undefined", |row| text(row.ours.map(|ours| ours.undefined)))
@@ -178,38 +179,4 @@ pub fn csv(item: &Item, rows: &[Row]) -> Table {
             None => "",
         })
         .whole("", "", rows)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::{items, rows};
-    use super::*;
-    use crate::report::data::ResultSet;
-    use crate::report::synthetic;
-
-    #[test]
-    fn every_method_has_a_column_and_the_papers_two() {
-        let records = synthetic::retraining(2);
-        let results = ResultSet::new(&records);
-        let item = items::find("table-2").expect("listed");
-        let rows = rows::rows(item, &results);
-        let table = wide(item, &rows, &results.palette).expect("rows");
-        let column = |name: &str| table.headers.iter().position(|header| header == name);
-        let paper = column("DataInf, paper").expect("a column");
-        assert_eq!(column("DataInf, here"), Some(paper + 1));
-        let styles = table
-            .rows
-            .iter()
-            .filter(|row| row[0].text == "style generation");
-        let styles: Vec<_> = styles
-            .map(|row| [&*row[paper].text, &*row[paper + 1].text])
-            .collect();
-        assert_eq!((styles.len(), styles[0]), (2, ["0.820", MISSING]));
-        assert!(
-            table
-                .rows
-                .iter()
-                .all(|row| row.len() == table.headers.len())
-        );
-    }
 }

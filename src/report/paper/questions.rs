@@ -1,14 +1,12 @@
 //! What a reader asks of a figure or a table, answered by records: paired over seeds.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::items::{Item, Question};
 use super::rows::SELECTION;
 use crate::metrics::contrast::Contrast;
-use crate::metrics::find;
-use crate::metrics::interval::mean;
 use crate::progress::plural;
-use crate::report::data::{Group, ResultSet, by_task, curve_end, value};
+use crate::report::data::{
+    Group, ResultSet, ascending, by_task, curve_end, means_by_seed, metric_title, numbers, value,
+};
 use crate::report::number;
 use crate::report::tables::half_width;
 use crate::results::record::Record;
@@ -86,10 +84,14 @@ pub fn findings(item: &Item, results: &ResultSet) -> Vec<Finding> {
 
 fn finding(question: &Question, results: &ResultSet) -> Finding {
     let name = |label: &str| results.palette.name(label);
-    let title = |metric: &str| find(metric).map_or(metric.to_owned(), |m| m.title.to_owned());
     match question {
         Question::Better(metric, better, worse) => {
-            let text = format!("{}: {} above {}", title(metric), name(better), name(worse));
+            let text = format!(
+                "{}: {} above {}",
+                metric_title(metric),
+                name(better),
+                name(worse)
+            );
             compare(results, text, &|record| {
                 Some(value(record, better, metric)? - value(record, worse, metric)?)
             })
@@ -105,7 +107,7 @@ fn finding(question: &Question, results: &ResultSet) -> Finding {
             })
         }
         Question::FallsWithRank(metric, label) => {
-            let subject = format!("{}: that of {}", title(metric), name(label));
+            let subject = format!("{}: that of {}", metric_title(metric), name(label));
             falls(results, &subject, &|record| value(record, label, metric))
         }
     }
@@ -118,16 +120,14 @@ fn compare(results: &ResultSet, statement: String, of: &dyn Fn(&Record) -> Optio
         let records = group.records.iter();
         records.filter_map(|record| of(record)).collect()
     });
-    let tasks = by_task(&groups, &|_, record| of(record));
+    let tasks = by_task(numbers(&groups, of));
     Finding::new(statement, "setting", &own.collect::<Vec<_>>(), tasks)
 }
 
 /// Value at the lowest rank less that at the highest, within every task and seed; the settings counted are the tasks.
 fn falls(results: &ResultSet, subject: &str, of: &dyn Fn(&Record) -> Option<f64>) -> Finding {
     let rank = |group: &Group| group.number("lora.rank");
-    let mut ranks: Vec<f64> = results.groups.iter().filter_map(rank).collect();
-    ranks.sort_by(f64::total_cmp);
-    ranks.dedup();
+    let ranks = ascending(results.groups.iter().filter_map(rank));
     let [low, .., high] = ranks[..] else {
         let statement = format!("{subject} falls with the rank (one rank here)");
         return Finding::new(statement, "task", &[], Vec::new());
@@ -137,20 +137,20 @@ fn falls(results: &ResultSet, subject: &str, of: &dyn Fn(&Record) -> Option<f64>
         number::plain(low),
         number::plain(high)
     );
-    let names: BTreeSet<&str> = results.groups.iter().map(|g| g.task.as_str()).collect();
-    let differences = names.into_iter().map(|task| {
-        // with the other swept settings as they are, each at its lowest and highest rank
-        let at = |wanted: f64| {
-            let own = |group: &&Group| group.task == task && rank(group) == Some(wanted);
-            by_seed(results.groups.iter().filter(own), of)
-        };
-        let (first, last) = (at(low), at(high));
-        let pairs = first
-            .iter()
-            .filter_map(|(seed, value)| Some(value - last.get(seed)?));
-        pairs.collect()
-    });
-    let mut tasks: Vec<Vec<f64>> = differences.collect();
+    // with the other swept settings as they are, each at its lowest and highest rank
+    let at = |wanted: f64| -> Vec<&Group> {
+        let groups = results.groups.iter();
+        groups.filter(|group| rank(group) == Some(wanted)).collect()
+    };
+    let (low, high) = (at(low), at(high));
+    let last = means_by_seed(numbers(&high, of));
+    let first = means_by_seed(numbers(&low, of)).into_iter();
+    let mut tasks: Vec<Vec<f64>> = first
+        .map(|(task, seeds)| {
+            let pair = |(seed, value)| Some(value - last.get(task)?.get(&seed)?);
+            seeds.into_iter().filter_map(pair).collect()
+        })
+        .collect();
     tasks.retain(|differences| !differences.is_empty());
     Finding::new(statement, "task", &tasks.clone(), tasks)
 }
@@ -164,53 +164,11 @@ fn side(contrast: &Contrast) -> usize {
     }
 }
 
-/// Of every seed the mean over its cells.
-fn by_seed<'g, 'r: 'g>(
-    groups: impl Iterator<Item = &'g Group<'r>>,
-    of: &dyn Fn(&Record) -> Option<f64>,
-) -> BTreeMap<u64, f64> {
-    let mut seeds: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
-    for record in groups.flat_map(|group| &group.records) {
-        let own = seeds.entry(record.cell.seed).or_default();
-        own.extend(of(record));
-    }
-    let means = seeds
-        .into_iter()
-        .filter_map(|(seed, own)| Some((seed, mean(&own)?)));
-    means.collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::items;
     use super::*;
     use crate::report::synthetic;
-
-    #[test]
-    fn clear_claims_are_seen_and_counted() {
-        let records = synthetic::glue();
-        let results = ResultSet::new(&records);
-        let found = findings(items::find("figure-1").expect("listed"), &results);
-        // DataInf is .27 above Hessian-free in these records, noise ± .025
-        let better = &found[0];
-        let [yes, no, open] = better.counts;
-        assert!(yes + no + open == 16 && yes >= 14 && no == 0, "{better:?}");
-        assert!(better.tasks.len() == 4 && better.tasks.iter().all(|seeds| seeds.len() == 3));
-        let text = better.text();
-        for part in [
-            "says yes in 1",
-            " with the 4 tasks held fixed, ± ",
-            " with them as a sample of tasks (12 pairs of task and seed)",
-        ] {
-            assert!(text.contains(part), "{part}: {text}");
-        }
-        // and falls by 0.9·0.18·0.35 from rank 1 to 8
-        let falls = &found[2];
-        assert_eq!(falls.counts.iter().sum::<usize>(), 4);
-        let overall = Contrast::of_fixed_tasks(&falls.tasks).expect("four tasks");
-        assert!(overall.difference > 0.1, "{falls:?}");
-        assert!(falls.statement.contains("rank 1 than at 8"), "{falls:?}");
-    }
 
     #[test]
     fn nothing_to_compare_is_said() {

@@ -31,9 +31,13 @@ use Here::{Cell, Plain};
 const COMPARED: &[Compared] = &[
     Compared("model", MODEL, Here::Results(models)),
     Compared("examples", &["task"], Here::Results(examples)),
-    Compared("runs", &["seeds"], Here::Results(runs)),
+    Compared("runs", &["seeds"], Here::Results(|r| r.seeds().to_string())),
     Compared("epochs", &["train.epochs"], Plain),
-    Compared("learning rate", &["train.lr"], Cell(learning_rate)),
+    Compared(
+        "learning rate",
+        &["train.lr"],
+        Cell(|r| Some(format!("{:e}", real(r, "train.lr")?))),
+    ),
     Compared(
         "batch",
         &["train.batch_size", "train.accumulate"],
@@ -64,7 +68,11 @@ const COMPARED: &[Compared] = &[
     Compared("α", &["lora.alpha"], Cell(alpha)),
     Compared("initialisation of the adapters", &["lora.init"], Plain),
     Compared("dropout of the adapters", &["lora.dropout"], Plain),
-    Compared("longest text", &["task.max_length"], Cell(longest)),
+    Compared(
+        "longest text",
+        &["task.max_length"],
+        Cell(|r| Some(plain(r, "task.max_length")? + " tokens")),
+    ),
     Compared("flipped labels", &["task.flip"], Cell(flipped)),
     Compared("damping c", &["influence.damping"], Plain),
 ];
@@ -194,14 +202,6 @@ fn plain(record: &Record, path: &str) -> Option<String> {
     }
 }
 
-fn runs(results: &ResultSet) -> String {
-    results.seeds().to_string()
-}
-
-fn learning_rate(record: &Record) -> Option<String> {
-    Some(format!("{:e}", real(record, "train.lr")?))
-}
-
 fn batch(record: &Record) -> Option<String> {
     let batch = plain(record, "train.batch_size")?;
     // not in records from before there was accumulation
@@ -261,10 +261,6 @@ fn alpha(record: &Record) -> Option<String> {
     Some(alpha.map_or("the rank".to_owned(), number::plain))
 }
 
-fn longest(record: &Record) -> Option<String> {
-    Some(format!("{} tokens", plain(record, "task.max_length")?))
-}
-
 fn flipped(record: &Record) -> Option<String> {
     // a task that can flip none has no such field
     let share = real(record, "task.flip").unwrap_or(0.0);
@@ -290,11 +286,7 @@ fn models(results: &ResultSet) -> String {
             [low, .., high] => format!("{text} of {low} to {high} parameters"),
         }
     });
-    some_of(texts.collect())
-}
-
-fn some_of(texts: Vec<String>) -> String {
-    number::or_missing((!texts.is_empty()).then(|| texts.join(", ")))
+    number::or_missing(number::list(texts))
 }
 
 /// The kind of a model by its settings; that of a checkpoint may be left out.
@@ -373,7 +365,7 @@ fn examples(results: &ResultSet) -> String {
             _ => format!("{train} for training and {query} queries"),
         })
     });
-    some_of(distinct(texts))
+    number::or_missing(number::list(distinct(texts)))
 }
 
 #[cfg(test)]

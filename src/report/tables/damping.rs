@@ -5,7 +5,7 @@ use super::{Cell, Columns, Table};
 use crate::config::influence::DEFAULT_DAMPING;
 use crate::metrics::{Metric, find};
 use crate::report::data::{Aggregate, Group, ResultSet, Slice, aggregate, change, value};
-use crate::report::figures::damping::{DAMPING, METRICS};
+use crate::report::figures::sweeps::{DAMPING, TUNED};
 use crate::report::number::{self, MISSING};
 
 /// A method by a metric over the values of c.
@@ -48,8 +48,7 @@ impl<'s, 'a> Tuned<'s, 'a> {
         let interval = found.and_then(|found| found.interval());
         Aggregate {
             value: found.map(|found| found.difference),
-            low: interval.map(|i| i.low),
-            high: interval.map(|i| i.high),
+            interval: interval.map(Into::into),
             over_seeds: true,
             ..Aggregate::default()
         }
@@ -64,7 +63,7 @@ pub fn table(results: &ResultSet) -> Option<Table> {
     let slices = results.slices(Some(DAMPING));
     let mut rows = Vec::new();
     for slice in &slices {
-        for metric in METRICS.iter().filter_map(|name| find(name)) {
+        for metric in TUNED.iter().filter_map(|name| find(name)) {
             rows.extend(results.methods.iter().map(|label| {
                 let groups = slice.groups.iter();
                 let tried = groups.map(|group| (*group, aggregate(group, label, metric.name)));
@@ -96,32 +95,4 @@ pub fn table(results: &ResultSet) -> Option<Table> {
 
 fn factor(group: &Group) -> f64 {
     group.number(DAMPING).unwrap_or(f64::NAN)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::report::synthetic;
-
-    #[test]
-    fn the_default_stands_beside_the_best() {
-        let records = synthetic::damping();
-        let results = ResultSet::new(&records);
-        let table = table(&results).expect("the damping was swept");
-        let row = |metric: &str, method: &str| {
-            let mut rows = table.rows.iter();
-            let found = rows.find(|row| row[1].text == metric && row[2].text == method);
-            found.expect("a row").clone()
-        };
-        // synthetic agreement is best at 1
-        let exact = row("LDS at 50 %", "Exact");
-        assert_eq!(exact[4].sort, Some(1.0));
-        let (default, best) = (exact[3].sort.expect("one"), exact[5].sort.expect("one"));
-        assert!((exact[6].sort.expect("one") - (best - default)).abs() < 1e-12 && best > default);
-        assert!(exact[6].text.contains('±'), "{}", exact[6].text);
-        // a method without damping stays at the default
-        let free = row("LDS at 50 %", "Hessian-free");
-        assert_eq!((free[4].sort, free[6].sort), (Some(0.1), Some(0.0)));
-        assert!(super::table(&ResultSet::new(&synthetic::rank())).is_none());
-    }
 }

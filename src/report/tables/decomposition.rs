@@ -3,9 +3,7 @@
 use super::cells::value_cell;
 use super::{Cell, Columns, Table, damping_text};
 use crate::config::influence::DEFAULT_DAMPING;
-use crate::metrics::find;
-use crate::report::data::distinct;
-use crate::report::data::{Group, ResultSet, aggregate_cell};
+use crate::report::data::{Group, ResultSet, aggregate_cell, ascending, distinct, metric_title};
 use crate::report::gap_decomposition::{
     GapComponent, GapDecomposition, MethodGap, ladder, of_group, remarks,
 };
@@ -42,10 +40,6 @@ pub fn tables(results: &ResultSet) -> Vec<Table> {
     tables.into_iter().flatten().collect()
 }
 
-fn metric_title(gaps: &GapDecomposition) -> String {
-    find(&gaps.metric).map_or(gaps.metric.clone(), |metric| metric.title.to_owned())
-}
-
 fn dampings(gaps: &GapDecomposition) -> Cell {
     let texts = number::list(gaps.dampings.iter().copied().map(number::plain));
     Cell::sorted(texts, gaps.dampings.first().copied())
@@ -71,7 +65,7 @@ fn of_parts(
     kinds.sort();
     Columns::new()
         .of_setting(results, |(row, _): &(&Row, &MethodGap)| Some(row.0))
-        .text("Metric", |(row, _)| metric_title(&row.1))
+        .text("Metric", |(row, _)| metric_title(&row.1.metric).to_owned())
         .add("Upper rungs' c", |(row, _)| dampings(&row.1))
         .text("Method", |(_, method)| results.palette.name(&method.label))
         .and_if(losses, |columns| {
@@ -106,12 +100,10 @@ fn candidates(results: &ResultSet, rows: &[Row]) -> Option<Table> {
         let records = group.records.iter();
         records.flat_map(|record| agreements(record, &gaps.metric))
     });
-    let mut columns: Vec<f64> = all.map(|(c, _)| c).collect();
-    columns.sort_by(f64::total_cmp);
-    columns.dedup();
+    let columns = ascending(all.map(|(c, _)| c));
     Columns::new()
         .of_setting(results, |row: &&Row| Some(row.0))
-        .text("Metric", |row| metric_title(&row.1))
+        .text("Metric", |row| metric_title(&row.1.metric).to_owned())
         .each(columns, |columns, c| {
             let default = if c == DEFAULT_DAMPING { " (default)" } else { "" };
             let header = format!("c = {}{default}", number::plain(c));

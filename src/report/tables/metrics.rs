@@ -79,7 +79,7 @@ pub fn table(results: &ResultSet, title: &str, metrics: &[&'static Metric]) -> O
     let mut used = metrics.to_vec();
     used.retain(|metric| has_values(results, metric.name));
     let compared: Vec<Vec<&str>> = used.iter().map(|metric| results.compared(metric)).collect();
-    let mut labels: Vec<&str> = results.methods.iter().map(String::as_str).collect();
+    let mut labels: Vec<&str> = results.labels().collect();
     labels.retain(|label| compared.iter().any(|known| known.contains(label)));
     let groups = results.groups.iter();
     let rows = groups.flat_map(|group| labels.iter().map(|l| Entry::new(group, l, &used)));
@@ -154,5 +154,5 @@ fn solvers(row: &Entry) -> String {
     let mut solvers: Vec<String> = row.methods().filter_map(of).collect();
     solvers.sort_unstable();
     solvers.dedup();
-    number::or_missing((!solvers.is_empty()).then(|| solvers.join(", ")))
+    number::or_missing(solvers.join(", "))
 }

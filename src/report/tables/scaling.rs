@@ -27,12 +27,8 @@ struct Row<'s> {
 pub fn table(results: &ResultSet) -> Option<Table> {
     let mut rows = Vec::new();
     let is_numeric = |axis: &&SweptAxis| axis.numeric && axis.key != DTYPE;
-    for x in results
-        .axes
-        .iter()
-        .filter(is_numeric)
-        .map(|axis| axis.key.as_str())
-    {
+    for axis in results.axes.iter().filter(is_numeric) {
+        let x = axis.key.as_str();
         for slice in results.slices(Some(x)) {
             let slope = |label: &str, metric| {
                 let point = |group: &&Group| {
@@ -74,10 +70,7 @@ pub fn table(results: &ResultSet) -> Option<Table> {
 fn slope_cell(slope: Option<&Slope>) -> Cell {
     let two = |x: f64| number::fixed(x, 2);
     slope.map_or(Cell::text(MISSING), |slope| {
-        let ends = slope
-            .interval
-            .map(|i| format!(" [{}, {}]", two(i.low), two(i.high)));
-        let interval = ends.unwrap_or_default();
-        Cell::sorted(format!("{}{interval}", two(slope.value)), slope.value)
+        let text = two(slope.value) + &number::ends(slope.interval, two);
+        Cell::sorted(text, slope.value)
     })
 }

@@ -2,7 +2,7 @@
 
 use super::cells::value_cell;
 use super::{Cell, Columns, Table};
-use crate::report::data::{Group, ResultSet, aggregate_cell};
+use crate::report::data::{Group, ResultSet, aggregate_cell, ascending};
 use crate::report::number;
 use crate::results::record::{CompanionInfo, Record};
 
@@ -103,9 +103,7 @@ pub fn table(results: &ResultSet) -> Option<Table> {
 /// Damping of all cells in words: the default is always told apart from a tuned one.
 pub fn damping_text(results: &ResultSet) -> String {
     let records = results.records.iter();
-    let mut factors: Vec<f64> = records.filter_map(|record| factor(record)).collect();
-    factors.sort_by(f64::total_cmp);
-    factors.dedup();
+    let factors = ascending(records.filter_map(|record| factor(record)));
     match factors[..] {
         [] => "Damping: not recorded.".to_owned(),
         [0.1] => "Damping: λ = 0.1 · mean eigenvalue of each block's Fisher, the paper's default."

@@ -81,8 +81,8 @@ pub struct Table {
     pub headers: Vec<String>,
     /// Rows, each as long as `headers`.
     pub rows: Vec<Vec<Cell>>,
-    /// On the page, what the ids of rows begin with; their position follows.
-    pub row_ids: Option<&'static str>,
+    /// Ids of the rows on the page; may be empty.
+    pub row_ids: Vec<String>,
 }
 
 impl Table {
@@ -99,7 +99,7 @@ impl Table {
             note: note.to_owned(),
             headers: headers.map(str::to_owned).to_vec(),
             rows: rows.map(|row| row.map(Cell::parsed).to_vec()).collect(),
-            row_ids: None,
+            row_ids: Vec::new(),
         }
     }
 

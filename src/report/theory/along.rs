@@ -1,7 +1,8 @@
 //! A quantity of the cases along one varied setting, the others as in the base.
 
 use crate::metrics::slope::growth;
-use crate::report::chart::{DataPoint, RecordRef, Series};
+use crate::report::chart::{DataPoint, RecordRef, Series, UNLIMITED};
+use crate::report::data::ascending;
 use crate::report::figures::mean_point;
 use crate::report::number;
 use crate::results::theory::{CaseRecord, Quantities, TheoryResults};
@@ -49,9 +50,7 @@ pub const BASE: &str = "base";
 
 /// The distinct values of an axis.
 pub fn values(cases: &[(f64, &CaseRecord)]) -> Vec<f64> {
-    let mut values: Vec<f64> = cases.iter().map(|(x, _)| *x).collect();
-    values.dedup();
-    values
+    ascending(cases.iter().map(|(x, _)| *x))
 }
 
 /// Geometric mean over seeds and blocks at each x, with the t-interval of the logarithms. Zeros and what is
@@ -65,12 +64,12 @@ pub fn series(
     let at = |x: f64| {
         let here = cases.iter().filter(|(at, _)| *at == x);
         let known = here.filter_map(|(_, case)| case.quantities.as_ref());
-        let logarithm = mean_point(known.map(|q| of(q).ln()), (None, None))?;
+        let logarithm = mean_point(known.map(|q| of(q).ln()), UNLIMITED)?;
         let interval = logarithm
             .interval
             .map(|(low, high)| (low.exp(), high.exp()));
         let point = DataPoint::from(logarithm.value.exp()).within(interval);
-        Some(point.with_record(Some(origin(results, axis, x))))
+        Some(point.with_record(origin(results, axis, x)))
     };
     values(cases).into_iter().map(|x| (x, at(x))).collect()
 }
@@ -81,10 +80,7 @@ pub fn slope(series: &Series) -> Option<String> {
     let points = points.filter_map(|(x, point)| Some((*x, point.as_ref()?.value)));
     let slope = growth(&points.collect::<Vec<_>>())?;
     let two = |value: f64| number::fixed(if value.abs() < 5e-3 { 0.0 } else { value }, 2);
-    let interval = slope
-        .interval
-        .map(|i| format!(" [{}, {}]", two(i.low), two(i.high)));
-    Some(two(slope.value) + &interval.unwrap_or_default())
+    Some(two(slope.value) + &number::ends(slope.interval, two))
 }
 
 /// Axes: title, name in a sentence.

@@ -2,10 +2,9 @@
 
 use super::along::{cases, series, short, slope, title, values};
 use crate::metrics::Direction;
-use crate::report::chart::{Axis, AxisScale, Entry, Series, TickLabels, points};
-use crate::report::figures::Outcome;
-use crate::report::figures::draft::{Draft, Line};
-use crate::report::figures::findings;
+use crate::report::chart::{Axis, AxisScale, Entry, Series, UNLIMITED};
+use crate::report::figures::draft::Draft;
+use crate::report::figures::{Outcome, findings};
 use crate::report::number;
 use crate::report::palette::{Dash, GREY, Look, Marker, Style};
 use crate::results::theory::{Quantities, TheoryResults};
@@ -41,31 +40,15 @@ const LOOKS: [Look; 6] = [
 
 /// Error and bounds.
 pub fn errors(results: &TheoryResults) -> Outcome {
-    let mut draft = Draft::new(2, 210.0);
-    panels(
-        results,
-        &mut draft,
-        "Spectral norm · λ",
-        &CURVES,
-        |own, _| own,
-        above,
-    );
+    let draft = panels(results, "Spectral norm · λ", &CURVES, |own, _| own, above);
     let heading = "Error of swapping inverse and mean, beside its bounds";
     finish(draft, "theory_bounds", heading, &CURVES)
 }
 
 /// Measured error over each bound: 1 is tight.
 pub fn tightness(results: &TheoryResults) -> Outcome {
-    let (mut draft, bounds) = (Draft::new(2, 210.0), &CURVES[..4]);
-    let share = |own, error| error / own;
-    panels(
-        results,
-        &mut draft,
-        "measured / bound",
-        bounds,
-        share,
-        tightest,
-    );
+    let (bounds, share) = (&CURVES[..4], |own, error| error / own);
+    let draft = panels(results, "measured / bound", bounds, share, tightest);
     let heading = "How much of each bound is used";
     finish(draft, "theory_tightness", heading, bounds)
 }
@@ -116,12 +99,12 @@ fn tightest(x: &str, lines: &Named) -> Option<String> {
 /// A panel a varied setting, with the curves as `value` makes them of their own and the error's.
 fn panels(
     results: &TheoryResults,
-    draft: &mut Draft,
     y_title: &str,
     curves: &[Curve],
     value: fn(f64, f64) -> f64,
     sentence: fn(&str, &Named) -> Option<String>,
-) {
+) -> Draft {
+    let mut draft = Draft::new(2, 210.0);
     for varied in &results.varied {
         let along = cases(results, &varied.axis);
         let x = values(&along);
@@ -133,22 +116,20 @@ fn panels(
             series(results, &varied.axis, &along, of)
         };
         let lines: Vec<Series> = curves.iter().map(line).collect();
-        let bounds = (None, None);
-        let y = Axis::fit(
-            y_title,
-            points(&lines),
-            AxisScale::Log,
-            bounds,
-            TickLabels::Number,
-        );
-        let Some(y) = y else { continue };
-        let named = curves.iter().zip(&lines);
-        let named: Vec<_> = named
-            .map(|(curve, line)| (curve.0.to_owned(), line))
-            .collect();
+        let named = curves.iter().map(|curve| curve.0.to_owned()).zip(&lines);
+        let named: Vec<(String, &Series)> = named.collect();
+        let said = sentence(short(&varied.axis), &named);
         let slopes = named.iter();
         let slopes = slopes.filter_map(|(name, line)| Some(format!("{name} {}", slope(line)?)));
         let slopes: Vec<String> = slopes.collect();
+        let lines = styles(curves)
+            .zip(lines)
+            .map(|(style, line)| (style, line, 0.0));
+        let x = Axis::at_values(title(&varied.axis), &x);
+        let y = (y_title, AxisScale::Log, UNLIMITED);
+        if draft.fitted("", x, y, lines).is_none() {
+            continue;
+        }
         if !slopes.is_empty() {
             let x = match short(&varied.axis) {
                 // to which λ is proportional
@@ -158,11 +139,9 @@ fn panels(
             let note = format!("Slope in {x}: {}.", slopes.join(", "));
             draft.chart.notes.push(note);
         }
-        draft.findings.extend(sentence(short(&varied.axis), &named));
-        let lines = styles(curves).zip(lines);
-        let lines = lines.map(|(style, line)| -> Line { (style, line, 0.0) });
-        draft.lines("", (Axis::at_values(title(&varied.axis), &x), y), lines);
+        draft.findings.extend(said);
     }
+    draft
 }
 
 fn finish(mut draft: Draft, id: &str, heading: &str, curves: &[Curve]) -> Outcome {
@@ -170,10 +149,6 @@ fn finish(mut draft: Draft, id: &str, heading: &str, curves: &[Curve]) -> Outcom
     let text = "In units of 1/λ, so that λ⁻³ is a slope of −2. Each panel varies one setting; the others are as in the base. \
                 Points: geometric mean over seeds and blocks; bars: 95 % t-interval of the logarithm.";
     let notes = draft.chart.notes.join(" ");
-    draft.outcome(
-        id,
-        heading,
-        &[text, &notes],
-        "no setting was varied over two values",
-    )
+    let empty = "no setting was varied over two values";
+    draft.outcome(id, heading, &[text, &notes], empty)
 }

@@ -1,7 +1,7 @@
 //! Error against group size, from DataInf to exact.
 
 use super::along::{cases, origin, values};
-use crate::report::chart::{Axis, Entry, Layer, Panel, RecordRef, Series, points};
+use crate::report::chart::{Axis, Entry, Layer, Panel, RecordRef, Series, UNLIMITED, points};
 use crate::report::figures::draft::Draft;
 use crate::report::figures::{Outcome, findings, mean_point};
 use crate::report::number;
@@ -95,8 +95,8 @@ fn line(cases: &[&CaseRecord], record: &RecordRef) -> Series {
         let able = cases.iter().filter(|case| case.error.is_none());
         let own = able.map(|case| Some(case.groups.iter().find(|(other, _)| other == b)?.1));
         let errors: Vec<f64> = own.collect::<Option<_>>()?;
-        let point = mean_point(errors, (None, None));
-        let point = point.map(|point| point.with_record(Some(record.clone())));
+        let point = mean_point(errors, UNLIMITED);
+        let point = point.map(|point| point.with_record(record.clone()));
         Some((*b as f64, point))
     };
     let sizes = cases.first().map_or(&[][..], |first| &first.groups);

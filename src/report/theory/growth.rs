@@ -1,9 +1,7 @@
 //! Time and memory against n, d and L: Table 1, measured.
 
 use crate::metrics::Direction;
-use crate::report::chart::{
-    Axis, AxisScale, DataPoint, Entry, RecordRef, Series, TickLabels, points,
-};
+use crate::report::chart::{Axis, AxisScale, DataPoint, Entry, RecordRef, Series, UNLIMITED};
 use crate::report::data::distinct;
 use crate::report::figures::draft::Draft;
 use crate::report::figures::{Outcome, findings};
@@ -11,12 +9,12 @@ use crate::report::number;
 use crate::report::palette::Palette;
 use crate::results::theory::{GrowthRecord, TheoryResults};
 
-/// What is measured, the title of its axis, its labels, and how a value is shown.
-type Cost = (&'static str, &'static str, TickLabels, fn(f64) -> String);
+/// What is measured, its axis, and how a value is shown.
+type Cost = (&'static str, &'static str, AxisScale, fn(f64) -> String);
 
 const COSTS: [Cost; 2] = [
-    ("time", "Time (s)", TickLabels::Number, number::seconds),
-    ("memory", "Peak memory", TickLabels::Bytes, number::bytes),
+    ("time", "Time (s)", AxisScale::Log, number::seconds),
+    ("memory", "Peak memory", AxisScale::LogBytes, number::bytes),
 ];
 
 /// Titles of the axes of the sizes.
@@ -31,7 +29,7 @@ pub fn draw(results: &TheoryResults) -> Outcome {
     let methods = distinct(results.growth.iter().map(|growth| growth.method.as_str()));
     let palette = Palette::new(methods.iter().copied());
     let mut draft = Draft::new(3, 170.0);
-    for (cost, title, labels, show) in COSTS {
+    for (cost, title, scale, show) in COSTS {
         for (axis, name) in SIZES {
             let rows = results.growth.iter().enumerate();
             let rows =
@@ -39,11 +37,10 @@ pub fn draw(results: &TheoryResults) -> Outcome {
             let lines: Vec<(&str, Series)> = rows
                 .map(|(row, growth)| (growth.method.as_str(), line(row, growth)))
                 .collect();
-            let shown = points(lines.iter().map(|(_, series)| series));
-            let Some(y) = Axis::fit(title, shown, AxisScale::Log, (None, None), labels) else {
+            let Some((_, first)) = lines.first() else {
                 continue;
             };
-            let x: Vec<f64> = lines[0].1.iter().map(|(x, _)| *x).collect();
+            let x: Vec<f64> = first.iter().map(|(x, _)| *x).collect();
             let named = lines.iter();
             let named = named.map(|(method, series)| (palette.name(method), series));
             let named: Vec<(String, &Series)> = named.collect();
@@ -59,7 +56,8 @@ pub fn draw(results: &TheoryResults) -> Outcome {
             }
             let lines = lines.into_iter();
             let lines = lines.map(|(method, series)| (palette.style(method), series, 0.0));
-            draft.lines("", (Axis::at_values(name, &x), y), lines);
+            let x = Axis::at_values(name, &x);
+            draft.fitted("", x, (title, scale, UNLIMITED), lines);
         }
     }
     let legend = methods
@@ -79,7 +77,7 @@ fn line(row: usize, growth: &GrowthRecord) -> Series {
         method: None,
         records: 1,
     };
-    let point = |value: f64| Some(DataPoint::from(value).with_record(Some(record.clone())));
+    let point = |value: f64| Some(DataPoint::from(value).with_record(record.clone()));
     let points = growth.points.iter();
     points.map(|&(x, value)| (x, point(value))).collect()
 }

@@ -6,9 +6,8 @@ use serde_json::{Map, Value, json};
 use super::along::{self, BASE, anchor, values};
 use super::tables::{self, case_anchor, introduction};
 use crate::progress::count;
-use crate::report::html::{Environments, Part, Section, bad, body, how};
+use crate::report::html::{Environments, Part, Section, bad, how};
 use crate::report::number;
-use crate::report::tables::Table;
 use crate::results::theory::{CaseRecord, ClaimRecord, TheoryResults, Verdict};
 
 /// What was asked, how many claims hold, and the verdicts.
@@ -39,13 +38,8 @@ pub fn head(results: &TheoryResults) -> Markup {
                 }
             }
         }
-        @if let Some(table) = tables::verdicts(results) { section #verdicts { (titled(&table)) } }
+        @if let Some(table) = tables::verdicts(results) { (Part::of_table("verdicts", &table).html()) }
     }
-}
-
-/// A table with its heading.
-fn titled(table: &Table) -> Markup {
-    html! { h3 { (table.title) } (how(&table.note)) (body(table)) }
 }
 
 /// A part per claim: what it says, what is measured, where it is nearest to its bound.
@@ -125,11 +119,7 @@ pub fn entries(results: &TheoryResults) -> (Section, Value) {
     };
     let mut section = Section::new("records", "Records", text);
     if let Some(table) = tables::cases(results) {
-        section.add(Part {
-            id: "cases-table".to_owned(),
-            title: table.title.clone(),
-            body: html! { (how(&table.note)) (body(&table)) },
-        });
+        section.add(Part::of_table("cases-table", &table));
     }
     (section, json!({ "entries": data }))
 }
