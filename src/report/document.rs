@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::figures::{Figure, Outcome};
-use super::html::{Colours, Page, Part, Section, figure, inline};
+use super::html::{Colours, Page, Part, Section, figure};
 use super::tables::{Table, clean};
 use super::{ReportError, chart};
 use crate::atomic;
@@ -111,13 +111,16 @@ impl Report {
             }
         }
         if self.in_text == FiguresInText::Findings && !self.omitted.is_empty() {
-            let items = self
-                .omitted
-                .iter()
-                .map(|(title, reason)| format!("{title}: {reason}."));
-            let _ = write!(text, "\n{}", Table::list("Not drawn", "", items).markdown());
+            let _ = write!(text, "\n{}", self.not_drawn().markdown());
         }
         text
+    }
+
+    /// The figures that are not there with their reasons.
+    fn not_drawn(&self) -> Table {
+        let reasons = self.omitted.iter();
+        let reasons = reasons.map(|(title, reason)| format!("{title}: {reason}."));
+        Table::list("Not drawn", "", reasons)
     }
 
     /// As one self-contained page.
@@ -149,13 +152,7 @@ impl Report {
             section.add_own(id, &drawn.title, figure(drawn, colours));
         }
         if !self.omitted.is_empty() {
-            section.add(Part {
-                id: "omitted".to_owned(),
-                title: "Not drawn".to_owned(),
-                body: html! {
-                    ul { @for (title, reason) in &self.omitted { li { (title) ": " (inline(reason)) "." } } }
-                },
-            });
+            section.add(Part::of_table("omitted", &self.not_drawn()));
         }
         section
     }

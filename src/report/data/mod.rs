@@ -262,6 +262,11 @@ impl<'a> ResultSet<'a> {
         self.groups.iter().map(Group::failed).sum()
     }
 
+    /// Failures of methods in all cells.
+    pub fn failed_methods(&self) -> usize {
+        self.records.iter().map(|r| failed_methods(r)).sum()
+    }
+
     /// Cells in which metrics against exact influence are undefined because it failed or did not converge.
     pub fn without_reference(&self) -> usize {
         let without = |record: &&&Record| !record.no_reference.is_empty();

@@ -104,54 +104,42 @@ fn legend(entries: &[Entry], colours: &mut Colours) -> Markup {
 mod tests {
     use super::*;
     use crate::report::chart::Axis;
-    use crate::report::palette::{Dash, Marker};
+    use crate::report::palette::Dash;
 
-    fn drawn(y: fn(usize) -> Axis) -> Figure {
+    fn shown(y: fn(usize) -> Axis) -> String {
         let panel = |i| Panel::new(format!("panel {i}"), Axis::linear("x", 0.0, 1.0), y(i));
-        let entry = Entry {
-            name: "A <line>".to_owned(),
-            colour: [9, 9, 9],
-            marker: Some(Marker::Plus),
-            dash: Some(Dash::Dashed),
-        };
         let chart = Chart {
             columns: 2,
             height: 100.0,
             panels: (0..2).map(panel).collect(),
-            legend: vec![entry],
+            legend: vec![Entry::line("A <line>", [9, 9, 9], Dash::Dashed)],
             notes: vec!["A note.".to_owned()],
         };
-        Figure {
+        let drawn = Figure {
             id: "f".to_owned(),
             title: "T".to_owned(),
             findings: (0..8).map(|i| format!("Finding {i}.")).collect(),
             caption: "How `it` was made.".to_owned(),
             chart,
-        }
+        };
+        figure(&drawn, &mut Colours::default()).into_string()
     }
 
     #[test]
     fn panels_stand_alone_unless_they_share_the_names_of_their_rows() {
-        let mut colours = Colours::default();
-        let apart = figure(&drawn(|_| Axis::linear("y", 0.0, 1.0)), &mut colours).0;
+        let apart = shown(|_| Axis::linear("y", 0.0, 1.0));
         assert_eq!(apart.matches("class=\"panel\"").count(), 2);
         assert!(apart.contains("aria-label=\"panel 1: y against x\""));
-        let rows = |i: usize| Axis::rows(&[if i == 0 { "row" } else { "" }.to_owned()]);
-        let joined = figure(&drawn(rows), &mut colours).0;
+        let joined = shown(|i| Axis::rows(&[["row", ""][i].to_owned()]));
         assert_eq!(joined.matches("class=\"panel\"").count(), 1);
-    }
-
-    #[test]
-    fn the_caption_has_findings_notes_and_marked_up_words() {
-        let text = figure(
-            &drawn(|_| Axis::linear("y", 0.0, 1.0)),
-            &mut Colours::default(),
-        )
-        .0;
-        assert!(text.contains("<li>Finding 5.</li></ul><details><summary>2 more</summary>"));
-        assert!(text.contains("<p>How <code>it</code> was made. A note.</p></figcaption>"));
-        // the note is not drawn a second time, and the legend is text
-        assert_eq!(text.matches("A note.").count(), 1);
-        assert!(text.contains("</svg>A &lt;line&gt;</li>"), "{text}");
+        // findings, notes (not drawn a second time) and marked-up words; the legend is text
+        for part in [
+            "<li>Finding 5.</li></ul><details><summary>2 more</summary>",
+            "<p>How <code>it</code> was made. A note.</p></figcaption>",
+            "</svg>A &lt;line&gt;</li>",
+        ] {
+            assert!(apart.contains(part), "{part}: {apart}");
+        }
+        assert_eq!(apart.matches("A note.").count(), 1);
     }
 }

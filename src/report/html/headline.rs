@@ -6,9 +6,7 @@ use super::markup::bad;
 use super::table::of_class;
 use crate::metrics::{Metric, MetricValue, find};
 use crate::progress::count;
-use crate::report::data::{
-    Comparison, ResultSet, Slice, aggregate, anchor, compare, failed_methods, has_values,
-};
+use crate::report::data::{Comparison, ResultSet, Slice, aggregate, anchor, compare, has_values};
 use crate::report::figures::{agreement, findings};
 use crate::report::number::{self, MISSING};
 use crate::report::tables::{
@@ -38,11 +36,7 @@ pub fn headline(results: &ResultSet) -> Markup {
 
 /// What was run and what failed, an item each.
 fn facts(results: &ResultSet) -> Markup {
-    let failed: usize = results
-        .records
-        .iter()
-        .map(|record| failed_methods(record))
-        .sum();
+    let failed = results.failed_methods();
     let methods = results.records.iter().flat_map(|record| &record.methods);
     let values: Vec<&MetricValue> = methods.flat_map(|method| &method.metrics).collect();
     let undefined: usize = values.iter().map(|value| value.undefined).sum();

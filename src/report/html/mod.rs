@@ -19,7 +19,7 @@ mod theme;
 pub use environment::Environments;
 pub use figure::figure;
 pub use headline::headline;
-pub use markup::{bad, how, inline, items};
+pub use markup::{bad, how, items};
 pub use records::sections as record_sections;
 pub use section::{Part, Section};
 pub use theme::Colours;

@@ -350,15 +350,6 @@ mod tests {
             shared.contains("digits") && !shared.contains("damping"),
             "{shared}"
         );
-        let environments = Environments::new(&results);
-        let data = data(&results, &settings, &environments);
-        let list = data["entries"].as_object().expect("by their anchors");
-        assert_eq!(list.len(), 8);
-        let records_of = |entry: &'_ Value| entry["records"].as_array().expect("a list").clone();
-        let all: Vec<Value> = list.values().flat_map(records_of).collect();
-        assert_eq!(all.len(), records.len());
-        let with = |key: &str| all.iter().filter(|r| r["set"].get(key).is_some()).count();
-        assert_eq!((with("influence.damping"), with("lora.rank")), (8, 1));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use maud::html;
 
-use super::data::{ResultSet, failed_methods};
+use super::data::ResultSet;
 use super::document::{FiguresInText, Names, Report};
 use super::html::{items as list_items, record_sections};
 use super::tables::{Table, clean};
@@ -169,18 +169,14 @@ fn run_facts(results: &ResultSet) -> String {
 
 /// Failed cells and methods, undefined values and the paper's numbers without a counterpart.
 fn missing(results: &ResultSet, rows: &[rows::Row]) -> String {
-    let failed: usize = results
-        .records
-        .iter()
-        .map(|record| failed_methods(record))
-        .sum();
     let ours = rows.iter().filter_map(|row| row.ours);
     let (undefined, cases) = ours.fold((0, 0), |(u, c), a| (u + a.undefined, c + a.cases));
     let alone = rows.iter().filter(|row| row.ours.is_none()).count();
     format!(
-        "Missing: {} of {} cells failed, {failed} methods in the others, {} of {} values undefined, {alone} of the paper's numbers without a counterpart here.",
+        "Missing: {} of {} cells failed, {} methods in the others, {} of {} values undefined, {alone} of the paper's numbers without a counterpart here.",
         results.failed(),
         results.records.len(),
+        results.failed_methods(),
         number::plain(undefined as f64),
         number::plain(cases as f64),
     )
