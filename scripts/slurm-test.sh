@@ -80,11 +80,13 @@ finished() { # waits until nothing of a folder runs or waits
   cat "$1.status"; on squeue; fail "$1 does not end"
 }
 
+# a folder whose name means something to sbatch and to a shell
+odd="$work/it's 3 \"nodes\" %j"
 step "submitted: a sweep with retrainings and faults; and one on one node and on three"
 submit "$work/retraining.yaml" --out "$work/retraining" --slice 1e-9 --pack 1e-9 --least-time 1 --grace 5 \
   --preamble "$work/faults.sh"
 submit "$sweep" --out "$work/sweep-1" --sbatch nodelist=ibn1 --pack 1e-9 --least-time 5
-submit "$sweep" --out "$work/sweep-3" --pack 1e-9 --least-time 5
+submit "$sweep" --out "$odd" --pack 1e-9 --least-time 5
 
 # once retrainings are at work: a node is cut off, and on another an urgent job takes their place
 running() { on squeue -h -t RUNNING -n infbench-retraining-retrain -w "$1" -o %i | head -n 1; }
@@ -101,7 +103,7 @@ touch "$work/lost"
 
 step "waiting"
 finished "$work/sweep-1"
-finished "$work/sweep-3"
+finished "$odd"
 finished "$work/retraining"
 ip -n ibn2 link set eth0 up
 for cause in "NODE_FAIL on ibn2" "PREEMPTED on ibn3"; do
@@ -119,18 +121,22 @@ grep -q "failed\b" "$work/retraining.status" && ! grep -qE "[1-9][0-9]* failed" 
   fail "units failed"
 
 step "results"
-for name in sweep-1 sweep-3 retraining; do
-  on "$program" compare "$work/${name%-[13]}-one" "$work/$name" >"$work/compare" || { cat "$work/compare"; fail "$name differs"; }
-  echo "$name: $(grep "Same bytes" "$work/compare")"
-  [ -s "$work/$name/report.html" ] || fail "$name has no report"
+results=("$work/sweep-1" "$odd" "$work/retraining")
+for folder in "${results[@]}"; do
+  one=$work/sweep-one
+  [ "$folder" != "$work/retraining" ] || one=$work/retraining-one
+  on "$program" compare "$one" "$folder" >"$work/compare" || { cat "$work/compare"; fail "$folder differs"; }
+  echo "${folder##*/}: $(grep "Same bytes" "$work/compare")"
+  [ -s "$folder/report.html" ] || fail "$folder has no report"
+  [ -n "$(find "$folder/jobs/logs" -name '*-score.*_0.out')" ] || fail "the output of a task is not in $folder/jobs/logs"
 done
 settled=$(cat "$work"/retraining/jobs/logs/*settle*.out)
 echo "$settled" | sort -u
 for cause in timeout "out of memory" "once more"; do
   grep -qi "$cause" <<<"$settled" || fail "settling does not tell: $cause"
 done
-for name in sweep-1 sweep-3 retraining; do
-  echo "units of $name by node: $(grep -ho '"host": "[^"]*"' "$work/$name"/units/*.json | sort | uniq -c | tr -s ' \n' ' ')"
+for folder in "${results[@]}"; do
+  echo "units of ${folder##*/} by node: $(grep -ho '"host": "[^"]*"' "$folder"/units/*.json | sort | uniq -c | tr -s ' \n' ' ')"
 done
 took() { # what the engine adds: from submission to the end, in tasks, and in units
   local ids seconds
@@ -145,7 +151,7 @@ took() { # what the engine adds: from submission to the end, in tasks, and in un
 if on sacct -n -P -X --format=JobName,State,Elapsed >"$work/sacct" 2>/dev/null; then
   echo "tasks: $(grep -v settle "$work/sacct" | cut -d'|' -f2 | cut -d' ' -f1 | sort | uniq -c | tr -s ' \n' ' ')"
   took "$work/sweep-1"
-  took "$work/sweep-3"
+  took "$odd"
   echo "preempted: $preempted, $(on sacct -D -n -P -X -j "$preempted" --format=State | tr '\n' ' ')"
   echo "cut off: $cut, $(on sacct -D -n -P -X -j "$cut" --format=State,NodeList | tr '\n' ' ')"
 fi

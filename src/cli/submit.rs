@@ -199,7 +199,7 @@ pub fn submit(args: &SubmitArgs, global: Global) -> miette::Result<ExitCode> {
     }
     print(&format!(
         "infbench status {} shows where it stands\n",
-        out.display()
+        engines::quoted(&out.display().to_string())
     ));
     Ok(ExitCode::SUCCESS)
 }

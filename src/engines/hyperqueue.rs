@@ -49,7 +49,7 @@ fn definition(jobs: &[Job], work: &Work) -> String {
     for (j, job) in jobs.iter().enumerate() {
         for (t, units) in job.tasks.iter().enumerate() {
             let id = number(jobs, j, t);
-            let output = format!("{}/logs/{}.{t}.out", work.folder, job.name);
+            let output = |ending| format!("{}/logs/{}.{t}.{ending}", work.folder, job.name);
             let preamble = work.preamble.trim_end();
             let shell = format!(
                 "{preamble}{}exec {} --unit {}",
@@ -65,8 +65,8 @@ fn definition(jobs: &[Job], work: &Work) -> String {
                 "\n[[task]]\nid = {id}\ncommand = [\"/bin/bash\", \"-c\", {}]\ncwd = {}\nstdout = {}\nstderr = {}\ntime_limit = \"{}m\"\n",
                 toml(&shell),
                 toml(&work.directory),
-                toml(&output),
-                toml(&output.replace(".out", ".err")),
+                toml(&output("out")),
+                toml(&output("err")),
                 job.request.minutes(),
             );
             if !needs.is_empty() {
@@ -200,7 +200,7 @@ mod tests {
                 .map(str::to_owned)
                 .to_vec(),
             preamble: "module load gcc".to_owned(),
-            folder: "/out/jobs".to_owned(),
+            folder: "/my.output/jobs".to_owned(),
             ..Work::default()
         };
         let text = definition(&jobs, &work);
@@ -215,6 +215,10 @@ mod tests {
         assert!(of(6).contains("deps = [5]\n"));
         let shell = r#""module load gcc\nexec infbench run 'a \"b\".yaml' --unit base-0a""#;
         assert!(of(0).contains(shell), "{}", of(0));
+        for (stream, ending) in [("stdout", "out"), ("stderr", "err")] {
+            let line = format!("{stream} = \"/my.output/jobs/logs/t-base.0.{ending}\"");
+            assert!(of(0).contains(&line), "{}", of(0));
+        }
         assert!(of(0).contains(r#""gpus/nvidia" = 1"#) && !of(6).contains("gpus"));
     }
 

@@ -16,5 +16,5 @@ mod submit;
 #[cfg(test)]
 mod testing;
 
-pub use engine::{Engine, EngineError, Placed, Task, TaskState};
+pub use engine::{Engine, EngineError, Placed, Task, TaskState, quoted};
 pub use submit::{fitted, submit, written};

@@ -48,12 +48,9 @@ fn directives(job: &Job, work: &Work) -> Vec<(String, String)> {
     if job.request.gpus > 0 {
         add("gpus", job.request.gpus.to_string());
     }
-    add(
-        "output",
-        format!("{}/logs/{}.%A_%a.out", work.folder, job.name),
-    );
     add("open-mode", "append".to_owned());
     add("requeue", String::new());
+    all.push(output(work, &job.name, "%A_%a"));
     site(&mut all, work, |_| true);
     all
 }
@@ -79,10 +76,26 @@ fn site(all: &mut Vec<(String, String)>, work: &Work, wanted: impl Fn(&str) -> b
 fn header(directives: &[(String, String)]) -> String {
     let line = |(key, value): &(String, String)| match value.as_str() {
         "" => format!("#SBATCH --{key}\n"),
-        value => format!("#SBATCH --{key}={value}\n"),
+        value => format!("#SBATCH --{key}={}\n", directive(value)),
     };
     let lines: String = directives.iter().map(line).collect();
     format!("#!/bin/bash\n{lines}")
+}
+
+/// A value as sbatch reads it: blanks end it unless it is quoted, and a backslash takes the next character as it is.
+fn directive(value: &str) -> String {
+    if !value.contains([' ', '\t', '"', '\'', '\\']) {
+        return value.to_owned();
+    }
+    let escaped = value.replace('\\', r"\\").replace('"', r#"\""#);
+    format!("\"{escaped}\"")
+}
+
+/// Where the output of a job with this name goes; `pattern` is what Slurm replaces, which it does in the folder's name, too.
+fn output(work: &Work, name: &str, pattern: &str) -> (String, String) {
+    let folder = work.folder.replace('%', "%%");
+    let path = format!("{folder}/logs/{name}.{pattern}.out");
+    ("output".to_owned(), path)
 }
 
 fn words(command: &[String]) -> String {
@@ -172,10 +185,7 @@ fn settling(job: &Job, work: &Work) -> String {
         ("mem".to_owned(), "256M".to_owned()),
         ("ntasks".to_owned(), "1".to_owned()),
         ("kill-on-invalid-dep".to_owned(), "yes".to_owned()),
-        (
-            "output".to_owned(),
-            format!("{}/logs/{}{SETTLE}.%j.out", work.folder, job.name),
-        ),
+        output(work, &format!("{}{SETTLE}", job.name), "%j"),
         ("open-mode".to_owned(), "append".to_owned()),
         ("requeue".to_owned(), String::new()),
     ];
@@ -438,6 +448,27 @@ mod tests {
                 assert!(checked.status.success(), "{text}");
             }
         }
+    }
+
+    #[test]
+    fn any_folder_and_any_option_reach_sbatch_as_they_are() {
+        let jobs = jobs(&units(), "t", packing());
+        let mut work = Work {
+            folder: r#"/scratch/it's "50%" \done/jobs"#.to_owned(),
+            ..work()
+        };
+        work.sbatch = vec![("comment".to_owned(), "two words".to_owned())];
+        let files = Slurm.files(&jobs, &work);
+        let text = |name: &str| &files.iter().find(|(own, _)| own == name).unwrap().1;
+        let folder = r#"/scratch/it's \"50%%\" \\done/jobs/logs"#;
+        for (file, output) in [
+            ("t-base.sbatch", "t-base.%A_%a"),
+            ("t-base-settle.sbatch", "t-base-settle.%j"),
+        ] {
+            let line = format!("#SBATCH --output=\"{folder}/{output}.out\"\n");
+            assert!(text(file).contains(&line), "{}", text(file));
+        }
+        assert!(text("t-base.sbatch").contains("#SBATCH --comment=\"two words\"\n"));
     }
 
     #[test]
