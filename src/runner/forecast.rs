@@ -34,8 +34,10 @@ const CHECKPOINT_EFFICIENCY: f64 = 1.65;
 const PIPELINE_EFFICIENCY: f64 = 0.7;
 /// What a process does before its first product, seconds.
 const START: f64 = 0.05;
-/// Metrics and the record of a cell, and what a retraining adds to them, seconds.
-const METRICS: [f64; 2] = [0.1, 8e-4];
+/// A number of a synthetic gradient, seconds.
+const DRAWING: f64 = 6e-8;
+/// Metrics and the record of a cell: of a score, and of a retraining, seconds.
+const METRICS: [f64; 2] = [3.5e-7, 8e-4];
 /// Bytes of f32 weights that are read, checked and hashed a second.
 const LOADING: f64 = 250e6;
 
@@ -73,7 +75,7 @@ pub struct Forecast {
     pub training_flops: f64,
     /// Those of the activations below the adapters that are kept: every unit computes them anew.
     pub once_flops: f64,
-    /// Until a process has its model, seconds.
+    /// Until a process has its model, or gradients without one, seconds.
     pub start: f64,
     /// Those of them that cells of the same [`fine_tune`] share: all but the gradients.
     pub shared_flops: f64,
@@ -87,6 +89,8 @@ pub struct Forecast {
     pub training_efficiency: f64,
     /// Floating-point operations of all methods.
     pub method_flops: f64,
+    /// Scores of all methods, a number.
+    pub scores: f64,
 }
 
 impl Forecast {
@@ -103,7 +107,7 @@ impl Forecast {
     /// What a stage takes that lasts so long.
     pub(super) fn cost(&self, stage: Stage, seconds: f64) -> Cost {
         let metrics = if stage == Stage::Scoring {
-            METRICS[0] + METRICS[1] * self.memory.retrainings
+            METRICS[0] * self.scores + METRICS[1] * self.memory.retrainings
         } else {
             0.0
         };
@@ -326,7 +330,7 @@ pub(super) fn forecast_with(
     }
     // the matrix, its eigenvectors and copies of both; and what second derivatives leave in the allocator
     if wanted.hessian.is_some() {
-        memory.gradients += 8.0 * hessian_bytes + 20e6;
+        memory.gradients += 8.0 * hessian_bytes + 15e6;
     }
     memory.workspace = workspace_bytes;
     Ok(Forecast {
@@ -344,6 +348,11 @@ pub(super) fn forecast_with(
                 memory.weights / LOADING
             } else {
                 0.0
+            }
+            + if data.is_none() {
+                DRAWING * (dim * (train + query)) as f64
+            } else {
+                0.0
             },
         shared_flops,
         fine_tune_flops,
@@ -359,6 +368,7 @@ pub(super) fn forecast_with(
             None => TRAINING_EFFICIENCY,
         },
         method_flops,
+        scores: (settings.influence.methods.len() * train * query) as f64,
     })
 }
 

@@ -9,13 +9,17 @@ use crate::measure::size;
 use crate::results::environment;
 
 /// The program itself, its threads' stacks and the allocator's first pages by stage, bytes.
-const PROGRAM: [f64; 4] = [53e6, 57e6, 57e6, 64e6];
-/// What the allocator still holds of what was freed: a share of what is at work, and by stage a share of [`Memory::freed`].
-const RESERVE: f64 = 0.7;
-const FREED: [f64; 4] = [0.3, 0.6, 0.6, 1.4];
-/// The most of both by stage, and the most of the second, bytes.
-const MOST: [f64; 4] = [13e6, 13e6, 13e6, 80e6];
-const MOST_FREED: f64 = 24e6;
+const PROGRAM: [f64; 4] = [51e6, 57.5e6, 57.5e6, 64.5e6];
+/// The same, and what reading leaves in the allocator, while weights are read from their files.
+const READING: f64 = 72e6;
+/// What the allocator holds besides, since it gives nothing back and has pages for every size: shares of what is at work, of
+/// gradients in memory, and of [`Memory::freed`], the first and the last by stage.
+const AT_WORK: [f64; 4] = [0.12, 0.12, 0.12, 0.32];
+const GRADIENTS: f64 = 0.82;
+const FREED: [f64; 4] = [0.52, 0.57, 0.57, 1.8];
+/// The most of the first two together, and of the last, bytes.
+const MOST: f64 = 64e6;
+const MOST_FREED: f64 = 38e6;
 /// What it holds after this many retrainings, by stage, and no more after others.
 const RETRAINED: [f64; 4] = [0.0, 0.0, 15e6, 26e6];
 const MANY_RETRAININGS: f64 = 1000.0;
@@ -45,7 +49,7 @@ pub struct Memory {
     pub on_gpu: bool,
     /// Weights, adapters included.
     pub weights: f64,
-    /// Files of weights, from which they are read.
+    /// Files of weights, which are mapped while weights are read from them, and no longer when these are at work.
     pub files: f64,
     /// Gradients and moments of the optimiser while the base is pretrained.
     pub pretraining: f64,
@@ -55,7 +59,7 @@ pub struct Memory {
     pub passes: f64,
     /// What evaluations allocate and free on all threads.
     pub freed: f64,
-    /// Examples.
+    /// Examples, and the tokenizer that reads them.
     pub examples: f64,
     /// Activations below the first adapted layer that are kept.
     pub kept: f64,
@@ -72,22 +76,27 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Peak of main memory.
+    /// Peak of main memory: while weights are read, or while something is computed with them.
     pub fn host(&self, stage: Stage) -> f64 {
-        let [weights, worked] = self.of_model(stage, !self.on_gpu);
-        let held = weights + self.files + self.examples;
-        let worked = match stage {
-            Stage::Base => worked,
-            Stage::Training | Stage::Retraining => self.kept + worked,
-            Stage::Scoring => self.kept + self.gradients + worked.max(self.workspace),
+        let [weights, computed] = self.of_model(stage, !self.on_gpu);
+        let held = weights + self.examples;
+        let reading = if self.files > 0.0 {
+            READING + held + self.files
+        } else {
+            0.0
         };
+        let is_scored = stage == Stage::Scoring;
+        let kept = if stage == Stage::Base { 0.0 } else { self.kept };
+        let at_work = kept + computed.max(if is_scored { self.workspace } else { 0.0 });
+        let gradients = if is_scored { self.gradients } else { 0.0 };
         let freed = if self.on_gpu { 0.0 } else { self.freed };
-        let retrains = stage != Stage::Scoring || self.retrains_by_scores;
+        let retrains = !is_scored || self.retrains_by_scores;
         let retrainings = if retrains { self.retrainings } else { 0.0 };
         let stage = stage as usize;
         let retrained = RETRAINED[stage] * (retrainings / MANY_RETRAININGS).min(1.0);
-        let reserve = RESERVE * worked + (FREED[stage] * freed).min(MOST_FREED);
-        PROGRAM[stage] + held + worked + reserve.min(MOST[stage]) + retrained
+        let freed = (FREED[stage] * freed).min(MOST_FREED);
+        let reserve = (AT_WORK[stage] * at_work + GRADIENTS * gradients).min(MOST) + freed;
+        reading.max(PROGRAM[stage] + held + at_work + gradients + reserve + retrained)
     }
 
     /// Peak of a GPU's memory, without what the driver and the framework hold for themselves.

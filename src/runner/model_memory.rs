@@ -9,6 +9,16 @@ use crate::data::{Inputs, Split, TaskData};
 use crate::finetune::reuse;
 use crate::models::Model;
 
+/// What a tokenizer takes, over the size of its file.
+const TOKENIZER: f64 = 10.0;
+/// Outputs of the products on a graph, what lies between them and what comes back, over the outputs of a training step, and
+/// of the gradients of examples, which let go of a layer when it is done.
+const ON_GRAPH: [f64; 2] = [2.0, 1.0];
+/// Logits, their logarithms, probabilities and gradients.
+const OF_VOCABULARY: f64 = 4.0;
+/// The same of what a denoiser keeps of its rows, whose convolutions take their inputs apart.
+const OF_ROWS: f64 = 3.05;
+
 /// What a model and its examples take of memory, bytes.
 pub(super) fn model_memory(
     of_model: streaming::Memory,
@@ -49,31 +59,41 @@ pub(super) fn model_memory(
     let threads = rayon::current_num_threads().min(batching::at_a_time(model.device()));
     let [step, piece] = [step, piece].map(|tokens| (threads * tokens.max(longest)) as f64);
     let at_a_time = threads as f64 * batching::activations_at_a_time(model);
-    // the output of every product on the graph, and of what is at work; gradients of layers are taken one after another
     let graph = (model.layers() - model.layers_below_adapters()).max(1) as f64;
-    let at_work = 1.5 * of_a_layer + vocabulary;
-    let is_unet = matches!(data.train.inputs, Inputs::Latents(_));
+    let at_work = 1.5 * of_a_layer + OF_VOCABULARY * vocabulary;
+    // views of an example go together, in parts where these are more rows than are taken at a time
+    let rows = batching::rows_at_a_time(&data.train, batching::tokens_at_a_time(model)) as f64;
+    let views = data.train.targets.views().max(1) as f64;
+    let of_a_piece = ((rows / views).floor().max(1.0) * views).min(rows) / rows;
+    let is_unet = batching::row_cost(model, &data.train).is_some();
     let [training, gradients] = if of_model.streamed {
         [(of_model.inputs + of_model.passes) as f64; 2]
     } else if is_unet {
-        // most of a denoiser is convolutions, whose outputs are kept at every resolution
-        [2.6, 2.0].map(|share| (share * at_a_time).max(of_model.passes as f64))
+        [1.0, of_a_piece].map(|share| share * OF_ROWS * of_model.passes as f64)
     } else {
-        let on_graph = F32 * (graph * of_a_layer + at_work) * step;
-        [on_graph, F32 * at_work * piece]
+        let on_graph =
+            |kept: f64, tokens: f64| F32 * (kept * graph * of_a_layer + at_work) * tokens;
+        [on_graph(ON_GRAPH[0], step), on_graph(ON_GRAPH[1], piece)]
     };
-    let files = config.checkpoint().map_or(0.0, weight_files);
+    let tokenizer = config.tokenizer().map_or(0.0, |folder| {
+        let file = std::fs::metadata(folder.join("tokenizer.json"));
+        file.map_or(0.0, |about| about.len() as f64)
+    });
+    // those of a pipeline lie in a folder of their own
+    let files = config.checkpoint().map_or(0.0, |folder| {
+        weight_files(folder) + weight_files(&folder.join("unet"))
+    });
     Memory {
         weights: of_model.weights as f64,
         files,
-        // gradients, two moments, and a copy of what is written
+        // gradients of the four pieces of a step and their sum, two moments, and a copy of what is written
         pretraining: config
             .pretrain()
-            .map_or(0.0, |_| 4.0 * F32 * parameters as f64),
+            .map_or(0.0, |_| 8.0 * F32 * parameters as f64),
         activations: training,
         passes: gradients,
-        freed: at_a_time,
-        examples: splits.map(held).iter().sum(),
+        freed: if is_unet { of_a_piece } else { 1.0 } * at_a_time,
+        examples: splits.map(held).iter().sum::<f64>() + TOKENIZER * tokenizer,
         kept: F32 * width * kept.sum::<f64>(),
         ..Memory::default()
     }
