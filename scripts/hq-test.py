@@ -34,7 +34,8 @@ def infbench(*arguments):
 
 
 with tempfile.TemporaryDirectory() as folder:
-    one, many = Path(folder, "one"), Path(folder, "many")
+    # the second with a name that means something to a shell and to TOML
+    one, many = Path(folder, "one"), Path(folder, "it's \"many\" %j.out")
     infbench("run", experiment, "--out", one, "--quiet")
     written = infbench("submit", experiment, "--engine", "hq", "--out", many, "--pack", "0.0001", "--dry-run")
     (many / "jobs/logs").mkdir(parents=True)
