@@ -256,7 +256,6 @@ mod tests {
                 }
             };
             let losses: Vec<Vec<f32>> = losses.into_iter().map(Result::unwrap).collect();
-            drop(work);
             [losses.concat(), rows.tensors.concat()]
         });
         let [whole, streamed] = &results;
