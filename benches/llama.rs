@@ -108,11 +108,7 @@ fn split(count: usize, answer: bool) -> Split {
         .collect();
     let next = |ids: &Vec<u32>| {
         let first = if answer { ids.len() - ANSWER } else { 1 };
-        let next = (first..ids.len()).map(|at| NextToken {
-            position: at as u32 - 1,
-            token: ids[at],
-        });
-        next.collect()
+        NextToken::at(ids, first..ids.len())
     };
     Split {
         targets: Targets::Tokens(TokenTargets {

@@ -184,8 +184,8 @@ fn bytes_of_a_position(model: &Model) -> u64 {
     (model.layers() * model.width()) as u64 * BYTES_OF_A_POSITION
 }
 
-/// How many positions to take at a time: on the CPU `TOKENS`, half of them or some times as many, on a GPU as many as fit into the memory that
-/// [`device::gpu_memory`] allows.
+/// How many positions to take at a time: on the CPU `TOKENS`, or half of them where they would take too much memory, or more
+/// for a UNet on libtorch; on a GPU as many as fit into the memory that [`device::gpu_memory`] allows.
 pub fn tokens_at_a_time(model: &Model) -> usize {
     let of_a_position = bytes_of_a_position(model);
     if ops::in_memory(model.device()) {

@@ -88,14 +88,7 @@ impl Expected {
 
     /// Every token but the first is to be predicted.
     fn split(&self) -> Split {
-        let next = |ids: &Vec<u32>| {
-            let tokens = ids[1..].iter().enumerate();
-            let next = tokens.map(|(position, &token)| NextToken {
-                position: position as u32,
-                token,
-            });
-            next.collect()
-        };
+        let next = |ids: &Vec<u32>| NextToken::at(ids, 1..ids.len());
         Split {
             inputs: Inputs::Tokens {
                 ids: self.ids.clone(),

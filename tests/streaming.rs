@@ -81,14 +81,7 @@ fn split(n: usize, vocabulary: usize, longest: usize) -> Split {
             .collect()
     };
     let ids: Vec<Vec<u32>> = (0..n).map(|_| text()).collect();
-    let next = |ids: &Vec<u32>| {
-        let tokens = ids[1..].iter().enumerate();
-        let next = tokens.map(|(position, &token)| NextToken {
-            position: position as u32,
-            token,
-        });
-        next.collect()
-    };
+    let next = |ids: &Vec<u32>| NextToken::at(ids, 1..ids.len());
     Split {
         targets: Targets::Tokens(TokenTargets {
             examples: ids.iter().map(next).collect(),

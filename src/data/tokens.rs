@@ -13,6 +13,20 @@ pub struct NextToken {
     pub token: u32,
 }
 
+impl NextToken {
+    /// The tokens of a text at these places, from 1 on, each predicted at the place before.
+    ///
+    /// # Panics
+    /// At place 0 or beyond the text.
+    pub fn at(ids: &[u32], places: impl IntoIterator<Item = usize>) -> Vec<Self> {
+        let at = |place: usize| Self {
+            position: u32::try_from(place - 1).expect("texts are shorter than 2³² tokens"),
+            token: ids[place],
+        };
+        places.into_iter().map(at).collect()
+    }
+}
+
 /// How the losses of an example's target tokens become the loss of the example.
 #[derive(
     Clone,

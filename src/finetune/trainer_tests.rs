@@ -39,12 +39,7 @@ fn split(answers: bool) -> Split {
     for (place, own) in order.into_iter().enumerate() {
         let text = &found.input_ids[place];
         let skipped = if answers { found.prompts[place] } else { 0 };
-        targets[own] = (skipped.max(1)..text.len())
-            .map(|at| NextToken {
-                position: at as u32 - 1,
-                token: text[at],
-            })
-            .collect();
+        targets[own] = NextToken::at(text, skipped.max(1)..text.len());
         ids[own].clone_from(text);
     }
     Split {

@@ -161,12 +161,7 @@ mod tests {
                     .collect()
             })
             .collect();
-        let next = |ids: &Vec<u32>| {
-            let tokens = ids[1..].iter().zip(0..);
-            tokens
-                .map(|(&token, position)| NextToken { position, token })
-                .collect()
-        };
+        let next = |ids: &Vec<u32>| NextToken::at(ids, 1..ids.len());
         Split {
             targets: Targets::Tokens(TokenTargets {
                 examples: ids.iter().map(next).collect(),

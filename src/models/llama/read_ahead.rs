@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{JoinHandle, spawn};
 
 /// What [`ReadAhead::fetch`] expects.
-const HELD: &str = "nobody panics while holding it";
+const HELD: &str = "no reading has failed before";
 
 /// The item that was asked for last and the one that is read next, and no other: together with what a caller still holds of
 /// an earlier one they are all that is in memory.

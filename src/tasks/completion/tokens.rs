@@ -70,7 +70,7 @@ impl Sequence {
             (tokens != TargetTokens::Answer || self.is_answer[*at])
                 && !(is_end(*at) && settings.eos == EndOfText::Masked)
         };
-        next_tokens(&self.ids, (1..self.ids.len()).filter(wanted))
+        NextToken::at(&self.ids, (1..self.ids.len()).filter(wanted))
     }
 
     /// The tokens of the text itself.
@@ -78,16 +78,6 @@ impl Sequence {
         let end = self.ids.len() - usize::from(self.ends);
         self.ids[self.front.min(end)..end].to_vec()
     }
-}
-
-/// The tokens of `ids` at these places, from 1, as targets.
-fn next_tokens(ids: &[u32], places: impl Iterator<Item = usize>) -> Vec<NextToken> {
-    places
-        .map(|at| NextToken {
-            position: u32::try_from(at - 1).expect("texts are shorter than 2³² tokens"),
-            token: ids[at],
-        })
-        .collect()
 }
 
 impl Encoded {
@@ -282,7 +272,7 @@ impl<'a> Encoder<'a> {
             TargetTokens::Published => {
                 let mut ids = sequence.ids.clone();
                 ids.resize(longest, eos);
-                let targets = next_tokens(&ids, 1..longest);
+                let targets = NextToken::at(&ids, 1..longest);
                 (ids, targets)
             }
         });
